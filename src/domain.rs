@@ -1,0 +1,16 @@
+//! The rules. Pure: facts in, verdict out. No clock, I/O, async, log or randomness in here.
+
+pub mod account;
+pub mod activity;
+pub mod agent;
+pub mod audit;
+pub mod duration;
+pub mod lockout;
+pub mod login;
+pub mod network;
+pub mod origin;
+pub mod password;
+pub mod policy;
+pub mod secret;
+pub mod session;
+pub mod time;

@@ -1,0 +1,263 @@
+//! How the text of a person, the CLI or an import becomes a setting's typed value, and back.
+//! One place says what each kind accepts; the error texts are made of the same words.
+
+use ipnetwork::IpNetwork;
+
+use super::{Kind, Setting, Value};
+use crate::domain::{duration, network, policy::effective::Pattern};
+
+/// Longest text of a setting, in characters; most entries of a list.
+const MAX_TEXT: usize = 1_000;
+const MAX_ITEMS: usize = 1_000;
+
+impl Setting {
+    /// Typed value from what a person or the CLI wrote (`15m`, `never`, `yes`, `Lax`, `a, b`).
+    /// Err: a sentence that says what is accepted.
+    pub fn parse(&self, text: &str) -> Result<Value, String> {
+        let typed = text.trim();
+        if let Some((number, _)) = self.words.iter().find(|(_, word)| typed.eq_ignore_ascii_case(word)) {
+            return Ok(Value::Number(*number));
+        }
+        let value = match self.kind {
+            Kind::Duration { .. } => duration::parse(typed)
+                .map(Value::Number)
+                .map_err(|fault| self.refuse(&fault))?,
+            Kind::Flag => Value::Flag(flag(typed).ok_or_else(|| self.refuse("not yes or no"))?),
+            Kind::FlagOrDuration => match flag(typed) {
+                Some(on) => Value::Flag(on),
+                None => match duration::parse(typed).map_err(|fault| self.refuse(&fault))? {
+                    // "Administrators expire: never" has a value of its own.
+                    -1 => Value::Flag(false),
+                    secs => Value::Number(secs),
+                },
+            },
+            Kind::Count { .. } if typed.eq_ignore_ascii_case("unlimited") || typed.eq_ignore_ascii_case("never") => {
+                Value::Number(-1)
+            }
+            Kind::Number { .. } | Kind::Count { .. } | Kind::NumberChoice(_) => {
+                Value::Number(typed.parse().map_err(|_| self.refuse("not a whole number"))?)
+            }
+            Kind::Choice(words) => match words.iter().find(|word| typed.eq_ignore_ascii_case(word)) {
+                Some(word) => Value::Text((*word).to_owned()),
+                None => return Err(self.refuse("not one of the choices")),
+            },
+            Kind::Text { .. } => Value::Text(text.to_owned()),
+            Kind::Globs | Kind::Cidrs => Value::List(
+                typed
+                    .split([',', '\n'])
+                    .map(str::trim)
+                    .filter(|item| !item.is_empty())
+                    .map(str::to_owned)
+                    .collect(),
+            ),
+        };
+        self.check(&value)?;
+        Ok(value)
+    }
+
+    /// Typed value from JSON or TOML; strings are read as people type them, so `"15m"` is as good as `900`.
+    pub fn read(&self, json: &serde_json::Value) -> Result<Value, String> {
+        let value = Value::from_json(json).ok_or_else(|| self.refuse("not a value of this kind"))?;
+        match (&value, self.kind) {
+            (Value::Text(text), _) => self.parse(text),
+            (Value::Number(-1), Kind::FlagOrDuration) => Ok(Value::Flag(false)),
+            _ => self.check(&value).map(|()| value),
+        }
+    }
+
+    /// Bounds of an already typed value (imports, JSON). Err: a sentence that says what is accepted.
+    pub fn check(&self, value: &Value) -> Result<(), String> {
+        let fault = match (self.kind, value) {
+            (Kind::Duration { min, never }, Value::Number(secs)) => {
+                let fits = (min..=duration::MAX_SECS).contains(secs) || (never && *secs == -1);
+                (!fits).then(|| "out of range".to_owned())
+            }
+            (Kind::Flag | Kind::FlagOrDuration, Value::Flag(_)) => None,
+            (Kind::FlagOrDuration, Value::Number(secs)) => {
+                (!(0..=duration::MAX_SECS).contains(secs)).then(|| "out of range".to_owned())
+            }
+            (Kind::Number { min, max }, Value::Number(number)) => {
+                (!(min..=max).contains(number)).then(|| "out of range".to_owned())
+            }
+            (Kind::Count { max }, Value::Number(number)) => {
+                (!(-1..=max).contains(number)).then(|| "out of range".to_owned())
+            }
+            (Kind::NumberChoice(numbers), Value::Number(number)) => {
+                (!numbers.contains(number)).then(|| "not one of the choices".to_owned())
+            }
+            (Kind::Choice(words), Value::Text(text)) => {
+                (!words.contains(&text.as_str())).then(|| "not one of the choices".to_owned())
+            }
+            (Kind::Text { regex }, Value::Text(text)) => text_fault(text, regex),
+            (Kind::Globs, Value::List(items)) => list_fault(items, |item| {
+                (!item.starts_with(['/', '*'])).then(|| "a path pattern begins with / or *".to_owned())
+            }),
+            (Kind::Cidrs, Value::List(items)) => list_fault(items, |item| {
+                network::parse_filter(item)
+                    .is_none()
+                    .then(|| "not an address or network".to_owned())
+            }),
+            (
+                Kind::Duration { .. }
+                | Kind::Flag
+                | Kind::FlagOrDuration
+                | Kind::Number { .. }
+                | Kind::Count { .. }
+                | Kind::NumberChoice(_)
+                | Kind::Choice(_)
+                | Kind::Text { .. }
+                | Kind::Globs
+                | Kind::Cidrs,
+                Value::Flag(_) | Value::Number(_) | Value::Text(_) | Value::List(_),
+            ) => Some("not a value of this kind".to_owned()),
+        };
+        fault.map_or(Ok(()), |fault| Err(self.refuse(&fault)))
+    }
+
+    /// `15 minutes`, `on`, `Lax`: for people.
+    pub fn display(&self, value: &Value) -> String {
+        match value {
+            Value::Flag(on) => if *on { "on" } else { "off" }.to_owned(),
+            Value::Number(number) => self.number(*number),
+            Value::Text(text) if text.is_empty() => "none".to_owned(),
+            Value::Text(text) => text.clone(),
+            Value::List(items) if items.is_empty() => "none".to_owned(),
+            Value::List(items) => items.join(", "),
+        }
+    }
+
+    /// The value as the editor's text field shows it; parses back.
+    pub fn input(&self, value: &Value) -> String {
+        match value {
+            Value::Flag(on) => if *on { "on" } else { "off" }.to_owned(),
+            Value::Number(number) => self.number(*number),
+            Value::Text(text) => text.clone(),
+            Value::List(items) => items.join(", "),
+        }
+    }
+
+    fn number(&self, number: i64) -> String {
+        if let Some((_, word)) = self.words.iter().find(|(special, _)| *special == number) {
+            return (*word).to_owned();
+        }
+        match self.kind {
+            Kind::Duration { .. } | Kind::FlagOrDuration => duration::humanize(number),
+            Kind::Count { .. } if number < 0 => "unlimited".to_owned(),
+            Kind::Flag
+            | Kind::Number { .. }
+            | Kind::Count { .. }
+            | Kind::Choice(_)
+            | Kind::NumberChoice(_)
+            | Kind::Text { .. }
+            | Kind::Globs
+            | Kind::Cidrs => number.to_string(),
+        }
+    }
+
+    /// `1 second to 10 years, or never`: what is accepted.
+    pub fn accepts(&self) -> String {
+        let mut accepted = match self.kind {
+            Kind::Duration { min, never } => {
+                let word = self
+                    .words
+                    .iter()
+                    .find(|(number, _)| *number == -1)
+                    .map_or("never", |(_, word)| word);
+                let or = if never {
+                    format!(", or {word} (-1)")
+                } else {
+                    String::new()
+                };
+                format!("{} to 10 years{or}", duration::humanize(min))
+            }
+            Kind::Flag => "on or off".to_owned(),
+            Kind::FlagOrDuration => "on, off, or 0 seconds to 10 years".to_owned(),
+            Kind::Number { min, max } => format!("a whole number from {min} to {max}"),
+            Kind::Count { max } => format!("a whole number from 0 to {max}, or unlimited (-1)"),
+            Kind::Choice(words) => one_of(words),
+            Kind::NumberChoice(numbers) => one_of(&numbers.iter().map(i64::to_string).collect::<Vec<_>>()),
+            Kind::Text { regex: true } => {
+                "a regular expression, look-aheads at its start included, or nothing".to_owned()
+            }
+            Kind::Text { regex: false } => "one line of text".to_owned(),
+            Kind::Globs => "path patterns separated by commas, like /ping, /tiles/*".to_owned(),
+            Kind::Cidrs => "addresses and networks separated by commas, like 10.0.0.0/8, 2001:db8::/32".to_owned(),
+        };
+        for (number, word) in self.words.iter().filter(|(number, _)| *number != -1) {
+            accepted.push_str(&format!("; {number} is {word}"));
+        }
+        accepted
+    }
+
+    fn refuse(&self, fault: &str) -> String {
+        format!("{fault}; accepted: {}", self.accepts())
+    }
+}
+
+/// The words of a hue.ini, of the CLI and of the editor.
+fn flag(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Some(true),
+        "false" | "no" | "off" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+fn text_fault(text: &str, regex: bool) -> Option<String> {
+    if text.chars().any(char::is_control) {
+        return Some("control characters and line breaks are not accepted".to_owned());
+    }
+    if text.chars().count() > MAX_TEXT {
+        return Some(format!("longer than {MAX_TEXT} characters"));
+    }
+    if regex && !text.is_empty() {
+        return Pattern::parse(text)
+            .err()
+            .map(|fault| format!("not a regular expression that is supported: {fault}"));
+    }
+    None
+}
+
+/// What is wrong with a list: its length, an item that could not stand between commas, or an item by `fault`.
+fn list_fault(items: &[String], fault: impl Fn(&str) -> Option<String>) -> Option<String> {
+    if items.len() > MAX_ITEMS {
+        return Some(format!("more than {MAX_ITEMS} entries"));
+    }
+    items.iter().find_map(|item| {
+        let plain =
+            !item.is_empty() && item.trim() == item && !item.contains(',') && !item.chars().any(char::is_control);
+        let fault = if plain {
+            fault(item)?
+        } else {
+            "an entry is empty or has commas or line breaks".to_owned()
+        };
+        Some(format!("“{}”: {fault}", item.escape_debug()))
+    })
+}
+
+fn one_of<T: AsRef<str>>(words: &[T]) -> String {
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        Some(_) | None => words.concat(),
+    }
+}
+
+/// A path pattern as a regular expression over the whole path: `*` any characters (slashes too), `?` one.
+pub(crate) fn glob_regex(glob: &str) -> Option<regex::Regex> {
+    let mut pattern = String::from("(?s)^");
+    for c in glob.chars() {
+        match c {
+            '*' => pattern.push_str(".*"),
+            '?' => pattern.push('.'),
+            c => pattern.push_str(&regex::escape(c.encode_utf8(&mut [0; 4]))),
+        }
+    }
+    pattern.push('$');
+    regex::Regex::new(&pattern).ok()
+}
+
+/// The networks of a checked list.
+pub(crate) fn networks(items: &[String]) -> Vec<IpNetwork> {
+    items.iter().filter_map(|item| network::parse_filter(item)).collect()
+}

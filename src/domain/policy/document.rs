@@ -1,0 +1,250 @@
+//! Checks and edits of a policy document. JSON form: {"everyone":{key:value},"administrators":{…},"app:NAME":{…}}.
+//! Faults refuse a document, warnings only advise; named starting points stand in `document/baselines`.
+
+use super::*;
+
+mod baselines;
+mod warnings;
+
+pub use baselines::{Baseline, baselines};
+
+impl PolicyDocument {
+    /// What `scope` itself sets for `key`.
+    pub fn get(&self, scope: &Scope, key: Key) -> Option<&Value> {
+        self.scope(scope)?.get(&key)
+    }
+
+    /// Sets a value, unchecked; ask [`PolicyDocument::faults`] when all edits are made.
+    pub fn set(&mut self, scope: &Scope, key: Key, value: Value) {
+        let overrides = match scope {
+            Scope::Everyone => &mut self.everyone,
+            Scope::Administrators => &mut self.administrators,
+            Scope::Application(name) => self.applications.entry(name.clone()).or_default(),
+        };
+        overrides.insert(key, value);
+    }
+
+    /// Removes a value; an application that sets nothing any more leaves the document.
+    pub fn unset(&mut self, scope: &Scope, key: Key) {
+        match scope {
+            Scope::Everyone => {
+                self.everyone.remove(&key);
+            }
+            Scope::Administrators => {
+                self.administrators.remove(&key);
+            }
+            Scope::Application(name) => {
+                if let Some(overrides) = self.applications.get_mut(name) {
+                    overrides.remove(&key);
+                    if overrides.is_empty() {
+                        self.applications.remove(name);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What one scope sets; `None`: an application without overrides.
+    pub fn scope(&self, scope: &Scope) -> Option<&Overrides> {
+        match scope {
+            Scope::Everyone => Some(&self.everyone),
+            Scope::Administrators => Some(&self.administrators),
+            Scope::Application(name) => self.applications.get(name),
+        }
+    }
+
+    /// All scopes that stand in the document, with what they set.
+    pub fn scopes(&self) -> impl Iterator<Item = (Scope, &Overrides)> {
+        let applications = self
+            .applications
+            .iter()
+            .map(|(name, set)| (Scope::Application(name.clone()), set));
+        [
+            (Scope::Everyone, &self.everyone),
+            (Scope::Administrators, &self.administrators),
+        ]
+        .into_iter()
+        .chain(applications)
+    }
+
+    /// All faults: bounds, scope not allowed for the key, SameSite=None without Secure, a bad regex or glob …,
+    /// a pinned key set to another value.
+    pub fn faults(&self, pins: &Pins) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        for (scope, overrides) in self.scopes() {
+            for (&key, value) in overrides {
+                faults.extend(setting_fault(&scope, key, value, pins));
+            }
+        }
+        let everyone = |key: Key| pins.get(&key).or_else(|| self.everyone.get(&key)).cloned();
+        let same_site_none = everyone(Key::SessionSameSite) == Some(Value::Text("None".into()));
+        if same_site_none && everyone(Key::SessionSecure) != Some(Value::Flag(true)) {
+            faults.push(Fault {
+                scope: Scope::Everyone,
+                key: Key::SessionSameSite.name().into(),
+                value: "None".into(),
+                message: "browsers refuse SameSite=None without Secure; accepted: Strict or Lax, or None with session.secure on".into(),
+            });
+        }
+        faults
+    }
+
+    /// [`PolicyDocument::faults`] of a draft made from `base`: a value that disagrees with a pin is no fault if it
+    /// already stood there, for pins come and go with the environment and must not block other edits.
+    pub fn faults_since(&self, base: &PolicyDocument, pins: &Pins) -> Vec<Fault> {
+        let mut draft = self.clone();
+        for (scope, overrides) in self.scopes() {
+            for (&key, value) in overrides {
+                if pins.contains_key(&key) && base.get(&scope, key) == Some(value) {
+                    draft.unset(&scope, key);
+                }
+            }
+        }
+        draft.faults(pins)
+    }
+
+    /// Makes an import or a restored revision agree with `current` in every pinned key; the pairs that were kept
+    /// back are returned, to be listed.
+    pub fn keep_pinned(&mut self, current: &PolicyDocument, pins: &Pins) -> Vec<(Scope, Key)> {
+        let differing = diff::diff(current, self)
+            .into_iter()
+            .filter(|change| pins.contains_key(&change.key));
+        let mut kept = Vec::new();
+        for change in differing.collect::<Vec<_>>() {
+            match change.old {
+                Some(value) => self.set(&change.scope, change.key, value),
+                None => self.unset(&change.scope, change.key),
+            }
+            kept.push((change.scope, change.key));
+        }
+        kept
+    }
+
+    /// Cross-field advice (policy.md, console.md 1.4).
+    pub fn warnings(&self, pins: &Pins) -> Vec<Warning> {
+        warnings::warnings(self, pins)
+    }
+
+    /// The JSON form, scopes and keys in the order of the editor.
+    pub fn to_json(&self) -> serde_json::Value {
+        let scopes = self.scopes().map(|(scope, overrides)| {
+            let values = overrides
+                .iter()
+                .map(|(key, value)| (key.name().to_owned(), value.to_json()));
+            (scope.to_string(), serde_json::Value::Object(values.collect()))
+        });
+        serde_json::Value::Object(scopes.collect())
+    }
+
+    /// Reads the JSON form. All faults at once; unknown keys and scopes are faults.
+    pub fn from_json(json: &serde_json::Value) -> Result<Self, Vec<Fault>> {
+        let fault = |scope: &Scope, key: &str, value: &serde_json::Value, message: String| Fault {
+            scope: scope.clone(),
+            key: key.to_owned(),
+            value: value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+            message,
+        };
+        let Some(scopes) = json.as_object() else {
+            return Err(vec![fault(
+                &Scope::Everyone,
+                "",
+                json,
+                "a policy is an object of scopes".into(),
+            )]);
+        };
+        let mut document = PolicyDocument::default();
+        let mut faults = Vec::new();
+        for (name, values) in scopes {
+            let scope: Scope = match name.parse() {
+                Ok(scope) => scope,
+                Err(error) => {
+                    faults.push(fault(&Scope::Everyone, "", values, error.to_string()));
+                    continue;
+                }
+            };
+            let Some(values) = values.as_object() else {
+                faults.push(fault(&scope, "", values, "a scope is an object of settings".into()));
+                continue;
+            };
+            if let Scope::Application(name) = &scope {
+                document.applications.entry(name.clone()).or_default();
+            }
+            for (name, value) in values {
+                match read(&scope, name, |setting| setting.read(value)) {
+                    Ok((key, value)) => document.set(&scope, key, value),
+                    Err(message) => faults.push(fault(&scope, name, value, message)),
+                }
+            }
+        }
+        if faults.is_empty() { Ok(document) } else { Err(faults) }
+    }
+}
+
+/// One named setting in one scope, its value made by `value`.
+fn read(
+    scope: &Scope,
+    name: &str,
+    value: impl FnOnce(&catalogue::Setting) -> Result<Value, String>,
+) -> Result<(Key, Value), String> {
+    let key = Key::parse(name).ok_or("unknown setting")?;
+    let value = value(key.setting())?;
+    if key.setting().allowed_in(scope) {
+        Ok((key, value))
+    } else {
+        Err(not_in_scope(key))
+    }
+}
+
+fn setting_fault(scope: &Scope, key: Key, value: &Value, pins: &Pins) -> Option<Fault> {
+    let setting = key.setting();
+    let message = if !setting.allowed_in(scope) {
+        not_in_scope(key)
+    } else if let Err(message) = setting.check(value) {
+        message
+    } else {
+        let pin = pins.get(&key).filter(|pin| *pin != value)?;
+        format!(
+            "fixed to {} by {} in the environment",
+            setting.display(pin),
+            key.env_name()
+        )
+    };
+    Some(Fault {
+        scope: scope.clone(),
+        key: key.name().into(),
+        value: value.to_string(),
+        message,
+    })
+}
+
+/// Where a setting can be set, for somebody who tried elsewhere.
+pub(super) fn not_in_scope(key: Key) -> String {
+    let setting = key.setting();
+    let scopes = match (setting.administrators, setting.applications) {
+        (true, true) => "everyone, administrators and app:NAME",
+        (true, false) => "everyone and administrators",
+        (false, true) => "everyone and app:NAME",
+        (false, false) => "everyone",
+    };
+    format!("cannot be set in this scope; accepted in: {scopes}")
+}
+
+/// `KEY=VALUE` edits as the CLI and the editor make them, parsed; all faults at once.
+pub fn parse_edits(scope: &Scope, edits: &[(String, String)]) -> Result<Vec<(Key, Value)>, Vec<Fault>> {
+    let mut parsed = Vec::new();
+    let mut faults = Vec::new();
+    for (name, text) in edits {
+        match read(scope, name.trim(), |setting| setting.parse(text)) {
+            Ok(edit) => parsed.push(edit),
+            Err(message) => {
+                faults.push(Fault {
+                    scope: scope.clone(),
+                    key: name.clone(),
+                    value: text.clone(),
+                    message,
+                });
+            }
+        }
+    }
+    if faults.is_empty() { Ok(parsed) } else { Err(faults) }
+}

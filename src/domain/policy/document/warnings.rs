@@ -1,0 +1,239 @@
+//! Advice across settings: what is accepted, but probably not what somebody wants.
+//! One small function per theme; each speaks of values as they take effect (pins and defaults included).
+
+use super::{Key, Pins, PolicyDocument, Scope, Warning};
+use crate::domain::{
+    account::Role,
+    duration::humanize,
+    policy::{
+        Value,
+        effective::{Idle, LifetimeRule, Policy},
+    },
+    time::Span,
+};
+
+/// WCAG asks for 20 seconds of warning; a fifth of less than this is less.
+const SHORT_IDLE: Span = Span::from_secs(100);
+
+/// From here on a failure limit without a ceiling stops nobody.
+const HIGH_LIMIT: i64 = 50;
+
+pub(super) fn warnings(document: &PolicyDocument, pins: &Pins) -> Vec<Warning> {
+    let mut advice = Advice {
+        policy: Policy::new(0, document.clone(), pins.clone(), false),
+        warnings: Vec::new(),
+    };
+    for (scope, _) in document.scopes() {
+        advice.lifetimes(&scope);
+    }
+    advice.administrators();
+    advice.sign_in();
+    advice.cookie();
+    advice.validation();
+    advice.warnings
+}
+
+struct Advice {
+    policy: Policy,
+    warnings: Vec<Warning>,
+}
+
+impl Advice {
+    fn warn(&mut self, scope: &Scope, key: Key, message: impl Into<String>) {
+        self.warnings.push(Warning {
+            scope: scope.clone(),
+            key,
+            message: message.into(),
+        });
+    }
+
+    fn value(&self, key: Key) -> Value {
+        self.policy.value_in(&Scope::Everyone, key).0
+    }
+
+    fn flag(&self, key: Key) -> bool {
+        self.value(key) == Value::Flag(true)
+    }
+
+    fn number(&self, scope: &Scope, key: Key) -> i64 {
+        match self.policy.value_in(scope, key).0 {
+            Value::Number(number) => number,
+            Value::Flag(_) | Value::Text(_) | Value::List(_) => -1,
+        }
+    }
+
+    /// Speaks only where the scope sets one of the values concerned: else the scope it inherits from speaks already.
+    fn concerns(&self, scope: &Scope, keys: &[Key]) -> bool {
+        *scope == Scope::Everyone || keys.iter().any(|key| self.policy.document().get(scope, *key).is_some())
+    }
+
+    fn lifetimes(&mut self, scope: &Scope) {
+        use Key::{AuthIdleSessionTimeout, SessionIdleWarning, SessionRenewalPeriod, SessionTtl};
+        let (ttl, idle) = (
+            self.number(scope, SessionTtl),
+            self.number(scope, AuthIdleSessionTimeout),
+        );
+        if self.concerns(scope, &[SessionTtl, AuthIdleSessionTimeout]) {
+            if idle > ttl {
+                let message = format!(
+                    "pointless: longer than the absolute lifetime ({}), which ends the session first",
+                    humanize(ttl)
+                );
+                self.warn(scope, AuthIdleSessionTimeout, message);
+            }
+            if idle > 0 && Span::from_secs(idle) < SHORT_IDLE {
+                let message = "very short: people get less than 20 seconds of warning to stay signed in";
+                self.warn(scope, AuthIdleSessionTimeout, message);
+            }
+        }
+        let warning = self.number(scope, SessionIdleWarning);
+        if self.concerns(scope, &[AuthIdleSessionTimeout, SessionIdleWarning]) && idle > 0 && warning >= idle {
+            self.warn(
+                scope,
+                SessionIdleWarning,
+                "as long as the idle timeout: the warning would always show",
+            );
+        }
+        let renewal = self.number(scope, SessionRenewalPeriod);
+        let renews = matches!(scope, Scope::Everyone | Scope::Administrators);
+        if renews && self.concerns(scope, &[AuthIdleSessionTimeout, SessionRenewalPeriod]) && renewal >= 0 && idle <= 0
+        {
+            self.warn(
+                scope,
+                SessionRenewalPeriod,
+                "without effect: it needs an idle timeout above 0",
+            );
+        }
+    }
+
+    /// Administrators should not live longer than everyone.
+    fn administrators(&mut self) {
+        let rule = |role| self.policy.effective(role, &[], None);
+        let (everyone, administrators) = (rule(Role::Member), rule(Role::Administrator));
+        let ([everyone], [administrators]) = (&everyone.lifetimes[..], &administrators.lifetimes[..]) else {
+            return;
+        };
+        let looser = looser(administrators, everyone);
+        for key in looser {
+            self.warn(
+                &Scope::Administrators,
+                key,
+                "looser for administrators than for everyone",
+            );
+        }
+        let limit = |scope| match self.number(scope, Key::SessionConcurrentUserSessionLimit) {
+            0 => i64::MAX,
+            limit => limit,
+        };
+        if limit(&Scope::Administrators) > limit(&Scope::Everyone) {
+            let key = Key::SessionConcurrentUserSessionLimit;
+            self.warn(
+                &Scope::Administrators,
+                key,
+                "looser for administrators than for everyone",
+            );
+        }
+    }
+
+    fn sign_in(&mut self) {
+        use Key::{AuthLoginAccountCeiling, AuthLoginCooloffTime, AuthLoginFailureLimit, AuthLoginLockOutAtFailure};
+        let everyone = &Scope::Everyone;
+        let limit = self.number(everyone, AuthLoginFailureLimit);
+        if self.flag(AuthLoginLockOutAtFailure) && limit >= HIGH_LIMIT {
+            self.warn(
+                everyone,
+                AuthLoginFailureLimit,
+                format!("{limit} failures before a lock are as good as no lock"),
+            );
+        }
+        if self.flag(AuthLoginLockOutAtFailure) && self.number(everyone, AuthLoginCooloffTime) == -1 {
+            let message = "a lock lasts until an administrator unlocks: strangers can keep people out at will";
+            self.warn(everyone, AuthLoginCooloffTime, message);
+        }
+        let ceiling = self.number(everyone, AuthLoginAccountCeiling);
+        if ceiling == 0 || ceiling > 100 {
+            let message = "more than 100 failures on one account are possible (NIST SP 800-63B allows at most 100)";
+            self.warn(everyone, AuthLoginAccountCeiling, message);
+        }
+        if self.number(everyone, Key::AuthLoginIpCeiling) == 0 && !self.flag(AuthLoginLockOutAtFailure) {
+            self.warn(
+                everyone,
+                Key::AuthLoginIpCeiling,
+                "nothing stops guessing from one address",
+            );
+        }
+        if matches!(self.value(Key::AuthLoginAllowList), Value::List(items) if items.iter().any(|item| item.ends_with("/0")))
+        {
+            self.warn(everyone, Key::AuthLoginAllowList, "the whole internet is never locked");
+        }
+    }
+
+    fn cookie(&mut self) {
+        if self.value(Key::SessionSameSite) == Value::Text("Strict".into()) {
+            let message = "links and single sign-on returns into protected applications arrive signed out";
+            self.warn(&Scope::Everyone, Key::SessionSameSite, message);
+        }
+        if !self.flag(Key::SessionHttpOnly) {
+            self.warn(
+                &Scope::Everyone,
+                Key::SessionHttpOnly,
+                "scripts can read the session cookie",
+            );
+        }
+    }
+
+    fn validation(&mut self) {
+        use Key::{SessionSessionAllowIpChanges, SessionSessionIpValidation, SessionSessionValidationMode};
+        let everyone = &Scope::Everyone;
+        let Value::Text(mode) = self.value(SessionSessionValidationMode) else {
+            return;
+        };
+        let set = |key: Key| {
+            self.policy
+                .document()
+                .everyone
+                .get(&key)
+                .or_else(|| self.policy.pins().get(&key))
+                .cloned()
+        };
+        let (validates, changes) = (set(SessionSessionIpValidation), set(SessionSessionAllowIpChanges));
+        if mode == "strict" && changes == Some(Value::Number(-1)) {
+            let message = "contradictory: strict validation with unlimited changes of network";
+            self.warn(everyone, SessionSessionAllowIpChanges, message);
+        }
+        if mode == "permissive" && validates == Some(Value::Flag(true)) {
+            let message =
+                "contradictory: permissive only records, but this setting ends sessions at a change of network";
+            self.warn(everyone, SessionSessionIpValidation, message);
+        }
+        if mode == "off" {
+            self.warn(
+                everyone,
+                SessionSessionValidationMode,
+                "sessions are bound to nothing: a stolen cookie works anywhere",
+            );
+        }
+    }
+}
+
+/// The lifetime settings by which one rule lets sessions live longer than another.
+fn looser(rule: &LifetimeRule, than: &LifetimeRule) -> Vec<Key> {
+    let idle = |idle: Idle| match idle {
+        Idle::Never => i64::MAX,
+        // Lives as long as a window is open: longer than any timeout, shorter than never.
+        Idle::WindowOpen => i64::MAX - 1,
+        Idle::After(span) => span.as_micros(),
+    };
+    let renewal = |renewal: Option<Span>| renewal.map_or(i64::MAX, Span::as_micros);
+    let mut keys = Vec::new();
+    if rule.ttl > than.ttl {
+        keys.push(Key::SessionTtl);
+    }
+    if idle(rule.idle) > idle(than.idle) {
+        keys.push(Key::AuthIdleSessionTimeout);
+    }
+    if renewal(rule.renewal) > renewal(than.renewal) {
+        keys.push(Key::SessionRenewalPeriod);
+    }
+    keys
+}
