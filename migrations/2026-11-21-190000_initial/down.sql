@@ -1,0 +1,14 @@
+DROP TABLE changes;
+DROP TABLE change_counter;
+DROP TABLE setup_tokens;
+DROP TABLE audit;
+DROP TABLE pins;
+DROP TABLE policies;
+DROP TABLE lockouts;
+DROP TABLE session_tokens;
+DROP TABLE session_applications;
+DROP TABLE sessions;
+DROP TABLE known_networks;
+DROP TABLE password_history;
+DROP TABLE accounts;
+DROP TABLE meta;

@@ -1,0 +1,502 @@
+//! Who may sign in? Accounts, the passwords they had before, and the networks they are known from.
+//! Whether an account has expired is decided in `domain::account`; here stands only what was recorded.
+use super::{
+    Conn, Page, StoreError,
+    changes::{ChangeKind, announce},
+    conn::MultiBackend,
+    instant::At,
+    page_of,
+    per_backend::{self, Both},
+    schema::{accounts, known_networks, password_history},
+    text,
+};
+use crate::domain::{
+    account::{AccountId, Role},
+    time::Timestamp,
+};
+use diesel::{
+    AsChangeset, BoolExpressionMethods, EscapeExpressionMethods, ExpressionMethods, Insertable, OptionalExtension,
+    QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper, TextExpressionMethods,
+    result::{DatabaseErrorKind, Error as DieselError},
+};
+use uuid::Uuid;
+
+#[derive(Clone, PartialEq, Eq)]
+pub struct Account {
+    pub id: AccountId,
+    pub name: String,
+    pub name_key: String,
+    pub display_name: String,
+    pub email: Option<String>,
+    pub role: Role,
+    pub groups: Vec<String>,
+    pub password_hash: String,
+    pub password_changed_at: Timestamp,
+    pub password_set_by_other: bool,
+    pub must_change_password: bool,
+    pub disabled_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
+    pub expired_at: Option<Timestamp>,
+    pub expired_by: Option<String>,
+    pub created_at: Timestamp,
+    pub activated_at: Timestamp,
+    pub last_sign_in_at: Option<Timestamp>,
+    pub last_session_ended_at: Option<Timestamp>,
+}
+
+impl std::fmt::Debug for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Account")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("name_key", &self.name_key)
+            .field("display_name", &self.display_name)
+            .field("email", &self.email)
+            .field("role", &self.role)
+            .field("groups", &self.groups)
+            .field("password_hash", &"…")
+            .field("password_changed_at", &self.password_changed_at)
+            .field("password_set_by_other", &self.password_set_by_other)
+            .field("must_change_password", &self.must_change_password)
+            .field("disabled_at", &self.disabled_at)
+            .field("expires_at", &self.expires_at)
+            .field("expired_at", &self.expired_at)
+            .field("expired_by", &self.expired_by)
+            .field("created_at", &self.created_at)
+            .field("activated_at", &self.activated_at)
+            .field("last_sign_in_at", &self.last_sign_in_at)
+            .field("last_session_ended_at", &self.last_session_ended_at)
+            .finish()
+    }
+}
+
+/// States of the list; an account that is disabled *and* expired is in both lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountListState {
+    /// Neither disabled nor expired.
+    Active,
+    /// Active, and the next sign-in demands another password.
+    MustChange,
+    Expired,
+    Disabled,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct AccountFilter {
+    /// Within name, display name or e-mail address, whatever the case.
+    pub text: Option<String>,
+    pub role: Option<Role>,
+    pub state: Option<AccountListState>,
+    /// Name keys: the page after, or the page before.
+    pub after: Option<String>,
+    pub before: Option<String>,
+    pub limit: i64,
+}
+
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = accounts, treat_none_as_default_value = false, treat_none_as_null = true)]
+struct Record {
+    id: String,
+    name: String,
+    name_key: String,
+    name_sort: String,
+    search: String,
+    display_name: String,
+    email: Option<String>,
+    role: String,
+    member_of: String,
+    password_hash: String,
+    password_changed_at: At,
+    password_set_by_other: bool,
+    must_change_password: bool,
+    disabled_at: Option<At>,
+    expires_at: Option<At>,
+    expired_at: Option<At>,
+    expired_by: Option<String>,
+    created_at: At,
+    activated_at: At,
+    last_sign_in_at: Option<At>,
+    last_session_ended_at: Option<At>,
+}
+
+impl Record {
+    fn of(account: &Account) -> Result<Record, StoreError> {
+        let groups = serde_json::to_string(&account.groups);
+        Ok(Record {
+            id: account.id.0.to_string(),
+            name: text::clean(&account.name).into_owned(),
+            name_key: text::clean(&account.name_key).into_owned(),
+            name_sort: text::sort_key(&account.name_key),
+            search: text::searchable(
+                [account.name.as_str(), account.display_name.as_str()]
+                    .into_iter()
+                    .chain(account.email.as_deref()),
+            ),
+            display_name: text::clean(&account.display_name).into_owned(),
+            email: account.email.as_deref().map(|email| text::clean(email).into_owned()),
+            role: account.role.as_str().to_owned(),
+            member_of: groups.map_err(|_| StoreError::Corrupt("an account's groups".into()))?,
+            password_hash: account.password_hash.clone(),
+            password_changed_at: account.password_changed_at.into(),
+            password_set_by_other: account.password_set_by_other,
+            must_change_password: account.must_change_password,
+            disabled_at: account.disabled_at.map(At::from),
+            expires_at: account.expires_at.map(At::from),
+            expired_at: account.expired_at.map(At::from),
+            expired_by: account.expired_by.clone(),
+            created_at: account.created_at.into(),
+            activated_at: account.activated_at.into(),
+            last_sign_in_at: account.last_sign_in_at.map(At::from),
+            last_session_ended_at: account.last_session_ended_at.map(At::from),
+        })
+    }
+
+    fn read(self) -> Result<Account, StoreError> {
+        Ok(Account {
+            id: id_of(&self.id)?,
+            role: role_of(&self.role)?,
+            groups: serde_json::from_str(&self.member_of)
+                .map_err(|_| StoreError::Corrupt("an account's groups".into()))?,
+            name: self.name,
+            name_key: self.name_key,
+            display_name: self.display_name,
+            email: self.email,
+            password_hash: self.password_hash,
+            password_changed_at: self.password_changed_at.into(),
+            password_set_by_other: self.password_set_by_other,
+            must_change_password: self.must_change_password,
+            disabled_at: self.disabled_at.map(Timestamp::from),
+            expires_at: self.expires_at.map(Timestamp::from),
+            expired_at: self.expired_at.map(Timestamp::from),
+            expired_by: self.expired_by,
+            created_at: self.created_at.into(),
+            activated_at: self.activated_at.into(),
+            last_sign_in_at: self.last_sign_in_at.map(Timestamp::from),
+            last_session_ended_at: self.last_session_ended_at.map(Timestamp::from),
+        })
+    }
+}
+
+pub(super) fn id_of(text: &str) -> Result<AccountId, StoreError> {
+    Uuid::parse_str(text)
+        .map(AccountId)
+        .map_err(|_| StoreError::Corrupt("an account's id".into()))
+}
+
+pub(super) fn role_of(text: &str) -> Result<Role, StoreError> {
+    Role::parse(text).ok_or_else(|| StoreError::Corrupt("an account's role".into()))
+}
+
+/// The only unique column that a caller chooses is the name.
+fn name_taken(error: DieselError) -> StoreError {
+    match error {
+        DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => StoreError::Conflict("account name"),
+        other => other.into(),
+    }
+}
+
+/// In a write the row is held until the end, so that an [`update`] of what was found undoes nobody else's.
+pub fn find(c: &mut Conn, id: AccountId) -> Result<Option<Account>, StoreError> {
+    if c.writing {
+        per_backend::lock_account(c.db(), &id.0.to_string())?;
+    }
+    let row = accounts::table
+        .find(id.0.to_string())
+        .select(Record::as_select())
+        .first(c.db())
+        .optional()?;
+    row.map(Record::read).transpose()
+}
+
+/// As [`find`].
+pub fn find_by_name_key(c: &mut Conn, name_key: &str) -> Result<Option<Account>, StoreError> {
+    let key = text::clean(name_key);
+    let named = accounts::table.filter(accounts::name_key.eq(key.as_ref()));
+    if c.writing {
+        let id = named.select(accounts::id).first::<String>(c.db()).optional()?;
+        return id.map(|id| find(c, id_of(&id)?)).transpose().map(Option::flatten);
+    }
+    let row = named.select(Record::as_select()).first(c.db()).optional()?;
+    row.map(Record::read).transpose()
+}
+
+pub fn insert(c: &mut Conn, account: &Account) -> Result<(), StoreError> {
+    let row = Record::of(account)?;
+    diesel::insert_into(accounts::table)
+        .values(row)
+        .execute(c.db())
+        .map_err(name_taken)?;
+    announce(c, ChangeKind::Account, &account.id.0.to_string())
+}
+
+/// Everything but id and creation.
+pub fn update(c: &mut Conn, account: &Account) -> Result<(), StoreError> {
+    let mut row = Record::of(account)?;
+    let id = row.id.clone();
+    let created = accounts::table
+        .find(&id)
+        .select(accounts::created_at)
+        .first::<At>(c.db())
+        .optional()?;
+    row.created_at = created.ok_or(StoreError::NotFound("account"))?;
+    let updated = diesel::update(accounts::table.find(&id))
+        .set(row)
+        .execute(c.db())
+        .map_err(name_taken)?;
+    if updated == 0 {
+        return Err(StoreError::NotFound("account"));
+    }
+    announce(c, ChangeKind::Account, &id)
+}
+
+/// With its sessions, password history and known networks; the audit keeps what it says.
+pub fn delete(c: &mut Conn, id: AccountId) -> Result<(), StoreError> {
+    let id = id.0.to_string();
+    if diesel::delete(accounts::table.find(&id)).execute(c.db())? == 0 {
+        return Err(StoreError::NotFound("account"));
+    }
+    announce(c, ChangeKind::Account, &id)
+}
+
+/// Taken before every decision about the last administrator, so that two of them cannot both find another one left.
+pub fn lock_administrators(c: &mut Conn) -> Result<(), StoreError> {
+    per_backend::lock_administrators(c.db(), Role::Administrator.as_str())
+}
+
+/// Administrators that are neither disabled nor marked as expired.
+pub fn count_usable_administrators(c: &mut Conn, except: Option<AccountId>) -> Result<i64, StoreError> {
+    let mut query = accounts::table
+        .filter(accounts::role.eq(Role::Administrator.as_str()))
+        .filter(accounts::disabled_at.is_null())
+        .filter(accounts::expired_at.is_null())
+        .into_boxed::<MultiBackend>();
+    if let Some(id) = except {
+        query = query.filter(accounts::id.ne(id.0.to_string()));
+    }
+    Ok(query.count().get_result(c.db())?)
+}
+
+type Boxed = accounts::BoxedQuery<'static, MultiBackend>;
+
+/// The filter's rows, wherever in the list.
+fn matching(filter: &AccountFilter) -> Boxed {
+    let mut query = accounts::table.into_boxed::<MultiBackend>();
+    if let Some(text) = filter.text.as_deref().filter(|text| !text.trim().is_empty()) {
+        query = query.filter(accounts::search.like(text::containing(text)).escape('\\'));
+    }
+    if let Some(role) = filter.role {
+        query = query.filter(accounts::role.eq(role.as_str()));
+    }
+    match filter.state {
+        None => query,
+        Some(AccountListState::Active) => query
+            .filter(accounts::disabled_at.is_null())
+            .filter(accounts::expired_at.is_null()),
+        Some(AccountListState::MustChange) => query
+            .filter(accounts::must_change_password)
+            .filter(accounts::disabled_at.is_null())
+            .filter(accounts::expired_at.is_null()),
+        Some(AccountListState::Expired) => query.filter(accounts::expired_at.is_not_null()),
+        Some(AccountListState::Disabled) => query.filter(accounts::disabled_at.is_not_null()),
+    }
+}
+
+fn following(query: Boxed, key: &str) -> Boxed {
+    let (sort, key) = (text::sort_key(key), text::clean(key).into_owned());
+    query
+        .filter(accounts::name_sort.ge(sort.clone()))
+        .filter(accounts::name_sort.gt(sort).or(accounts::name_key.gt(key)))
+        .order((accounts::name_sort.asc(), accounts::name_key.asc()))
+}
+
+fn preceding(query: Boxed, key: &str) -> Boxed {
+    let (sort, key) = (text::sort_key(key), text::clean(key).into_owned());
+    query
+        .filter(accounts::name_sort.le(sort.clone()))
+        .filter(accounts::name_sort.lt(sort).or(accounts::name_key.lt(key)))
+        .order((accounts::name_sort.desc(), accounts::name_key.desc()))
+}
+
+/// By name key.
+pub fn list(c: &mut Conn, filter: &AccountFilter) -> Result<Page<Account>, StoreError> {
+    let (query, backwards) = match (&filter.after, &filter.before) {
+        (Some(key), _) => (following(matching(filter), key), false),
+        (None, Some(key)) => (preceding(matching(filter), key), true),
+        (None, None) => (
+            matching(filter).order((accounts::name_sort.asc(), accounts::name_key.asc())),
+            false,
+        ),
+    };
+    let rows: Vec<Record> = query
+        .limit(filter.limit.max(0) + 1)
+        .select(Record::as_select())
+        .load(c.db())?;
+    let mut page = page_of(rows, filter.limit, backwards, false, false);
+    // The side that was not read: is there anything beyond the item at that end (or beyond the cursor itself)?
+    if filter.after.is_some() {
+        let edge = page
+            .items
+            .first()
+            .map(|row| row.name_key.clone())
+            .or(filter.after.clone())
+            .unwrap_or_default();
+        page.newer = some(c, preceding(matching(filter), &edge))?;
+    } else if backwards {
+        let edge = page
+            .items
+            .last()
+            .map(|row| row.name_key.clone())
+            .or(filter.before.clone())
+            .unwrap_or_default();
+        page.older = some(c, following(matching(filter), &edge))?;
+    }
+    let Page {
+        items,
+        newer,
+        older,
+        truncated,
+    } = page;
+    Ok(Page {
+        items: items.into_iter().map(Record::read).collect::<Result<_, _>>()?,
+        newer,
+        older,
+        truncated,
+    })
+}
+
+fn some(c: &mut Conn, query: Boxed) -> Result<bool, StoreError> {
+    Ok(query
+        .limit(1)
+        .select(accounts::id)
+        .first::<String>(c.db())
+        .optional()?
+        .is_some())
+}
+
+pub fn count(c: &mut Conn, filter: &AccountFilter) -> Result<i64, StoreError> {
+    Ok(matching(filter).count().get_result(c.db())?)
+}
+
+pub fn count_all(c: &mut Conn) -> Result<i64, StoreError> {
+    Ok(accounts::table.count().get_result(c.db())?)
+}
+
+/// Enabled and unexpired accounts by id, for the expiry job.
+pub fn expiry_candidates(c: &mut Conn, after: Option<AccountId>, limit: i64) -> Result<Vec<Account>, StoreError> {
+    let rows: Vec<Record> = accounts::table
+        .filter(accounts::disabled_at.is_null())
+        .filter(accounts::expired_at.is_null())
+        .filter(accounts::id.gt(after.map(|id| id.0.to_string()).unwrap_or_default()))
+        .order(accounts::id)
+        .limit(limit)
+        .select(Record::as_select())
+        .load(c.db())?;
+    rows.into_iter().map(Record::read).collect()
+}
+
+/// Only raises the instant.
+pub fn record_sign_in(c: &mut Conn, id: AccountId, at: Timestamp) -> Result<(), StoreError> {
+    let earlier = accounts::last_sign_in_at
+        .is_null()
+        .or(accounts::last_sign_in_at.lt(At::from(at)));
+    diesel::update(accounts::table.find(id.0.to_string()).filter(earlier))
+        .set(accounts::last_sign_in_at.eq(At::from(at)))
+        .execute(c.db())?;
+    Ok(())
+}
+
+/// Only raises the instant.
+pub fn set_last_session_ended(c: &mut Conn, id: AccountId, at: Timestamp) -> Result<(), StoreError> {
+    let earlier = accounts::last_session_ended_at
+        .is_null()
+        .or(accounts::last_session_ended_at.lt(At::from(at)));
+    diesel::update(accounts::table.find(id.0.to_string()).filter(earlier))
+        .set(accounts::last_session_ended_at.eq(At::from(at)))
+        .execute(c.db())?;
+    Ok(())
+}
+
+/// Remembers that the account completed a sign-in from `network`; only raises the instant.
+pub fn remember_network(c: &mut Conn, id: AccountId, network: &str, at: Timestamp) -> Result<(), StoreError> {
+    let row = (
+        known_networks::account_id.eq(id.0.to_string()),
+        known_networks::network.eq(network),
+        known_networks::seen_at.eq(At::from(at)),
+    );
+    let insert = diesel::insert_into(known_networks::table)
+        .values(row)
+        .on_conflict_do_nothing();
+    if Both(insert).execute(c.db())? == 0 {
+        let known = known_networks::table
+            .find((id.0.to_string(), network))
+            .filter(known_networks::seen_at.lt(At::from(at)));
+        diesel::update(known)
+            .set(known_networks::seen_at.eq(At::from(at)))
+            .execute(c.db())?;
+    }
+    Ok(())
+}
+
+pub fn knows_network(c: &mut Conn, id: AccountId, network: &str, since: Timestamp) -> Result<bool, StoreError> {
+    let known = known_networks::table
+        .find((id.0.to_string(), network))
+        .filter(known_networks::seen_at.ge(At::from(since)))
+        .select(known_networks::network)
+        .first::<String>(c.db())
+        .optional()?;
+    Ok(known.is_some())
+}
+
+/// Remembers a former password's hash and forgets all but the newest `keep`.
+pub fn push_password(c: &mut Conn, id: AccountId, hash: &str, at: Timestamp, keep: i64) -> Result<(), StoreError> {
+    let id = id.0.to_string();
+    let row = (
+        password_history::account_id.eq(&id),
+        password_history::changed_at.eq(At::from(at)),
+        password_history::password_hash.eq(hash),
+    );
+    Both(
+        diesel::insert_into(password_history::table)
+            .values(row)
+            .on_conflict_do_nothing(),
+    )
+    .execute(c.db())?;
+    let kept: Vec<At> = password_history::table
+        .filter(password_history::account_id.eq(&id))
+        .order(password_history::changed_at.desc())
+        .limit(keep.max(0))
+        .select(password_history::changed_at)
+        .load(c.db())?;
+    let mut old = diesel::delete(password_history::table)
+        .filter(password_history::account_id.eq(&id))
+        .into_boxed::<MultiBackend>();
+    if let Some(oldest) = kept.last() {
+        old = old.filter(password_history::changed_at.lt(*oldest));
+    }
+    old.execute(c.db())?;
+    Ok(())
+}
+
+/// The newest `n` former hashes, newest first.
+pub fn list_passwords(c: &mut Conn, id: AccountId, n: i64) -> Result<Vec<String>, StoreError> {
+    Ok(password_history::table
+        .filter(password_history::account_id.eq(id.0.to_string()))
+        .order(password_history::changed_at.desc())
+        .limit(n.max(0))
+        .select(password_history::password_hash)
+        .load(c.db())?)
+}
+
+/// Replaces the hash unless somebody changed it meanwhile (a new cost at sign-in).
+pub fn set_password_hash_if(c: &mut Conn, id: AccountId, old: &str, new: &str) -> Result<bool, StoreError> {
+    let id = id.0.to_string();
+    let unchanged = accounts::table.find(&id).filter(accounts::password_hash.eq(old));
+    let done = diesel::update(unchanged)
+        .set(accounts::password_hash.eq(new))
+        .execute(c.db())?
+        == 1;
+    if done {
+        announce(c, ChangeKind::Account, &id)?;
+    }
+    Ok(done)
+}

@@ -1,0 +1,374 @@
+//! Which sign-in attempts failed of late? One row per counter (`domain::lockout` says what it means); the row is held
+//! while an attempt is judged, so that parallel guesses are counted one after the other.
+use super::{
+    Conn, Page, StoreError,
+    conn::MultiBackend,
+    instant::At,
+    meta, page_of,
+    per_backend::{self, Both},
+    schema::lockouts,
+    text,
+};
+use crate::domain::{
+    lockout::{Counter, CounterKey, CounterKind},
+    network,
+    time::Timestamp,
+};
+use diesel::{
+    AsChangeset, BoolExpressionMethods, EscapeExpressionMethods, ExpressionMethods, Insertable, OptionalExtension,
+    QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper, TextExpressionMethods,
+};
+use ipnetwork::IpNetwork;
+use std::net::IpAddr;
+use uuid::Uuid;
+
+/// Names remembered per counter; the latest ones stay.
+const NAMES_KEPT: usize = 20;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lockout {
+    pub id: Uuid,
+    pub key: CounterKey,
+    pub counter: Counter,
+    pub last_attempt_at: Timestamp,
+    pub last_ip: Option<IpAddr>,
+    /// At most 20; what was typed, as text for people.
+    pub names_tried: Vec<String>,
+    /// Attempts refused while locked, not yet in the audit.
+    pub refused: i64,
+    /// The minute (since 1970) that `refused` counts for.
+    pub refused_minute: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LockoutListState {
+    /// Locked, or with a failure that is not forgotten.
+    #[default]
+    All,
+    Locked,
+    Counting,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct LockoutFilter {
+    pub state: LockoutListState,
+    /// Within account, address, user agent or the names tried, whatever the case.
+    pub text: Option<String>,
+    /// Of the counter's address; of counters without one, of the latest attempt's.
+    pub ip: Option<IpNetwork>,
+    pub account_key: Option<String>,
+    /// `last_attempt_at` and id: the page after, or the page before.
+    pub after: Option<(Timestamp, Uuid)>,
+    pub before: Option<(Timestamp, Uuid)>,
+    pub limit: i64,
+}
+
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = lockouts, treat_none_as_default_value = false, treat_none_as_null = true)]
+struct Record {
+    id: String,
+    digest: String,
+    kind: String,
+    ip: Option<String>,
+    account_key: Option<String>,
+    user_agent: Option<String>,
+    ip_key: Option<String>,
+    search: String,
+    counter: String,
+    failures: i32,
+    locked: bool,
+    counting: bool,
+    locked_at: Option<At>,
+    blocked_until: Option<At>,
+    last_attempt_at: At,
+    last_ip: Option<String>,
+    names_tried: String,
+    refused: i64,
+    refused_minute: i64,
+}
+
+fn corrupt(what: &str) -> StoreError {
+    StoreError::Corrupt(format!("a sign-in counter's {what}"))
+}
+
+fn clean(text: &Option<String>) -> Option<String> {
+    text.as_deref().map(|text| text::clean(text).into_owned())
+}
+
+impl Record {
+    fn of(lockout: &Lockout, digest: String) -> Result<Record, StoreError> {
+        let key = &lockout.key;
+        let names: Vec<&str> = {
+            let surplus = lockout.names_tried.len().saturating_sub(NAMES_KEPT);
+            lockout.names_tried.iter().skip(surplus).map(String::as_str).collect()
+        };
+        let instant = |micros: i64| At::from(Timestamp::from_micros(micros));
+        let blocked_until = lockout.counter.blocked_until.map(instant);
+        let locked_at = lockout
+            .counter
+            .locked_at
+            .map(instant)
+            .or(blocked_until.map(|_| lockout.last_attempt_at.into()));
+        let locked = locked_at.is_some();
+        let network = key.ip.as_deref().and_then(|ip| ip.parse::<IpNetwork>().ok());
+        let ip_key = network
+            .map(|network| network::sort_range(network).0)
+            .or(lockout.last_ip.map(network::sort_key));
+        let last_ip = lockout.last_ip.map(|ip| ip.to_string());
+        let shown = [&key.account, &key.ip, &key.user_agent, &last_ip];
+        Ok(Record {
+            id: lockout.id.to_string(),
+            digest,
+            kind: key.kind.as_str().to_owned(),
+            ip: clean(&key.ip),
+            account_key: clean(&key.account),
+            user_agent: clean(&key.user_agent),
+            ip_key,
+            search: text::searchable(
+                shown
+                    .into_iter()
+                    .flatten()
+                    .map(String::as_str)
+                    .chain(names.iter().copied()),
+            ),
+            counter: serde_json::to_string(&lockout.counter).map_err(|_| corrupt("memory"))?,
+            failures: i32::try_from(lockout.counter.failures.len()).unwrap_or(i32::MAX),
+            locked,
+            counting: !locked && !lockout.counter.failures.is_empty(),
+            locked_at,
+            blocked_until,
+            last_attempt_at: lockout.last_attempt_at.into(),
+            last_ip,
+            names_tried: serde_json::to_string(&names).map_err(|_| corrupt("names"))?,
+            refused: lockout.refused,
+            refused_minute: lockout.refused_minute,
+        })
+    }
+
+    fn read(self) -> Result<Lockout, StoreError> {
+        Ok(Lockout {
+            id: Uuid::parse_str(&self.id).map_err(|_| corrupt("id"))?,
+            key: CounterKey {
+                kind: CounterKind::parse(&self.kind).ok_or_else(|| corrupt("kind"))?,
+                ip: self.ip,
+                account: self.account_key,
+                user_agent: self.user_agent,
+            },
+            counter: serde_json::from_str(&self.counter).map_err(|_| corrupt("memory"))?,
+            last_attempt_at: self.last_attempt_at.into(),
+            last_ip: self
+                .last_ip
+                .map(|ip| ip.parse().map_err(|_| corrupt("address")))
+                .transpose()?,
+            names_tried: serde_json::from_str(&self.names_tried).map_err(|_| corrupt("names"))?,
+            refused: self.refused,
+            refused_minute: self.refused_minute,
+        })
+    }
+}
+
+/// Finds or makes the counter and holds its row until the transaction ends.
+pub fn lock(c: &mut Conn, key: &CounterKey, now: Timestamp) -> Result<Lockout, StoreError> {
+    let digest = key.digest();
+    let fresh = Lockout {
+        // The same key has the same id, also after it was purged in between.
+        id: digest
+            .get(..32)
+            .and_then(|half| Uuid::parse_str(half).ok())
+            .ok_or_else(|| corrupt("digest"))?,
+        key: key.clone(),
+        counter: Counter::default(),
+        last_attempt_at: now,
+        last_ip: None,
+        names_tried: Vec::new(),
+        refused: 0,
+        refused_minute: 0,
+    };
+    // Writing the digest over itself changes nothing, but holds the row and returns it.
+    let upsert = diesel::insert_into(lockouts::table)
+        .values(Record::of(&fresh, digest.clone())?)
+        .on_conflict(lockouts::digest)
+        .do_update()
+        .set(lockouts::digest.eq(digest))
+        .returning(lockouts::all_columns);
+    let row: Record = Both(upsert).get_result(c.db())?;
+    row.read()
+}
+
+pub fn find(c: &mut Conn, key: &CounterKey) -> Result<Option<Lockout>, StoreError> {
+    let row = lockouts::table
+        .filter(lockouts::digest.eq(key.digest()))
+        .select(Record::as_select())
+        .first(c.db())
+        .optional()?;
+    row.map(Record::read).transpose()
+}
+
+/// Holds the row until the transaction ends.
+pub fn get(c: &mut Conn, id: Uuid) -> Result<Option<Lockout>, StoreError> {
+    per_backend::lock_lockout(c.db(), &id.to_string())?;
+    let row = lockouts::table
+        .find(id.to_string())
+        .select(Record::as_select())
+        .first(c.db())
+        .optional()?;
+    row.map(Record::read).transpose()
+}
+
+/// Everything but the key.
+pub fn save(c: &mut Conn, lockout: &Lockout) -> Result<(), StoreError> {
+    let counter = lockouts::table.find(lockout.id.to_string());
+    let digest = counter
+        .clone()
+        .select(lockouts::digest)
+        .first::<String>(c.db())
+        .optional()?;
+    let row = Record::of(lockout, digest.ok_or(StoreError::NotFound("sign-in counter"))?)?;
+    if diesel::update(counter).set(row).execute(c.db())? == 0 {
+        return Err(StoreError::NotFound("sign-in counter"));
+    }
+    Ok(())
+}
+
+pub fn delete(c: &mut Conn, id: Uuid) -> Result<(), StoreError> {
+    if diesel::delete(lockouts::table.find(id.to_string())).execute(c.db())? == 0 {
+        return Err(StoreError::NotFound("sign-in counter"));
+    }
+    Ok(())
+}
+
+type Boxed = lockouts::BoxedQuery<'static, MultiBackend>;
+
+fn rows_of(filter: &LockoutFilter) -> Boxed {
+    let all = lockouts::table.into_boxed::<MultiBackend>();
+    let mut rows = match filter.state {
+        LockoutListState::All => all.filter(lockouts::locked.or(lockouts::counting)),
+        LockoutListState::Locked => all.filter(lockouts::locked),
+        LockoutListState::Counting => all.filter(lockouts::counting),
+    };
+    if let Some(text) = filter.text.as_deref().filter(|text| !text.trim().is_empty()) {
+        rows = rows.filter(lockouts::search.like(text::containing(text)).escape('\\'));
+    }
+    if let Some(account) = &filter.account_key {
+        rows = rows.filter(lockouts::account_key.eq(text::clean(account).into_owned()));
+    }
+    if let Some(ip) = filter.ip {
+        let (first, last) = touched_by(ip);
+        rows = rows.filter(lockouts::ip_key.between(first, last));
+    }
+    rows
+}
+
+/// A counter of an IPv6 address counts its /64 and is filed under the first address of it: a filter for a part of that
+/// network means the counter.
+fn touched_by(ip: IpNetwork) -> (String, String) {
+    let from = network::sort_range(network::lock_network(ip.network())).0;
+    let (first, last) = network::sort_range(ip);
+    (first.min(from), last)
+}
+
+fn older(rows: Boxed, than: (Timestamp, Uuid)) -> Boxed {
+    let (at, id) = (At::from(than.0), than.1.to_string());
+    newest_first(
+        rows.filter(lockouts::last_attempt_at.le(at))
+            .filter(lockouts::last_attempt_at.lt(at).or(lockouts::id.lt(id))),
+    )
+}
+
+fn newer(rows: Boxed, than: (Timestamp, Uuid)) -> Boxed {
+    let (at, id) = (At::from(than.0), than.1.to_string());
+    rows.filter(lockouts::last_attempt_at.ge(at))
+        .filter(lockouts::last_attempt_at.gt(at).or(lockouts::id.gt(id)))
+        .order((lockouts::last_attempt_at.asc(), lockouts::id.asc()))
+}
+
+fn newest_first(rows: Boxed) -> Boxed {
+    rows.order((lockouts::last_attempt_at.desc(), lockouts::id.desc()))
+}
+
+/// Latest attempt first.
+pub fn list(c: &mut Conn, filter: &LockoutFilter) -> Result<Page<Lockout>, StoreError> {
+    let (rows, backwards) = match (filter.after, filter.before) {
+        (Some(cursor), _) => (older(rows_of(filter), cursor), false),
+        (None, Some(cursor)) => (newer(rows_of(filter), cursor), true),
+        (None, None) => (newest_first(rows_of(filter)), false),
+    };
+    let rows: Vec<Record> = rows
+        .limit(filter.limit.max(0) + 1)
+        .select(Record::as_select())
+        .load(c.db())?;
+    let rows: Vec<Lockout> = rows.into_iter().map(Record::read).collect::<Result<_, _>>()?;
+    let mut page = page_of(rows, filter.limit, backwards, false, false);
+    // The side that was not read: is there anything beyond the item at that end (or beyond the cursor itself)?
+    let place = |lockout: &Lockout| (lockout.last_attempt_at, lockout.id);
+    if let Some(cursor) = filter.after {
+        page.newer = some(c, newer(rows_of(filter), page.items.first().map_or(cursor, place)))?;
+    } else if let Some(cursor) = filter.before {
+        page.older = some(c, older(rows_of(filter), page.items.last().map_or(cursor, place)))?;
+    }
+    Ok(page)
+}
+
+fn some(c: &mut Conn, rows: Boxed) -> Result<bool, StoreError> {
+    Ok(rows
+        .limit(1)
+        .select(lockouts::id)
+        .first::<String>(c.db())
+        .optional()?
+        .is_some())
+}
+
+pub fn count(c: &mut Conn, filter: &LockoutFilter) -> Result<i64, StoreError> {
+    Ok(rows_of(filter).count().get_result(c.db())?)
+}
+
+/// The counters whose key names this account and (or) this address text; none when neither is given.
+pub fn matching(c: &mut Conn, account_key: Option<&str>, ip: Option<&str>) -> Result<Vec<Lockout>, StoreError> {
+    if account_key.is_none() && ip.is_none() {
+        return Ok(Vec::new());
+    }
+    let mut rows = lockouts::table.into_boxed::<MultiBackend>();
+    if let Some(account) = account_key {
+        rows = rows.filter(lockouts::account_key.eq(text::clean(account).into_owned()));
+    }
+    if let Some(ip) = ip {
+        rows = rows.filter(lockouts::ip.eq(text::clean(ip).into_owned()));
+    }
+    let rows: Vec<Record> = newest_first(rows).select(Record::as_select()).load(c.db())?;
+    rows.into_iter().map(Record::read).collect()
+}
+
+/// The locked ones, longest locked first, without those that an administrator blocked beyond now: the job settles
+/// those whose time is up.
+pub fn due(c: &mut Conn, limit: i64) -> Result<Vec<Lockout>, StoreError> {
+    let now = At::from(meta::now(c)?);
+    let rows: Vec<Record> = lockouts::table
+        .filter(lockouts::locked)
+        .filter(lockouts::blocked_until.is_null().or(lockouts::blocked_until.le(now)))
+        .order((lockouts::locked_at.asc(), lockouts::id.asc()))
+        .limit(limit)
+        .select(Record::as_select())
+        .load(c.db())?;
+    rows.into_iter().map(Record::read).collect()
+}
+
+/// Deletes counters without a lock whose last attempt was before `before`, at most `limit`.
+pub fn purge_idle(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    let idle: Vec<String> = lockouts::table
+        .filter(lockouts::last_attempt_at.lt(At::from(before)))
+        .filter(diesel::dsl::not(lockouts::locked))
+        .order((lockouts::last_attempt_at.asc(), lockouts::id.asc()))
+        .limit(limit)
+        .select(lockouts::id)
+        .load(c.db())?;
+    let mut purged = 0;
+    for ids in idle.chunks(500) {
+        // Again with the condition: an attempt may have come in between.
+        let still = lockouts::table
+            .filter(lockouts::id.eq_any(ids))
+            .filter(lockouts::last_attempt_at.lt(At::from(before)))
+            .filter(diesel::dsl::not(lockouts::locked));
+        purged += diesel::delete(still).execute(c.db())?;
+    }
+    Ok(purged)
+}

@@ -1,0 +1,194 @@
+//! What the two-headed connection cannot say in one breath: upserts, many-row inserts, row locks, bulk updates. Two
+//! arms each, here and nowhere else.
+use super::{
+    StoreError,
+    conn::{AnyConn, MultiBackend},
+    instant::At,
+    schema::{accounts, lockouts, session_applications, sessions},
+};
+use crate::domain::time::Timestamp;
+use diesel::{
+    ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl,
+    pg::Pg,
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    sql_types,
+    sqlite::Sqlite,
+};
+
+/// A statement that both databases can render, though the enum's dialect cannot: upserts.
+pub(super) struct Both<T>(pub(super) T);
+
+impl<T> QueryFragment<MultiBackend> for Both<T>
+where
+    T: QueryFragment<Pg> + QueryFragment<Sqlite>,
+{
+    fn walk_ast<'b>(&'b self, pass: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+        MultiBackend::walk_variant_ast(&self.0, pass)
+    }
+}
+
+impl<T: QueryId> QueryId for Both<T> {
+    type QueryId = T::QueryId;
+    const HAS_STATIC_QUERY_ID: bool = T::HAS_STATIC_QUERY_ID;
+}
+
+impl<T: Query> Query for Both<T> {
+    type SqlType = T::SqlType;
+}
+
+impl<T> RunQueryDsl<AnyConn> for Both<T> {}
+
+/// Inserts many rows with few statements; neither database's limit of bound values is reached.
+macro_rules! insert_rows {
+    ($conn:expr, $table:expr, $rows:expr) => {{
+        let mut inserted = Ok(());
+        for rows in $rows.chunks(500) {
+            let done = match $conn {
+                $crate::store::conn::AnyConn::Postgres(c) => {
+                    diesel::RunQueryDsl::execute(diesel::insert_into($table).values(rows), c)
+                }
+                $crate::store::conn::AnyConn::Sqlite(c) => {
+                    diesel::RunQueryDsl::execute(diesel::insert_into($table).values(rows), c)
+                }
+            };
+            if let Err(fault) = done {
+                inserted = Err($crate::store::StoreError::from(fault));
+                break;
+            }
+        }
+        inserted
+    }};
+}
+pub(super) use insert_rows;
+
+/// The database's words for people: one line, bounded. (Neither database puts a statement into its primary message.)
+pub(super) fn plain_words(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default().trim();
+    line.chars().take(200).collect()
+}
+
+/// Holds the rows of all administrators until the transaction ends. SQLite: the writer is alone anyway.
+pub(super) fn lock_administrators(c: &mut AnyConn, role: &str) -> Result<(), StoreError> {
+    if let AnyConn::Postgres(c) = c {
+        accounts::table
+            .filter(accounts::role.eq(role))
+            .order(accounts::id)
+            .select(accounts::id)
+            .for_no_key_update()
+            .load::<String>(c)?;
+    }
+    Ok(())
+}
+
+/// Holds an account's row until the transaction ends. SQLite: the writer is alone anyway.
+pub(super) fn lock_account(c: &mut AnyConn, id: &str) -> Result<(), StoreError> {
+    if let AnyConn::Postgres(c) = c {
+        accounts::table
+            .find(id)
+            .select(accounts::id)
+            .for_no_key_update()
+            .first::<String>(c)
+            .optional()?;
+    }
+    Ok(())
+}
+
+/// Holds a counter's row until the transaction ends. SQLite: the writer is alone anyway.
+pub(super) fn lock_lockout(c: &mut AnyConn, id: &str) -> Result<(), StoreError> {
+    if let AnyConn::Postgres(c) = c {
+        lockouts::table
+            .find(id)
+            .select(lockouts::id)
+            .for_update()
+            .first::<String>(c)
+            .optional()?;
+    }
+    Ok(())
+}
+
+/// Raises the activity of live sessions; an ended one stays as it is. `rows` is sorted by id, so that two instances
+/// that flush the same sessions take the row locks in the same order.
+pub(super) fn touch_sessions(c: &mut AnyConn, rows: &[(String, Timestamp, Timestamp)]) -> Result<(), StoreError> {
+    match c {
+        AnyConn::Postgres(c) => {
+            for rows in rows.chunks(5000) {
+                let ids: Vec<&str> = rows.iter().map(|(id, ..)| id.as_str()).collect();
+                let active: Vec<At> = rows.iter().map(|(_, active, _)| At::from(*active)).collect();
+                let seen: Vec<At> = rows.iter().map(|(.., seen)| At::from(*seen)).collect();
+                diesel::sql_query(
+                    "WITH flushed AS (SELECT * FROM unnest($1::text[], $2::timestamp[], $3::timestamp[]) \
+                                      AS f (id, active, seen)), \
+                     held AS (SELECT s.id FROM sessions s JOIN flushed f ON f.id = s.id \
+                              WHERE s.ended_at IS NULL AND (f.active > s.last_active_at OR f.seen > s.last_seen_at) \
+                              ORDER BY s.id FOR NO KEY UPDATE OF s) \
+                     UPDATE sessions s SET last_active_at = greatest(s.last_active_at, f.active), \
+                                           last_seen_at = greatest(s.last_seen_at, f.seen) \
+                     FROM flushed f JOIN held h ON h.id = f.id WHERE s.id = f.id AND s.ended_at IS NULL",
+                )
+                .bind::<sql_types::Array<sql_types::Text>, _>(ids)
+                .bind::<sql_types::Array<sql_types::Timestamp>, _>(active)
+                .bind::<sql_types::Array<sql_types::Timestamp>, _>(seen)
+                .execute(c)?;
+            }
+        }
+        AnyConn::Sqlite(c) => {
+            for (id, active, seen) in rows {
+                diesel::sql_query(
+                    "UPDATE sessions SET last_active_at = max(last_active_at, $1), last_seen_at = max(last_seen_at, $2) \
+                     WHERE id = $3 AND ended_at IS NULL AND (last_active_at < $1 OR last_seen_at < $2)",
+                )
+                .bind::<sql_types::Timestamp, _>(At::from(*active))
+                .bind::<sql_types::Timestamp, _>(At::from(*seen))
+                .bind::<sql_types::Text, _>(id)
+                .execute(c)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Adds a session's application while the session lives; twice is once.
+pub(super) fn enter_application(c: &mut AnyConn, session: &str, application: &str) -> Result<bool, StoreError> {
+    // The session's row is held, so that an ending that runs now is either before this (no row) or after (marked).
+    let live = match c {
+        AnyConn::Postgres(c) => sessions::table
+            .find(session)
+            .filter(sessions::ended_at.is_null())
+            .select(sessions::id)
+            .for_no_key_update()
+            .first::<String>(c)
+            .optional()?,
+        AnyConn::Sqlite(c) => sessions::table
+            .find(session)
+            .filter(sessions::ended_at.is_null())
+            .select(sessions::id)
+            .first::<String>(c)
+            .optional()?,
+    };
+    if live.is_none() {
+        return Ok(false);
+    }
+    let row = (
+        session_applications::session_id.eq(session),
+        session_applications::application.eq(application),
+        session_applications::live.eq(true),
+    );
+    let added = Both(
+        diesel::insert_into(session_applications::table)
+            .values(row)
+            .on_conflict_do_nothing(),
+    )
+    .execute(c)?;
+    Ok(added > 0)
+}
+
+/// The latest number that a listener may wait for, told to the other instances when this transaction commits.
+pub(super) fn notify(c: &mut AnyConn, channel: &str, payload: &str) -> Result<(), StoreError> {
+    if let AnyConn::Postgres(c) = c {
+        diesel::sql_query("SELECT pg_notify($1, $2)")
+            .bind::<sql_types::Text, _>(channel)
+            .bind::<sql_types::Text, _>(payload)
+            .execute(c)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! The tables as diesel sees them: the twin of `migrations/`, for both databases.
+
+diesel::table! {
+    /// Diesel's own record of what it applied.
+    __diesel_schema_migrations (version) {
+        version -> Text,
+    }
+}
+
+diesel::table! {
+    meta (name) {
+        name -> Text,
+        value -> Text,
+    }
+}
+
+diesel::table! {
+    accounts (id) {
+        id -> Text,
+        name -> Text,
+        name_key -> Text,
+        name_sort -> Text,
+        search -> Text,
+        display_name -> Text,
+        email -> Nullable<Text>,
+        role -> Text,
+        member_of -> Text,
+        password_hash -> Text,
+        password_changed_at -> Timestamp,
+        password_set_by_other -> Bool,
+        must_change_password -> Bool,
+        disabled_at -> Nullable<Timestamp>,
+        expires_at -> Nullable<Timestamp>,
+        expired_at -> Nullable<Timestamp>,
+        expired_by -> Nullable<Text>,
+        created_at -> Timestamp,
+        activated_at -> Timestamp,
+        last_sign_in_at -> Nullable<Timestamp>,
+        last_session_ended_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    password_history (account_id, changed_at, password_hash) {
+        account_id -> Text,
+        changed_at -> Timestamp,
+        password_hash -> Text,
+    }
+}
+
+diesel::table! {
+    known_networks (account_id, network) {
+        account_id -> Text,
+        network -> Text,
+        seen_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    sessions (id) {
+        id -> Text,
+        account_id -> Text,
+        signed_in_at -> Timestamp,
+        last_active_at -> Timestamp,
+        last_seen_at -> Timestamp,
+        ip -> Text,
+        ip_key -> Text,
+        signed_in_ip -> Text,
+        user_agent -> Nullable<Text>,
+        accepted_v4 -> Nullable<Text>,
+        accepted_v6 -> Nullable<Text>,
+        network_changes -> Integer,
+        first_change_at -> Nullable<Timestamp>,
+        user_agent_mismatches -> Integer,
+        ended_at -> Nullable<Timestamp>,
+        end_reason -> Nullable<Text>,
+        ended_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    session_applications (session_id, application) {
+        session_id -> Text,
+        application -> Text,
+        live -> Bool,
+    }
+}
+
+diesel::table! {
+    session_tokens (digest) {
+        digest -> Text,
+        session_id -> Text,
+        host -> Text,
+        cookie_form -> Text,
+        issued_at -> Timestamp,
+        rotated_at -> Nullable<Timestamp>,
+        rotated_from -> Nullable<Text>,
+        rotated_to -> Nullable<Text>,
+        killed_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    lockouts (id) {
+        id -> Text,
+        digest -> Text,
+        kind -> Text,
+        ip -> Nullable<Text>,
+        account_key -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+        ip_key -> Nullable<Text>,
+        search -> Text,
+        counter -> Text,
+        failures -> Integer,
+        locked -> Bool,
+        counting -> Bool,
+        locked_at -> Nullable<Timestamp>,
+        blocked_until -> Nullable<Timestamp>,
+        last_attempt_at -> Timestamp,
+        last_ip -> Nullable<Text>,
+        names_tried -> Text,
+        refused -> BigInt,
+        refused_minute -> BigInt,
+    }
+}
+
+diesel::table! {
+    policies (revision) {
+        revision -> BigInt,
+        saved_at -> Timestamp,
+        author -> Text,
+        reason -> Text,
+        kind -> Text,
+        document -> Text,
+        changes -> Text,
+        confirm_by -> Nullable<Timestamp>,
+        confirmed -> Bool,
+    }
+}
+
+diesel::table! {
+    pins (instance) {
+        instance -> Text,
+        published_at -> Timestamp,
+        document -> Text,
+    }
+}
+
+diesel::table! {
+    audit (id) {
+        id -> Text,
+        happened_at -> Timestamp,
+        event -> Text,
+        actor -> Text,
+        actor_key -> Text,
+        actor_id -> Nullable<Text>,
+        account -> Nullable<Text>,
+        account_key -> Nullable<Text>,
+        account_id -> Nullable<Text>,
+        session_id -> Nullable<Text>,
+        ip -> Nullable<Text>,
+        ip_key -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+        application -> Nullable<Text>,
+        outcome -> Text,
+        reason -> Nullable<Text>,
+        detail -> Text,
+        request_id -> Nullable<Text>,
+        search -> Text,
+    }
+}
+
+diesel::table! {
+    setup_tokens (digest) {
+        digest -> Text,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    change_counter (id) {
+        id -> SmallInt,
+        seq -> BigInt,
+    }
+}
+
+diesel::table! {
+    changes (seq) {
+        seq -> BigInt,
+        changed_at -> Timestamp,
+        writer -> Text,
+        kind -> Text,
+        subject -> Text,
+    }
+}
+
+diesel::joinable!(sessions -> accounts (account_id));
+diesel::joinable!(session_tokens -> sessions (session_id));
+diesel::allow_tables_to_appear_in_same_query!(
+    accounts,
+    password_history,
+    known_networks,
+    sessions,
+    session_applications,
+    session_tokens
+);

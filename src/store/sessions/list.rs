@@ -1,0 +1,424 @@
+//! Which sessions does the screen show? Keyset pages, counts and ids under one filter, so that the three agree. Each
+//! filter is first probed: one that matches few rows is answered from its own index and sorted, a wide one by walking
+//! the sessions in list order, where a page is soon full. Neither database finds that out reliably by itself.
+use super::{Record, Session, complete, id_of, key};
+use crate::{
+    domain::{
+        account::{AccountId, Role},
+        network,
+        session::SessionId,
+        time::Timestamp,
+    },
+    store::{
+        Conn, Page, StoreError, accounts as account_rows,
+        conn::MultiBackend,
+        instant::At,
+        page_of,
+        schema::{accounts, session_applications, sessions},
+        text,
+    },
+};
+use diesel::{
+    BoolExpressionMethods, EscapeExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl,
+    RunQueryDsl, SelectableHelper, TextExpressionMethods,
+    dsl::{exists, sql},
+    sql_types::{Bool, Text},
+};
+use ipnetwork::IpNetwork;
+use std::collections::HashMap;
+
+/// As many rows are collected and sorted without regret.
+const FEW: i64 = 1000;
+const FEW_ACCOUNTS: i64 = 200;
+
+/// A place in the list: last activity (of a list of ended sessions: the end) and id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    pub at: Timestamp,
+    pub id: SessionId,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ListState {
+    #[default]
+    Active,
+    /// Latest end first.
+    Ended,
+    /// Live, and something changed or did not match.
+    Flagged,
+    All,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct SessionFilter {
+    pub account: Option<AccountId>,
+    /// Within the account's name, display name or e-mail address, whatever the case.
+    pub text: Option<String>,
+    pub network: Option<IpNetwork>,
+    pub application: Option<String>,
+    pub role: Option<Role>,
+    pub state: ListState,
+    /// Last active before.
+    pub idle_longer_than: Option<Timestamp>,
+    pub after: Option<Cursor>,
+    pub before: Option<Cursor>,
+    pub limit: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRow {
+    /// Without tokens.
+    pub session: Session,
+    pub account_name: String,
+    pub role: Role,
+}
+
+impl SessionRow {
+    /// Its place in a list of `state`.
+    pub fn cursor(&self, state: ListState) -> Cursor {
+        let at = match state {
+            ListState::Ended => self.session.ended_at.unwrap_or(self.session.last_active_at),
+            ListState::Active | ListState::Flagged | ListState::All => self.session.last_active_at,
+        };
+        Cursor {
+            at,
+            id: self.session.id,
+        }
+    }
+}
+
+type Boxed = sessions::BoxedQuery<'static, MultiBackend>;
+type AccountsBoxed = accounts::BoxedQuery<'static, MultiBackend>;
+
+/// One index-ordered run of sessions; a list of all of them is two runs, merged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Run {
+    Live,
+    Flagged,
+    EndedByEnd,
+    EndedByActivity,
+}
+
+impl ListState {
+    fn runs(self) -> &'static [Run] {
+        match self {
+            ListState::Active => &[Run::Live],
+            ListState::Flagged => &[Run::Flagged],
+            ListState::Ended => &[Run::EndedByEnd],
+            ListState::All => &[Run::Live, Run::EndedByActivity],
+        }
+    }
+}
+
+impl Run {
+    fn live(self) -> bool {
+        match self {
+            Run::Live | Run::Flagged => true,
+            Run::EndedByEnd | Run::EndedByActivity => false,
+        }
+    }
+
+    fn rows(self) -> Boxed {
+        let all = sessions::table.into_boxed::<MultiBackend>();
+        match self {
+            Run::Live => all.filter(sessions::ended_at.is_null()),
+            // Word for word the index's condition: bound zeros would hide it from the planners.
+            Run::Flagged => all
+                .filter(sessions::ended_at.is_null())
+                .filter(sql::<Bool>("(network_changes > 0 OR user_agent_mismatches > 0)")),
+            Run::EndedByEnd | Run::EndedByActivity => all.filter(sessions::ended_at.is_not_null()),
+        }
+    }
+
+    fn newest_first(self, rows: Boxed) -> Boxed {
+        match self {
+            Run::EndedByEnd => rows.order((sessions::ended_at.desc(), sessions::id.desc())),
+            Run::Live | Run::Flagged | Run::EndedByActivity => {
+                rows.order((sessions::last_active_at.desc(), sessions::id.desc()))
+            }
+        }
+    }
+
+    fn older(self, rows: Boxed, than: Cursor) -> Boxed {
+        let (at, id) = (At::from(than.at), key(than.id));
+        let rows = match self {
+            Run::EndedByEnd => rows
+                .filter(sessions::ended_at.le(at))
+                .filter(sessions::ended_at.lt(at).or(sessions::id.nullable().lt(id))),
+            Run::Live | Run::Flagged | Run::EndedByActivity => rows
+                .filter(sessions::last_active_at.le(at))
+                .filter(sessions::last_active_at.lt(at).or(sessions::id.lt(id))),
+        };
+        self.newest_first(rows)
+    }
+
+    fn newer(self, rows: Boxed, than: Cursor) -> Boxed {
+        let (at, id) = (At::from(than.at), key(than.id));
+        match self {
+            Run::EndedByEnd => rows
+                .filter(sessions::ended_at.ge(at))
+                .filter(sessions::ended_at.gt(at).or(sessions::id.nullable().gt(id)))
+                .order((sessions::ended_at.asc(), sessions::id.asc())),
+            Run::Live | Run::Flagged | Run::EndedByActivity => rows
+                .filter(sessions::last_active_at.ge(at))
+                .filter(sessions::last_active_at.gt(at).or(sessions::id.gt(id)))
+                .order((sessions::last_active_at.asc(), sessions::id.asc())),
+        }
+    }
+
+    fn position(self, row: &Record) -> (At, String) {
+        let at = match self {
+            Run::EndedByEnd => row.ended_at.unwrap_or(row.last_active_at),
+            Run::Live | Run::Flagged | Run::EndedByActivity => row.last_active_at,
+        };
+        (at, row.id.clone())
+    }
+}
+
+/// Whose sessions: few accounts by id, or a condition on accounts.
+enum Whose {
+    Anybodys,
+    Few(Vec<String>),
+    Many,
+}
+
+/// What the probes of a filter found.
+struct Plan {
+    whose: Whose,
+    /// Live sessions of the application, when they are few.
+    application: Option<Vec<String>>,
+}
+
+fn text_of(filter: &SessionFilter) -> Option<&str> {
+    filter.text.as_deref().filter(|text| !text.trim().is_empty())
+}
+
+/// The accounts that text and role speak of.
+fn accounts_of(filter: &SessionFilter) -> AccountsBoxed {
+    let mut rows = accounts::table.into_boxed::<MultiBackend>();
+    if let Some(text) = text_of(filter) {
+        rows = rows.filter(accounts::search.like(text::containing(text)).escape('\\'));
+    }
+    if let Some(role) = filter.role {
+        rows = rows.filter(accounts::role.eq(role.as_str()));
+    }
+    rows
+}
+
+/// [`accounts_of`] as a condition on sessions. (A boxed query cannot stand within another one of two dialects.)
+fn of_many_accounts(mut rows: Boxed, filter: &SessionFilter) -> Boxed {
+    if let Some(text) = text_of(filter) {
+        let named = accounts::table.filter(accounts::search.like(text::containing(text)).escape('\\'));
+        rows = rows.filter(sessions::account_id.eq_any(named.select(accounts::id)));
+    }
+    if let Some(role) = filter.role {
+        let holders = accounts::table.filter(accounts::role.eq(role.as_str()));
+        rows = rows.filter(sessions::account_id.eq_any(holders.select(accounts::id)));
+    }
+    rows
+}
+
+fn plan(c: &mut Conn, filter: &SessionFilter) -> Result<Plan, StoreError> {
+    let whose = if text_of(filter).is_none() && filter.role.is_none() {
+        Whose::Anybodys
+    } else {
+        let rows = accounts_of(filter).limit(FEW_ACCOUNTS + 1).select(accounts::id);
+        let ids: Vec<String> = rows.load(c.db())?;
+        if ids.len() as i64 <= FEW_ACCOUNTS {
+            Whose::Few(ids)
+        } else {
+            Whose::Many
+        }
+    };
+    let application = match &filter.application {
+        None => None,
+        Some(application) => {
+            let ids: Vec<String> = session_applications::table
+                .filter(session_applications::application.eq(text::clean(application).into_owned()))
+                .filter(session_applications::live)
+                .limit(FEW + 1)
+                .select(session_applications::session_id)
+                .load(c.db())?;
+            (ids.len() as i64 <= FEW).then_some(ids)
+        }
+    };
+    Ok(Plan { whose, application })
+}
+
+/// The filter's rows of one run, wherever in the list.
+fn matching(c: &mut Conn, run: Run, filter: &SessionFilter, plan: &Plan) -> Result<Boxed, StoreError> {
+    let mut rows = run.rows();
+    if let Some(account) = filter.account {
+        rows = rows.filter(sessions::account_id.eq(account.0.to_string()));
+    }
+    match &plan.whose {
+        Whose::Anybodys => {}
+        Whose::Few(ids) => rows = rows.filter(sessions::account_id.eq_any(ids.clone())),
+        Whose::Many => rows = of_many_accounts(rows, filter),
+    }
+    if let Some(application) = &filter.application {
+        match &plan.application {
+            Some(ids) if run.live() => rows = rows.filter(sessions::id.eq_any(ids.clone())),
+            Some(_) | None => {
+                let entered = session_applications::table
+                    .filter(session_applications::session_id.eq(sessions::id))
+                    .filter(session_applications::application.eq(text::clean(application).into_owned()));
+                rows = rows.filter(exists(entered));
+            }
+        }
+    }
+    if let Some(network) = filter.network {
+        let (first, last) = network::sort_range(network);
+        let inside: Vec<String> = run
+            .rows()
+            .filter(sessions::ip_key.between(first.clone(), last.clone()))
+            .limit(FEW + 1)
+            .select(sessions::id)
+            .load(c.db())?;
+        rows = if inside.len() as i64 <= FEW {
+            rows.filter(sessions::ip_key.between(first, last))
+        } else {
+            // The same condition, hidden from the index.
+            rows.filter(sql::<Text>("(sessions.ip_key || '')").between(first, last))
+        };
+    }
+    if let Some(instant) = filter.idle_longer_than {
+        rows = rows.filter(sessions::last_active_at.lt(At::from(instant)));
+    }
+    Ok(rows)
+}
+
+/// Up to `limit` rows of all runs from a place on, in the order of the way one goes.
+fn walk(
+    c: &mut Conn,
+    filter: &SessionFilter,
+    plan: &Plan,
+    from: Option<(Cursor, bool)>,
+    limit: i64,
+) -> Result<Vec<Record>, StoreError> {
+    let mut found: Vec<((At, String), Record)> = Vec::new();
+    for run in filter.state.runs() {
+        let rows = matching(c, *run, filter, plan)?;
+        let rows = match from {
+            None => run.newest_first(rows),
+            Some((cursor, false)) => run.older(rows, cursor),
+            Some((cursor, true)) => run.newer(rows, cursor),
+        };
+        let rows: Vec<Record> = rows.limit(limit).select(Record::as_select()).load(c.db())?;
+        found.extend(rows.into_iter().map(|row| (run.position(&row), row)));
+    }
+    if filter.state.runs().len() > 1 {
+        found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        if !matches!(from, Some((_, true))) {
+            found.reverse();
+        }
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    }
+    Ok(found.into_iter().map(|(_, row)| row).collect())
+}
+
+/// Newest activity first (of ended ones: latest end first); without tokens.
+pub fn list(c: &mut Conn, filter: &SessionFilter) -> Result<Page<SessionRow>, StoreError> {
+    let plan = plan(c, filter)?;
+    let from = filter
+        .after
+        .map(|cursor| (cursor, false))
+        .or(filter.before.map(|cursor| (cursor, true)));
+    let backwards = matches!(from, Some((_, true)));
+    let rows = walk(c, filter, &plan, from, filter.limit.max(0) + 1)?;
+    let page = page_of(rows, filter.limit, backwards, false, false);
+    let Page {
+        items,
+        mut newer,
+        mut older,
+        truncated,
+    } = page;
+    let items = with_accounts(c, items)?;
+    // The side that was not read: is there anything beyond the item at that end (or beyond the cursor itself)?
+    if let Some((cursor, backwards)) = from {
+        let edge = if backwards { items.last() } else { items.first() };
+        let edge = edge.map_or(cursor, |row| row.cursor(filter.state));
+        let beyond = !walk(c, filter, &plan, Some((edge, !backwards)), 1)?.is_empty();
+        if backwards { older = beyond } else { newer = beyond }
+    }
+    Ok(Page {
+        items,
+        newer,
+        older,
+        truncated,
+    })
+}
+
+pub(super) fn with_accounts(c: &mut Conn, rows: Vec<Record>) -> Result<Vec<SessionRow>, StoreError> {
+    let mut wanted: Vec<String> = rows.iter().map(|row| row.account_id.clone()).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let mut known: HashMap<AccountId, (String, Role)> = HashMap::new();
+    for ids in wanted.chunks(500) {
+        let named: Vec<(String, String, String)> = accounts::table
+            .filter(accounts::id.eq_any(ids))
+            .select((accounts::id, accounts::name, accounts::role))
+            .load(c.db())?;
+        for (id, name, role) in named {
+            known.insert(account_rows::id_of(&id)?, (name, account_rows::role_of(&role)?));
+        }
+    }
+    // An account deleted between the two statements took its sessions along.
+    Ok(complete(c, rows, false)?
+        .into_iter()
+        .filter_map(|session| {
+            let (name, role) = known.get(&session.account_id)?.clone();
+            Some(SessionRow {
+                session,
+                account_name: name,
+                role,
+            })
+        })
+        .collect())
+}
+
+/// How many the filter matches, cursors and limit aside.
+pub fn count(c: &mut Conn, filter: &SessionFilter) -> Result<i64, StoreError> {
+    if let Some(counted) = count_of_application(c, filter)? {
+        return Ok(counted);
+    }
+    let plan = plan(c, filter)?;
+    let mut total = 0;
+    for run in filter.state.runs() {
+        total += matching(c, *run, filter, &plan)?.count().get_result::<i64>(c.db())?;
+    }
+    Ok(total)
+}
+
+/// "Live sessions of one application" is counted in its own index.
+fn count_of_application(c: &mut Conn, filter: &SessionFilter) -> Result<Option<i64>, StoreError> {
+    let SessionFilter {
+        account: None,
+        network: None,
+        application: Some(application),
+        role: None,
+        state: ListState::Active,
+        idle_longer_than: None,
+        text: _,
+        after: _,
+        before: _,
+        limit: _,
+    } = filter
+    else {
+        return Ok(None);
+    };
+    if text_of(filter).is_some() {
+        return Ok(None);
+    }
+    let live = session_applications::table
+        .filter(session_applications::application.eq(text::clean(application).into_owned()))
+        .filter(session_applications::live);
+    Ok(Some(live.count().get_result(c.db())?))
+}
+
+/// The first `limit` ids of the filter, in list order (cursors aside): what "all matching" means.
+pub fn ids(c: &mut Conn, filter: &SessionFilter, limit: i64) -> Result<Vec<SessionId>, StoreError> {
+    let plan = plan(c, filter)?;
+    let rows = walk(c, filter, &plan, None, limit.max(0))?;
+    rows.iter().map(|row| id_of(&row.id)).collect()
+}
