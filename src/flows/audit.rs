@@ -1,0 +1,77 @@
+//! Reading the audit trail. It is only ever added to, by the flows that act.
+
+use super::{Acting, Ctx, FlowError};
+use crate::{
+    domain::audit::Event,
+    store::{
+        Page, StoreError,
+        audit::{self, AuditFilter, AuditRow},
+    },
+};
+
+/// Matches counted at most; beyond, the total is a lower bound.
+const COUNT_CAP: i64 = 10_000;
+
+pub struct AuditList {
+    pub items: Vec<AuditRow>,
+    pub total: i64,
+    /// False: there are at least `total`.
+    pub total_exact: bool,
+    pub newer: bool,
+    pub older: bool,
+    /// A text search looked only at the newest entries that match the other filters.
+    pub truncated: bool,
+}
+
+pub async fn list(ctx: &Ctx, filter: AuditFilter) -> Result<AuditList, FlowError> {
+    let (page, (total, total_exact)) = ctx
+        .store
+        .read(move |c| Ok::<_, StoreError>((audit::list(c, &filter)?, audit::count(c, &filter, COUNT_CAP)?)))
+        .await?;
+    Ok(AuditList {
+        items: page.items,
+        total,
+        total_exact,
+        newer: page.newer,
+        older: page.older,
+        truncated: page.truncated,
+    })
+}
+
+/// One page of an export; [`export`] is called once before.
+pub async fn page(ctx: &Ctx, filter: AuditFilter) -> Result<Page<AuditRow>, FlowError> {
+    Ok(ctx.store.read(move |c| audit::list(c, &filter)).await?)
+}
+
+/// Notes that somebody exports; without this the export does not start.
+pub async fn export(ctx: &Ctx, acting: &Acting, filter: &AuditFilter, format: &'static str) -> Result<(), FlowError> {
+    let (flow, now) = (ctx.clone(), ctx.now());
+    let entry = ctx.entry_of(
+        acting,
+        Event::AuditExported,
+        None,
+        serde_json::json!({ "format": format, "filter": filter.describe() }),
+    );
+    Ok(ctx.store.write(move |c| flow.record(c, now, &entry)).await?)
+}
+
+/// The newest events about an account, for its owner.
+pub async fn of_account(
+    ctx: &Ctx,
+    account: crate::domain::account::AccountId,
+    limit: i64,
+) -> Result<Vec<AuditRow>, FlowError> {
+    Ok(ctx
+        .store
+        .read(move |c| audit::recent_of_account(c, account, limit))
+        .await?)
+}
+
+/// Somebody signed in asked for what is not theirs.
+pub async fn denied(ctx: &Ctx, acting: &Acting, what: String) -> Result<(), FlowError> {
+    let (flow, now) = (ctx.clone(), ctx.now());
+    let mut entry = ctx.entry_of(acting, Event::AccessDenied, None, serde_json::json!({ "path": what }));
+    entry.outcome = crate::domain::audit::Outcome::Failure;
+    entry.reason = Some("role".to_owned());
+    Ok(ctx.store.write(move |c| flow.record(c, now, &entry)).await?)
+}

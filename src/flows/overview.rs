@@ -1,0 +1,221 @@
+//! How the installation stands: counts, the last day, what ends soon, and what set-up still lacks.
+
+use super::{Ctx, FlowError, sessions::SessionView};
+use crate::{
+    domain::{audit::Event, policy::Key, policy::Value, time::Span, time::Timestamp},
+    store::{
+        Backend, StoreError, accounts, audit, lockouts,
+        lockouts::{LockoutFilter, LockoutListState},
+        policies::{self, Revision},
+        sessions::{self, SessionFilter},
+    },
+};
+
+pub struct Overview {
+    pub live_sessions: i64,
+    pub accounts: i64,
+    pub locked: i64,
+    /// By hour, the last day, oldest first; hours without any are there with 0.
+    pub accepted_24h: Vec<(Timestamp, i64)>,
+    pub refused_24h: Vec<(Timestamp, i64)>,
+    pub ending_soon: Vec<SessionView>,
+    pub revision: Revision,
+    pub checklist: Vec<CheckItem>,
+    pub backend: String,
+}
+
+/// One line of the set-up checklist.
+pub struct CheckItem {
+    pub ok: bool,
+    pub title: String,
+    pub why: String,
+    pub href: &'static str,
+}
+
+/// Sessions looked through for those that end soon.
+const LOOKED_AT: i64 = 100;
+const SHOWN: usize = 5;
+
+pub async fn overview(ctx: &Ctx) -> Result<Overview, FlowError> {
+    let in_force = ctx.current_policy().await?;
+    let now = ctx.now();
+    let hour = 3600 * 1_000_000;
+    let since = Timestamp::from_micros((now.as_micros() / hour - 23) * hour);
+    let facts = ctx
+        .store
+        .read(move |c| {
+            let recent = SessionFilter {
+                limit: LOOKED_AT,
+                ..SessionFilter::default()
+            };
+            Ok::<_, StoreError>((
+                sessions::count_live(c)?,
+                accounts::count_all(c)?,
+                lockouts::count(
+                    c,
+                    &LockoutFilter {
+                        state: LockoutListState::Locked,
+                        ..LockoutFilter::default()
+                    },
+                )?,
+                audit::hourly(c, Event::SignInAccepted, since)?,
+                audit::hourly(c, Event::SignInRefused, since)?,
+                sessions::list(c, &recent)?.items,
+                policies::latest(c)?.ok_or(StoreError::NotFound("policy revision"))?,
+            ))
+        })
+        .await?;
+    let (live_sessions, accounts, locked, accepted, refused, recent, revision) = facts;
+    let mut ending_soon: Vec<SessionView> = recent
+        .into_iter()
+        .map(|row| ctx.view(&in_force, row))
+        .filter(|view| view.live && view.ends.is_some_and(|end| end.at.since(now) <= Span::from_secs(3600)))
+        .collect();
+    ending_soon.sort_by_key(|view| view.ends.map(|end| end.at));
+    ending_soon.truncate(SHOWN);
+    Ok(Overview {
+        live_sessions,
+        accounts,
+        locked,
+        accepted_24h: every_hour(since, &accepted),
+        refused_24h: every_hour(since, &refused),
+        ending_soon,
+        revision,
+        checklist: checklist(ctx),
+        backend: match ctx.store.backend() {
+            Backend::Sqlite => "SQLite".to_owned(),
+            Backend::Postgres => "PostgreSQL".to_owned(),
+        },
+    })
+}
+
+fn every_hour(since: Timestamp, counted: &[(Timestamp, i64)]) -> Vec<(Timestamp, i64)> {
+    (0..24)
+        .map(|hour| {
+            let start = since.saturating_add(Span::from_secs(hour * 3600));
+            let count = counted
+                .iter()
+                .find(|(at, _)| *at == start)
+                .map_or(0, |(_, count)| *count);
+            (start, count)
+        })
+        .collect()
+}
+
+fn checklist(ctx: &Ctx) -> Vec<CheckItem> {
+    let policy = ctx.in_force();
+    let value = |key: Key| policy.policy.value(key, crate::domain::account::Role::Member, None).0;
+    let https = ctx.config.https();
+    let on = |key: Key| value(key) == Value::Flag(true);
+    let item = |ok: bool, title: &str, why: &str, href: &'static str| CheckItem {
+        ok,
+        title: title.to_owned(),
+        why: why.to_owned(),
+        href,
+    };
+    vec![
+        item(
+            ctx.config.public_url.is_some(),
+            "The public address is configured",
+            "NIGHTLATCH_PUBLIC_URL is what links and redirects are made of; without it people reach the console by address only.",
+            "/admin",
+        ),
+        item(
+            https,
+            "People reach Nightlatch over https",
+            "Over plain http anybody on the way can read the cookie.",
+            "/admin",
+        ),
+        item(
+            on(Key::SessionSecure) == https,
+            "The cookie's Secure attribute fits the address",
+            "Secure is on exactly where people come over https.",
+            "/admin/policy#session.secure",
+        ),
+        item(
+            !ctx.config.trusted_proxies.is_empty() || !https,
+            "The proxy in front is trusted",
+            "Without NIGHTLATCH_TRUSTED_PROXIES everybody behind the proxy shares its address: one lock for all.",
+            "/admin/lockouts",
+        ),
+        item(
+            value(Key::AuthIdleSessionTimeout) != Value::Number(-1),
+            "Idle sessions end",
+            "A session left open on a shared machine stays open as long as its lifetime.",
+            "/admin/policy#auth.idle_session_timeout",
+        ),
+        item(
+            on(Key::AuthLoginLockOutAtFailure),
+            "Guessing passwords locks",
+            "Failures are counted either way, but nothing is refused below the ceilings.",
+            "/admin/policy#auth.login_lock_out_at_failure",
+        ),
+    ]
+}
+
+/// What the console's navigation counts.
+pub struct NavCounts {
+    pub live_sessions: i64,
+    pub locked: i64,
+}
+
+pub async fn nav_counts(ctx: &Ctx) -> Result<NavCounts, FlowError> {
+    Ok(ctx
+        .store
+        .read(move |c| {
+            Ok::<_, StoreError>(NavCounts {
+                live_sessions: sessions::count_live(c)?,
+                locked: lockouts::count(
+                    c,
+                    &LockoutFilter {
+                        state: LockoutListState::Locked,
+                        ..LockoutFilter::default()
+                    },
+                )?,
+            })
+        })
+        .await?)
+}
+
+/// This machine's clock may differ from the database's by so much (architecture.md, Consistency).
+const CLOCK_SKEW: Span = Span::from_secs(1);
+
+/// Why this instance must not be sent traffic; empty = ready.
+pub async fn readiness(ctx: &Ctx) -> Vec<String> {
+    let mut faults = Vec::new();
+    let asked = ctx
+        .store
+        .read(move |c| {
+            Ok::<_, StoreError>((
+                crate::store::meta::migrations_current(c)?,
+                crate::store::meta::now(c)?,
+                policies::latest(c)?.is_some(),
+            ))
+        })
+        .await;
+    match asked {
+        Err(error) => {
+            tracing::warn!(%error, "not ready: the database does not answer");
+            faults.push("the database does not answer".to_owned());
+        }
+        Ok((migrated, database_now, has_policy)) => {
+            let skew = ctx.now().since(database_now).as_micros().abs();
+            if skew > CLOCK_SKEW.as_micros() {
+                faults.push(format!(
+                    "this machine's clock differs from the database's by {} ms",
+                    skew / 1000
+                ));
+            }
+            if !migrated {
+                faults.push("migrations are pending".to_owned());
+            }
+            if !has_policy {
+                faults.push("there is no policy".to_owned());
+            }
+        }
+    }
+    if !ctx.live.freshness.is_fresh() {
+        faults.push("changes made elsewhere are not heard of".to_owned());
+    }
+    faults
+}

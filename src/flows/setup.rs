@@ -1,0 +1,152 @@
+//! The first administrator: once, atomically, with the token that the log printed. Deleting every account does not re-open it.
+
+use super::{Acting, Ctx, FlowError};
+use crate::{
+    domain::{
+        account::{AccountId, AccountName, Role, check_email},
+        audit::{Actor, Event, Origin},
+        password::{self, NewPasswordFacts, Reuse},
+        policy::document::{Baseline, baselines},
+        secret::{self, Secret},
+        time::Span,
+    },
+    store::{StoreError, accounts, changes, setup},
+};
+
+/// A set-up link works this long.
+const TOKEN_HOURS: i64 = 24;
+
+/// What the set-up page sends.
+pub struct NewAdministrator {
+    pub token: Secret,
+    pub username: String,
+    pub email: String,
+    pub password: Secret,
+    pub password_again: Secret,
+    /// Id of a baseline policy; empty: leave the policy as it is.
+    pub baseline: String,
+}
+
+pub enum SetUp {
+    Done {
+        account: AccountId,
+        name: String,
+    },
+    /// Field and sentence.
+    Faulty(Vec<(&'static str, String)>),
+    /// The token is wrong, used or too old, or set-up is over.
+    Refused,
+}
+
+/// A new set-up token when the installation has no account yet; `None` when set-up is over.
+pub async fn open(ctx: &Ctx) -> Result<Option<Secret>, FlowError> {
+    let now = ctx.now();
+    let token = secret::token(ctx.random_bytes());
+    let digest = secret::digest(token.expose());
+    let open = ctx
+        .store
+        .write(move |c| {
+            if setup::completed(c)? || accounts::count_all(c)? > 0 {
+                return Ok::<_, StoreError>(false);
+            }
+            setup::create_token(c, &digest, now)?;
+            Ok(true)
+        })
+        .await?;
+    Ok(open.then_some(token))
+}
+
+/// Whether this token opens the set-up page (it is not used up by looking).
+pub async fn is_open(ctx: &Ctx, token: &str) -> Result<bool, FlowError> {
+    let digest = secret::digest(token);
+    let not_before = ctx.now().saturating_sub(Span::from_secs(TOKEN_HOURS * 3600));
+    Ok(ctx
+        .store
+        .read(move |c| Ok::<_, StoreError>(!setup::completed(c)? && setup::is_valid(c, &digest, not_before)?))
+        .await?)
+}
+
+/// Creates the first administrator and applies the chosen baseline.
+pub async fn complete(ctx: &Ctx, new: NewAdministrator, origin: Origin) -> Result<SetUp, FlowError> {
+    if !is_open(ctx, new.token.expose()).await? {
+        return Ok(SetUp::Refused);
+    }
+    let (name, email, baseline) = match check(ctx, &new) {
+        Ok(checked) => checked,
+        Err(faults) => return Ok(SetUp::Faulty(faults)),
+    };
+    let hash = ctx.hasher.hash(new.password.clone(), ctx.salt()).await?;
+    let now = ctx.now();
+    let account = ctx.new_account(&name, Role::Administrator, hash, now);
+    let account = accounts::Account { email, ..account };
+    let flow = ctx.clone();
+    let digest = secret::digest(new.token.expose());
+    let not_before = now.saturating_sub(Span::from_secs(TOKEN_HOURS * 3600));
+    let done = ctx
+        .store
+        .write(move |c| {
+            if !setup::redeem(c, &digest, not_before)? || !setup::complete(c, now)? || accounts::count_all(c)? > 0 {
+                return Ok(SetUp::Refused);
+            }
+            let acting = Acting { actor: Actor::Account { id: account.id, name: account.name.clone() }, origin, session: None };
+            accounts::insert(c, &account)?;
+            changes::announce(c, changes::ChangeKind::Account, &account.id.0.to_string())?;
+            for event in [Event::AccountCreated, Event::SetupCompleted] {
+                let detail = serde_json::json!({ "role": account.role.as_str(), "baseline": baseline.map(|baseline| baseline.id) });
+                flow.record(c, now, &flow.entry_of(&acting, event, Some((account.id, &account.name)), detail))?;
+            }
+            flow.first_revision_in(c, now, &acting, baseline)?;
+            Ok::<_, FlowError>(SetUp::Done { account: account.id, name: account.name })
+        })
+        .await?;
+    if matches!(done, SetUp::Done { .. }) {
+        ctx.reload_policy().await?;
+    }
+    Ok(done)
+}
+
+type Checked = (AccountName, Option<String>, Option<&'static Baseline>);
+
+fn check(ctx: &Ctx, new: &NewAdministrator) -> Result<Checked, Vec<(&'static str, String)>> {
+    let mut faults = Vec::new();
+    let name = AccountName::parse(&new.username)
+        .map_err(|error| faults.push(("username", error.to_string())))
+        .ok();
+    let email = match new.email.trim() {
+        "" => None,
+        text => check_email(text).map_err(|why| faults.push(("email", why))).ok(),
+    };
+    let baseline = match new.baseline.as_str() {
+        "" => None,
+        id => {
+            let found = baselines().iter().find(|baseline| baseline.id == id);
+            if found.is_none() {
+                faults.push(("baseline", format!("There is no baseline {id:?}.")));
+            }
+            found
+        }
+    };
+    let in_force = ctx.in_force();
+    let own_words = [new.username.as_str(), new.email.as_str()];
+    let facts = NewPasswordFacts {
+        new: new.password.expose(),
+        again: Some(new.password_again.expose()),
+        own_words: &own_words,
+        reused: Reuse::No,
+    };
+    // The password must also do under the baseline that is about to hold.
+    let rules = baseline.map(|baseline| {
+        crate::domain::policy::effective::Policy::new(0, (baseline.document)(), in_force.policy.pins().clone(), false)
+            .effective(Role::Administrator, &[], None)
+            .password
+    });
+    let rules = rules.as_ref().unwrap_or(&in_force.everyone().password);
+    faults.extend(password::decide(&facts, rules).into_iter().map(|fault| match fault {
+        password::PasswordFault::Mismatch => ("password_again", fault.message()),
+        _ => ("password", fault.message()),
+    }));
+    match (name, faults.is_empty()) {
+        (Some(name), true) => Ok((name, email, baseline)),
+        _ => Err(faults),
+    }
+}

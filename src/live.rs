@@ -1,0 +1,85 @@
+//! What this instance remembers of the database, and how it learns that it is stale.
+//! The database stays the truth: nothing here is used while the line to it is silent (see [`freshness`]).
+
+pub mod accounts;
+pub mod freshness;
+pub mod invalidation;
+pub mod policy;
+pub mod session_store;
+pub mod sessions;
+
+use crate::domain::time::Timestamp;
+use accounts::Accounts;
+use freshness::Freshness;
+use policy::InForce;
+use sessions::Sessions;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU64, Ordering},
+};
+
+/// The remembered state of one server process.
+pub struct Live {
+    pub sessions: Sessions,
+    pub accounts: Accounts,
+    pub freshness: Freshness,
+    policy: arc_swap::ArcSwap<InForce>,
+    /// The newest `changes.seq` that was taken in.
+    seq: AtomicI64,
+    epoch: Epoch,
+}
+
+/// Counts invalidations, so that a row read before one is never remembered after it.
+#[derive(Debug, Clone, Default)]
+pub struct Epoch(Arc<AtomicU64>);
+
+impl Epoch {
+    pub fn now(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn advance(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Live {
+    /// `capacity`: sessions (and accounts) remembered at most. `seq`: where the changes stood before `policy` was read.
+    pub fn new(capacity: usize, policy: InForce, seq: i64) -> Self {
+        let epoch = Epoch::default();
+        Self {
+            sessions: Sessions::new(capacity, epoch.clone()),
+            accounts: Accounts::new(capacity, epoch.clone()),
+            freshness: Freshness::new(),
+            policy: arc_swap::ArcSwap::from_pointee(policy),
+            seq: AtomicI64::new(seq),
+            epoch,
+        }
+    }
+
+    /// The policy as last learned; [`crate::flows::policy::current`] asks the database when the line is silent.
+    pub fn policy(&self) -> Arc<InForce> {
+        self.policy.load_full()
+    }
+
+    /// Puts a policy in force here, unless a newer one already is.
+    pub fn set_policy(&self, policy: InForce) {
+        let policy = Arc::new(policy);
+        self.policy.rcu(|current| {
+            let newer = policy.policy.revision() > current.policy.revision()
+                || (policy.policy.revision() == current.policy.revision()
+                    && policy.policy.pins() != current.policy.pins());
+            if newer { policy.clone() } else { current.clone() }
+        });
+    }
+
+    /// When the revision in force was saved.
+    pub fn policy_since(&self) -> Timestamp {
+        self.policy.load().since
+    }
+
+    /// Marks the start of a read whose result may be remembered.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.now()
+    }
+}

@@ -1,0 +1,44 @@
+//! Accounts of live sessions, remembered by id.
+
+use super::Epoch;
+use crate::{domain::account::AccountId, store::accounts::Account};
+use quick_cache::sync::Cache;
+use std::sync::Arc;
+
+pub struct Accounts {
+    by_id: Cache<AccountId, Arc<Account>>,
+    epoch: Epoch,
+}
+
+impl Accounts {
+    pub(super) fn new(capacity: usize, epoch: Epoch) -> Self {
+        Self {
+            by_id: Cache::new(capacity),
+            epoch,
+        }
+    }
+
+    pub fn get(&self, id: AccountId) -> Option<Arc<Account>> {
+        self.by_id.get(&id)
+    }
+
+    /// Remembers a row that was read after `epoch` was taken, unless something was invalidated meanwhile.
+    pub fn remember(&self, account: Account, epoch: u64) -> Arc<Account> {
+        let account = Arc::new(account);
+        self.by_id.insert(account.id, account.clone());
+        if self.epoch.now() != epoch {
+            self.by_id.remove(&account.id);
+        }
+        account
+    }
+
+    pub fn forget(&self, id: AccountId) {
+        self.epoch.advance();
+        self.by_id.remove(&id);
+    }
+
+    pub(super) fn forget_all(&self) {
+        self.epoch.advance();
+        self.by_id.clear();
+    }
+}

@@ -1,0 +1,93 @@
+//! Takes in what others changed: reads the rows that were missed and drops only what they name,
+//! or everything when it cannot tell.
+
+use super::{Live, policy::InForce};
+use crate::{
+    domain::{account::AccountId, policy::effective::Policy, session::SessionId},
+    store::{
+        Conn, Store, StoreError,
+        changes::{self, ChangeKind, ChangeRow, Missed},
+        notify::ListenEvent,
+        policies,
+    },
+};
+use std::{sync::Weak, sync::atomic::Ordering};
+use uuid::Uuid;
+
+/// Handles one event of the listener. Runs on the listener's thread; stops mattering when the server is gone.
+pub fn on_event(live: &Weak<Live>, store: &Store, event: ListenEvent) {
+    let Some(live) = live.upgrade() else { return };
+    match event {
+        ListenEvent::Alive => live.freshness.alive(),
+        ListenEvent::Connected | ListenEvent::Change { .. } => {
+            if let Err(error) = take_in(&live, store) {
+                // Not believed until the missed changes are read.
+                live.freshness.lost();
+                tracing::warn!(%error, "changes made elsewhere could not be read");
+            }
+        }
+    }
+}
+
+/// Reads the changes since the last look and forgets what they name.
+pub fn take_in(live: &Live, store: &Store) -> Result<(), StoreError> {
+    let seen = live.seq.load(Ordering::SeqCst);
+    let writer = store.writer().to_owned();
+    let (missed, latest) =
+        store.read_now(move |c| Ok::<_, StoreError>((changes::since(c, seen)?, changes::latest_seq(c)?)))?;
+    match missed {
+        Missed::Rows(rows) => {
+            for row in rows.iter().filter(|row| row.writer != writer) {
+                apply(live, store, row)?;
+            }
+            if let Some(last) = rows.last() {
+                live.seq.fetch_max(last.seq, Ordering::SeqCst);
+            }
+        }
+        Missed::TooOld => {
+            forget_everything(live, store)?;
+            live.seq.fetch_max(latest, Ordering::SeqCst);
+        }
+    }
+    Ok(())
+}
+
+fn apply(live: &Live, store: &Store, row: &ChangeRow) -> Result<(), StoreError> {
+    let id = || Uuid::parse_str(&row.key).map_err(|_| StoreError::Corrupt(format!("changes: key {:?}", row.key)));
+    match row.kind {
+        ChangeKind::Session => live.sessions.forget(SessionId(id()?)),
+        ChangeKind::Account => live.accounts.forget(AccountId(id()?)),
+        ChangeKind::Policy => reload_policy(live, store)?,
+        // Read from the database at each use: nothing is remembered.
+        ChangeKind::Lockout | ChangeKind::Application => {}
+        ChangeKind::All => forget_everything(live, store)?,
+    }
+    Ok(())
+}
+
+fn forget_everything(live: &Live, store: &Store) -> Result<(), StoreError> {
+    live.sessions.forget_all();
+    live.accounts.forget_all();
+    reload_policy(live, store)
+}
+
+fn reload_policy(live: &Live, store: &Store) -> Result<(), StoreError> {
+    let current = live.policy();
+    let (pins, dev) = (current.policy.pins().clone(), current.policy.dev());
+    live.set_policy(store.read_now(move |c| read_policy(c, pins, dev))?);
+    Ok(())
+}
+
+/// The newest revision with this process's pins; before the first save, the catalogue's defaults.
+pub fn read_policy(c: &mut Conn, pins: crate::domain::policy::Pins, dev: bool) -> Result<InForce, StoreError> {
+    Ok(match policies::latest(c)? {
+        Some(revision) => InForce::new(
+            Policy::new(revision.revision, revision.document, pins, dev),
+            revision.at,
+        ),
+        None => InForce::new(
+            Policy::new(0, crate::domain::policy::PolicyDocument::default(), pins, dev),
+            crate::domain::time::Timestamp::from_micros(0),
+        ),
+    })
+}
