@@ -1,0 +1,155 @@
+//! Actix and askama: the routing table, and the middleware in the order in which a request meets it.
+
+pub mod assets;
+pub mod client_ip;
+pub mod csrf;
+pub mod error;
+pub mod filters;
+pub mod flash;
+pub mod forms;
+pub mod gate;
+pub mod headers;
+pub mod host;
+pub mod pages;
+pub mod paths;
+pub mod session_cookie;
+pub mod visitor;
+
+use crate::{flows::Ctx, live::session_store::LiveSessionStore};
+use actix_identity::IdentityMiddleware;
+use actix_session::{SessionMiddleware, config::BrowserSession, config::CookieContentSecurity};
+use actix_web::{
+    App, HttpResponse,
+    body::MessageBody,
+    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
+    guard,
+    http::{Method, header},
+    middleware::{Compress, from_fn},
+    web,
+};
+use session_cookie::CookieKeys;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Who may use a route. The extractor in the handler's signature enforces it; the table lets tests go through all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    Anyone,
+    /// Signed in, even while a password change is pending.
+    Pending,
+    Member,
+    Administrator,
+}
+
+/// One entry of the routing table.
+pub struct Route {
+    pub method: Method,
+    pub path: &'static str,
+    pub who: Who,
+    handler: actix_web::Route,
+}
+
+impl Route {
+    /// GET and HEAD.
+    pub fn get<F, Args>(path: &'static str, who: Who, handler: F) -> Self
+    where
+        F: actix_web::Handler<Args>,
+        Args: actix_web::FromRequest + 'static,
+        F::Output: actix_web::Responder + 'static,
+    {
+        let route = web::route()
+            .guard(guard::Any(guard::Get()).or(guard::Head()))
+            .to(handler);
+        Self {
+            method: Method::GET,
+            path,
+            who,
+            handler: route,
+        }
+    }
+
+    pub fn post<F, Args>(path: &'static str, who: Who, handler: F) -> Self
+    where
+        F: actix_web::Handler<Args>,
+        Args: actix_web::FromRequest + 'static,
+        F::Output: actix_web::Responder + 'static,
+    {
+        Self {
+            method: Method::POST,
+            path,
+            who,
+            handler: web::post().to(handler),
+        }
+    }
+}
+
+/// Every route there is.
+pub fn routes() -> Vec<Route> {
+    pages::routes().into_iter().chain(pages::admin::routes()).collect()
+}
+
+/// The application as each worker builds it.
+pub fn app(
+    ctx: Ctx,
+    keys: Arc<CookieKeys>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    let sessions = SessionMiddleware::builder(LiveSessionStore(ctx.live.clone()), keys.newest().clone())
+        .cookie_name(ctx.config.cookie_name.clone())
+        .cookie_content_security(CookieContentSecurity::Signed)
+        // Attributes are rewritten from the live policy by the gate.
+        .session_lifecycle(BrowserSession::default())
+        .build();
+    App::new()
+        .app_data(web::Data::new(ctx))
+        .app_data(web::Data::from(keys))
+        .configure(register)
+        .default_service(web::to(|| async { Err::<HttpResponse, _>(error::PageError::NotFound) }))
+        // A request meets these from the last to the first.
+        // 6. a rotated token on its way to the cookie, 5. who the session belongs to, 4. what the flows prepared,
+        .wrap(from_fn(gate::carry_prepared_token))
+        .wrap(IdentityMiddleware::default())
+        .wrap(sessions)
+        // 3. judges the session; names and attributes of cookies follow the live policy,
+        .wrap(from_fn(gate::judge))
+        // 2. answers only under our own name, and refuses state changes that other sites started,
+        .wrap(from_fn(csrf::check))
+        .wrap(from_fn(host::check))
+        .wrap(Compress::default())
+        // 1. pages for refusals, security headers and a request id on everything.
+        .wrap(from_fn(headers::apply))
+}
+
+/// Groups the table by path, so that another method is a 405 that names the allowed ones.
+fn register(config: &mut web::ServiceConfig) {
+    let mut by_path: BTreeMap<&'static str, Vec<Route>> = BTreeMap::new();
+    for route in routes() {
+        by_path.entry(route.path).or_default().push(route);
+    }
+    for (path, routes) in by_path {
+        let mut allowed: Vec<&str> = routes.iter().map(|route| route.method.as_str()).collect();
+        if allowed.contains(&"GET") {
+            allowed.push("HEAD");
+        }
+        let allow = allowed.join(", ");
+        let mut resource = web::resource(path);
+        for route in routes {
+            resource = resource.route(route.handler);
+        }
+        let other_methods = web::to(move || {
+            let allow = allow.clone();
+            async move {
+                HttpResponse::MethodNotAllowed()
+                    .insert_header((header::ALLOW, allow))
+                    .finish()
+            }
+        });
+        config.service(resource.default_service(other_methods).wrap(from_fn(error::catch)));
+    }
+}

@@ -1,0 +1,39 @@
+//! State changes that another site started are refused: `Sec-Fetch-Site` first, `Origin` next (http.md). No form tokens:
+//! nothing goes stale while a page stays open.
+
+use super::{error::PageError, host};
+use crate::{
+    domain::origin::{CsrfFacts, csrf_allows},
+    flows::Ctx,
+};
+use actix_web::{
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::Method,
+    middleware::Next,
+    web,
+};
+
+pub async fn check(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    if !matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+        let ctx = req.app_data::<web::Data<Ctx>>().ok_or(PageError::misbuilt())?;
+        let text = |name: &str| {
+            req.headers()
+                .get(name)
+                .map(|value| value.to_str().unwrap_or("unreadable"))
+        };
+        let own = host::own_origins(&ctx.config, req.head());
+        let facts = CsrfFacts {
+            sec_fetch_site: text("sec-fetch-site"),
+            origin: text("origin"),
+            own_origins: &own,
+        };
+        if !csrf_allows(&facts) {
+            return Ok(req.error_response(PageError::CrossSite).map_into_boxed_body());
+        }
+    }
+    Ok(next.call(req).await?.map_into_boxed_body())
+}

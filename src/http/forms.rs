@@ -1,0 +1,70 @@
+//! Forms and queries as typed values; what cannot be read is refused with our own page.
+
+use super::error::PageError;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, web};
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+use std::{
+    future::{Future, Ready, ready},
+    pin::Pin,
+    time::Duration,
+};
+
+/// The largest form: the policy editor with everything typed.
+pub const MAX_FORM_BYTES: usize = 256 * 1024;
+const FORM_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// An `application/x-www-form-urlencoded` body; repeated keys make lists.
+pub struct Form<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
+    type Error = PageError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, PageError>>>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let content_type = req.content_type().to_ascii_lowercase();
+        let mut payload = web::Payload::from_request(req, payload).into_inner();
+        Box::pin(async move {
+            if content_type != "application/x-www-form-urlencoded" {
+                return Err(PageError::UnsupportedMedia);
+            }
+            let mut payload = payload
+                .as_mut()
+                .map_err(|_| PageError::BadRequest("The body cannot be read.".to_owned()))?;
+            let body = tokio::time::timeout(FORM_TIMEOUT, read(&mut payload))
+                .await
+                .map_err(|_| PageError::Timeout)??;
+            serde_html_form::from_bytes(&body)
+                .map(Self)
+                .map_err(|error| PageError::BadRequest(format!("The form cannot be read: {error}.")))
+        })
+    }
+}
+
+async fn read(payload: &mut web::Payload) -> Result<Vec<u8>, PageError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| PageError::BadRequest("The body cannot be read.".to_owned()))?;
+        if body.len() + chunk.len() > MAX_FORM_BYTES {
+            return Err(PageError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The query string; repeated keys make lists.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Query<T> {
+    type Error = PageError;
+    type Future = Ready<Result<Self, PageError>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(
+            serde_html_form::from_str(req.query_string())
+                .map(Self)
+                .map_err(|error| PageError::BadRequest(format!("The address cannot be read: {error}."))),
+        )
+    }
+}

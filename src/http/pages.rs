@@ -1,0 +1,178 @@
+//! The public pages, and what every page shares: the shell around it and the two ways to answer.
+
+pub mod admin;
+pub mod home;
+pub mod login;
+pub mod logout;
+pub mod operations;
+pub mod password;
+pub mod setup;
+
+use super::{
+    Route, Who, assets,
+    error::PageError,
+    filters,
+    flash::{self, Flash},
+    paths,
+    visitor::{Admin, Member, Pending, Visitor},
+};
+use crate::{
+    domain::{account::Role, time::Timestamp},
+    flows::{Ctx, overview},
+};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+    web,
+};
+use askama::Template;
+
+/// The routes of this folder.
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::get(paths::STATIC, Who::Anyone, assets::serve),
+        Route::get(paths::HEALTHZ, Who::Anyone, operations::healthz),
+        Route::get(paths::READYZ, Who::Anyone, operations::readyz),
+        Route::get(paths::LOGIN, Who::Anyone, login::form),
+        Route::post(paths::LOGIN, Who::Anyone, login::submit),
+        Route::post(paths::LOGOUT, Who::Anyone, logout::submit),
+        Route::get(paths::PASSWORD, Who::Pending, password::form),
+        Route::post(paths::PASSWORD, Who::Pending, password::submit),
+        Route::get(paths::CHANGE_PASSWORD, Who::Anyone, password::well_known),
+        Route::get(paths::SETUP, Who::Anyone, setup::form),
+        Route::post(paths::SETUP, Who::Anyone, setup::submit),
+        Route::get(paths::HOME, Who::Member, home::show),
+        Route::post(paths::SESSION_END, Who::Member, home::end),
+        Route::post(paths::SESSIONS_END_OTHERS, Who::Member, home::end_others),
+    ]
+}
+
+/// Who is shown in the corner.
+#[derive(Debug, Clone)]
+pub struct ShellUser {
+    pub name: String,
+    pub role_admin: bool,
+}
+
+/// Badges of the navigation.
+#[derive(Debug, Clone)]
+pub struct NavCounts {
+    pub sessions: i64,
+    pub locked: i64,
+}
+
+/// What `templates/base.html` draws around every page.
+#[derive(Debug, Clone)]
+pub struct Shell {
+    pub title: String,
+    /// The entry of the navigation that is open.
+    pub active: &'static str,
+    pub visitor: Option<ShellUser>,
+    pub flash: Option<Flash>,
+    pub path: String,
+    pub now: Timestamp,
+    pub dev: bool,
+    pub counts: Option<NavCounts>,
+}
+
+impl Shell {
+    /// Around an administrator's page, with the counts of the navigation.
+    pub async fn admin(
+        req: &HttpRequest,
+        ctx: &Ctx,
+        admin: &Admin,
+        title: impl Into<String>,
+        active: &'static str,
+    ) -> Result<Self, PageError> {
+        let counts = overview::nav_counts(ctx).await?;
+        let counts = Some(NavCounts {
+            sessions: counts.live_sessions,
+            locked: counts.locked,
+        });
+        Ok(Self {
+            counts,
+            ..Self::signed_in(req, ctx, &admin.0, title.into(), active)
+        })
+    }
+
+    pub fn member(
+        req: &HttpRequest,
+        ctx: &Ctx,
+        member: &Member,
+        title: impl Into<String>,
+        active: &'static str,
+    ) -> Self {
+        Self::signed_in(req, ctx, &member.0, title.into(), active)
+    }
+
+    /// Around the one page that a pending duty leaves: no navigation while the duty holds.
+    pub fn pending(
+        req: &HttpRequest,
+        ctx: &Ctx,
+        pending: &Pending,
+        title: impl Into<String>,
+        active: &'static str,
+    ) -> Self {
+        match pending.0.admitted.duty {
+            Some(_) => Self::anonymous(req, ctx, title),
+            None => Self::signed_in(req, ctx, &pending.0, title.into(), active),
+        }
+    }
+
+    pub fn anonymous(req: &HttpRequest, ctx: &Ctx, title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            active: "",
+            visitor: None,
+            flash: flash::carried(req),
+            path: req.path().to_owned(),
+            now: ctx.now(),
+            dev: ctx.config.dev,
+            counts: None,
+        }
+    }
+
+    /// Around an error: knows nobody, needs nothing.
+    pub fn bare(req: &HttpRequest, title: &str) -> Self {
+        let ctx = req.app_data::<web::Data<Ctx>>();
+        Self {
+            title: title.to_owned(),
+            active: "",
+            visitor: None,
+            flash: None,
+            path: req.path().to_owned(),
+            now: ctx.map(|ctx| ctx.now()).unwrap_or_default(),
+            dev: ctx.is_some_and(|ctx| ctx.config.dev),
+            counts: None,
+        }
+    }
+
+    fn signed_in(req: &HttpRequest, ctx: &Ctx, visitor: &Visitor, title: String, active: &'static str) -> Self {
+        let user = ShellUser {
+            name: visitor.name.clone(),
+            role_admin: visitor.role == Role::Administrator,
+        };
+        Self {
+            active,
+            visitor: Some(user),
+            ..Self::anonymous(req, ctx, title)
+        }
+    }
+}
+
+/// A rendered page.
+pub fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse, PageError> {
+    let html = template
+        .render()
+        .map_err(|error| PageError::Internal(format!("a page cannot be rendered: {error}")))?;
+    Ok(HttpResponse::build(status)
+        .content_type("text/html; charset=utf-8")
+        .body(html))
+}
+
+/// 303: the answer to every POST that did something.
+pub fn see_other(path: &str) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, path))
+        .finish()
+}

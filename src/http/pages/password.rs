@@ -1,0 +1,182 @@
+//! `/password`: changing one's own password, by choice or because it must be.
+
+use super::{Shell, filters, page};
+use crate::{
+    domain::{
+        login::Refusal,
+        password::{ChangeReason, PasswordFault},
+        secret::Secret,
+    },
+    flows::{
+        Ctx,
+        password_change::{Changed, PasswordChange, change, demanded},
+        sessions,
+    },
+    http::{
+        error::PageError,
+        flash::{self, Flash},
+        forms::Form,
+        paths, session_cookie,
+        visitor::{Pending, Visitor},
+    },
+    live::session_store::PREPARED_TOKEN,
+};
+use actix_session::SessionExt;
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+    web,
+};
+use askama::Template;
+use serde::Deserialize;
+
+#[derive(Template)]
+#[template(path = "pages/password.html")]
+struct PasswordPage {
+    shell: Shell,
+    /// Why it must be changed before anything else.
+    forced: Option<String>,
+    /// Field and sentence.
+    faults: Vec<(String, String)>,
+    min_length: usize,
+    /// Other sessions, which the change ends.
+    others: usize,
+    /// For password managers.
+    name: String,
+}
+
+#[derive(Deserialize)]
+pub struct PasswordForm {
+    #[serde(default)]
+    current_password: String,
+    #[serde(default)]
+    new_password: String,
+    #[serde(default)]
+    new_password_again: String,
+}
+
+/// `/.well-known/change-password` (W3C): where password managers look.
+pub async fn well_known() -> HttpResponse {
+    HttpResponse::Found()
+        .insert_header((header::LOCATION, paths::PASSWORD))
+        .finish()
+}
+
+pub async fn form(req: HttpRequest, ctx: web::Data<Ctx>, pending: Pending) -> Result<HttpResponse, PageError> {
+    show(&req, &ctx, &pending, StatusCode::OK, Vec::new()).await
+}
+
+pub async fn submit(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    pending: Pending,
+    Form(form): Form<PasswordForm>,
+) -> Result<HttpResponse, PageError> {
+    let visitor = &pending.0;
+    let wanted = PasswordChange {
+        account: visitor.account,
+        session: visitor.session,
+        ip: visitor.client.ip,
+        user_agent: visitor.client.user_agent.clone(),
+        current: Secret::new(form.current_password),
+        new: Secret::new(form.new_password),
+        again: Secret::new(form.new_password_again),
+        cookie_form: session_cookie::form(&ctx.config, &visitor.policy),
+    };
+    match change(&ctx, &visitor.acting, wanted).await? {
+        Changed::Done { token, ended } => {
+            // Renewed: the old id is dead, the browser gets the new one.
+            let session = req.get_session();
+            session.renew();
+            session
+                .insert(PREPARED_TOKEN, token.expose())
+                .map_err(|error| PageError::Internal(format!("the session cannot be handed over: {error}")))?;
+            Ok(flash::redirect(&req, paths::HOME, &Flash::ok(done_words(ended))))
+        }
+        Changed::WrongCurrent => {
+            let fault = (
+                "current_password".to_owned(),
+                "The current password is wrong.".to_owned(),
+            );
+            show(&req, &ctx, &pending, StatusCode::UNPROCESSABLE_ENTITY, vec![fault]).await
+        }
+        Changed::Faulty(faults) => {
+            let faults = faults
+                .iter()
+                .map(|fault| (field_of(fault).to_owned(), fault.message()))
+                .collect();
+            show(&req, &ctx, &pending, StatusCode::UNPROCESSABLE_ENTITY, faults).await
+        }
+        Changed::Locked(locked) => refused(&req, &ctx, &pending, &Refusal::Locked(locked)).await,
+        Changed::Busy => refused(&req, &ctx, &pending, &Refusal::Busy).await,
+    }
+}
+
+async fn refused(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    pending: &Pending,
+    refusal: &Refusal,
+) -> Result<HttpResponse, PageError> {
+    let (status, retry_after, words) = super::login::answer(refusal, ctx.now());
+    let mut response = show(req, ctx, pending, status, vec![("current_password".to_owned(), words)]).await?;
+    if let Some(secs) = retry_after {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(secs));
+    }
+    Ok(response)
+}
+
+fn field_of(fault: &PasswordFault) -> &'static str {
+    match fault {
+        PasswordFault::Mismatch => "new_password_again",
+        _ => "new_password",
+    }
+}
+
+fn done_words(ended: usize) -> String {
+    match ended {
+        0 => "Your password was changed.".to_owned(),
+        1 => "Your password was changed. One other session was ended.".to_owned(),
+        ended => format!("Your password was changed. {ended} other sessions were ended."),
+    }
+}
+
+async fn show(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    pending: &Pending,
+    status: StatusCode,
+    faults: Vec<(String, String)>,
+) -> Result<HttpResponse, PageError> {
+    let visitor = &pending.0;
+    let others = sessions::mine(ctx, visitor.account).await?.len().saturating_sub(1);
+    let forced = why(ctx, visitor).await?.map(|reason| {
+        match reason {
+            ChangeReason::Demanded => "An administrator asks you to choose a new password before you go on.",
+            ChangeReason::SetByOther => "Somebody else chose your password. Choose your own before you go on.",
+            ChangeReason::TooOld => "Your password is older than allowed. Choose a new one before you go on.",
+        }
+        .to_owned()
+    });
+    page(
+        status,
+        &PasswordPage {
+            shell: Shell::pending(req, ctx, pending, "Change password", "password"),
+            forced,
+            faults,
+            min_length: visitor.policy.password.min_length,
+            others,
+            name: visitor.name.clone(),
+        },
+    )
+}
+
+async fn why(ctx: &Ctx, visitor: &Visitor) -> Result<Option<ChangeReason>, PageError> {
+    let admitted = &visitor.admitted;
+    Ok(demanded(ctx, &admitted.account, admitted.session.row.signed_in_at).await?)
+}

@@ -1,0 +1,31 @@
+//! Every address we answer under, once.
+
+pub const HEALTHZ: &str = "/healthz";
+pub const READYZ: &str = "/readyz";
+pub const HOME: &str = "/";
+pub const LOGIN: &str = "/login";
+pub const LOGOUT: &str = "/logout";
+pub const PASSWORD: &str = "/password";
+pub const CHANGE_PASSWORD: &str = "/.well-known/change-password";
+pub const SETUP: &str = "/setup";
+pub const SESSION_END: &str = "/sessions/{id}/end";
+pub const SESSIONS_END_OTHERS: &str = "/sessions/end-others";
+pub const ADMIN: &str = "/admin";
+pub const ADMIN_POLICY: &str = "/admin/policy";
+pub const ADMIN_POLICY_REVISIONS: &str = "/admin/policy/revisions";
+pub const ADMIN_POLICY_REVISION: &str = "/admin/policy/revisions/{number}";
+pub const ADMIN_POLICY_RESTORE: &str = "/admin/policy/revisions/{number}/restore";
+pub const ADMIN_POLICY_EXPORT: &str = "/admin/policy/export";
+pub const ADMIN_SESSIONS: &str = "/admin/sessions";
+pub const ADMIN_SESSIONS_EXPORT: &str = "/admin/sessions/export";
+pub const ADMIN_SESSIONS_END: &str = "/admin/sessions/end";
+pub const ADMIN_SESSION: &str = "/admin/sessions/{id}";
+pub const ADMIN_LOCKOUTS: &str = "/admin/lockouts";
+pub const ADMIN_LOCKOUTS_UNLOCK: &str = "/admin/lockouts/unlock";
+pub const ADMIN_AUDIT: &str = "/admin/audit";
+pub const ADMIN_AUDIT_EXPORT: &str = "/admin/audit/export";
+pub const ADMIN_ACCOUNTS: &str = "/admin/accounts";
+pub const ADMIN_ACCOUNTS_EXPORT: &str = "/admin/accounts/export";
+pub const ADMIN_ACCOUNTS_NEW: &str = "/admin/accounts/new";
+pub const ADMIN_ACCOUNT: &str = "/admin/accounts/{id}";
+pub const STATIC: &str = "/static/{file}";

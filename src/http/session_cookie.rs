@@ -1,0 +1,289 @@
+//! The session cookie on the wire: names, prefixes, signature and attributes, all following the live policy.
+
+use crate::{
+    config::Config,
+    domain::{
+        policy::effective::{CookiePolicy, EffectivePolicy, SameSite},
+        time::{Span, Timestamp},
+    },
+};
+use actix_web::{
+    cookie::{self, Cookie, CookieJar, Key, time::Duration},
+    http::header::{COOKIE, HeaderMap, HeaderValue},
+};
+
+/// Keys that sign cookies: the newest signs, all verify.
+pub struct CookieKeys(Vec<Key>);
+
+impl CookieKeys {
+    /// `keys`: at least one of 64 bytes or more, newest first.
+    pub fn new<'a>(keys: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
+        let keys: Vec<Key> = keys.map(Key::from).collect();
+        (!keys.is_empty()).then_some(Self(keys))
+    }
+
+    pub fn newest(&self) -> &Key {
+        &self.0[0]
+    }
+
+    fn verify(&self, name: &str, value: &str) -> Option<Verified> {
+        self.0.iter().enumerate().find_map(|(index, key)| {
+            let cookie = Cookie::new(name.to_owned(), value.to_owned());
+            let token = CookieJar::new().signed(key).verify(cookie)?.value().to_owned();
+            Some(Verified {
+                token,
+                newest_key: index == 0,
+            })
+        })
+    }
+
+    fn sign(&self, name: &str, token: &str) -> String {
+        let mut jar = CookieJar::new();
+        jar.signed_mut(self.newest())
+            .add(Cookie::new(name.to_owned(), token.to_owned()));
+        jar.get(name)
+            .map(|cookie| cookie.value().to_owned())
+            .unwrap_or_default()
+    }
+}
+
+struct Verified {
+    token: String,
+    newest_key: bool,
+}
+
+/// What the request's cookies say.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Presented {
+    /// The token, when there is exactly one that we signed.
+    pub token: Option<String>,
+    /// It came under the plain name.
+    pub plain: bool,
+    /// Two cookies of one name differ: nobody can tell which is ours.
+    pub ambiguous: bool,
+    /// The request already carries just what actix-session expects.
+    canonical: bool,
+    /// Some cookie has one of our names.
+    pub any: bool,
+}
+
+/// `__Host-` without a domain, `__Secure-` with one; RFC 6265bis 4.1.3.
+fn prefixed(config: &Config) -> String {
+    let prefix = if config.cookie_domain.is_some() {
+        "__Secure-"
+    } else {
+        "__Host-"
+    };
+    format!("{prefix}{}", config.cookie_name)
+}
+
+/// The name that is written under this policy.
+pub fn name(config: &Config, policy: &CookiePolicy) -> String {
+    if policy.secure {
+        prefixed(config)
+    } else {
+        config.cookie_name.clone()
+    }
+}
+
+/// A short word for how a cookie is issued: when it differs from the token's, the cookie is issued anew, once.
+pub fn form(config: &Config, policy: &EffectivePolicy) -> String {
+    let cookie = &policy.cookie;
+    let flags = [
+        (cookie.secure, 's'),
+        (cookie.http_only, 'h'),
+        (cookie.expire_at_browser_close, 'b'),
+    ];
+    let flags: String = flags.iter().filter(|(on, _)| *on).map(|(_, letter)| *letter).collect();
+    let site = match cookie.same_site {
+        SameSite::Strict => "strict",
+        SameSite::Lax => "lax",
+        SameSite::None => "none",
+    };
+    let domain = config.cookie_domain.as_deref().unwrap_or("");
+    format!("{flags}:{site}:{}:{domain}", shortest_ttl(policy).as_secs())
+}
+
+/// Whether a token of this form was issued under the prefixed name: then the plain one does not count for it.
+pub fn issued_secure(form: &str) -> bool {
+    form.split(':').next().is_some_and(|flags| flags.contains('s'))
+}
+
+fn shortest_ttl(policy: &EffectivePolicy) -> Span {
+    policy.lifetimes.iter().map(|rule| rule.ttl).min().unwrap_or_default()
+}
+
+/// Reads the session cookie; the prefixed name wins.
+pub fn read(headers: &HeaderMap, config: &Config, keys: &CookieKeys) -> Presented {
+    let (plain, prefixed) = (config.cookie_name.as_str(), prefixed(config));
+    let mut values: [Vec<String>; 2] = [Vec::new(), Vec::new()];
+    let mut lines = 0;
+    for line in headers.get_all(COOKIE) {
+        lines += 1;
+        for pair in line.as_bytes().split(|byte| *byte == b';') {
+            let Ok(pair) = std::str::from_utf8(pair) else { continue };
+            let Some((name, _)) = pair.split_once('=') else {
+                continue;
+            };
+            let slot = match name.trim() {
+                name if name == prefixed => 0,
+                name if name == plain => 1,
+                _ => continue,
+            };
+            if let Ok(cookie) = Cookie::parse_encoded(pair.trim()) {
+                values[slot].push(cookie.value().to_owned());
+            }
+        }
+    }
+    let any = values.iter().any(|values| !values.is_empty());
+    if values
+        .iter()
+        .any(|values| values.windows(2).any(|pair| pair[0] != pair[1]))
+    {
+        return Presented {
+            ambiguous: true,
+            any,
+            ..Presented::default()
+        };
+    }
+    let names = [prefixed.as_str(), plain];
+    for (slot, name) in names.into_iter().enumerate() {
+        let Some(value) = values[slot].first() else { continue };
+        if let Some(verified) = keys.verify(name, value) {
+            let canonical =
+                slot == 1 && values[0].is_empty() && values[1].len() == 1 && verified.newest_key && lines == 1;
+            return Presented {
+                token: Some(verified.token),
+                plain: slot == 1,
+                ambiguous: false,
+                canonical,
+                any,
+            };
+        }
+    }
+    Presented {
+        any,
+        ..Presented::default()
+    }
+}
+
+/// Leaves exactly the judged token for actix-session to find, or none.
+pub fn hand_on(headers: &mut HeaderMap, presented: &Presented, admitted: bool, config: &Config, keys: &CookieKeys) {
+    if !presented.any || (admitted && presented.canonical) {
+        return;
+    }
+    let names = [config.cookie_name.clone(), prefixed(config)];
+    let mut kept: Vec<String> = Vec::new();
+    for line in headers.get_all(COOKIE) {
+        for pair in line.to_str().unwrap_or_default().split(';') {
+            let name = pair.split_once('=').map_or(pair, |(name, _)| name).trim();
+            if !name.is_empty() && !names.iter().any(|ours| ours == name) {
+                kept.push(pair.trim().to_owned());
+            }
+        }
+    }
+    if let (true, Some(token)) = (admitted, &presented.token) {
+        let value = keys.sign(&config.cookie_name, token);
+        kept.push(
+            Cookie::new(config.cookie_name.clone(), value)
+                .encoded()
+                .stripped()
+                .to_string(),
+        );
+    }
+    headers.remove(COOKIE);
+    if let Ok(line) = HeaderValue::from_str(&kept.join("; "))
+        && !kept.is_empty()
+    {
+        headers.insert(COOKIE, line);
+    }
+}
+
+/// The `Set-Cookie` values that give the browser `token` under the live policy, the other name expired.
+pub fn issue(
+    config: &Config,
+    keys: &CookieKeys,
+    policy: &EffectivePolicy,
+    token: &str,
+    signed_in_at: Timestamp,
+    now: Timestamp,
+) -> Vec<String> {
+    let name = name(config, &policy.cookie);
+    let mut cookie = Cookie::new(name.clone(), keys.sign(&name, token));
+    dress(&mut cookie, config, &policy.cookie);
+    if !policy.cookie.expire_at_browser_close {
+        let left = signed_in_at
+            .saturating_add(shortest_ttl(policy))
+            .since(now)
+            .as_secs_ceil()
+            .max(0);
+        cookie.set_max_age(Duration::seconds(left));
+    }
+    let mut lines = vec![cookie.encoded().to_string()];
+    let other = if policy.cookie.secure {
+        config.cookie_name.clone()
+    } else {
+        prefixed(config)
+    };
+    lines.push(removal(config, &other, config.cookie_domain.as_deref()));
+    lines
+}
+
+/// Expires every variant of the session cookie, host-only and with the domain: a planted one must not lock a person out.
+pub fn expire(config: &Config) -> Vec<String> {
+    let mut lines = Vec::new();
+    for name in [config.cookie_name.clone(), prefixed(config)] {
+        lines.push(removal(config, &name, None));
+        if let Some(domain) = config.cookie_domain.as_deref() {
+            lines.push(removal(config, &name, Some(domain)));
+        }
+    }
+    lines
+}
+
+fn removal(config: &Config, name: &str, domain: Option<&str>) -> String {
+    let mut cookie = Cookie::new(name.to_owned(), "");
+    cookie.set_path("/");
+    cookie.set_http_only(true);
+    // Browsers refuse prefixed names without Secure, removals included.
+    cookie.set_secure(name != config.cookie_name);
+    cookie.set_same_site(cookie::SameSite::Lax);
+    if let Some(domain) = domain {
+        cookie.set_domain(domain.to_owned());
+    }
+    cookie.set_max_age(Duration::ZERO);
+    cookie.set_expires(cookie::time::OffsetDateTime::UNIX_EPOCH);
+    cookie.to_string()
+}
+
+fn dress(cookie: &mut Cookie<'_>, config: &Config, policy: &CookiePolicy) {
+    cookie.set_path("/");
+    cookie.set_secure(policy.secure);
+    cookie.set_http_only(policy.http_only);
+    cookie.set_same_site(match policy.same_site {
+        SameSite::Strict => cookie::SameSite::Strict,
+        SameSite::Lax => cookie::SameSite::Lax,
+        SameSite::None => cookie::SameSite::None,
+    });
+    if let Some(domain) = &config.cookie_domain {
+        cookie.set_domain(domain.clone());
+    }
+}
+
+/// The token in a `Set-Cookie` that actix-session wrote, if the line is one of its.
+pub fn token_in(line: &str, config: &Config, keys: &CookieKeys) -> Written {
+    match Cookie::parse_encoded(line.to_owned()) {
+        Ok(cookie) if cookie.name() == config.cookie_name => match keys.verify(&config.cookie_name, cookie.value()) {
+            Some(verified) => Written::Token(verified.token),
+            None => Written::Removal,
+        },
+        Ok(_) | Err(_) => Written::Other,
+    }
+}
+
+/// What a `Set-Cookie` line of the inner layers is.
+pub enum Written {
+    Token(String),
+    Removal,
+    Other,
+}

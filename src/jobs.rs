@@ -1,0 +1,98 @@
+//! What happens by itself: activity is flushed, ended sessions are marked, accounts expire, locks that ran out are said so,
+//! pins are renewed, old rows go. Each job is bounded per run; on Postgres one instance at a time does the shared ones.
+
+use crate::flows::{Ctx, FlowError, access, accounts, lockouts, policy, sessions};
+use std::{future::Future, time::Duration};
+use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
+
+/// Running jobs; they stop when told, each after what it is at.
+pub struct Jobs {
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Jobs {
+    pub fn start(ctx: &Ctx) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let tasks = vec![
+            every(
+                Duration::from_millis(500),
+                "activity flush",
+                ctx,
+                &stopped,
+                |ctx| async move { access::flush_activity(&ctx).await.map(drop) },
+            ),
+            every(
+                Duration::from_secs(3),
+                "session sweep",
+                ctx,
+                &stopped,
+                |ctx| async move {
+                    access::write_kept_endings(&ctx).await?;
+                    sessions::sweep(&ctx).await.map(drop)
+                },
+            ),
+            every(
+                Duration::from_secs(5),
+                "lockout settlement",
+                ctx,
+                &stopped,
+                |ctx| async move { lockouts::settle_due(&ctx).await.map(drop) },
+            ),
+            every(
+                Duration::from_secs(5),
+                "account expiry",
+                ctx,
+                &stopped,
+                |ctx| async move { accounts::expire_due(&ctx).await.map(drop) },
+            ),
+            every(Duration::from_secs(30), "pins", ctx, &stopped, |ctx| async move {
+                policy::publish_pins(&ctx).await
+            }),
+            every(Duration::from_secs(60), "retention", ctx, &stopped, |ctx| async move {
+                sessions::forget_old(&ctx).await
+            }),
+        ];
+        Self { stop, tasks }
+    }
+
+    /// Tells the jobs to stop and waits for them.
+    pub async fn stop(self) {
+        // Fails only when every job has ended already.
+        self.stop.send(true).ok();
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::warn!(%error, "a job ended badly");
+            }
+        }
+    }
+}
+
+fn every<F, R>(
+    interval: Duration,
+    name: &'static str,
+    ctx: &Ctx,
+    stopped: &watch::Receiver<bool>,
+    job: F,
+) -> JoinHandle<()>
+where
+    F: Fn(Ctx) -> R + 'static,
+    R: Future<Output = Result<(), FlowError>> + 'static,
+{
+    let (ctx, mut stopped) = (ctx.clone(), stopped.clone());
+    actix_web::rt::spawn(async move {
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {
+                    if let Err(error) = job(ctx.clone()).await {
+                        tracing::warn!(job = name, %error, "a job failed and will be tried again");
+                    }
+                }
+                // Also when the sender is gone.
+                _ = stopped.changed() => return,
+            }
+        }
+    })
+}

@@ -1,0 +1,247 @@
+//! Puts the program together: configuration → store, memory, threads, jobs and listening sockets; and takes it apart in order.
+
+use crate::{
+    clock::Clock,
+    config::{Config, ConfigError},
+    domain::{duration::humanize, policy::Key},
+    flows::{self, Ctx, FlowError},
+    hashing::Hasher,
+    http::{self, session_cookie::CookieKeys},
+    jobs::Jobs,
+    live::{Live, invalidation},
+    random::Random,
+    security_log::SecurityLog,
+    store::{
+        self, OpenOptions, Store, StoreError,
+        notify::{ListenerHandle, spawn_listener},
+    },
+};
+use actix_web::{HttpServer, dev::ServerHandle};
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+/// Why the server does not start, in one line.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("cannot listen on {address}: {error}")]
+    Bind { address: SocketAddr, error: std::io::Error },
+    #[error("security log {path}: {error}")]
+    SecurityLog { path: String, error: std::io::Error },
+    #[error("the cookie key in the database is unusable")]
+    Key,
+    #[error("{0}")]
+    Flow(#[from] FlowError),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// A built server: sockets are bound, nothing is answered yet.
+pub struct Server {
+    ctx: Ctx,
+    server: actix_web::dev::Server,
+    addresses: Vec<SocketAddr>,
+    listener: ListenerHandle,
+    setup_link: Option<String>,
+}
+
+/// Time for requests under way when the server is told to stop.
+const SHUTDOWN_SECS: u64 = 10;
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Store, memory and threads without sockets: what the server and the command line share.
+pub fn context(
+    config: Config,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    exclusive: bool,
+) -> Result<Ctx, StartError> {
+    let options = OpenOptions {
+        migrate: config.migrate,
+        pool_size: config.database_connections,
+        exclusive,
+    };
+    let store = Store::open(config.database_url.expose(), options)?;
+    let security_log = match &config.security_log {
+        None => None,
+        Some(path) => Some(Arc::new(SecurityLog::open(path).map_err(|error| {
+            StartError::SecurityLog {
+                path: path.display().to_string(),
+                error,
+            }
+        })?)),
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let hasher = Hasher::start(config.hash_cost, threads)?;
+    let (pins, dev) = (config.pins.clone(), config.dev);
+    let (seq, policy) = store.read_now(move |c| {
+        // In this order: what changes after the number was read is taken in again.
+        let seq = store::changes::latest_seq(c)?;
+        Ok::<_, StoreError>((seq, invalidation::read_policy(c, pins, dev)?))
+    })?;
+    let live = Arc::new(Live::new(config.session_cache, policy, seq));
+    Ok(Ctx {
+        store,
+        clock,
+        random,
+        hasher,
+        live,
+        config: Arc::new(config),
+        security_log,
+    })
+}
+
+impl Server {
+    /// Opens everything; an error leaves nothing running. Must be called inside an actix system.
+    pub async fn build(config: Config, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Result<Self, StartError> {
+        let listeners = bind(&config)?;
+        let mut config = config;
+        config.bind = addresses(&listeners)?;
+        let ctx = context(config, clock, random, true)?;
+        flows::policy::ensure_first_revision(&ctx).await?;
+        flows::policy::publish_pins(&ctx).await?;
+        let keys = Arc::new(cookie_keys(&ctx)?);
+        let listener = listen_for_changes(&ctx)?;
+        wait_until_fresh(&ctx).await;
+        let setup_link = flows::setup::open(&ctx).await?.map(|token| {
+            format!(
+                "{}{}?token={}",
+                ctx.config.base_url(),
+                http::paths::SETUP,
+                token.expose()
+            )
+        });
+        announce_idle(&ctx);
+        let addresses = ctx.config.bind.clone();
+        let app_ctx = ctx.clone();
+        let mut server = HttpServer::new(move || http::app(app_ctx.clone(), keys.clone()))
+            .client_request_timeout(HEADERS_TIMEOUT)
+            .shutdown_timeout(SHUTDOWN_SECS);
+        for listener in listeners {
+            server = server.listen(listener)?;
+        }
+        Ok(Self {
+            ctx,
+            server: server.run(),
+            addresses,
+            listener,
+            setup_link,
+        })
+    }
+
+    /// The port of the first address (the one that was given when 0 was asked for).
+    pub fn port(&self) -> u16 {
+        self.addresses.first().map_or(0, SocketAddr::port)
+    }
+
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The link that creates the first administrator, while there is none.
+    pub fn setup_link(&self) -> Option<&str> {
+        self.setup_link.as_deref()
+    }
+
+    pub fn ctx(&self) -> &Ctx {
+        &self.ctx
+    }
+
+    /// Stops the server from elsewhere.
+    pub fn handle(&self) -> ServerHandle {
+        self.server.handle()
+    }
+
+    /// Serves until SIGTERM, SIGINT or [`Self::handle`] stop it; then finishes requests, flushes activity and closes.
+    pub async fn run_until_stopped(self) -> Result<(), StartError> {
+        let jobs = Jobs::start(&self.ctx);
+        let served = self.server.await;
+        jobs.stop().await;
+        // What was acknowledged as activity is written before the process ends.
+        flows::access::flush_activity(&self.ctx).await?;
+        flows::access::write_kept_endings(&self.ctx).await?;
+        flows::policy::withdraw_pins(&self.ctx).await?;
+        drop(self.listener);
+        Ok(served?)
+    }
+}
+
+fn bind(config: &Config) -> Result<Vec<TcpListener>, StartError> {
+    config
+        .bind
+        .iter()
+        .map(|address| {
+            TcpListener::bind(address).map_err(|error| StartError::Bind {
+                address: *address,
+                error,
+            })
+        })
+        .collect()
+}
+
+fn addresses(listeners: &[TcpListener]) -> Result<Vec<SocketAddr>, StartError> {
+    Ok(listeners
+        .iter()
+        .map(TcpListener::local_addr)
+        .collect::<Result<_, _>>()?)
+}
+
+/// The configured keys, or the one that all instances share through the database.
+fn cookie_keys(ctx: &Ctx) -> Result<CookieKeys, StartError> {
+    if !ctx.config.secret_keys.is_empty() {
+        return CookieKeys::new(ctx.config.secret_keys.iter().map(|key| key.expose())).ok_or(StartError::Key);
+    }
+    let fresh: String = [ctx.random_bytes(), ctx.random_bytes()]
+        .concat()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let kept = ctx
+        .store
+        .write_now(move |c| store::meta::set_once(c, "cookie_key", &fresh))?;
+    if kept.len() < 64 {
+        return Err(StartError::Key);
+    }
+    CookieKeys::new(std::iter::once(kept.as_bytes())).ok_or(StartError::Key)
+}
+
+fn listen_for_changes(ctx: &Ctx) -> Result<ListenerHandle, StartError> {
+    let live = Arc::downgrade(&ctx.live);
+    let store = ctx.store.clone();
+    Ok(spawn_listener(ctx.config.database_url.expose(), move |event| {
+        invalidation::on_event(&live, &store, event)
+    })?)
+}
+
+/// The first requests need not ask the database; but starting does not depend on it.
+async fn wait_until_fresh(ctx: &Ctx) {
+    for _ in 0..50 {
+        if ctx.live.freshness.is_fresh() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn announce_idle(ctx: &Ctx) {
+    let (value, _) =
+        ctx.in_force()
+            .policy
+            .value(Key::AuthIdleSessionTimeout, crate::domain::account::Role::Member, None);
+    if ctx.config.dev {
+        tracing::warn!("development mode: idle endings are off for everyone");
+        return;
+    }
+    match value {
+        crate::domain::policy::Value::Number(-1) => tracing::info!("idle endings are off"),
+        crate::domain::policy::Value::Number(0) => tracing::info!("sessions end when their window is closed"),
+        crate::domain::policy::Value::Number(secs) => tracing::info!("idle sessions end after {}", humanize(secs)),
+        other => tracing::error!("the idle timeout is not a number: {other:?}"),
+    }
+}

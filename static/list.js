@@ -1,0 +1,51 @@
+// Lists: select the page, count in the button, `/` for the first filter. Without it every box and button still works.
+for (const form of document.querySelectorAll("form[data-bulk]")) {
+  const boxes = () => [...form.querySelectorAll('input[name="id"]')];
+  const all = form.querySelector("[data-select-all]");
+  const paint = () => {
+    const chosen = boxes().filter((box) => box.checked).length;
+    const yours = boxes().some((box) => box.checked && box.hasAttribute("data-yours"));
+    if (all) {
+      all.checked = chosen > 0 && chosen === boxes().length;
+      all.indeterminate = chosen > 0 && chosen < boxes().length;
+    }
+    for (const button of form.querySelectorAll("[data-bulk-button]")) {
+      const noun = button.dataset.noun;
+      button.textContent = `${button.dataset.verb} ${chosen} ${noun}${chosen === 1 ? "" : "s"}${yours ? ", yours included" : ""}`;
+      button.disabled = chosen === 0;
+    }
+    const status = form.querySelector("[data-bulk-status]");
+    if (status) status.textContent = chosen === 0 ? "Nothing selected" : `${chosen} selected${yours ? ", your own session among them" : ""}`;
+  };
+  if (all) {
+    all.closest("[hidden]")?.removeAttribute("hidden");
+    all.addEventListener("change", () => {
+      for (const box of boxes()) box.checked = all.checked;
+      paint();
+    });
+  }
+  form.addEventListener("change", paint);
+  addEventListener("pageshow", paint);
+  paint();
+}
+
+// `/` and only `/`: ignored while typing and with modifiers; off with localStorage "nightlatch.shortcuts" = "off".
+addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
+  try {
+    if (localStorage.getItem("nightlatch.shortcuts") === "off") return;
+  } catch {
+    // storage switched off: the shortcut stays on
+  }
+  const search = document.querySelector('input[type="search"]:not([hidden])');
+  if (!search) return;
+  event.preventDefault();
+  search.focus();
+  search.select();
+});
+
+// A changed page size applies at once.
+for (const select of document.querySelectorAll("select[data-submit]")) {
+  select.addEventListener("change", () => select.form.requestSubmit());
+}

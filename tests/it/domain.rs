@@ -1,0 +1,68 @@
+//! The rules, through their public names only. Cases as data stand in `cases/*.toml`, their runner in `domain/cases.rs`.
+
+mod account;
+mod activity;
+mod agent;
+mod audit;
+mod cases;
+mod catalogue;
+mod document;
+mod duration;
+mod effective;
+mod lockout;
+mod login;
+mod network;
+mod origin;
+mod password;
+mod properties;
+mod secret;
+mod session;
+mod time;
+mod toml;
+
+use nightlatch::domain::{
+    account::Role,
+    policy::{
+        Key, Pins, PolicyDocument, Scope,
+        effective::{EffectivePolicy, Policy},
+    },
+    time::{Span, Timestamp},
+};
+
+const MICRO: Span = Span::from_micros(1);
+const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
+const FIREFOX_UPDATED: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+const CHROME: &str =
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36";
+
+/// An instant some seconds after a fixed one.
+fn at(secs: i64) -> Timestamp {
+    Timestamp::from_micros(1_700_000_000_000_000).saturating_add(Span::from_secs(secs))
+}
+
+/// A document that sets these for everyone, as people type them.
+fn document(settings: &[(&str, &str)]) -> PolicyDocument {
+    let mut document = PolicyDocument::default();
+    set(&mut document, &Scope::Everyone, settings);
+    document
+}
+
+fn set(document: &mut PolicyDocument, scope: &Scope, settings: &[(&str, &str)]) {
+    for (name, text) in settings {
+        let key = Key::parse(name).unwrap_or_else(|| panic!("no setting {name}"));
+        let value = key
+            .setting()
+            .parse(text)
+            .unwrap_or_else(|fault| panic!("{name} = {text}: {fault}"));
+        document.set(scope, key, value);
+    }
+}
+
+fn policy(document: PolicyDocument) -> Policy {
+    Policy::new(1, document, Pins::new(), false)
+}
+
+/// What holds for a member when these are set for everyone.
+fn effective(settings: &[(&str, &str)]) -> EffectivePolicy {
+    policy(document(settings)).effective(Role::Member, &[], None)
+}

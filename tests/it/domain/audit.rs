@@ -1,0 +1,70 @@
+//! The vocabulary of events.
+
+use nightlatch::domain::audit::*;
+
+#[test]
+fn the_event_codes_are_exactly_those_of_the_http_contract() {
+    let codes: Vec<_> = Event::ALL.iter().map(|event| event.as_str()).collect();
+    let contract = [
+        "sign_in.accepted",
+        "sign_in.refused",
+        "sign_out",
+        "session.opened",
+        "session.ended",
+        "session.network_changed",
+        "session.rotated",
+        "session.rotated_id_reused",
+        "session.user_agent_changed",
+        "lockout.began",
+        "lockout.ended",
+        "lockout.released",
+        "password.changed",
+        "password.reset_requested",
+        "password.reset",
+        "account.created",
+        "account.updated",
+        "account.deleted",
+        "account.disabled",
+        "account.enabled",
+        "account.expired",
+        "account.role_changed",
+        "setup.completed",
+        "policy.changed",
+        "policy.confirmed",
+        "policy.restored",
+        "policy.reverted",
+        "application.changed",
+        "audit.exported",
+        "access.denied",
+    ];
+    assert_eq!(codes, contract);
+}
+
+#[test]
+fn every_event_parses_back_and_has_words() {
+    for event in Event::ALL {
+        assert_eq!(Event::parse(event.as_str()), Some(*event));
+        assert_eq!(event.to_string(), event.as_str());
+        assert!(!event.sentence().is_empty());
+        assert!(event.as_str().starts_with(event.group()));
+    }
+    assert_eq!(Event::parse("sign_in"), None);
+    assert_eq!(
+        (Event::SignOut.group(), Event::SignInRefused.group()),
+        ("sign_out", "sign_in")
+    );
+}
+
+#[test]
+fn the_reuse_of_a_replaced_id_is_critical() {
+    let critical: Vec<_> = Event::ALL.iter().filter(|event| event.critical()).collect();
+    assert_eq!(critical, [&Event::SessionRotatedIdReused]);
+}
+
+#[test]
+fn outcomes_parse_back() {
+    for outcome in [Outcome::Success, Outcome::Failure] {
+        assert_eq!(Outcome::parse(outcome.as_str()), Some(outcome));
+    }
+    assert_eq!(Outcome::parse("maybe"), None);
+}
