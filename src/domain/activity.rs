@@ -36,5 +36,5 @@ pub fn counts(kind: &RequestKind, policy: &ActivityPolicy) -> bool {
         Counts::Navigation => kind.navigation,
         Counts::Interaction => false,
     };
-    by_mode && !policy.ignored.iter().any(|glob| glob.is_match(kind.path))
+    by_mode && !policy.ignored.iter().any(|glob| glob.matches(kind.path))
 }

@@ -167,13 +167,13 @@ fn built_around(password: &str, own_words: &[String]) -> Option<String> {
     }
     let first = first?;
     let rest: String = rest.split_whitespace().collect();
-    let weak = u8::from(zxcvbn::zxcvbn(&rest, &[]).score()) < 2;
+    let weak = u8::from(estimate(&rest, &[]).score()) < 2;
     weak.then(|| first.clone())
 }
 
 fn weakness(password: &str, own_words: &[String], min: u8) -> Option<PasswordFault> {
     let inputs: Vec<&str> = own_words.iter().map(String::as_str).collect();
-    let estimate = zxcvbn::zxcvbn(password, &inputs);
+    let estimate = estimate(password, &inputs);
     let score = u8::from(estimate.score());
     if score >= min {
         return None;
@@ -195,6 +195,34 @@ fn weakness(password: &str, own_words: &[String], min: u8) -> Option<PasswordFau
         min,
         advice: advice.join(" "),
     })
+}
+
+/// zxcvbn, in bounded time.
+///
+/// It tries every way in which signs could stand for letters, and their number multiplies: 24 signs at random cost a
+/// second. Where there are many ways, the signs that stand for one letter are first made one sign; guessing words
+/// through them becomes easier by that, and a password of random signs stays one.
+fn estimate(password: &str, inputs: &[&str]) -> zxcvbn::Entropy {
+    const MANY: usize = 8;
+    const ALIKE: [&[char]; 6] = [
+        &['4', '@'],
+        &['(', '{', '[', '<'],
+        &['6', '9'],
+        &['1', '!', '|'],
+        &['$', '5'],
+        &['7', '+'],
+    ];
+    let ways = |signs: &&[char]| signs.iter().filter(|sign| password.contains(**sign)).count().max(1);
+    if ALIKE.iter().map(ways).product::<usize>() <= MANY {
+        return zxcvbn::zxcvbn(password, inputs);
+    }
+    let first = |c: char| {
+        ALIKE
+            .iter()
+            .find(|signs| signs.contains(&c))
+            .map_or(c, |signs| signs[0])
+    };
+    zxcvbn::zxcvbn(&password.chars().map(first).collect::<String>(), inputs)
 }
 
 /// What is known of the account's present password.

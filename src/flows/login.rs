@@ -423,7 +423,7 @@ fn open(
         origin: origin_of(attempt),
         session: Some(session.id),
     };
-    let ended = make_room(ctx, c, &acting, &account, session.id, attempt.replaces, in_force, now)?;
+    let ended = make_room(ctx, c, &acting, &account, attempt.replaces, in_force, now)?;
     sessions::insert(c, &session)?;
     accounts::record_sign_in(c, account.id, now)?;
     accounts::remember_network(c, account.id, &network::known_network(attempt.ip).to_string(), now)?;
@@ -450,13 +450,11 @@ fn open(
 }
 
 /// Ends the browser's earlier session and those beyond the limit.
-#[expect(clippy::too_many_arguments, reason = "the facts of one attempt, used once")]
 fn make_room(
     ctx: &Ctx,
     c: &mut Conn,
     acting: &Acting,
     account: &Account,
-    new: SessionId,
     replaces: Option<SessionId>,
     in_force: &InForce,
     now: Timestamp,
@@ -484,13 +482,11 @@ fn make_room(
             .into_iter()
             .filter(|session| ctx.is_live(in_force, account, session, now))
             .collect();
-        let mut all: Vec<_> = sessions
+        let others: Vec<_> = sessions
             .iter()
             .map(|session| (session.id, ctx.life_of(session).last_active_at))
             .collect();
-        // The new one counts and is never the one to go.
-        all.push((new, Timestamp::from_micros(i64::MAX)));
-        for id in surplus(&all, limit) {
+        for id in surplus(&others, limit) {
             let Some(session) = sessions.iter().find(|session| session.id == id) else {
                 continue;
             };

@@ -70,7 +70,7 @@ pub fn grouped(n: &i64, _: &dyn Values) -> Result<String> {
 
 /// The first `n` of a list.
 #[askama::filter_fn]
-pub fn take<'a, T>(items: &'a Vec<T>, _: &dyn Values, n: usize) -> Result<&'a [T]> {
+pub fn take<'a, T>(items: &'a [T], _: &dyn Values, n: usize) -> Result<&'a [T]> {
     Ok(items.get(..n).unwrap_or(items))
 }
 
@@ -130,7 +130,7 @@ pub fn grouped_digits(n: i64) -> String {
         text.push('-');
     }
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push('\u{202f}');
         }
         text.push(digit);

@@ -25,8 +25,10 @@ const MIGRATION_LOCK: i64 = 0x6e69_6768_746c_6174;
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Told to every SQLite connection. busy_timeout stands first: the others may already have to wait.
-const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; \
-     PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;";
+const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; \
+     PRAGMA journal_size_limit = 67108864;";
+/// Told to every SQLite connection, and again when somebody else is just telling it: here busy_timeout is not heeded.
+const SQLITE_WAL: &str = "PRAGMA journal_mode = WAL;";
 /// Told to every Postgres connection.
 const POSTGRES_SETUP: &str = "SET client_min_messages = warning; SET TIME ZONE 'UTC'; SET datestyle = 'ISO'; \
      SET statement_timeout = '10s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '30s';";
@@ -159,6 +161,13 @@ impl Location {
                 };
                 let mut c = SqliteConnection::establish(text).map_err(|e| self.refused(&e))?;
                 c.batch_execute(SQLITE_SETUP).map_err(|e| self.not_ready(e))?;
+                let since = Instant::now();
+                while let Err(fault) = c.batch_execute(SQLITE_WAL) {
+                    if !fault.to_string().contains("locked") || since.elapsed() > WAIT {
+                        return Err(self.not_ready(fault));
+                    }
+                    std::thread::sleep(Duration::from_millis(5));
+                }
                 Ok(AnyConn::Sqlite(c))
             }
             Location::Postgres(url) => {

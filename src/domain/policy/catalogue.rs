@@ -7,7 +7,7 @@ mod reference;
 mod values;
 
 pub use reference::markdown;
-pub(crate) use values::{glob_regex, networks};
+pub(crate) use values::networks;
 
 /// Everything there is to know about one setting.
 #[derive(Debug)]

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use super::*;
 use crate::domain::{account::Role, time::Span};
 
+mod glob;
 mod pattern;
 mod validation;
 
+pub use glob::Glob;
 pub use pattern::Pattern;
 pub use validation::{Mode, ValidationPolicy};
 
@@ -22,16 +24,26 @@ struct Inner {
     document: PolicyDocument,
     pins: Pins,
     dev: bool,
+    /// `password.regex`, compiled once: it is the one value that takes time to type.
+    pattern: Option<Pattern>,
 }
 
 impl Policy {
     /// `dev`: idle endings off for everyone (serve --dev).
     pub fn new(revision: i64, document: PolicyDocument, pins: Pins, dev: bool) -> Self {
+        let regex = pins
+            .get(&Key::PasswordRegex)
+            .or_else(|| document.get(&Scope::Everyone, Key::PasswordRegex));
+        let pattern = match regex {
+            Some(Value::Text(regex)) if !regex.is_empty() => Pattern::parse(regex).ok(),
+            Some(Value::Text(_) | Value::Flag(_) | Value::Number(_) | Value::List(_)) | None => None,
+        };
         Self(Arc::new(Inner {
             revision,
             document,
             pins,
             dev,
+            pattern,
         }))
     }
 
@@ -234,8 +246,8 @@ pub enum Idle {
 pub struct ActivityPolicy {
     /// `activity.counts`.
     pub counts: Counts,
-    /// `activity.ignored_paths`, compiled.
-    pub ignored: Vec<regex::Regex>,
+    /// `activity.ignored_paths`.
+    pub ignored: Vec<Glob>,
 }
 
 /// `activity.counts`.
@@ -402,7 +414,7 @@ impl Read<'_> {
             ignored: self
                 .list(Key::ActivityIgnoredPaths)
                 .iter()
-                .filter_map(|glob| catalogue::glob_regex(glob))
+                .map(|glob| Glob::new(glob))
                 .collect(),
         }
     }
@@ -422,17 +434,12 @@ impl Read<'_> {
     }
 
     fn password(&self) -> PasswordPolicy {
-        let regex = self.text(Key::PasswordRegex);
         PasswordPolicy {
             min_length: self.count(Key::PasswordMinLength) as usize,
             min_strength: u8::try_from(self.number(Key::PasswordMinStrength)).unwrap_or(0),
             history: self.count(Key::PasswordHistory),
             max_age: self.span(Key::PasswordMaxAge),
-            regex: if regex.is_empty() {
-                None
-            } else {
-                Pattern::parse(&regex).ok()
-            },
+            regex: self.policy.0.pattern.clone(),
             regex_hint: self.text(Key::PasswordRegexHint),
         }
     }

@@ -32,7 +32,8 @@ pub fn ends_at(life: &LifeFacts, policy: &EffectivePolicy) -> Option<End> {
     let mut first: Option<End> = None;
     let mut consider = |at: Timestamp, reason: EndReason, rule: usize| {
         // EndReason is declared in the order of judgement.
-        if first.is_none_or(|first| (at, reason) < (first.at, first.reason)) {
+        let earlier = first.is_none_or(|first| at < first.at || (at == first.at && reason < first.reason));
+        if earlier {
             first = Some(End { at, reason, rule });
         }
     };

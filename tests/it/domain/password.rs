@@ -32,6 +32,7 @@ fn long_passwords_without_digits_or_signs_are_accepted() {
         "correcthorsebatterystaple",
         "tuba-marmalade-47-quilt",
         "пингвины летают на юг",
+        "4@8({[<6913!|0$5+7%2]}",
         "🦊🐙🦉🐢🦔🐝🦋🐌🐞🦗🕷🦂",
     ] {
         assert_eq!(judge(password, &[]), [], "{password}");

@@ -243,20 +243,6 @@ fn one_of<T: AsRef<str>>(words: &[T]) -> String {
     }
 }
 
-/// A path pattern as a regular expression over the whole path: `*` any characters (slashes too), `?` one.
-pub(crate) fn glob_regex(glob: &str) -> Option<regex::Regex> {
-    let mut pattern = String::from("(?s)^");
-    for c in glob.chars() {
-        match c {
-            '*' => pattern.push_str(".*"),
-            '?' => pattern.push('.'),
-            c => pattern.push_str(&regex::escape(c.encode_utf8(&mut [0; 4]))),
-        }
-    }
-    pattern.push('$');
-    regex::Regex::new(&pattern).ok()
-}
-
 /// The networks of a checked list.
 pub(crate) fn networks(items: &[String]) -> Vec<IpNetwork> {
     items.iter().filter_map(|item| network::parse_filter(item)).collect()

@@ -1,13 +1,15 @@
 //! `password.regex`: Hue's own example begins with look-aheads, which the linear-time regex engine does not have.
 //! Look-aheads at the very start are only several conditions on one text, so they are taken apart into several.
 
+use std::sync::Arc;
+
 use regex::Regex;
 
 /// A password pattern: all its conditions hold from the first character on, as with Python's `re.match`.
 #[derive(Debug, Clone)]
 pub struct Pattern {
-    /// Each with whether it must match or must not.
-    conditions: Vec<(Regex, bool)>,
+    /// Each with whether it must match or must not; shared, since typed policies are cloned.
+    conditions: Arc<[(Regex, bool)]>,
 }
 
 impl Pattern {
@@ -30,7 +32,9 @@ impl Pattern {
             rest = text;
         }
         conditions.push((compile(rest)?, true));
-        Ok(Self { conditions })
+        Ok(Self {
+            conditions: conditions.into(),
+        })
     }
 
     /// Whether `password` meets all conditions.

@@ -1,0 +1,43 @@
+//! `activity.ignored_paths`: path patterns, matched on every request without a regular expression's machinery.
+
+/// A path pattern over the whole path: `*` any characters (slashes too), `?` one; everything else means itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glob(String);
+
+impl Glob {
+    /// A pattern as written; every text is one.
+    pub fn new(pattern: &str) -> Self {
+        Self(pattern.to_owned())
+    }
+
+    /// Whether the whole `path` matches. A path travels as ASCII, so bytes are characters.
+    ///
+    /// On a mismatch only the latest `*` takes one more byte: earlier ones need no second try, which bounds the work
+    /// by the product of both lengths.
+    pub fn matches(&self, path: &str) -> bool {
+        let (pattern, path) = (self.0.as_bytes(), path.as_bytes());
+        let (mut p, mut at) = (0, 0);
+        let mut star = None;
+        while at < path.len() {
+            match pattern.get(p) {
+                Some(b'*') => {
+                    star = Some((p, at));
+                    p += 1;
+                }
+                Some(byte) if *byte == b'?' || *byte == path[at] => {
+                    p += 1;
+                    at += 1;
+                }
+                Some(_) | None => match star {
+                    Some((starred, taken)) => {
+                        star = Some((starred, taken + 1));
+                        p = starred + 1;
+                        at = taken + 1;
+                    }
+                    None => return false,
+                },
+            }
+        }
+        pattern[p..].iter().all(|byte| *byte == b'*')
+    }
+}

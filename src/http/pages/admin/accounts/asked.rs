@@ -1,0 +1,128 @@
+//! The query of the list of accounts, and what an account's states are called.
+use crate::domain::account::{ExpiryRule, Role};
+use crate::domain::lockout::Locked;
+use crate::domain::password::ChangeReason;
+use crate::domain::time::Timestamp;
+use crate::flows::accounts::{AccountState, AccountView};
+use crate::http::filters::relative_words;
+use crate::http::pages::admin::list::{filled, limit};
+use crate::http::pages::admin::part::{Badge, Choice};
+use crate::http::pages::admin::rows::{AccountFilter, AccountListState};
+use serde::Deserialize;
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    pub q: String,
+    pub role: String,
+    pub state: String,
+    /// Name keys.
+    pub after: String,
+    pub before: String,
+    pub limit: String,
+}
+
+const ROLES: [(&str, &str); 3] = [("", "Any"), ("administrator", "Administrator"), ("member", "Member")];
+const STATES: [(&str, &str); 5] = [
+    ("", "Any"),
+    ("active", "Active"),
+    ("must_change", "Must change password"),
+    ("expired", "Expired"),
+    ("disabled", "Disabled"),
+];
+
+impl Asked {
+    pub fn filter(&self) -> AccountFilter {
+        AccountFilter {
+            text: filled(&self.q),
+            role: Role::parse(&self.role),
+            state: match self.state.as_str() {
+                "active" => Some(AccountListState::Active),
+                "must_change" => Some(AccountListState::MustChange),
+                "expired" => Some(AccountListState::Expired),
+                "disabled" => Some(AccountListState::Disabled),
+                _ => None,
+            },
+            after: filled(&self.after),
+            before: filled(&self.before),
+            limit: limit(&self.limit),
+        }
+    }
+
+    pub fn is_filtered(&self) -> bool {
+        [&self.q, &self.role, &self.state]
+            .iter()
+            .any(|field| !field.trim().is_empty())
+    }
+
+    /// Everything but the place in the list.
+    pub fn pairs(&self) -> Vec<(&'static str, &str)> {
+        vec![
+            ("q", self.q.trim()),
+            ("role", &self.role),
+            ("state", &self.state),
+            ("limit", &self.limit),
+        ]
+    }
+
+    pub fn roles(&self) -> Vec<Choice> {
+        Choice::list(ROLES, &self.role)
+    }
+
+    pub fn states(&self) -> Vec<Choice> {
+        Choice::list(STATES, &self.state)
+    }
+}
+
+pub fn badges(view: &AccountView, now: Timestamp) -> Vec<Badge> {
+    let mut badges = vec![match view.state {
+        AccountState::Active => Badge::ok("Active"),
+        AccountState::MustChange(ChangeReason::Demanded) => Badge::warn("Must change password"),
+        AccountState::MustChange(ChangeReason::SetByOther) => Badge::warn("Must change password: set by somebody else"),
+        AccountState::MustChange(ChangeReason::TooOld) => Badge::warn("Must change password: too old"),
+        AccountState::Disabled => Badge::plain("pause", "Disabled"),
+        AccountState::Expired => Badge::plain("clock", "Expired"),
+    }];
+    match view.locked {
+        Some(Locked::Until(at)) => {
+            badges.push(Badge::danger(format!("Locked, ends {}", relative_words(at, now))).with_icon("lock"))
+        }
+        Some(Locked::UntilUnlocked) => badges.push(Badge::danger("Locked until unlocked").with_icon("lock")),
+        None => {}
+    }
+    badges
+}
+
+/// Code of the state for exports.
+pub const fn state_code(state: AccountState) -> &'static str {
+    match state {
+        AccountState::Active => "active",
+        AccountState::MustChange(_) => "must_change_password",
+        AccountState::Disabled => "disabled",
+        AccountState::Expired => "expired",
+    }
+}
+
+pub const fn rule_words(rule: ExpiryRule) -> &'static str {
+    match rule {
+        ExpiryRule::ExpiresAt => "its own date",
+        ExpiryRule::ExpiresAfter => "unused since its last session",
+        ExpiryRule::ExpireUnusedAfter => "never used",
+        ExpiryRule::ExpireSuperusers => "rule for administrators",
+    }
+}
+
+/// The rule behind an expiry that has happened, by its recorded code.
+pub fn expired_words(code: &str) -> &str {
+    let rules = [
+        ExpiryRule::ExpiresAt,
+        ExpiryRule::ExpiresAfter,
+        ExpiryRule::ExpireUnusedAfter,
+        ExpiryRule::ExpireSuperusers,
+    ];
+    match rules.into_iter().find(|rule| rule.code() == code) {
+        Some(rule) => rule_words(rule),
+        None if code == "administrator" => "by an administrator",
+        None => code,
+    }
+}

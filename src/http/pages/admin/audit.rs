@@ -1,0 +1,124 @@
+//! `/admin/audit`: what happened, found by who, what, where and when. Nothing is changed from here.
+use super::audit_line::AuditLine;
+use super::export::{Chunk, Format, PAGE, stream};
+use super::list::{href, pager, place};
+use super::rows::{AuditFilter, AuditRow};
+use crate::flows::{Ctx, audit};
+use crate::http::error::PageError;
+use crate::http::filters::grouped_digits;
+use crate::http::forms::Query;
+use crate::http::pages::{Shell, page};
+use crate::http::visitor::Admin;
+use crate::http::{Route, Who, paths};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use asked::Asked;
+use serde::Deserialize;
+use view::AuditPage;
+
+pub mod asked;
+pub mod view;
+
+const COLUMNS: &[&str] = &[
+    "id",
+    "at",
+    "event",
+    "actor",
+    "account",
+    "session_id",
+    "ip",
+    "user_agent",
+    "application",
+    "outcome",
+    "reason",
+    "detail",
+    "request_id",
+];
+
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::get(paths::ADMIN_AUDIT, Who::Administrator, list),
+        Route::get(paths::ADMIN_AUDIT_EXPORT, Who::Administrator, download),
+    ]
+}
+
+async fn list(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    admin: Admin,
+    asked: Query<Asked>,
+) -> Result<HttpResponse, PageError> {
+    let asked = asked.0;
+    let list = audit::list(&ctx, asked.filter(ctx.now())).await?;
+    let at = |row: &AuditRow| place(row.at, row.id);
+    let pairs = asked.pairs();
+    let export = |format| {
+        href(
+            paths::ADMIN_AUDIT_EXPORT,
+            pairs.iter().copied().chain([("format", format)]),
+        )
+    };
+    let total = grouped_digits(list.total);
+    let view = AuditPage {
+        shell: Shell::admin(&req, &ctx, &admin, "Audit", "audit").await?,
+        form: asked.form(),
+        filtered: asked.is_filtered(),
+        total: if list.total_exact {
+            total
+        } else {
+            format!("At least {total}")
+        },
+        truncated: list.truncated,
+        pager: pager(
+            paths::ADMIN_AUDIT,
+            &pairs,
+            list.items.first().filter(|_| list.newer).map(at),
+            list.items.last().filter(|_| list.older).map(at),
+            ("Newer", "Older"),
+        ),
+        csv: export("csv"),
+        json: export("json"),
+        rows: list.items.iter().map(AuditLine::new).collect(),
+    };
+    page(StatusCode::OK, &view)
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Wanted {
+    format: Format,
+}
+
+/// The export is itself an event of the audit; if that cannot be written, nothing is exported.
+async fn download(
+    ctx: web::Data<Ctx>,
+    admin: Admin,
+    asked: Query<Asked>,
+    wanted: Query<Wanted>,
+) -> Result<HttpResponse, PageError> {
+    if let Some((_, message)) = asked.0.faults().pop() {
+        return Err(PageError::BadRequest(message));
+    }
+    let filter = AuditFilter {
+        after: None,
+        before: None,
+        limit: PAGE,
+        ..asked.0.filter(ctx.now())
+    };
+    audit::export(&ctx, &admin.0.acting, &filter, wanted.0.format.as_str()).await?;
+    let fetch = move |filter: AuditFilter| {
+        let ctx = ctx.clone();
+        async move {
+            let page = audit::page(&ctx, filter.clone()).await?;
+            let last = page.items.last().filter(|_| page.older).map(|row| (row.at, row.id));
+            let next = last.map(|after| AuditFilter {
+                after: Some(after),
+                ..filter
+            });
+            Ok(Chunk {
+                records: page.items.iter().map(AuditRow::to_json).collect(),
+                next,
+            })
+        }
+    };
+    Ok(stream("audit", wanted.0.format, COLUMNS, filter, fetch).await?)
+}

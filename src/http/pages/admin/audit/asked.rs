@@ -1,0 +1,232 @@
+//! The query of the audit: what was asked, the filter it means, and the fields that ask it again.
+use super::view::FilterForm;
+use crate::domain::audit::{Event, Outcome};
+use crate::domain::network;
+use crate::domain::session::SessionId;
+use crate::domain::time::{Span, Timestamp};
+use crate::http::pages::admin::list::{filled, instant, limit, read_place, sizes};
+use crate::http::pages::admin::part::Choice;
+use crate::http::pages::admin::rows::AuditFilter;
+use serde::Deserialize;
+use uuid::Uuid;
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    pub q: String,
+    /// A code, or the noun of a group of codes.
+    pub event: String,
+    pub without: Vec<String>,
+    pub actor: String,
+    pub account: String,
+    pub session: String,
+    pub ip: String,
+    pub outcome: String,
+    /// `1h`, `24h`, `7d`, `30d`: back from now.
+    pub range: String,
+    pub since: String,
+    pub until: String,
+    pub after: String,
+    pub before: String,
+    pub limit: String,
+}
+
+const RANGES: [(&str, &str); 5] = [
+    ("", "Any, or from – to"),
+    ("1h", "Last hour"),
+    ("24h", "Last 24 hours"),
+    ("7d", "Last 7 days"),
+    ("30d", "Last 30 days"),
+];
+const OUTCOMES: [(&str, &str); 3] = [("", "Any"), ("success", "OK"), ("failure", "Failed")];
+
+/// A day as the end of a range is the whole day.
+fn until(text: &str) -> Option<Timestamp> {
+    let at = instant(text)?;
+    let whole_day = if text.trim().len() == 10 {
+        Span::from_secs(86_400 - 1)
+    } else {
+        Span::ZERO
+    };
+    Some(at.saturating_add(whole_day))
+}
+
+impl Asked {
+    fn events(&self) -> Vec<Event> {
+        match Event::parse(&self.event) {
+            Some(event) => vec![event],
+            None => Event::ALL
+                .iter()
+                .copied()
+                .filter(|event| !self.event.is_empty() && event.group() == self.event)
+                .collect(),
+        }
+    }
+
+    fn session(&self) -> Option<SessionId> {
+        Uuid::parse_str(&self.session).ok().map(SessionId)
+    }
+
+    fn range(&self, now: Timestamp) -> Option<Timestamp> {
+        let hours = match self.range.as_str() {
+            "1h" => 1,
+            "24h" => 24,
+            "7d" => 7 * 24,
+            "30d" => 30 * 24,
+            _ => return None,
+        };
+        Some(now.saturating_sub(Span::from_secs(hours * 3600)))
+    }
+
+    pub fn faults(&self) -> Vec<(String, String)> {
+        let bad_time = |text: &str| filled(text).is_some_and(|text| until(&text).is_none());
+        let time = "Write a date and time, like 2026-11-21 17:20.";
+        [
+            (
+                "ip",
+                filled(&self.ip).is_some_and(|ip| network::parse_filter(&ip).is_none()),
+                "Write an address or a network, like 10.0.0.0/8.",
+            ),
+            ("since", bad_time(&self.since), time),
+            ("until", bad_time(&self.until), time),
+        ]
+        .into_iter()
+        .filter(|(_, bad, _)| *bad)
+        .map(|(field, _, message)| (field.to_owned(), message.to_owned()))
+        .collect()
+    }
+
+    pub fn filter(&self, now: Timestamp) -> AuditFilter {
+        AuditFilter {
+            events: self.events(),
+            exclude_events: self.without.iter().filter_map(|code| Event::parse(code)).collect(),
+            actor: filled(&self.actor),
+            account: filled(&self.account),
+            account_id: None,
+            session: self.session(),
+            network: network::parse_filter(&self.ip),
+            outcome: Outcome::parse(&self.outcome),
+            since: self.range(now).max(instant(&self.since)),
+            until: until(&self.until),
+            text: filled(&self.q),
+            after: read_place(&self.after),
+            before: read_place(&self.before),
+            limit: limit(&self.limit),
+        }
+    }
+
+    pub fn is_filtered(&self) -> bool {
+        let fields = [
+            &self.q,
+            &self.event,
+            &self.actor,
+            &self.account,
+            &self.session,
+            &self.ip,
+            &self.outcome,
+            &self.range,
+            &self.since,
+            &self.until,
+        ];
+        !self.without.is_empty() || fields.iter().any(|field| !field.trim().is_empty())
+    }
+
+    /// Everything but the place in the list.
+    pub fn pairs(&self) -> Vec<(&'static str, &str)> {
+        let fields = [
+            ("q", self.q.trim()),
+            ("event", &self.event),
+            ("actor", self.actor.trim()),
+            ("account", self.account.trim()),
+            ("session", &self.session),
+            ("ip", self.ip.trim()),
+            ("outcome", &self.outcome),
+            ("range", &self.range),
+            ("since", self.since.trim()),
+            ("until", self.until.trim()),
+            ("limit", &self.limit),
+        ];
+        fields
+            .into_iter()
+            .chain(self.without.iter().map(|code| ("without", code.as_str())))
+            .collect()
+    }
+
+    pub fn form(&self) -> FilterForm {
+        FilterForm {
+            ranges: Choice::list(RANGES, &self.range),
+            since: self.since.clone(),
+            until: self.until.clone(),
+            events: self.event_choices(),
+            any_event: self.event.is_empty(),
+            without: self.without.clone(),
+            actor: self.actor.clone(),
+            account: self.account.clone(),
+            session: self.session().map(|id| id.0.to_string()),
+            ip: self.ip.clone(),
+            outcomes: Choice::list(OUTCOMES, &self.outcome),
+            q: self.q.clone(),
+            sizes: sizes(&self.limit),
+            faults: self.faults(),
+        }
+    }
+
+    /// The codes by their noun; a noun with several codes can be chosen whole.
+    fn event_choices(&self) -> Vec<(&'static str, Vec<Choice>)> {
+        let mut groups: Vec<(&'static str, Vec<Choice>)> = Vec::new();
+        for event in Event::ALL {
+            let group = event.group();
+            let choice = |value: &str, label: String| Choice {
+                value: value.to_owned(),
+                label,
+                selected: self.event == value,
+            };
+            if !groups.iter().any(|(name, _)| *name == group) {
+                let several = Event::ALL.iter().filter(|other| other.group() == group).count() > 1;
+                groups.push((
+                    group,
+                    if several {
+                        vec![choice(group, format!("{group}: all"))]
+                    } else {
+                        Vec::new()
+                    },
+                ));
+            }
+            if let Some((_, choices)) = groups.iter_mut().find(|(name, _)| *name == group) {
+                choices.push(choice(event.as_str(), event.sentence().to_owned()));
+            }
+        }
+        groups
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_at_the_end_of_a_range_is_the_whole_day() {
+        assert_eq!(until("2026-11-21"), Timestamp::parse_rfc3339("2026-11-21T23:59:59Z"));
+        assert_eq!(
+            until("2026-11-21 17:20"),
+            Timestamp::parse_rfc3339("2026-11-21T17:20:00Z")
+        );
+    }
+
+    #[test]
+    fn a_noun_asks_for_all_its_events() {
+        let asked = Asked {
+            event: "sign_in".into(),
+            ..Asked::default()
+        };
+        assert_eq!(
+            asked.filter(Timestamp::default()).events,
+            [Event::SignInAccepted, Event::SignInRefused]
+        );
+        let unknown = Asked {
+            event: "nonsense".into(),
+            ..Asked::default()
+        };
+        assert!(unknown.filter(Timestamp::default()).events.is_empty());
+    }
+}

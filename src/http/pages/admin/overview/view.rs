@@ -1,0 +1,45 @@
+//! What the overview shows.
+use crate::domain::time::Timestamp;
+use crate::http::filters;
+use crate::http::pages::Shell;
+use crate::http::pages::admin::session_line::{Ending, SessionLine};
+use askama::Template;
+
+#[derive(Template)]
+#[template(path = "pages/admin/overview.html")]
+pub struct OverviewPage {
+    pub shell: Shell,
+    pub live_sessions: i64,
+    pub accounts: i64,
+    pub locked: i64,
+    pub accepted: i64,
+    pub refused: i64,
+    pub hours: Vec<Hour>,
+    pub ending_soon: Vec<SessionLine>,
+    pub revision: i64,
+    pub revision_at: Timestamp,
+    pub revision_by: String,
+    pub revision_reason: String,
+    pub checklist: Vec<Check>,
+    pub open_checks: usize,
+    pub backend: String,
+}
+
+/// One hour of the chart, in the units of its view box (480 × 120).
+pub struct Hour {
+    pub at: Timestamp,
+    pub x: i64,
+    pub accepted: i64,
+    pub accepted_top: i64,
+    pub accepted_height: i64,
+    pub refused: i64,
+    pub refused_top: i64,
+    pub refused_height: i64,
+}
+
+pub struct Check {
+    pub ok: bool,
+    pub title: String,
+    pub why: String,
+    pub href: &'static str,
+}

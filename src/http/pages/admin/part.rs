@@ -1,0 +1,126 @@
+//! Pieces that pages of the console share: a status, a choice, the way to the next page, a line of a diff.
+//! What they look like stands in `templates/parts`.
+use crate::domain::policy::diff::Change;
+use crate::domain::policy::{Scope, Value};
+use crate::http::filters;
+use askama::Template;
+use askama::filters::HtmlSafe;
+
+/// A status: sign, word and colour together, never colour alone.
+#[derive(Debug, Clone, PartialEq, Eq, Template)]
+#[template(path = "parts/badge.html")]
+pub struct Badge {
+    pub kind: &'static str,
+    pub icon: &'static str,
+    pub text: String,
+}
+
+impl HtmlSafe for Badge {}
+
+impl Badge {
+    pub fn ok(text: impl Into<String>) -> Self {
+        Self {
+            kind: "ok",
+            icon: "ok",
+            text: text.into(),
+        }
+    }
+
+    pub fn info(text: impl Into<String>) -> Self {
+        Self {
+            kind: "info",
+            icon: "info",
+            text: text.into(),
+        }
+    }
+
+    pub fn warn(text: impl Into<String>) -> Self {
+        Self {
+            kind: "warn",
+            icon: "warn",
+            text: text.into(),
+        }
+    }
+
+    pub fn danger(text: impl Into<String>) -> Self {
+        Self {
+            kind: "danger",
+            icon: "danger",
+            text: text.into(),
+        }
+    }
+
+    pub fn plain(icon: &'static str, text: impl Into<String>) -> Self {
+        Self {
+            kind: "plain",
+            icon,
+            text: text.into(),
+        }
+    }
+
+    pub fn with_icon(self, icon: &'static str) -> Self {
+        Self { icon, ..self }
+    }
+}
+
+/// One `<option>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    pub value: String,
+    pub label: String,
+    pub selected: bool,
+}
+
+impl Choice {
+    /// The options of a select, the one with `current` selected.
+    pub fn list<'a>(options: impl IntoIterator<Item = (&'a str, &'a str)>, current: &str) -> Vec<Self> {
+        options
+            .into_iter()
+            .map(|(value, label)| Self {
+                value: value.to_owned(),
+                label: label.to_owned(),
+                selected: value == current,
+            })
+            .collect()
+    }
+}
+
+/// Links to the neighbouring pages of a list.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Template)]
+#[template(path = "parts/pager.html")]
+pub struct Pager {
+    pub newer: Option<String>,
+    pub older: Option<String>,
+    /// Words for the two directions: `Newer`, `Older`.
+    pub words: (&'static str, &'static str),
+}
+
+impl HtmlSafe for Pager {}
+
+/// One setting's old and new value, as people read them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiffLine {
+    pub label: String,
+    pub key: String,
+    pub scope: String,
+    pub old: String,
+    pub new: String,
+}
+
+impl DiffLine {
+    pub fn new(change: &Change) -> Self {
+        let setting = change.key.setting();
+        let side = |value: &Option<Value>| match (value, &change.scope) {
+            (Some(value), _) => setting.display(value),
+            (None, Scope::Everyone) => "not set".to_owned(),
+            (None, Scope::Administrators | Scope::Application(_)) => "inherited".to_owned(),
+        };
+        Self {
+            label: setting.label.to_owned(),
+            key: setting.name.to_owned(),
+            scope: change.scope.label(),
+            old: side(&change.old),
+            new: side(&change.new),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The policy's history: every revision with its changes, restoring one, and the export of the document in force.
+use super::editor::kind_words;
+use super::view::{RevisionLine, RevisionPage, RevisionsPage};
+use crate::domain::policy::diff::diff;
+use crate::domain::policy::toml;
+use crate::flows::Ctx;
+use crate::flows::policy::{self, SaveVerdict};
+use crate::http::error::PageError;
+use crate::http::flash::{Flash, redirect};
+use crate::http::forms::{Form, Query};
+use crate::http::pages::admin::list::pager;
+use crate::http::pages::admin::part::DiffLine;
+use crate::http::pages::admin::rows::Revision;
+use crate::http::pages::{Shell, page};
+use crate::http::paths;
+use crate::http::visitor::Admin;
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, http::header, web};
+use serde::Deserialize;
+
+const SHOWN: i64 = 25;
+
+pub fn revision_line(revision: &Revision, newest: i64) -> RevisionLine {
+    RevisionLine {
+        number: revision.revision,
+        at: revision.at,
+        author: revision.author.clone(),
+        reason: revision.reason.clone(),
+        kind: kind_words(&revision.kind).to_owned(),
+        changes: revision.changes.iter().map(DiffLine::new).collect(),
+        current: revision.revision == newest,
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Before {
+    before: String,
+}
+
+/// `GET /admin/policy/revisions`
+pub async fn list(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    admin: Admin,
+    asked: Query<Before>,
+) -> Result<HttpResponse, PageError> {
+    let before: Option<i64> = asked.0.before.parse().ok();
+    let newest = policy::in_force(&ctx).await?.revision.revision;
+    let mut revisions = policy::revisions(&ctx, before, SHOWN + 1).await?;
+    let shown = usize::try_from(SHOWN).unwrap_or(usize::MAX);
+    let more = revisions.len() > shown;
+    revisions.truncate(shown);
+    let older = revisions
+        .last()
+        .filter(|_| more)
+        .map(|revision| revision.revision.to_string());
+    let mut pager = pager(paths::ADMIN_POLICY_REVISIONS, &[], None, None, ("Newest", "Older"));
+    pager.newer = before.is_some().then(|| paths::ADMIN_POLICY_REVISIONS.to_owned());
+    pager.older = older.map(|number| format!("{}?before={number}", paths::ADMIN_POLICY_REVISIONS));
+    let view = RevisionsPage {
+        shell: Shell::admin(&req, &ctx, &admin, "Policy history", "policy").await?,
+        rows: revisions
+            .iter()
+            .map(|revision| revision_line(revision, newest))
+            .collect(),
+        pager,
+    };
+    page(StatusCode::OK, &view)
+}
+
+fn number_of(text: &str) -> Result<i64, PageError> {
+    text.parse().map_err(|_| PageError::NotFound)
+}
+
+/// `GET /admin/policy/revisions/{number}`
+pub async fn detail(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    admin: Admin,
+    number: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    page(StatusCode::OK, &shown(&req, &ctx, &admin, number_of(&number)?).await?)
+}
+
+async fn shown(req: &HttpRequest, ctx: &Ctx, admin: &Admin, number: i64) -> Result<RevisionPage, PageError> {
+    let revision = policy::revision(ctx, number).await?.ok_or(PageError::NotFound)?;
+    let newest = policy::in_force(ctx).await?.revision;
+    Ok(RevisionPage {
+        shell: Shell::admin(req, ctx, admin, format!("Policy revision {number}"), "policy").await?,
+        line: revision_line(&revision, newest.revision),
+        base: newest.revision,
+        changes_to_now: diff(&newest.document, &revision.document)
+            .iter()
+            .map(DiffLine::new)
+            .collect(),
+        document: toml::export(&revision.document),
+        reason: String::new(),
+        faults: Vec::new(),
+        stale: None,
+    })
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Restore {
+    base: String,
+    reason: String,
+}
+
+/// `POST /admin/policy/revisions/{number}/restore`
+pub async fn restore(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    admin: Admin,
+    number: web::Path<String>,
+    form: Form<Restore>,
+) -> Result<HttpResponse, PageError> {
+    let (number, form) = (number_of(&number)?, form.0);
+    let base = form.base.parse().map_err(|_| {
+        PageError::BadRequest("The form does not say which revision it builds on: open the revision again.".to_owned())
+    })?;
+    let reason = form.reason.trim().chars().take(super::LONGEST_REASON).collect();
+    match policy::restore(&ctx, &admin.0.acting, number, base, reason).await? {
+        SaveVerdict::Saved { revision, .. } => {
+            let said =
+                format!("Revision {number} is restored as revision {revision}. It governs every live session now.");
+            Ok(redirect(&req, paths::ADMIN_POLICY, &Flash::ok(said)))
+        }
+        SaveVerdict::Unchanged => Ok(redirect(
+            &req,
+            paths::ADMIN_POLICY,
+            &Flash::info("The policy in force says the same already."),
+        )),
+        SaveVerdict::Faulty(faults) => {
+            let mut view = shown(&req, &ctx, &admin, number).await?;
+            view.reason = form.reason;
+            view.faults = faults
+                .iter()
+                .map(|fault| ("restore-h".to_owned(), fault.to_string()))
+                .collect();
+            page(StatusCode::UNPROCESSABLE_ENTITY, &view)
+        }
+        SaveVerdict::Stale { latest, .. } => {
+            let mut view = shown(&req, &ctx, &admin, number).await?;
+            view.reason = form.reason;
+            view.stale = Some(revision_line(&latest, latest.revision));
+            page(StatusCode::CONFLICT, &view)
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Wanted {
+    format: String,
+}
+
+/// `GET /admin/policy/export?format=toml|json`: all scopes, ready to be imported.
+pub async fn export(ctx: web::Data<Ctx>, _admin: Admin, wanted: Query<Wanted>) -> Result<HttpResponse, PageError> {
+    let revision = policy::in_force(&ctx).await?.revision;
+    let (extension, media_type, text) = match wanted.0.format.as_str() {
+        "" | "toml" => (
+            "toml",
+            "application/toml; charset=utf-8",
+            toml::export(&revision.document),
+        ),
+        "json" => {
+            let text = serde_json::to_string_pretty(&revision.document.to_json())
+                .map_err(|error| PageError::Internal(error.to_string()))?;
+            ("json", "application/json", format!("{text}\n"))
+        }
+        other => {
+            return Err(PageError::BadRequest(format!(
+                "There is no format “{other}”: it is toml or json."
+            )));
+        }
+    };
+    let name = format!(
+        "attachment; filename=\"nightlatch-policy-{}.{extension}\"",
+        revision.revision
+    );
+    Ok(HttpResponse::Ok()
+        .content_type(media_type)
+        .insert_header((header::CONTENT_DISPOSITION, name))
+        .body(text))
+}

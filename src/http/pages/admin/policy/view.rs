@@ -1,0 +1,162 @@
+//! What the pages of the policy show. Every word is ready here; which control a setting gets stands in [`Control`].
+use crate::domain::time::Timestamp;
+use crate::http::filters;
+use crate::http::pages::Shell;
+use crate::http::pages::admin::part::{Badge, Choice, DiffLine, Pager};
+use askama::Template;
+
+#[derive(Template)]
+#[template(path = "pages/admin/policy.html")]
+pub struct PolicyPage {
+    pub shell: Shell,
+    pub scope: String,
+    pub scope_label: String,
+    /// Administrators or an application: what is not set here is inherited.
+    pub overrides: bool,
+    pub scopes: Vec<ScopeTab>,
+    pub revision: RevisionLine,
+    pub groups: Vec<GroupView>,
+    pub modes: ModesTable,
+    /// Anchor of the field and sentence.
+    pub faults: Vec<(String, String)>,
+    pub warnings: Vec<(String, String)>,
+    pub stale: Option<Stale>,
+    /// Why `session.secure` needs a second look before this save.
+    pub confirm_secure: Option<String>,
+    pub reason: String,
+    /// Settings that were changed in the form that came back.
+    pub kept: usize,
+}
+
+pub struct ScopeTab {
+    pub href: String,
+    pub label: String,
+    pub current: bool,
+    pub set: usize,
+}
+
+pub struct GroupView {
+    pub anchor: &'static str,
+    pub title: &'static str,
+    pub validation: bool,
+    pub settings: Vec<SettingView>,
+}
+
+pub struct SettingView {
+    pub key: &'static str,
+    pub label: &'static str,
+    pub effect: &'static str,
+    /// Lower-case words that the live search looks through.
+    pub search: String,
+    pub control: Control,
+    pub source: Badge,
+    /// What holds now, in this scope.
+    pub effective: String,
+    pub default: String,
+    pub accepts: String,
+    pub set_here: bool,
+    /// The environment variable that pins it.
+    pub pinned: Option<String>,
+    pub fault: Option<String>,
+    /// Somebody else changed it too: their value.
+    pub conflict: Option<String>,
+    /// The word for unsetting: `Back to the default (never)`.
+    pub unset: String,
+    pub unset_checked: bool,
+    pub set_checked: bool,
+}
+
+pub enum Control {
+    Duration {
+        text: String,
+        never: Option<Never>,
+        seconds: String,
+    },
+    Switch {
+        on: bool,
+    },
+    SwitchOrDuration {
+        choices: Vec<Choice>,
+        text: String,
+    },
+    Number {
+        text: String,
+        min: i64,
+        max: i64,
+        word: Option<String>,
+    },
+    Count {
+        text: String,
+        never: Never,
+    },
+    Select {
+        choices: Vec<Choice>,
+        mode: bool,
+    },
+    Text {
+        text: String,
+    },
+    Lines {
+        text: String,
+    },
+}
+
+/// The checkbox beside a text that stands for -1.
+pub struct Never {
+    pub label: String,
+    pub checked: bool,
+}
+
+/// What each validation mode derives: knob by mode.
+pub struct ModesTable {
+    pub modes: Vec<KnobCell>,
+    pub rows: Vec<(&'static str, Vec<KnobCell>)>,
+}
+
+pub struct KnobCell {
+    pub mode: &'static str,
+    pub text: String,
+    /// Of the mode in force.
+    pub current: bool,
+}
+
+/// The policy was changed since the form was opened.
+pub struct Stale {
+    pub by: RevisionLine,
+    pub changes: Vec<DiffLine>,
+    pub conflicts: usize,
+}
+
+#[derive(Clone)]
+pub struct RevisionLine {
+    pub number: i64,
+    pub at: Timestamp,
+    pub author: String,
+    pub reason: String,
+    pub kind: String,
+    pub changes: Vec<DiffLine>,
+    pub current: bool,
+}
+
+#[derive(Template)]
+#[template(path = "pages/admin/policy/revisions.html")]
+pub struct RevisionsPage {
+    pub shell: Shell,
+    pub rows: Vec<RevisionLine>,
+    pub pager: Pager,
+}
+
+#[derive(Template)]
+#[template(path = "pages/admin/policy/revision.html")]
+pub struct RevisionPage {
+    pub shell: Shell,
+    pub line: RevisionLine,
+    /// The newest revision: what a restore starts from.
+    pub base: i64,
+    /// What restoring would change today.
+    pub changes_to_now: Vec<DiffLine>,
+    pub document: String,
+    pub reason: String,
+    pub faults: Vec<(String, String)>,
+    pub stale: Option<RevisionLine>,
+}

@@ -1,0 +1,90 @@
+//! `/admin/sessions/export`: the filtered list as CSV or JSON, in the fields of `nightlatch session list --json`.
+use super::asked::Asked;
+use crate::flows::Ctx;
+use crate::flows::sessions::{self, SessionView};
+use crate::http::error::PageError;
+use crate::http::forms::Query;
+use crate::http::pages::admin::export::{Chunk, Format, PAGE, stream};
+use crate::http::pages::admin::rows::SessionFilter;
+use crate::http::visitor::Admin;
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+
+const COLUMNS: &[&str] = &[
+    "id",
+    "account",
+    "role",
+    "ip",
+    "user_agent",
+    "application",
+    "signed_in_at",
+    "last_active_at",
+    "ends_at",
+    "ends_by",
+    "ended_at",
+    "end_reason",
+    "ended_by",
+    "network_changes",
+    "user_agent_mismatches",
+];
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Wanted {
+    format: Format,
+}
+
+pub async fn download(
+    ctx: web::Data<Ctx>,
+    _admin: Admin,
+    asked: Query<Asked>,
+    wanted: Query<Wanted>,
+) -> Result<HttpResponse, PageError> {
+    let filter = SessionFilter {
+        after: None,
+        before: None,
+        limit: PAGE,
+        ..asked.0.filter(ctx.now())
+    };
+    let fetch = move |filter: SessionFilter| {
+        let ctx = ctx.clone();
+        async move {
+            let list = sessions::list(&ctx, filter.clone()).await?;
+            let last = list
+                .items
+                .last()
+                .filter(|_| list.older)
+                .map(|view| view.row.cursor(filter.state));
+            let next = last.map(|after| SessionFilter {
+                after: Some(after),
+                ..filter
+            });
+            Ok(Chunk {
+                records: list.items.iter().map(record).collect(),
+                next,
+            })
+        }
+    };
+    Ok(stream("sessions", wanted.0.format, COLUMNS, filter, fetch).await?)
+}
+
+fn record(view: &SessionView) -> serde_json::Value {
+    let session = &view.row.session;
+    serde_json::json!({
+        "id": session.id.0,
+        "account": view.row.account_name,
+        "role": view.row.role.as_str(),
+        "ip": session.ip,
+        "user_agent": session.binding.user_agent,
+        "application": session.applications.join(", "),
+        "signed_in_at": session.signed_in_at.to_rfc3339(),
+        "last_active_at": session.last_active_at.to_rfc3339(),
+        "ends_at": view.ends.map(|end| end.at.to_rfc3339()),
+        "ends_by": view.ends.map(|end| end.reason.as_str()),
+        "ended_at": session.ended_at.map(|at| at.to_rfc3339()),
+        "end_reason": session.end_reason.map(|reason| reason.as_str()),
+        "ended_by": session.ended_by,
+        "network_changes": session.binding.changes,
+        "user_agent_mismatches": session.user_agent_mismatches,
+    })
+}

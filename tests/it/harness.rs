@@ -1,0 +1,5 @@
+//! What the tests drive for real: servers on port 0 with a database of their own, browsers' manners, PostgreSQL.
+
+pub mod client;
+pub mod postgres;
+pub mod server;

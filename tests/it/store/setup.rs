@@ -1,0 +1,49 @@
+//! Set-up links and the end of set-up.
+use super::{Fresh, at, on_both};
+use nightlatch::store::setup;
+
+on_both!(
+    a_link_is_used_once_and_in_time,
+    set_up_ends_once,
+    of_two_at_once_one_completes
+);
+
+fn a_link_is_used_once_and_in_time(db: &Fresh) {
+    db.write(|c| setup::create_token(c, "one", at(0)));
+    db.write(|c| setup::create_token(c, "two", at(10)));
+    assert!(!db.write(|c| setup::redeem(c, "one", at(1))), "too old");
+    assert!(db.write(|c| setup::redeem(c, "one", at(0))));
+    assert!(!db.write(|c| setup::redeem(c, "one", at(0))));
+    assert!(!db.write(|c| setup::redeem(c, "unknown", at(0))));
+    assert!(db.write(|c| setup::complete(c, at(11))));
+    assert!(!db.write(|c| setup::redeem(c, "two", at(0))), "set-up is over");
+}
+
+fn set_up_ends_once(db: &Fresh) {
+    assert!(!db.read(setup::completed));
+    assert!(db.write(|c| setup::complete(c, at(1))));
+    assert!(!db.write(|c| setup::complete(c, at(2))));
+    assert!(db.read(setup::completed));
+}
+
+fn of_two_at_once_one_completes(db: &Fresh) {
+    for link in ["one", "two", "three"] {
+        db.write(|c| setup::create_token(c, link, at(0)));
+    }
+    let other = db.other();
+    let completed: usize = std::thread::scope(|scope| {
+        let threads = [(&db.store, "one"), (&other, "two"), (&db.store, "three")].map(|(store, link)| {
+            scope.spawn(move || {
+                store.write_now(|c| {
+                    Ok::<_, nightlatch::store::StoreError>(setup::redeem(c, link, at(0))? && setup::complete(c, at(1))?)
+                })
+            })
+        });
+        threads
+            .map(|t| t.join().expect("no panic").expect("an answer"))
+            .into_iter()
+            .filter(|done| *done)
+            .count()
+    });
+    assert_eq!(completed, 1);
+}
