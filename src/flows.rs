@@ -157,6 +157,9 @@ impl Ctx {
     pub fn record(&self, c: &mut Conn, now: Timestamp, entry: &Entry) -> Result<(), StoreError> {
         let id = self.new_id(now);
         audit_rows::insert(c, id, now, entry)?;
+        // No names or addresses in labels: they would be for everybody who may read metrics.
+        let reason = entry.reason.clone().unwrap_or_default();
+        metrics::counter!("nightlatch_events_total", "event" => entry.event.as_str(), "reason" => reason).increment(1);
         if let Some(log) = &self.security_log {
             log.write(&audit_rows::AuditRow::new(id, now, entry).to_json())
                 .map_err(|error| StoreError::Unavailable(format!("security log: {error}")))?;

@@ -16,7 +16,7 @@ impl Jobs {
         let (stop, stopped) = watch::channel(false);
         let tasks = vec![
             every(
-                Duration::from_millis(500),
+                Duration::from_secs(1),
                 "activity flush",
                 ctx,
                 &stopped,

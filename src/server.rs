@@ -16,7 +16,7 @@ use crate::{
         notify::{ListenerHandle, spawn_listener},
     },
 };
-use actix_web::{HttpServer, dev::ServerHandle};
+use actix_web::{HttpResponse, HttpServer, dev::ServerHandle, web};
 use std::{
     net::{SocketAddr, TcpListener},
     sync::Arc,
@@ -36,6 +36,8 @@ pub enum StartError {
     SecurityLog { path: String, error: std::io::Error },
     #[error("the cookie key in the database is unusable")]
     Key,
+    #[error("metrics: {0}")]
+    Metrics(String),
     #[error("{0}")]
     Flow(#[from] FlowError),
     #[error("{0}")]
@@ -48,6 +50,7 @@ pub struct Server {
     server: actix_web::dev::Server,
     addresses: Vec<SocketAddr>,
     listener: ListenerHandle,
+    metrics: Option<actix_web::dev::Server>,
     setup_link: Option<String>,
 }
 
@@ -107,6 +110,7 @@ impl Server {
         flows::policy::ensure_first_revision(&ctx).await?;
         flows::policy::publish_pins(&ctx).await?;
         let keys = Arc::new(cookie_keys(&ctx)?);
+        let metrics = ctx.config.metrics_bind.map(|address| serve_metrics(&ctx, address)).transpose()?;
         let listener = listen_for_changes(&ctx)?;
         wait_until_fresh(&ctx).await;
         let setup_link = flows::setup::open(&ctx).await?.map(|token| {
@@ -131,6 +135,7 @@ impl Server {
             server: server.run(),
             addresses,
             listener,
+            metrics,
             setup_link,
         })
     }
@@ -161,7 +166,11 @@ impl Server {
     /// Serves until SIGTERM, SIGINT or [`Self::handle`] stop it; then finishes requests, flushes activity and closes.
     pub async fn run_until_stopped(self) -> Result<(), StartError> {
         let jobs = Jobs::start(&self.ctx);
+        let metrics = self.metrics.map(|metrics| (metrics.handle(), actix_web::rt::spawn(metrics)));
         let served = self.server.await;
+        if let Some((metrics, _)) = metrics {
+            metrics.stop(true).await;
+        }
         jobs.stop().await;
         // What was acknowledged as activity is written before the process ends.
         flows::access::flush_activity(&self.ctx).await?;
@@ -170,6 +179,30 @@ impl Server {
         drop(self.listener);
         Ok(served?)
     }
+}
+
+/// Prometheus text on an address of its own, for nobody but the operator's collector.
+fn serve_metrics(ctx: &Ctx, address: SocketAddr) -> Result<actix_web::dev::Server, StartError> {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new()
+        .install_recorder()
+        .map_err(|error| StartError::Metrics(error.to_string()))?;
+    let live = ctx.live.clone();
+    let server = HttpServer::new(move || {
+        let (recorder, live) = (recorder.clone(), live.clone());
+        actix_web::App::new().route(
+            "/metrics",
+            web::get().to(move || {
+                metrics::gauge!("nightlatch_sessions_remembered").set(live.sessions.len() as f64);
+                metrics::gauge!("nightlatch_line_fresh").set(f64::from(u8::from(live.freshness.is_fresh())));
+                let text = recorder.render();
+                async move { HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text) }
+            }),
+        )
+    })
+    .workers(1)
+    .disable_signals()
+    .listen(TcpListener::bind(address).map_err(|error| StartError::Bind { address, error })?)?;
+    Ok(server.run())
 }
 
 fn bind(config: &Config) -> Result<Vec<TcpListener>, StartError> {

@@ -25,8 +25,8 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// Longest wait until activity is written, in seconds (shorter for short idle timeouts).
-pub const FLUSH_SECS: i64 = 5;
+/// Activity counts as possibly unwritten for so long, in seconds (the flush job runs every second).
+const FLUSH_SECS: i64 = 5;
 
 /// What the gate answers.
 #[derive(Debug)]
@@ -539,10 +539,10 @@ fn near_its_end(session: &LiveSession, policy: &EffectivePolicy, now: Timestamp)
     })
 }
 
-/// idle − 2F, F = min(5 s, idle / 10).
+/// idle − 2F, F = min(5 s, idle / 10); an idle time that short that a flush may come too late is written through always.
 fn slack(idle: Span) -> Span {
     let flush = (FLUSH_SECS * 1_000_000).min(idle.as_micros() / 10);
-    Span::from_micros(idle.as_micros() - 2 * flush)
+    if flush < 1_000_000 { Span::ZERO } else { Span::from_micros(idle.as_micros() - 2 * flush) }
 }
 
 async fn write_through(ctx: &Ctx, session: &LiveSession) -> Result<(), FlowError> {

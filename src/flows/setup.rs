@@ -46,8 +46,13 @@ pub async fn open(ctx: &Ctx) -> Result<Option<Secret>, FlowError> {
     let open = ctx
         .store
         .write(move |c| {
-            if setup::completed(c)? || accounts::count_all(c)? > 0 {
+            if setup::completed(c)? {
                 return Ok::<_, StoreError>(false);
+            }
+            if accounts::count_all(c)? > 0 {
+                // Made at the command line, by one that was stopped before it could say so ([`close`]).
+                setup::complete(c, now)?;
+                return Ok(false);
             }
             setup::create_token(c, &digest, now)?;
             Ok(true)
@@ -63,6 +68,21 @@ pub async fn is_open(ctx: &Ctx, token: &str) -> Result<bool, FlowError> {
     Ok(ctx
         .store
         .read(move |c| Ok::<_, StoreError>(!setup::completed(c)? && setup::is_valid(c, &digest, not_before)?))
+        .await?)
+}
+
+/// There is an account that did not come through the link (the command line made it): set-up is over for good, also
+/// when that account goes again.
+pub async fn close(ctx: &Ctx, acting: &Acting) -> Result<(), FlowError> {
+    let (flow, acting, now) = (ctx.clone(), acting.clone(), ctx.now());
+    Ok(ctx
+        .store
+        .write(move |c| {
+            if accounts::count_all(c)? > 0 && setup::complete(c, now)? {
+                flow.record(c, now, &flow.entry_of(&acting, Event::SetupCompleted, None, serde_json::Value::Null))?;
+            }
+            Ok::<_, StoreError>(())
+        })
         .await?)
 }
 

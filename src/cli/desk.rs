@@ -1,0 +1,84 @@
+//! Where a command sits down to work: the database opened beside a running server, and who is sitting there.
+
+use super::{CliError, Done, Global};
+use crate::{
+    clock::SystemClock,
+    config::Flags,
+    domain::{account::invisible, audit::Actor, audit::Origin, policy::Pins},
+    flows::{self, Acting, Ctx},
+    random::OsRandom,
+    server,
+    store::{StoreError, accounts::Account, policies},
+};
+use std::sync::Arc;
+
+/// A command does one thing at a time; the server beside it needs the connections.
+const CONNECTIONS: u32 = 2;
+
+/// What a command works with.
+pub struct Desk {
+    pub ctx: Ctx,
+    pub acting: Acting,
+}
+
+impl Global {
+    /// Runs a command on the database, which it creates and migrates where needed.
+    pub fn at_desk(&self, command: impl AsyncFnOnce(&Desk) -> Done) -> Done {
+        block_on(async {
+            let mut config = self.load(Flags::default())?;
+            config.database_connections = CONNECTIONS;
+            let ctx = server::context(config, Arc::new(SystemClock), Arc::new(OsRandom), false)?;
+            if ctx.in_force().policy.revision() == 0 {
+                flows::policy::ensure_first_revision(&ctx).await?;
+            }
+            let acting = Acting {
+                actor: Actor::Cli { user: user() },
+                origin: Origin::default(),
+                session: None,
+            };
+            command(&Desk { ctx, acting }).await
+        })
+    }
+}
+
+/// Flows are asynchronous, a command is not.
+pub fn block_on(work: impl Future<Output = Done>) -> Done {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    runtime
+        .map_err(|error| CliError::refused(format!("cannot start: {error}")))?
+        .block_on(work)
+}
+
+impl Desk {
+    /// The account of that name.
+    pub async fn account(&self, name: &str) -> Result<Account, CliError> {
+        let found = flows::accounts::find_by_name(&self.ctx, name).await?;
+        found.ok_or_else(|| CliError::refused(format!("there is no account named {}", super::output::plain(name))))
+    }
+
+    /// What the environment fixes, here and on the servers that run.
+    pub async fn pins(&self) -> Result<Pins, CliError> {
+        let since = self.ctx.pins_fresh_since();
+        let published = self
+            .ctx
+            .store
+            .read(move |c| policies::pins(c, since))
+            .await
+            .map_err(|e: StoreError| e)?;
+        let mut pins = self.ctx.in_force().policy.pins().clone();
+        for (key, value) in published.into_iter().flat_map(|(_, pins)| pins) {
+            pins.entry(key).or_insert(value);
+        }
+        Ok(pins)
+    }
+}
+
+/// The operating system's name for whoever runs this, as the audit records it.
+fn user() -> String {
+    let named = ["USER", "LOGNAME"].into_iter().find_map(|variable| {
+        let name = std::env::var(variable).ok()?;
+        let name: String = name.trim().chars().filter(|c| !invisible(*c)).take(64).collect();
+        (!name.is_empty()).then_some(name)
+    });
+    named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+}
