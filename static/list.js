@@ -11,7 +11,8 @@ for (const form of document.querySelectorAll("form[data-bulk]")) {
     }
     for (const button of form.querySelectorAll("[data-bulk-button]")) {
       const noun = button.dataset.noun;
-      button.textContent = `${button.dataset.verb} ${chosen} ${noun}${chosen === 1 ? "" : "s"}${yours ? ", yours included" : ""}`;
+      button.textContent = chosen === 0 ? `${button.dataset.verb} selected ${noun}s`
+        : `${button.dataset.verb} ${chosen} ${noun}${chosen === 1 ? "" : "s"}${yours ? ", yours included" : ""}`;
       button.disabled = chosen === 0;
     }
     const status = form.querySelector("[data-bulk-status]");

@@ -93,6 +93,7 @@ fn fraction_of_days(typed: &str) -> Option<i64> {
 }
 
 /// `900` → `15 minutes`, `-1` → `never`, `5400` → `1 hour 30 minutes`. Parses back to the same seconds.
+/// Weeks only when there is nothing else: nobody says 12 weeks 6 days for 90 days.
 /// Any other negative number is read as -1, as every import does.
 pub fn humanize(secs: i64) -> String {
     if secs < 0 {
@@ -104,6 +105,9 @@ pub fn humanize(secs: i64) -> String {
     let mut rest = secs;
     let mut parts = Vec::new();
     for (unit_secs, unit) in UNITS {
+        if unit == "week" && rest % unit_secs != 0 {
+            continue;
+        }
         let count = rest / unit_secs;
         rest %= unit_secs;
         if count > 0 {

@@ -218,15 +218,16 @@ pub struct Live {
     pub record: Option<Record>,
 }
 
-/// Something worth recording about a live session. `NetworkChanged` comes once, with its `rebind`; the other two change
-/// nothing and therefore come with **every** such request: write each session and address (or agent) once.
+/// Something worth recording about a live session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Record {
-    /// An accepted change of network.
+    /// An accepted change of network; comes once, with its `rebind`.
     NetworkChanged,
-    /// `permissive`: another network, nothing done about it.
+    /// `permissive`: another network, nothing done about it. Comes with **every** such request, since nothing changes:
+    /// write each session and address once.
     NetworkMismatch,
-    /// Another user agent of the same family (a browser update).
+    /// Another user agent. No live verdict carries it (a mismatch ends, an update is none): it stands here for whoever
+    /// records such an end under the event of that name.
     UserAgentChanged,
 }
 
@@ -236,8 +237,8 @@ pub const ROTATION_OVERLAP_SECS: i64 = 10;
 /// [`ROTATION_OVERLAP_SECS`] as a span.
 const ROTATION_OVERLAP: Span = Span::from_secs(ROTATION_OVERLAP_SECS);
 
-/// Judges one request of a session. Order: revoked → account → lifetimes (the earliest end, see [`ends_at`]) → user
-/// agent → network → duty. No allocation, and no user agent parsed, while nothing has changed since the sign-in.
+/// Judges one request of a session. Order: revoked → account → lifetimes (the earliest end, see [`ends_at`]) → reuse of
+/// a replaced id → user agent → network → duty. No allocation, and no user agent parsed, while nothing has changed since the sign-in.
 pub fn judge(session: &SessionFacts, request: &RequestFacts, policy: &EffectivePolicy, now: Timestamp) -> Verdict {
     match live(session, request, policy, now) {
         Err(reason) => Verdict::Ended { reason },
@@ -267,28 +268,27 @@ fn live(
     if let Some(end) = ends_at(&session.life, policy).filter(|end| now > end.at) {
         return Err(end.reason);
     }
-    let agent_changed = judge_agent(session.binding, request, policy)?;
+    // Before the agent: whoever uses a replaced id, with whatever browser, it must be known as that.
+    network::judge_token(session.token, now)?;
+    judge_agent(session.binding, request, policy)?;
     let network = network::judge(session, request.ip, &policy.validation, now)?;
     Ok(Live {
         touch: activity::counts(&request.kind, &policy.activity),
         seen: !request.kind.check,
         rotate: network.rebind.is_some() && policy.validation.rotate_on_ip_change,
-        record: network.record.or(agent_changed.then_some(Record::UserAgentChanged)),
+        record: network.record,
         rebind: network.rebind,
     })
 }
 
-/// Decision 5: a mismatch has no allowance. Ok: whether the agent differs within its family.
-fn judge_agent(binding: &Binding, request: &RequestFacts, policy: &EffectivePolicy) -> Result<bool, EndReason> {
-    let (then, now) = (binding.user_agent.as_deref(), request.user_agent.map(agent::cut));
-    if !policy.validation.user_agent || then == now {
-        return Ok(false);
+/// Decision 5: a mismatch has no allowance. Within the family there is no mismatch and nothing to record, just as a move
+/// within the network is no change.
+fn judge_agent(binding: &Binding, request: &RequestFacts, policy: &EffectivePolicy) -> Result<(), EndReason> {
+    let validation = &policy.validation;
+    if validation.user_agent && !agent::same(binding.user_agent.as_deref(), request.user_agent, validation.family) {
+        return Err(EndReason::UserAgent);
     }
-    if agent::same(then, now, policy.validation.family) {
-        Ok(true)
-    } else {
-        Err(EndReason::UserAgent)
-    }
+    Ok(())
 }
 
 /// Sessions to end so that a new one fits (`session.concurrent_user_session_limit`): least recently active first.

@@ -1,5 +1,6 @@
 //! The one integration binary.
 
+mod browser;
 mod domain;
 mod harness;
 mod house;

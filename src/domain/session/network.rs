@@ -16,16 +16,21 @@ pub(super) struct Outcome {
     pub(super) record: Option<Record>,
 }
 
+/// Decision 6: a replaced id lives for the overlap; its use afterwards is reuse.
+pub(super) fn judge_token(token: TokenFacts, now: Timestamp) -> Result<(), EndReason> {
+    match token {
+        TokenFacts::Rotated { at, .. } if now > at.saturating_add(ROTATION_OVERLAP) => Err(EndReason::RotatedReuse),
+        TokenFacts::Rotated { .. } | TokenFacts::Current => Ok(()),
+    }
+}
+
 pub(super) fn judge(
     session: &SessionFacts,
     ip: IpAddr,
     validation: &ValidationPolicy,
     now: Timestamp,
 ) -> Result<Outcome, EndReason> {
-    if let TokenFacts::Rotated { at, from, to } = session.token {
-        if now > at.saturating_add(ROTATION_OVERLAP) {
-            return Err(EndReason::RotatedReuse);
-        }
+    if let TokenFacts::Rotated { from, to, .. } = session.token {
         // A page's parallel requests: they left before the new id arrived.
         let same = |other| same_session_network(ip, other, validation.subnet_bits);
         if same(from) || same(to) {

@@ -80,7 +80,7 @@ struct Step {
     touch: Option<bool>,
     seen: Option<bool>,
     rotate: Option<bool>,
-    /// `network_changed`, `network_mismatch`, `user_agent_changed`, `none`.
+    /// `network_changed`, `network_mismatch`, `none`.
     record: Option<String>,
     /// Changes of network used after it.
     changes: Option<u32>,

@@ -352,7 +352,7 @@ fn values_are_shown_in_words() {
         ("session.same_site", Value::Text("Lax".into()), "Lax"),
         ("session.session_allow_ip_changes", Value::Number(-1), "unlimited"),
         ("session.session_allow_ip_changes", Value::Number(0), "0"),
-        ("auth.expire_superusers", Value::Number(7_776_000), "12 weeks 6 days"),
+        ("auth.expire_superusers", Value::Number(7_776_000), "90 days"),
         ("password.regex", Value::Text(String::new()), "none"),
         (
             "activity.ignored_paths",

@@ -107,7 +107,8 @@ fn durations_are_shown_in_words() {
         (5_400, "1 hour 30 minutes"),
         (86_400, "1 day"),
         (1_209_600, "2 weeks"),
-        (694_861, "1 week 1 day 1 hour 1 minute 1 second"),
+        (7_776_000, "90 days"),
+        (694_861, "8 days 1 hour 1 minute 1 second"),
     ];
     for (secs, words) in cases {
         assert_eq!(humanize(secs), words);

@@ -186,10 +186,7 @@ async fn save(
             .collect(),
         ..Draft::default()
     };
-    draft.faults.extend(draft.touched.iter().filter_map(|touched| {
-        let message = touched.outcome.as_ref().err()?;
-        Some((touched.key.name().to_owned(), message.clone()))
-    }));
+    draft.faults.extend(faults(&built_on, &scope, &draft.touched));
     if base != current.revision.revision {
         draft.stale = Some(diff(built_on.document(), &current.revision.document));
         return answer(&req, &ctx, &admin, &current, &scope, &draft).await;
@@ -237,6 +234,25 @@ async fn save(
             answer(&req, &ctx, &admin, &newest, &scope, &draft).await
         }
     }
+}
+
+/// What cannot be read, and what the whole document would be refused for with the rest of the edits: all at once.
+fn faults(base: &Policy, scope: &Scope, touched: &[Touched]) -> Vec<(String, String)> {
+    let unreadable = touched.iter().filter_map(|touched| {
+        let message = touched.outcome.as_ref().err()?;
+        Some((touched.key.name().to_owned(), message.clone()))
+    });
+    let mut document = base.document().clone();
+    for edit in edits(scope, touched) {
+        match edit.value {
+            Some(value) => document.set(scope, edit.key, value),
+            None => document.unset(scope, edit.key),
+        }
+    }
+    let whole = document.faults_since(base.document(), base.pins());
+    unreadable
+        .chain(whole.iter().map(|fault| placed(scope, fault)))
+        .collect()
 }
 
 /// The editor again, with everything that was typed: 409 when somebody was faster, else 422.

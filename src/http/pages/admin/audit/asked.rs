@@ -32,7 +32,7 @@ pub struct Asked {
 }
 
 const RANGES: [(&str, &str); 5] = [
-    ("", "Any, or from – to"),
+    ("", "Any"),
     ("1h", "Last hour"),
     ("24h", "Last 24 hours"),
     ("7d", "Last 7 days"),

@@ -40,6 +40,9 @@ pub async fn download(
     asked: Query<Asked>,
     wanted: Query<Wanted>,
 ) -> Result<HttpResponse, PageError> {
+    if let Some((_, message)) = asked.0.faults().pop() {
+        return Err(PageError::BadRequest(message));
+    }
     let filter = SessionFilter {
         after: None,
         before: None,

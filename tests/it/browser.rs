@@ -1,0 +1,148 @@
+//! What people see, in real Chromium: signing in, changing the policy, being signed out by it; every page in light, dark and on a phone.
+
+use crate::harness::{
+    chromium::with_browser,
+    server::{PASSWORD, TestServer},
+};
+use nightlatch::{
+    domain::{account::Role, audit::Actor, policy::Key},
+    flows::accounts::{self, NewAccount, NewPassword},
+};
+
+#[test]
+fn an_administrator_signs_in_changes_the_policy_and_is_signed_out_by_it() {
+    let server = TestServer::start();
+    server.account("ada", Role::Administrator);
+    with_browser(&server.base.clone(), async |browser| {
+        browser.go("/admin/policy").await;
+        browser.arrives_at("/login").await;
+        assert!(browser.text().await.contains("the console"), "says where it goes on");
+        browser.sign_in("ada", "wrong").await;
+        browser.find("[role=alert], .callout.danger").await;
+        assert!(browser.text().await.contains("User name or password is wrong."));
+        browser.sign_in("ada", PASSWORD).await;
+        browser.arrives_at("/admin/policy").await;
+        browser.type_into("[name='auth.idle_session_timeout']", "10 minutes").await;
+        if browser.has("[name='auth.idle_session_timeout.never']:checked").await {
+            browser.click("[name='auth.idle_session_timeout.never']").await;
+        }
+        browser.click(".savebar button.primary").await;
+        browser.find("[role=status]").await;
+        let saved = server.ctx.in_force().policy.value(Key::AuthIdleSessionTimeout, Role::Member, None).0;
+        assert_eq!(saved.to_string(), "600");
+        server.advance(601);
+        browser.go("/admin/sessions").await;
+        browser.arrives_at("/login").await;
+        assert!(browser.path().await.contains("reason=idle"));
+        browser.picture("signed-out-idle").await;
+        browser.sign_in("ada", PASSWORD).await;
+        browser.arrives_at("/admin/sessions").await;
+        assert_eq!(browser.complaints().await, Vec::<String>::new());
+        browser
+    });
+}
+
+#[test]
+fn a_faulty_edit_keeps_what_was_typed_and_names_every_fault() {
+    let server = TestServer::start();
+    server.account("ada", Role::Administrator);
+    with_browser(&server.base.clone(), async |browser| {
+        browser.go("/login?return_to=%2Fadmin%2Fpolicy").await;
+        browser.sign_in("ada", PASSWORD).await;
+        browser.arrives_at("/admin/policy").await;
+        browser.type_into("[name='session.ttl']", "soon").await;
+        browser.type_into("[name='auth.login_failure_limit']", "9999").await;
+        browser.click(".savebar button.primary").await;
+        browser.find("[name='session.ttl'][aria-invalid=true]").await;
+        browser.find("[name='auth.login_failure_limit'][aria-invalid=true]").await;
+        let typed = browser.script("return document.querySelector(\"[name='session.ttl']\").value").await;
+        assert_eq!(typed, "soon");
+        browser.picture("policy-faults").await;
+        browser
+    });
+}
+
+#[test]
+fn markup_in_names_is_shown_as_text() {
+    let server = TestServer::start();
+    server.account("ada", Role::Administrator);
+    let evil = "<img src=x onerror=document.title='owned'>";
+    let created = server.run(accounts::create(
+        &server.ctx,
+        &nightlatch::flows::Acting { actor: Actor::Cli { user: evil.to_owned() }, origin: Default::default(), session: None },
+        NewAccount {
+            name: evil.to_owned(),
+            display_name: evil.to_owned(),
+            email: String::new(),
+            role: Role::Member,
+            groups: vec![evil.to_owned()],
+            expires_at: None,
+            password: NewPassword::OneTime,
+        },
+    ));
+    assert!(created.is_ok());
+    server.anyone().header("user-agent", evil).sign_in(evil, "wrong").expect(422);
+    with_browser(&server.base.clone(), async |browser| {
+        browser.go("/login").await;
+        browser.sign_in("ada", PASSWORD).await;
+        browser.arrives_at("/").await;
+        for page in ["/admin", "/admin/accounts", "/admin/audit", "/admin/lockouts", "/admin/sessions"] {
+            browser.go(page).await;
+            assert_ne!(browser.script("return document.title").await, "owned", "{page}");
+            assert!(!browser.has("img[src=x]").await, "{page}");
+        }
+        assert_eq!(browser.complaints().await, Vec::<String>::new());
+        browser
+    });
+}
+
+#[test]
+fn every_page_fits_wide_and_narrow_in_light_and_dark() {
+    let server = TestServer::start();
+    server.account("ada", Role::Administrator);
+    server.policy(&[("auth.idle_session_timeout", "15m"), ("auth.login_lock_out_at_failure", "true")]);
+    for name in ["bob", "eve", "grace"] {
+        server.member(name);
+    }
+    for _ in 0..3 {
+        server.anyone().from("127.0.0.3").sign_in("mallory", "wrong");
+    }
+    with_browser(&server.base.clone(), async |browser| {
+        browser.go("/login").await;
+        browser.picture("login-light").await;
+        browser.theme("dark").await;
+        browser.picture("login-dark").await;
+        browser.sign_in("ada", PASSWORD).await;
+        browser.arrives_at("/").await;
+        let pages = [
+            ("home", "/"),
+            ("password", "/password"),
+            ("overview", "/admin"),
+            ("policy", "/admin/policy"),
+            ("policy-administrators", "/admin/policy?scope=administrators"),
+            ("revisions", "/admin/policy/revisions"),
+            ("revision", "/admin/policy/revisions/2"),
+            ("sessions", "/admin/sessions"),
+            ("lockouts", "/admin/lockouts"),
+            ("audit", "/admin/audit"),
+            ("accounts", "/admin/accounts"),
+            ("account-new", "/admin/accounts/new"),
+            ("not-found", "/nowhere"),
+        ];
+        for (name, path) in pages {
+            browser.resize(1280, 900).await;
+            browser.go(path).await;
+            assert!(browser.fits().await, "{path} is wider than the window");
+            browser.theme("light").await;
+            browser.picture(&format!("{name}-light")).await;
+            browser.theme("dark").await;
+            browser.picture(&format!("{name}-dark")).await;
+            browser.resize(390, 844).await;
+            browser.theme("light").await;
+            browser.picture(&format!("{name}-phone")).await;
+            assert!(browser.fits().await, "{path} is wider than a phone");
+        }
+        assert_eq!(browser.complaints().await, Vec::<String>::new());
+        browser
+    });
+}

@@ -1,0 +1,197 @@
+//! Real Chromium through chromedriver: one browser a test, headless, thrown away afterwards.
+
+use fantoccini::{
+    Client as WebDriver, ClientBuilder, Locator,
+    elements::Element,
+    wd::{Capabilities, WebDriverCompatibleCommand},
+};
+use hyper_util::client::legacy::connect::HttpConnector;
+use std::{
+    future::Future,
+    net::{TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A browser window.
+pub struct Browser {
+    driver: WebDriver,
+    base: String,
+    process: Child,
+    _profile: tempfile::TempDir,
+}
+
+/// Runs a test that drives a browser.
+pub fn with_browser<F, R>(base: &str, test: F)
+where
+    F: FnOnce(Browser) -> R,
+    R: Future<Output = Browser>,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let browser = Browser::open(base).await;
+        test(browser).await.close().await;
+    });
+}
+
+impl Browser {
+    async fn open(base: &str) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let process = Command::new("chromedriver")
+            .arg(format!("--port={port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is installed: tests/run does that");
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < deadline, "chromedriver does not answer");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let profile = tempfile::tempdir().unwrap();
+        let arguments = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--disable-default-apps",
+            "--lang=en",
+            "--window-size=1280,800",
+        ];
+        let mut arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        arguments.push(format!("--user-data-dir={}", profile.path().display()));
+        let mut capabilities = Capabilities::new();
+        capabilities.insert("goog:chromeOptions".to_owned(), serde_json::json!({ "args": arguments }));
+        capabilities.insert("goog:loggingPrefs".to_owned(), serde_json::json!({ "browser": "ALL" }));
+        let driver = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .expect("Chromium starts");
+        Self { driver, base: base.to_owned(), process, _profile: profile }
+    }
+
+    async fn close(mut self) {
+        self.driver.clone().close().await.unwrap();
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    pub async fn go(&self, path: &str) {
+        self.driver.goto(&format!("{}{path}", self.base)).await.unwrap();
+    }
+
+    pub async fn path(&self) -> String {
+        let url = self.driver.current_url().await.unwrap();
+        url.as_str().trim_start_matches(&self.base).to_owned()
+    }
+
+    /// Waits until the address starts with this.
+    pub async fn arrives_at(&self, path: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.path().await.starts_with(path) {
+            assert!(Instant::now() < deadline, "still at {}, not at {path}", self.path().await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub async fn find(&self, css: &str) -> Element {
+        self.driver
+            .wait()
+            .at_most(PATIENCE)
+            .for_element(Locator::Css(css))
+            .await
+            .unwrap_or_else(|error| panic!("{css}: {error}"))
+    }
+
+    pub async fn has(&self, css: &str) -> bool {
+        !self.driver.find_all(Locator::Css(css)).await.unwrap().is_empty()
+    }
+
+    pub async fn text(&self) -> String {
+        self.find("body").await.text().await.unwrap()
+    }
+
+    pub async fn click(&self, css: &str) {
+        self.find(css).await.click().await.unwrap();
+    }
+
+    pub async fn type_into(&self, css: &str, text: &str) {
+        let field = self.find(css).await;
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
+    pub async fn sign_in(&self, name: &str, password: &str) {
+        self.type_into("input[name=username]", name).await;
+        self.type_into("input[name=password]", password).await;
+        self.click("form[action='/login'] button.primary, form[action='/login'] button[type=submit]").await;
+    }
+
+    pub async fn script(&self, script: &str) -> serde_json::Value {
+        self.driver.execute(script, Vec::new()).await.unwrap()
+    }
+
+    pub async fn resize(&self, width: u32, height: u32) {
+        self.driver.set_window_size(width, height).await.unwrap();
+    }
+
+    /// `light` or `dark`, as the theme button does it.
+    pub async fn theme(&self, theme: &str) {
+        self.script(&format!("document.documentElement.dataset.theme = '{theme}'")).await;
+    }
+
+    /// Errors of the console: script faults, and what the content security policy refused.
+    pub async fn complaints(&self) -> Vec<String> {
+        let log = self.driver.issue_cmd(ReadLog).await.unwrap();
+        let entries = log.as_array().cloned().unwrap_or_default();
+        entries
+            .iter()
+            .filter(|entry| entry["level"] == "SEVERE")
+            .map(|entry| entry["message"].as_str().unwrap_or_default().to_owned())
+            // The pages that are meant to be refused are no complaint.
+            .filter(|message| !message.contains("the server responded with a status of 4"))
+            .collect()
+    }
+
+    /// Keeps a picture under `target/screenshots`, to be looked at.
+    pub async fn picture(&self, name: &str) {
+        let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join(format!("{name}.png")), self.driver.screenshot().await.unwrap()).unwrap();
+    }
+
+    /// The page is not wider than the window.
+    pub async fn fits(&self) -> bool {
+        self.script("return document.documentElement.scrollWidth <= document.documentElement.clientWidth").await == true
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // After a failed assertion; already dead otherwise. Chromium goes with its driver.
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+/// chromedriver's own command for the console's messages.
+#[derive(Debug)]
+struct ReadLog;
+
+impl WebDriverCompatibleCommand for ReadLog {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/se/log", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        (http::Method::POST, Some(serde_json::json!({ "type": "browser" }).to_string()))
+    }
+}
