@@ -1,15 +1,19 @@
 //! The things people do, one file each. A flow reads the facts, lets the domain decide, and makes one write:
-//! the act, its audit event and its announcement stand or fall together.
+//! the act, its audit event and its announcement stand or fall together. What several flows do inside their writes are methods of
+//! [`Ctx`]: `attempts` (guesses at a password) and `endings` (of sessions and accounts).
 
 pub mod access;
 pub mod accounts;
+mod attempts;
 pub mod audit;
+mod endings;
 pub mod lockouts;
 pub mod login;
 pub mod logout;
 pub mod overview;
 pub mod password_change;
 pub mod policy;
+pub mod rows;
 pub mod sessions;
 pub mod setup;
 
@@ -17,23 +21,16 @@ use crate::{
     clock::Clock,
     config::Config,
     domain::{
-        account::{self, AccountId, ExpiryFacts, ExpiryRule},
-        audit::{Actor, Entry, Event, Origin, Outcome},
-        policy::effective::AccountPolicy,
-        session::{EndReason, SessionId},
+        account::AccountId,
+        audit::{Actor, Entry, Origin},
+        session::SessionId,
         time::Timestamp,
     },
     hashing::{Hasher, HashingBusyError},
     live::{Live, policy::InForce},
     random::{Random, bytes32},
     security_log::SecurityLog,
-    store::{
-        Conn, Store, StoreError,
-        accounts::{Account, count_usable_administrators},
-        audit as audit_rows, changes,
-        changes::ChangeKind,
-        sessions::Session,
-    },
+    store::{Conn, Store, StoreError, audit as audit_rows},
 };
 use std::sync::{
     Arc,
@@ -166,170 +163,4 @@ impl Ctx {
         }
         Ok(())
     }
-
-    /// Ends one session inside a write: row, account's clock, audit, announcement. False: it had ended before.
-    fn end_in(&self, c: &mut Conn, now: Timestamp, end: &Ending<'_>) -> Result<bool, StoreError> {
-        let session = end.session;
-        let by = end.acting.account_id().is_some().then(|| end.acting.name());
-        if !crate::store::sessions::end(c, session.id, end.reason, end.at, by.as_deref())? {
-            return Ok(false);
-        }
-        crate::store::accounts::set_last_session_ended(c, session.account_id, end.at)?;
-        changes::announce(c, ChangeKind::Account, &session.account_id.0.to_string())?;
-        changes::announce(c, ChangeKind::Session, &session.id.0.to_string())?;
-        let entry = Entry {
-            event: Event::SessionEnded,
-            actor: end.acting.actor.clone(),
-            account: Some((Some(session.account_id), end.account_name.to_owned())),
-            session: Some(session.id),
-            origin: end.acting.origin.clone(),
-            application: None,
-            outcome: Outcome::Success,
-            reason: Some(end.reason.as_str().to_owned()),
-            detail: end.detail.clone(),
-        };
-        self.record(c, now, &entry)?;
-        Ok(true)
-    }
-
-    /// After the write that ended sessions: this instance's memory follows.
-    fn forget_ended(&self, ended: &[SessionId], reason: EndReason) {
-        for id in ended {
-            self.live.sessions.end(*id, reason);
-            self.live.sessions.forget(*id);
-        }
-    }
-
-    /// Whether an account has expired, decided inside a write or read.
-    fn expiry_facts(&self, c: &mut Conn, account: &Account, has_live_session: bool) -> Result<ExpiryFacts, StoreError> {
-        let is_last_administrator = account.role == account::Role::Administrator
-            && account.disabled_at.is_none()
-            && account.expired_at.is_none()
-            && count_usable_administrators(c, Some(account.id))? == 0;
-        Ok(ExpiryFacts {
-            role: account.role,
-            created_at: account.created_at,
-            activated_at: account.activated_at,
-            has_live_session,
-            last_sign_in_at: account.last_sign_in_at,
-            last_session_ended_at: account.last_session_ended_at,
-            expires_at: account.expires_at,
-            is_last_administrator,
-        })
-    }
-
-    /// Expires the account if a rule says so: row, its sessions, audit, announcement. Inside a write that holds the administrators' lock.
-    fn expire_in(
-        &self,
-        c: &mut Conn,
-        now: Timestamp,
-        account: &mut Account,
-        policy: &AccountPolicy,
-    ) -> Result<Option<ExpiryRule>, StoreError> {
-        if account.expired_at.is_some() || account.disabled_at.is_some() {
-            return Ok(None);
-        }
-        let in_force = self.in_force();
-        let sessions = crate::store::sessions::live_of_account(c, account.id)?;
-        let live: Vec<&Session> = sessions
-            .iter()
-            .filter(|session| self.is_live(&in_force, account, session, now))
-            .collect();
-        let facts = self.expiry_facts(c, account, !live.is_empty())?;
-        let facts = self.with_unswept_end(facts, &in_force, account, &sessions, now);
-        let Some(rule) = account::expired_at(&facts, policy, now) else {
-            return Ok(None);
-        };
-        account.expired_at = Some(now);
-        account.expired_by = Some(rule.code().to_owned());
-        crate::store::accounts::update(c, account)?;
-        changes::announce(c, ChangeKind::Account, &account.id.0.to_string())?;
-        for session in &sessions {
-            let ending = Ending {
-                session,
-                account_name: &account.name,
-                reason: EndReason::AccountExpired,
-                at: now,
-                acting: &Acting::system(),
-                detail: serde_json::Value::Null,
-            };
-            self.end_in(c, now, &ending)?;
-        }
-        let entry = Entry {
-            event: Event::AccountExpired,
-            actor: Actor::System,
-            account: Some((Some(account.id), account.name.clone())),
-            session: None,
-            origin: Origin::default(),
-            application: None,
-            outcome: Outcome::Success,
-            reason: Some(rule.code().to_owned()),
-            detail: serde_json::Value::Null,
-        };
-        self.record(c, now, &entry)?;
-        Ok(Some(rule))
-    }
-
-    /// A session that its rule ended, but that no sweep has marked yet, counts as ended at that instant.
-    fn with_unswept_end(
-        &self,
-        mut facts: ExpiryFacts,
-        in_force: &InForce,
-        account: &Account,
-        sessions: &[Session],
-        now: Timestamp,
-    ) -> ExpiryFacts {
-        let unswept = sessions
-            .iter()
-            .filter_map(|session| self.ended_by_rule(in_force, account, session, now))
-            .map(|(at, _)| at)
-            .max();
-        facts.last_session_ended_at = facts.last_session_ended_at.max(unswept);
-        facts
-    }
-
-    /// When and why a rule ended a session that no one has marked as ended, `None` while it lives.
-    /// Never before the save that brought the rule.
-    fn ended_by_rule(
-        &self,
-        in_force: &InForce,
-        account: &Account,
-        session: &Session,
-        now: Timestamp,
-    ) -> Option<(Timestamp, EndReason)> {
-        let policy = in_force.effective(account.role, &session.applications, None);
-        let life = self.life_of(session);
-        let end = crate::domain::session::ends_at(&life, &policy)?;
-        (now > end.at).then(|| (end.at.max(in_force.since.min(now)), end.reason))
-    }
-
-    fn is_live(&self, in_force: &InForce, account: &Account, session: &Session, now: Timestamp) -> bool {
-        self.ended_by_rule(in_force, account, session, now).is_none()
-    }
-
-    /// The row's clock facts, with the activity that this instance has not written yet.
-    fn life_of(&self, session: &Session) -> crate::domain::session::LifeFacts {
-        let stored = session.life();
-        match self.live.sessions.get_by_id(session.id) {
-            Some(known) => {
-                let known = known.life();
-                crate::domain::session::LifeFacts {
-                    signed_in_at: stored.signed_in_at,
-                    last_active_at: stored.last_active_at.max(known.last_active_at),
-                    last_seen_at: stored.last_seen_at.max(known.last_seen_at),
-                }
-            }
-            None => stored,
-        }
-    }
-}
-
-/// One session's end, as it is written.
-struct Ending<'a> {
-    session: &'a Session,
-    account_name: &'a str,
-    reason: EndReason,
-    at: Timestamp,
-    acting: &'a Acting,
-    detail: serde_json::Value,
 }

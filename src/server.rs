@@ -110,7 +110,11 @@ impl Server {
         flows::policy::ensure_first_revision(&ctx).await?;
         flows::policy::publish_pins(&ctx).await?;
         let keys = Arc::new(cookie_keys(&ctx)?);
-        let metrics = ctx.config.metrics_bind.map(|address| serve_metrics(&ctx, address)).transpose()?;
+        let metrics = ctx
+            .config
+            .metrics_bind
+            .map(|address| serve_metrics(&ctx, address))
+            .transpose()?;
         let listener = listen_for_changes(&ctx)?;
         wait_until_fresh(&ctx).await;
         let setup_link = flows::setup::open(&ctx).await?.map(|token| {
@@ -166,7 +170,9 @@ impl Server {
     /// Serves until SIGTERM, SIGINT or [`Self::handle`] stop it; then finishes requests, flushes activity and closes.
     pub async fn run_until_stopped(self) -> Result<(), StartError> {
         let jobs = Jobs::start(&self.ctx);
-        let metrics = self.metrics.map(|metrics| (metrics.handle(), actix_web::rt::spawn(metrics)));
+        let metrics = self
+            .metrics
+            .map(|metrics| (metrics.handle(), actix_web::rt::spawn(metrics)));
         let served = self.server.await;
         if let Some((metrics, _)) = metrics {
             metrics.stop(true).await;
@@ -195,7 +201,11 @@ fn serve_metrics(ctx: &Ctx, address: SocketAddr) -> Result<actix_web::dev::Serve
                 metrics::gauge!("nightlatch_sessions_remembered").set(live.sessions.len() as f64);
                 metrics::gauge!("nightlatch_line_fresh").set(f64::from(u8::from(live.freshness.is_fresh())));
                 let text = recorder.render();
-                async move { HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text) }
+                async move {
+                    HttpResponse::Ok()
+                        .content_type("text/plain; version=0.0.4; charset=utf-8")
+                        .body(text)
+                }
             }),
         )
     })

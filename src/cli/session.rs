@@ -127,7 +127,7 @@ impl End {
     async fn run(self, desk: &Desk) -> Done {
         let (ctx, acting) = (&desk.ctx, &desk.acting);
         let ended = if self.all {
-            flows::sessions::end_matching(ctx, acting, SessionFilter::default()).await?
+            flows::sessions::end_matching(ctx, acting, SessionFilter::default(), None).await?
         } else if let Some(name) = &self.account {
             let account = desk.account(name).await?;
             flows::sessions::end_account(ctx, acting, account.id).await?
@@ -160,7 +160,7 @@ fn as_json(view: &SessionView) -> Value {
         "user_agent": session.binding.user_agent,
         "application": applications(view),
         "signed_in_at": session.signed_in_at.to_rfc3339(),
-        "last_active_at": session.last_active_at.to_rfc3339(),
+        "last_active_at": view.last_active_at.to_rfc3339(),
         "ends_at": json_time(view.ends.map(|end| end.at)),
         "ends_by": view.ends.map(|end| end.reason.as_str()),
     })
@@ -184,7 +184,7 @@ fn as_row(view: &SessionView) -> [String; 8] {
         view.row.account_name.clone(),
         session.ip.to_string(),
         time(session.signed_in_at),
-        time(session.last_active_at),
+        time(view.last_active_at),
         ends,
         by,
         or_dash(applications(view).as_deref()),

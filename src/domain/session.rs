@@ -226,9 +226,6 @@ pub enum Record {
     /// `permissive`: another network, nothing done about it. Comes with **every** such request, since nothing changes:
     /// write each session and address once.
     NetworkMismatch,
-    /// Another user agent. No live verdict carries it (a mismatch ends, an update is none): it stands here for whoever
-    /// records such an end under the event of that name.
-    UserAgentChanged,
 }
 
 /// Rotation overlap: the old id keeps working this long.

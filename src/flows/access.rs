@@ -1,29 +1,30 @@
 //! Is the bearer of this token let in? From memory when the line to the database is alive, else from the database;
 //! judged by the domain; what the verdict asks for is written before the answer. Doubt refuses.
 
-use super::{Acting, Ctx, Ending, FlowError};
+use super::{Acting, Ctx, FlowError, endings::Ending};
 use crate::{
     domain::{
         account::{AccountId, Role},
+        activity::RequestKind,
         audit::{Actor, Entry, Event, Origin, Outcome},
         password,
         policy::effective::{EffectivePolicy, Idle},
         secret::{self, Secret},
         session::{
-            AccountState, Binding, Duty, EndReason, Live as LiveVerdict, Record, RequestFacts, SessionFacts,
+            AccountState, Binding, Duty, EndReason, Live as LiveVerdict, Record, RequestFacts, SessionFacts, SessionId,
             TokenFacts, Verdict, judge,
         },
         time::{Span, Timestamp},
     },
     live::{policy::InForce, sessions::LiveSession},
     store::{
-        StoreError,
+        Conn, StoreError,
         accounts::{self, Account},
         changes::{self, ChangeKind},
         sessions::{self, Session, Token},
     },
 };
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 /// Activity counts as possibly unwritten for so long, in seconds (the flush job runs every second).
 const FLUSH_SECS: i64 = 5;
@@ -219,7 +220,19 @@ async fn admitted(
     let mut rotated_to = None;
     let mut session = session;
     if must_be_written(&session, live, request, &policy) {
-        match accept_change(ctx, &session, &account, digest, request, now, origin()).await? {
+        let change = Change {
+            session: session.id(),
+            account: account.clone(),
+            digest: digest.to_owned(),
+            ip: request.ip,
+            user_agent: request.user_agent.map(str::to_owned),
+            navigation: request.kind.navigation,
+            background: request.kind.background,
+            path: request.kind.path.to_owned(),
+            origin: origin(),
+            now,
+        };
+        match accept_change(ctx, change).await? {
             Accepted::Unchanged => {}
             Accepted::Changed { token } => {
                 rotated_to = token;
@@ -261,7 +274,7 @@ fn must_be_written(
         || match live.record {
             None => false,
             Some(Record::NetworkMismatch) => session.row.ip != request.ip,
-            Some(Record::NetworkChanged | Record::UserAgentChanged) => policy.validation.security_audit_log,
+            Some(Record::NetworkChanged) => policy.validation.security_audit_log,
         }
 }
 
@@ -274,160 +287,181 @@ enum Accepted {
     Refused(EndReason),
 }
 
+/// A request that brought a change, owned so that it can go where the write is.
+struct Change {
+    session: SessionId,
+    account: Arc<Account>,
+    digest: String,
+    ip: IpAddr,
+    user_agent: Option<String>,
+    navigation: bool,
+    background: bool,
+    path: String,
+    origin: Origin,
+    now: Timestamp,
+}
+
+impl Change {
+    fn request(&self) -> RequestFacts<'_> {
+        let kind = RequestKind {
+            path: &self.path,
+            navigation: self.navigation,
+            background: self.background,
+            ..RequestKind::default()
+        };
+        RequestFacts {
+            ip: self.ip,
+            user_agent: self.user_agent.as_deref(),
+            kind,
+        }
+    }
+
+    fn entry(&self, event: Event, detail: serde_json::Value) -> Entry {
+        Entry {
+            event,
+            actor: Actor::Account {
+                id: self.account.id,
+                name: self.account.name.clone(),
+            },
+            account: Some((Some(self.account.id), self.account.name.clone())),
+            session: Some(self.session),
+            origin: self.origin.clone(),
+            application: None,
+            outcome: Outcome::Success,
+            reason: None,
+            detail,
+        }
+    }
+}
+
 /// Writes an accepted change of network: judged again on the row itself, under the account's lock, so that parallel requests
 /// count as one change.
-async fn accept_change(
-    ctx: &Ctx,
-    session: &LiveSession,
-    account: &Arc<Account>,
-    digest: &str,
-    request: &RequestFacts<'_>,
-    now: Timestamp,
-    origin: Origin,
-) -> Result<Accepted, FlowError> {
-    let (id, account_id) = (session.id(), account.id);
-    let (ip, agent, path) = (
-        request.ip,
-        request.user_agent.map(str::to_owned),
-        request.kind.path.to_owned(),
-    );
-    let kind = request.kind;
-    let (navigation, background, interaction, heartbeat, check) = (
-        kind.navigation,
-        kind.background,
-        kind.interaction,
-        kind.heartbeat,
-        kind.check,
-    );
-    let digest = digest.to_owned();
-    let flow = ctx.clone();
-    let account = account.clone();
-    let accepted = ctx
-        .store
-        .write(move |c| {
-            sessions::lock_account_sessions(c, account_id)?;
-            let Some(row) = sessions::find(c, id)? else {
-                return Ok(Accepted::Refused(EndReason::Revoked));
-            };
-            if let (Some(_), Some(reason)) = (row.ended_at, row.end_reason) {
-                return Ok(Accepted::Refused(reason));
-            }
-            let in_force = flow.in_force();
-            let policy = in_force.effective(account.role, &row.applications, None);
-            let kind = crate::domain::activity::RequestKind {
-                path: &path,
-                navigation,
-                background,
-                interaction,
-                heartbeat,
-                check,
-            };
-            let request = RequestFacts {
-                ip,
-                user_agent: agent.as_deref(),
-                kind,
-            };
-            let known = flow.live.sessions.get_by_id(id).map(|known| known.life());
-            let current = LiveSession::from_row(row, known);
-            let Some(presented) = current.token(&digest).filter(|token| token.killed_at.is_none()) else {
-                return Ok(Accepted::Refused(EndReason::RotatedReuse));
-            };
-            let live = match judge_row(&current, presented, &account, &request, &policy, now) {
-                Verdict::Live(live) | Verdict::Duty { live, .. } => live,
-                Verdict::Ended { reason } => {
-                    let acting = Acting {
-                        actor: Actor::Anonymous,
-                        origin: origin.clone(),
-                        session: Some(id),
-                    };
-                    let ending = Ending {
-                        session: &current.row,
-                        account_name: &account.name,
-                        reason,
-                        at: now,
-                        acting: &acting,
-                        detail: serde_json::json!({ "binding": binding_json(&current.row.binding) }),
-                    };
-                    flow.end_in(c, now, &ending)?;
-                    return Ok(Accepted::Refused(reason));
-                }
-            };
-            let entry = |event: Event, detail: serde_json::Value| Entry {
-                event,
-                actor: Actor::Account {
-                    id: account.id,
-                    name: account.name.clone(),
-                },
-                account: Some((Some(account.id), account.name.clone())),
-                session: Some(id),
-                origin: origin.clone(),
-                application: None,
-                outcome: Outcome::Success,
-                reason: None,
-                detail,
-            };
-            if let Some(binding) = &live.rebind {
-                if !sessions::rebind(c, id, binding, ip)? {
-                    return Ok(Accepted::Refused(EndReason::Revoked));
-                }
-                changes::announce(c, ChangeKind::Session, &id.0.to_string())?;
-            }
-            if let Some(record) = live
-                .record
-                .filter(|record| policy.validation.security_audit_log || *record == Record::NetworkMismatch)
-            {
-                let event = match record {
-                    Record::NetworkChanged | Record::NetworkMismatch => Event::SessionNetworkChanged,
-                    Record::UserAgentChanged => Event::SessionUserAgentChanged,
-                };
-                let detail = serde_json::json!({
-                    "from": binding_json(&current.row.binding), "to": ip, "accepted": record == Record::NetworkChanged,
-                });
-                if record == Record::NetworkMismatch {
-                    if current.row.ip == ip {
-                        // Already noted for this address.
-                        return Ok(Accepted::Unchanged);
-                    }
-                    sessions::set_ip(c, id, ip)?;
-                    changes::announce(c, ChangeKind::Session, &id.0.to_string())?;
-                }
-                flow.record(c, now, &entry(event, detail))?;
-            }
-            if live.rebind.is_none() && !live.rotate {
-                return Ok(if live.record.is_some() {
-                    Accepted::Changed { token: None }
-                } else {
-                    Accepted::Unchanged
-                });
-            }
-            if !live.rotate || presented.rotated.is_some() {
-                return Ok(Accepted::Changed { token: None });
-            }
-            let token = secret::token(flow.random_bytes());
-            let from = current.row.ip;
-            if !sessions::mark_rotated(c, &digest, now, from, ip)? {
-                return Ok(Accepted::Unchanged);
-            }
-            let replacement = Token {
-                digest: secret::digest(token.expose()),
-                host: presented.host.clone(),
-                issued_at: now,
-                rotated: None,
-                killed_at: None,
-                cookie_form: presented.cookie_form.clone(),
-            };
-            sessions::add_token(c, id, &replacement)?;
-            flow.record(c, now, &entry(Event::SessionRotated, serde_json::Value::Null))?;
-            changes::announce(c, ChangeKind::Session, &id.0.to_string())?;
-            Ok::<_, StoreError>(Accepted::Changed { token: Some(token) })
-        })
-        .await?;
+async fn accept_change(ctx: &Ctx, change: Change) -> Result<Accepted, FlowError> {
+    let (flow, id) = (ctx.clone(), change.session);
+    let accepted = ctx.store.write(move |c| flow.accept_in(c, &change)).await?;
     match &accepted {
         Accepted::Unchanged => {}
         Accepted::Changed { .. } => ctx.live.sessions.forget(id),
         Accepted::Refused(reason) => ctx.forget_ended(&[id], *reason),
     }
     Ok(accepted)
+}
+
+impl Ctx {
+    fn accept_in(&self, c: &mut Conn, change: &Change) -> Result<Accepted, StoreError> {
+        sessions::lock_account_sessions(c, change.account.id)?;
+        let Some(row) = sessions::find(c, change.session)? else {
+            return Ok(Accepted::Refused(EndReason::Revoked));
+        };
+        if let (Some(_), Some(reason)) = (row.ended_at, row.end_reason) {
+            return Ok(Accepted::Refused(reason));
+        }
+        let policy = self.in_force().effective(change.account.role, &row.applications, None);
+        let known = self.live.sessions.get_by_id(change.session).map(|known| known.life());
+        let current = LiveSession::from_row(row, known);
+        let Some(presented) = current.token(&change.digest).filter(|token| token.killed_at.is_none()) else {
+            return Ok(Accepted::Refused(EndReason::RotatedReuse));
+        };
+        match judge_row(
+            &current,
+            presented,
+            &change.account,
+            &change.request(),
+            &policy,
+            change.now,
+        ) {
+            Verdict::Live(live) | Verdict::Duty { live, .. } => {
+                self.write_change_in(c, change, &current, presented, &live, &policy)
+            }
+            Verdict::Ended { reason } => {
+                let acting = Acting {
+                    actor: Actor::System,
+                    origin: change.origin.clone(),
+                    session: Some(change.session),
+                };
+                let ending = Ending {
+                    session: &current.row,
+                    account_name: &change.account.name,
+                    reason,
+                    at: change.now,
+                    acting: &acting,
+                    detail: serde_json::json!({ "binding": binding_json(&current.row.binding) }),
+                };
+                self.end_in(c, change.now, &ending)?;
+                Ok(Accepted::Refused(reason))
+            }
+        }
+    }
+
+    /// What a live verdict asks for: the new binding, its record, a new id.
+    fn write_change_in(
+        &self,
+        c: &mut Conn,
+        change: &Change,
+        current: &LiveSession,
+        presented: &Token,
+        live: &LiveVerdict,
+        policy: &EffectivePolicy,
+    ) -> Result<Accepted, StoreError> {
+        if !must_be_written(current, live, &change.request(), policy) {
+            return Ok(Accepted::Unchanged);
+        }
+        if let Some(binding) = &live.rebind
+            && !sessions::rebind(c, change.session, binding, change.ip)?
+        {
+            return Ok(Accepted::Refused(EndReason::Revoked));
+        }
+        if let Some(record) = live.record {
+            if record == Record::NetworkMismatch {
+                // Shown from now on, so that it is recorded once.
+                sessions::set_ip(c, change.session, change.ip)?;
+            }
+            if record == Record::NetworkMismatch || policy.validation.security_audit_log {
+                let detail = serde_json::json!({
+                    "from": binding_json(&current.row.binding),
+                    "to": change.ip,
+                    "accepted": record == Record::NetworkChanged,
+                });
+                self.record(c, change.now, &change.entry(Event::SessionNetworkChanged, detail))?;
+            }
+        }
+        changes::announce(c, ChangeKind::Session, &change.session.0.to_string())?;
+        let token = if live.rotate && presented.rotated.is_none() {
+            self.rotate_in(c, change, current, presented)?
+        } else {
+            None
+        };
+        Ok(Accepted::Changed { token })
+    }
+
+    /// A new id beside the old one, which goes on for its overlap. `None`: another request was first.
+    fn rotate_in(
+        &self,
+        c: &mut Conn,
+        change: &Change,
+        current: &LiveSession,
+        presented: &Token,
+    ) -> Result<Option<Secret>, StoreError> {
+        if !sessions::mark_rotated(c, &change.digest, change.now, current.row.ip, change.ip)? {
+            return Ok(None);
+        }
+        let token = secret::token(self.random_bytes());
+        let replacement = Token {
+            digest: secret::digest(token.expose()),
+            host: presented.host.clone(),
+            issued_at: change.now,
+            rotated: None,
+            killed_at: None,
+            cookie_form: presented.cookie_form.clone(),
+        };
+        sessions::add_token(c, change.session, &replacement)?;
+        self.record(
+            c,
+            change.now,
+            &change.entry(Event::SessionRotated, serde_json::Value::Null),
+        )?;
+        Ok(Some(token))
+    }
 }
 
 fn binding_json(binding: &Binding) -> serde_json::Value {
@@ -542,7 +576,11 @@ fn near_its_end(session: &LiveSession, policy: &EffectivePolicy, now: Timestamp)
 /// idle − 2F, F = min(5 s, idle / 10); an idle time that short that a flush may come too late is written through always.
 fn slack(idle: Span) -> Span {
     let flush = (FLUSH_SECS * 1_000_000).min(idle.as_micros() / 10);
-    if flush < 1_000_000 { Span::ZERO } else { Span::from_micros(idle.as_micros() - 2 * flush) }
+    if flush < 1_000_000 {
+        Span::ZERO
+    } else {
+        Span::from_micros(idle.as_micros() - 2 * flush)
+    }
 }
 
 async fn write_through(ctx: &Ctx, session: &LiveSession) -> Result<(), FlowError> {

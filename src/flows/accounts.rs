@@ -1,7 +1,7 @@
 //! Looking after accounts. The last enabled administrator can be neither disabled, demoted, expired nor deleted:
 //! decided under the lock of all administrators' rows.
 
-use super::{Acting, Ctx, Ending, FlowError};
+use super::{Acting, Ctx, FlowError, endings::Ending};
 use crate::{
     domain::{
         account::{AccountId, AccountName, ExpiryRule, Role, check_email, expires_at, name_key},

@@ -4,7 +4,7 @@ use super::{Acting, Ctx, FlowError};
 use crate::{
     domain::{
         account::name_key,
-        audit::Event,
+        audit::{Event, Origin},
         lockout::{self, Locked},
         network,
     },
@@ -164,8 +164,7 @@ pub async fn settle_due(ctx: &Ctx) -> Result<usize, FlowError> {
                 let Some(mut row) = lockouts::get(c, candidate.id)? else {
                     continue;
                 };
-                if row.counter.settle(row.key.kind, policy, now) {
-                    flow.lock_ran_out(c, now, &row)?;
+                if flow.settle_in(c, now, &mut row, policy, &Origin::default())? {
                     lockouts::save(c, &row)?;
                     ended += 1;
                 }

@@ -1,35 +1,31 @@
 //! Signing in: reserve the attempt, check the password off the reactor, decide, and write everything at once.
 
-use super::{Acting, Ctx, Ending, FlowError};
+use super::{
+    Acting, Ctx, FlowError,
+    attempts::{Guess, Guessing, Reservation},
+    endings::Ending,
+};
 use crate::{
     domain::{
         account::{self, AccountName, name_key},
         audit::{Actor, Entry, Event, Origin, Outcome},
-        lockout::{self, Counter, CounterKey, CounterKind, Locked, ReserveVerdict},
         login::{LoginAccount, LoginFacts, LoginVerdict, Refusal, decide},
         network,
         password::{self, ChangeReason, MAX_CHARS},
-        policy::effective::{EffectivePolicy, LockoutPolicy},
+        policy::effective::EffectivePolicy,
         secret::{self, Secret},
         session::{Binding, EndReason, SessionId, surplus},
-        time::{Span, Timestamp},
+        time::Timestamp,
     },
     live::policy::InForce,
     store::{
         Conn, StoreError,
         accounts::{self, Account},
         changes::{self, ChangeKind},
-        lockouts,
         sessions::{self, Session, Token},
     },
 };
 use std::{net::IpAddr, sync::Arc};
-use uuid::Uuid;
-
-/// A network with a completed sign-in this recently is exempt from the account ceiling.
-const KNOWN_NETWORK_DAYS: i64 = 30;
-/// Refusals of one counter within a minute that are written one by one; further ones are counted (a flood must not bury the rest).
-const WRITTEN_REFUSALS_A_MINUTE: i64 = 20;
 
 /// One attempt, as it came in.
 pub struct Attempt {
@@ -58,16 +54,10 @@ pub enum SignIn {
     Refused(Refusal),
 }
 
-/// The attempt's place in its counters, until it is settled.
+/// The attempt under way, and the account that it names.
 struct Reserved {
-    id: Uuid,
-    counters: Vec<CounterKey>,
+    guess: Guess,
     account: Option<Account>,
-}
-
-enum Reservation {
-    Granted(Box<Reserved>),
-    Refused(Refusal),
 }
 
 /// Tries to sign in.
@@ -75,13 +65,16 @@ pub async fn sign_in(ctx: &Ctx, attempt: Attempt) -> Result<SignIn, FlowError> {
     let attempt = Arc::new(attempt);
     let in_force = ctx.current_policy().await?;
     let reserved = match reserve(ctx, &attempt, &in_force).await? {
-        Reservation::Granted(reserved) => Arc::new(*reserved),
-        Reservation::Refused(refusal) => return Ok(SignIn::Refused(refusal)),
+        Ok(reserved) => Arc::new(reserved),
+        Err(refusal) => return Ok(SignIn::Refused(refusal)),
     };
     let matches = match check(ctx, &attempt, reserved.account.as_ref()).await {
         Ok(matches) => matches,
         Err(busy) => {
-            give_back(ctx, &reserved, &in_force).await?;
+            let (flow, reserved, now) = (ctx.clone(), reserved.clone(), ctx.now());
+            ctx.store
+                .write(move |c| flow.give_back_in(c, now, &reserved.guess))
+                .await?;
             return Err(busy.into());
         }
     };
@@ -113,136 +106,41 @@ async fn check(
 }
 
 /// Takes the attempt's place in every counter before anything is hashed, or refuses it.
-async fn reserve(ctx: &Ctx, attempt: &Arc<Attempt>, in_force: &Arc<InForce>) -> Result<Reservation, FlowError> {
-    let (flow, attempt, in_force) = (ctx.clone(), attempt.clone(), in_force.clone());
-    let now = ctx.now();
-    let id = ctx.new_id(now);
+async fn reserve(
+    ctx: &Ctx,
+    attempt: &Arc<Attempt>,
+    in_force: &Arc<InForce>,
+) -> Result<Result<Reserved, Refusal>, FlowError> {
+    let (flow, attempt, in_force, now) = (ctx.clone(), attempt.clone(), in_force.clone(), ctx.now());
     Ok(ctx
         .store
         .write(move |c| {
-            let policy = &in_force.everyone().lockout;
             let key = name_key(&attempt.username);
             let account = accounts::find_by_name_key(c, &key)?;
-            let counters = counters(c, &key, &attempt, account.as_ref(), policy, now)?;
-            let exempt = lockout::allow_listed(attempt.ip, policy);
-            let mut rows = Vec::with_capacity(counters.len());
-            let mut refusal = None;
-            for counter_key in &counters {
-                let mut row = lockouts::lock(c, counter_key, now)?;
-                if row.counter.settle(counter_key.kind, policy, now) {
-                    flow.lock_ran_out(c, now, &row)?;
-                }
-                match row.counter.reserve(counter_key.kind, id, policy, now) {
-                    ReserveVerdict::Proceed => {}
-                    ReserveVerdict::Busy if !exempt => refusal = refusal.or(Some(Refusal::Busy)),
-                    ReserveVerdict::Locked(locked) if !exempt => {
-                        refusal = Some(match refusal {
-                            Some(Refusal::Locked(earlier)) => Refusal::Locked(longer(earlier, locked)),
-                            _ => Refusal::Locked(locked),
-                        });
+            let origin = origin_of(&attempt);
+            let guessing = Guessing {
+                typed: &attempt.username,
+                name_key: &key,
+                account: account.as_ref(),
+                ip: attempt.ip,
+                user_agent: attempt.user_agent.as_deref(),
+                origin: &origin,
+            };
+            match flow.reserve_in(c, now, &in_force.everyone().lockout, &guessing)? {
+                Reservation::Granted(guess) => Ok::<_, StoreError>(Ok(Reserved { guess, account })),
+                Reservation::Refused {
+                    refusal,
+                    refused_this_minute,
+                } => {
+                    if let Some(refused_this_minute) = refused_this_minute {
+                        let detail = serde_json::json!({ "refused_this_minute": refused_this_minute });
+                        flow.record(c, now, &refused(&attempt, account.as_ref(), &refusal, detail))?;
                     }
-                    ReserveVerdict::Busy | ReserveVerdict::Locked(_) => {}
-                }
-                rows.push(row);
-            }
-            if refusal.is_some() {
-                rows.iter_mut().for_each(|row| row.counter.give_back(id));
-            }
-            let mut written = false;
-            for row in &mut rows {
-                if refusal.is_some() {
-                    written |= note_refusal(row, now);
-                } else {
-                    note_attempt(row, &attempt, now);
-                }
-                lockouts::save(c, row)?;
-            }
-            match refusal {
-                None => Ok::<_, StoreError>(Reservation::Granted(Box::new(Reserved { id, counters, account }))),
-                Some(refusal) => {
-                    if written || rows.is_empty() {
-                        let already = rows.iter().map(|row| row.refused).max().unwrap_or(0);
-                        flow.record(
-                            c,
-                            now,
-                            &refused(
-                                &attempt,
-                                account.as_ref(),
-                                &refusal,
-                                serde_json::json!({ "refused_this_minute": already }),
-                            ),
-                        )?;
-                    }
-                    Ok(Reservation::Refused(refusal))
+                    Ok(Err(refusal))
                 }
             }
         })
         .await?)
-}
-
-/// The counters of this attempt; the account ceiling does not bind networks from which the owner signed in lately.
-fn counters(
-    c: &mut Conn,
-    key: &str,
-    attempt: &Attempt,
-    account: Option<&Account>,
-    policy: &LockoutPolicy,
-    now: Timestamp,
-) -> Result<Vec<CounterKey>, StoreError> {
-    let mut counters = lockout::counters_of(key, attempt.ip, attempt.user_agent.as_deref(), policy);
-    if let Some(account) = account {
-        let since = now.saturating_sub(Span::from_secs(KNOWN_NETWORK_DAYS * 86_400));
-        let network = network::known_network(attempt.ip).to_string();
-        if accounts::knows_network(c, account.id, &network, since)? {
-            counters.retain(|counter| counter.kind != CounterKind::AccountCeiling);
-        }
-    }
-    // One order for all, so that parallel attempts never wait for each other in a circle.
-    counters.sort_by_key(CounterKey::digest);
-    Ok(counters)
-}
-
-fn longer(one: Locked, other: Locked) -> Locked {
-    match (one, other) {
-        (Locked::Until(one), Locked::Until(other)) => Locked::Until(one.max(other)),
-        (Locked::UntilUnlocked, _) | (_, Locked::UntilUnlocked) => Locked::UntilUnlocked,
-    }
-}
-
-fn note_attempt(row: &mut lockouts::Lockout, attempt: &Attempt, now: Timestamp) {
-    const NAMES_KEPT: usize = 20;
-    row.last_attempt_at = now;
-    row.last_ip = Some(network::canonical(attempt.ip));
-    let name: String = attempt.username.trim().chars().take(128).collect();
-    if !row.names_tried.contains(&name) && row.names_tried.len() < NAMES_KEPT {
-        row.names_tried.push(name);
-    }
-}
-
-/// Counts a refusal; true while it is to be written by itself.
-fn note_refusal(row: &mut lockouts::Lockout, now: Timestamp) -> bool {
-    let minute = now.as_micros() / 60_000_000;
-    if row.refused_minute != minute {
-        row.refused_minute = minute;
-        row.refused = 0;
-    }
-    row.refused += 1;
-    row.refused <= WRITTEN_REFUSALS_A_MINUTE
-}
-
-async fn give_back(ctx: &Ctx, reserved: &Arc<Reserved>, in_force: &Arc<InForce>) -> Result<(), FlowError> {
-    let (reserved, in_force, now) = (reserved.clone(), in_force.clone(), ctx.now());
-    ctx.store
-        .write(move |c| {
-            for key in &reserved.counters {
-                let mut row = lockouts::lock(c, key, now)?;
-                row.counter.settle(key.kind, &in_force.everyone().lockout, now);
-                row.counter.give_back(reserved.id);
-                lockouts::save(c, &row)?;
-            }
-            Ok::<_, FlowError>(())
-        })
-        .await
 }
 
 async fn settle(
@@ -280,12 +178,12 @@ async fn settle(
                     let Some(account) = account else {
                         return Err(FlowError::Internal("accepted without an account".into()));
                     };
-                    clear_counters(c, &reserved, &in_force.everyone().lockout, now)?;
+                    flow.succeed_in(c, now, &reserved.guess)?;
                     let opened = open(&flow, c, &attempt, account, must_change, better_hash, &in_force, now)?;
                     Ok((SignIn::Accepted(Box::new(opened.0)), Some(opened.1)))
                 }
                 LoginVerdict::Refused(refusal) => {
-                    let refusal = fail(&flow, c, &attempt, &reserved, account.as_ref(), refusal, &in_force, now)?;
+                    let refusal = fail(&flow, c, &attempt, &reserved, account.as_ref(), refusal, now)?;
                     Ok((SignIn::Refused(refusal), None))
                 }
             }
@@ -335,23 +233,8 @@ fn login_account(account: &Account, policy: &EffectivePolicy, now: Timestamp) ->
     }
 }
 
-/// Success: the reservation goes back; counters that contain the user start anew, an IP-only counter does not.
-fn clear_counters(c: &mut Conn, reserved: &Reserved, policy: &LockoutPolicy, now: Timestamp) -> Result<(), StoreError> {
-    for key in &reserved.counters {
-        let mut row = lockouts::lock(c, key, now)?;
-        row.counter.settle(key.kind, policy, now);
-        row.counter.succeed(reserved.id, key.account.is_some());
-        if row.counter == Counter::default() {
-            lockouts::delete(c, row.id)?;
-        } else {
-            lockouts::save(c, &row)?;
-        }
-    }
-    Ok(())
-}
-
-/// Failure: every counter counts it; the one that reaches its limit locks, and the attempt is itself answered as locked.
-#[expect(clippy::too_many_arguments, reason = "the facts of one attempt, used once")]
+/// A wrong password is counted and may lock, and is then itself answered as locked. The right one of a disabled or expired
+/// account is no guess: nothing is counted and nothing cleared.
 fn fail(
     ctx: &Ctx,
     c: &mut Conn,
@@ -359,34 +242,15 @@ fn fail(
     reserved: &Reserved,
     account: Option<&Account>,
     refusal: Refusal,
-    in_force: &InForce,
     now: Timestamp,
 ) -> Result<Refusal, StoreError> {
-    let policy = &in_force.everyone().lockout;
-    let exempt = lockout::allow_listed(attempt.ip, policy);
-    let mut answer = refusal.clone();
-    let right_password = matches!(refusal, Refusal::Disabled | Refusal::Expired);
-    for key in &reserved.counters {
-        let mut row = lockouts::lock(c, key, now)?;
-        row.counter.settle(key.kind, policy, now);
-        if right_password {
-            // No guess: the password was right. Nothing is counted and nothing cleared.
-            row.counter.give_back(reserved.id);
-        } else if let Some(locked) = row.counter.fail(key.kind, reserved.id, policy, now) {
-            ctx.lock_began(c, now, &row, &origin_of(attempt))?;
-            if !exempt {
-                answer = match answer {
-                    Refusal::Locked(earlier) => Refusal::Locked(longer(earlier, locked)),
-                    Refusal::Credentials | Refusal::Disabled | Refusal::Expired | Refusal::Busy => {
-                        Refusal::Locked(locked)
-                    }
-                };
-            }
-        }
-        lockouts::save(c, &row)?;
-    }
     ctx.record(c, now, &refused(attempt, account, &refusal, serde_json::Value::Null))?;
-    Ok(answer)
+    if matches!(refusal, Refusal::Disabled | Refusal::Expired) {
+        ctx.give_back_in(c, now, &reserved.guess)?;
+        return Ok(refusal);
+    }
+    let locked = ctx.fail_in(c, now, &reserved.guess, &origin_of(attempt))?;
+    Ok(locked.map_or(refusal, Refusal::Locked))
 }
 
 type OpenedRow = (Opened, (Session, Vec<SessionId>));
@@ -533,42 +397,7 @@ fn refused(attempt: &Attempt, account: Option<&Account>, refusal: &Refusal, deta
     }
 }
 
-fn lock_event(event: Event, row: &lockouts::Lockout, origin: Origin) -> Entry {
-    Entry {
-        event,
-        actor: Actor::System,
-        account: row.key.account.clone().map(|account| (None, account)),
-        session: None,
-        origin,
-        application: None,
-        outcome: Outcome::Success,
-        reason: Some(row.key.kind.as_str().to_owned()),
-        detail: serde_json::json!({
-            "keys": { "ip": row.key.ip, "account": row.key.account, "user_agent": row.key.user_agent },
-            "failures": row.counter.failures.len(),
-            "names_tried": row.names_tried,
-        }),
-    }
-}
-
 impl Ctx {
-    /// A lock ran out: said once, when it is noticed.
-    pub(super) fn lock_ran_out(&self, c: &mut Conn, now: Timestamp, row: &lockouts::Lockout) -> Result<(), StoreError> {
-        self.record(c, now, &lock_event(Event::LockoutEnded, row, Origin::default()))?;
-        changes::announce(c, ChangeKind::Lockout, &row.id.to_string())
-    }
-
-    pub(super) fn lock_began(
-        &self,
-        c: &mut Conn,
-        now: Timestamp,
-        row: &lockouts::Lockout,
-        origin: &Origin,
-    ) -> Result<(), StoreError> {
-        self.record(c, now, &lock_event(Event::LockoutBegan, row, origin.clone()))?;
-        changes::announce(c, ChangeKind::Lockout, &row.id.to_string())
-    }
-
     /// A fresh session of `account` with its first token; nothing is written.
     pub(super) fn new_session(
         &self,

@@ -1,6 +1,6 @@
 //! Signing out: the session ends under all its ids, at once.
 
-use super::{Acting, Ctx, Ending, FlowError};
+use super::{Acting, Ctx, FlowError, endings::Ending};
 use crate::{
     domain::{
         audit::Event,

@@ -1,11 +1,16 @@
 //! Changing one's own password: the current one is asked for and its failures count like a sign-in's; every other session ends,
 //! this one goes on under a new id.
 
-use super::{Acting, Ctx, Ending, FlowError};
+use super::{
+    Acting, Ctx, FlowError,
+    attempts::{Guess, Guessing, Reservation},
+    endings::Ending,
+};
 use crate::{
     domain::{
         audit::{Event, Outcome},
-        lockout::{self, CounterKey, CounterKind, Locked, ReserveVerdict},
+        lockout::Locked,
+        login::Refusal,
         password::{self, ChangeReason, MAX_CHARS, NewPasswordFacts, PasswordFault, Reuse},
         secret::{self, Secret},
         session::{EndReason, SessionId},
@@ -16,12 +21,10 @@ use crate::{
         Conn, StoreError,
         accounts::{self, Account},
         changes::{self, ChangeKind},
-        lockouts,
         sessions::{self, Token},
     },
 };
 use std::{net::IpAddr, sync::Arc};
-use uuid::Uuid;
 
 pub struct PasswordChange {
     pub account: crate::domain::account::AccountId,
@@ -43,8 +46,8 @@ pub enum Changed {
     /// The current password is wrong.
     WrongCurrent,
     Faulty(Vec<PasswordFault>),
-    Locked(Locked),
-    Busy,
+    /// Too many guesses: locked, or busy.
+    Refused(Refusal),
 }
 
 /// Why the account must change its password before anything else.
@@ -77,27 +80,24 @@ pub async fn change(ctx: &Ctx, acting: &Acting, change: PasswordChange) -> Resul
         .await?
         .ok_or(FlowError::NotFound)?;
     let guess = match reserve(ctx, acting, &change, &account, &in_force).await? {
-        Reserved::Granted(guess) => guess,
-        Reserved::Locked(locked) => return Ok(Changed::Locked(locked)),
-        Reserved::Busy => return Ok(Changed::Busy),
+        Ok(guess) => guess,
+        Err(refusal) => return Ok(Changed::Refused(refusal)),
     };
     let checked = check(ctx, &change, &account, &in_force).await;
     let (matches, faults) = match checked {
         Ok(checked) => checked,
         Err(busy) => {
-            settle(ctx, acting, &account, guess, Outcome::Success, &in_force).await?;
+            settle(ctx, acting, &account, guess, Outcome::Success).await?;
             return Err(busy.into());
         }
     };
     if !matches {
-        return Ok(
-            match settle(ctx, acting, &account, guess, Outcome::Failure, &in_force).await? {
-                Some(locked) => Changed::Locked(locked),
-                None => Changed::WrongCurrent,
-            },
-        );
+        return Ok(match settle(ctx, acting, &account, guess, Outcome::Failure).await? {
+            Some(locked) => Changed::Refused(Refusal::Locked(locked)),
+            None => Changed::WrongCurrent,
+        });
     }
-    settle(ctx, acting, &account, guess, Outcome::Success, &in_force).await?;
+    settle(ctx, acting, &account, guess, Outcome::Success).await?;
     if !faults.is_empty() {
         return Ok(Changed::Faulty(faults));
     }
@@ -145,91 +145,14 @@ async fn check(
     Ok((true, password::decide(&facts, &policy.password)))
 }
 
-/// A guess at the current password, in the same counters as a sign-in.
-struct Guess {
-    id: Uuid,
-    counters: Vec<CounterKey>,
-}
-
-enum Reserved {
-    Granted(Guess),
-    Locked(Locked),
-    Busy,
-}
-
+/// The current password is a guess like a sign-in's, in the same counters.
 async fn reserve(
     ctx: &Ctx,
     acting: &Acting,
     change: &PasswordChange,
     account: &Account,
     in_force: &Arc<InForce>,
-) -> Result<Reserved, FlowError> {
-    let now = ctx.now();
-    let id = ctx.new_id(now);
-    let policy = &in_force.everyone().lockout;
-    let mut counters = lockout::counters_of(&account.name_key, change.ip, change.user_agent.as_deref(), policy);
-    // The session itself shows that the owner's network is known.
-    counters.retain(|counter| counter.kind != CounterKind::AccountCeiling);
-    counters.sort_by_key(CounterKey::digest);
-    let exempt = lockout::allow_listed(change.ip, policy);
-    let (flow, acting, account, in_force, ip) = (
-        ctx.clone(),
-        acting.clone(),
-        account.clone(),
-        in_force.clone(),
-        change.ip,
-    );
-    Ok(ctx
-        .store
-        .write(move |c| {
-            let policy = &in_force.everyone().lockout;
-            let mut rows = Vec::with_capacity(counters.len());
-            let mut refused = None;
-            for key in &counters {
-                let mut row = lockouts::lock(c, key, now)?;
-                if row.counter.settle(key.kind, policy, now) {
-                    flow.lock_ran_out(c, now, &row)?;
-                }
-                match row.counter.reserve(key.kind, id, policy, now) {
-                    ReserveVerdict::Busy if !exempt => refused = refused.or(Some(Reserved::Busy)),
-                    ReserveVerdict::Locked(locked) if !exempt => refused = Some(Reserved::Locked(locked)),
-                    ReserveVerdict::Proceed | ReserveVerdict::Busy | ReserveVerdict::Locked(_) => {}
-                }
-                row.last_attempt_at = now;
-                row.last_ip = Some(ip);
-                rows.push(row);
-            }
-            if refused.is_some() {
-                rows.iter_mut().for_each(|row| row.counter.give_back(id));
-            }
-            for row in &rows {
-                lockouts::save(c, row)?;
-            }
-            match refused {
-                None => Ok::<_, StoreError>(Reserved::Granted(Guess { id, counters })),
-                Some(refused) => {
-                    let code = if matches!(refused, Reserved::Busy) {
-                        "busy"
-                    } else {
-                        "locked"
-                    };
-                    flow.record(c, now, &flow.failed(&acting, &account, code))?;
-                    Ok(refused)
-                }
-            }
-        })
-        .await?)
-}
-
-/// Success gives the place back (it clears nothing: a session is not a sign-in); failure counts and may lock.
-async fn settle(
-    ctx: &Ctx,
-    acting: &Acting,
-    account: &Account,
-    guess: Guess,
-    outcome: Outcome,
-    in_force: &Arc<InForce>,
-) -> Result<Option<Locked>, FlowError> {
+) -> Result<Result<Guess, Refusal>, FlowError> {
     let (flow, acting, account, in_force, now) = (
         ctx.clone(),
         acting.clone(),
@@ -237,29 +160,51 @@ async fn settle(
         in_force.clone(),
         ctx.now(),
     );
+    let (ip, user_agent) = (change.ip, change.user_agent.clone());
     Ok(ctx
         .store
         .write(move |c| {
-            let policy = &in_force.everyone().lockout;
-            let mut locked = None;
-            for key in &guess.counters {
-                let mut row = lockouts::lock(c, key, now)?;
-                row.counter.settle(key.kind, policy, now);
-                match outcome {
-                    Outcome::Success => row.counter.give_back(guess.id),
-                    Outcome::Failure => {
-                        if let Some(began) = row.counter.fail(key.kind, guess.id, policy, now) {
-                            locked = Some(began);
-                            flow.lock_began(c, now, &row, &acting.origin)?;
-                        }
+            let guessing = Guessing {
+                typed: &account.name,
+                name_key: &account.name_key,
+                account: Some(&account),
+                ip,
+                user_agent: user_agent.as_deref(),
+                origin: &acting.origin,
+            };
+            match flow.reserve_in(c, now, &in_force.everyone().lockout, &guessing)? {
+                Reservation::Granted(guess) => Ok::<_, StoreError>(Ok(guess)),
+                Reservation::Refused {
+                    refusal,
+                    refused_this_minute,
+                } => {
+                    if refused_this_minute.is_some() {
+                        flow.record(c, now, &flow.failed(&acting, &account, refusal.code()))?;
                     }
+                    Ok(Err(refusal))
                 }
-                lockouts::save(c, &row)?;
             }
-            if outcome == Outcome::Failure {
-                flow.record(c, now, &flow.failed(&acting, &account, "credentials"))?;
+        })
+        .await?)
+}
+
+/// A right one gives its place back and clears nothing (a change is no sign-in); a wrong one counts and may lock.
+async fn settle(
+    ctx: &Ctx,
+    acting: &Acting,
+    account: &Account,
+    guess: Guess,
+    outcome: Outcome,
+) -> Result<Option<Locked>, FlowError> {
+    let (flow, acting, account, now) = (ctx.clone(), acting.clone(), account.clone(), ctx.now());
+    Ok(ctx
+        .store
+        .write(move |c| match outcome {
+            Outcome::Success => flow.give_back_in(c, now, &guess).map(|()| None),
+            Outcome::Failure => {
+                flow.record(c, now, &flow.failed(&acting, &account, Refusal::Credentials.code()))?;
+                flow.fail_in(c, now, &guess, &acting.origin)
             }
-            Ok::<_, StoreError>(locked)
         })
         .await?)
 }

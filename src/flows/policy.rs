@@ -216,12 +216,20 @@ impl Ctx {
         }
         let mut document = current.document.clone();
         edit(&mut document);
+        let pins = self.pins_in_force(c)?;
+        let kept: Vec<String> = match kind {
+            // What the environment holds fast stays as it is, and is told.
+            SaveKind::Restored { .. } | SaveKind::Imported => document.keep_pinned(&current.document, &pins),
+            SaveKind::Saved | SaveKind::Reset | SaveKind::Baseline { .. } => Vec::new(),
+        }
+        .into_iter()
+        .map(|(scope, key)| format!("{scope} {}", key.name()))
+        .collect();
         let changes = diff(&current.document, &document);
         if changes.is_empty() && !matches!(kind, SaveKind::Restored { .. }) {
             return Ok(SaveVerdict::Unchanged);
         }
-        let pins = self.pins_in_force(c)?;
-        let faults = document.faults(&pins);
+        let faults = document.faults_since(&current.document, &pins);
         if !faults.is_empty() {
             return Ok(SaveVerdict::Faulty(faults));
         }
@@ -254,6 +262,7 @@ impl Ctx {
             "restored_from": match kind { SaveKind::Restored { from } => Some(*from), _ => None },
             "baseline": match kind { SaveKind::Baseline { id } => Some(id), _ => None },
             "reason": reason,
+            "kept_pinned": kept,
             "changes": changes.iter().map(Change::to_json).collect::<Vec<_>>(),
         });
         self.record(c, now, &self.entry_of(acting, kind.event(), None, detail))?;

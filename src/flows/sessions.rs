@@ -1,6 +1,6 @@
 //! Looking at sessions and ending them, as an administrator or as their owner.
 
-use super::{Acting, Ctx, Ending, FlowError};
+use super::{Acting, Ctx, FlowError, endings::Ending};
 use crate::{
     domain::{
         account::{AccountId, Role},
@@ -13,7 +13,7 @@ use crate::{
         StoreError,
         accounts::{self, Account},
         audit::{self, AuditFilter, AuditRow},
-        sessions::{self, SessionFilter, SessionRow, SweepBounds},
+        sessions::{self, ListState, SessionFilter, SessionRow, SweepBounds},
     },
 };
 use std::sync::Arc;
@@ -21,7 +21,10 @@ use std::sync::Arc;
 /// A session of a list, judged by the same code that ends it.
 #[derive(Debug, Clone)]
 pub struct SessionView {
+    /// As stored: lists page by its instants.
     pub row: SessionRow,
+    /// With the activity that this instance has not written yet.
+    pub last_active_at: Timestamp,
     /// When it ends if nothing happens, and why; `None` = never, or ended.
     pub ends: Option<End>,
     /// The scope whose rule that is.
@@ -120,35 +123,38 @@ pub async fn end(ctx: &Ctx, acting: &Acting, ids: Vec<SessionId>) -> Result<usiz
     ctx.end_sessions(acting, ids, EndReason::Revoked).await
 }
 
-/// Ends everything that matches, also what a page does not show.
-pub async fn end_matching(ctx: &Ctx, acting: &Acting, filter: SessionFilter) -> Result<usize, FlowError> {
+/// Ends every live session that matches but `keep`, also what a page does not show.
+pub async fn end_matching(
+    ctx: &Ctx,
+    acting: &Acting,
+    filter: SessionFilter,
+    keep: Option<SessionId>,
+) -> Result<usize, FlowError> {
+    let state = match filter.state {
+        ListState::Ended => return Ok(0),
+        ListState::All | ListState::Active => ListState::Active,
+        ListState::Flagged => ListState::Flagged,
+    };
+    let filter = SessionFilter { state, ..filter };
     let mut ended = 0;
     loop {
         let matching = filter.clone();
-        let ids = ctx.store.read(move |c| sessions::ids(c, &matching, BATCH)).await?;
+        let mut ids = ctx.store.read(move |c| sessions::ids(c, &matching, BATCH)).await?;
+        ids.retain(|id| Some(*id) != keep);
         if ids.is_empty() {
             return Ok(ended);
         }
-        let batch = ctx.end_sessions(acting, ids, EndReason::Revoked).await?;
-        if batch == 0 {
-            // What is left had ended already and the filter shows ended ones.
-            return Ok(ended);
-        }
-        ended += batch;
+        ended += ctx.end_sessions(acting, ids, EndReason::Revoked).await?;
     }
 }
 
 /// Ends all sessions of an account.
 pub async fn end_account(ctx: &Ctx, acting: &Acting, account: AccountId) -> Result<usize, FlowError> {
-    end_matching(
-        ctx,
-        acting,
-        SessionFilter {
-            account: Some(account),
-            ..SessionFilter::default()
-        },
-    )
-    .await
+    let filter = SessionFilter {
+        account: Some(account),
+        ..SessionFilter::default()
+    };
+    end_matching(ctx, acting, filter, None).await
 }
 
 /// Ends one of the account's own sessions. False: there is none of that id that is theirs and live.
@@ -179,6 +185,7 @@ impl Ctx {
     pub(super) fn view(&self, in_force: &InForce, row: SessionRow) -> SessionView {
         if row.session.ended_at.is_some() {
             return SessionView {
+                last_active_at: row.session.last_active_at,
                 row,
                 ends: None,
                 ends_scope: None,
@@ -188,9 +195,8 @@ impl Ctx {
         let policy = in_force.effective(row.role, &row.session.applications, None);
         let life = self.life_of(&row.session);
         let ends = ends_at(&life, &policy);
-        let mut row = row;
-        row.session.last_active_at = life.last_active_at;
         SessionView {
+            last_active_at: life.last_active_at,
             live: ends.is_none_or(|end| self.now() <= end.at),
             ends_scope: ends
                 .and_then(|end| policy.lifetimes.get(end.rule))

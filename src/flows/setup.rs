@@ -79,7 +79,11 @@ pub async fn close(ctx: &Ctx, acting: &Acting) -> Result<(), FlowError> {
         .store
         .write(move |c| {
             if accounts::count_all(c)? > 0 && setup::complete(c, now)? {
-                flow.record(c, now, &flow.entry_of(&acting, Event::SetupCompleted, None, serde_json::Value::Null))?;
+                flow.record(
+                    c,
+                    now,
+                    &flow.entry_of(&acting, Event::SetupCompleted, None, serde_json::Value::Null),
+                )?;
             }
             Ok::<_, StoreError>(())
         })

@@ -22,13 +22,20 @@ fn an_administrator_signs_in_changes_the_policy_and_is_signed_out_by_it() {
         assert!(browser.text().await.contains("User name or password is wrong."));
         browser.sign_in("ada", PASSWORD).await;
         browser.arrives_at("/admin/policy").await;
-        browser.type_into("[name='auth.idle_session_timeout']", "10 minutes").await;
+        browser
+            .type_into("[name='auth.idle_session_timeout']", "10 minutes")
+            .await;
         if browser.has("[name='auth.idle_session_timeout.never']:checked").await {
             browser.click("[name='auth.idle_session_timeout.never']").await;
         }
         browser.click(".savebar button.primary").await;
         browser.find("[role=status]").await;
-        let saved = server.ctx.in_force().policy.value(Key::AuthIdleSessionTimeout, Role::Member, None).0;
+        let saved = server
+            .ctx
+            .in_force()
+            .policy
+            .value(Key::AuthIdleSessionTimeout, Role::Member, None)
+            .0;
         assert_eq!(saved.to_string(), "600");
         server.advance(601);
         browser.go("/admin/sessions").await;
@@ -54,8 +61,12 @@ fn a_faulty_edit_keeps_what_was_typed_and_names_every_fault() {
         browser.type_into("[name='auth.login_failure_limit']", "9999").await;
         browser.click(".savebar button.primary").await;
         browser.find("[name='session.ttl'][aria-invalid=true]").await;
-        browser.find("[name='auth.login_failure_limit'][aria-invalid=true]").await;
-        let typed = browser.script("return document.querySelector(\"[name='session.ttl']\").value").await;
+        browser
+            .find("[name='auth.login_failure_limit'][aria-invalid=true]")
+            .await;
+        let typed = browser
+            .script("return document.querySelector(\"[name='session.ttl']\").value")
+            .await;
         assert_eq!(typed, "soon");
         browser.picture("policy-faults").await;
         browser
@@ -69,7 +80,11 @@ fn markup_in_names_is_shown_as_text() {
     let evil = "<img src=x onerror=document.title='owned'>";
     let created = server.run(accounts::create(
         &server.ctx,
-        &nightlatch::flows::Acting { actor: Actor::Cli { user: evil.to_owned() }, origin: Default::default(), session: None },
+        &nightlatch::flows::Acting {
+            actor: Actor::Cli { user: evil.to_owned() },
+            origin: Default::default(),
+            session: None,
+        },
         NewAccount {
             name: evil.to_owned(),
             display_name: evil.to_owned(),
@@ -81,12 +96,22 @@ fn markup_in_names_is_shown_as_text() {
         },
     ));
     assert!(created.is_ok());
-    server.anyone().header("user-agent", evil).sign_in(evil, "wrong").expect(422);
+    server
+        .anyone()
+        .header("user-agent", evil)
+        .sign_in(evil, "wrong")
+        .expect(422);
     with_browser(&server.base.clone(), async |browser| {
         browser.go("/login").await;
         browser.sign_in("ada", PASSWORD).await;
         browser.arrives_at("/").await;
-        for page in ["/admin", "/admin/accounts", "/admin/audit", "/admin/lockouts", "/admin/sessions"] {
+        for page in [
+            "/admin",
+            "/admin/accounts",
+            "/admin/audit",
+            "/admin/lockouts",
+            "/admin/sessions",
+        ] {
             browser.go(page).await;
             assert_ne!(browser.script("return document.title").await, "owned", "{page}");
             assert!(!browser.has("img[src=x]").await, "{page}");
@@ -100,7 +125,10 @@ fn markup_in_names_is_shown_as_text() {
 fn every_page_fits_wide_and_narrow_in_light_and_dark() {
     let server = TestServer::start();
     server.account("ada", Role::Administrator);
-    server.policy(&[("auth.idle_session_timeout", "15m"), ("auth.login_lock_out_at_failure", "true")]);
+    server.policy(&[
+        ("auth.idle_session_timeout", "15m"),
+        ("auth.login_lock_out_at_failure", "true"),
+    ]);
     for name in ["bob", "eve", "grace"] {
         server.member(name);
     }

@@ -137,6 +137,21 @@ fn each_library_stays_in_its_room() {
 }
 
 #[test]
+fn pages_know_neither_store_nor_hashing() {
+    let wrong: Vec<String> = all()
+        .into_iter()
+        .filter(|(file, _)| module(file) == "http")
+        .filter(|(_, text)| {
+            named_modules(&code(text))
+                .iter()
+                .any(|named| named == "store" || named == "hashing")
+        })
+        .map(|(file, _)| file)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
 fn siblings_in_flows_and_pages_do_not_import_each_other() {
     let mut wrong = Vec::new();
     for (file, text) in all() {

@@ -156,7 +156,11 @@ impl Policy {
             role,
             application: application.map(String::as_str),
         };
-        let base = if role == Role::Administrator {
+        let lifetimes = [Key::SessionTtl, Key::AuthIdleSessionTimeout, Key::SessionRenewalPeriod];
+        let overridden = lifetimes
+            .iter()
+            .any(|key| self.0.document.administrators.contains_key(key));
+        let base = if role == Role::Administrator && overridden {
             Scope::Administrators
         } else {
             Scope::Everyone

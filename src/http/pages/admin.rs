@@ -14,7 +14,6 @@ pub mod audit_line;
 pub mod export;
 pub mod list;
 pub mod part;
-pub mod rows;
 pub mod session_line;
 
 /// The routes of this folder.

@@ -11,6 +11,7 @@ use crate::{
     },
     flows::{
         Ctx, accounts, audit,
+        rows::AuditRow,
         sessions::{self, SessionView},
     },
     http::{
@@ -19,7 +20,6 @@ use crate::{
         paths,
         visitor::Member,
     },
-    store::audit::AuditRow,
 };
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use askama::Template;
@@ -114,7 +114,7 @@ fn card(view: &SessionView, this: SessionId) -> SessionCard {
         device: agent::describe(session.binding.user_agent.as_deref()),
         ip: session.ip.to_string(),
         signed_in: session.signed_in_at,
-        last_active: session.last_active_at,
+        last_active: view.last_active_at,
         ends: view.ends.map(|end| (end.at, rule_words(end.reason).to_owned())),
         network_changes: session.binding.changes,
     }

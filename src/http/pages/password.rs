@@ -110,8 +110,7 @@ pub async fn submit(
                 .collect();
             show(&req, &ctx, &pending, StatusCode::UNPROCESSABLE_ENTITY, faults).await
         }
-        Changed::Locked(locked) => refused(&req, &ctx, &pending, &Refusal::Locked(locked)).await,
-        Changed::Busy => refused(&req, &ctx, &pending, &Refusal::Busy).await,
+        Changed::Refused(refusal) => refused(&req, &ctx, &pending, &refusal).await,
     }
 }
 

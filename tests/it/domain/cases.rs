@@ -277,7 +277,6 @@ impl<'c> Run<'c> {
             None => "none",
             Some(Record::NetworkChanged) => "network_changed",
             Some(Record::NetworkMismatch) => "network_mismatch",
-            Some(Record::UserAgentChanged) => "user_agent_changed",
         };
         assert_eq!(step.touch.unwrap_or(live.touch), live.touch, "{place}: touch");
         assert_eq!(step.seen.unwrap_or(live.seen), live.seen, "{place}: seen");

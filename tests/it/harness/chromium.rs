@@ -30,7 +30,10 @@ where
     F: FnOnce(Browser) -> R,
     R: Future<Output = Browser>,
 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let browser = Browser::open(base).await;
         test(browser).await.close().await;
@@ -68,14 +71,22 @@ impl Browser {
         let mut arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         arguments.push(format!("--user-data-dir={}", profile.path().display()));
         let mut capabilities = Capabilities::new();
-        capabilities.insert("goog:chromeOptions".to_owned(), serde_json::json!({ "args": arguments }));
+        capabilities.insert(
+            "goog:chromeOptions".to_owned(),
+            serde_json::json!({ "args": arguments }),
+        );
         capabilities.insert("goog:loggingPrefs".to_owned(), serde_json::json!({ "browser": "ALL" }));
         let driver = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities)
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .expect("Chromium starts");
-        Self { driver, base: base.to_owned(), process, _profile: profile }
+        Self {
+            driver,
+            base: base.to_owned(),
+            process,
+            _profile: profile,
+        }
     }
 
     async fn close(mut self) {
@@ -97,7 +108,11 @@ impl Browser {
     pub async fn arrives_at(&self, path: &str) {
         let deadline = Instant::now() + PATIENCE;
         while !self.path().await.starts_with(path) {
-            assert!(Instant::now() < deadline, "still at {}, not at {path}", self.path().await);
+            assert!(
+                Instant::now() < deadline,
+                "still at {}, not at {path}",
+                self.path().await
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -132,7 +147,8 @@ impl Browser {
     pub async fn sign_in(&self, name: &str, password: &str) {
         self.type_into("input[name=username]", name).await;
         self.type_into("input[name=password]", password).await;
-        self.click("form[action='/login'] button.primary, form[action='/login'] button[type=submit]").await;
+        self.click("form[action='/login'] button.primary, form[action='/login'] button[type=submit]")
+            .await;
     }
 
     pub async fn script(&self, script: &str) -> serde_json::Value {
@@ -145,7 +161,10 @@ impl Browser {
 
     /// `light` or `dark`, as the theme button does it.
     pub async fn theme(&self, theme: &str) {
-        self.script(&format!("document.documentElement.dataset.theme = '{theme}'")).await;
+        self.script(&format!("document.documentElement.dataset.theme = '{theme}'"))
+            .await;
+        // Colours fade for 120 ms.
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
 
     /// Errors of the console: script faults, and what the content security policy refused.
@@ -170,7 +189,9 @@ impl Browser {
 
     /// The page is not wider than the window.
     pub async fn fits(&self) -> bool {
-        self.script("return document.documentElement.scrollWidth <= document.documentElement.clientWidth").await == true
+        self.script("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+            .await
+            == true
     }
 }
 
@@ -192,6 +213,9 @@ impl WebDriverCompatibleCommand for ReadLog {
     }
 
     fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
-        (http::Method::POST, Some(serde_json::json!({ "type": "browser" }).to_string()))
+        (
+            http::Method::POST,
+            Some(serde_json::json!({ "type": "browser" }).to_string()),
+        )
     }
 }

@@ -2,12 +2,12 @@
 use super::audit_line::AuditLine;
 use super::export::{Chunk, Format, PAGE, stream};
 use super::list::{href, pager, sizes};
-use super::rows::AccountFilter;
 use super::session_line::SessionLine;
 use crate::domain::account::{AccountId, Role};
 use crate::domain::time::Timestamp;
 use crate::flows::Ctx;
 use crate::flows::accounts::{self, AccountDetail, AccountState, AccountView};
+use crate::flows::rows::AccountFilter;
 use crate::http::error::PageError;
 use crate::http::forms::Query;
 use crate::http::pages::{Shell, page};

@@ -2,7 +2,7 @@
 use super::audit_line::AuditLine;
 use super::export::{Chunk, Format, PAGE, stream};
 use super::list::{href, pager, place};
-use super::rows::{AuditFilter, AuditRow};
+use crate::flows::rows::{AuditFilter, AuditRow};
 use crate::flows::{Ctx, audit};
 use crate::http::error::PageError;
 use crate::http::filters::grouped_digits;
@@ -37,7 +37,7 @@ const COLUMNS: &[&str] = &[
 pub fn routes() -> Vec<Route> {
     vec![
         Route::get(paths::ADMIN_AUDIT, Who::Administrator, list),
-        Route::get(paths::ADMIN_AUDIT_EXPORT, Who::Administrator, download),
+        Route::post(paths::ADMIN_AUDIT_EXPORT, Who::Administrator, download),
     ]
 }
 
@@ -88,7 +88,7 @@ struct Wanted {
     format: Format,
 }
 
-/// The export is itself an event of the audit; if that cannot be written, nothing is exported.
+/// By POST, because the export is itself an event of the audit; if that cannot be written, nothing is exported.
 async fn download(
     ctx: web::Data<Ctx>,
     admin: Admin,

@@ -1,11 +1,11 @@
 //! One audit event as every list of the console shows it.
 use super::list::href;
 use super::part::{Badge, DiffLine};
-use super::rows::AuditRow;
 use crate::domain::audit::{Event, Outcome};
 use crate::domain::policy::diff::Change;
 use crate::domain::session::EndReason;
 use crate::domain::time::Timestamp;
+use crate::flows::rows::AuditRow;
 use crate::http::paths;
 use serde_json::Value;
 

@@ -1,13 +1,13 @@
 //! `/admin/lockouts`: what is locked, what is being counted, and letting people in again.
 use super::list::{back, filled, href, limit, pager, place, query, read_place, sizes};
 use super::part::Badge;
-use super::rows::{LockoutFilter, LockoutListState};
 use crate::domain::duration::humanize;
 use crate::domain::lockout::{CounterKind, Locked};
 use crate::domain::network;
 use crate::domain::policy::effective::LockoutPolicy;
 use crate::flows::Ctx;
 use crate::flows::lockouts::{self, LockoutList, LockoutView};
+use crate::flows::rows::{LockoutFilter, LockoutListState};
 use crate::http::error::PageError;
 use crate::http::flash::{Flash, redirect};
 use crate::http::forms::{Form, Query};

@@ -51,7 +51,7 @@ impl SessionLine {
             ip: session.ip.to_string(),
             applications: session.applications.clone(),
             signed_in: session.signed_in_at,
-            last_active: session.last_active_at,
+            last_active: view.last_active_at,
             end: ending(view),
             checks: checks(view),
         }

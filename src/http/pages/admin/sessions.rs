@@ -2,12 +2,12 @@
 use super::audit_line::AuditLine;
 use super::list::{href, pager, place, query};
 use super::part::Badge;
-use super::rows::{ListState, SessionFilter, Token};
 use super::session_line::SessionLine;
 use crate::domain::network::session_network;
 use crate::domain::policy::catalogue::Group;
 use crate::domain::policy::{Scope, Source};
 use crate::domain::session::SessionId;
+use crate::flows::rows::{ListState, SessionFilter, Token};
 use crate::flows::sessions::{self, SessionDetail};
 use crate::flows::{Ctx, accounts};
 use crate::http::error::PageError;

@@ -4,10 +4,10 @@ use crate::domain::lockout::Locked;
 use crate::domain::password::ChangeReason;
 use crate::domain::time::Timestamp;
 use crate::flows::accounts::{AccountState, AccountView};
+use crate::flows::rows::{AccountFilter, AccountListState};
 use crate::http::filters::relative_words;
 use crate::http::pages::admin::list::{filled, limit};
 use crate::http::pages::admin::part::{Badge, Choice};
-use crate::http::pages::admin::rows::{AccountFilter, AccountListState};
 use serde::Deserialize;
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -4,9 +4,9 @@ use crate::domain::audit::{Event, Outcome};
 use crate::domain::network;
 use crate::domain::session::SessionId;
 use crate::domain::time::{Span, Timestamp};
+use crate::flows::rows::AuditFilter;
 use crate::http::pages::admin::list::{filled, instant, limit, read_place, sizes};
 use crate::http::pages::admin::part::Choice;
-use crate::http::pages::admin::rows::AuditFilter;
 use serde::Deserialize;
 use uuid::Uuid;
 

@@ -4,9 +4,9 @@ use crate::domain::account::{AccountId, Role};
 use crate::domain::session::SessionId;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::{duration, network};
+use crate::flows::rows::{Cursor, ListState, SessionFilter};
 use crate::http::pages::admin::list::{filled, limit, read_place, sizes};
 use crate::http::pages::admin::part::Choice;
-use crate::http::pages::admin::rows::{Cursor, ListState, SessionFilter};
 use serde::Deserialize;
 use uuid::Uuid;
 

@@ -5,12 +5,12 @@ use super::asked::Asked;
 use super::view::EndSessionsPage;
 use super::{account_name, includes_mine};
 use crate::domain::session::SessionId;
+use crate::flows::rows::{ListState, SessionFilter};
 use crate::flows::{Ctx, sessions};
 use crate::http::error::PageError;
 use crate::http::filters::counted;
 use crate::http::flash::{Flash, redirect};
 use crate::http::forms::{Form, Query};
-use crate::http::pages::admin::rows::{ListState, SessionFilter};
 use crate::http::pages::{Shell, page};
 use crate::http::paths;
 use crate::http::visitor::Admin;
@@ -140,7 +140,6 @@ async fn matching_page(
         shell: Shell::admin(req, ctx, admin, "End sessions", "sessions").await?,
         count: found.count,
         yours: found.yours,
-        can_keep_yours: false,
         hidden: hidden
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
@@ -211,7 +210,6 @@ async fn selected_page(
         shell: Shell::admin(req, ctx, admin, "End sessions", "sessions").await?,
         count: i64::try_from(ids.len()).unwrap_or(i64::MAX),
         yours: true,
-        can_keep_yours: true,
         hidden: fields
             .chain(ids.iter().map(|id| ("id".to_owned(), id.0.to_string())))
             .collect(),
@@ -241,7 +239,8 @@ async fn end_matching(
         let view = matching_page(req, ctx, admin, &found, &ask.back, vec![("typed".to_owned(), message)]).await?;
         return page(StatusCode::UNPROCESSABLE_ENTITY, &view);
     }
-    let ended = sessions::end_matching(ctx, &admin.0.acting, found.filter).await?;
+    let keep = (ask.yours == "kept").then_some(admin.0.session);
+    let ended = sessions::end_matching(ctx, &admin.0.acting, found.filter, keep).await?;
     Ok(redirect(req, &ask.way_back(), &said(ended)))
 }
 

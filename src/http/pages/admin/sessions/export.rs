@@ -1,11 +1,11 @@
 //! `/admin/sessions/export`: the filtered list as CSV or JSON, in the fields of `nightlatch session list --json`.
 use super::asked::Asked;
 use crate::flows::Ctx;
+use crate::flows::rows::SessionFilter;
 use crate::flows::sessions::{self, SessionView};
 use crate::http::error::PageError;
 use crate::http::forms::Query;
 use crate::http::pages::admin::export::{Chunk, Format, PAGE, stream};
-use crate::http::pages::admin::rows::SessionFilter;
 use crate::http::visitor::Admin;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
@@ -81,7 +81,7 @@ fn record(view: &SessionView) -> serde_json::Value {
         "user_agent": session.binding.user_agent,
         "application": session.applications.join(", "),
         "signed_in_at": session.signed_in_at.to_rfc3339(),
-        "last_active_at": session.last_active_at.to_rfc3339(),
+        "last_active_at": view.last_active_at.to_rfc3339(),
         "ends_at": view.ends.map(|end| end.at.to_rfc3339()),
         "ends_by": view.ends.map(|end| end.reason.as_str()),
         "ended_at": session.ended_at.map(|at| at.to_rfc3339()),

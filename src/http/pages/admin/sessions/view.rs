@@ -44,8 +44,6 @@ pub struct EndSessionsPage {
     pub shell: Shell,
     pub count: i64,
     pub yours: bool,
-    /// Offer to end the others only.
-    pub can_keep_yours: bool,
     /// Fields carried to the POST: the ids, or the filter.
     pub hidden: Vec<(String, String)>,
     /// What matches, in words; empty: all sessions.

@@ -1,4 +1,4 @@
-//! The rows and filters that flows give and take. The one place where the console names the store's types.
+//! The rows and filters that flows take and give: what stands above names them from here and never names the store.
 pub use crate::store::accounts::{AccountFilter, AccountListState};
 pub use crate::store::audit::{AuditFilter, AuditRow};
 pub use crate::store::lockouts::{LockoutFilter, LockoutListState};
