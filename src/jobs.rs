@@ -1,5 +1,5 @@
 //! What happens by itself: activity is flushed, ended sessions are marked, accounts expire, locks that ran out are said so,
-//! pins are renewed, old rows go. Each job is bounded per run; on Postgres one instance at a time does the shared ones.
+//! pins are renewed, old rows go. Each job is bounded per run; several instances may run the same job, since every write is conditional.
 
 use crate::flows::{Ctx, FlowError, access, accounts, lockouts, policy, sessions};
 use std::{future::Future, time::Duration};

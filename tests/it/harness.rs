@@ -3,4 +3,5 @@
 pub mod chromium;
 pub mod client;
 pub mod postgres;
+pub mod program;
 pub mod server;

@@ -1,8 +1,10 @@
 //! The one integration binary.
 
 mod browser;
+mod docs;
 mod domain;
 mod harness;
 mod house;
 mod pages;
+mod start;
 mod store;
