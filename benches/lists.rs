@@ -82,7 +82,7 @@ fn account(number: u32) -> Account {
         name,
         display_name: String::new(),
         email: None,
-        role: if number % 50 == 0 {
+        role: if number.is_multiple_of(50) {
             Role::Administrator
         } else {
             Role::Member

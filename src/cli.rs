@@ -46,10 +46,10 @@ Settings come from the command line, the environment (DATABASE_URL, NIGHTLATCH_â
 #[derive(Args, Clone)]
 struct Global {
     /// Configuration file [default: nightlatch.toml, when there is one]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     config: Option<PathBuf>,
     /// Database: sqlite:PATH, a path, or postgres://â€¦
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
     database_url: Option<String>,
 }
 

@@ -107,7 +107,8 @@ impl From<StoreError> for FlowError {
             error @ (StoreError::Conflict(_) | StoreError::Corrupt(_) | StoreError::Config(_)) => {
                 Self::Internal(error.to_string())
             }
-            error => Self::Unavailable(error.to_string()),
+            // In its own words: the sentence around them is ours.
+            StoreError::Unavailable(words) => Self::Unavailable(words),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{
     output::{self, Output, Table, count, json_time, or_dash, plain, time, time_or_dash},
 };
 use crate::{
-    domain::{account::Role, password::ChangeReason, time::Timestamp},
+    domain::{account::Role, password::ChangeReason, secret::Secret, time::Timestamp},
     flows::{
         self,
         accounts::{AccountState, AccountView, Act, ActVerdict, CreateVerdict, FieldFault, NewAccount, NewPassword},
@@ -234,7 +234,7 @@ impl Create {
                 match one_time_password {
                     Some(password) => {
                         output::note(&done);
-                        output::say(password.expose())?;
+                        hand_over(&password)?;
                     }
                     None => output::say(&done)?,
                 }
@@ -345,7 +345,7 @@ impl ResetPassword {
         match one_time_password {
             Some(password) => {
                 output::note(&done);
-                output::say(password.expose())?;
+                hand_over(&password)?;
             }
             None => output::say(&done)?,
         }
@@ -456,6 +456,14 @@ async fn unlock(desk: &Desk, name: &str) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Prints a one-time password, the only time that anybody sees it: here even a reader that went away is a failure.
+fn hand_over(password: &Secret) -> Result<(), CliError> {
+    output::say(password.expose()).map_err(|error| {
+        let again = "make another one with `nightlatch account reset-password NAME --one-time`";
+        CliError::refused(format!("the one-time password could not be printed ({error}): {again}"))
+    })
+}
+
 /// The account of that name, and how it stands.
 async fn found(desk: &Desk, name: &str) -> Result<(Row, AccountView), CliError> {
     let account = desk.account(name).await?;
@@ -466,12 +474,7 @@ async fn found(desk: &Desk, name: &str) -> Result<(Row, AccountView), CliError> 
 }
 
 /// Does it; `what` the last administrator cannot become by it.
-async fn acted(
-    desk: &Desk,
-    account: &Row,
-    act: Act,
-    what: &str,
-) -> Result<(Option<crate::domain::secret::Secret>, usize), CliError> {
+async fn acted(desk: &Desk, account: &Row, act: Act, what: &str) -> Result<(Option<Secret>, usize), CliError> {
     let name = plain(&account.name);
     match flows::accounts::act(&desk.ctx, &desk.acting, account.id, act).await {
         Ok(ActVerdict::Done {

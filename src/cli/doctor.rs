@@ -104,7 +104,7 @@ impl Doctor {
 /// What one look at the database tells.
 struct Facts {
     now: Timestamp,
-    latest: Option<Revision>,
+    latest: Result<Option<Revision>, StoreError>,
     pins: Vec<(String, Pins)>,
     accounts: i64,
     administrators: i64,
@@ -167,8 +167,12 @@ impl Findings {
     }
 
     fn policy(&mut self, config: &Config, facts: &Facts) {
-        let Some(latest) = &facts.latest else {
-            return self.warning("policy", "there is none yet: the first start makes one of the defaults");
+        let latest = match &facts.latest {
+            Ok(Some(latest)) => latest,
+            Ok(None) => {
+                return self.warning("policy", "there is none yet: the first start makes one of the defaults");
+            }
+            Err(error) => return self.fault("policy", error.to_string()),
         };
         let mut pins = config.pins.clone();
         for (key, value) in facts.pins.iter().flat_map(|(_, pins)| pins) {
@@ -332,7 +336,7 @@ impl Findings {
 fn look(c: &mut crate::store::Conn, now: Timestamp) -> Result<Facts, StoreError> {
     Ok(Facts {
         now: meta::now(c)?,
-        latest: policies::latest(c)?,
+        latest: policies::latest(c),
         pins: policies::pins(c, now.saturating_sub(PINS_LIVE))?,
         accounts: accounts::count_all(c)?,
         administrators: accounts::count_usable_administrators(c, None)?,

@@ -82,13 +82,18 @@ impl CounterKey {
     }
 }
 
+/// An address as counters write it: IPv4 itself, IPv6 its /64.
+pub fn address_key(ip: IpAddr) -> String {
+    match network::lock_network(ip) {
+        ipnetwork::IpNetwork::V4(network) => network.ip().to_string(),
+        ipnetwork::IpNetwork::V6(network) => network.to_string(),
+    }
+}
+
 /// The counters an attempt belongs to under today's policy (1…3: ceilings may be off), key lock first.
 /// No name typed has no account ceiling: it would be one counter for the whole world.
 pub fn counters_of(name_key: &str, ip: IpAddr, user_agent: Option<&str>, policy: &LockoutPolicy) -> Vec<CounterKey> {
-    let ip = match network::lock_network(ip) {
-        ipnetwork::IpNetwork::V4(network) => network.ip().to_string(),
-        ipnetwork::IpNetwork::V6(network) => network.to_string(),
-    };
+    let ip = address_key(ip);
     let name = || Some(name_key.to_owned());
     let agent = || Some(agent::cut(user_agent.unwrap_or_default()).to_owned());
     let mut keys = vec![CounterKey {

@@ -264,7 +264,17 @@ pub async fn act(ctx: &Ctx, acting: &Acting, id: AccountId, act: Act) -> Result<
             password: given,
             must_change,
         } => {
-            faults.extend(password_faults(given, &[], &in_force));
+            let account = ctx
+                .store
+                .read(move |c| accounts::find(c, id))
+                .await?
+                .ok_or(FlowError::NotFound)?;
+            let own_words = [
+                account.name.as_str(),
+                account.display_name.as_str(),
+                account.email.as_deref().unwrap_or(""),
+            ];
+            faults.extend(password_faults(given, &own_words, &in_force));
             password = Some((given.clone(), *must_change));
         }
         Act::Disable
@@ -463,7 +473,7 @@ impl Ctx {
                     // Its last session may have ended just now.
                     account.last_session_ended_at = accounts::find(c, id)?.and_then(|row| row.last_session_ended_at);
                 }
-                if matches!(act, Act::ResetPassword) {
+                if matches!(act, Act::ResetPassword | Act::SetPassword { .. }) {
                     // An administrator's reset also lets the owner in again.
                     self.release_matching_in(c, &acting, Some(&account.name_key), None)?;
                 }

@@ -6,7 +6,6 @@ use crate::{
         account::name_key,
         audit::{Event, Origin},
         lockout::{self, Locked},
-        network,
     },
     live::policy::InForce,
     store::{
@@ -98,7 +97,7 @@ pub async fn unlock_matching(
 ) -> Result<usize, FlowError> {
     let (flow, acting) = (ctx.clone(), acting.clone());
     let account = account.map(name_key);
-    let ip = ip.map(|ip| network::lock_network(ip).to_string());
+    let ip = ip.map(lockout::address_key);
     Ok(ctx
         .store
         .write(move |c| flow.release_matching_in(c, &acting, account.as_deref(), ip.as_deref()))

@@ -88,7 +88,7 @@ pub async fn change(ctx: &Ctx, acting: &Acting, change: PasswordChange) -> Resul
         Ok(checked) => checked,
         Err(busy) => {
             settle(ctx, acting, &account, guess, Outcome::Success).await?;
-            return Err(busy.into());
+            return Err(busy);
         }
     };
     if !matches {

@@ -28,10 +28,10 @@ impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
             if content_type != "application/x-www-form-urlencoded" {
                 return Err(PageError::UnsupportedMedia);
             }
-            let mut payload = payload
+            let payload = payload
                 .as_mut()
                 .map_err(|_| PageError::BadRequest("The body cannot be read.".to_owned()))?;
-            let body = tokio::time::timeout(FORM_TIMEOUT, read(&mut payload))
+            let body = tokio::time::timeout(FORM_TIMEOUT, read(payload))
                 .await
                 .map_err(|_| PageError::Timeout)??;
             serde_html_form::from_bytes(&body)

@@ -1,6 +1,7 @@
 //! The one integration binary.
 
 mod browser;
+mod cli;
 mod docs;
 mod domain;
 mod harness;

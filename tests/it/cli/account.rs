@@ -1,0 +1,479 @@
+//! Accounts from the command line, the first one included.
+
+use super::{Cli, PASSWORD, assert_instant, members};
+use crate::harness::server::{On, TestServer};
+use std::time::{Duration, Instant};
+
+#[test]
+fn the_first_account_is_made_headless_and_no_setup_link_is_left() {
+    for on in [On::Sqlite, On::Postgres] {
+        let cli = Cli::on(on);
+        cli.account("ada", "administrator");
+        assert_eq!(cli.events(), ["account.created", "setup.completed"], "{on:?}");
+        assert_eq!(cli.revision(), 1);
+        let server = TestServer::beside(cli.database()).start();
+        assert_eq!(server.setup_link, None, "{on:?}");
+        server.anyone().sign_in("ada", PASSWORD).expect(303);
+    }
+}
+
+#[test]
+fn deleting_every_account_does_not_open_setup_again() {
+    let cli = Cli::fresh();
+    cli.account("bob", "member");
+    cli.run(&["account", "delete", "bob"])
+        .done()
+        .prints(&["bob is deleted."]);
+    assert_eq!(cli.run(&["account", "list", "--json"]).json(), serde_json::json!([]));
+    let server = TestServer::beside(cli.database()).start();
+    assert_eq!(server.setup_link, None);
+}
+
+#[test]
+fn an_account_is_created_with_everything_that_was_said() {
+    let cli = Cli::fresh();
+    let ran = cli.run_with(
+        &[
+            "account",
+            "create",
+            "Bob",
+            "--role",
+            "member",
+            "--password-stdin",
+            "--email",
+            "bob@example.org",
+            "--display-name",
+            "Bob Byte",
+            "--group",
+            "ops",
+            "--group",
+            "night shift",
+            "--must-change",
+            "--expires-at",
+            "2999-01-01T00:00:00+02:00",
+        ],
+        format!("{PASSWORD}\n").as_bytes(),
+    );
+    ran.done().prints(&["Created Bob (member)."]);
+    let shown = cli.run(&["account", "show", "bob", "--json"]).json();
+    assert_eq!(
+        members(&shown),
+        [
+            "id",
+            "name",
+            "display_name",
+            "email",
+            "role",
+            "groups",
+            "state",
+            "locked",
+            "live_sessions",
+            "created_at",
+            "activated_at",
+            "last_sign_in_at",
+            "last_session_ended_at",
+            "password_changed_at",
+            "disabled_at",
+            "expired_at",
+            "expired_by",
+            "expires_at",
+            "expires_by",
+            "last_administrator",
+        ]
+    );
+    assert_eq!(shown["name"], "Bob");
+    assert_eq!(shown["display_name"], "Bob Byte");
+    assert_eq!(shown["email"], "bob@example.org");
+    assert_eq!(shown["role"], "member");
+    assert_eq!(shown["groups"], serde_json::json!(["ops", "night shift"]));
+    assert_eq!(shown["state"], "password_change");
+    assert_eq!(shown["expires_at"], "2998-12-31T22:00:00Z");
+    assert_eq!(shown["expires_by"], "expires_at");
+    assert_instant(&shown["created_at"]);
+    assert_eq!(
+        cli.run(&["account", "list", "--json"]).json(),
+        serde_json::json!([shown])
+    );
+    cli.run(&["account", "list"])
+        .done()
+        .prints(&["NAME", "Bob", "bob@example.org"]);
+    cli.run(&["account", "show", "BOB"])
+        .done()
+        .prints(&["Bob Byte", "night shift"]);
+}
+
+#[test]
+fn the_list_can_be_narrowed() {
+    let cli = Cli::fresh();
+    cli.account("ada", "administrator");
+    cli.account("bob", "member");
+    cli.run(&["account", "disable", "bob"]).done();
+    let names = |arguments: &[&str]| -> Vec<String> {
+        let list = cli.run(&[&["account", "list", "--json"], arguments].concat()).json();
+        list.as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(names(&[]), ["ada", "bob"]);
+    assert_eq!(names(&["--role", "administrator"]), ["ada"]);
+    assert_eq!(names(&["--state", "disabled"]), ["bob"]);
+    assert_eq!(names(&["--text", "AD"]), ["ada"]);
+    assert_eq!(names(&["--text", "%"]), Vec::<String>::new());
+    cli.run(&["account", "list", "--state", "asleep"]).usage();
+}
+
+#[test]
+fn the_list_goes_beyond_one_page() {
+    use nightlatch::{
+        domain::account::AccountId,
+        store::{OpenOptions, Store, StoreError, accounts},
+    };
+    let cli = Cli::fresh();
+    cli.account("member000", "member");
+    let store = Store::open(&cli.database().url(), OpenOptions::default()).unwrap();
+    store
+        .write_now(|c| {
+            let first = accounts::find_by_name_key(c, "member000")?.unwrap();
+            for number in 1..450_u128 {
+                let mut next = first.clone();
+                next.id = AccountId(uuid::Uuid::from_u128(number));
+                next.name = format!("member{number:03}");
+                next.name_key = next.name.clone();
+                accounts::insert(c, &next)?;
+            }
+            Ok::<_, StoreError>(())
+        })
+        .unwrap();
+    let list = cli.run(&["account", "list", "--json"]).json();
+    let names: Vec<&str> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["name"].as_str().unwrap())
+        .collect();
+    assert_eq!((names.len(), names[0], names[449]), (450, "member000", "member449"));
+    assert!(names.is_sorted());
+    assert_eq!(cli.run(&["account", "list"]).done().out.lines().count(), 451);
+}
+
+#[test]
+fn a_one_time_password_is_printed_alone_and_once() {
+    let cli = Cli::fresh();
+    let made = cli.run(&["account", "create", "bob", "--one-time"]).done();
+    let first = made.out.trim_end().to_owned();
+    assert_eq!(first.len(), 24, "{first}");
+    assert!(made.err.contains("Created bob (member)."));
+    let reset = cli.run(&["account", "reset-password", "bob", "--one-time"]).done();
+    let second = reset.out.trim_end().to_owned();
+    assert_ne!(first, second);
+    let audit = cli.run(&["audit", "list", "--json"]).done().out;
+    for secret in [&first, &second] {
+        assert!(
+            !audit.contains(secret.as_str())
+                && !made.err.contains(secret.as_str())
+                && !reset.err.contains(secret.as_str())
+        );
+    }
+    let server = TestServer::beside(cli.database()).start();
+    server.anyone().sign_in("bob", &first).expect(422);
+    let answer = server.anyone().sign_in("bob", &second).expect(303);
+    assert_eq!(answer.location(), "/password");
+}
+
+#[test]
+fn a_one_time_password_that_cannot_be_printed_is_a_failure() {
+    let cli = Cli::fresh();
+    cli.account("bob", "member");
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = cli
+        .command(&["account", "reset-password", "bob", "--one-time"])
+        .stdout(full)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("could not be printed")
+    );
+}
+
+#[test]
+fn one_line_end_is_cut_off_a_password_and_nothing_else() {
+    let cli = Cli::fresh();
+    for (name, given) in [
+        ("a", format!("{PASSWORD}\n")),
+        ("b", format!("{PASSWORD}\r\n")),
+        ("c", PASSWORD.to_owned()),
+    ] {
+        cli.run_with(&["account", "create", name, "--password-stdin"], given.as_bytes())
+            .done();
+    }
+    cli.run_with(
+        &["account", "create", "d", "--password-stdin"],
+        format!(" {PASSWORD} \n").as_bytes(),
+    )
+    .done();
+    let server = TestServer::beside(cli.database()).start();
+    for name in ["a", "b", "c"] {
+        server.anyone().sign_in(name, PASSWORD).expect(303);
+    }
+    server.anyone().sign_in("d", PASSWORD).expect(422);
+    server.anyone().sign_in("d", &format!(" {PASSWORD} ")).expect(303);
+}
+
+#[test]
+fn bad_passwords_on_standard_input_are_refused_and_never_shown() {
+    let cli = Cli::fresh();
+    let create = ["account", "create", "bob", "--password-stdin"];
+    let long = "x".repeat(129);
+    let cases: [(&[u8], &str); 9] = [
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"   \n", "password: Enter a new password."),
+        (b"sesame\n", "at least 12 characters"),
+        (b"password1234\n", "too easy to guess"),
+        (b"two lines of\nunlocked violins\n", "control characters"),
+        (b"nul \0 unlocked harbour violin", "control characters"),
+        (b"\xff\xfe unlocked harbour violin", "is not UTF-8"),
+        (long.as_bytes(), "at most 128 characters"),
+    ];
+    for (input, why) in cases {
+        let ran = cli.run_with(&create, input).refused(&[why]);
+        for word in ["sesame", "password1234", "harbour", "violins", "xxxxxxxx"] {
+            assert!(!ran.err.contains(word), "{}", ran.err);
+        }
+    }
+    cli.run_with(
+        &["account", "create", "nightlatch-bob", "--password-stdin"],
+        b"nightlatch-bob 1",
+    )
+    .refused(&["password: "]);
+    assert_eq!(cli.run(&["account", "list", "--json"]).json(), serde_json::json!([]));
+}
+
+#[test]
+fn a_password_without_end_is_refused_at_once() {
+    let cli = Cli::fresh();
+    cli.account("bob", "member");
+    let zeros = std::fs::File::open("/dev/zero").unwrap();
+    for arguments in [
+        &["account", "create", "eve", "--password-stdin"][..],
+        &["account", "reset-password", "bob", "--password-stdin"],
+    ] {
+        let begun = Instant::now();
+        let output = cli
+            .command(arguments)
+            .stdin(zeros.try_clone().unwrap())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            String::from_utf8(output.stderr)
+                .unwrap()
+                .contains("more than 128 characters")
+        );
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+}
+
+#[test]
+fn a_password_is_never_an_argument() {
+    let cli = Cli::fresh();
+    cli.run(&["account", "create", "bob"])
+        .usage()
+        .says(&["--password-stdin"]);
+    cli.run(&["account", "create", "bob", "--password", PASSWORD]).usage();
+    cli.run(&["account", "create", "bob", "--password-stdin", PASSWORD])
+        .usage();
+    cli.run(&["account", "create", "bob", "--password-stdin", "--one-time"])
+        .usage();
+    cli.account("bob", "member");
+    cli.run(&["account", "reset-password", "bob"]).usage();
+    cli.run(&["account", "reset-password", "bob", PASSWORD]).usage();
+}
+
+#[test]
+fn bad_input_of_create_is_refused_all_at_once() {
+    let cli = Cli::fresh();
+    let create = |arguments: &[&str]| {
+        cli.run_with(
+            &[&["account", "create", "--password-stdin"], arguments].concat(),
+            PASSWORD.as_bytes(),
+        )
+    };
+    create(&["e\u{7}ve", "--email", "no address", "--group", "a,b"])
+        .refused(&["name: ", "U+0007", "email: ", "groups: "]);
+    create(&["e\u{202e}ve"]).refused(&["U+202E"]);
+    create(&[""]).refused(&["a user name is missing"]);
+    create(&["a,b"]).refused(&["name: "]);
+    create(&[&"n".repeat(129)]).refused(&["at most 128 characters"]);
+    create(&["eve", "--display-name", "e\u{1b}[31mve"]).refused(&["display_name: "]);
+    create(&["eve", "--expires-at", "2020-01-01T00:00:00Z"]).refused(&["not in the future"]);
+    create(&["eve", "--expires-at", "tomorrow"]).usage().says(&["RFC 3339"]);
+    create(&["eve", "--role", "root"])
+        .usage()
+        .says(&["administrator", "member"]);
+    create(&[]).usage();
+    create(&["eve"]).done();
+    create(&["EVE"]).refused(&["There is already an account named"]);
+    create(&["ｅve"]).refused(&["There is already an account named"]);
+    let names = cli.run(&["account", "list", "--json"]).json();
+    assert_eq!(names.as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn an_unknown_account_is_said_to_be_unknown() {
+    let cli = Cli::fresh();
+    cli.account("ada", "administrator");
+    let cases: [&[&str]; 10] = [
+        &["account", "show", "eve"],
+        &["account", "show", "eve", "--json"],
+        &["account", "disable", "eve"],
+        &["account", "enable", "eve"],
+        &["account", "delete", "eve"],
+        &["account", "set-role", "eve", "member"],
+        &["account", "set-email", "eve", "eve@example.org"],
+        &["account", "expire", "eve"],
+        &["account", "unlock", "eve"],
+        &["account", "reset-password", "eve", "--one-time"],
+    ];
+    for arguments in cases {
+        let ran = cli
+            .run(arguments)
+            .refused(&["nightlatch: there is no account named eve\n"]);
+        assert_eq!(ran.err.lines().count(), 1);
+    }
+    let ran = cli
+        .run(&["account", "show", "e\u{1b}[31mve"])
+        .refused(&["there is no account named e\\u{1b}[31mve"]);
+    assert!(!ran.err.contains('\u{1b}'));
+}
+
+#[test]
+fn the_last_administrator_stays() {
+    let cli = Cli::fresh();
+    cli.account("ada", "administrator");
+    cli.account("bob", "member");
+    let cases: [(&[&str], &str); 4] = [
+        (&["account", "disable", "ada"], "disabled"),
+        (&["account", "delete", "ada"], "deleted"),
+        (&["account", "expire", "ada"], "expired"),
+        (&["account", "set-role", "ada", "member"], "made a member"),
+    ];
+    for (arguments, what) in cases {
+        let why = format!("ada is the last enabled administrator and cannot be {what}");
+        cli.run(arguments).refused(&[&why]);
+    }
+    cli.run(&["account", "set-role", "bob", "administrator"])
+        .done()
+        .prints(&["bob has the role administrator now."]);
+    cli.run(&["account", "disable", "ada"]).done();
+    cli.run(&["account", "delete", "bob"])
+        .refused(&["last enabled administrator"]);
+    cli.run(&["account", "enable", "ada"]).done();
+    cli.run(&["account", "delete", "bob"]).done();
+    assert!(cli.events().contains(&"account.role_changed".to_owned()));
+}
+
+#[test]
+fn an_account_is_disabled_enabled_and_expired() {
+    let cli = Cli::fresh();
+    cli.account("bob", "member");
+    let state = || cli.run(&["account", "show", "bob", "--json"]).json()["state"].clone();
+    cli.run(&["account", "disable", "bob"])
+        .done()
+        .prints(&["bob is disabled."]);
+    assert_eq!(state(), "disabled");
+    cli.run(&["account", "disable", "bob"])
+        .done()
+        .prints(&["Nothing to do"]);
+    cli.run(&["account", "enable", "bob"])
+        .done()
+        .prints(&["bob is enabled."]);
+    cli.run(&["account", "enable", "bob"]).done().prints(&["Nothing to do"]);
+    cli.run(&["account", "expire", "bob"])
+        .done()
+        .prints(&["bob has expired."]);
+    assert_eq!(state(), "expired");
+    cli.run(&["account", "expire", "bob"]).done().prints(&["Nothing to do"]);
+    cli.run(&["account", "enable", "bob"]).done();
+    assert_eq!(state(), "active");
+    cli.run(&["account", "expire", "bob", "--at", "2999-01-01"])
+        .done()
+        .prints(&["2999-01-01T00:00:00Z"]);
+    cli.run(&["account", "expire", "bob", "--at", "2999-01-01"])
+        .done()
+        .prints(&["Nothing to do"]);
+    assert_eq!(
+        cli.run(&["account", "show", "bob", "--json"]).json()["expires_at"],
+        "2999-01-01T00:00:00Z"
+    );
+    cli.run(&["account", "expire", "bob", "--at", "never"]).done();
+    assert_eq!(
+        cli.run(&["account", "show", "bob", "--json"]).json()["expires_at"],
+        serde_json::Value::Null
+    );
+    cli.run(&["account", "expire", "bob", "--at", "2001-01-01"])
+        .refused(&["not in the future"]);
+    cli.run(&["account", "expire", "bob", "--at", "soon"]).usage();
+    let events = cli.events();
+    assert_eq!(
+        events.iter().filter(|event| *event == "account.disabled").count(),
+        1,
+        "{events:?}"
+    );
+    assert_eq!(
+        events.iter().filter(|event| *event == "account.enabled").count(),
+        2,
+        "{events:?}"
+    );
+}
+
+#[test]
+fn the_email_address_is_set_and_removed_and_nothing_else_changes() {
+    let cli = Cli::fresh();
+    let arguments = [
+        "account",
+        "create",
+        "bob",
+        "--password-stdin",
+        "--display-name",
+        "Bob",
+        "--group",
+        "ops",
+    ];
+    cli.run_with(&arguments, PASSWORD.as_bytes()).done();
+    cli.run(&["account", "set-email", "bob", "bob@example.org"]).done();
+    cli.run(&["account", "set-email", "bob", "bob@example.org"])
+        .done()
+        .prints(&["Nothing to do"]);
+    let shown = cli.run(&["account", "show", "bob", "--json"]).json();
+    assert_eq!(shown["email"], "bob@example.org");
+    assert_eq!(shown["display_name"], "Bob");
+    assert_eq!(shown["groups"], serde_json::json!(["ops"]));
+    cli.run(&["account", "set-email", "bob", "bob"]).refused(&["email: "]);
+    cli.run(&["account", "set-email", "bob", "a@b\u{7}"])
+        .refused(&["email: "]);
+    cli.run(&["account", "set-email", "bob", ""]).done();
+    assert_eq!(
+        cli.run(&["account", "show", "bob", "--json"]).json()["email"],
+        serde_json::Value::Null
+    );
+}
+
+#[test]
+fn the_actor_is_who_the_system_says() {
+    let cli = Cli::fresh();
+    cli.account("bob", "member");
+    let actor = |cli: &Cli| cli.run(&["audit", "list", "--json", "--limit", "1"]).json()[0]["actor"].clone();
+    assert_eq!(actor(&cli), "cli:tess");
+    let cli = cli.env("USER", "t\u{1b}\u{202e}ux");
+    cli.run(&["account", "disable", "bob"]).done();
+    assert_eq!(actor(&cli), "cli:tux");
+    let cli = cli.env("USER", "").env("LOGNAME", "");
+    cli.run(&["account", "enable", "bob"]).done();
+    assert!(actor(&cli).as_str().unwrap().starts_with("cli:uid "));
+}

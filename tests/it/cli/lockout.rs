@@ -1,0 +1,171 @@
+//! Lockouts from the command line.
+
+use super::{Cli, PASSWORD, assert_instant, members};
+use crate::harness::server::{On, TestServer};
+use serde_json::{Value, json};
+
+fn locked_server(on: On, more: &[(&str, &str)]) -> TestServer {
+    let server = TestServer::on(on).start();
+    server.policy(
+        &[
+            &[
+                ("auth.login_lock_out_at_failure", "on"),
+                ("auth.login_failure_limit", "2"),
+            ],
+            more,
+        ]
+        .concat(),
+    );
+    server.account("bob", nightlatch::domain::account::Role::Member);
+    server
+}
+
+fn fail(server: &TestServer, ip: &str, name: &str, times: usize) {
+    let client = server.anyone().from(ip);
+    for _ in 0..times {
+        client.sign_in(name, "wrong");
+    }
+}
+
+#[test]
+fn locks_are_listed_and_released_by_id() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = locked_server(
+            on,
+            &[("auth.login_ip_ceiling", "0"), ("auth.login_account_ceiling", "0")],
+        );
+        fail(&server, "127.0.0.5", "bob", 2);
+        fail(&server, "127.0.0.6", "bob", 1);
+        let cli = Cli::beside(&server);
+        let list = cli.run(&["lockout", "list", "--json"]).json();
+        assert_eq!(list.as_array().unwrap().len(), 2, "{list}");
+        let lock = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|lock| lock["locked"] == true)
+            .unwrap();
+        assert_eq!(
+            members(lock),
+            ["id", "keys", "failures", "limit", "locked", "locked_until"]
+        );
+        assert_eq!(
+            lock["keys"],
+            json!({ "ip": "127.0.0.5", "account": null, "user_agent": null })
+        );
+        assert_eq!((&lock["failures"], &lock["limit"]), (&json!(2), &json!(2)));
+        assert_instant(&lock["locked_until"]);
+        let counter = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|lock| lock["locked"] == false)
+            .unwrap();
+        assert_eq!(
+            (&counter["failures"], &counter["locked_until"]),
+            (&json!(1), &Value::Null)
+        );
+        assert_eq!(
+            cli.run(&["lockout", "list", "--json", "--locked"]).json(),
+            json!([lock])
+        );
+        assert_eq!(
+            cli.run(&["lockout", "list", "--json", "--ip", "127.0.0.6"]).json(),
+            json!([counter])
+        );
+        cli.run(&["lockout", "list"])
+            .done()
+            .prints(&["ADDRESS", "127.0.0.5", "until 2", "127.0.0.6"]);
+        server.anyone().from("127.0.0.5").sign_in("bob", PASSWORD).expect(429);
+        cli.run(&["lockout", "unlock", lock["id"].as_str().unwrap()])
+            .done()
+            .prints(&["Released 1 lock or counter."]);
+        server.anyone().from("127.0.0.5").sign_in("bob", PASSWORD).expect(303);
+        assert!(cli.events().contains(&"lockout.released".to_owned()));
+        cli.run(&["lockout", "unlock", lock["id"].as_str().unwrap()])
+            .refused(&["there is no lock and no counter"]);
+    }
+}
+
+#[test]
+fn locks_are_released_by_address_and_by_name() {
+    let combined = [("auth.login_lock_out_by_combination_user_and_ip", "on")];
+    let server = locked_server(On::Sqlite, &combined);
+    fail(&server, "127.0.0.5", "bob", 2);
+    fail(&server, "127.0.0.6", "bob", 2);
+    fail(&server, "127.0.0.6", "Eve", 2);
+    let cli = Cli::beside(&server);
+    let locked = |ip: &str, name: &str| {
+        let list = cli
+            .run(&["lockout", "list", "--json", "--locked", "--ip", ip, "--account", name])
+            .json();
+        !list.as_array().unwrap().is_empty()
+    };
+    assert!(locked("127.0.0.5", "bob") && locked("127.0.0.6", "bob") && locked("127.0.0.6", "eve"));
+    cli.run(&["lockout", "unlock", "--ip", "127.0.0.6", "--account", "EVE"])
+        .done()
+        .prints(&["Released 1 lock"]);
+    assert!(locked("127.0.0.6", "bob") && !locked("127.0.0.6", "eve"));
+    cli.run(&["lockout", "unlock", "--ip", "127.0.0.5"])
+        .done()
+        .prints(&["Released 2 locks and counters"]);
+    assert!(!locked("127.0.0.5", "bob") && locked("127.0.0.6", "bob"));
+    cli.run(&["account", "unlock", "Bob"]).done().prints(&["Released "]);
+    assert!(!locked("127.0.0.6", "bob"));
+    cli.run(&["lockout", "unlock", "--account", "nobody"])
+        .done()
+        .prints(&["Nothing to do"]);
+    cli.run(&["lockout", "unlock", "--ip", "127.0.0.5"])
+        .done()
+        .prints(&["Nothing to do"]);
+}
+
+#[test]
+fn a_lock_without_end_has_no_time() {
+    let server = locked_server(
+        On::Sqlite,
+        &[("auth.login_cooloff_time", "never"), ("auth.login_ip_ceiling", "0")],
+    );
+    fail(&server, "127.0.0.5", "bob", 2);
+    let cli = Cli::beside(&server);
+    let lock = &cli.run(&["lockout", "list", "--json", "--locked"]).json()[0];
+    assert_eq!((&lock["locked"], &lock["locked_until"]), (&json!(true), &Value::Null));
+    cli.run(&["lockout", "list"]).done().prints(&["until unlocked"]);
+}
+
+#[test]
+fn what_strangers_typed_does_not_steer_the_terminal() {
+    let combined = [("auth.login_lock_out_by_combination_user_and_ip", "on")];
+    let server = locked_server(On::Sqlite, &combined);
+    fail(&server, "127.0.0.5", "\u{1b}[2Jeve\u{202e}\u{9b}31m", 1);
+    let cli = Cli::beside(&server);
+    for arguments in [
+        &["lockout", "list"][..],
+        &["lockout", "list", "--json"],
+        &["audit", "list"],
+        &["audit", "list", "--json"],
+        &["audit", "export"],
+        &["audit", "export", "--format", "csv"],
+    ] {
+        let out = cli.run(arguments).done().out;
+        assert!(
+            !out.chars().any(|c| c != '\n' && c.is_control() || c == '\u{202e}'),
+            "{arguments:?}\n{out:?}"
+        );
+        assert!(out.contains("eve"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn bad_input_of_lockout_is_refused() {
+    let cli = Cli::fresh();
+    let unknown = "00000000-0000-7000-8000-000000000001";
+    cli.run(&["lockout", "unlock", unknown])
+        .refused(&["there is no lock and no counter 0000"]);
+    cli.run(&["lockout", "unlock"]).usage();
+    cli.run(&["lockout", "unlock", "x"]).usage();
+    cli.run(&["lockout", "unlock", unknown, "--account", "bob"]).usage();
+    cli.run(&["lockout", "unlock", "--ip", "10.0.0.0/8"]).usage();
+    cli.run(&["lockout", "list", "--ip", "x"]).usage();
+    assert_eq!(cli.run(&["lockout", "list", "--json"]).json(), json!([]));
+}

@@ -1,0 +1,423 @@
+//! Configuration, migrations, the doctor, completions; and how the program behaves towards shells.
+
+use super::{Cli, PASSWORD, members};
+use crate::harness::server::{On, TestServer};
+use serde_json::{Value, json};
+use std::process::Stdio;
+
+#[test]
+fn every_fault_of_the_configuration_is_said_at_once() {
+    let cli = Cli::fresh();
+    cli.run(&["config", "check"])
+        .done()
+        .prints(&["The configuration is valid."]);
+    let cli = cli
+        .env("NIGHTLATCH_BIND", "here")
+        .env("NIGHTLATCH_BNID", "x")
+        .env("NIGHTLATCH_POLICY__A__B", "1");
+    cli.file("nightlatch.toml", "colour = \"blue\"\n");
+    let faults = [
+        "NIGHTLATCH_BNID",
+        "bind = \"here\"",
+        "NIGHTLATCH_POLICY__A__B",
+        "unknown key colour",
+    ];
+    cli.run(&["config", "check"]).refused(&faults);
+    cli.run(&["config", "show"]).refused(&faults);
+    cli.run(&["account", "list"]).refused(&faults);
+    let checks = cli.run(&["doctor", "--json"]);
+    assert_eq!(checks.code, Some(1));
+    let checks = checks.parsed();
+    assert_eq!(checks.as_array().unwrap().len(), 4);
+    assert!(
+        checks
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|check| check["status"] == "fault"),
+        "{checks}"
+    );
+    cli.run(&["completions", "bash"]).done();
+}
+
+#[test]
+fn the_configuration_is_shown_with_origins_and_without_secrets() {
+    let key = "k".repeat(64);
+    let cli = Cli::fresh()
+        .env("NIGHTLATCH_SECRET_KEY", &key)
+        .env("NIGHTLATCH_POLICY__SESSION__TTL", "1h")
+        .env("DATABASE_URL", "postgres://night:sesame@db.example.org/latch");
+    cli.file("nightlatch.toml", "cookie_name = \"watch\"\n");
+    let ran = cli.run(&["config", "show", "--json"]).done();
+    assert!(!ran.out.contains("sesame") && !ran.out.contains(&key));
+    let shown = ran.parsed();
+    assert_eq!(members(&shown), ["settings", "pins"]);
+    let setting = |name: &str| {
+        let settings = shown["settings"].as_array().unwrap();
+        settings.iter().find(|setting| setting["name"] == name).unwrap().clone()
+    };
+    assert_eq!(members(&setting("bind")), ["name", "value", "default", "origin", "env"]);
+    assert_eq!(setting("bind")["origin"], "default");
+    assert_eq!(
+        (&setting("cookie_name")["value"], &setting("cookie_name")["origin"]),
+        (&json!("watch"), &json!("nightlatch.toml"))
+    );
+    assert_eq!(setting("database_url")["origin"], "environment DATABASE_URL");
+    assert_eq!(setting("secret_key")["origin"], "environment NIGHTLATCH_SECRET_KEY");
+    assert_eq!(
+        shown["pins"],
+        json!([{ "key": "session.ttl", "value": 3600, "env": "NIGHTLATCH_POLICY__SESSION__TTL" }])
+    );
+    let table = cli
+        .run(&["config", "show"])
+        .done()
+        .prints(&["cookie_name", "watch", "nightlatch.toml", "session.ttl"]);
+    assert!(!table.out.contains("sesame") && !table.out.contains(&key));
+    let flag = cli
+        .run(&["config", "show", "--json", "--database-url", "other.db"])
+        .json();
+    assert_eq!(
+        (&flag["settings"][0]["value"], &flag["settings"][0]["origin"]),
+        (&json!("other.db"), &json!("command line"))
+    );
+    cli.run(&["config", "show", "--config", "absent.toml"])
+        .refused(&["absent.toml"]);
+}
+
+#[test]
+fn variables_that_are_no_text_do_not_stop_the_program() {
+    use std::os::unix::ffi::OsStrExt;
+    let cli = Cli::fresh();
+    let raw = std::ffi::OsStr::from_bytes(b"\xff\xfe");
+    let output = cli
+        .command(&["config", "check"])
+        .env("LESS", raw)
+        .env(raw, "x")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let output = cli
+        .command(&["config", "check"])
+        .env("NIGHTLATCH_BIND", raw)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
+
+#[test]
+fn migrate_says_what_was_done() {
+    for on in [On::Sqlite, On::Postgres] {
+        let cli = Cli::on(on);
+        cli.run(&["migrate"]).done().prints(&["Migrations applied"]);
+        cli.run(&["migrate"]).done().prints(&["Nothing to do"]);
+        let server = TestServer::beside(cli.database()).start();
+        assert!(server.setup_link.is_some(), "{on:?}: migrating is not setting up");
+    }
+}
+
+#[test]
+fn a_database_that_cannot_be_used_is_one_line_without_its_password() {
+    let cases = [
+        ("postgres://night:sesame@127.0.0.1:1/latch", "127.0.0.1:1"),
+        ("mysql://night:sesame@127.0.0.1/latch", "unknown kind of database"),
+        ("sqlite:/nonexistent/nightlatch.db", "does not exist"),
+        (".", "is a directory"),
+    ];
+    for (url, why) in cases {
+        for arguments in [
+            &["migrate"][..],
+            &["account", "list"],
+            &["policy", "show", "--json"],
+            &["session", "end", "--all"],
+        ] {
+            let ran = Cli::fresh().env("DATABASE_URL", url).run(arguments).refused(&[why]);
+            assert!(!ran.err.contains("sesame") && ran.err.lines().count() == 1, "{ran:?}");
+        }
+        let ran = Cli::fresh().env("DATABASE_URL", url).run(&["doctor"]);
+        assert_eq!(ran.code, Some(1));
+        assert!(!ran.out.contains("sesame") && !ran.err.contains("sesame"), "{ran:?}");
+    }
+    let cli = Cli::fresh();
+    cli.file(
+        "not.db",
+        "this is no database, but long enough to be looked at".repeat(100),
+    );
+    cli.run(&["account", "list", "--database-url", "not.db"])
+        .refused(&["not a database"]);
+}
+
+fn checks(cli: &Cli) -> (Option<i32>, Vec<Value>) {
+    let ran = cli.run(&["doctor", "--json"]);
+    let checks = ran.parsed().as_array().unwrap().clone();
+    assert!(
+        checks
+            .iter()
+            .all(|check| members(check) == ["check", "status", "message"]),
+        "{checks:?}"
+    );
+    (ran.code, checks)
+}
+
+fn status<'a>(checks: &'a [Value], name: &str) -> &'a str {
+    let found: Vec<&Value> = checks.iter().filter(|check| check["check"] == name).collect();
+    let worst = ["fault", "warning", "ok"]
+        .into_iter()
+        .find(|status| found.iter().any(|check| check["status"] == *status));
+    worst.unwrap_or_else(|| panic!("no check {name}: {checks:?}"))
+}
+
+#[test]
+fn the_doctor_changes_nothing() {
+    let cli = Cli::fresh();
+    let (code, found) = checks(&cli);
+    assert_eq!((code, status(&found, "database")), (Some(1), "fault"));
+    let path = cli.database().url().replace("sqlite:", "");
+    assert!(!std::path::Path::new(&path).exists());
+    std::fs::write(&path, "").unwrap();
+    let (code, found) = checks(&cli);
+    assert_eq!((code, status(&found, "database")), (Some(1), "fault"), "{found:?}");
+    assert!(
+        found
+            .iter()
+            .any(|check| check["message"].as_str().unwrap().contains("lacks 1 migration")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn the_doctor_finds_a_healthy_installation_healthy() {
+    for on in [On::Sqlite, On::Postgres] {
+        let cli = Cli::on(on);
+        cli.run(&["migrate"]).done();
+        let (code, found) = checks(&cli);
+        assert_eq!(
+            (code, status(&found, "administrators")),
+            (Some(0), "warning"),
+            "{on:?}: {found:?}"
+        );
+        cli.account("ada", "administrator");
+        let log = cli.directory().join("security.log");
+        let cli = cli
+            .env("NIGHTLATCH_PUBLIC_URL", "https://login.example.org")
+            .env("NIGHTLATCH_TRUSTED_PROXIES", "10.0.0.0/8")
+            .env("NIGHTLATCH_SECURITY_LOG", log.to_str().unwrap());
+        cli.run(&["policy", "set", "session.secure", "on"]).done();
+        let (code, found) = checks(&cli);
+        assert_eq!(code, Some(0), "{on:?}: {found:?}");
+        assert!(found.iter().all(|check| check["status"] == "ok"), "{on:?}: {found:?}");
+        let names: Vec<&str> = found.iter().map(|check| check["check"].as_str().unwrap()).collect();
+        assert_eq!(
+            names,
+            [
+                "configuration",
+                "database",
+                "migrations",
+                "clock",
+                "policy",
+                "cookie",
+                "pins",
+                "administrators",
+                "public_url",
+                "trusted_proxies",
+                "security_log",
+            ]
+        );
+        cli.run(&["doctor"]).done().prints(&["ok", "security_log"]);
+    }
+}
+
+#[test]
+fn the_doctor_names_what_is_wrong() {
+    let cli = Cli::fresh();
+    cli.account("bob", "member");
+    cli.run(&["policy", "set", "session.same_site=Strict", "session.secure=on"])
+        .done();
+    let cli = cli
+        .env("NIGHTLATCH_PUBLIC_URL", "http://login.example.org")
+        .env("NIGHTLATCH_TRUSTED_PROXIES", "0.0.0.0/0")
+        .env("NIGHTLATCH_SECURITY_LOG", "/nonexistent/security.log");
+    let (code, found) = checks(&cli);
+    assert_eq!(code, Some(1));
+    for (name, expected) in [
+        ("database", "ok"),
+        ("policy", "warning"),
+        ("cookie", "fault"),
+        ("administrators", "fault"),
+        ("public_url", "warning"),
+        ("trusted_proxies", "fault"),
+        ("security_log", "fault"),
+    ] {
+        assert_eq!(status(&found, name), expected, "{name}: {found:?}");
+    }
+    let ran = cli.run(&["doctor"]);
+    assert_eq!(ran.code, Some(1));
+    ran.prints(&["fault"]).says(&["found 4 faults"]);
+}
+
+#[test]
+fn the_doctor_sees_pins_that_differ_between_servers() {
+    let cli = Cli::on(On::Postgres);
+    let pin = "NIGHTLATCH_POLICY__AUTH__IDLE_SESSION_TIMEOUT";
+    let one = TestServer::beside(cli.database()).env(pin, "900").start();
+    let (_, found) = checks(&cli);
+    assert_eq!(status(&found, "pins"), "ok");
+    cli.run(&["policy", "set", "auth.idle_session_timeout", "5m"])
+        .refused(&["fixed to 15 minutes"]);
+    let other = TestServer::beside(cli.database()).env(pin, "600").start();
+    let (code, found) = checks(&cli);
+    assert_eq!((code, status(&found, "pins")), (Some(1), "fault"), "{found:?}");
+    other.stop();
+    assert_eq!(status(&checks(&cli).1, "pins"), "ok");
+    one.stop();
+}
+
+#[test]
+fn completions_are_made_for_every_shell() {
+    let cli = Cli::fresh();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ran = cli
+            .run(&["completions", shell])
+            .done()
+            .prints(&["reset-password", "nightlatch"]);
+        assert_eq!(ran.err, "");
+    }
+    cli.run(&["completions", "cmd"]).usage();
+    cli.run(&["completions"]).usage();
+}
+
+#[test]
+fn help_is_there_for_every_command() {
+    let cli = Cli::fresh();
+    let groups: [(&str, &[&str]); 7] = [
+        (
+            "account",
+            &[
+                "create",
+                "list",
+                "show",
+                "disable",
+                "enable",
+                "delete",
+                "reset-password",
+                "set-role",
+                "set-email",
+                "expire",
+                "unlock",
+            ],
+        ),
+        (
+            "policy",
+            &[
+                "show",
+                "get",
+                "set",
+                "unset",
+                "diff",
+                "revisions",
+                "restore",
+                "reset",
+                "export",
+                "import",
+            ],
+        ),
+        ("session", &["list", "end"]),
+        ("lockout", &["list", "unlock"]),
+        ("audit", &["list", "export"]),
+        ("config", &["check", "show"]),
+        ("completions", &[]),
+    ];
+    cli.run(&["--version"]).done().prints(&["nightlatch 0."]);
+    let top = cli
+        .run(&["--help"])
+        .done()
+        .prints(&["serve", "migrate", "doctor", "Exit codes"]);
+    for (group, commands) in groups {
+        assert!(top.out.contains(group));
+        let help = cli.run(&[group, "--help"]).done();
+        for command in commands {
+            assert!(help.out.contains(command), "{group} {command}");
+            cli.run(&[group, command, "--help"]).done().prints(&["Usage"]);
+        }
+    }
+    cli.run(&["walk"]).usage();
+    cli.run(&["policy", "walk"]).usage();
+    cli.run(&["policy"]).usage();
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let cli = Cli::fresh();
+    cli.account("ada", "administrator");
+    for arguments in [
+        &["completions", "bash"][..],
+        &["policy", "show"],
+        &["policy", "show", "--json"],
+        &["policy", "export"],
+        &["account", "list", "--json"],
+        &["audit", "export", "--format", "csv"],
+        &["audit", "export"],
+        &["audit", "list", "--json"],
+        &["config", "show"],
+        &["doctor"],
+        &["--help"],
+    ] {
+        let mut child = cli.command(arguments).stdin(Stdio::null()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), err.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn output_that_cannot_be_written_is_a_failure() {
+    let cli = Cli::fresh();
+    cli.account("ada", "administrator");
+    for arguments in [
+        &["policy", "show", "--json"][..],
+        &["policy", "export"],
+        &["audit", "export", "--format", "csv"],
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = cli.command(arguments).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(
+            String::from_utf8(output.stderr)
+                .unwrap()
+                .contains("cannot write the output"),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn secrets_stay_where_they_belong() {
+    let cli = Cli::fresh().env("RUST_LOG", "trace");
+    let ran = cli
+        .run_with(
+            &[
+                "account",
+                "create",
+                "ada",
+                "--role",
+                "administrator",
+                "--password-stdin",
+            ],
+            PASSWORD.as_bytes(),
+        )
+        .done();
+    assert_eq!(ran.out, "Created ada (administrator).\n");
+    assert!(!ran.err.contains("harbour") && !ran.err.contains("$argon2"));
+    for arguments in [
+        &["account", "show", "ada", "--json"][..],
+        &["account", "list", "--json"],
+        &["audit", "export"],
+        &["policy", "export"],
+    ] {
+        let ran = cli.run(arguments).done();
+        assert!(
+            !ran.out.contains("harbour") && !ran.out.contains("argon2"),
+            "{arguments:?}"
+        );
+    }
+}

@@ -1,0 +1,147 @@
+//! Sessions from the command line.
+
+use super::{Cli, assert_instant, members};
+use crate::harness::{
+    client::FIREFOX,
+    server::{On, TestServer},
+};
+use nightlatch::{
+    clock::{Clock, FixedClock, SystemClock},
+    domain::time::Span,
+};
+use serde_json::Value;
+use std::sync::Arc;
+
+#[test]
+fn live_sessions_are_listed_and_ended() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        server.policy(&[("auth.idle_session_timeout", "15m")]);
+        let (ada, bob) = (server.admin("ada"), server.member("bob"));
+        let again = server.signed_in("bob");
+        let cli = Cli::beside(&server);
+        let list = cli.run(&["session", "list", "--json"]).json();
+        let sessions = list.as_array().unwrap();
+        assert_eq!(sessions.len(), 3, "{list}");
+        let one = sessions.iter().find(|session| session["account"] == "ada").unwrap();
+        assert_eq!(
+            members(one),
+            [
+                "id",
+                "account",
+                "ip",
+                "user_agent",
+                "application",
+                "signed_in_at",
+                "last_active_at",
+                "ends_at",
+                "ends_by"
+            ]
+        );
+        assert_eq!(one["ip"], "127.0.0.1");
+        assert_eq!(one["user_agent"], FIREFOX);
+        assert_eq!(one["application"], Value::Null);
+        assert_eq!(one["ends_by"], "idle");
+        for instant in ["signed_in_at", "last_active_at", "ends_at"] {
+            assert_instant(&one[instant]);
+        }
+        let of = |arguments: &[&str]| {
+            cli.run(&[&["session", "list", "--json"], arguments].concat())
+                .json()
+                .as_array()
+                .unwrap()
+                .len()
+        };
+        assert_eq!(of(&["--account", "bob"]), 2);
+        assert_eq!(of(&["--administrators"]), 1);
+        assert_eq!(of(&["--ip", "127.0.0.0/8"]), 3);
+        assert_eq!(of(&["--ip", "10.0.0.0/8"]), 0);
+        cli.run(&["session", "list"])
+            .done()
+            .prints(&["ACCOUNT", "ada", "idle (everyone)"]);
+        cli.run(&["session", "end", one["id"].as_str().unwrap()])
+            .done()
+            .prints(&["Ended 1 session."]);
+        ended(&ada);
+        cli.run(&["session", "end", one["id"].as_str().unwrap()])
+            .done()
+            .prints(&["Nothing to do"]);
+        bob.get("/").expect(200);
+        cli.run(&["session", "end", "--account", "bob"])
+            .done()
+            .prints(&["Ended 2 sessions."]);
+        ended(&bob);
+        ended(&again);
+        let carl = server.member("carl");
+        cli.run(&["session", "end", "--all"])
+            .done()
+            .prints(&["Ended 1 session."]);
+        ended(&carl);
+        assert_eq!(cli.run(&["session", "list", "--json"]).json(), serde_json::json!([]));
+        cli.run(&["session", "list"])
+            .done()
+            .prints(&["There is no such session."]);
+        let endings = cli.run(&["audit", "list", "--json", "--event", "session.ended"]).json();
+        let endings = endings.as_array().unwrap();
+        assert_eq!(endings.len(), 4);
+        assert!(
+            endings
+                .iter()
+                .all(|row| row["actor"] == "cli:tess" && row["reason"] == "revoked"),
+            "{endings:?}"
+        );
+    }
+}
+
+/// The server heard of it.
+#[track_caller]
+fn ended(client: &crate::harness::client::Client) {
+    crate::harness::server::eventually("the session ends", || client.get("/").status() == 303);
+}
+
+#[test]
+fn what_ends_a_session_is_said_by_its_code() {
+    let server = TestServer::start();
+    let _ada = server.admin("ada");
+    let cli = Cli::beside(&server);
+    let ends = || cli.run(&["session", "list", "--json"]).json()[0]["ends_by"].clone();
+    assert_eq!(ends(), "ttl");
+    server.policy(&[("auth.idle_session_timeout", "0")]);
+    assert_eq!(ends(), "window_closed");
+    server.policy(&[("auth.idle_session_timeout", "10m"), ("session.renewal_period", "0")]);
+    assert_eq!(ends(), "renewal");
+}
+
+#[test]
+fn a_session_that_is_over_by_rule_is_not_listed() {
+    let an_hour_ago = SystemClock.now().saturating_sub(Span::from_secs(3600));
+    let server = TestServer::on(On::Sqlite)
+        .clock(&Arc::new(FixedClock::at(an_hour_ago)))
+        .start();
+    let _ada = server.admin("ada");
+    let cli = Cli::beside(&server);
+    assert_eq!(
+        cli.run(&["session", "list", "--json"]).json().as_array().unwrap().len(),
+        1
+    );
+    cli.run(&["policy", "set", "session.ttl", "1800"]).done();
+    assert_eq!(cli.run(&["session", "list", "--json"]).json(), serde_json::json!([]));
+}
+
+#[test]
+fn bad_input_of_session_is_refused() {
+    let cli = Cli::fresh();
+    let unknown = "00000000-0000-7000-8000-000000000001";
+    cli.run(&["session", "end", unknown])
+        .refused(&["there is no session 00000000-0000-7000-8000-000000000001"]);
+    cli.run(&["session", "end", "--account", "eve"])
+        .refused(&["there is no account named eve"]);
+    cli.run(&["session", "list", "--account", "eve"])
+        .refused(&["there is no account named eve"]);
+    cli.run(&["session", "end"]).usage();
+    cli.run(&["session", "end", "first"]).usage();
+    cli.run(&["session", "end", unknown, "--all"]).usage();
+    cli.run(&["session", "end", "--all", "--account", "eve"]).usage();
+    cli.run(&["session", "list", "--ip", "here"]).usage();
+    cli.run(&["session", "end", "--all"]).done().prints(&["Nothing to do"]);
+}
