@@ -1,0 +1,115 @@
+//! Making an account: with a one-time password, or with one from standard input.
+
+use super::{
+    super::{Acting, Ctx, FlowError},
+    profile::{FieldFault, check_profile, password_faults},
+};
+use crate::{
+    domain::{
+        account::{AccountId, AccountName, Role},
+        audit::Event,
+        secret::{self, Secret},
+        time::Timestamp,
+    },
+    store::{
+        accounts::{self, Account},
+        changes::{self, ChangeKind},
+    },
+};
+
+/// What creates an account.
+#[derive(Clone)]
+pub struct NewAccount {
+    pub name: String,
+    pub display_name: String,
+    pub email: String,
+    pub role: Role,
+    pub groups: Vec<String>,
+    pub expires_at: Option<Timestamp>,
+    pub password: NewPassword,
+}
+
+#[derive(Clone)]
+pub enum NewPassword {
+    /// Made here, shown once, must be changed at the first sign-in.
+    OneTime,
+    /// Given on standard input.
+    Given { password: Secret, must_change: bool },
+}
+
+#[derive(Debug)]
+pub enum CreateVerdict {
+    Created {
+        id: AccountId,
+        one_time_password: Option<Secret>,
+    },
+    Faulty(Vec<FieldFault>),
+}
+
+pub async fn create(ctx: &Ctx, acting: &Acting, new: NewAccount) -> Result<CreateVerdict, FlowError> {
+    let in_force = ctx.current_policy().await?;
+    let mut faults = Vec::new();
+    let name = AccountName::parse(&new.name)
+        .map_err(|error| faults.push(("name", error.to_string())))
+        .ok();
+    let profile = check_profile(&new.display_name, &new.email, &new.groups, &mut faults);
+    let (password, one_time, must_change) = match &new.password {
+        NewPassword::OneTime => {
+            let password = secret::one_time_password(ctx.random_bytes());
+            (password.clone(), Some(password), true)
+        }
+        NewPassword::Given { password, must_change } => {
+            faults.extend(password_faults(
+                password,
+                &[&new.name, &new.display_name, &new.email],
+                &in_force,
+            ));
+            (password.clone(), None, *must_change)
+        }
+    };
+    let (Some(name), true) = (name, faults.is_empty()) else {
+        return Ok(CreateVerdict::Faulty(faults));
+    };
+    let hash = ctx.hasher.hash(password, ctx.salt()).await?;
+    let now = ctx.now();
+    let account = Account {
+        display_name: profile.display_name,
+        email: profile.email,
+        groups: profile.groups,
+        expires_at: new.expires_at,
+        password_set_by_other: true,
+        must_change_password: must_change,
+        ..ctx.new_account(&name, new.role, hash, now)
+    };
+    let (flow, acting) = (ctx.clone(), acting.clone());
+    ctx.store
+        .write(move |c| {
+            if accounts::find_by_name_key(c, &account.name_key)?.is_some() {
+                return Ok(CreateVerdict::Faulty(vec![(
+                    "name",
+                    format!("There is already an account named {}.", account.name),
+                )]));
+            }
+            accounts::insert(c, &account)?;
+            changes::announce(c, ChangeKind::Account, &account.id.0.to_string())?;
+            let detail = serde_json::json!({
+                "role": account.role.as_str(), "groups": account.groups, "one_time_password": one_time.is_some(),
+                "expires_at": account.expires_at.map(Timestamp::to_rfc3339),
+            });
+            flow.record(
+                c,
+                now,
+                &flow.entry_of(
+                    &acting,
+                    Event::AccountCreated,
+                    Some((account.id, &account.name)),
+                    detail,
+                ),
+            )?;
+            Ok::<_, FlowError>(CreateVerdict::Created {
+                id: account.id,
+                one_time_password: one_time,
+            })
+        })
+        .await
+}
