@@ -8,14 +8,13 @@ pub mod policy;
 pub mod session_store;
 pub mod sessions;
 
-use crate::domain::time::Timestamp;
 use accounts::Accounts;
 use freshness::Freshness;
 use policy::InForce;
 use sessions::Sessions;
 use std::sync::{
     Arc,
-    atomic::{AtomicI64, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
 };
 
 /// The remembered state of one server process.
@@ -26,6 +25,8 @@ pub struct Live {
     policy: arc_swap::ArcSwap<InForce>,
     /// The newest `changes.seq` that was taken in.
     seq: AtomicI64,
+    /// Changes were announced that could not be read yet.
+    behind: AtomicBool,
     epoch: Epoch,
 }
 
@@ -53,6 +54,7 @@ impl Live {
             freshness: Freshness::new(),
             policy: arc_swap::ArcSwap::from_pointee(policy),
             seq: AtomicI64::new(seq),
+            behind: AtomicBool::new(false),
             epoch,
         }
     }
@@ -73,9 +75,12 @@ impl Live {
         });
     }
 
-    /// When the revision in force was saved.
-    pub fn policy_since(&self) -> Timestamp {
-        self.policy.load().since
+    fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::SeqCst)
+    }
+
+    fn set_behind(&self, behind: bool) {
+        self.behind.store(behind, Ordering::SeqCst);
     }
 
     /// Marks the start of a read whose result may be remembered.

@@ -4,6 +4,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -56,7 +57,8 @@ impl SecurityLog {
 }
 
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+    // Names and addresses are for the operator only.
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
 }
 
 /// JSON may carry line separators, bidi controls and DEL as they are; a viewer must not be fooled by them.

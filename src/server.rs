@@ -179,11 +179,14 @@ impl Server {
         }
         jobs.stop().await;
         // What was acknowledged as activity is written before the process ends.
-        flows::access::flush_activity(&self.ctx).await?;
-        flows::access::write_kept_endings(&self.ctx).await?;
-        flows::policy::withdraw_pins(&self.ctx).await?;
+        let flushed = flows::access::flush_activity(&self.ctx).await;
+        let ended = flows::access::write_kept_endings(&self.ctx).await;
+        let withdrawn = flows::policy::withdraw_pins(&self.ctx).await;
         drop(self.listener);
-        Ok(served?)
+        served?;
+        flushed?;
+        ended?;
+        Ok(withdrawn?)
     }
 }
 

@@ -74,16 +74,20 @@ CREATE TABLE sessions (
     ended_by TEXT,
     CONSTRAINT sessions_account_id FOREIGN KEY (account_id) REFERENCES accounts (id) ON DELETE CASCADE
 );
+-- `ended_at` stands at the end of these so that SQLite counts from the index alone; nowhere at the front of one for
+-- live sessions, or SQLite would prefer it to all others. `sessions_live` is for counting: the smallest of all.
 CREATE INDEX sessions_account ON sessions (account_id, ended_at);
+CREATE INDEX sessions_live ON sessions (user_agent_mismatches, ended_at) WHERE ended_at IS NULL;
 CREATE INDEX sessions_live_id ON sessions (id) WHERE ended_at IS NULL;
-CREATE INDEX sessions_live_active ON sessions (last_active_at, id) WHERE ended_at IS NULL;
-CREATE INDEX sessions_live_signed_in ON sessions (signed_in_at) WHERE ended_at IS NULL;
-CREATE INDEX sessions_live_ip ON sessions (ip_key) WHERE ended_at IS NULL;
-CREATE INDEX sessions_live_flagged ON sessions (last_active_at, id)
+CREATE INDEX sessions_live_active ON sessions (last_active_at, id, ended_at, last_seen_at) WHERE ended_at IS NULL;
+CREATE INDEX sessions_live_signed_in ON sessions (signed_in_at, id, ended_at) WHERE ended_at IS NULL;
+CREATE INDEX sessions_live_ip ON sessions (ip_key, ended_at) WHERE ended_at IS NULL;
+CREATE INDEX sessions_live_flagged
+    ON sessions (last_active_at, id, ended_at, network_changes, user_agent_mismatches)
     WHERE ended_at IS NULL AND (network_changes > 0 OR user_agent_mismatches > 0);
 CREATE INDEX sessions_ended ON sessions (ended_at, id) WHERE ended_at IS NOT NULL;
-CREATE INDEX sessions_ended_active ON sessions (last_active_at, id) WHERE ended_at IS NOT NULL;
-CREATE INDEX sessions_ended_ip ON sessions (ip_key) WHERE ended_at IS NOT NULL;
+CREATE INDEX sessions_ended_active ON sessions (last_active_at, id, ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX sessions_ended_ip ON sessions (ip_key, ended_at) WHERE ended_at IS NOT NULL;
 
 -- The applications that a session entered; `live` repeats "the session has not ended", so that a filter by
 -- application is an index range of live sessions.
@@ -94,7 +98,7 @@ CREATE TABLE session_applications (
     CONSTRAINT session_applications_pkey PRIMARY KEY (session_id, application),
     CONSTRAINT session_applications_session_id FOREIGN KEY (session_id) REFERENCES sessions (id) ON DELETE CASCADE
 );
-CREATE INDEX session_applications_live ON session_applications (application, session_id) WHERE live;
+CREATE INDEX session_applications_live ON session_applications (application, session_id, live) WHERE live;
 
 CREATE TABLE session_tokens (
     digest TEXT NOT NULL CONSTRAINT session_tokens_pkey PRIMARY KEY,
@@ -180,6 +184,7 @@ CREATE TABLE audit (
     search TEXT NOT NULL
 );
 CREATE INDEX audit_happened ON audit (happened_at, id);
+CREATE INDEX audit_failure ON audit (happened_at, id, outcome) WHERE outcome = 'failure';
 CREATE INDEX audit_event ON audit (event, happened_at, id);
 CREATE INDEX audit_actor ON audit (actor_key, happened_at, id);
 CREATE INDEX audit_account ON audit (account_key, happened_at, id) WHERE account_key IS NOT NULL;

@@ -10,13 +10,16 @@ use super::{
 /// Longest password in characters; longer is refused before hashing, never cut.
 pub const MAX_CHARS: usize = 128;
 
+/// Our own name is everybody's own word (ASVS 6.1.2).
+const PRODUCT: &str = "nightlatch";
+
 /// What a new password is judged by.
 pub struct NewPasswordFacts<'a> {
     /// The password, as typed.
     pub new: &'a str,
     /// Its repetition, when the form asks for one.
     pub again: Option<&'a str>,
-    /// The account's own words: name, display name, e-mail, product name.
+    /// The account's own words: name, display name, e-mail.
     pub own_words: &'a [&'a str],
     /// Equal to the current password or to one of the remembered ones (hash-checked by the caller).
     pub reused: Reuse,
@@ -138,7 +141,8 @@ pub fn decide(facts: &NewPasswordFacts, policy: &PasswordPolicy) -> Vec<Password
 /// The words and their parts (`ada.lovelace@example.org` → also `ada`, `lovelace`, `example`), folded, longest first;
 /// shorter than three characters they are in everything.
 fn own_words(given: &[&str]) -> Vec<String> {
-    let folded: Vec<String> = given.iter().map(|word| account::fold(word.trim())).collect();
+    let given = given.iter().copied().chain([PRODUCT]);
+    let folded: Vec<String> = given.map(|word| account::fold(word.trim())).collect();
     let parts = folded
         .iter()
         .flat_map(|word| word.split(|c: char| !c.is_alphanumeric()));

@@ -55,12 +55,14 @@ pub struct Admitted {
     pub cookie_form: String,
 }
 
-/// Judges the bearer of `token` for `request`.
+/// Judges the bearer of `token` for `request`. `acceptable` says whether a token whose cookie was issued in that form counts the
+/// way it came: asked before anything is judged or refreshed.
 pub async fn admit(
     ctx: &Ctx,
     token: &str,
     request: &RequestFacts<'_>,
     origin: impl Fn() -> Origin,
+    acceptable: impl Fn(&EffectivePolicy, &str) -> bool,
 ) -> Result<Access, FlowError> {
     let digest = secret::digest(token);
     let now = ctx.now();
@@ -76,6 +78,9 @@ pub async fn admit(
             return Ok(Access::Anonymous);
         };
         let policy = in_force.effective(account.role, &session.row.applications, None);
+        if !acceptable(&policy, &presented.cookie_form) {
+            return Ok(Access::Anonymous);
+        }
         match judge_row(&session, presented, &account, request, &policy, now) {
             Verdict::Ended { reason } => {
                 if session.ended().is_some() {
@@ -237,6 +242,7 @@ async fn admitted(
         };
         match accept_change(ctx, change).await? {
             Accepted::Unchanged => {}
+            Accepted::Recorded => session.note_recorded(request.ip),
             Accepted::Changed { token } => {
                 rotated_to = token;
                 session = match reread(ctx, &session).await? {

@@ -41,8 +41,8 @@ pub(super) struct Guessing<'a> {
 #[derive(Clone)]
 pub(super) struct Guess {
     id: Uuid,
-    counters: Vec<CounterKey>,
-    policy: LockoutPolicy,
+    /// Each with the policy that holds for this guess in it.
+    counters: Vec<(CounterKey, LockoutPolicy)>,
 }
 
 pub(super) enum Reservation {
@@ -55,6 +55,32 @@ pub(super) enum Reservation {
 }
 
 impl Ctx {
+    /// The refusal of a guess that a lock refuses and that need not be written any more this minute.
+    pub(super) fn flooded(
+        &self,
+        c: &mut Conn,
+        now: Timestamp,
+        policy: &LockoutPolicy,
+        guessing: &Guessing<'_>,
+    ) -> Result<Option<Refusal>, StoreError> {
+        let policy = lockout::policy_for(guessing.ip, policy).into_owned();
+        for key in lockout::counters_of(guessing.name_key, guessing.ip, guessing.user_agent, &policy) {
+            // Who is exempt from the account's ceiling is worked out where the place is taken.
+            if key.kind == CounterKind::AccountCeiling {
+                continue;
+            }
+            let Some(mut row) = lockouts::find(c, &key)? else {
+                continue;
+            };
+            row.counter.settle(key.kind, &policy, now);
+            let written = row.refused_minute == minute(now) && row.refused >= WRITTEN_REFUSALS_A_MINUTE;
+            if let Some(locked) = row.counter.locked_at(key.kind, &policy, now).filter(|_| written) {
+                return Ok(Some(Refusal::Locked(locked)));
+            }
+        }
+        Ok(None)
+    }
+
     /// Takes a place in every counter, or in none.
     pub(super) fn reserve_in(
         &self,
@@ -64,13 +90,14 @@ impl Ctx {
         guessing: &Guessing<'_>,
     ) -> Result<Reservation, StoreError> {
         let counters = counters(c, guessing, policy, now)?;
-        let policy = lockout::policy_for(guessing.ip, policy).into_owned();
         let id = self.new_id(now);
+        let mut refusal = earlier_lock(c, guessing, policy, now)?.map(Refusal::Locked);
         let mut rows = Vec::with_capacity(counters.len());
-        let mut refusal = None;
-        for key in &counters {
-            let mut row = self.settled_in(c, now, key, &policy, guessing.origin)?;
-            refusal = match (row.counter.reserve(key.kind, id, &policy, now), refusal) {
+        for (key, policy) in &counters {
+            let mut row = self.settled_in(c, now, key, policy, guessing.origin)?;
+            let verdict = row.counter.reserve(key.kind, id, policy, now);
+            let refuses = verdict != ReserveVerdict::Proceed;
+            refusal = match (verdict, refusal) {
                 (ReserveVerdict::Locked(locked), Some(Refusal::Locked(other))) => {
                     Some(Refusal::Locked(locked.longer(other)))
                 }
@@ -78,46 +105,49 @@ impl Ctx {
                 (ReserveVerdict::Busy, None) => Some(Refusal::Busy),
                 (ReserveVerdict::Busy | ReserveVerdict::Proceed, refusal) => refusal,
             };
-            rows.push(row);
+            rows.push((row, refuses));
         }
-        let mut written = rows.is_empty();
-        for row in &mut rows {
-            if refusal.is_some() {
-                row.counter.give_back(id);
-                written |= note_refusal(row, now);
-            } else {
+        let mut refused_this_minute = rows.iter().all(|(_, refuses)| !refuses).then_some(0);
+        for ((row, refuses), (_, policy)) in rows.iter_mut().zip(&counters) {
+            if refusal.is_none() {
                 note_guess(row, guessing, now);
+                lockouts::save(c, row)?;
+                continue;
             }
-            lockouts::save(c, row)?;
+            row.counter.give_back(id);
+            if *refuses {
+                refused_this_minute = refused_this_minute.max(note_refusal(row, now));
+                lockouts::save(c, row)?;
+            } else {
+                // Nothing happened here: a row made just now goes again.
+                keep(c, row, now, policy)?;
+            }
         }
         Ok(match refusal {
-            None => Reservation::Granted(Guess { id, counters, policy }),
-            Some(refusal) => {
-                let refused = rows.iter().map(|row| row.refused).max().unwrap_or(0);
-                Reservation::Refused {
-                    refusal,
-                    refused_this_minute: written.then_some(refused),
-                }
-            }
+            None => Reservation::Granted(Guess { id, counters }),
+            Some(refusal) => Reservation::Refused {
+                refusal,
+                refused_this_minute,
+            },
         })
     }
 
     /// Nothing was checked, or the password was right without opening anything: nothing is counted, nothing cleared.
     pub(super) fn give_back_in(&self, c: &mut Conn, now: Timestamp, guess: &Guess) -> Result<(), StoreError> {
-        for key in &guess.counters {
-            let mut row = self.settled_in(c, now, key, &guess.policy, &Origin::default())?;
+        for (key, policy) in &guess.counters {
+            let mut row = self.settled_in(c, now, key, policy, &Origin::default())?;
             row.counter.give_back(guess.id);
-            keep(c, &row, now, &guess.policy)?;
+            keep(c, &row, now, policy)?;
         }
         Ok(())
     }
 
     /// A completed sign-in: counters that contain the user start anew, one of an address alone does not.
     pub(super) fn succeed_in(&self, c: &mut Conn, now: Timestamp, guess: &Guess) -> Result<(), StoreError> {
-        for key in &guess.counters {
-            let mut row = self.settled_in(c, now, key, &guess.policy, &Origin::default())?;
+        for (key, policy) in &guess.counters {
+            let mut row = self.settled_in(c, now, key, policy, &Origin::default())?;
             row.counter.succeed(guess.id, key.cleared_by_success());
-            keep(c, &row, now, &guess.policy)?;
+            keep(c, &row, now, policy)?;
         }
         Ok(())
     }
@@ -131,9 +161,9 @@ impl Ctx {
         origin: &Origin,
     ) -> Result<Option<Locked>, StoreError> {
         let mut locked = None;
-        for key in &guess.counters {
-            let mut row = self.settled_in(c, now, key, &guess.policy, origin)?;
-            if let Some(began) = row.counter.fail(key.kind, guess.id, &guess.policy, now) {
+        for (key, policy) in &guess.counters {
+            let mut row = self.settled_in(c, now, key, policy, origin)?;
+            if let Some(began) = row.counter.fail(key.kind, guess.id, policy, now) {
                 self.note_lock(c, now, Event::LockoutBegan, &row, origin)?;
                 locked = Some(locked.map_or(began, |other: Locked| other.longer(began)));
             }
@@ -204,24 +234,77 @@ impl Ctx {
     }
 }
 
-/// The counters of a guess; the account ceiling does not bind networks from which the owner signed in lately.
+/// The counters of a guess and what holds in each. The account ceiling counts guesses from everywhere, and does not refuse those
+/// from networks from which the owner signed in lately.
 fn counters(
     c: &mut Conn,
     guessing: &Guessing<'_>,
     policy: &LockoutPolicy,
     now: Timestamp,
-) -> Result<Vec<CounterKey>, StoreError> {
-    let mut counters = lockout::counters_of(guessing.name_key, guessing.ip, guessing.user_agent, policy);
+) -> Result<Vec<(CounterKey, LockoutPolicy)>, StoreError> {
+    let holding = lockout::policy_for(guessing.ip, policy).into_owned();
+    let mut owners = holding.clone();
     if let Some(account) = guessing.account {
         let since = now.saturating_sub(Span::from_secs(KNOWN_NETWORK_DAYS * 86_400));
         let network = network::known_network(guessing.ip).to_string();
         if accounts::knows_network(c, account.id, &network, since)? {
-            counters.retain(|counter| counter.kind != CounterKind::AccountCeiling);
+            owners.account_ceiling = 0;
         }
     }
+    let mut counters: Vec<(CounterKey, LockoutPolicy)> =
+        lockout::counters_of(guessing.name_key, guessing.ip, guessing.user_agent, policy)
+            .into_iter()
+            .map(|key| {
+                let policy = if key.kind == CounterKind::AccountCeiling {
+                    owners.clone()
+                } else {
+                    holding.clone()
+                };
+                (key, policy)
+            })
+            .collect();
     // One order for all, so that parallel guesses never wait for each other in a circle.
-    counters.sort_by_key(CounterKey::digest);
+    counters.sort_by_key(|(key, _)| key.digest());
     Ok(counters)
+}
+
+/// A lock that began under another shape of the key still holds: it keeps the key that it began with.
+fn earlier_lock(
+    c: &mut Conn,
+    guessing: &Guessing<'_>,
+    policy: &LockoutPolicy,
+    now: Timestamp,
+) -> Result<Option<Locked>, StoreError> {
+    let policy = lockout::policy_for(guessing.ip, policy);
+    let mut longest: Option<Locked> = None;
+    for (by_user_and_ip, by_user_agent) in [(false, false), (false, true), (true, false), (true, true)] {
+        let other = LockoutPolicy {
+            by_user_and_ip,
+            by_user_agent,
+            ..policy.clone().into_owned()
+        };
+        let is_todays = by_user_and_ip == policy.by_user_and_ip && by_user_agent == policy.by_user_agent;
+        let keys = lockout::counters_of(guessing.name_key, guessing.ip, guessing.user_agent, &other);
+        let Some(key) = keys.into_iter().find(|key| key.kind == CounterKind::Key && !is_todays) else {
+            continue;
+        };
+        let Some(mut row) = lockouts::find(c, &key)? else {
+            continue;
+        };
+        if row.counter.locked_at.is_none() && row.counter.blocked_until.is_none() {
+            // Only counting, under a key that nobody counts by any more.
+            continue;
+        }
+        row.counter.settle(key.kind, &policy, now);
+        if let Some(locked) = row.counter.locked_at(key.kind, &policy, now) {
+            longest = Some(longest.map_or(locked, |known| known.longer(locked)));
+        }
+    }
+    Ok(longest)
+}
+
+fn minute(now: Timestamp) -> i64 {
+    now.as_micros() / 60_000_000
 }
 
 fn note_guess(row: &mut Lockout, guessing: &Guessing<'_>, now: Timestamp) {
@@ -233,19 +316,18 @@ fn note_guess(row: &mut Lockout, guessing: &Guessing<'_>, now: Timestamp) {
     }
 }
 
-/// Counts a refusal; true while it is to be written by itself.
-fn note_refusal(row: &mut Lockout, now: Timestamp) -> bool {
-    let minute = now.as_micros() / 60_000_000;
-    if row.refused_minute != minute {
-        row.refused_minute = minute;
+/// Counts a refusal; how many this minute, while each is to be written by itself.
+fn note_refusal(row: &mut Lockout, now: Timestamp) -> Option<i64> {
+    if row.refused_minute != minute(now) {
+        row.refused_minute = minute(now);
         row.refused = 0;
     }
     row.refused += 1;
-    row.refused <= WRITTEN_REFUSALS_A_MINUTE
+    (row.refused <= WRITTEN_REFUSALS_A_MINUTE).then_some(row.refused)
 }
 
 /// A counter with nothing left to remember goes.
-fn keep(c: &mut Conn, row: &Lockout, now: Timestamp, policy: &LockoutPolicy) -> Result<(), StoreError> {
+pub(super) fn keep(c: &mut Conn, row: &Lockout, now: Timestamp, policy: &LockoutPolicy) -> Result<(), StoreError> {
     if row.counter.is_empty_at(row.key.kind, policy, now) {
         lockouts::delete(c, row.id)
     } else {

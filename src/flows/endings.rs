@@ -32,12 +32,13 @@ impl Ctx {
     /// Ends one session inside a write: row, account's clock, audit, announcement. False: it had ended before.
     pub(super) fn end_in(&self, c: &mut Conn, now: Timestamp, end: &Ending<'_>) -> Result<bool, StoreError> {
         let session = end.session;
+        // The order that all writes keep: the account before its sessions.
+        sessions::lock_account_sessions(c, session.account_id)?;
         let by = end.acting.account_id().is_some().then(|| end.acting.name());
         if !sessions::end(c, session.id, end.reason, end.at, by.as_deref())? {
             return Ok(false);
         }
         accounts::set_last_session_ended(c, session.account_id, end.at)?;
-        changes::announce(c, ChangeKind::Account, &session.account_id.0.to_string())?;
         changes::announce(c, ChangeKind::Session, &session.id.0.to_string())?;
         let entry = Entry {
             event: Event::SessionEnded,
@@ -54,10 +55,20 @@ impl Ctx {
         Ok(true)
     }
 
+    /// Before the write that ends sessions: they end here at once, and are kept to be written later if this write fails.
+    pub(super) fn hold_endings(&self, ids: &[SessionId], reason: EndReason, at: Timestamp) {
+        for session in ids.iter().filter_map(|id| self.live.sessions.get_by_id(*id)) {
+            if session.end(reason) {
+                self.live.sessions.keep_until_written(&session, at);
+            }
+        }
+    }
+
     /// After the write that ended sessions: this instance's memory follows.
     pub(super) fn forget_ended(&self, ended: &[SessionId], reason: EndReason) {
         for id in ended {
             self.live.sessions.end(*id, reason);
+            self.live.sessions.ending_written(*id);
             self.live.sessions.forget(*id);
         }
     }

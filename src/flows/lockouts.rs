@@ -1,6 +1,6 @@
 //! Looking at lockouts and releasing them.
 
-use super::{Acting, Ctx, FlowError};
+use super::{Acting, Ctx, FlowError, attempts};
 use crate::{
     domain::{
         account::name_key,
@@ -82,7 +82,7 @@ pub async fn unlock(ctx: &Ctx, acting: &Acting, id: Uuid) -> Result<bool, FlowEr
             let Some(row) = lockouts::get(c, id)? else {
                 return Ok(false);
             };
-            flow.release_in(c, &acting, &row)?;
+            flow.release_in(c, &acting, row)?;
             Ok::<_, StoreError>(true)
         })
         .await?)
@@ -124,15 +124,22 @@ impl Ctx {
         account_key: Option<&str>,
         ip: Option<&str>,
     ) -> Result<usize, StoreError> {
-        let rows = lockouts::matching(c, account_key, ip)?;
-        for row in &rows {
-            self.release_in(c, acting, row)?;
+        let mut rows = lockouts::matching(c, account_key, ip)?;
+        // The order in which sign-ins take them.
+        rows.sort_by_key(|row| row.key.digest());
+        let mut released = 0;
+        for row in rows {
+            // As it is now, its row held: a sign-in may have cleared it meanwhile.
+            if let Some(row) = lockouts::get(c, row.id)? {
+                self.release_in(c, acting, row)?;
+                released += 1;
+            }
         }
-        Ok(rows.len())
+        Ok(released)
     }
 
-    fn release_in(&self, c: &mut Conn, acting: &Acting, row: &Lockout) -> Result<(), StoreError> {
-        lockouts::delete(c, row.id)?;
+    /// Lock and failures go; guesses under way keep their place.
+    fn release_in(&self, c: &mut Conn, acting: &Acting, mut row: Lockout) -> Result<(), StoreError> {
         let mut entry = self.entry_of(
             acting,
             Event::LockoutReleased,
@@ -145,7 +152,9 @@ impl Ctx {
         );
         entry.account = row.key.account.clone().map(|account| (None, account));
         self.record(c, self.now(), &entry)?;
-        changes::announce(c, ChangeKind::Lockout, &row.id.to_string())
+        changes::announce(c, ChangeKind::Lockout, &row.id.to_string())?;
+        row.counter.release();
+        attempts::keep(c, &row, self.now(), &self.in_force().everyone().lockout)
     }
 }
 
@@ -159,7 +168,9 @@ pub async fn settle_due(ctx: &Ctx) -> Result<usize, FlowError> {
         .write(move |c| {
             let policy = &in_force.everyone().lockout;
             let mut ended = 0;
-            for candidate in lockouts::due(c, BATCH)? {
+            let mut due = lockouts::due(c, BATCH)?;
+            due.sort_by_key(|row| row.key.digest());
+            for candidate in due {
                 let Some(mut row) = lockouts::get(c, candidate.id)? else {
                     continue;
                 };

@@ -21,7 +21,6 @@ use crate::{
     store::{
         Conn, StoreError,
         accounts::{self, Account},
-        changes::{self, ChangeKind},
         sessions::{self, Session, Token},
     },
 };
@@ -44,6 +43,7 @@ pub struct Attempt {
 pub struct Opened {
     pub account: Account,
     pub session: SessionId,
+    pub signed_in_at: Timestamp,
     pub token: Secret,
     pub must_change: Option<ChangeReason>,
 }
@@ -64,6 +64,9 @@ struct Reserved {
 pub async fn sign_in(ctx: &Ctx, attempt: Attempt) -> Result<SignIn, FlowError> {
     let attempt = Arc::new(attempt);
     let in_force = ctx.current_policy().await?;
+    if let Some(refusal) = flooded(ctx, &attempt, &in_force).await? {
+        return Ok(SignIn::Refused(refusal));
+    }
     let reserved = match reserve(ctx, &attempt, &in_force).await? {
         Ok(reserved) => Arc::new(reserved),
         Err(refusal) => return Ok(SignIn::Refused(refusal)),
@@ -105,6 +108,40 @@ async fn check(
         .await
 }
 
+fn guessing<'a>(
+    attempt: &'a Attempt,
+    name_key: &'a str,
+    account: Option<&'a Account>,
+    origin: &'a Origin,
+) -> Guessing<'a> {
+    Guessing {
+        typed: &attempt.username,
+        name_key,
+        account,
+        ip: attempt.ip,
+        user_agent: attempt.user_agent.as_deref(),
+        origin,
+    }
+}
+
+/// Refuses without a write what was refused and written down often enough this minute: a flood must not hold up the rest.
+async fn flooded(ctx: &Ctx, attempt: &Arc<Attempt>, in_force: &Arc<InForce>) -> Result<Option<Refusal>, FlowError> {
+    let (flow, attempt, in_force, now) = (ctx.clone(), attempt.clone(), in_force.clone(), ctx.now());
+    Ok(ctx
+        .store
+        .read(move |c| {
+            let key = name_key(&attempt.username);
+            let origin = Origin::default();
+            flow.flooded(
+                c,
+                now,
+                &in_force.everyone().lockout,
+                &guessing(&attempt, &key, None, &origin),
+            )
+        })
+        .await?)
+}
+
 /// Takes the attempt's place in every counter before anything is hashed, or refuses it.
 async fn reserve(
     ctx: &Ctx,
@@ -118,14 +155,7 @@ async fn reserve(
             let key = name_key(&attempt.username);
             let account = accounts::find_by_name_key(c, &key)?;
             let origin = origin_of(&attempt);
-            let guessing = Guessing {
-                typed: &attempt.username,
-                name_key: &key,
-                account: account.as_ref(),
-                ip: attempt.ip,
-                user_agent: attempt.user_agent.as_deref(),
-                origin: &origin,
-            };
+            let guessing = guessing(&attempt, &key, account.as_ref(), &origin);
             match flow.reserve_in(c, now, &in_force.everyone().lockout, &guessing)? {
                 Reservation::Granted(guess) => Ok::<_, StoreError>(Ok(Reserved { guess, account })),
                 Reservation::Refused {
@@ -157,11 +187,14 @@ async fn settle(
     let (signed_in, row) = ctx
         .store
         .write(move |c| {
-            accounts::lock_administrators(c)?;
+            if matches {
+                flow.lock_owners_in(c, reserved.account.as_ref(), attempt.replaces)?;
+            }
             let account = current_account(&flow, c, &reserved, matches, &in_force, now)?;
             // Reset, renamed or deleted while the password was checked: it no longer matches.
             let still = match (&account, &reserved.account) {
-                (Some(current), Some(checked)) => current.password_hash == checked.password_hash,
+                // A hash made anew for the same password does not move this.
+                (Some(current), Some(checked)) => current.password_changed_at == checked.password_changed_at,
                 (None, None) => true,
                 (Some(_), None) | (None, Some(_)) => false,
             };
@@ -189,9 +222,8 @@ async fn settle(
             }
         })
         .await?;
-    if let (SignIn::Accepted(opened), Some((row, ended))) = (&signed_in, row) {
+    if let (SignIn::Accepted(_), Some((row, ended))) = (&signed_in, row) {
         ctx.forget_ended(&ended, EndReason::SessionLimit);
-        ctx.live.accounts.forget(opened.account.id);
         ctx.live.sessions.remember(row, epoch);
     }
     Ok(signed_in)
@@ -291,7 +323,6 @@ fn open(
     sessions::insert(c, &session)?;
     accounts::record_sign_in(c, account.id, now)?;
     accounts::remember_network(c, account.id, &network::known_network(attempt.ip).to_string(), now)?;
-    changes::announce(c, ChangeKind::Account, &account.id.0.to_string())?;
     for event in [Event::SignInAccepted, Event::SessionOpened] {
         ctx.record(
             c,
@@ -306,6 +337,7 @@ fn open(
     }
     let opened = Opened {
         session: session.id,
+        signed_in_at: session.signed_in_at,
         token,
         must_change,
         account,
@@ -398,6 +430,27 @@ fn refused(attempt: &Attempt, account: Option<&Account>, refusal: &Refusal, deta
 }
 
 impl Ctx {
+    /// Takes the rows that an accepted sign-in may change, in the one order that all writes keep: administrators, accounts, sessions,
+    /// counters.
+    fn lock_owners_in(
+        &self,
+        c: &mut Conn,
+        account: Option<&Account>,
+        replaces: Option<SessionId>,
+    ) -> Result<(), StoreError> {
+        accounts::lock_administrators(c)?;
+        let replaced = replaces.map(|id| sessions::find(c, id)).transpose()?.flatten();
+        let mut owners: Vec<_> = account
+            .map(|account| account.id)
+            .into_iter()
+            .chain(replaced.map(|session| session.account_id))
+            .collect();
+        owners.sort();
+        owners
+            .into_iter()
+            .try_for_each(|id| sessions::lock_account_sessions(c, id))
+    }
+
     /// A fresh session of `account` with its first token; nothing is written.
     pub(super) fn new_session(
         &self,

@@ -13,7 +13,7 @@ use crate::{
 pub async fn sign_out(ctx: &Ctx, acting: &Acting, id: SessionId) -> Result<bool, FlowError> {
     let (flow, acting, now) = (ctx.clone(), acting.clone(), ctx.now());
     // Holds here at once, whatever becomes of the write.
-    ctx.live.sessions.end(id, EndReason::SignedOut);
+    ctx.hold_endings(&[id], EndReason::SignedOut, now);
     let ended = ctx
         .store
         .write(move |c| {

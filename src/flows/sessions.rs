@@ -10,10 +10,10 @@ use crate::{
     },
     live::policy::InForce,
     store::{
-        StoreError,
+        Conn, StoreError,
         accounts::{self, Account},
         audit::{self, AuditFilter, AuditRow},
-        sessions::{self, ListState, SessionFilter, SessionRow, SweepBounds},
+        sessions::{self, ListState, Session, SessionFilter, SessionRow, SweepBounds},
     },
 };
 use std::sync::Arc;
@@ -206,24 +206,40 @@ impl Ctx {
         }
     }
 
-    /// Ends sessions in one write. They end here at once even if the write fails; then the caller hears of it and nothing else happened.
+    /// The sessions that are there, by id, their owners' rows held: administrators, accounts by id, sessions by id, as all writes do.
+    fn held_in(&self, c: &mut Conn, mut ids: Vec<SessionId>) -> Result<Vec<(Session, Account)>, StoreError> {
+        accounts::lock_administrators(c)?;
+        ids.sort();
+        ids.dedup();
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            found.extend(sessions::find(c, id)?);
+        }
+        let mut owners: Vec<AccountId> = found.iter().map(|session| session.account_id).collect();
+        owners.sort();
+        owners.dedup();
+        let mut held = std::collections::BTreeMap::new();
+        for owner in owners {
+            sessions::lock_account_sessions(c, owner)?;
+            held.extend(accounts::find(c, owner)?.map(|account| (owner, account)));
+        }
+        let with_owner = |session: Session| held.get(&session.account_id).cloned().map(|account| (session, account));
+        Ok(found.into_iter().filter_map(with_owner).collect())
+    }
+
+    /// Ends sessions in one write. Those that this instance knows end at once even if the write fails; then the sweep writes them.
     async fn end_sessions(&self, acting: &Acting, ids: Vec<SessionId>, reason: EndReason) -> Result<usize, FlowError> {
         let (flow, acting, now) = (self.clone(), acting.clone(), self.now());
+        self.hold_endings(&ids, reason, now);
         let wanted = ids.clone();
         let ended = self
             .store
             .write(move |c| {
                 let mut ended = 0;
-                for id in wanted {
-                    let Some(session) = sessions::find(c, id)? else {
-                        continue;
-                    };
-                    let name = accounts::find(c, session.account_id)?
-                        .map(|account| account.name)
-                        .unwrap_or_default();
+                for (session, account) in flow.held_in(c, wanted)? {
                     let ending = Ending {
                         session: &session,
-                        account_name: &name,
+                        account_name: &account.name,
                         reason,
                         at: now,
                         acting: &acting,
@@ -308,14 +324,9 @@ impl Ctx {
             .store
             .write(move |c| {
                 let mut ended = Vec::new();
-                for row in due {
-                    // As it is now: another instance may have seen activity since the page was read.
-                    let (Some(session), Some(account)) = (
-                        sessions::find(c, row.session.id)?,
-                        accounts::find(c, row.session.account_id)?,
-                    ) else {
-                        continue;
-                    };
+                // As they are now: another instance may have seen activity since the page was read.
+                let due = due.iter().map(|row| row.session.id).collect();
+                for (session, account) in flow.held_in(c, due)? {
                     let Some((at, reason)) = flow.ended_by_rule(&in_force, &account, &session, now) else {
                         continue;
                     };

@@ -16,17 +16,14 @@ pub fn client_ip(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config)
     if !trusted(peer, &config.trusted_proxies) {
         return peer;
     }
-    let hops = match config.forwarded_header {
-        ForwardedHeader::XForwardedFor => hops(headers, "x-forwarded-for", parse_hop),
-        ForwardedHeader::Forwarded => hops(headers, "forwarded", parse_forwarded),
+    let (name, parse): (&str, fn(&str) -> Option<IpAddr>) = match config.forwarded_header {
+        ForwardedHeader::XForwardedFor => ("x-forwarded-for", parse_hop),
+        ForwardedHeader::Forwarded => ("forwarded", parse_forwarded),
     };
-    match hops {
-        Some(hops) => walk(&hops, &config.trusted_proxies).unwrap_or(peer),
-        None => {
-            tracing::warn!(%peer, "a trusted proxy sent a client address that cannot be read; its own address is used");
-            peer
-        }
-    }
+    walk(peer, headers, name, parse, &config.trusted_proxies).unwrap_or_else(|| {
+        tracing::warn!(%peer, "a trusted proxy sent a client address that cannot be read; its own address is used");
+        peer
+    })
 }
 
 /// Whether the peer may speak for others.
@@ -34,24 +31,26 @@ pub fn trusted(ip: IpAddr, proxies: &[IpNetwork]) -> bool {
     proxies.iter().any(|network| network.contains(ip))
 }
 
-/// From the right to the first that is not trusted; all trusted: the left-most.
-fn walk(hops: &[IpAddr], proxies: &[IpNetwork]) -> Option<IpAddr> {
-    hops.iter()
-        .rev()
-        .find(|hop| !trusted(**hop, proxies))
-        .or(hops.first())
-        .copied()
-}
-
-/// All lines of the header in order; `None` when any element cannot be read (an unreadable hop must not be skipped).
-fn hops(headers: &HeaderMap, name: &str, parse: impl Fn(&str) -> Option<IpAddr>) -> Option<Vec<IpAddr>> {
-    let mut found = Vec::new();
-    for line in headers.get_all(name) {
-        for element in line.to_str().ok()?.split(',') {
-            found.push(parse(element.trim())?);
+/// From the right to the first hop that is not trusted; all trusted: the left-most; none: the peer. What stands further left was
+/// written by the client and is not even read. `None`: a hop on the way cannot be read (it must not be skipped).
+fn walk(
+    peer: IpAddr,
+    headers: &HeaderMap,
+    name: &str,
+    parse: impl Fn(&str) -> Option<IpAddr>,
+    proxies: &[IpNetwork],
+) -> Option<IpAddr> {
+    let lines: Vec<_> = headers.get_all(name).collect();
+    let mut hop = peer;
+    for line in lines.iter().rev() {
+        for element in line.as_bytes().rsplit(|byte| *byte == b',') {
+            hop = parse(std::str::from_utf8(element).ok()?.trim())?;
+            if !trusted(hop, proxies) {
+                return Some(hop);
+            }
         }
     }
-    Some(found)
+    Some(hop)
 }
 
 /// `203.0.113.9`, `203.0.113.9:4711`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:4711`.
@@ -138,6 +137,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_falls_back_to_the_peer() {
+        assert_eq!(
+            xff("127.0.0.1", "127.0.0.1", &["junk, 198.51.100.7"]),
+            "198.51.100.7",
+            "the client's own words"
+        );
         for line in ["unknown", "6.6.6.6, junk", "", "1.2.3.4.5", "999.1.1.1", "fe80::1%eth0"] {
             assert_eq!(xff("127.0.0.1", "127.0.0.1", &[line]), "127.0.0.1", "{line:?}");
         }

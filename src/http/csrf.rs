@@ -20,10 +20,11 @@ pub async fn check(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     if !matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         let ctx = req.app_data::<web::Data<Ctx>>().ok_or(PageError::misbuilt())?;
+        // No browser sends two: whoever does wants one of them overlooked.
         let text = |name: &str| {
-            req.headers()
-                .get(name)
-                .map(|value| value.to_str().unwrap_or("unreadable"))
+            let mut lines = req.headers().get_all(name);
+            let first = lines.next().map(|value| value.to_str().unwrap_or("unreadable"));
+            if lines.next().is_some() { Some("several") } else { first }
         };
         let own = host::own_origins(&ctx.config, req.head());
         let facts = CsrfFacts {

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     domain::{
+        account::Role,
         activity::RequestKind,
         agent,
         audit::Origin,
@@ -170,19 +171,17 @@ async fn find(ctx: &Ctx, req: &ServiceRequest, client: &Client, presented: &Pres
             ..RequestKind::default()
         },
     };
-    Ok(match access::admit(ctx, token, &request, || client.origin()).await? {
-        Access::Anonymous => State::Anonymous,
-        Access::Ended(reason) => State::Ended(reason),
-        // Under https-only cookies the plain name counts only for ids that were issued before the switch.
-        Access::Admitted(admitted)
-            if presented.plain
-                && admitted.policy.cookie.secure
-                && session_cookie::issued_secure(&admitted.cookie_form) =>
-        {
-            State::Anonymous
-        }
-        Access::Admitted(admitted) => State::Admitted(Rc::new(*admitted)),
-    })
+    // Under https-only cookies the plain name counts only for ids that were issued before the switch.
+    let acceptable = |policy: &EffectivePolicy, form: &str| {
+        !(presented.plain && policy.cookie.secure && session_cookie::issued_secure(form))
+    };
+    Ok(
+        match access::admit(ctx, token, &request, || client.origin(), acceptable).await? {
+            Access::Anonymous => State::Anonymous,
+            Access::Ended(reason) => State::Ended(reason),
+            Access::Admitted(admitted) => State::Admitted(Rc::new(*admitted)),
+        },
+    )
 }
 
 /// Gives every session cookie of the response the live policy's name and attributes, and issues the cookie of a live session anew
@@ -201,7 +200,8 @@ async fn dress_cookies(
         match session_cookie::token_in(value.to_str().unwrap_or_default(), &ctx.config, keys) {
             Written::Token(token) => {
                 ours = true;
-                let (policy, signed_in_at) = life_of(ctx, &token, admitted);
+                let told = response.request().extensions().get::<IssuedTo>().copied();
+                let (policy, signed_in_at) = life_of(ctx, told, &token, admitted);
                 lines.extend(issue_lines(ctx, keys, &policy, &token, signed_in_at)?);
             }
             Written::Removal => {
@@ -221,7 +221,11 @@ async fn dress_cookies(
     {
         let form = session_cookie::form(&ctx.config, &admitted.policy);
         if form != admitted.cookie_form {
-            access::note_cookie_form(ctx, &admitted.session, token, form).await?;
+            if let Err(error) = access::note_cookie_form(ctx, &admitted.session, token, form).await {
+                // The page is done and stays so; the cookie follows the policy at the next one.
+                tracing::warn!(%error, "a cookie could not be issued anew");
+                return Ok(());
+            }
             lines.extend(issue_lines(
                 ctx,
                 keys,
@@ -259,18 +263,31 @@ fn issue_lines(
         .collect()
 }
 
+/// Whom a token was just made for, told by the handler that made it.
+#[derive(Debug, Clone, Copy)]
+pub struct IssuedTo {
+    pub role: Role,
+    pub signed_in_at: Timestamp,
+}
+
 /// The policy and the sign-in of the session that a token was just made for.
-fn life_of(ctx: &Ctx, token: &str, admitted: Option<&Admitted>) -> (Arc<EffectivePolicy>, Timestamp) {
+fn life_of(
+    ctx: &Ctx,
+    told: Option<IssuedTo>,
+    token: &str,
+    admitted: Option<&Admitted>,
+) -> (Arc<EffectivePolicy>, Timestamp) {
     let in_force = ctx.in_force();
+    if let Some(told) = told {
+        return (in_force.effective(told.role, &[], None), told.signed_in_at);
+    }
     if let Some(session) = ctx.live.sessions.get(&secret::digest(token)) {
         let role = ctx
             .live
             .accounts
             .get(session.row.account_id)
             .map(|account| account.role);
-        let role = role
-            .or(admitted.map(Admitted::role))
-            .unwrap_or(crate::domain::account::Role::Member);
+        let role = role.or(admitted.map(Admitted::role)).unwrap_or(Role::Member);
         return (
             in_force.effective(role, &session.row.applications, None),
             session.row.signed_in_at,
@@ -278,9 +295,6 @@ fn life_of(ctx: &Ctx, token: &str, admitted: Option<&Admitted>) -> (Arc<Effectiv
     }
     match admitted {
         Some(admitted) => (admitted.policy.clone(), admitted.session.row.signed_in_at),
-        None => (
-            in_force.effective(crate::domain::account::Role::Member, &[], None),
-            ctx.now(),
-        ),
+        None => (in_force.effective(Role::Member, &[], None), ctx.now()),
     }
 }

@@ -136,18 +136,15 @@ pub fn read(headers: &HeaderMap, config: &Config, keys: &CookieKeys) -> Presente
         }
     }
     let any = values.iter().any(|values| !values.is_empty());
-    if values
-        .iter()
-        .any(|values| values.windows(2).any(|pair| pair[0] != pair[1]))
-    {
-        return Presented {
-            ambiguous: true,
-            any,
-            ..Presented::default()
-        };
-    }
     let names = [prefixed.as_str(), plain];
     for (slot, name) in names.into_iter().enumerate() {
+        if values[slot].windows(2).any(|pair| pair[0] != pair[1]) {
+            return Presented {
+                ambiguous: true,
+                any,
+                ..Presented::default()
+            };
+        }
         let Some(value) = values[slot].first() else { continue };
         if let Some(verified) = keys.verify(name, value) {
             let canonical =
@@ -229,16 +226,40 @@ pub fn issue(
     lines
 }
 
-/// Expires every variant of the session cookie, host-only and with the domain: a planted one must not lock a person out.
+/// Expires every variant of the session cookie, host-only and of every domain above us: a planted one must not lock a person out.
 pub fn expire(config: &Config) -> Vec<String> {
     let mut lines = Vec::new();
     for name in [config.cookie_name.clone(), prefixed(config)] {
         lines.push(removal(config, &name, None));
-        if let Some(domain) = config.cookie_domain.as_deref() {
-            lines.push(removal(config, &name, Some(domain)));
-        }
+        lines.extend(
+            domains(config)
+                .iter()
+                .map(|domain| removal(config, &name, Some(domain))),
+        );
     }
     lines
+}
+
+/// The configured domain, our own host and its parents: where a cookie that reaches us may have been set.
+fn domains(config: &Config) -> Vec<String> {
+    let host = config
+        .public_url
+        .as_ref()
+        .and_then(url::Url::domain)
+        .unwrap_or_default();
+    let parents = host
+        .match_indices('.')
+        .map(|(dot, _)| &host[dot + 1..])
+        .filter(|parent| parent.contains('.'));
+    let mut domains: Vec<String> = std::iter::once(host)
+        .filter(|host| host.contains('.'))
+        .chain(parents)
+        .chain(config.cookie_domain.as_deref())
+        .map(str::to_owned)
+        .collect();
+    domains.sort();
+    domains.dedup();
+    domains
 }
 
 fn removal(config: &Config, name: &str, domain: Option<&str>) -> String {

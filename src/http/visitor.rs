@@ -168,7 +168,9 @@ impl FromRequest for Admin {
             match visitor.role {
                 Role::Administrator => Ok(Self(visitor)),
                 Role::Member => {
-                    audit::denied(&ctx, &visitor.acting, path).await?;
+                    if visitor.admitted.session.may_record_denial(ctx.now()) {
+                        audit::denied(&ctx, &visitor.acting, path).await?;
+                    }
                     Err(PageError::Forbidden)
                 }
             }

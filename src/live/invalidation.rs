@@ -18,26 +18,28 @@ use uuid::Uuid;
 pub fn on_event(live: &Weak<Live>, store: &Store, event: ListenEvent) {
     let Some(live) = live.upgrade() else { return };
     match event {
-        ListenEvent::Alive => live.freshness.alive(),
-        ListenEvent::Connected | ListenEvent::Change { .. } => {
-            if let Err(error) = take_in(&live, store) {
-                // Not believed until the missed changes are read.
+        // While changes are known to be missing the line is not believed, however lively it is.
+        ListenEvent::Alive if !live.is_behind() => live.freshness.alive(),
+        ListenEvent::Alive | ListenEvent::Connected | ListenEvent::Change { .. } => match take_in(&live, store) {
+            Ok(()) => live.set_behind(false),
+            Err(error) => {
+                live.set_behind(true);
                 live.freshness.lost();
-                tracing::warn!(%error, "changes made elsewhere could not be read");
+                tracing::warn!(%error, "changes made elsewhere could not be read; the database is asked until they are");
             }
-        }
+        },
     }
 }
 
 /// Reads the changes since the last look and forgets what they name.
 pub fn take_in(live: &Live, store: &Store) -> Result<(), StoreError> {
     let seen = live.seq.load(Ordering::SeqCst);
-    let writer = store.writer().to_owned();
     let (missed, latest) =
         store.read_now(move |c| Ok::<_, StoreError>((changes::since(c, seen)?, changes::latest_seq(c)?)))?;
     match missed {
         Missed::Rows(rows) => {
-            for row in rows.iter().filter(|row| row.writer != writer) {
+            // Our own too: the request that wrote them may have been dropped before it could forget anything.
+            for row in &rows {
                 apply(live, store, row)?;
             }
             if let Some(last) = rows.last() {

@@ -15,7 +15,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
 
@@ -28,14 +28,37 @@ pub struct LiveSession {
     stored_active: AtomicI64,
     stored_seen: AtomicI64,
     ended: OnceLock<EndReason>,
-    /// The address last seen within the accepted network, when it is not the row's.
-    moved_to: Mutex<Option<IpAddr>>,
+    /// It stands in `pending`, to be written at the next flush.
+    queued: AtomicBool,
+    noted: Mutex<Noted>,
 }
+
+/// What was noted about a session beside its row; looked at only where it matters.
+#[derive(Debug)]
+struct Noted {
+    /// The address to show, and whether the database has it.
+    shown: IpAddr,
+    shown_written: bool,
+    /// Foreign addresses that a merely recording policy has recorded.
+    recorded: Vec<IpAddr>,
+    /// Refused pages: minute, and how many in it.
+    denied: (i64, u32),
+}
+
+/// Foreign addresses recorded of one session at most, and refused pages written a minute: nobody fills the audit by asking.
+const RECORDED: usize = 16;
+const DENIALS_A_MINUTE: u32 = 5;
 
 impl LiveSession {
     fn new(row: Session) -> Self {
         let (active, seen) = (row.last_active_at.as_micros(), row.last_seen_at.as_micros());
         let ended = OnceLock::new();
+        let noted = Mutex::new(Noted {
+            shown: row.ip,
+            shown_written: true,
+            recorded: Vec::new(),
+            denied: (0, 0),
+        });
         if let Some(reason) = row.end_reason.filter(|_| row.ended_at.is_some()) {
             ended.get_or_init(|| reason);
         }
@@ -46,7 +69,8 @@ impl LiveSession {
             stored_active: AtomicI64::new(active),
             stored_seen: AtomicI64::new(seen),
             ended,
-            moved_to: Mutex::default(),
+            queued: AtomicBool::new(false),
+            noted,
         }
     }
 
@@ -88,14 +112,36 @@ impl LiveSession {
 
     /// Notes the address to show: a move within the accepted network is no change.
     pub fn note_address(&self, ip: IpAddr) {
-        if ip != self.row.ip {
-            *self.moved_to.lock().unwrap_or_else(PoisonError::into_inner) = Some(ip);
+        let mut noted = self.noted();
+        if noted.shown != ip {
+            noted.shown = ip;
+            noted.shown_written = false;
         }
     }
 
-    /// The address to show, when it is not the row's; given out once.
-    fn take_moved(&self) -> Option<IpAddr> {
-        self.moved_to.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Whether this foreign address has been recorded already (or enough of them).
+    pub fn is_recorded(&self, ip: IpAddr) -> bool {
+        let noted = self.noted();
+        noted.recorded.contains(&ip) || noted.recorded.len() >= RECORDED
+    }
+
+    pub fn note_recorded(&self, ip: IpAddr) {
+        self.noted().recorded.push(ip);
+    }
+
+    /// Whether another refused page of this session is to be written.
+    pub fn may_record_denial(&self, now: Timestamp) -> bool {
+        let minute = now.as_micros() / 60_000_000;
+        let mut noted = self.noted();
+        if noted.denied.0 != minute {
+            noted.denied = (minute, 0);
+        }
+        noted.denied.1 += 1;
+        noted.denied.1 <= DENIALS_A_MINUTE
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn token(&self, digest: &str) -> Option<&Token> {
@@ -127,7 +173,7 @@ pub struct Sessions {
     by_id: Cache<SessionId, Arc<LiveSession>>,
     pending: Mutex<HashMap<SessionId, Arc<LiveSession>>>,
     /// Endings that hold here but are not in the database yet.
-    endings: Mutex<HashMap<SessionId, Arc<LiveSession>>>,
+    endings: Mutex<HashMap<SessionId, (Arc<LiveSession>, Timestamp)>>,
     epoch: Epoch,
 }
 
@@ -157,7 +203,7 @@ impl Sessions {
             let life = unwritten.life();
             session.raise(life.last_active_at, life.last_seen_at);
         }
-        if let Some(reason) = self.endings().get(&session.id()).and_then(|ended| ended.ended()) {
+        if let Some(reason) = self.endings().get(&session.id()).and_then(|(ended, _)| ended.ended()) {
             session.end(reason);
         }
         for token in &session.row.tokens {
@@ -172,11 +218,14 @@ impl Sessions {
 
     /// Notes activity (`active`) or mere window life.
     pub fn touch(&self, session: &Arc<LiveSession>, now: Timestamp, active: bool) {
-        let was_dirty = session.is_dirty();
         let life = session.life();
         session.raise(if active { now } else { life.last_active_at }, now);
-        if !was_dirty {
-            self.pending().insert(session.id(), session.clone());
+        if !session.queued.swap(true, Ordering::SeqCst)
+            && let Some(earlier) = self.pending().insert(session.id(), session.clone())
+        {
+            // The same session before its row was read again.
+            let life = earlier.life();
+            session.raise(life.last_active_at, life.last_seen_at);
         }
     }
 
@@ -191,12 +240,25 @@ impl Sessions {
             .collect()
     }
 
-    /// Addresses to show that are not written yet; given out once.
+    /// Addresses to show that are not written yet.
     pub fn moved(&self) -> Vec<(SessionId, IpAddr)> {
-        self.pending()
-            .values()
-            .filter_map(|session| session.take_moved().map(|ip| (session.id(), ip)))
-            .collect()
+        let pending = self.pending();
+        let unwritten = |session: &Arc<LiveSession>| {
+            let noted = session.noted();
+            (!noted.shown_written).then_some((session.id(), noted.shown))
+        };
+        pending.values().filter_map(unwritten).collect()
+    }
+
+    /// The addresses are in the database now.
+    pub fn moved_written(&self, moved: &[(SessionId, IpAddr)]) {
+        let pending = self.pending();
+        for (id, ip) in moved {
+            if let Some(session) = pending.get(id) {
+                let mut noted = session.noted();
+                noted.shown_written = noted.shown == *ip;
+            }
+        }
     }
 
     /// The touches are in the database now.
@@ -208,7 +270,11 @@ impl Sessions {
             }
             if let Some(session) = pending.get(id) {
                 session.note_stored(*active, *seen);
-                if !session.is_dirty() {
+                // In this order: a touch that comes between raises first and asks for its place afterwards.
+                session.queued.store(false, Ordering::SeqCst);
+                if session.is_dirty() {
+                    session.queued.store(true, Ordering::SeqCst);
+                } else {
                     pending.remove(id);
                 }
             }
@@ -229,15 +295,16 @@ impl Sessions {
     }
 
     /// Keeps an ending that holds here until it is in the database: a row read meanwhile must not revive the session.
-    pub fn keep_until_written(&self, session: &Arc<LiveSession>) {
-        self.endings().insert(session.id(), session.clone());
+    /// `at`: when it ended.
+    pub fn keep_until_written(&self, session: &Arc<LiveSession>, at: Timestamp) {
+        self.endings().insert(session.id(), (session.clone(), at));
     }
 
     pub fn ending_written(&self, id: SessionId) {
         self.endings().remove(&id);
     }
 
-    pub fn unwritten_endings(&self) -> Vec<Arc<LiveSession>> {
+    pub fn unwritten_endings(&self) -> Vec<(Arc<LiveSession>, Timestamp)> {
         self.endings().values().cloned().collect()
     }
 
@@ -255,7 +322,7 @@ impl Sessions {
         self.by_id.is_empty()
     }
 
-    fn endings(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<LiveSession>>> {
+    fn endings(&self) -> MutexGuard<'_, HashMap<SessionId, (Arc<LiveSession>, Timestamp)>> {
         self.endings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -15,9 +15,11 @@ use crate::domain::{
     time::Timestamp,
 };
 use diesel::{
-    AsChangeset, BoolExpressionMethods, EscapeExpressionMethods, ExpressionMethods, Insertable, OptionalExtension,
-    QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper, TextExpressionMethods,
+    AsChangeset, BoolExpressionMethods, BoxableExpression, EscapeExpressionMethods, ExpressionMethods, Insertable,
+    NullableExpressionMethods, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    TextExpressionMethods,
     result::{DatabaseErrorKind, Error as DieselError},
+    sql_types::{Bool, Nullable},
 };
 use uuid::Uuid;
 
@@ -381,11 +383,40 @@ pub fn count_all(c: &mut Conn) -> Result<i64, StoreError> {
     Ok(accounts::table.count().get_result(c.db())?)
 }
 
-/// Enabled and unexpired accounts by id, for the expiry job.
-pub fn expiry_candidates(c: &mut Conn, after: Option<AccountId>, limit: i64) -> Result<Vec<Account>, StoreError> {
+/// Instants before which an account may be due to expire; `None`: no such rule.
+#[derive(Debug, Clone, Copy)]
+pub struct ExpiryBounds {
+    /// Its own date lies before.
+    pub dated_before: Timestamp,
+    /// Its last session ended before.
+    pub ended_before: Option<Timestamp>,
+    /// It never signed in and was activated before.
+    pub unused_before: Option<Timestamp>,
+}
+
+/// Enabled and unexpired accounts beyond any of the bounds, by id, for the expiry job.
+pub fn expiry_candidates(
+    c: &mut Conn,
+    bounds: &ExpiryBounds,
+    after: Option<AccountId>,
+    limit: i64,
+) -> Result<Vec<Account>, StoreError> {
+    type Condition = Box<dyn BoxableExpression<accounts::table, MultiBackend, SqlType = Nullable<Bool>>>;
+    let mut due: Condition = Box::new(accounts::expires_at.lt(At::from(bounds.dated_before)));
+    if let Some(at) = bounds.ended_before {
+        due = Box::new(due.or(accounts::last_session_ended_at.lt(At::from(at))));
+    }
+    if let Some(at) = bounds.unused_before {
+        let unused = accounts::last_sign_in_at
+            .is_null()
+            .and(accounts::activated_at.lt(At::from(at)));
+        due = Box::new(due.or(unused.nullable()));
+    }
     let rows: Vec<Record> = accounts::table
+        .into_boxed::<MultiBackend>()
         .filter(accounts::disabled_at.is_null())
         .filter(accounts::expired_at.is_null())
+        .filter(due)
         .filter(accounts::id.gt(after.map(|id| id.0.to_string()).unwrap_or_default()))
         .order(accounts::id)
         .limit(limit)

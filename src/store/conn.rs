@@ -26,7 +26,7 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// Told to every SQLite connection. busy_timeout stands first: the others may already have to wait.
 const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; \
-     PRAGMA journal_size_limit = 67108864;";
+     PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -8192;";
 /// Told to every SQLite connection, and again when somebody else is just telling it: here busy_timeout is not heeded.
 const SQLITE_WAL: &str = "PRAGMA journal_mode = WAL;";
 /// Told to every Postgres connection.
@@ -56,15 +56,33 @@ impl Location {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             return Ok(Location::Postgres(url.to_owned()));
         }
+        let unknown = |kind: &str| {
+            let known = "sqlite:PATH, a path, or postgres://USER@HOST/NAME";
+            Err(StoreError::Config(format!(
+                "unknown kind of database \"{kind}\": DATABASE_URL takes {known}"
+            )))
+        };
         let path = match url.strip_prefix("sqlite:") {
+            Some(path) if path.contains('?') => return unknown("sqlite:…?…"),
             Some(path) => path.strip_prefix("//").unwrap_or(path),
             None => url,
         };
         if let Some((scheme, _)) = path.split_once("://") {
-            let known = "sqlite:PATH, a path, or postgres://…";
-            return Err(StoreError::Config(format!(
-                "unknown kind of database \"{scheme}\": DATABASE_URL takes {known}"
-            )));
+            return unknown(scheme);
+        }
+        // What libpq would take as well must not become a file of that name.
+        for other in [
+            "postgres:",
+            "postgresql:",
+            "file:",
+            "host=",
+            "dbname=",
+            "user=",
+            "service=",
+        ] {
+            if path.starts_with(other) {
+                return unknown(other);
+            }
         }
         if path.is_empty() || path.contains('\0') || path.contains(":memory:") {
             return Err(StoreError::Config(

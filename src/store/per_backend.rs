@@ -38,6 +38,38 @@ impl<T: Query> Query for Both<T> {
 
 impl<T> RunQueryDsl<AnyConn> for Both<T> {}
 
+/// How many rows a query has, counted where they are; with a limit in it, at most so many.
+pub(super) struct Counted<Q>(pub(super) Q);
+
+impl<Q: QueryFragment<MultiBackend>> QueryFragment<MultiBackend> for Counted<Q> {
+    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+        pass.push_sql("SELECT count(*) FROM (");
+        self.0.walk_ast(pass.reborrow())?;
+        pass.push_sql(") AS counted");
+        Ok(())
+    }
+}
+
+impl<Q> QueryId for Counted<Q> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Q> Query for Counted<Q> {
+    type SqlType = sql_types::BigInt;
+}
+
+impl<Q> RunQueryDsl<AnyConn> for Counted<Q> {}
+
+/// A text column's name as a condition may use it when another index shall lead: SQLite knows nothing of how many rows
+/// match and would start from this one. Postgres knows.
+pub(super) fn not_leading(c: &AnyConn, column: &'static str, hidden: &'static str) -> &'static str {
+    match c {
+        AnyConn::Postgres(_) => column,
+        AnyConn::Sqlite(_) => hidden,
+    }
+}
+
 /// Inserts many rows with few statements; neither database's limit of bound values is reached.
 macro_rules! insert_rows {
     ($conn:expr, $table:expr, $rows:expr) => {{

@@ -4,7 +4,7 @@
 mod list;
 mod sweep;
 
-pub use list::{Cursor, ListState, SessionFilter, SessionRow, count, ids, list};
+pub use list::{Cursor, ListState, SessionFilter, SessionRow, count, count_up_to, ids, list};
 pub use sweep::{SweepBounds, sweep_candidates};
 
 use super::{
@@ -291,23 +291,15 @@ fn complete(c: &mut Conn, rows: Vec<Record>, with_tokens: bool) -> Result<Vec<Se
     let mut applications: HashMap<String, Vec<String>> = HashMap::new();
     let mut tokens: HashMap<String, Vec<Token>> = HashMap::new();
     for part in rows.chunks(500) {
-        let ids: Vec<&str> = part.iter().map(|row| row.id.as_str()).collect();
-        let entered: Vec<(String, String)> = session_applications::table
-            .filter(session_applications::session_id.eq_any(&ids))
-            .order((session_applications::session_id, session_applications::application))
-            .select((session_applications::session_id, session_applications::application))
-            .load(c.db())?;
-        for (session, application) in entered {
-            applications.entry(session).or_default().push(application);
+        for entered in applications_of(c, part)? {
+            applications
+                .entry(entered.session_id)
+                .or_default()
+                .push(entered.application);
         }
         if with_tokens {
-            let held: Vec<TokenRecord> = session_tokens::table
-                .filter(session_tokens::session_id.eq_any(&ids))
-                .order((session_tokens::issued_at, session_tokens::digest))
-                .select(TokenRecord::as_select())
-                .load(c.db())?;
-            for token in held {
-                tokens.entry(token.session_id.clone()).or_default().push(token.read()?);
+            for held in tokens_of(c, part)? {
+                tokens.entry(held.session_id.clone()).or_default().push(held.read()?);
             }
         }
     }
@@ -318,6 +310,44 @@ fn complete(c: &mut Conn, rows: Vec<Record>, with_tokens: bool) -> Result<Vec<Se
             row.read(entered, held)
         })
         .collect()
+}
+
+// One session is the case of every request that is not in memory: "=" is prepared once, IN every time.
+
+fn applications_of(c: &mut Conn, rows: &[Record]) -> Result<Vec<ApplicationRecord>, StoreError> {
+    let entered =
+        session_applications::table.order((session_applications::session_id, session_applications::application));
+    let id = session_applications::session_id;
+    Ok(match rows {
+        [row] => entered
+            .filter(id.eq(&row.id))
+            .select(ApplicationRecord::as_select())
+            .load(c.db())?,
+        rows => {
+            let ids = rows.iter().map(|row| row.id.as_str());
+            entered
+                .filter(id.eq_any(ids))
+                .select(ApplicationRecord::as_select())
+                .load(c.db())?
+        }
+    })
+}
+
+fn tokens_of(c: &mut Conn, rows: &[Record]) -> Result<Vec<TokenRecord>, StoreError> {
+    let held = session_tokens::table.order((session_tokens::issued_at, session_tokens::digest));
+    let id = session_tokens::session_id;
+    Ok(match rows {
+        [row] => held
+            .filter(id.eq(&row.id))
+            .select(TokenRecord::as_select())
+            .load(c.db())?,
+        rows => {
+            let ids = rows.iter().map(|row| row.id.as_str());
+            held.filter(id.eq_any(ids))
+                .select(TokenRecord::as_select())
+                .load(c.db())?
+        }
+    })
 }
 
 /// False: it had ended before (or does not exist), and keeps the reason it has.
@@ -484,7 +514,28 @@ pub fn live_page(c: &mut Conn, after: Option<SessionId>, limit: i64) -> Result<V
         .limit(limit)
         .select(Record::as_select())
         .load(c.db())?;
-    complete(c, rows, false)
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+        return Ok(Vec::new());
+    };
+    // The page is a range of ids: one more range reads what its sessions entered.
+    let entered: Vec<ApplicationRecord> = session_applications::table
+        .filter(session_applications::session_id.between(&first.id, &last.id))
+        .filter(session_applications::live)
+        .order((session_applications::session_id, session_applications::application))
+        .select(ApplicationRecord::as_select())
+        .load(c.db())?;
+    let mut entered = entered.into_iter().peekable();
+    rows.into_iter()
+        .map(|row| {
+            let mut applications = Vec::new();
+            while let Some(next) = entered.next_if(|next| next.session_id <= row.id) {
+                if next.session_id == row.id {
+                    applications.push(next.application);
+                }
+            }
+            row.read(applications, Vec::new())
+        })
+        .collect()
 }
 
 /// Deletes sessions that ended before `before`, at most `limit`.

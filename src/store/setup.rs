@@ -30,8 +30,11 @@ pub fn redeem(c: &mut Conn, digest: &str, not_before: Timestamp) -> Result<bool,
     Ok(diesel::delete(link).execute(c.db())? == 1)
 }
 
-/// Whether a link was made at or after `not_before` and is not used up; looking does not use it.
+/// Whether [`redeem`] would take the link; looking does not use it up.
 pub fn is_valid(c: &mut Conn, digest: &str, not_before: Timestamp) -> Result<bool, StoreError> {
+    if completed(c)? {
+        return Ok(false);
+    }
     let link = setup_tokens::table
         .find(digest)
         .filter(setup_tokens::created_at.ge(At::from(not_before)));

@@ -1,4 +1,17 @@
-//! Pages through a real server, mirroring `src/http/pages`.
+//! Pages through a real server, mirroring `src/http/pages`; and what attackers of all of them try.
 
+mod admin;
+mod closed;
+mod csrf;
+mod headers;
+mod host;
+mod kit;
+mod late;
+mod locks;
 mod login;
+mod password;
+mod routes;
+mod secrets;
 mod sessions_live;
+mod setup;
+mod wire;

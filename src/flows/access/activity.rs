@@ -46,9 +46,11 @@ pub(super) async fn write_through(ctx: &Ctx, session: &LiveSession) -> Result<()
 pub async fn flush_activity(ctx: &Ctx) -> Result<usize, FlowError> {
     let moved = ctx.live.sessions.moved();
     if !moved.is_empty() {
+        let rows = moved.clone();
         ctx.store
-            .write(move |c| moved.iter().try_for_each(|(id, ip)| sessions::set_ip(c, *id, *ip)))
+            .write(move |c| rows.iter().try_for_each(|(id, ip)| sessions::set_ip(c, *id, *ip)))
             .await?;
+        ctx.live.sessions.moved_written(&moved);
     }
     let touches = ctx.live.sessions.unwritten();
     for batch in touches.chunks(500) {

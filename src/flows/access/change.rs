@@ -34,7 +34,7 @@ pub(super) fn must_be_written(
         || live.rotate
         || match live.record {
             None => false,
-            Some(Record::NetworkMismatch) => session.row.ip != request.ip,
+            Some(Record::NetworkMismatch) => !session.is_recorded(request.ip),
             Some(Record::NetworkChanged) => policy.validation.security_audit_log,
         }
 }
@@ -42,6 +42,8 @@ pub(super) fn must_be_written(
 pub(super) enum Accepted {
     /// Another request of the same browser had it accepted already.
     Unchanged,
+    /// Written down, and nothing else about the session changed.
+    Recorded,
     Changed {
         token: Option<Secret>,
     },
@@ -101,7 +103,7 @@ pub(super) async fn accept_change(ctx: &Ctx, change: Change) -> Result<Accepted,
     let (flow, id) = (ctx.clone(), change.session);
     let accepted = ctx.store.write(move |c| flow.accept_in(c, &change)).await?;
     match &accepted {
-        Accepted::Unchanged => {}
+        Accepted::Unchanged | Accepted::Recorded => {}
         Accepted::Changed { .. } => ctx.live.sessions.forget(id),
         Accepted::Refused(reason) => ctx.forget_ended(&[id], *reason),
     }
@@ -173,10 +175,6 @@ impl Ctx {
             return Ok(Accepted::Refused(EndReason::Revoked));
         }
         if let Some(record) = live.record {
-            if record == Record::NetworkMismatch {
-                // Shown from now on, so that it is recorded once.
-                sessions::set_ip(c, change.session, change.ip)?;
-            }
             if record == Record::NetworkMismatch || policy.validation.security_audit_log {
                 let detail = serde_json::json!({
                     "from": binding_json(&current.row.binding),
@@ -185,6 +183,9 @@ impl Ctx {
                 });
                 self.record(c, change.now, &change.entry(Event::SessionNetworkChanged, detail))?;
             }
+        }
+        if live.rebind.is_none() && !live.rotate {
+            return Ok(Accepted::Recorded);
         }
         changes::announce(c, ChangeKind::Session, &change.session.0.to_string())?;
         let token = if live.rotate && presented.rotated.is_none() {

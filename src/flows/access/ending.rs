@@ -35,7 +35,7 @@ pub(super) async fn end(
         .ended_by_rule(in_force, account, &session.row, now)
         .filter(|(_, rule)| *rule == reason);
     let at = by_rule.map_or(now, |(at, _)| at);
-    ctx.live.sessions.keep_until_written(session);
+    ctx.live.sessions.keep_until_written(session, at);
     let written = write_end(ctx, session, account.name.clone(), reason, at, now, origin).await;
     if written.is_ok() {
         ctx.live.sessions.ending_written(session.id());
@@ -99,13 +99,13 @@ async fn write_end(
 pub async fn write_kept_endings(ctx: &Ctx) -> Result<usize, FlowError> {
     let kept = ctx.live.sessions.unwritten_endings();
     let count = kept.len();
-    for session in kept {
+    for (session, at) in kept {
         let Some(reason) = session.ended() else { continue };
         let account_id = session.row.account_id;
         let account = ctx.store.read(move |c| accounts::find(c, account_id)).await?;
         let name = account.map(|account| account.name).unwrap_or_default();
         let now = ctx.now();
-        write_end(ctx, &session, name, reason, now, now, Origin::default()).await?;
+        write_end(ctx, &session, name, reason, at, now, Origin::default()).await?;
         ctx.live.sessions.ending_written(session.id());
         ctx.live.sessions.forget(session.id());
     }

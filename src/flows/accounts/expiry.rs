@@ -2,19 +2,52 @@
 
 use super::super::{Ctx, FlowError};
 use crate::{
-    domain::{account::AccountId, session::EndReason},
+    domain::{
+        account::{AccountId, expired_at},
+        policy::effective::{AccountPolicy, ExpireSuperusers},
+        session::EndReason,
+        time::Timestamp,
+    },
+    live::policy::InForce,
     store::{
-        StoreError,
-        accounts::{self, Account},
+        Conn, StoreError,
+        accounts::{self, Account, ExpiryBounds},
         sessions,
     },
 };
 use std::sync::Arc;
 
 impl Ctx {
-    /// Expires the account now if a rule says so; the account as it is then.
+    /// Whether a rule has expired the account; the last administrator's protection included.
+    fn is_due(&self, c: &mut Conn, in_force: &InForce, account: &Account) -> Result<bool, StoreError> {
+        if account.disabled_at.is_some() || account.expired_at.is_some() {
+            return Ok(false);
+        }
+        let now = self.now();
+        let sessions = sessions::live_of_account(c, account.id)?;
+        let has_live = sessions
+            .iter()
+            .any(|session| self.is_live(in_force, account, session, now));
+        let facts = self.expiry_facts(c, account, has_live)?;
+        let facts = self.with_unswept_end(facts, in_force, account, &sessions, now);
+        Ok(expired_at(&facts, &in_force.everyone().accounts, now).is_some())
+    }
+
+    /// Expires the account now if a rule says so; the account as it is then. Nothing is written when none does.
     pub(in crate::flows) async fn expire_if_due(&self, id: AccountId) -> Result<Arc<Account>, FlowError> {
         let in_force = self.current_policy().await?;
+        let (flow, policy) = (self.clone(), in_force.clone());
+        let seen = self
+            .store
+            .read(move |c| {
+                let account = accounts::find(c, id)?.ok_or(StoreError::NotFound("account"))?;
+                let due = flow.is_due(c, &policy, &account)?;
+                Ok::<_, StoreError>((account, due))
+            })
+            .await?;
+        if let (account, false) = seen {
+            return Ok(Arc::new(account));
+        }
         let (flow, now) = (self.clone(), self.now());
         let (account, sessions) = self
             .store
@@ -42,31 +75,25 @@ impl Ctx {
 pub async fn expire_due(ctx: &Ctx) -> Result<usize, FlowError> {
     const BATCH: i64 = 200;
     let in_force = ctx.current_policy().await?;
+    let bounds = bounds(&in_force.everyone().accounts, ctx.now());
     let mut after = None;
     let mut expired = 0;
     loop {
         let (flow, policy) = (ctx.clone(), in_force.clone());
-        let (due, last) = ctx
+        let (mut due, last) = ctx
             .store
             .read(move |c| {
-                let candidates = accounts::expiry_candidates(c, after, BATCH)?;
+                let candidates = accounts::expiry_candidates(c, &bounds, after, BATCH)?;
                 let last = candidates.last().map(|account| account.id);
                 let mut due = Vec::new();
                 for account in candidates {
-                    // Those that would be due without the last administrator's protection; the write decides.
-                    let (id, ended) = (account.id, account.last_session_ended_at);
-                    if flow
-                        .account_view(c, &policy, account)?
-                        .expires
-                        .is_some_and(|(at, _)| flow.now() > at)
-                    {
-                        due.push((ended, id));
+                    if flow.is_due(c, &policy, &account)? {
+                        due.push((account.last_session_ended_at, account.id));
                     }
                 }
                 Ok::<_, StoreError>((due, last))
             })
             .await?;
-        let mut due = due;
         // When several administrators would expire together, the one whose session ended last stays.
         due.sort();
         for (_, id) in due {
@@ -76,5 +103,19 @@ pub async fn expire_due(ctx: &Ctx) -> Result<usize, FlowError> {
             Some(id) => after = Some(id),
             None => return Ok(expired),
         }
+    }
+}
+
+/// Instants before which an account may be due under any rule in force.
+fn bounds(policy: &AccountPolicy, now: Timestamp) -> ExpiryBounds {
+    let superusers = match policy.expire_superusers {
+        ExpireSuperusers::After(span) => Some(span),
+        ExpireSuperusers::LikeEveryone | ExpireSuperusers::Never => None,
+    };
+    let shortest = [policy.expires_after, superusers].into_iter().flatten().min();
+    ExpiryBounds {
+        dated_before: now,
+        ended_before: shortest.map(|span| now.saturating_sub(span)),
+        unused_before: policy.expire_unused_after.map(|span| now.saturating_sub(span)),
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     http::{
         error::PageError,
         forms::{Form, Query},
+        gate::IssuedTo,
         paths, session_cookie,
         visitor::Anyone,
     },
@@ -125,6 +126,10 @@ pub async fn submit(
 pub(super) fn remember(req: &HttpRequest, opened: &Opened) -> Result<(), PageError> {
     let fault =
         |error: &dyn std::fmt::Display| PageError::Internal(format!("the session cannot be handed over: {error}"));
+    req.extensions_mut().insert(IssuedTo {
+        role: opened.account.role,
+        signed_in_at: opened.signed_in_at,
+    });
     Identity::login(&req.extensions(), opened.account.id.0.to_string()).map_err(|error| fault(&error))?;
     req.get_session()
         .insert(PREPARED_TOKEN, opened.token.expose())

@@ -14,6 +14,7 @@ use crate::{
         conn::MultiBackend,
         instant::At,
         page_of,
+        per_backend::{Counted, not_leading},
         schema::{accounts, session_applications, sessions},
         text,
     },
@@ -22,14 +23,18 @@ use diesel::{
     BoolExpressionMethods, EscapeExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl,
     RunQueryDsl, SelectableHelper, TextExpressionMethods,
     dsl::{exists, sql},
-    sql_types::{Bool, Text},
+    sql_types::{Bool, Integer, Text},
 };
 use ipnetwork::IpNetwork;
 use std::collections::HashMap;
 
 /// As many rows are collected and sorted without regret.
-const FEW: i64 = 1000;
-const FEW_ACCOUNTS: i64 = 200;
+pub(super) const FEW: i64 = 1000;
+const FEW_ACCOUNTS: i64 = 1000;
+
+/// The flagged ones once more, from their own index: in the order of activity SQLite would walk all live ones.
+const FLAGGED: &str = "sessions.id IN (SELECT id FROM sessions WHERE ended_at IS NULL \
+     AND (network_changes > 0 OR user_agent_mismatches > 0))";
 
 /// A place in the list: last activity (of a list of ended sessions: the end) and id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,14 +184,20 @@ impl Run {
 enum Whose {
     Anybodys,
     Few(Vec<String>),
+    /// Members: everybody but the few administrators.
+    AllBut(Vec<String>),
     Many,
 }
 
 /// What the probes of a filter found.
 struct Plan {
     whose: Whose,
-    /// Live sessions of the application, when they are few.
-    application: Option<Vec<String>>,
+    /// The live sessions that entered the application, if they are few.
+    few_in_application: Option<Vec<String>>,
+    /// Few live sessions are flagged.
+    few_flagged: bool,
+    /// The rows will be walked in list order, as against counted.
+    in_order: bool,
 }
 
 fn text_of(filter: &SessionFilter) -> Option<&str> {
@@ -206,81 +217,105 @@ fn accounts_of(filter: &SessionFilter) -> AccountsBoxed {
 }
 
 /// [`accounts_of`] as a condition on sessions. (A boxed query cannot stand within another one of two dialects.)
-fn of_many_accounts(mut rows: Boxed, filter: &SessionFilter) -> Boxed {
+fn of_many_accounts(mut rows: Boxed, column: &'static str, filter: &SessionFilter) -> Boxed {
     if let Some(text) = text_of(filter) {
         let named = accounts::table.filter(accounts::search.like(text::containing(text)).escape('\\'));
-        rows = rows.filter(sessions::account_id.eq_any(named.select(accounts::id)));
+        rows = rows.filter(sql::<Text>(column).eq_any(named.select(accounts::id)));
     }
     if let Some(role) = filter.role {
         let holders = accounts::table.filter(accounts::role.eq(role.as_str()));
-        rows = rows.filter(sessions::account_id.eq_any(holders.select(accounts::id)));
+        rows = rows.filter(sql::<Text>(column).eq_any(holders.select(accounts::id)));
     }
     rows
 }
 
-fn plan(c: &mut Conn, filter: &SessionFilter) -> Result<Plan, StoreError> {
-    let whose = if text_of(filter).is_none() && filter.role.is_none() {
-        Whose::Anybodys
-    } else {
-        let rows = accounts_of(filter).limit(FEW_ACCOUNTS + 1).select(accounts::id);
-        let ids: Vec<String> = rows.load(c.db())?;
-        if ids.len() as i64 <= FEW_ACCOUNTS {
-            Whose::Few(ids)
-        } else {
-            Whose::Many
-        }
+fn whose(c: &mut Conn, filter: &SessionFilter) -> Result<Whose, StoreError> {
+    let mut few = |rows: AccountsBoxed| -> Result<Option<Vec<String>>, StoreError> {
+        let ids: Vec<String> = rows.limit(FEW_ACCOUNTS + 1).select(accounts::id).load(c.db())?;
+        Ok((ids.len() as i64 <= FEW_ACCOUNTS).then_some(ids))
     };
-    let application = match &filter.application {
+    match (text_of(filter), filter.role) {
+        (None, None) => return Ok(Whose::Anybodys),
+        (None, Some(Role::Member)) => {
+            let administrators = SessionFilter {
+                role: Some(Role::Administrator),
+                ..SessionFilter::default()
+            };
+            if let Some(ids) = few(accounts_of(&administrators))? {
+                return Ok(Whose::AllBut(ids));
+            }
+        }
+        (Some(_), _) | (None, Some(Role::Administrator)) => {}
+    }
+    Ok(few(accounts_of(filter))?.map_or(Whose::Many, Whose::Few))
+}
+
+fn plan(c: &mut Conn, filter: &SessionFilter, in_order: bool) -> Result<Plan, StoreError> {
+    let whose = whose(c, filter)?;
+    let few_in_application = match &filter.application {
         None => None,
         Some(application) => {
-            let ids: Vec<String> = session_applications::table
+            let entered: Vec<String> = session_applications::table
                 .filter(session_applications::application.eq(text::clean(application).into_owned()))
                 .filter(session_applications::live)
                 .limit(FEW + 1)
                 .select(session_applications::session_id)
                 .load(c.db())?;
-            (ids.len() as i64 <= FEW).then_some(ids)
+            (entered.len() as i64 <= FEW).then_some(entered)
         }
     };
-    Ok(Plan { whose, application })
+    let few_flagged = filter.state == ListState::Flagged && in_order && {
+        let flagged = Run::Flagged.rows().limit(FEW + 1).select(sql::<Integer>("1"));
+        Counted(flagged).get_result::<i64>(c.db())? <= FEW
+    };
+    Ok(Plan {
+        whose,
+        few_in_application,
+        few_flagged,
+        in_order,
+    })
 }
 
 /// The filter's rows of one run, wherever in the list.
 fn matching(c: &mut Conn, run: Run, filter: &SessionFilter, plan: &Plan) -> Result<Boxed, StoreError> {
     let mut rows = run.rows();
+    if plan.few_flagged {
+        rows = rows.filter(sql::<Bool>(FLAGGED));
+    }
     if let Some(account) = filter.account {
         rows = rows.filter(sessions::account_id.eq(account.0.to_string()));
     }
     match &plan.whose {
         Whose::Anybodys => {}
         Whose::Few(ids) => rows = rows.filter(sessions::account_id.eq_any(ids.clone())),
-        Whose::Many => rows = of_many_accounts(rows, filter),
+        Whose::AllBut(ids) => rows = rows.filter(sessions::account_id.ne_all(ids.clone())),
+        Whose::Many if plan.in_order => {
+            let column = not_leading(c.db(), "sessions.account_id", "(sessions.account_id || '')");
+            rows = of_many_accounts(rows, column, filter);
+        }
+        Whose::Many => rows = of_many_accounts(rows, "sessions.account_id", filter),
     }
-    if let Some(application) = &filter.application {
-        match &plan.application {
-            Some(ids) if run.live() => rows = rows.filter(sessions::id.eq_any(ids.clone())),
-            Some(_) | None => {
-                let entered = session_applications::table
-                    .filter(session_applications::session_id.eq(sessions::id))
-                    .filter(session_applications::application.eq(text::clean(application).into_owned()));
-                rows = rows.filter(exists(entered));
-            }
+    match (&filter.application, &plan.few_in_application) {
+        (None, _) => {}
+        (Some(_), Some(ids)) if run.live() => rows = rows.filter(sessions::id.eq_any(ids.clone())),
+        (Some(application), _) => {
+            let entered = session_applications::table
+                .filter(session_applications::session_id.eq(sessions::id))
+                .filter(session_applications::application.eq(text::clean(application).into_owned()));
+            rows = rows.filter(exists(entered));
         }
     }
     if let Some(network) = filter.network {
         let (first, last) = network::sort_range(network);
-        let inside: Vec<String> = run
-            .rows()
-            .filter(sessions::ip_key.between(first.clone(), last.clone()))
-            .limit(FEW + 1)
-            .select(sessions::id)
-            .load(c.db())?;
-        rows = if inside.len() as i64 <= FEW {
-            rows.filter(sessions::ip_key.between(first, last))
+        let inside = run.rows().filter(sessions::ip_key.between(first.clone(), last.clone()));
+        let column = if plan.in_order
+            && Counted(inside.limit(FEW + 1).select(sql::<Integer>("1"))).get_result::<i64>(c.db())? > FEW
+        {
+            not_leading(c.db(), "sessions.ip_key", "(sessions.ip_key || '')")
         } else {
-            // The same condition, hidden from the index.
-            rows.filter(sql::<Text>("(sessions.ip_key || '')").between(first, last))
+            "sessions.ip_key"
         };
+        rows = rows.filter(sql::<Text>(column).between(first, last));
     }
     if let Some(instant) = filter.idle_longer_than {
         rows = rows.filter(sessions::last_active_at.lt(At::from(instant)));
@@ -319,7 +354,7 @@ fn walk(
 
 /// Newest activity first (of ended ones: latest end first); without tokens.
 pub fn list(c: &mut Conn, filter: &SessionFilter) -> Result<Page<SessionRow>, StoreError> {
-    let plan = plan(c, filter)?;
+    let plan = plan(c, filter, true)?;
     let from = filter
         .after
         .map(|cursor| (cursor, false))
@@ -382,12 +417,25 @@ pub fn count(c: &mut Conn, filter: &SessionFilter) -> Result<i64, StoreError> {
     if let Some(counted) = count_of_application(c, filter)? {
         return Ok(counted);
     }
-    let plan = plan(c, filter)?;
+    let plan = plan(c, filter, false)?;
     let mut total = 0;
     for run in filter.state.runs() {
         total += matching(c, *run, filter, &plan)?.count().get_result::<i64>(c.db())?;
     }
     Ok(total)
+}
+
+/// As [`count`], but not beyond `cap`; false: there are more.
+pub fn count_up_to(c: &mut Conn, filter: &SessionFilter, cap: i64) -> Result<(i64, bool), StoreError> {
+    let plan = plan(c, filter, false)?;
+    let mut total = 0;
+    for run in filter.state.runs() {
+        let rows = matching(c, *run, filter, &plan)?
+            .limit(cap.max(0) + 1)
+            .select(sql::<Integer>("1"));
+        total += Counted(rows).get_result::<i64>(c.db())?;
+    }
+    Ok((total.min(cap), total <= cap))
 }
 
 /// "Live sessions of one application" is counted in its own index.
@@ -418,7 +466,7 @@ fn count_of_application(c: &mut Conn, filter: &SessionFilter) -> Result<Option<i
 
 /// The first `limit` ids of the filter, in list order (cursors aside): what "all matching" means.
 pub fn ids(c: &mut Conn, filter: &SessionFilter, limit: i64) -> Result<Vec<SessionId>, StoreError> {
-    let plan = plan(c, filter)?;
+    let plan = plan(c, filter, true)?;
     let rows = walk(c, filter, &plan, None, limit.max(0))?;
     rows.iter().map(|row| id_of(&row.id)).collect()
 }

@@ -43,10 +43,6 @@ impl Client {
         self
     }
 
-    pub fn without(mut self, name: &str) -> Self {
-        self.headers.retain(|(known, _)| known != name);
-        self
-    }
 
     /// A second browser with the same cookies: what a thief has.
     pub fn thief(&self) -> Self {

@@ -4,7 +4,7 @@ use nightlatch::{
     domain::account::Role,
     store::{
         StoreError,
-        accounts::{self, Account, AccountFilter, AccountListState},
+        accounts::{self, Account, AccountFilter, AccountListState, ExpiryBounds},
     },
 };
 
@@ -410,33 +410,67 @@ fn states_and_roles_filter(db: &Fresh) {
 }
 
 fn expiry_candidates_are_usable_and_come_by_id(db: &Fresh) {
-    for number in 0..5 {
-        db.with_account(&format!("user {number}"));
+    let insert = |account: Account| db.write(|c| accounts::insert(c, &account));
+    for (name, date, ended) in [
+        ("dated", Some(9), None),
+        ("later", Some(11), None),
+        ("idle", None, Some(4)),
+        ("lately", None, Some(6)),
+    ] {
+        insert(Account {
+            expires_at: date.map(at),
+            last_sign_in_at: Some(at(1)),
+            last_session_ended_at: ended.map(at),
+            ..account(name)
+        });
     }
-    db.write(|c| {
-        accounts::insert(
-            c,
-            &Account {
-                disabled_at: Some(at(1)),
-                ..account("disabled")
-            },
-        )
+    insert(Account {
+        activated_at: at(2),
+        ..account("unused")
     });
-    db.write(|c| {
-        accounts::insert(
-            c,
-            &Account {
-                expired_at: Some(at(1)),
-                ..account("expired")
-            },
-        )
+    insert(Account {
+        activated_at: at(4),
+        ..account("new")
     });
-    let first = db.read(|c| accounts::expiry_candidates(c, None, 3));
-    let last = first.last().map(|account| account.id);
-    let rest = db.read(|c| accounts::expiry_candidates(c, last, 3));
-    assert_eq!((first.len(), rest.len()), (3, 2));
-    let ids: Vec<_> = first.iter().chain(&rest).map(|account| account.id).collect();
-    assert!(ids.is_sorted());
+    insert(Account {
+        disabled_at: Some(at(1)),
+        expires_at: Some(at(1)),
+        ..account("disabled")
+    });
+    insert(Account {
+        expired_at: Some(at(1)),
+        expires_at: Some(at(1)),
+        ..account("expired")
+    });
+    let found = |bounds: ExpiryBounds| {
+        let first = db.read(|c| accounts::expiry_candidates(c, &bounds, None, 2));
+        let last = first.last().map(|account| account.id);
+        let rest = db.read(|c| accounts::expiry_candidates(c, &bounds, last, 2));
+        assert!(first.iter().chain(&rest).map(|account| account.id).is_sorted());
+        let mut names: Vec<String> = first.into_iter().chain(rest).map(|account| account.name).collect();
+        names.sort();
+        names
+    };
+    let dated = ExpiryBounds {
+        dated_before: at(10),
+        ended_before: None,
+        unused_before: None,
+    };
+    assert_eq!(found(dated), ["dated"]);
+    assert_eq!(
+        found(ExpiryBounds {
+            ended_before: Some(at(5)),
+            ..dated
+        }),
+        ["dated", "idle"]
+    );
+    assert_eq!(
+        found(ExpiryBounds {
+            unused_before: Some(at(3)),
+            ..dated
+        }),
+        ["dated", "unused"]
+    );
 }
 
 fn the_last_sign_in_and_the_last_end_only_rise(db: &Fresh) {

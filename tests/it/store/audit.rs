@@ -7,7 +7,7 @@ use nightlatch::{
         session::SessionId,
         time::Timestamp,
     },
-    store::audit::{self, AuditFilter},
+    store::audit::{self, AuditFilter, AuditRow},
 };
 use uuid::Uuid;
 
@@ -82,6 +82,10 @@ fn an_event_comes_back_as_it_was_written(db: &Fresh) {
         )
     });
     let row = db.read(|c| audit::find(c, id(1))).expect("it is there");
+    // What is written elsewhere (the security log) of the entry is what is read here, but for what no database holds.
+    let mut written = AuditRow::new(id(1), at(1), &full);
+    written.actor = "Ada\u{fffd}".into();
+    assert_eq!(row, written);
     assert_eq!(
         (row.id, row.at, row.event, row.outcome),
         (id(1), at(1), Event::SessionEnded, Outcome::Failure)
@@ -454,6 +458,13 @@ fn what_concerns_an_account_or_a_session(db: &Fresh) {
             },
         )
     });
+    let of_session = AuditFilter {
+        session: Some(SessionId(id(7))),
+        limit: 9,
+        ..AuditFilter::default()
+    };
+    assert_eq!(db.read(|c| audit::list(c, &of_session)).items.len(), 2);
+    assert_eq!(db.read(|c| audit::count(c, &of_session, 9)), (2, true));
     let person = account("User_3").id;
     let rows = db.read(|c| audit::recent_of_account(c, person, 4));
     assert_eq!(rows.len(), 4);

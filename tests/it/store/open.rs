@@ -254,6 +254,15 @@ fn refusals_are_one_line_that_says_why() {
     let line = refused(&inside("text.db"), options());
     assert!(line.contains("not a database") && line.contains("text.db"), "{line}");
     assert!(refused("mysql://localhost/x", options()).contains("unknown kind of database \"mysql\""));
+    for odd in [
+        "postgres:x",
+        "dbname=oops.db",
+        "host=localhost dbname=x",
+        "sqlite:x.db?mode=ro",
+        "file:x.db",
+    ] {
+        assert!(refused(odd, options()).contains("unknown kind of database"), "{odd}");
+    }
     for nothing in ["", "sqlite:", "sqlite://", ":memory:"] {
         assert!(refused(nothing, options()).contains("names no file"));
     }

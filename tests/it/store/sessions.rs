@@ -5,11 +5,12 @@ use nightlatch::{
         account::Role,
         network::parse_filter,
         session::{Binding, EndReason, SessionId},
+        time::Timestamp,
     },
     store::{
         StoreError,
         accounts::{self, Account},
-        sessions::{self, Cursor, ListState, Session, SessionFilter},
+        sessions::{self, Cursor, ListState, Session, SessionFilter, SweepBounds},
     },
 };
 
@@ -32,7 +33,10 @@ on_both!(
     filters_find_what_they_say,
     a_wide_network_finds_what_a_narrow_one_does,
     all_matching_means_what_the_count_says,
+    many_accounts_are_found_as_few_are,
+    a_count_stops_at_its_cap,
     the_sweep_sees_every_live_session_once,
+    sweep_candidates_are_those_beyond_a_bound,
     ended_sessions_are_purged_oldest_first,
 );
 
@@ -644,6 +648,177 @@ fn all_matching_means_what_the_count_says(db: &Fresh) {
         let ids = db.read(|c| sessions::ids(c, &filter, 1000));
         assert_eq!(ids.len() as i64, db.read(|c| sessions::count(c, &filter)));
         assert!(db.read(|c| sessions::ids(c, &filter, 2)).len() <= 2);
+    }
+}
+
+fn many_accounts_are_found_as_few_are(db: &Fresh) {
+    // More than the store collects by id, of both roles.
+    let people: Vec<Account> = (0..2100)
+        .map(|number| {
+            let role = if number % 2 == 0 {
+                Role::Administrator
+            } else {
+                Role::Member
+            };
+            Account {
+                role,
+                ..account(&format!("user {number}"))
+            }
+        })
+        .collect();
+    db.write(|c| {
+        for (account, number) in people.iter().zip(0..) {
+            accounts::insert(c, account)?;
+            sessions::insert(
+                c,
+                &Session {
+                    tokens: Vec::new(),
+                    ..session(account, number)
+                },
+            )?;
+        }
+        Ok(())
+    });
+    let none = SessionFilter::default;
+    for (filter, total) in [
+        (
+            SessionFilter {
+                text: Some("USER".into()),
+                ..none()
+            },
+            2100,
+        ),
+        (
+            SessionFilter {
+                role: Some(Role::Member),
+                ..none()
+            },
+            1050,
+        ),
+        (
+            SessionFilter {
+                role: Some(Role::Administrator),
+                ..none()
+            },
+            1050,
+        ),
+        (
+            SessionFilter {
+                role: Some(Role::Member),
+                text: Some("user".into()),
+                ..none()
+            },
+            1050,
+        ),
+        (
+            SessionFilter {
+                role: Some(Role::Member),
+                text: Some("r 1".into()),
+                ..none()
+            },
+            556,
+        ),
+        (
+            SessionFilter {
+                role: Some(Role::Member),
+                state: ListState::All,
+                ..none()
+            },
+            1050,
+        ),
+    ] {
+        assert_eq!(db.read(|c| sessions::count(c, &filter)), total, "{filter:?}");
+        assert_eq!(paged(db, &filter, 400).len() as i64, total, "{filter:?}");
+    }
+}
+
+fn a_count_stops_at_its_cap(db: &Fresh) {
+    let people = populate(db);
+    for filter in filters(&people) {
+        let total = db.read(|c| sessions::count(c, &filter));
+        let up_to = |cap| db.read(|c| sessions::count_up_to(c, &filter, cap));
+        assert_eq!(up_to(total), (total, true), "{filter:?}");
+        assert_eq!(up_to(1000), (total, true), "{filter:?}");
+        if total > 0 {
+            assert_eq!(up_to(total - 1), (total - 1, false), "{filter:?}");
+        }
+    }
+}
+
+fn sweep_candidates_are_those_beyond_a_bound(db: &Fresh) {
+    let ada = db.with_account("Ada");
+    // Two rounds: few candidates are found by their bounds, many (more than 1000) by walking the ids.
+    for (from, count) in [(0, 40_u32), (1000, 1300)] {
+        db.write(|c| {
+            for number in from..from + count {
+                let offset = i64::from(number - from);
+                let swept = Session {
+                    signed_in_at: at(offset - 5000),
+                    last_active_at: at(offset),
+                    last_seen_at: at(offset + 100),
+                    tokens: Vec::new(),
+                    applications: vec!["wiki".into()],
+                    ..session(&ada, number)
+                };
+                sessions::insert(c, &swept)?;
+            }
+            sessions::end(c, session(&ada, from).id, EndReason::Revoked, at(1), None)
+        });
+        let live = db.read(|c| sessions::live_page(c, None, 10_000));
+        let all = Some(at(100_000));
+        for bounds in [
+            SweepBounds::default(),
+            SweepBounds {
+                signed_in_before: Some(at(20 - 5000)),
+                ..SweepBounds::default()
+            },
+            SweepBounds {
+                active_before: Some(at(20)),
+                ..SweepBounds::default()
+            },
+            SweepBounds {
+                seen_before: Some(at(120)),
+                ..SweepBounds::default()
+            },
+            SweepBounds {
+                signed_in_before: Some(at(3 - 5000)),
+                active_before: Some(at(1)),
+                seen_before: Some(at(130)),
+            },
+            SweepBounds {
+                active_before: all,
+                ..SweepBounds::default()
+            },
+            SweepBounds {
+                signed_in_before: all,
+                seen_before: all,
+                ..SweepBounds::default()
+            },
+        ] {
+            let beyond = |at: Timestamp, bound: Option<Timestamp>| bound.is_some_and(|bound| at < bound);
+            let expected: Vec<SessionId> = live
+                .iter()
+                .filter(|s| {
+                    beyond(s.signed_in_at, bounds.signed_in_before)
+                        || beyond(s.last_active_at, bounds.active_before)
+                        || beyond(s.last_seen_at, bounds.seen_before)
+                })
+                .map(|s| s.id)
+                .collect();
+            let mut found = Vec::new();
+            loop {
+                let page = db.read(|c| sessions::sweep_candidates(c, &bounds, found.last().copied(), 300));
+                if page.is_empty() {
+                    break;
+                }
+                assert!(
+                    page.iter()
+                        .all(|row| row.session.applications == ["wiki"] && row.account_name == "Ada")
+                );
+                found.extend(page.iter().map(|row| row.session.id));
+            }
+            assert_eq!(found, expected, "{bounds:?}");
+        }
     }
 }
 

@@ -11,11 +11,15 @@ on_both!(
 fn a_link_is_used_once_and_in_time(db: &Fresh) {
     db.write(|c| setup::create_token(c, "one", at(0)));
     db.write(|c| setup::create_token(c, "two", at(10)));
+    let valid = |not_before| db.read(|c| setup::is_valid(c, "one", not_before));
+    assert_eq!((valid(at(0)), valid(at(1))), (true, false));
     assert!(!db.write(|c| setup::redeem(c, "one", at(1))), "too old");
     assert!(db.write(|c| setup::redeem(c, "one", at(0))));
     assert!(!db.write(|c| setup::redeem(c, "one", at(0))));
+    assert!(!valid(at(0)), "used up");
     assert!(!db.write(|c| setup::redeem(c, "unknown", at(0))));
     assert!(db.write(|c| setup::complete(c, at(11))));
+    assert!(!db.read(|c| setup::is_valid(c, "two", at(0))), "set-up is over");
     assert!(!db.write(|c| setup::redeem(c, "two", at(0))), "set-up is over");
 }
 

@@ -25,6 +25,7 @@ pub(super) fn warnings(document: &PolicyDocument, pins: &Pins) -> Vec<Warning> {
     };
     for (scope, _) in document.scopes() {
         advice.lifetimes(&scope);
+        advice.window(&scope);
     }
     advice.administrators();
     advice.sign_in();
@@ -65,6 +66,21 @@ impl Advice {
     /// Speaks only where the scope sets one of the values concerned: else the scope it inherits from speaks already.
     fn concerns(&self, scope: &Scope, keys: &[Key]) -> bool {
         *scope == Scope::Everyone || keys.iter().any(|key| self.policy.document().get(scope, *key).is_some())
+    }
+
+    /// Signs of life other than requests come from a script on the page.
+    fn window(&mut self, scope: &Scope) {
+        if self.concerns(scope, &[Key::AuthIdleSessionTimeout]) && self.number(scope, Key::AuthIdleSessionTimeout) == 0
+        {
+            let message = "only requests are signs of an open window until the pages carry the page guard: \
+                           an open page that asks for nothing ends after the grace";
+            self.warn(scope, Key::AuthIdleSessionTimeout, message);
+        }
+        let counts = self.policy.value_in(scope, Key::ActivityCounts).0;
+        if self.concerns(scope, &[Key::ActivityCounts]) && counts == Value::Text("interaction".to_owned()) {
+            let message = "only the page guard reports real input: without it on the pages nothing counts as activity";
+            self.warn(scope, Key::ActivityCounts, message);
+        }
     }
 
     fn lifetimes(&mut self, scope: &Scope) {

@@ -1,0 +1,7 @@
+//! The console's pages, mirroring `src/http/pages/admin`.
+
+mod accounts;
+mod audit;
+mod lockouts;
+mod policy;
+mod sessions;

@@ -1,0 +1,311 @@
+//! `/admin/sessions`: filters, pages that agree with their totals, and every way to end.
+
+use crate::{
+    harness::{
+        client::{CHROME, Client, FIREFOX},
+        server::{On, TestServer},
+    },
+    pages::kit::{between, link, records},
+};
+use nightlatch::{
+    domain::{
+        account::Role,
+        session::{Binding, SessionId},
+        time::Span,
+    },
+    flows::accounts,
+    store::sessions::{self, Session},
+};
+use std::collections::BTreeSet;
+
+/// So many more live sessions of the account, a second apart, from `198.51.100.N`.
+fn more(server: &TestServer, name: &str, number: u8) -> Vec<String> {
+    let account = server
+        .run(accounts::find_by_name(&server.ctx, name))
+        .unwrap()
+        .unwrap()
+        .id;
+    let rows: Vec<Session> = (0..number)
+        .map(|index| {
+            let at = server.now().saturating_sub(Span::from_secs(i64::from(index / 2)));
+            let ip = format!("198.51.100.{index}").parse().unwrap();
+            Session {
+                id: SessionId(server.ctx.new_id(at)),
+                account_id: account,
+                signed_in_at: at,
+                last_active_at: at,
+                last_seen_at: at,
+                ip,
+                signed_in_ip: ip,
+                binding: Binding::at_sign_in(ip, Some(FIREFOX)),
+                user_agent_mismatches: 0,
+                applications: Vec::new(),
+                ended_at: None,
+                end_reason: None,
+                ended_by: None,
+                tokens: Vec::new(),
+            }
+        })
+        .collect();
+    let ids = rows.iter().map(|row| row.id.0.to_string()).collect();
+    server
+        .run(
+            server
+                .ctx
+                .store
+                .write(move |c| rows.iter().try_for_each(|row| sessions::insert(c, row))),
+        )
+        .unwrap();
+    ids
+}
+
+/// Ids on every page of a list, and the total it claims.
+fn all(admin: &Client, query: &str) -> (Vec<String>, String) {
+    let mut ids = Vec::new();
+    let mut next = Some(format!("/admin/sessions?{query}"));
+    let mut total = String::new();
+    while let Some(path) = next {
+        let page = admin.get(&path).expect(200);
+        total = between(page.text(), "<p role=\"status\">", " ")[0].to_owned();
+        ids.extend(
+            between(page.text(), "<a href=\"/admin/sessions/", "\"")
+                .into_iter()
+                .map(str::to_owned),
+        );
+        next = link(&page, "after=");
+    }
+    ids.retain(|id| id.len() == 36);
+    (ids, total)
+}
+
+#[test]
+fn pages_show_each_session_once_and_agree_with_the_total() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        server.account("ada", Role::Member);
+        let made: BTreeSet<String> = more(&server, "ada", 60).into_iter().collect();
+        for query in ["limit=25", "limit=25&account=", "limit=50", "limit=25&state=all"] {
+            let (ids, total) = all(&boss, query);
+            assert_eq!(total, "61", "{on:?} {query}");
+            assert_eq!(ids.len(), 61, "{on:?} {query}");
+            let ids: BTreeSet<String> = ids.into_iter().collect();
+            assert!(ids.len() == 61 && made.is_subset(&ids), "{on:?} {query}");
+        }
+        let csv = boss.get("/admin/sessions/export?format=csv").expect(200);
+        assert_eq!(records(csv.text()).len(), 62, "{on:?}");
+        // And back again.
+        let second = boss.get(&link(&boss.get("/admin/sessions?limit=25"), "after=").unwrap());
+        let first = boss.get(&link(&second, "before=").unwrap());
+        let ids = |text: &str| {
+            between(text, "<a href=\"/admin/sessions/", "\"")
+                .into_iter()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            ids(first.text()),
+            ids(boss.get("/admin/sessions?limit=25").text()),
+            "{on:?}"
+        );
+    }
+}
+
+#[test]
+fn filters_narrow_by_name_network_role_idle_time_and_state() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        server.account("a_a%", Role::Member);
+        server.account("axa", Role::Member);
+        more(&server, "a_a%", 6);
+        server.advance(3600);
+        let gone = server.signed_in("axa");
+        gone.post("/logout", &[]).expect(303);
+        server.signed_in("axa");
+        boss.get("/").expect(200);
+        server
+            .run(nightlatch::flows::access::flush_activity(&server.ctx))
+            .unwrap();
+        for (query, total) in [
+            ("q=a_a", "6"),
+            ("q=A_A%25", "6"),
+            ("q=%25", "6"),
+            ("q=axa", "1"),
+            ("q=axa&state=ended", "1"),
+            ("q=axa&state=all", "2"),
+            ("q=198.51.100.0/30", "4"),
+            ("q=198.51.100.5", "1"),
+            ("q=2001:db8::/32", "0"),
+            ("role=administrator", "1"),
+            ("role=member", "7"),
+            ("idle=30m", "6"),
+            ("idle=2h", "0"),
+            ("q='--", "0"),
+            ("app=wiki", "0"),
+        ] {
+            let (ids, claimed) = all(&boss, query);
+            assert_eq!(claimed, total, "{on:?} {query}");
+            assert_eq!(ids.len().to_string(), total, "{on:?} {query}");
+        }
+    }
+}
+
+#[test]
+fn one_selected_and_an_accounts_sessions_are_ended() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        let id = server.account("ada", Role::Member);
+        let adas: Vec<Client> = (0..4).map(|_| server.signed_in("ada")).collect();
+        let live = |adas: &[Client]| adas.iter().filter(|ada| ada.get("/").status() == 200).count();
+        let ids = |query: &str| all(&boss, query).0;
+        let of_ada = ids("q=ada");
+        assert_eq!(of_ada.len(), 4);
+        boss.post("/admin/sessions/end", &[("only", &of_ada[0])]).expect(303);
+        assert_eq!(live(&adas), 3, "{on:?}");
+        let left = ids("q=ada");
+        assert!(!left.contains(&of_ada[0]));
+        boss.post(
+            "/admin/sessions/end",
+            &[("what", "selected"), ("id", &left[0]), ("id", &left[1])],
+        )
+        .expect(303);
+        assert_eq!(live(&adas), 1, "{on:?}");
+        boss.post(&format!("/admin/accounts/{}", id.0), &[("act", "end-sessions")])
+            .expect(303);
+        assert_eq!(live(&adas), 0, "{on:?}");
+        let ended = server
+            .events()
+            .iter()
+            .filter(|event| *event == "session.ended revoked")
+            .count();
+        assert_eq!(ended, 4, "{on:?}");
+        assert!(
+            server
+                .audit()
+                .iter()
+                .filter(|row| row.event.as_str() == "session.ended")
+                .all(|row| row.actor == "boss")
+        );
+        // Ended once more: said so, nothing recorded.
+        boss.post("/admin/sessions/end", &[("only", &of_ada[0])]).expect(303);
+        assert_eq!(
+            server
+                .events()
+                .iter()
+                .filter(|event| *event == "session.ended revoked")
+                .count(),
+            4
+        );
+        boss.post("/admin/sessions/end", &[("only", "not-an-id")]).expect(404);
+        boss.get("/admin").expect(200);
+    }
+}
+
+#[test]
+fn ending_all_that_match_asks_for_the_number_and_reaches_beyond_the_page() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        server.account("ada", Role::Member);
+        let eve = server.member("eve");
+        more(&server, "ada", 60);
+        let back = "q=198.51.100.0%2F24";
+        assert!(
+            boss.get(&format!("/admin/sessions/end?{back}"))
+                .expect(200)
+                .text()
+                .contains("60")
+        );
+        let end = |shown: &str, typed: &str| {
+            boss.post(
+                "/admin/sessions/end",
+                &[("what", "matching"), ("back", back), ("shown", shown), ("typed", typed)],
+            )
+        };
+        for (shown, typed) in [("", ""), ("60", ""), ("60", "6"), ("", "60")] {
+            end(shown, typed).expect(422);
+        }
+        assert_eq!(all(&boss, back).1, "60");
+        end("60", "60").expect(303);
+        assert_eq!(all(&boss, back).1, "0", "{on:?}");
+        eve.get("/").expect(200);
+        boss.get("/admin").expect(200);
+        // A filter that cannot be read ends nothing.
+        let unreadable = [
+            ("what", "matching"),
+            ("back", "idle=soon"),
+            ("shown", "2"),
+            ("typed", "2"),
+        ];
+        boss.post("/admin/sessions/end", &unreadable).expect(400);
+        eve.get("/").expect(200);
+    }
+}
+
+#[test]
+fn ones_own_session_is_ended_only_after_saying_so() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    let eve = server.member("eve");
+    let mine = all(&boss, "q=boss").0.remove(0);
+    let theirs = all(&boss, "q=eve").0.remove(0);
+    let ids = [("what", "selected"), ("id", mine.as_str()), ("id", theirs.as_str())];
+    assert!(
+        boss.post("/admin/sessions/end", &ids)
+            .expect(200)
+            .text()
+            .contains("yours")
+    );
+    eve.get("/").expect(200);
+    let kept = [ids[0], ids[1], ids[2], ("yours", "kept")];
+    boss.post("/admin/sessions/end", &kept).expect(303);
+    eve.get("/").expect(303);
+    boss.get("/admin").expect(200);
+    // The number shown that takes my own along must be typed.
+    let all = [("what", "matching"), ("back", ""), ("shown", "1"), ("typed", "")];
+    boss.post("/admin/sessions/end", &all).expect(422);
+    boss.get("/admin").expect(200);
+}
+
+#[test]
+fn a_session_ended_by_its_rule_is_never_listed_as_live() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        server.account("ada", Role::Member);
+        server.signed_in("ada");
+        server.policy(&[("auth.idle_session_timeout", "10m")]);
+        server.advance(590);
+        boss.get("/").expect(200);
+        server.advance(30);
+        let page = boss.get("/admin/sessions?q=ada").expect(200);
+        assert!(
+            !page.text().contains("name=\"only\""),
+            "{on:?}: no button to end what has ended"
+        );
+        server.run(nightlatch::flows::sessions::sweep(&server.ctx)).unwrap();
+        assert_eq!(all(&boss, "q=ada").1, "0", "{on:?}");
+    }
+}
+
+#[test]
+fn user_agents_and_names_are_text_in_the_list_and_defused_in_the_export() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    server.account("=1+1", Role::Member);
+    for agent in ["=cmd|'/c calc'!A0", "@SUM(1)", "<script>alert(1)</script>", CHROME] {
+        let client = server.anyone().header("user-agent", agent);
+        client.sign_in("=1+1", crate::harness::server::PASSWORD).expect(303);
+    }
+    for path in ["/admin/sessions", "/admin", "/admin/audit"] {
+        assert!(!boss.get(path).expect(200).text().contains("<script>alert"), "{path}");
+    }
+    let csv = boss.get("/admin/sessions/export?format=csv").expect(200);
+    let records = records(csv.text());
+    assert_eq!(records.len(), 6);
+    for cell in records.iter().flatten() {
+        assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell:?}");
+    }
+}

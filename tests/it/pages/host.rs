@@ -1,0 +1,119 @@
+//! Under which names we answer, and that nothing a request says changes where links lead.
+
+use super::kit::{authority, wire};
+use crate::harness::server::{On, PASSWORD, TestServer};
+use nightlatch::domain::account::Role;
+use reqwest::Method;
+
+fn get(server: &TestServer, target: &str, lines: &str) -> Vec<u16> {
+    let request = format!("GET {target} HTTP/1.1\r\n{lines}Connection: close\r\n\r\n");
+    wire(server, request.as_bytes()).statuses()
+}
+
+#[test]
+fn only_our_own_name_is_answered() {
+    let server = TestServer::start();
+    let own = authority(&server).to_owned();
+    let port = own.rsplit(':').next().unwrap().to_owned();
+    for host in [
+        own.clone(),
+        format!("localhost:{port}"),
+        format!("[::1]:{port}"),
+        format!("LOCALHOST:{port}"),
+    ] {
+        assert_eq!(get(&server, "/login", &format!("Host: {host}\r\n")), [200], "{host}");
+    }
+    for host in [
+        "evil.example".to_owned(),
+        format!("evil.example:{port}"),
+        format!("127.0.0.1.evil.example:{port}"),
+        format!("127.0.0.1:{port}.evil.example"),
+        format!("evil@127.0.0.1:{port}"),
+        format!("127.0.0.1:{port}/"),
+        format!("localhost.:{port}"),
+        format!("[::1%25lo]:{port}"),
+        "127.0.0.1".to_owned(),
+        "127.0.0.1:".to_owned(),
+        format!("127.0.0.1:0{port}0"),
+        format!("{own}, evil.example"),
+        String::new(),
+    ] {
+        let statuses = get(&server, "/login", &format!("Host: {host}\r\n"));
+        assert!(statuses == [421] || statuses == [400], "{host}: {statuses:?}");
+    }
+    let none = get(&server, "/login", "");
+    assert!(none == [400] || none == [421], "no host at all: {none:?}");
+    for second in [own.as_str(), "evil.example"] {
+        let two = get(&server, "/login", &format!("Host: {own}\r\nHost: {second}\r\n"));
+        assert!(two == [400] || two == [421], "two hosts: {two:?}");
+    }
+}
+
+#[test]
+fn an_absolute_target_must_name_the_same_host() {
+    let server = TestServer::start();
+    let own = authority(&server).to_owned();
+    let host = format!("Host: {own}\r\n");
+    assert_eq!(get(&server, &format!("http://{own}/login"), &host), [200]);
+    for target in [
+        "http://evil.example/login",
+        "https://evil.example/",
+        "http://evil@127.0.0.1/login",
+    ] {
+        let statuses = get(&server, target, &host);
+        assert!(statuses == [421] || statuses == [400], "{target}: {statuses:?}");
+        assert_ne!(get(&server, target, "Host: evil.example\r\n"), [200], "{target}");
+    }
+}
+
+#[test]
+fn links_and_redirects_never_follow_what_the_request_claims() {
+    let server = TestServer::start();
+    server.account("ada", Role::Member);
+    let forged = [
+        ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-port", "444"),
+        ("forwarded", "host=evil.example;proto=https"),
+        ("x-original-url", "https://evil.example/admin"),
+        ("x-rewrite-url", "/admin"),
+        ("x-host", "evil.example"),
+    ];
+    let client = server.anyone();
+    let form: &[(&str, &str)] = &[("username", "ada"), ("password", PASSWORD)];
+    let signed_in = client.send(Method::POST, "/login", Some(form), &forged).expect(303);
+    assert_eq!(signed_in.location(), "/");
+    let cookies = signed_in.cookies();
+    let cookie = cookies.iter().find(|line| line.starts_with("nightlatch=")).unwrap();
+    assert!(!cookie.contains("Domain") && !cookie.contains("Secure"), "{cookie}");
+    for path in ["/", "/login", "/password", "/nothing"] {
+        let answer = client.send(Method::GET, path, None, &forged);
+        assert!(
+            !answer.text().contains("evil.example") && !answer.location().contains("evil"),
+            "{path}"
+        );
+    }
+    let away = server.anyone().send(Method::GET, "/admin", None, &forged).expect(303);
+    assert_eq!(away.location(), "/login?return_to=%2Fadmin");
+}
+
+#[test]
+fn probes_answer_under_any_name_and_say_nothing_else() {
+    let server = TestServer::on(On::Sqlite)
+        .env("NIGHTLATCH_PUBLIC_URL", "https://login.example.org")
+        .start();
+    for path in ["/healthz", "/readyz"] {
+        let answer = server.anyone().get(path).expect(200);
+        assert!(answer.text().len() < 20, "{}", answer.text());
+    }
+    for path in [
+        "/login",
+        "/",
+        "/healthz/",
+        "/healthz%2f..%2flogin",
+        "//healthz",
+        "/static/app.css",
+    ] {
+        assert_eq!(server.anyone().get(path).status(), 421, "{path}");
+    }
+}

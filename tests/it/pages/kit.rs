@@ -1,0 +1,163 @@
+//! What attackers of the pages share: raw sockets, the routing table with its holes filled, and looking into HTML.
+
+use crate::harness::{
+    client::{Answer, Client},
+    server::TestServer,
+};
+use nightlatch::http::{Route, routes};
+use reqwest::Method;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+/// An id that names nothing.
+pub const NOBODY: &str = "01900000-0000-7000-8000-000000000000";
+
+/// The route's path with something harmless in its holes.
+pub fn filled(route: &Route) -> String {
+    let mut path = String::new();
+    let mut rest = route.path;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (hole, after) = after.split_once('}').unwrap();
+        path.push_str(before);
+        path.push_str(match hole.split(':').next().unwrap() {
+            "number" => "1",
+            "file" => "app.css",
+            _ => NOBODY,
+        });
+        rest = after;
+    }
+    path + rest
+}
+
+/// The table, with what signs the visitor out at its end.
+pub fn table() -> Vec<Route> {
+    let mut table: Vec<Route> = routes()
+        .into_iter()
+        // Answered to proxies, not to people; they have rules of their own.
+        .filter(|route| !route.path.starts_with("/api/") && !route.path.starts_with("/nightlatch"))
+        .collect();
+    table.sort_by_key(|route| route.path == "/logout");
+    table
+}
+
+/// What the route answers to an empty request.
+pub fn ask(client: &Client, route: &Route, headers: &[(&str, &str)]) -> Answer {
+    let form: Option<&[(&str, &str)]> = (route.method == Method::POST.as_str()).then_some(&[]);
+    let method = Method::from_bytes(route.method.as_str().as_bytes()).unwrap();
+    client.send(method, &filled(route), form, headers)
+}
+
+/// What came back over a socket, and whether the server closed it.
+#[derive(Debug)]
+pub struct Wire {
+    pub text: String,
+    pub closed: bool,
+}
+
+impl Wire {
+    /// Status of each response, in order.
+    pub fn statuses(&self) -> Vec<u16> {
+        self.text
+            .match_indices("HTTP/1.")
+            .filter_map(|(at, _)| self.text.get(at + 9..at + 12)?.parse().ok())
+            .collect()
+    }
+}
+
+/// Sends these bytes as they are, and reads until the server closes or falls silent.
+pub fn wire(server: &TestServer, bytes: &[u8]) -> Wire {
+    let mut socket = TcpStream::connect(server.base.trim_start_matches("http://")).unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(1500))).unwrap();
+    // A server that refuses early may close while we still write.
+    let _ = socket.write_all(bytes);
+    let (mut read, mut buffer, mut closed) = (Vec::new(), [0; 8192], false);
+    loop {
+        match socket.read(&mut buffer) {
+            Ok(0) => {
+                closed = true;
+                break;
+            }
+            Ok(n) => read.extend_from_slice(&buffer[..n]),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {
+                closed = true;
+                break;
+            }
+            Err(_) => break,
+        }
+    }
+    Wire {
+        text: String::from_utf8_lossy(&read).into_owned(),
+        closed,
+    }
+}
+
+/// The authority under which the server answers.
+pub fn authority(server: &TestServer) -> &str {
+    server.base.trim_start_matches("http://")
+}
+
+/// What stands between `start` and `end`, each time.
+pub fn between<'a>(text: &'a str, start: &str, end: &str) -> Vec<&'a str> {
+    text.split(start)
+        .skip(1)
+        .filter_map(|rest| rest.split(end).next())
+        .collect()
+}
+
+/// The one-time password that a page shows.
+pub fn one_time_password(page: &Answer) -> Option<String> {
+    between(page.text(), "<code id=\"one-time-secret\">", "</code>")
+        .first()
+        .map(|text| (*text).to_owned())
+}
+
+/// Starts all at once, and gives what each came to.
+pub fn at_once<T: Send>(number: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let start = std::sync::Barrier::new(number);
+    std::thread::scope(|scope| {
+        let acts: Vec<_> = (0..number)
+            .map(|index| {
+                let (start, act) = (&start, &act);
+                scope.spawn(move || {
+                    start.wait();
+                    act(index)
+                })
+            })
+            .collect();
+        acts.into_iter().map(|act| act.join().unwrap()).collect()
+    })
+}
+
+/// The records of a CSV, header first.
+pub fn records(csv: &str) -> Vec<Vec<String>> {
+    let mut records = vec![vec![String::new()]];
+    let mut quoted = false;
+    let mut characters = csv.chars().peekable();
+    while let Some(c) = characters.next() {
+        let cell = records.last_mut().unwrap().last_mut().unwrap();
+        match c {
+            '"' if quoted && characters.peek() == Some(&'"') => {
+                characters.next();
+                cell.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => records.last_mut().unwrap().push(String::new()),
+            '\r' if !quoted => {}
+            '\n' if !quoted => records.push(vec![String::new()]),
+            c => cell.push(c),
+        }
+    }
+    records.retain(|record| record.len() > 1 || !record[0].is_empty());
+    records
+}
+
+/// The first link of the page whose query has this in it, as a path.
+pub fn link(page: &Answer, part: &str) -> Option<String> {
+    between(page.text(), "href=\"", "\"")
+        .into_iter()
+        .find(|href| href.contains(part))
+        .map(|href| href.replace("&#38;", "&").replace("&amp;", "&"))
+}

@@ -1,0 +1,170 @@
+//! Canaries: passwords, tokens and cookies are in no log, no record, no error, no list and no export.
+
+use super::kit::{NOBODY, one_time_password};
+use crate::harness::server::{On, PASSWORD, TestServer};
+use nightlatch::domain::account::Role;
+use reqwest::Method;
+use std::{
+    io::Write,
+    sync::{Arc, Mutex},
+};
+use tracing_subscriber::fmt::MakeWriter;
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Captured {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[test]
+fn secrets_show_nowhere() {
+    let captured = Captured::default();
+    let trace = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(captured.clone());
+    // Each test is a process of its own under nextest; elsewhere the first to come wins and this sees nothing.
+    tracing::subscriber::set_global_default(trace.finish()).ok();
+    for on in [On::Sqlite, On::Postgres] {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("security.log");
+        let server = TestServer::on(on)
+            .env("NIGHTLATCH_SECURITY_LOG", log.to_str().unwrap())
+            .start();
+        let setup = server
+            .setup_link
+            .clone()
+            .unwrap()
+            .split("token=")
+            .nth(1)
+            .unwrap()
+            .to_owned();
+        let boss = server.anyone();
+        let mut said = Vec::new();
+        let form = [
+            ("token", setup.as_str()),
+            ("username", "boss"),
+            ("password", PASSWORD),
+            ("password_again", PASSWORD),
+            ("baseline", "asvs-l2"),
+        ];
+        boss.post("/setup", &form).expect(303);
+        server.account("ada", Role::Member);
+        boss.sign_in("boss", PASSWORD).expect(303);
+        let ada = server.signed_in("ada");
+        let cookies = [boss.cookie("nightlatch").unwrap(), ada.cookie("nightlatch").unwrap()];
+        let (wrong, new) = ("canary-wrong-9f2 zebra", "canary-new-7c1 zebra quilt");
+        for client in [&ada, &server.anyone()] {
+            let fields: &[(&str, &str)] = &[("username", "ada"), ("password", wrong)];
+            for headers in [
+                vec![],
+                vec![("sec-fetch-site", "cross-site")],
+                vec![("content-type", "text/plain")],
+            ] {
+                said.push(client.send(Method::POST, "/login", Some(fields), &headers));
+            }
+        }
+        let change = |current: &str, new: &str| {
+            ada.post(
+                "/password",
+                &[
+                    ("current_password", current),
+                    ("new_password", new),
+                    ("new_password_again", new),
+                ],
+            )
+        };
+        said.push(change(wrong, new));
+        said.push(change(PASSWORD, "canary"));
+        said.push(change(PASSWORD, new));
+        let changed = ada.cookie("nightlatch").unwrap();
+        let created = boss
+            .post("/admin/accounts", &[("name", "eve"), ("role", "member")])
+            .expect(303);
+        let one_time = one_time_password(&boss.get(created.location())).unwrap();
+        said.push(boss.post(
+            "/admin/accounts",
+            &[("name", "e,e"), ("role", "member"), ("password", wrong)],
+        ));
+        for path in [
+            "/admin",
+            "/admin/audit",
+            "/admin/sessions",
+            "/admin/sessions/export?format=json",
+            "/admin/accounts",
+            "/admin/accounts/export?format=json",
+            "/admin/lockouts",
+            "/admin/policy/export?format=json",
+            "/nothing",
+            "/",
+        ] {
+            said.push(boss.get(path));
+        }
+        said.push(boss.get(&format!("/admin/sessions/{NOBODY}")));
+        said.push(boss.post("/admin/audit/export?format=json", &[]));
+        said.push(ada.post("/logout", &[]));
+        let secrets: Vec<String> = [setup, PASSWORD.to_owned(), wrong.to_owned(), new.to_owned(), one_time]
+            .into_iter()
+            // The end of a cookie is the token's; its beginning is the signature.
+            .chain(cookies.iter().chain([&changed]).flat_map(|cookie| {
+                let half = cookie.len() / 2;
+                [cookie[..half].to_owned(), cookie[half..].to_owned()]
+            }))
+            .collect();
+        let audit: String = server.audit().iter().map(|row| row.to_json().to_string()).collect();
+        let security = std::fs::read_to_string(&log).unwrap();
+        assert!(security.lines().count() > 10);
+        let output = String::from_utf8_lossy(&captured.0.lock().unwrap()).into_owned();
+        for secret in &secrets {
+            assert!(!audit.contains(secret.as_str()), "{on:?} audit: {secret}");
+            assert!(!security.contains(secret.as_str()), "{on:?} security log: {secret}");
+            for answer in &said {
+                assert!(
+                    !answer.text().contains(secret.as_str()),
+                    "{on:?} {}: {secret}",
+                    answer.status()
+                );
+                assert!(!answer.location().contains(secret.as_str()), "{on:?}");
+            }
+            let shown = output.lines().find(|line| line.contains(secret.as_str()));
+            assert_eq!(shown, None, "{on:?} tracing: {secret}");
+        }
+        for word in ["argon2id", "password_hash"] {
+            assert!(!audit.contains(word) && !security.contains(word), "{on:?} {word}");
+        }
+    }
+    if std::env::var_os("NEXTEST").is_some() {
+        assert!(!captured.0.lock().unwrap().is_empty(), "the trace was seen");
+    }
+}
+
+#[test]
+fn urls_never_carry_a_session() {
+    let server = TestServer::start();
+    let ada = server.member("ada");
+    let token = ada.cookie("nightlatch").unwrap();
+    let page = ada.get("/").expect(200);
+    for word in ["sessionid=", "token=", "jsessionid", "sid="] {
+        assert!(!page.text().to_lowercase().contains(word), "{word}");
+    }
+    // A token in the address is nobody's.
+    for path in [format!("/?nightlatch={token}"), format!("/;nightlatch={token}")] {
+        assert_ne!(server.anyone().get(&path).status(), 200);
+    }
+}

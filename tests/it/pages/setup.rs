@@ -1,0 +1,303 @@
+//! `/setup`: the first administrator, once, with the link that the log printed.
+
+use super::kit::{at_once, between};
+use crate::harness::{
+    client::{Answer, Client},
+    server::{On, PASSWORD, TestServer, operator},
+};
+use nightlatch::{
+    domain::{account::Role, policy::Key},
+    flows::{accounts, policy},
+    store::accounts as rows,
+};
+
+fn path(server: &TestServer) -> String {
+    let link = server.setup_link.as_deref().expect("set-up is open");
+    link.strip_prefix(&server.base).unwrap().to_owned()
+}
+
+fn token(server: &TestServer) -> String {
+    path(server).split("token=").nth(1).unwrap().to_owned()
+}
+
+fn set_up(client: &Client, token: &str, change: &[(&str, &str)]) -> Answer {
+    let mut form = vec![
+        ("token", token),
+        ("username", "ada"),
+        ("email", "ada@example.org"),
+        ("password", PASSWORD),
+        ("password_again", PASSWORD),
+        ("baseline", ""),
+    ];
+    for (name, value) in change {
+        form.retain(|(known, _)| known != name);
+        form.push((name, value));
+    }
+    client.post("/setup", &form)
+}
+
+fn idle(server: &TestServer) -> String {
+    let current = server.run(policy::in_force(&server.ctx)).unwrap();
+    format!(
+        "{:?}",
+        current
+            .in_force
+            .policy
+            .value(Key::AuthIdleSessionTimeout, Role::Member, None)
+            .0
+    )
+}
+
+#[test]
+fn the_link_makes_one_administrator_applies_the_baseline_and_is_then_gone() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let (path, token) = (path(&server), token(&server));
+        let page = server.anyone().get(&path).expect(200);
+        assert!(page.text().contains("value=\"asvs-l2\" checked"), "preselected");
+        server.anyone().get(&path).expect(200);
+        let client = server.anyone();
+        let done = set_up(&client, &token, &[("baseline", "asvs-l2")]).expect(303);
+        assert_eq!(done.location(), "/login");
+        assert!(
+            client
+                .get("/login")
+                .text()
+                .contains("Nightlatch is set up. Sign in as ada."),
+            "{on:?}"
+        );
+        // No session came of it.
+        client.get("/").expect(303);
+        assert_eq!(idle(&server), "Number(1800)", "{on:?}");
+        server.signed_in("ada").get("/admin").expect(200);
+        server.anyone().get(&path).expect(404);
+        set_up(&server.anyone(), &token, &[("username", "eve")]).expect(404);
+        assert_eq!(
+            server.events()[..2],
+            ["account.created", "setup.completed"],
+            "{on:?} {:?}",
+            server.events()
+        );
+    }
+}
+
+#[test]
+fn wrong_missing_and_expired_tokens_find_nothing() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let (path, token) = (path(&server), token(&server));
+        let other_case: String = token
+            .chars()
+            .map(|c| {
+                if c.is_lowercase() {
+                    c.to_ascii_uppercase()
+                } else {
+                    c.to_ascii_lowercase()
+                }
+            })
+            .collect();
+        for wrong in [
+            "",
+            "x",
+            "%00",
+            &token[..token.len() - 1],
+            &format!("{token}x"),
+            &other_case,
+            "a' OR '1'='1",
+        ] {
+            server
+                .anyone()
+                .get(&format!("/setup?token={}", wrong.replace(' ', "+")))
+                .expect(404);
+            set_up(&server.anyone(), wrong, &[]).expect(404);
+        }
+        server.anyone().get("/setup").expect(404);
+        server.advance(24 * 3600);
+        server.anyone().get(&path).expect(200);
+        server.advance(1);
+        server.anyone().get(&path).expect(404);
+        set_up(&server.anyone(), &token, &[]).expect(404);
+        assert_eq!(
+            server
+                .run(accounts::find_by_name(&server.ctx, "ada"))
+                .unwrap()
+                .map(|found| found.name),
+            None
+        );
+        assert!(server.events().is_empty(), "{on:?} {:?}", server.events());
+    }
+}
+
+#[test]
+fn ten_set_ups_at_once_make_one_administrator() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let token = token(&server);
+        let mut statuses = at_once(10, |index| {
+            set_up(&server.anyone(), &token, &[("username", &format!("ada{index}"))]).status()
+        });
+        statuses.sort();
+        assert_eq!(statuses[0], 303, "{on:?} {statuses:?}");
+        assert!(
+            statuses[1..].iter().all(|status| [404, 503].contains(status)),
+            "{on:?} {statuses:?}"
+        );
+        let made = (0..10)
+            .filter(|index| {
+                server
+                    .run(accounts::find_by_name(&server.ctx, &format!("ada{index}")))
+                    .unwrap()
+                    .is_some()
+            })
+            .count();
+        assert_eq!(made, 1, "{on:?}");
+        assert_eq!(
+            server
+                .events()
+                .iter()
+                .filter(|event| *event == "setup.completed")
+                .count(),
+            1,
+            "{on:?}"
+        );
+    }
+}
+
+#[test]
+fn faults_are_told_at_once_keep_what_was_typed_and_never_echo_a_password() {
+    let server = TestServer::start();
+    let token = token(&server);
+    let secret = "ada-canary";
+    let answer = set_up(
+        &server.anyone(),
+        &token,
+        &[
+            ("username", "a\u{202e}da"),
+            ("email", "no address"),
+            ("password", secret),
+            ("password_again", "canary-other"),
+            ("baseline", "nist-aal2"),
+        ],
+    )
+    .expect(422);
+    for field in ["username", "email", "password", "password_again"] {
+        assert!(answer.text().contains(&format!("id=\"{field}-fault\"")), "{field}");
+    }
+    assert!(!answer.text().contains("canary"), "no password comes back");
+    assert!(answer.text().contains("value=\"no address\""));
+    assert!(answer.text().contains("value=\"nist-aal2\" checked"));
+    assert_eq!(between(answer.text(), "name=\"token\" value=\"", "\"")[0], token);
+    for change in [
+        ("username", ""),
+        ("baseline", "nothing"),
+        ("password", ""),
+        ("password", "adaadaadaada"),
+        ("password", "short"),
+    ] {
+        set_up(&server.anyone(), &token, &[change, ("password_again", change.1)]).expect(422);
+    }
+    let long = "x".repeat(200_000);
+    set_up(
+        &server.anyone(),
+        &token,
+        &[("password", &long), ("username", &long[..5000])],
+    )
+    .expect(422);
+    // The link was not used up by any of it.
+    set_up(&server.anyone(), &token, &[]).expect(303);
+}
+
+#[test]
+fn a_restart_prints_a_new_link_only_while_there_is_no_account() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let (database, first) = (server.database.clone(), token(&server));
+        server.stop();
+        let server = TestServer::beside(&database).start();
+        let second = token(&server);
+        assert_ne!(first, second);
+        // Each works until one is used.
+        server.anyone().get(&format!("/setup?token={first}")).expect(200);
+        set_up(&server.anyone(), &first, &[]).expect(303);
+        server.anyone().get(&format!("/setup?token={second}")).expect(404);
+        set_up(&server.anyone(), &second, &[("username", "eve")]).expect(404);
+        server.stop();
+        let server = TestServer::beside(&database).start();
+        assert_eq!(server.setup_link, None, "{on:?}");
+    }
+}
+
+#[test]
+fn deleting_every_account_does_not_open_set_up_again() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let old = token(&server);
+        set_up(&server.anyone(), &old, &[]).expect(303);
+        let id = server
+            .run(accounts::find_by_name(&server.ctx, "ada"))
+            .unwrap()
+            .unwrap()
+            .id;
+        server
+            .run(server.ctx.store.write(move |c| rows::delete(c, id)))
+            .unwrap();
+        server.anyone().get(&format!("/setup?token={old}")).expect(404);
+        set_up(&server.anyone(), &old, &[]).expect(404);
+        let database = server.database.clone();
+        server.stop();
+        let server = TestServer::beside(&database).start();
+        assert_eq!(server.setup_link, None, "{on:?}");
+        server.anyone().get("/setup").expect(404);
+    }
+}
+
+#[test]
+fn an_account_made_at_the_command_line_ends_set_up_at_a_running_server() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let token = token(&server);
+        server.account("boss", Role::Administrator);
+        set_up(&server.anyone(), &token, &[]).expect(404);
+        server
+            .run(nightlatch::flows::setup::close(&server.ctx, &operator()))
+            .unwrap();
+        server.anyone().get(&format!("/setup?token={token}")).expect(404);
+        set_up(&server.anyone(), &token, &[]).expect(404);
+        assert_eq!(
+            server
+                .run(accounts::find_by_name(&server.ctx, "ada"))
+                .unwrap()
+                .map(|found| found.name),
+            None
+        );
+    }
+}
+
+#[test]
+fn the_token_is_stored_hashed_and_shows_nowhere_but_in_the_form() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("security.log");
+    let server = TestServer::on(On::Sqlite)
+        .env("NIGHTLATCH_SECURITY_LOG", log.to_str().unwrap())
+        .start();
+    let token = token(&server);
+    set_up(&server.anyone(), "wrong", &[]).expect(404);
+    let answer = set_up(&server.anyone(), &token, &[]).expect(303);
+    assert!(!answer.location().contains(&token));
+    let database = server.database.clone();
+    server.stop();
+    let mut everything = std::fs::read(&log).unwrap();
+    let url = database.url();
+    let file = url.strip_prefix("sqlite:").unwrap();
+    for ending in ["", "-wal"] {
+        everything.extend(std::fs::read(format!("{file}{ending}")).unwrap_or_default());
+    }
+    assert!(everything.len() > 10_000);
+    for secret in [token.as_str(), PASSWORD] {
+        assert!(
+            !everything
+                .windows(secret.len())
+                .any(|window| window == secret.as_bytes())
+        );
+    }
+}
