@@ -193,8 +193,12 @@ async fn settle(
             let account = current_account(&flow, c, &reserved, matches, &in_force, now)?;
             // Reset, renamed or deleted while the password was checked: it no longer matches.
             let still = match (&account, &reserved.account) {
-                // A hash made anew for the same password does not move this.
-                (Some(current), Some(checked)) => current.password_changed_at == checked.password_changed_at,
+                (Some(current), Some(checked)) => {
+                    current.password_hash == checked.password_hash
+                        // Another sign-in of the same moment hashed the same password anew.
+                        || (current.password_changed_at == checked.password_changed_at
+                            && flow.hasher.outdated(&checked.password_hash))
+                }
                 (None, None) => true,
                 (Some(_), None) | (None, Some(_)) => false,
             };

@@ -153,9 +153,13 @@ fn checklist(ctx: &Ctx) -> Vec<CheckItem> {
     ]
 }
 
+/// Sessions that the navigation counts at most.
+const NAV_CAP: i64 = 9_999;
+
 /// What the console's navigation counts.
 pub struct NavCounts {
-    pub live_sessions: i64,
+    /// And whether there are no more: every page of the console shows it, so that it must cost nothing.
+    pub live_sessions: (i64, bool),
     pub locked: i64,
 }
 
@@ -164,7 +168,7 @@ pub async fn nav_counts(ctx: &Ctx) -> Result<NavCounts, FlowError> {
         .store
         .read(move |c| {
             Ok::<_, StoreError>(NavCounts {
-                live_sessions: sessions::count_live(c)?,
+                live_sessions: sessions::count_up_to(c, &SessionFilter::default(), NAV_CAP)?,
                 locked: lockouts::count(
                     c,
                     &LockoutFilter {

@@ -225,7 +225,7 @@ async fn write(
         .write(move |c| {
             sessions::lock_account_sessions(c, id)?;
             let mut account = accounts::find(c, id)?.ok_or(FlowError::NotFound)?;
-            if account.password_changed_at != checked.password_changed_at {
+            if account.password_hash != checked.password_hash {
                 return Ok((Changed::WrongCurrent, Vec::new()));
             }
             accounts::push_password(c, id, &account.password_hash, now, keep)?;

@@ -36,6 +36,8 @@ pub struct SessionView {
 pub struct SessionList {
     pub items: Vec<SessionView>,
     pub total: i64,
+    /// False: there are more than `total`.
+    pub total_exact: bool,
     pub newer: bool,
     pub older: bool,
 }
@@ -46,19 +48,27 @@ pub struct SessionDetail {
     pub events: Vec<AuditRow>,
 }
 
+/// Matches counted at most for a page; an exact count of more takes longer than the page.
+const COUNT_CAP: i64 = 10_000;
 /// Sessions that one *end matching* ends in one write.
 const BATCH: i64 = 500;
 
 pub async fn list(ctx: &Ctx, filter: SessionFilter) -> Result<SessionList, FlowError> {
     let in_force = ctx.current_policy().await?;
-    let (page, total) = ctx
+    let (page, (total, total_exact)) = ctx
         .store
-        .read(move |c| Ok::<_, StoreError>((sessions::list(c, &filter)?, sessions::count(c, &filter)?)))
+        .read(move |c| {
+            Ok::<_, StoreError>((
+                sessions::list(c, &filter)?,
+                sessions::count_up_to(c, &filter, COUNT_CAP)?,
+            ))
+        })
         .await?;
     let items = page.items.into_iter().map(|row| ctx.view(&in_force, row)).collect();
     Ok(SessionList {
         items,
         total,
+        total_exact,
         newer: page.newer,
         older: page.older,
     })
@@ -258,23 +268,9 @@ impl Ctx {
 /// Sessions that one sweep looks at in one read.
 const SWEEP_PAGE: i64 = 500;
 
-/// Marks the sessions that a rule has ended, at the instant at which it did. How many.
+/// Marks the sessions that a rule has ended; the job calls it. How many.
 pub async fn sweep(ctx: &Ctx) -> Result<usize, FlowError> {
-    let in_force = ctx.current_policy().await?;
-    let now = ctx.now();
-    let due = bounds(&in_force, now);
-    let (mut after, mut ended) = (None, 0);
-    loop {
-        let candidates = ctx
-            .store
-            .read(move |c| sessions::sweep_candidates(c, &due, after, SWEEP_PAGE))
-            .await?;
-        let Some(last) = candidates.last().map(|row| row.session.id) else {
-            return Ok(ended);
-        };
-        after = Some(last);
-        ended += ctx.end_due(&in_force, candidates, now).await?;
-    }
+    ctx.sweep_sessions().await
 }
 
 /// The bounds of the strictest rule of any scope.
@@ -305,6 +301,25 @@ fn bounds(in_force: &InForce, now: Timestamp) -> SweepBounds {
 }
 
 impl Ctx {
+    /// Marks the sessions that a rule has ended, at the instant at which it did. How many.
+    pub(super) async fn sweep_sessions(&self) -> Result<usize, FlowError> {
+        let in_force = self.current_policy().await?;
+        let now = self.now();
+        let due = bounds(&in_force, now);
+        let (mut after, mut ended) = (None, 0);
+        loop {
+            let candidates = self
+                .store
+                .read(move |c| sessions::sweep_candidates(c, &due, after, SWEEP_PAGE))
+                .await?;
+            let Some(last) = candidates.last().map(|row| row.session.id) else {
+                return Ok(ended);
+            };
+            after = Some(last);
+            ended += self.end_due(&in_force, candidates, now).await?;
+        }
+    }
+
     async fn end_due(
         &self,
         in_force: &Arc<InForce>,

@@ -58,6 +58,8 @@ pub struct ShellUser {
 #[derive(Debug, Clone)]
 pub struct NavCounts {
     pub sessions: i64,
+    /// There are more sessions than that.
+    pub more: bool,
     pub locked: i64,
 }
 
@@ -86,7 +88,8 @@ impl Shell {
     ) -> Result<Self, PageError> {
         let counts = overview::nav_counts(ctx).await?;
         let counts = Some(NavCounts {
-            sessions: counts.live_sessions,
+            sessions: counts.live_sessions.0,
+            more: !counts.live_sessions.1,
             locked: counts.locked,
         });
         Ok(Self {

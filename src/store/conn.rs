@@ -23,6 +23,8 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 const MIGRATION_LOCK: i64 = 0x6e69_6768_746c_6174;
 /// A connection unused for longer is asked whether it still lives before it is handed out.
 const FRESH: Duration = Duration::from_secs(1);
+/// How long a server that starts waits for one that ends to give the file up.
+const HANDOVER: Duration = Duration::from_secs(2);
 
 /// Told to every SQLite connection. busy_timeout stands first: the others may already have to wait.
 const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; \
@@ -157,13 +159,22 @@ impl Location {
             .truncate(false)
             .open(&name)
             .map_err(cannot)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => Err(StoreError::Config(format!(
-                "SQLite: {} is already served by another process (it holds {shown})",
-                path.display()
-            ))),
-            Err(TryLockError::Error(fault)) => Err(cannot(fault)),
+        // A server that is just ending gives it up in a moment.
+        let deadline = Instant::now() + HANDOVER;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(file)),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(50))
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(StoreError::Config(format!(
+                        "SQLite: {} is already served by another process (it holds {shown})",
+                        path.display()
+                    )));
+                }
+                Err(TryLockError::Error(fault)) => return Err(cannot(fault)),
+            }
         }
     }
 

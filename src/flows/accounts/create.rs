@@ -12,6 +12,7 @@ use crate::{
         time::Timestamp,
     },
     store::{
+        StoreError,
         accounts::{self, Account},
         changes::{self, ChangeKind},
     },
@@ -81,14 +82,16 @@ pub async fn create(ctx: &Ctx, acting: &Acting, new: NewAccount) -> Result<Creat
         must_change_password: must_change,
         ..ctx.new_account(&name, new.role, hash, now)
     };
+    let taken = CreateVerdict::Faulty(vec![(
+        "name",
+        format!("There is already an account named {}.", account.name),
+    )]);
     let (flow, acting) = (ctx.clone(), acting.clone());
-    ctx.store
+    let created = ctx
+        .store
         .write(move |c| {
             if accounts::find_by_name_key(c, &account.name_key)?.is_some() {
-                return Ok(CreateVerdict::Faulty(vec![(
-                    "name",
-                    format!("There is already an account named {}.", account.name),
-                )]));
+                return Ok(None);
             }
             accounts::insert(c, &account)?;
             changes::announce(c, ChangeKind::Account, &account.id.0.to_string())?;
@@ -106,10 +109,16 @@ pub async fn create(ctx: &Ctx, acting: &Acting, new: NewAccount) -> Result<Creat
                     detail,
                 ),
             )?;
-            Ok::<_, FlowError>(CreateVerdict::Created {
+            Ok::<_, StoreError>(Some(CreateVerdict::Created {
                 id: account.id,
                 one_time_password: one_time,
-            })
+            }))
         })
-        .await
+        .await;
+    match created {
+        // Somebody made it in the same moment.
+        Ok(None) | Err(StoreError::Conflict("account name")) => Ok(taken),
+        Ok(Some(created)) => Ok(created),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -74,6 +74,8 @@ impl Ctx {
 /// Expires what is due among all accounts; the job calls it. How many expired.
 pub async fn expire_due(ctx: &Ctx) -> Result<usize, FlowError> {
     const BATCH: i64 = 200;
+    // An account's clock starts when its last session ended: the ends that no sweep has marked yet come first.
+    ctx.sweep_sessions().await?;
     let in_force = ctx.current_policy().await?;
     let bounds = bounds(&in_force.everyone().accounts, ctx.now());
     let mut after = None;

@@ -247,7 +247,12 @@ fn cross_field_rules_warn() {
             everyone(Key::AuthIdleSessionTimeout),
         ),
         (vec![("auth.idle_session_timeout", "100")], vec![]),
-        (vec![("auth.idle_session_timeout", "0")], vec![]),
+        (
+            vec![("auth.idle_session_timeout", "0")],
+            everyone(Key::AuthIdleSessionTimeout),
+        ),
+        (vec![("activity.counts", "interaction")], everyone(Key::ActivityCounts)),
+        (vec![("activity.counts", "navigation")], vec![]),
         (
             vec![("auth.idle_session_timeout", "5m"), ("session.idle_warning", "5m")],
             everyone(Key::SessionIdleWarning),

@@ -43,7 +43,6 @@ impl Client {
         self
     }
 
-
     /// A second browser with the same cookies: what a thief has.
     pub fn thief(&self) -> Self {
         Self {

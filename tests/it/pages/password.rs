@@ -287,6 +287,7 @@ fn parallel_changes_leave_one_password_and_one_way_in() {
         let server = TestServer::on(on).start();
         let ada = server.member("ada");
         let tabs: Vec<Client> = (0..6).map(|_| ada.thief()).collect();
+        server.advance(1);
         let news: Vec<String> = (0..6).map(|index| format!("{NEW} number {index}")).collect();
         let statuses = at_once(6, |index| {
             change(&tabs[index], PASSWORD, &news[index], &news[index]).status()

@@ -373,3 +373,20 @@ fn half_a_body_does_not_hold_a_form_open_for_ever() {
     assert!(start.elapsed() < Duration::from_secs(5));
     drop(stalled);
 }
+
+#[test]
+fn a_client_without_an_agent_is_its_own_and_another_agent_ends_it() {
+    let server = TestServer::start();
+    let ada = server.member("ada");
+    let cookie = ada.cookie("nightlatch").unwrap();
+    let host = authority(&server);
+    let bare = |lines: &str| {
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: {host}\r\n{lines}Cookie: nightlatch={cookie}\r\nConnection: close\r\n\r\n"
+        );
+        wire(&server, request.as_bytes()).statuses()
+    };
+    assert_eq!(bare(&format!("User-Agent: {FIREFOX}\r\n")), [200]);
+    assert_eq!(bare(""), [303], "absent is not the same as present");
+    assert_eq!(ada.get("/").expect(303).location(), "/login?reason=user_agent");
+}

@@ -69,6 +69,7 @@ async fn list(
             .map(|view| SessionLine::new(view, admin.0.session))
             .collect(),
         total: list.total,
+        total_exact: list.total_exact,
         noun: asked::noun(state),
         pager: pager(paths::ADMIN_SESSIONS, &pairs, newer, older, ("Newer", "Older")),
         csv: export("csv"),

@@ -230,3 +230,17 @@ fn a_demoted_administrator_saves_nothing_more() {
     save(&boss, before, &[("session.ttl", "1h")]).expect(403);
     assert_eq!(revision(&server), before);
 }
+
+#[test]
+fn development_mode_switches_idle_endings_off_and_nothing_else() {
+    let server = TestServer::on(On::Sqlite).dev().start();
+    server.policy(&[("auth.idle_session_timeout", "1m"), ("session.ttl", "2h")]);
+    let boss = server.admin("boss");
+    server.advance(3600);
+    boss.get("/admin").expect(200);
+    server.advance(3601);
+    assert_eq!(
+        boss.get("/admin").expect(303).location(),
+        "/login?return_to=%2Fadmin&reason=ttl"
+    );
+}

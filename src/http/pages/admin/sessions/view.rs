@@ -16,6 +16,7 @@ pub struct SessionsPage {
     pub filtered: bool,
     pub rows: Vec<SessionLine>,
     pub total: i64,
+    pub total_exact: bool,
     pub noun: &'static str,
     pub pager: Pager,
     pub csv: String,
