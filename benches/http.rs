@@ -217,7 +217,7 @@ impl Server {
             .env("NIGHTLATCH_BIND", &address)
             .spawn()
             .expect("the program starts");
-        Self { process, address }.ready()
+        Self { process, address }.ready("/healthz")
     }
 
     fn bare() -> Self {
@@ -227,15 +227,18 @@ impl Server {
             .env("BENCH_BARE", &address)
             .spawn()
             .expect("the reference starts");
-        Self { process, address }.ready()
+        Self { process, address }.ready("/")
     }
 
-    fn ready(self) -> Self {
+    /// Waits for the first answer: a socket that listens is not yet a server that serves.
+    fn ready(self, path: &str) -> Self {
         let deadline = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect(&self.address).is_err() {
             assert!(Instant::now() < deadline, "{} does not answer", self.address);
-            std::thread::sleep(Duration::from_millis(2));
+            std::thread::sleep(Duration::from_millis(1));
         }
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.address);
+        assert_eq!(ask(&mut self.connect(), &request).status, 200);
         self
     }
 

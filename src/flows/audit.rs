@@ -9,6 +9,8 @@ use crate::{
     },
 };
 
+/// Characters kept of a path that was refused.
+const PATH_KEPT: usize = 256;
 /// Matches counted at most; beyond, the total is a lower bound.
 const COUNT_CAP: i64 = 10_000;
 
@@ -70,7 +72,12 @@ pub async fn of_account(
 /// Somebody signed in asked for what is not theirs.
 pub async fn denied(ctx: &Ctx, acting: &Acting, what: String) -> Result<(), FlowError> {
     let (flow, now) = (ctx.clone(), ctx.now());
-    let mut entry = ctx.entry_of(acting, Event::AccessDenied, None, serde_json::json!({ "path": what }));
+    let mut entry = ctx.entry_of(
+        acting,
+        Event::AccessDenied,
+        None,
+        serde_json::json!({ "path": what.chars().take(PATH_KEPT).collect::<String>() }),
+    );
     entry.outcome = crate::domain::audit::Outcome::Failure;
     entry.reason = Some("role".to_owned());
     Ok(ctx.store.write(move |c| flow.record(c, now, &entry)).await?)

@@ -303,7 +303,7 @@ fn words(status: StatusCode) -> (&'static str, &'static str) {
         429 => ("Too many requests", "Wait a little and try again."),
         503 => (
             "Not available",
-            "Nightlatch cannot answer at the moment. Nothing was changed; try again shortly.",
+            "Nightlatch cannot answer at the moment. Try again shortly.",
         ),
         500..=599 => (
             "Something went wrong",

@@ -174,15 +174,15 @@ impl Ctx {
         {
             return Ok(Accepted::Refused(EndReason::Revoked));
         }
-        if let Some(record) = live.record {
-            if record == Record::NetworkMismatch || policy.validation.security_audit_log {
-                let detail = serde_json::json!({
-                    "from": binding_json(&current.row.binding),
-                    "to": change.ip,
-                    "accepted": record == Record::NetworkChanged,
-                });
-                self.record(c, change.now, &change.entry(Event::SessionNetworkChanged, detail))?;
-            }
+        if let Some(record) = live.record
+            && (record == Record::NetworkMismatch || policy.validation.security_audit_log)
+        {
+            let detail = serde_json::json!({
+                "from": binding_json(&current.row.binding),
+                "to": change.ip,
+                "accepted": record == Record::NetworkChanged,
+            });
+            self.record(c, change.now, &change.entry(Event::SessionNetworkChanged, detail))?;
         }
         if live.rebind.is_none() && !live.rotate {
             return Ok(Accepted::Recorded);
