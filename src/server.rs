@@ -195,13 +195,14 @@ fn serve_metrics(ctx: &Ctx, address: SocketAddr) -> Result<actix_web::dev::Serve
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new()
         .install_recorder()
         .map_err(|error| StartError::Metrics(error.to_string()))?;
-    let live = ctx.live.clone();
+    let (live, store) = (ctx.live.clone(), ctx.store.clone());
     let server = HttpServer::new(move || {
-        let (recorder, live) = (recorder.clone(), live.clone());
+        let (recorder, live, store) = (recorder.clone(), live.clone(), store.clone());
         actix_web::App::new().route(
             "/metrics",
             web::get().to(move || {
                 metrics::gauge!("nightlatch_sessions_remembered").set(live.sessions.len() as f64);
+                metrics::counter!("nightlatch_database_calls_total").absolute(store.calls());
                 metrics::gauge!("nightlatch_line_fresh").set(f64::from(u8::from(live.freshness.is_fresh())));
                 let text = recorder.render();
                 async move {

@@ -19,7 +19,13 @@ mod text;
 
 use changes::ChangeKind;
 use conn::{AnyConn, Location, Manager, WriteGate};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 /// How long a caller waits for a free place, a free connection or the SQLite write gate.
 pub(crate) const WAIT: Duration = Duration::from_secs(5);
@@ -119,6 +125,8 @@ pub struct Store {
 struct Inner {
     pool: r2d2::Pool<Manager>,
     hops: Arc<tokio::sync::Semaphore>,
+    /// Reads and writes since the start, for metrics and tests.
+    calls: AtomicU64,
     /// SQLite has one writer: waiting here is fair and short, waiting in SQLite is neither.
     gate: Option<WriteGate>,
     location: Location,
@@ -164,12 +172,18 @@ impl Store {
             inner: Arc::new(Inner {
                 pool: conn::pool(&location, size),
                 hops: Arc::new(tokio::sync::Semaphore::new(size as usize * 4)),
+                calls: AtomicU64::new(0),
                 gate: (location.backend() == Backend::Sqlite).then(WriteGate::default),
                 location,
                 writer,
                 _server_lock: server_lock,
             }),
         })
+    }
+
+    /// How often the database was asked on behalf of requests and jobs since the start.
+    pub fn calls(&self) -> u64 {
+        self.inner.calls.load(Ordering::Relaxed)
     }
 
     pub fn backend(&self) -> Backend {
@@ -240,6 +254,7 @@ impl Store {
         E: From<StoreError> + Send + 'static,
         T: Send + 'static,
     {
+        self.inner.calls.fetch_add(1, Ordering::Relaxed);
         let place = tokio::time::timeout(WAIT, self.inner.hops.clone().acquire_owned());
         let permit = match place.await {
             Ok(Ok(permit)) => permit,

@@ -5,7 +5,7 @@ use crate::{
     domain::{
         account::{self, ExpiryFacts, ExpiryRule},
         audit::{Actor, Entry, Event, Origin, Outcome},
-        policy::effective::AccountPolicy,
+        policy::effective::{AccountPolicy, ExpireSuperusers},
         session::{EndReason, LifeFacts, SessionId, ends_at},
         time::Timestamp,
     },
@@ -104,7 +104,7 @@ impl Ctx {
         account: &mut Account,
         policy: &AccountPolicy,
     ) -> Result<Option<ExpiryRule>, StoreError> {
-        if account.expired_at.is_some() || account.disabled_at.is_some() {
+        if account.expired_at.is_some() || account.disabled_at.is_some() || !concerned(account, policy) {
             return Ok(None);
         }
         let in_force = self.in_force();
@@ -200,4 +200,12 @@ impl Ctx {
             None => stored,
         }
     }
+}
+
+/// Whether any rule could expire the account: most installations have none, and then its sessions need not be looked at.
+fn concerned(account: &Account, policy: &AccountPolicy) -> bool {
+    account.expires_at.is_some()
+        || policy.expires_after.is_some()
+        || policy.expire_unused_after.is_some()
+        || matches!(policy.expire_superusers, ExpireSuperusers::After(_))
 }
