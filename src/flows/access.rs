@@ -11,7 +11,7 @@ pub use ending::write_kept_endings;
 use super::{Ctx, FlowError};
 use crate::{
     domain::{
-        account::{AccountId, Role},
+        account::Role,
         audit::Origin,
         password,
         policy::effective::EffectivePolicy,
@@ -26,7 +26,7 @@ use crate::{
     store::{
         StoreError,
         accounts::{self, Account},
-        sessions::{self, Session, Token},
+        sessions::{self, Token},
     },
 };
 use change::{Accepted, Change, accept_change, must_be_written};
@@ -290,15 +290,7 @@ pub async fn note_cookie_form(ctx: &Ctx, session: &LiveSession, token: &str, for
 
 /// Whom an access belongs to, for handlers.
 impl Admitted {
-    pub fn account_id(&self) -> AccountId {
-        self.account.id
-    }
-
     pub fn role(&self) -> Role {
         self.account.role
-    }
-
-    pub fn session_row(&self) -> &Session {
-        &self.session.row
     }
 }
