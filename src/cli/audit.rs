@@ -6,6 +6,7 @@ use super::{
     input::{self, Since},
     output::{self, JsonList, Output, Table, or_dash, time},
 };
+use crate::http::pages::admin::export::defused;
 use crate::{
     domain::{
         audit::{Event, Outcome},
@@ -278,12 +279,7 @@ fn as_cells(row: &AuditRow) -> [String; 12] {
 
 /// What strangers typed must not become a formula of whoever opens the file in a spreadsheet.
 fn no_formula(text: &str) -> String {
-    let text = output::plain(text);
-    if text.starts_with(['=', '+', '-', '@']) {
-        format!("'{text}")
-    } else {
-        text
-    }
+    defused(&output::plain(text))
 }
 
 /// What csv reports of a writer is the writer's error.

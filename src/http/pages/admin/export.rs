@@ -132,7 +132,7 @@ fn cell(value: Option<&serde_json::Value>) -> String {
 }
 
 /// A leading `= + - @ TAB CR` makes spreadsheets run the cell; a quote before it makes it text.
-fn defused(text: &str) -> String {
+pub fn defused(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         format!("'{text}")
     } else {
