@@ -1,5 +1,6 @@
 //! The one integration binary.
 
+mod accessibility;
 mod browser;
 mod cli;
 mod docs;

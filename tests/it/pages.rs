@@ -5,7 +5,7 @@ mod closed;
 mod csrf;
 mod headers;
 mod host;
-mod kit;
+pub mod kit;
 mod late;
 mod locks;
 mod login;

@@ -11,10 +11,31 @@ use std::{
     net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
+
+static AXE: LazyLock<String> = LazyLock::new(|| {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/target/axe/node_modules/axe-core/axe.min.js"
+    );
+    std::fs::read_to_string(path).expect("axe-core is fetched: tests/run does that")
+});
+
+const RUN_AXE: &str = r#"
+const done = arguments[arguments.length - 1];
+axe.run(document, {
+  resultTypes: ["violations"],
+  runOnly: { type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] },
+}).then(
+  ({ violations }) => done(violations.flatMap(({ id, nodes }) => nodes.map(
+    ({ target, html, failureSummary }) => `${id} at ${target.join(" ")}: ${html}\n    ${failureSummary}`))),
+  (error) => done(String(error)),
+);
+"#;
 
 /// A browser window.
 pub struct Browser {
@@ -67,6 +88,8 @@ impl Browser {
             "--disable-default-apps",
             "--lang=en",
             "--window-size=1280,800",
+            // Colours change at once.
+            "--force-prefers-reduced-motion",
         ];
         let mut arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         arguments.push(format!("--user-data-dir={}", profile.path().display()));
@@ -155,6 +178,16 @@ impl Browser {
         self.driver.execute(script, Vec::new()).await.unwrap()
     }
 
+    /// What axe-core finds wrong with the page as it is shown now: rule, target and markup of each.
+    pub async fn axe(&self) -> Vec<String> {
+        if self.script("return typeof axe").await == "undefined" {
+            self.script(AXE.as_str()).await;
+        }
+        let found = self.driver.execute_async(RUN_AXE, Vec::new()).await.unwrap();
+        let lines = found.as_array().unwrap_or_else(|| panic!("axe-core failed: {found}"));
+        lines.iter().map(|line| line.as_str().unwrap().to_owned()).collect()
+    }
+
     pub async fn resize(&self, width: u32, height: u32) {
         self.driver.set_window_size(width, height).await.unwrap();
     }
@@ -163,8 +196,10 @@ impl Browser {
     pub async fn theme(&self, theme: &str) {
         self.script(&format!("document.documentElement.dataset.theme = '{theme}'"))
             .await;
-        // Colours fade for 120 ms.
-        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+
+    pub async fn forget_cookies(&self) {
+        self.driver.delete_all_cookies().await.unwrap();
     }
 
     /// Errors of the console: script faults, and what the content security policy refused.

@@ -1,0 +1,237 @@
+//! axe-core finds nothing wrong with any page: light, dark and on a phone, as a stranger, a member and an administrator meets it.
+
+use crate::{
+    harness::{
+        chromium::{Browser, with_browser},
+        server::{On, PASSWORD, TestServer},
+    },
+    pages::kit::NOBODY,
+};
+use nightlatch::{
+    domain::{account::Role, policy::Scope},
+    flows::{accounts::Act, sessions},
+    http::{Route, paths, routes},
+    store::sessions::SessionFilter,
+};
+
+/// Answers of GET routes that are no pages: files, programs' answers, a redirect, downloads.
+const NO_PAGES: &[&str] = &[
+    paths::STATIC,
+    paths::HEALTHZ,
+    paths::READYZ,
+    paths::CHANGE_PASSWORD,
+    paths::ADMIN_POLICY_EXPORT,
+    paths::ADMIN_SESSIONS_EXPORT,
+    paths::ADMIN_AUDIT_EXPORT,
+    paths::ADMIN_ACCOUNTS_EXPORT,
+];
+
+/// Pages that an administrator opens by their address alone: route, and what follows it.
+const PAGES: &[(&str, &[&str])] = &[
+    (paths::HOME, &[""]),
+    (paths::PASSWORD, &[""]),
+    (paths::ADMIN, &[""]),
+    (
+        paths::ADMIN_POLICY,
+        &["", "?scope=administrators", "?scope=app:wiki", "#session.ttl"],
+    ),
+    (paths::ADMIN_POLICY_REVISIONS, &[""]),
+    (paths::ADMIN_SESSIONS, &["", "?state=ended", "?q=nobody-is-called-so"]),
+    (paths::ADMIN_SESSIONS_END, &["?q=bob"]),
+    (paths::ADMIN_LOCKOUTS, &["", "?state=counting"]),
+    (paths::ADMIN_AUDIT, &["", "?q=nothing-is-called-so"]),
+    (paths::ADMIN_ACCOUNTS, &[""]),
+    (paths::ADMIN_ACCOUNTS_NEW, &[""]),
+];
+
+/// Pages that the test below reaches another way: before anybody is signed in, or by an id.
+const REACHED: &[&str] = &[
+    paths::SETUP,
+    paths::LOGIN,
+    paths::ADMIN_POLICY_REVISION,
+    paths::ADMIN_SESSION,
+    paths::ADMIN_ACCOUNT,
+];
+
+fn is_page(route: &Route) -> bool {
+    // What proxies and other sites' pages ask for is no page of ours.
+    let ours = !route.path.starts_with("/api/") && !route.path.starts_with("/nightlatch");
+    route.method == "GET" && ours && !NO_PAGES.contains(&route.path)
+}
+
+#[test]
+fn every_page_of_the_route_table_is_looked_at() {
+    let listed = |path: &str| PAGES.iter().any(|(page, _)| *page == path) || REACHED.contains(&path);
+    let forgotten: Vec<&str> = routes()
+        .iter()
+        .filter(|route| is_page(route) && !listed(route.path))
+        .map(|route| route.path)
+        .collect();
+    assert!(forgotten.is_empty(), "add them to PAGES: {forgotten:?}");
+}
+
+/// What was found so far, and the browser that looks.
+struct Look {
+    browser: Browser,
+    found: Vec<String>,
+}
+
+impl Look {
+    async fn at(&mut self, path: &str) {
+        self.browser.go(path).await;
+        self.here(path).await;
+    }
+
+    /// The page as it is now, under a name.
+    async fn here(&mut self, name: &str) {
+        for (width, height, theme) in [(1280, 900, "light"), (1280, 900, "dark"), (390, 844, "light")] {
+            self.browser.resize(width, height).await;
+            self.browser.theme(theme).await;
+            for fault in self.browser.axe().await {
+                self.found.push(format!("{name}, {theme} {width}: {fault}"));
+            }
+        }
+        self.browser.resize(320, 720).await;
+        assert_eq!(self.browser.script("return innerWidth").await, 320);
+        if !self.browser.fits().await {
+            self.found.push(format!("{name} is wider than 320 pixels"));
+        }
+        self.browser.resize(1280, 900).await;
+    }
+
+    async fn sign_in(&self, name: &str, at: &str) {
+        self.browser.go("/login").await;
+        self.browser.sign_in(name, PASSWORD).await;
+        self.browser.arrives_at(at).await;
+    }
+
+    async fn sign_out(&self) {
+        self.browser.click("form[action='/logout'] button").await;
+        self.browser.arrives_at("/login").await;
+    }
+}
+
+async fn strangers(look: &mut Look, server: &TestServer) {
+    let link = server.setup_link.as_deref().unwrap().trim_start_matches(&server.base);
+    look.at(link).await;
+    look.browser.type_into("#username", "ada").await;
+    look.browser.type_into("#password", "short").await;
+    look.browser.type_into("#password_again", "other").await;
+    look.browser.click("form[action='/setup'] button.primary").await;
+    look.browser.find("#faults").await;
+    look.here("set-up with faults").await;
+    look.at("/login?reason=idle&return_to=%2Fadmin%2Fpolicy").await;
+    look.browser.sign_in("ada", "wrong").await;
+    look.browser.find("#login-error").await;
+    look.here("a refused sign-in").await;
+    look.at("/nowhere").await;
+}
+
+async fn members(look: &mut Look) {
+    look.sign_in("bob", "/").await;
+    look.at("/").await;
+    look.at("/admin").await;
+    look.browser.go("/").await;
+    look.sign_out().await;
+    look.sign_in("newcomer", "/password").await;
+    look.here("a password that must change").await;
+    look.browser.type_into("[name=current_password]", PASSWORD).await;
+    look.browser.type_into("[name=new_password]", "short").await;
+    look.browser.type_into("[name=new_password_again]", "other").await;
+    look.browser.click("form[action='/password'] button.primary").await;
+    look.browser.find("#faults").await;
+    look.here("a new password with faults").await;
+}
+
+async fn administrators(look: &mut Look, addresses: &[String]) {
+    for (route, queries) in PAGES {
+        for query in *queries {
+            look.at(&format!("{route}{query}")).await;
+        }
+    }
+    for address in addresses {
+        look.at(address).await;
+    }
+    look.browser.go("/admin/policy").await;
+    look.browser.type_into("[name='session.ttl']", "soon").await;
+    look.browser.click(".savebar button.primary").await;
+    look.browser.find("[aria-invalid=true]").await;
+    look.here("a policy with faults").await;
+    look.browser.go("/admin/accounts/new").await;
+    look.browser.type_into("#name", "bob").await;
+    look.browser.click("main form button.primary").await;
+    look.browser.find("[role=alert]").await;
+    look.here("a new account with faults").await;
+    look.browser.go("/admin/sessions").await;
+    look.browser.click("[name=id]").await;
+    look.browser.click("[data-bulk-button]").await;
+    look.browser
+        .find("form[action='/admin/sessions/end'] button.danger")
+        .await;
+    look.here("ending sessions").await;
+    look.at("/admin/accounts/nobody").await;
+}
+
+#[test]
+fn no_page_has_an_accessibility_fault() {
+    // In development mode, so that every page carries its bar too.
+    let server = TestServer::on(On::Sqlite).dev().start();
+    with_browser(&server.base.clone(), async |browser| {
+        let mut look = Look {
+            browser,
+            found: Vec::new(),
+        };
+        strangers(&mut look, &server).await;
+        std::thread::scope(|scope| scope.spawn(|| people(&server)).join()).unwrap();
+        members(&mut look).await;
+        look.browser.forget_cookies().await;
+        look.sign_in("ada", "/").await;
+        let addresses = addresses(&server).await;
+        administrators(&mut look, &addresses).await;
+        assert!(look.found.is_empty(), "{}", look.found.join("\n"));
+        assert_eq!(look.browser.complaints().await, Vec::<String>::new());
+        look.browser
+    });
+}
+
+/// Something on every page: accounts, sessions live and ended, failures and locks, revisions in several scopes.
+fn people(server: &TestServer) {
+    server.account("ada", Role::Administrator);
+    let newcomer = server.account("newcomer", Role::Member);
+    server.act(newcomer, Act::ForceChange);
+    server.policy(&[
+        ("auth.idle_session_timeout", "15m"),
+        ("auth.login_lock_out_at_failure", "true"),
+        ("auth.login_lock_out_by_combination_user_and_ip", "true"),
+        ("session.session_ip_subnet_bits", "16"),
+    ]);
+    server.policy_in(&Scope::Administrators, &[("session.ttl", "30 days")]);
+    server.policy_in(
+        &Scope::Application("wiki".to_owned()),
+        &[("auth.idle_session_timeout", "5m")],
+    );
+    for name in ["bob", "eve"] {
+        server.member(name);
+    }
+    server.signed_in("eve").post("/logout", &[]);
+    for (name, times) in [("mallory", 3), ("carol", 2)] {
+        for _ in 0..times {
+            server.anyone().from("127.0.0.3").sign_in(name, "wrong");
+        }
+    }
+}
+
+async fn addresses(server: &TestServer) -> Vec<String> {
+    let filter = SessionFilter {
+        limit: 1,
+        ..SessionFilter::default()
+    };
+    let listed = sessions::list(&server.ctx, filter).await.unwrap();
+    let session = listed.items.first().unwrap();
+    vec![
+        "/admin/policy/revisions/2".to_owned(),
+        format!("/admin/sessions/{}", session.row.session.id.0),
+        format!("/admin/accounts/{}", session.row.session.account_id.0),
+        format!("/admin/accounts/{NOBODY}"),
+    ]
+}
