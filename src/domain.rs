@@ -13,4 +13,5 @@ pub mod password;
 pub mod policy;
 pub mod secret;
 pub mod session;
+pub mod simulate;
 pub mod time;

@@ -15,7 +15,7 @@ use super::{
 mod lifetime;
 mod network;
 
-pub use lifetime::{End, ends_at, warn_before};
+pub use lifetime::{End, candidates, ends_at, lease, warn_before};
 
 /// The identity of a session; its tokens change, this does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,7 +74,7 @@ impl std::fmt::Display for EndReason {
 }
 
 /// The clock facts: enough for `ends_at`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LifeFacts {
     /// Sign-in.
     pub signed_in_at: Timestamp,

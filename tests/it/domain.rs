@@ -9,6 +9,7 @@ mod catalogue;
 mod document;
 mod duration;
 mod effective;
+mod explain;
 mod lockout;
 mod login;
 mod network;

@@ -18,47 +18,48 @@ pub struct End {
     pub rule: usize,
 }
 
+/// Every end that the lifetimes in force set for a session as it stands, rule by rule.
+///
+/// A sign-in is activity, and activity is a sign of window life, however the facts were written down.
+pub fn candidates(life: &LifeFacts, policy: &EffectivePolicy) -> impl Iterator<Item = End> {
+    let signed_in_at = life.signed_in_at;
+    let active_at = life.last_active_at.max(signed_in_at);
+    let seen_at = life.last_seen_at.max(active_at);
+    let lease = shortest_idle(policy);
+    let rules = policy.lifetimes.iter().enumerate();
+    rules.flat_map(move |(rule, lifetime)| {
+        let ttl = Some((signed_in_at.saturating_add(lifetime.ttl), EndReason::Ttl));
+        let renewal = lifetime.renewal.zip(lease).map(|(period, lease)| {
+            let longest = renewable(period, lease);
+            (signed_in_at.saturating_add(longest), EndReason::Renewal)
+        });
+        let idle = match lifetime.idle {
+            Idle::Never => None,
+            Idle::After(idle) => Some((active_at.saturating_add(idle), EndReason::Idle)),
+            Idle::WindowOpen => Some((
+                seen_at.saturating_add(policy.window_close_grace),
+                EndReason::WindowClosed,
+            )),
+        };
+        let ends = [ttl, renewal, idle].into_iter().flatten();
+        ends.map(move |(at, reason)| End { at, reason, rule })
+    })
+}
+
 /// The last live instant by lifetimes alone, the rule and the index into `policy.lifetimes` that sets it;
 /// None = never. The same code as `judge`.
 ///
 /// The earliest end wins; of several at one instant the first in the order of judgement (ttl, renewal, idle or
-/// window), then the first rule. A sign-in is activity, and activity is a sign of window life, however the facts
-/// were written down.
+/// window), then the first rule.
 pub fn ends_at(life: &LifeFacts, policy: &EffectivePolicy) -> Option<End> {
-    let active_at = life.last_active_at.max(life.signed_in_at);
-    let seen_at = life.last_seen_at.max(active_at);
-    let lease = shortest_idle(policy);
+    // EndReason is declared in the order of judgement, and of equals the first is taken.
+    candidates(life, policy).min_by_key(|end| (end.at, end.reason))
+}
 
-    let mut first: Option<End> = None;
-    let mut consider = |at: Timestamp, reason: EndReason, rule: usize| {
-        // EndReason is declared in the order of judgement.
-        let earlier = first.is_none_or(|first| at < first.at || (at == first.at && reason < first.reason));
-        if earlier {
-            first = Some(End { at, reason, rule });
-        }
-    };
-    for (rule, lifetime) in policy.lifetimes.iter().enumerate() {
-        consider(life.signed_in_at.saturating_add(lifetime.ttl), EndReason::Ttl, rule);
-        if let (Some(period), Some(lease)) = (lifetime.renewal, lease) {
-            consider(
-                life.signed_in_at.saturating_add(renewable(period, lease)),
-                EndReason::Renewal,
-                rule,
-            );
-        }
-        match lifetime.idle {
-            Idle::Never => {}
-            Idle::After(idle) => consider(active_at.saturating_add(idle), EndReason::Idle, rule),
-            Idle::WindowOpen => {
-                consider(
-                    seen_at.saturating_add(policy.window_close_grace),
-                    EndReason::WindowClosed,
-                    rule,
-                );
-            }
-        }
-    }
-    first
+/// The lease that is renewed at its ends, when a renewal period is in force.
+pub fn lease(policy: &EffectivePolicy) -> Option<Span> {
+    let renewed = policy.lifetimes.iter().any(|lifetime| lifetime.renewal.is_some());
+    shortest_idle(policy).filter(|_| renewed)
 }
 
 /// The smallest positive idle timeout of all rules in force.

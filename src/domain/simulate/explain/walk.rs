@@ -1,0 +1,393 @@
+//! Steps the judgement over a scenario's requests. Between two requests that could be judged differently it jumps: more
+//! activity never ends a session sooner, so all that come before the present end pass.
+
+use super::{
+    Elsewhere, Ending, Mark, MarkKind, Move, Scenario, Segment, Timeline,
+    requests::{Effect, Place, Run, What, runs},
+    words,
+};
+use crate::domain::{
+    policy::effective::{EffectivePolicy, Policy},
+    session::{
+        AccountState, Binding, End, EndReason, LifeFacts, Live, Record, RequestFacts, SessionFacts, TokenFacts,
+        Verdict, candidates, ends_at, judge, lease, warn_before,
+    },
+    time::{Span, Timestamp},
+};
+
+/// Each step jumps over one idle timeout at least, mostly over everything: this is years of the shortest sensible one.
+const MOST_STEPS: usize = 250_000;
+/// Of one kind; more would hide the picture.
+const MOST_MARKS: usize = 24;
+
+const MICRO: Span = Span::from_micros(1);
+const FOREVER: Timestamp = Timestamp::from_micros(i64::MAX);
+
+/// An end as it stands while walking.
+#[derive(Clone, Copy)]
+struct Stop {
+    at: Timestamp,
+    /// None: the account's date.
+    rule: Option<End>,
+}
+
+pub(super) struct Walk<'a> {
+    policy: &'a Policy,
+    scenario: &'a Scenario,
+    runs: Vec<Run<'a>>,
+    /// Of the applications entered so far.
+    rules: EffectivePolicy,
+    entered: Vec<String>,
+    life: LifeFacts,
+    binding: Binding,
+    place: Place<'a>,
+    /// Those to come, the next one last.
+    moves: Vec<&'a Move>,
+    /// All requests up to here are done.
+    cursor: Timestamp,
+    marks: Vec<Mark>,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(policy: &'a Policy, scenario: &'a Scenario) -> Self {
+        let pattern = &scenario.pattern;
+        let mut moves: Vec<&Move> = pattern.moves.iter().collect();
+        moves.sort_by_key(|to| std::cmp::Reverse(to.at));
+        Self {
+            policy,
+            scenario,
+            runs: runs(pattern, scenario.begin),
+            rules: policy.effective(
+                scenario.role,
+                &scenario.entered,
+                scenario.entered.last().map(String::as_str),
+            ),
+            entered: scenario.entered.clone(),
+            life: scenario.life,
+            binding: scenario.binding.clone(),
+            place: Place {
+                ip: pattern.client.ip,
+                user_agent: pattern.client.user_agent.as_deref(),
+            },
+            moves,
+            cursor: scenario.begin.saturating_sub(MICRO),
+            marks: Vec::new(),
+        }
+    }
+
+    pub(super) fn timeline(mut self) -> Timeline {
+        self.mark(self.scenario.life.signed_in_at, MarkKind::SignedIn, "Signed in.".into());
+        if self.scenario.begin > self.scenario.life.signed_in_at {
+            self.mark(
+                self.scenario.begin,
+                MarkKind::Now,
+                "The session as it stands now.".into(),
+            );
+        }
+        let end = self.walk();
+        let until = end.as_ref().map_or(self.cursor, |end| end.at);
+        self.warn(until);
+        self.mark_leases(until);
+        self.mark_window(until);
+        self.marks.sort_by_key(|mark| (mark.at, mark.kind));
+        Timeline {
+            signed_in_at: self.scenario.life.signed_in_at,
+            begin: self.scenario.begin,
+            segments: self.segments(until),
+            others: self.others(end.as_ref()),
+            latest: self.latest(),
+            followed_until: end.is_none().then_some(self.cursor),
+            marks: self.marks,
+            end,
+        }
+    }
+
+    fn walk(&mut self) -> Option<Ending> {
+        for _ in 0..MOST_STEPS {
+            let stop = self.stop(&self.life);
+            let Some(at) = self.runs.iter().filter_map(|run| run.next(self.cursor)).min() else {
+                return stop.map(|stop| self.ending(stop));
+            };
+            if let Some(stop) = stop.filter(|stop| at > stop.at) {
+                self.mark(at, MarkKind::Refused, "The next request is refused.".into());
+                return Some(self.ending(stop));
+            }
+            if let Err(end) = self.step(at) {
+                return Some(end);
+            }
+            self.jump();
+        }
+        None
+    }
+
+    /// What ends a session of these clock facts: its lifetimes, or the account's date.
+    fn stop(&self, life: &LifeFacts) -> Option<Stop> {
+        let by_date = self.scenario.expires_at.map(|at| Stop { at, rule: None });
+        let by_rule = ends_at(life, &self.rules).map(|end| Stop {
+            at: end.at,
+            rule: Some(end),
+        });
+        // In the order of judgement the account comes first.
+        by_date.into_iter().chain(by_rule).min_by_key(|stop| stop.at)
+    }
+
+    fn ending(&self, stop: Stop) -> Ending {
+        match stop.rule {
+            Some(end) => words::ending(&end, &self.rules),
+            None => words::account_expiry(stop.at),
+        }
+    }
+
+    /// Judges every request of one instant.
+    fn step(&mut self, at: Timestamp) -> Result<(), Ending> {
+        let moved = self.moves(at);
+        for place in 0..self.runs.len() {
+            if self.runs[place].next(self.cursor) == Some(at) {
+                self.request(place, at, moved)?;
+            }
+        }
+        self.cursor = at;
+        Ok(())
+    }
+
+    /// Takes the moves up to `at`; whether the place is another one.
+    fn moves(&mut self, at: Timestamp) -> bool {
+        let before = self.place;
+        while let Some(to) = self.moves.pop_if(|to| to.at <= at) {
+            match &to.to {
+                Elsewhere::Ip(ip) => self.place.ip = *ip,
+                Elsewhere::UserAgent(agent) => self.place.user_agent = Some(agent),
+            }
+        }
+        let moved = self.place != before;
+        if moved {
+            self.forget_effects();
+        }
+        moved
+    }
+
+    fn forget_effects(&mut self) {
+        for run in &mut self.runs {
+            run.effect = None;
+        }
+    }
+
+    fn request(&mut self, place: usize, at: Timestamp, moved: bool) -> Result<(), Ending> {
+        if let What::Entering(application) = self.runs[place].what {
+            self.enter(application);
+        }
+        let expired = self.scenario.expires_at.is_some_and(|expires| at > expires);
+        let session = SessionFacts {
+            ended: None,
+            account: if expired {
+                AccountState::Expired
+            } else {
+                AccountState::Enabled
+            },
+            must_change_password: false,
+            life: self.life,
+            binding: &self.binding,
+            token: TokenFacts::Current,
+        };
+        let request = RequestFacts {
+            ip: self.place.ip,
+            user_agent: self.place.user_agent,
+            kind: self.runs[place].kind(&self.scenario.pattern),
+        };
+        match judge(&session, &request, &self.rules, at) {
+            Verdict::Live(live) | Verdict::Duty { live, .. } => {
+                self.live(place, at, moved, live);
+                Ok(())
+            }
+            Verdict::Ended { reason } => Err(self.refusal(reason, at)),
+        }
+    }
+
+    /// Entering is judged with the application included.
+    fn enter(&mut self, application: &str) {
+        if !self.entered.iter().any(|known| known == application) {
+            self.entered.push(application.to_owned());
+        }
+        self.rules = self
+            .policy
+            .effective(self.scenario.role, &self.entered, Some(application));
+        self.forget_effects();
+    }
+
+    /// A live session's request was refused: by a check, or by the lifetimes of the application that it enters.
+    fn refusal(&self, reason: EndReason, at: Timestamp) -> Ending {
+        match ends_at(&self.life, &self.rules).filter(|end| at > end.at) {
+            Some(end) => Ending {
+                at,
+                ..words::ending(&end, &self.rules)
+            },
+            None => words::refusal(reason, at, self.place, &self.binding, &self.rules.validation),
+        }
+    }
+
+    fn live(&mut self, place: usize, at: Timestamp, moved: bool, live: Live) {
+        self.mark_request(place, at, moved, &live);
+        if live.touch {
+            self.warn(at);
+            self.life.last_active_at = at;
+        }
+        if live.seen {
+            self.life.last_seen_at = at;
+        }
+        if let Some(binding) = live.rebind {
+            self.binding = binding;
+        }
+        self.runs[place].effect = Some(Effect {
+            touch: live.touch,
+            seen: live.seen,
+        });
+    }
+
+    /// Passes over the requests that can only go as those before them did.
+    fn jump(&mut self) {
+        let Some(stop) = self.stop(&self.life) else { return };
+        let unknown = self.runs.iter().filter(|run| run.effect.is_none());
+        let unknown = unknown.filter_map(|run| run.next(self.cursor));
+        let until = match unknown.chain(self.moves.last().map(|to| to.at)).min() {
+            Some(next) => stop.at.min(next.saturating_sub(MICRO)),
+            None => stop.at,
+        };
+        if until <= self.cursor {
+            return;
+        }
+        let touching = self
+            .runs
+            .iter()
+            .filter(|run| run.effect.is_some_and(|effect| effect.touch));
+        if let Some(next) = touching
+            .filter_map(|run| run.next(self.cursor))
+            .min()
+            .filter(|next| *next <= until)
+        {
+            self.warn(next);
+        }
+        for run in &self.runs {
+            let latest = run.latest(until).filter(|latest| *latest > self.cursor);
+            if let (Some(latest), Some(effect)) = (latest, run.effect) {
+                if effect.touch {
+                    self.life.last_active_at = self.life.last_active_at.max(latest);
+                }
+                if effect.seen {
+                    self.life.last_seen_at = self.life.last_seen_at.max(latest);
+                }
+            }
+        }
+        self.cursor = until;
+    }
+
+    fn mark(&mut self, at: Timestamp, kind: MarkKind, sentence: String) {
+        let same = self.marks.iter().filter(|mark| mark.kind == kind).count();
+        if same < MOST_MARKS {
+            self.marks.push(Mark { at, kind, sentence });
+        }
+    }
+
+    fn mark_request(&mut self, place: usize, at: Timestamp, moved: bool, live: &Live) {
+        let run = &self.runs[place];
+        if let What::Entering(application) = run.what {
+            self.mark(at, MarkKind::Entered, format!("Entered {application}."));
+        } else if run.what == What::Activity && !live.touch && run.effect.is_none() {
+            let sentence = words::not_counted(&self.scenario.pattern, &self.rules.activity);
+            self.mark(at, MarkKind::NotCounted, sentence);
+        }
+        match live.record {
+            Some(Record::NetworkChanged) => {
+                let sentence = words::accepted(self.place.ip, live);
+                self.mark(at, MarkKind::NetworkAccepted, sentence);
+            }
+            // It comes with every such request; one mark a move is enough.
+            Some(Record::NetworkMismatch) if moved => {
+                let sentence = format!(
+                    "Used from {}: another network, recorded and nothing more.",
+                    self.place.ip
+                );
+                self.mark(at, MarkKind::NetworkRecorded, sentence);
+            }
+            None if moved => {
+                let sentence = words::unnoticed(self.place, &self.rules.validation);
+                self.mark(at, MarkKind::Unnoticed, sentence);
+            }
+            Some(Record::NetworkMismatch) | None => {}
+        }
+    }
+
+    /// Marks the warning before the idle end that stands, if it began before `until`.
+    fn warn(&mut self, until: Timestamp) {
+        let idle = candidates(&self.life, &self.rules).filter(|end| end.reason == EndReason::Idle);
+        let (Some(idle), Some(before)) = (idle.map(|end| end.at).min(), warn_before(&self.rules)) else {
+            return;
+        };
+        let from = idle.saturating_sub(before);
+        if from < until && from >= self.scenario.begin {
+            self.mark(from, MarkKind::Warned, words::warned(before));
+        }
+    }
+
+    fn mark_leases(&mut self, until: Timestamp) {
+        let Some(lease) = lease(&self.rules) else { return };
+        let mut at = self.life.signed_in_at.saturating_add(lease);
+        for _ in 0..MOST_MARKS {
+            if at >= until {
+                return;
+            }
+            if at >= self.scenario.begin {
+                self.mark(at, MarkKind::LeaseRenewed, words::renewed(lease));
+            }
+            at = at.saturating_add(lease);
+        }
+    }
+
+    fn mark_window(&mut self, until: Timestamp) {
+        let closed = self.scenario.pattern.window_until.filter(|at| *at < until);
+        if let Some(at) = closed {
+            self.mark(at, MarkKind::WindowClosed, "The last window is closed.".into());
+        }
+    }
+
+    /// Active where requests came, quiet between, up to `until`.
+    fn segments(&self, until: Timestamp) -> Vec<Segment> {
+        let activity = self.runs.iter().filter(|run| run.what != What::Heartbeat);
+        let mut spans: Vec<_> = activity
+            .filter_map(|run| Some((run.first, run.latest(until)?)))
+            .collect();
+        spans.sort();
+        let (mut segments, mut from) = (Vec::new(), self.scenario.begin);
+        let mut add = |from: Timestamp, until: Timestamp, active: bool| {
+            if from < until {
+                segments.push(Segment { from, until, active });
+            }
+        };
+        for (first, last) in spans {
+            add(from, first, false);
+            add(from.max(first), last, true);
+            from = from.max(last);
+        }
+        add(from, until, false);
+        segments
+    }
+
+    fn others(&self, end: Option<&Ending>) -> Vec<Ending> {
+        let by_rule = candidates(&self.life, &self.rules).map(|end| words::ending(&end, &self.rules));
+        let mut others: Vec<Ending> = by_rule
+            .chain(self.scenario.expires_at.map(words::account_expiry))
+            .collect();
+        let same = |other: &Ending| end.is_some_and(|end| (end.reason, &end.scope) == (other.reason, &other.scope));
+        others.retain(|other| !same(other));
+        others.sort_by_key(|other| other.at);
+        others
+    }
+
+    fn latest(&self) -> Option<Ending> {
+        let life = LifeFacts {
+            last_active_at: FOREVER,
+            last_seen_at: FOREVER,
+            ..self.life
+        };
+        self.stop(&life).map(|stop| self.ending(stop))
+    }
+}
