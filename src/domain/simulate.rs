@@ -2,3 +2,4 @@
 //! No rule is written down here a second time.
 
 pub mod explain;
+pub mod preview;

@@ -15,6 +15,7 @@ mod login;
 mod network;
 mod origin;
 mod password;
+mod preview;
 mod properties;
 mod secret;
 mod session;

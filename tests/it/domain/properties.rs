@@ -29,7 +29,7 @@ use uuid::Uuid;
 
 use super::{CHROME, FIREFOX, FIREFOX_UPDATED, MICRO, at};
 
-fn config(cases: u32) -> ProptestConfig {
+pub(super) fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
         failure_persistence: None,
@@ -102,7 +102,7 @@ fn documents() -> impl Strategy<Value = PolicyDocument> {
     })
 }
 
-fn policies() -> impl Strategy<Value = EffectivePolicy> {
+pub(super) fn policies() -> impl Strategy<Value = EffectivePolicy> {
     let entered = prop::sample::subsequence(vec!["wiki".to_owned(), "größe.x".to_owned(), "other".to_owned()], 0..=3);
     (
         documents(),
@@ -118,7 +118,7 @@ fn policies() -> impl Strategy<Value = EffectivePolicy> {
 }
 
 /// Near each other, years apart, or at the ends of time.
-fn instants() -> impl Strategy<Value = Timestamp> {
+pub(super) fn instants() -> impl Strategy<Value = Timestamp> {
     prop_oneof![
         8 => (-100_000_000_i64..100_000_000).prop_map(|micros| at(0).saturating_add(Span::from_micros(micros))),
         4 => (-700_000_000_i64..700_000_000).prop_map(at),
@@ -128,7 +128,7 @@ fn instants() -> impl Strategy<Value = Timestamp> {
     ]
 }
 
-fn lives() -> impl Strategy<Value = LifeFacts> {
+pub(super) fn lives() -> impl Strategy<Value = LifeFacts> {
     (instants(), instants(), instants()).prop_map(|(signed_in_at, last_active_at, last_seen_at)| LifeFacts {
         signed_in_at,
         last_active_at,
@@ -136,7 +136,7 @@ fn lives() -> impl Strategy<Value = LifeFacts> {
     })
 }
 
-fn addresses() -> impl Strategy<Value = IpAddr> {
+pub(super) fn addresses() -> impl Strategy<Value = IpAddr> {
     let near = [
         "198.51.100.7",
         "198.51.100.8",
@@ -150,12 +150,12 @@ fn addresses() -> impl Strategy<Value = IpAddr> {
     prop_oneof![3 => select(near.map(|ip| ip.parse::<IpAddr>().unwrap()).to_vec()), 1 => any::<IpAddr>()]
 }
 
-fn agents() -> impl Strategy<Value = Option<String>> {
+pub(super) fn agents() -> impl Strategy<Value = Option<String>> {
     let known = select(vec![FIREFOX, FIREFOX_UPDATED, CHROME, "acme 1", "", "-"]).prop_map(str::to_owned);
     option::weighted(0.9, prop_oneof![3 => known, 1 => any::<String>()])
 }
 
-fn bindings() -> impl Strategy<Value = Binding> {
+pub(super) fn bindings() -> impl Strategy<Value = Binding> {
     (
         addresses(),
         option::of(addresses()),
