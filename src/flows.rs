@@ -13,6 +13,7 @@ pub mod logout;
 pub mod overview;
 pub mod password_change;
 pub mod policy;
+pub mod preview;
 pub mod rows;
 pub mod sessions;
 pub mod setup;

@@ -274,7 +274,7 @@ impl Ctx {
     }
 
     /// This process's pins and those that other servers published lately.
-    fn pins_in_force(&self, c: &mut Conn) -> Result<crate::domain::policy::Pins, StoreError> {
+    pub(super) fn pins_in_force(&self, c: &mut Conn) -> Result<crate::domain::policy::Pins, StoreError> {
         let mut pins = self.live.policy().policy.pins().clone();
         for (_, published) in policies::pins(c, self.pins_fresh_since())? {
             for (key, value) in published {

@@ -2,9 +2,11 @@
 //! write of a request in flight never brings an ended one back. Whether a session *should* end is `domain::session`'s.
 
 mod list;
+mod live;
 mod sweep;
 
 pub use list::{Cursor, ListState, SessionFilter, SessionRow, count, count_up_to, ids, list};
+pub use live::{LiveRow, live_page};
 pub use sweep::{SweepBounds, sweep_candidates};
 
 use super::{
@@ -503,39 +505,6 @@ pub fn enter_application(c: &mut Conn, id: SessionId, name: &str) -> Result<(), 
         announce(c, ChangeKind::Session, &key(id))?;
     }
     Ok(())
-}
-
-/// Every live session by id, for the sweep; without tokens.
-pub fn live_page(c: &mut Conn, after: Option<SessionId>, limit: i64) -> Result<Vec<Session>, StoreError> {
-    let rows = sessions::table
-        .filter(sessions::ended_at.is_null())
-        .filter(sessions::id.gt(after.map(key).unwrap_or_default()))
-        .order(sessions::id)
-        .limit(limit)
-        .select(Record::as_select())
-        .load(c.db())?;
-    let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
-        return Ok(Vec::new());
-    };
-    // The page is a range of ids: one more range reads what its sessions entered.
-    let entered: Vec<ApplicationRecord> = session_applications::table
-        .filter(session_applications::session_id.between(&first.id, &last.id))
-        .filter(session_applications::live)
-        .order((session_applications::session_id, session_applications::application))
-        .select(ApplicationRecord::as_select())
-        .load(c.db())?;
-    let mut entered = entered.into_iter().peekable();
-    rows.into_iter()
-        .map(|row| {
-            let mut applications = Vec::new();
-            while let Some(next) = entered.next_if(|next| next.session_id <= row.id) {
-                if next.session_id == row.id {
-                    applications.push(next.application);
-                }
-            }
-            row.read(applications, Vec::new())
-        })
-        .collect()
 }
 
 /// Deletes sessions that ended before `before`, at most `limit`.

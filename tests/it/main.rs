@@ -5,6 +5,7 @@ mod browser;
 mod cli;
 mod docs;
 mod domain;
+mod flows;
 mod harness;
 mod house;
 mod pages;

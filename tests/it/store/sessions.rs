@@ -4,13 +4,13 @@ use nightlatch::{
     domain::{
         account::Role,
         network::parse_filter,
-        session::{Binding, EndReason, SessionId},
+        session::{AccountState, Binding, EndReason, SessionId},
         time::Timestamp,
     },
     store::{
         StoreError,
         accounts::{self, Account},
-        sessions::{self, Cursor, ListState, Session, SessionFilter, SweepBounds},
+        sessions::{self, Cursor, ListState, LiveRow, Session, SessionFilter, SweepBounds},
     },
 };
 
@@ -35,7 +35,8 @@ on_both!(
     all_matching_means_what_the_count_says,
     many_accounts_are_found_as_few_are,
     a_count_stops_at_its_cap,
-    the_sweep_sees_every_live_session_once,
+    a_walk_sees_every_live_session_once_with_its_owner,
+    a_walk_tells_the_standing_of_the_owner,
     sweep_candidates_are_those_beyond_a_bound,
     ended_sessions_are_purged_oldest_first,
 );
@@ -799,9 +800,9 @@ fn sweep_candidates_are_those_beyond_a_bound(db: &Fresh) {
             let expected: Vec<SessionId> = live
                 .iter()
                 .filter(|s| {
-                    beyond(s.signed_in_at, bounds.signed_in_before)
-                        || beyond(s.last_active_at, bounds.active_before)
-                        || beyond(s.last_seen_at, bounds.seen_before)
+                    beyond(s.life.signed_in_at, bounds.signed_in_before)
+                        || beyond(s.life.last_active_at, bounds.active_before)
+                        || beyond(s.life.last_seen_at, bounds.seen_before)
                 })
                 .map(|s| s.id)
                 .collect();
@@ -822,22 +823,59 @@ fn sweep_candidates_are_those_beyond_a_bound(db: &Fresh) {
     }
 }
 
-fn the_sweep_sees_every_live_session_once(db: &Fresh) {
+fn a_walk_sees_every_live_session_once_with_its_owner(db: &Fresh) {
     populate(db);
-    let mut seen = Vec::new();
+    let mut seen: Vec<LiveRow> = Vec::new();
     loop {
-        let page = db.read(|c| sessions::live_page(c, seen.last().copied(), 7));
+        let page = db.read(|c| sessions::live_page(c, seen.last().map(|row| row.id), 7));
         if page.is_empty() {
             break;
         }
-        assert!(
-            page.iter()
-                .all(|session| session.tokens.is_empty() && session.ended_at.is_none())
-        );
-        seen.extend(page.iter().map(|session| session.id));
+        seen.extend(page);
     }
-    assert!(seen.is_sorted());
+    assert!(seen.is_sorted_by_key(|row| row.id));
     assert_eq!(seen.len() as i64, db.read(sessions::count_live));
+    for row in seen {
+        let session = read(db, row.id);
+        let owner = db.read(|c| accounts::find(c, row.account_id)).expect("an owner");
+        assert_eq!(session.ended_at, None);
+        assert_eq!(
+            (row.life, row.ip, &row.binding, &row.applications, row.account_id),
+            (
+                session.life(),
+                session.ip,
+                &session.binding,
+                &session.applications,
+                session.account_id
+            )
+        );
+        assert_eq!((row.account_name, row.role), (owner.name, owner.role));
+        assert_eq!(
+            (
+                row.password.changed_at,
+                row.password.set_by_other,
+                row.password.must_change
+            ),
+            (
+                owner.password_changed_at,
+                owner.password_set_by_other,
+                owner.must_change_password
+            )
+        );
+    }
+}
+
+fn a_walk_tells_the_standing_of_the_owner(db: &Fresh) {
+    let mut ada = db.with_account("Ada");
+    db.write(|c| sessions::insert(c, &session(&ada, 1)));
+    let standing = || db.read(|c| sessions::live_page(c, None, 10))[0].account_state;
+    assert_eq!(standing(), AccountState::Enabled);
+    ada.expired_at = Some(at(5));
+    db.write(|c| accounts::update(c, &ada));
+    assert_eq!(standing(), AccountState::Expired);
+    ada.disabled_at = Some(at(6));
+    db.write(|c| accounts::update(c, &ada));
+    assert_eq!(standing(), AccountState::Disabled);
 }
 
 fn ended_sessions_are_purged_oldest_first(db: &Fresh) {

@@ -1,0 +1,3 @@
+//! Flows where no page shows the whole of them, on both databases.
+
+mod preview;
