@@ -3,10 +3,16 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
+mod bloomreach;
 pub mod catalogue;
 pub mod diff;
 pub mod document;
 pub mod effective;
+mod hue;
+mod ibm;
+pub mod interchange;
+mod json;
+mod leaves;
 pub mod toml;
 
 pub use catalogue::Key;

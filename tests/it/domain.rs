@@ -10,6 +10,7 @@ mod document;
 mod duration;
 mod effective;
 mod explain;
+mod interchange;
 mod lockout;
 mod login;
 mod network;

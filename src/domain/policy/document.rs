@@ -181,7 +181,7 @@ impl PolicyDocument {
 }
 
 /// One named setting in one scope, its value made by `value`.
-fn read(
+pub(super) fn read(
     scope: &Scope,
     name: &str,
     value: impl FnOnce(&catalogue::Setting) -> Result<Value, String>,

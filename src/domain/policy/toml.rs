@@ -148,15 +148,9 @@ impl Reader<'_> {
     }
 
     fn fault(&mut self, scope: Scope, key: &str, value: String, message: &str, at: usize) {
-        let before = self.text.as_bytes().iter().take(at);
-        let line = before.filter(|byte| **byte == b'\n').count() + 1;
-        let message = format!("{message} (line {line})");
-        self.faults.push(Fault {
-            scope,
-            key: key.to_owned(),
-            value,
-            message,
-        });
+        let line = interchange::line_of(self.text, at);
+        self.faults
+            .push(interchange::fault_at(line, scope, key, &value, message));
     }
 }
 
