@@ -119,9 +119,9 @@ impl Ctx {
         self.clock.now()
     }
 
-    /// The policy as this instance knows it; governs pages. [`policy::current`] is the one that doubts.
+    /// The policy as this instance knows it; governs pages. [`Ctx::current_policy`] is the one that doubts.
     pub fn in_force(&self) -> Arc<InForce> {
-        self.live.policy()
+        self.live.policy_at(self.now())
     }
 
     /// An id that sorts by time, and within one instant in the order of making: public, never a secret.

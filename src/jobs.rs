@@ -23,6 +23,13 @@ impl Jobs {
                 |ctx| async move { access::flush_activity(&ctx).await.map(drop) },
             ),
             every(
+                Duration::from_secs(1),
+                "policy confirmation",
+                ctx,
+                &stopped,
+                |ctx| async move { policy::settle(&ctx).await.map(drop) },
+            ),
+            every(
                 Duration::from_secs(3),
                 "session sweep",
                 ctx,
@@ -50,7 +57,8 @@ impl Jobs {
                 policy::publish_pins(&ctx).await
             }),
             every(Duration::from_secs(60), "retention", ctx, &stopped, |ctx| async move {
-                sessions::forget_old(&ctx).await
+                sessions::forget_old(&ctx).await?;
+                policy::forget_old_drafts(&ctx).await
             }),
         ];
         Self { stop, tasks }

@@ -8,6 +8,7 @@ pub mod policy;
 pub mod session_store;
 pub mod sessions;
 
+use crate::domain::{policy::Pins, time::Timestamp};
 use accounts::Accounts;
 use freshness::Freshness;
 use policy::InForce;
@@ -59,19 +60,34 @@ impl Live {
         }
     }
 
-    /// The policy as last learned; [`crate::flows::policy::current`] asks the database when the line is silent.
-    pub fn policy(&self) -> Arc<InForce> {
+    /// The policy that holds at `now`, as last learned; [`crate::flows::Ctx::current_policy`] asks the database when the line is silent.
+    pub fn policy_at(&self, now: Timestamp) -> Arc<InForce> {
+        self.policy.load_full().at(now)
+    }
+
+    /// The newest revision as last learned, provisional or not.
+    pub fn newest(&self) -> Arc<InForce> {
         self.policy.load_full()
     }
 
-    /// Puts a policy in force here, unless a newer one already is.
+    /// What this process pins and whether it develops: the same whatever the revision.
+    pub fn environment(&self) -> (Pins, bool) {
+        let known = self.policy.load();
+        (known.policy.pins().clone(), known.policy.dev())
+    }
+
+    /// Puts a policy in force here, unless a newer one already is. Of one revision the confirmed form is the newer.
     pub fn set_policy(&self, policy: InForce) {
         let policy = Arc::new(policy);
         self.policy.rcu(|current| {
-            let newer = policy.policy.revision() > current.policy.revision()
-                || (policy.policy.revision() == current.policy.revision()
-                    && policy.policy.pins() != current.policy.pins());
-            if newer { policy.clone() } else { current.clone() }
+            let order = policy.policy.revision().cmp(&current.policy.revision());
+            let changed = policy.policy.pins() != current.policy.pins()
+                || (current.provisional.is_some() && policy.provisional.is_none());
+            if order.is_gt() || (order.is_eq() && changed) {
+                policy.clone()
+            } else {
+                current.clone()
+            }
         });
     }
 

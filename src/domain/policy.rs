@@ -13,6 +13,8 @@ mod ibm;
 pub mod interchange;
 mod json;
 mod leaves;
+pub mod merge;
+pub mod provisional;
 pub mod toml;
 
 pub use catalogue::Key;

@@ -61,7 +61,9 @@ pub async fn overview(ctx: &Ctx) -> Result<Overview, FlowError> {
                 audit::hourly(c, Event::SignInAccepted, since)?,
                 audit::hourly(c, Event::SignInRefused, since)?,
                 sessions::list(c, &recent)?.items,
-                policies::latest(c)?.ok_or(StoreError::NotFound("policy revision"))?,
+                policies::standing(c, now)?
+                    .ok_or(StoreError::NotFound("policy revision"))?
+                    .in_force,
             ))
         })
         .await?;

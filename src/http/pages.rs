@@ -75,6 +75,30 @@ pub struct Shell {
     pub now: Timestamp,
     pub dev: bool,
     pub counts: Option<NavCounts>,
+    /// A policy that undoes itself unless an administrator confirms it.
+    pub provisional: Option<ProvisionalView>,
+}
+
+/// The question that every administrator sees while a save waits for its confirmation.
+#[derive(Debug, Clone)]
+pub struct ProvisionalView {
+    pub revision: i64,
+    pub author: String,
+    pub confirm_by: Timestamp,
+    pub seconds: i64,
+}
+
+impl ProvisionalView {
+    fn of(ctx: &Ctx) -> Option<Self> {
+        let in_force = ctx.in_force();
+        let provisional = in_force.provisional.as_ref()?;
+        Some(Self {
+            revision: in_force.policy.revision(),
+            author: provisional.author.clone(),
+            confirm_by: provisional.confirm_by,
+            seconds: provisional.confirm_by.since(ctx.now()).as_secs_ceil(),
+        })
+    }
 }
 
 impl Shell {
@@ -94,6 +118,7 @@ impl Shell {
         });
         Ok(Self {
             counts,
+            provisional: ProvisionalView::of(ctx),
             ..Self::signed_in(req, ctx, &admin.0, title.into(), active)
         })
     }
@@ -132,6 +157,7 @@ impl Shell {
             now: ctx.now(),
             dev: ctx.config.dev,
             counts: None,
+            provisional: None,
         }
     }
 
@@ -147,6 +173,7 @@ impl Shell {
             now: ctx.map(|ctx| ctx.now()).unwrap_or_default(),
             dev: ctx.is_some_and(|ctx| ctx.config.dev),
             counts: None,
+            provisional: None,
         }
     }
 

@@ -1,17 +1,25 @@
 //! Takes in what others changed: reads the rows that were missed and drops only what they name,
 //! or everything when it cannot tell.
 
-use super::{Live, policy::InForce};
+use super::{
+    Live,
+    policy::{InForce, Provisional},
+};
 use crate::{
-    domain::{account::AccountId, policy::effective::Policy, session::SessionId},
+    domain::{
+        account::AccountId,
+        policy::{Pins, PolicyDocument, effective::Policy},
+        session::SessionId,
+        time::Timestamp,
+    },
     store::{
         Conn, Store, StoreError,
         changes::{self, ChangeKind, ChangeRow, Missed},
         notify::ListenEvent,
-        policies,
+        policies::{self, Revision},
     },
 };
-use std::{sync::Weak, sync::atomic::Ordering};
+use std::sync::{Arc, Weak, atomic::Ordering};
 use uuid::Uuid;
 
 /// Handles one event of the listener. Runs on the listener's thread; stops mattering when the server is gone.
@@ -74,22 +82,28 @@ fn forget_everything(live: &Live, store: &Store) -> Result<(), StoreError> {
 }
 
 fn reload_policy(live: &Live, store: &Store) -> Result<(), StoreError> {
-    let current = live.policy();
-    let (pins, dev) = (current.policy.pins().clone(), current.policy.dev());
+    let (pins, dev) = live.environment();
     live.set_policy(store.read_now(move |c| read_policy(c, pins, dev))?);
     Ok(())
 }
 
-/// The newest revision with this process's pins; before the first save, the catalogue's defaults.
-pub fn read_policy(c: &mut Conn, pins: crate::domain::policy::Pins, dev: bool) -> Result<InForce, StoreError> {
-    Ok(match policies::latest(c)? {
-        Some(revision) => InForce::new(
-            Policy::new(revision.revision, revision.document, pins, dev),
-            revision.at,
-        ),
-        None => InForce::new(
-            Policy::new(0, crate::domain::policy::PolicyDocument::default(), pins, dev),
-            crate::domain::time::Timestamp::from_micros(0),
-        ),
+/// The newest revision with this process's pins, and the one before it while it is provisional; before the first save,
+/// the catalogue's defaults.
+pub fn read_policy(c: &mut Conn, pins: Pins, dev: bool) -> Result<InForce, StoreError> {
+    let Some(revision) = policies::latest(c)? else {
+        let defaults = Policy::new(0, PolicyDocument::default(), pins, dev);
+        return Ok(InForce::new(defaults, Timestamp::from_micros(0)));
+    };
+    let made_of = |revision: &Revision| {
+        let policy = Policy::new(revision.revision, revision.document.clone(), pins.clone(), dev);
+        InForce::new(policy, revision.at)
+    };
+    Ok(match revision.provisional_until() {
+        None => made_of(&revision),
+        Some(confirm_by) => made_of(&revision).provisionally(Provisional {
+            confirm_by,
+            author: revision.author.clone(),
+            before: Arc::new(made_of(&policies::before(c, &revision)?)),
+        }),
     })
 }

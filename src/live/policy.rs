@@ -2,7 +2,10 @@
 
 use crate::domain::{
     account::Role,
-    policy::effective::{EffectivePolicy, Policy},
+    policy::{
+        effective::{EffectivePolicy, Policy},
+        provisional,
+    },
     time::Timestamp,
 };
 use std::{
@@ -15,9 +18,18 @@ pub struct InForce {
     pub policy: Policy,
     /// When its revision was saved.
     pub since: Timestamp,
+    /// Set while the revision waits for its confirmation.
+    pub provisional: Option<Provisional>,
     member: Arc<EffectivePolicy>,
     administrator: Arc<EffectivePolicy>,
     by_application: Mutex<HashMap<ApplicationKey, Arc<EffectivePolicy>>>,
+}
+
+/// Until when a revision holds by itself, and what holds after that.
+pub struct Provisional {
+    pub confirm_by: Timestamp,
+    pub author: String,
+    pub before: Arc<InForce>,
 }
 
 /// Role, entered applications, application of the request.
@@ -31,6 +43,23 @@ impl InForce {
             by_application: Mutex::default(),
             policy,
             since,
+            provisional: None,
+        }
+    }
+
+    /// The same, until `provisional` says otherwise.
+    pub fn provisionally(self, provisional: Provisional) -> Self {
+        Self {
+            provisional: Some(provisional),
+            ..self
+        }
+    }
+
+    /// What holds at `now`: this, or what was in force before it when nobody confirmed it in time.
+    pub fn at(self: Arc<Self>, now: Timestamp) -> Arc<Self> {
+        match &self.provisional {
+            Some(provisional) if provisional::lapsed_at(provisional.confirm_by, now) => provisional.before.clone(),
+            Some(_) | None => self,
         }
     }
 

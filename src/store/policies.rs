@@ -1,5 +1,5 @@
 //! Which policy holds, and which held before? Revisions are written once and never changed (but for the confirmation
-//! of a provisional one). Beside them: the keys that each running instance has pinned by its environment.
+//! of a provisional one). Beside them: the keys that each running instance has pinned by its environment, and drafts in `drafts`.
 use super::{
     Conn, StoreError,
     changes::{ChangeKind, announce},
@@ -10,13 +10,15 @@ use super::{
     text,
 };
 use crate::domain::{
-    policy::{Pins, PolicyDocument, diff::Change},
+    policy::{Pins, PolicyDocument, diff::Change, provisional},
     time::Timestamp,
 };
 use diesel::{
     ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
     result::{DatabaseErrorKind, Error as DieselError},
 };
+
+pub mod drafts;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revision {
@@ -50,7 +52,6 @@ struct Record {
 
 impl Record {
     fn of(revision: &Revision) -> Record {
-        let changes: Vec<serde_json::Value> = revision.changes.iter().map(Change::to_json).collect();
         Record {
             revision: revision.revision,
             saved_at: revision.at.into(),
@@ -58,7 +59,7 @@ impl Record {
             reason: text::clean(&revision.reason).into_owned(),
             kind: revision.kind.clone(),
             document: revision.document.to_json().to_string(),
-            changes: serde_json::Value::Array(changes).to_string(),
+            changes: changes_text(&revision.changes),
             confirm_by: revision.confirm_by.map(At::from),
             confirmed: revision.confirmed,
         }
@@ -67,8 +68,6 @@ impl Record {
     fn read(self) -> Result<Revision, StoreError> {
         let number = self.revision;
         let corrupt = |what: &str| StoreError::Corrupt(format!("policy revision {number}: {what}"));
-        let changes: Vec<serde_json::Value> =
-            serde_json::from_str(&self.changes).map_err(|_| corrupt("its changes"))?;
         Ok(Revision {
             revision: number,
             at: self.saved_at.into(),
@@ -76,10 +75,7 @@ impl Record {
             reason: self.reason,
             kind: self.kind,
             document: document_of(&self.document).ok_or_else(|| corrupt("its document"))?,
-            changes: changes
-                .iter()
-                .map(|change| Change::from_json(change).ok_or_else(|| corrupt("its changes")))
-                .collect::<Result<_, _>>()?,
+            changes: changes_of(&self.changes).ok_or_else(|| corrupt("its changes"))?,
             confirm_by: self.confirm_by.map(Timestamp::from),
             confirmed: self.confirmed,
         })
@@ -89,6 +85,57 @@ impl Record {
 fn document_of(text: &str) -> Option<PolicyDocument> {
     let json = serde_json::from_str(text).ok()?;
     PolicyDocument::from_json(&json).ok()
+}
+
+fn changes_text(changes: &[Change]) -> String {
+    serde_json::Value::Array(changes.iter().map(Change::to_json).collect()).to_string()
+}
+
+fn changes_of(text: &str) -> Option<Vec<Change>> {
+    let changes: Vec<serde_json::Value> = serde_json::from_str(text).ok()?;
+    changes.iter().map(Change::from_json).collect()
+}
+
+impl Revision {
+    /// Until when it holds without being confirmed; `None`: for good.
+    pub fn provisional_until(&self) -> Option<Timestamp> {
+        self.confirm_by.filter(|_| !self.confirmed)
+    }
+}
+
+/// What holds at `now`, and the newest revision if that is another: a provisional one that nobody confirmed in time.
+pub struct Standing {
+    pub in_force: Revision,
+    /// Still to be undone.
+    pub lapsed: Option<Revision>,
+}
+
+/// INVARIANT: nothing is saved on top of a provisional revision, so the one before it always holds for good.
+pub fn standing(c: &mut Conn, now: Timestamp) -> Result<Option<Standing>, StoreError> {
+    let Some(newest) = latest(c)? else { return Ok(None) };
+    if newest
+        .provisional_until()
+        .is_none_or(|by| !provisional::lapsed_at(by, now))
+    {
+        return Ok(Some(Standing {
+            in_force: newest,
+            lapsed: None,
+        }));
+    }
+    Ok(Some(Standing {
+        in_force: before(c, &newest)?,
+        lapsed: Some(newest),
+    }))
+}
+
+/// The revision that comes back when a provisional one is not confirmed.
+pub fn before(c: &mut Conn, provisional: &Revision) -> Result<Revision, StoreError> {
+    find(c, provisional.revision - 1)?.ok_or_else(|| {
+        StoreError::Corrupt(format!(
+            "policy revision {}: the one before it is missing",
+            provisional.revision
+        ))
+    })
 }
 
 pub fn latest(c: &mut Conn) -> Result<Option<Revision>, StoreError> {
@@ -157,6 +204,23 @@ pub fn confirm(c: &mut Conn, revision: i64, now: Timestamp) -> Result<bool, Stor
         announce(c, ChangeKind::Policy, &revision.to_string())?;
     }
     Ok(done)
+}
+
+/// Takes a provisional revision's time away, so that it can no longer be confirmed: before it is undone, in the same write.
+/// Conflict: it was confirmed or undone meanwhile.
+pub fn withdraw(c: &mut Conn, revision: i64) -> Result<(), StoreError> {
+    let waiting = policies::table
+        .find(revision)
+        .filter(policies::confirmed.eq(false))
+        .filter(policies::confirm_by.is_not_null());
+    let none: Option<At> = None;
+    match diesel::update(waiting)
+        .set(policies::confirm_by.eq(none))
+        .execute(c.db())?
+    {
+        1 => Ok(()),
+        _ => Err(StoreError::Conflict("policy revision")),
+    }
 }
 
 /// What an instance has pinned, as of `at`; said again from time to time, so that a dead instance's pins fade.

@@ -147,6 +147,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    policy_drafts (id) {
+        id -> Text,
+        account_id -> Text,
+        drafted_at -> Timestamp,
+        base -> BigInt,
+        about -> Text,
+        reason -> Text,
+        changes -> Text,
+        notes -> Text,
+    }
+}
+
+diesel::table! {
     audit (id) {
         id -> Text,
         happened_at -> Timestamp,

@@ -29,7 +29,11 @@ fn an_administrator_signs_in_changes_the_policy_and_is_signed_out_by_it() {
             browser.click("[name='auth.idle_session_timeout.never']").await;
         }
         browser.click(".savebar button.primary").await;
-        browser.find("[role=status]").await;
+        browser.arrives_at("/admin/policy/review").await;
+        assert!(browser.text().await.contains("Idle timeout"), "says what changes");
+        browser.picture("policy-review").await;
+        browser.click("#save button.primary").await;
+        browser.arrives_at("/admin/policy").await;
         let saved = server
             .ctx
             .in_force()

@@ -241,6 +241,7 @@ fn settled(verdict: Result<SaveVerdict, FlowError>) -> Result<Option<Saved>, Cli
             revision,
             changes,
             warnings,
+            confirm_by: _,
         } => Ok(Some(Saved::Revision {
             number: revision,
             changes,
@@ -249,6 +250,15 @@ fn settled(verdict: Result<SaveVerdict, FlowError>) -> Result<Option<Saved>, Cli
         SaveVerdict::Unchanged => Ok(Some(Saved::Unchanged)),
         SaveVerdict::Faulty(faults) => Err(refused(&faults)),
         SaveVerdict::Stale { .. } => Ok(None),
+        SaveVerdict::Provisional {
+            revision,
+            author,
+            confirm_by,
+        } => Err(CliError::refused(format!(
+            "revision {revision} by {} waits to be confirmed until {}: nothing was saved",
+            plain(&author),
+            confirm_by.to_rfc3339()
+        ))),
     }
 }
 

@@ -44,6 +44,14 @@ impl PolicyDocument {
         }
     }
 
+    /// [`PolicyDocument::set`], or [`PolicyDocument::unset`] for `None`.
+    pub fn put(&mut self, scope: &Scope, key: Key, value: Option<Value>) {
+        match value {
+            Some(value) => self.set(scope, key, value),
+            None => self.unset(scope, key),
+        }
+    }
+
     /// What one scope sets; `None`: an application without overrides.
     pub fn scope(&self, scope: &Scope) -> Option<&Overrides> {
         match scope {
@@ -111,10 +119,7 @@ impl PolicyDocument {
             .filter(|change| pins.contains_key(&change.key));
         let mut kept = Vec::new();
         for change in differing.collect::<Vec<_>>() {
-            match change.old {
-                Some(value) => self.set(&change.scope, change.key, value),
-                None => self.unset(&change.scope, change.key),
-            }
+            self.put(&change.scope, change.key, change.old);
             kept.push((change.scope, change.key));
         }
         kept

@@ -4,4 +4,5 @@ mod accounts;
 mod audit;
 mod lockouts;
 mod policy;
+mod review;
 mod sessions;

@@ -1,6 +1,6 @@
 //! Fail closed: without the database, or without the record of an act, the answer is 503 and nothing happened.
 
-use super::kit::at_once;
+use super::kit::{at_once, draft, save_reviewed};
 use crate::harness::{
     client::Client,
     server::{On, PASSWORD, TestDatabase, TestServer, eventually},
@@ -123,14 +123,14 @@ fn what_cannot_be_recorded_does_not_happen() {
             server.events(),
             server.run(policy::in_force(&server.ctx)).unwrap().revision.revision,
         );
-        let base = before.1.to_string();
         let ada = server
             .run(nightlatch::flows::accounts::find_by_name(&server.ctx, "ada"))
             .unwrap()
             .unwrap();
         let page = format!("/admin/accounts/{}", ada.id.0);
+        let review = draft(&boss, before.1, &[("session.ttl", "1h")]).expect(303);
         let refused = [
-            boss.post("/admin/policy", &[("base", &base), ("session.ttl", "1h")]),
+            save_reviewed(&boss, review.location(), &[]),
             boss.post("/admin/accounts", &[("name", "eve"), ("role", "administrator")]),
             boss.post(&page, &[("act", "disable")]),
             boss.post(&page, &[("act", "reset-password")]),

@@ -9,11 +9,12 @@ use nightlatch::{domain::account::Role, http::Route};
 use reqwest::Method;
 
 /// What reads no form: who sends one says nothing with it.
-const BODILESS: [&str; 4] = [
+const BODILESS: [&str; 5] = [
     "/logout",
     "/sessions/end-others",
     "/sessions/{id}/end",
     "/admin/audit/export",
+    "/admin/policy/revisions/{number}/restore",
 ];
 
 fn posts() -> Vec<Route> {

@@ -161,3 +161,27 @@ pub fn link(page: &Answer, part: &str) -> Option<String> {
         .find(|href| href.contains(part))
         .map(|href| href.replace("&#38;", "&").replace("&amp;", "&"))
 }
+
+/// What was edited in `fields` as a draft: the answer to the editor's form.
+pub fn draft(client: &Client, base: i64, fields: &[(&str, &str)]) -> Answer {
+    let base = base.to_string();
+    let mut form = vec![("base", base.as_str()), ("scope", "everyone")];
+    form.extend_from_slice(fields);
+    client.post("/admin/policy", &form)
+}
+
+/// Saves the draft that `review` leads to, as its review page offers it; `more` is filled in beside.
+pub fn save_reviewed(client: &Client, review: &str, more: &[(&str, &str)]) -> Answer {
+    let page = client.get(review).expect(200);
+    let field = |name: &str| between(page.text(), &format!("name=\"{name}\" value=\""), "\"")[0].to_owned();
+    let (draft, base) = (field("draft"), field("base"));
+    let mut form = vec![("draft", draft.as_str()), ("base", base.as_str())];
+    form.extend_from_slice(more);
+    client.post("/admin/policy/review", &form)
+}
+
+/// Edits, reviews and saves, all as the pages lead to it.
+pub fn save(client: &Client, base: i64, fields: &[(&str, &str)], more: &[(&str, &str)]) -> Answer {
+    let review = draft(client, base, fields).expect(303);
+    save_reviewed(client, review.location(), more)
+}

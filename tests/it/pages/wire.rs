@@ -1,6 +1,6 @@
 //! What no browser sends: broken framing, oversized and slow requests, bytes that are no text.
 
-use super::kit::{authority, wire};
+use super::kit::{authority, save, wire};
 use crate::harness::{
     client::FIREFOX,
     server::{On, PASSWORD, TestServer},
@@ -279,15 +279,11 @@ fn a_reason_with_nul_is_saved_or_refused_but_never_a_fault_of_ours() {
             .run(nightlatch::flows::policy::in_force(&server.ctx))
             .unwrap()
             .revision
-            .revision
-            .to_string();
-        let form = [
-            ("base", base.as_str()),
-            ("session.ttl", "1h"),
-            ("reason", "a\0b\u{202e}\r\nc"),
-        ];
-        let status = admin.post("/admin/policy", &form).status();
+            .revision;
+        let reason = [("reason", "a\0b\u{202e}\r\nc")];
+        let status = save(&admin, base, &[("session.ttl", "1h")], &reason).status();
         assert!([303, 422, 400].contains(&status), "{on:?}: {status}");
+        let base = base.to_string();
         admin.get("/admin/policy/revisions").expect(200);
         let app = [("base", base.as_str()), ("scope", "app:a\0b"), ("session.ttl", "1h")];
         assert!(

@@ -112,7 +112,7 @@ impl DiffLine {
         let setting = change.key.setting();
         let side = |value: &Option<Value>| match (value, &change.scope) {
             (Some(value), _) => setting.display(value),
-            (None, Scope::Everyone) => "not set".to_owned(),
+            (None, Scope::Everyone) => format!("default ({})", setting.display(&change.key.default_value())),
             (None, Scope::Administrators | Scope::Application(_)) => "inherited".to_owned(),
         };
         Self {

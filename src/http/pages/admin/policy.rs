@@ -1,15 +1,14 @@
-//! `/admin/policy`: the editor of one scope. What was really changed is `policy/submitted`'s, how a setting is drawn
-//! `policy/editor`'s; the history is in `policy/history`.
-use super::part::DiffLine;
-use crate::domain::policy::diff::{Change, diff};
+//! `/admin/policy`: the editor of one scope; what it submits becomes a draft for `policy/review`, which saves. What was really
+//! changed is `policy/submitted`'s, how a setting is drawn `policy/editor`'s; the history is in `policy/history`.
 use crate::domain::policy::effective::Policy;
-use crate::domain::policy::{Fault, Key, Scope, Value, Warning};
+use crate::domain::policy::{Fault, Key, Scope, Warning};
 use crate::flows::Ctx;
-use crate::flows::policy::{self, Current, Edit, SaveKind, SaveVerdict};
+use crate::flows::policy::{self, Current, Edit, Proposal, Proposed, SaveKind};
+use crate::flows::rows::Draft;
 use crate::http::error::PageError;
 use crate::http::flash::{Flash, redirect};
-use crate::http::forms::{Form, Query};
-use crate::http::pages::{Shell, page};
+use crate::http::forms::{self, Query};
+use crate::http::pages::{Shell, page, see_other};
 use crate::http::visitor::Admin;
 use crate::http::{Route, Who, paths};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
@@ -17,10 +16,13 @@ use editor::Kept;
 use history::revision_line;
 use serde::Deserialize;
 use submitted::{Submitted, Touched};
-use view::{PolicyPage, Stale};
+use uuid::Uuid;
+use view::PolicyPage;
 
 pub mod editor;
 pub mod history;
+pub mod provisional;
+pub mod review;
 pub mod submitted;
 pub mod view;
 
@@ -29,7 +31,13 @@ const LONGEST_REASON: usize = 500;
 pub fn routes() -> Vec<Route> {
     vec![
         Route::get(paths::ADMIN_POLICY, Who::Administrator, show),
-        Route::post(paths::ADMIN_POLICY, Who::Administrator, save),
+        Route::post(paths::ADMIN_POLICY, Who::Administrator, submit),
+        Route::get(paths::ADMIN_POLICY_REVIEW, Who::Administrator, review::show),
+        Route::post(paths::ADMIN_POLICY_REVIEW, Who::Administrator, review::save),
+        Route::post(paths::ADMIN_POLICY_REVIEW_RESOLVE, Who::Administrator, review::resolve),
+        Route::post(paths::ADMIN_POLICY_REVIEW_DISCARD, Who::Administrator, review::discard),
+        Route::post(paths::ADMIN_POLICY_CONFIRM, Who::Administrator, provisional::confirm),
+        Route::post(paths::ADMIN_POLICY_UNDO, Who::Administrator, provisional::undo),
         Route::get(paths::ADMIN_POLICY_EXPORT, Who::Administrator, history::export),
         Route::get(paths::ADMIN_POLICY_REVISIONS, Who::Administrator, history::list),
         Route::get(paths::ADMIN_POLICY_REVISION, Who::Administrator, history::detail),
@@ -44,6 +52,8 @@ struct Asked {
     scope: String,
     /// An application by its bare name: the form beside the tabs.
     app: String,
+    /// A draft to go on with.
+    draft: String,
 }
 
 fn scope_of(text: &str) -> Result<Scope, PageError> {
@@ -57,13 +67,12 @@ fn scope_of(text: &str) -> Result<Scope, PageError> {
 
 /// A form under way: what the page shows beside the policy.
 #[derive(Default)]
-struct Draft {
+struct Form {
     touched: Vec<Touched>,
     /// Key (or field) and sentence; an empty key belongs to no row of this scope.
     faults: Vec<(String, String)>,
-    reason: String,
-    confirm_secure: Option<String>,
-    stale: Option<Vec<Change>>,
+    /// The draft that the edits go into.
+    draft: Option<Uuid>,
 }
 
 async fn show(
@@ -77,30 +86,36 @@ async fn show(
         name => scope_of(&format!("app:{name}"))?,
     };
     let current = policy::in_force(&ctx).await?;
+    let acting = &admin.0.acting;
+    let mut form = Form::default();
+    if !asked.0.draft.is_empty() {
+        let draft = policy::draft(&ctx, acting, review::draft_id(&asked.0.draft)?)
+            .await?
+            .ok_or(PageError::NotFound)?;
+        form.touched = submitted::of_draft(&draft.changes, &scope);
+        form.draft = Some(draft.id);
+    }
+    let drafts = policy::drafts(&ctx, acting).await?;
     let shell = Shell::admin(&req, &ctx, &admin, "Session policy", "policy").await?;
-    page(StatusCode::OK, &drawn(shell, &current, &scope, &Draft::default()))
+    page(StatusCode::OK, &drawn(shell, &current, &scope, &form, &drafts))
 }
 
-fn drawn(shell: Shell, current: &Current, scope: &Scope, draft: &Draft) -> PolicyPage {
+fn drawn(shell: Shell, current: &Current, scope: &Scope, form: &Form, drafts: &[Draft]) -> PolicyPage {
     let policy = &current.in_force.policy;
-    let theirs = draft.stale.as_deref().unwrap_or_default();
     let kept = Kept {
-        touched: &draft.touched,
-        faults: &draft.faults,
-        theirs,
+        touched: &form.touched,
+        faults: &form.faults,
     };
-    let both =
-        |change: &&Change| change.scope == *scope && draft.touched.iter().any(|touched| touched.key == change.key);
     PolicyPage {
         shell,
         scope: scope.to_string(),
         scope_label: scope.label(),
         overrides: *scope != Scope::Everyone,
-        scopes: editor::tabs(policy, scope),
+        scopes: editor::tabs(policy, scope, form.draft),
         revision: revision_line(&current.revision, current.revision.revision),
         groups: editor::groups(policy, scope, &kept),
         modes: editor::modes(policy),
-        faults: draft
+        faults: form
             .faults
             .iter()
             .map(|(key, message)| summary(scope, key, message))
@@ -112,14 +127,13 @@ fn drawn(shell: Shell, current: &Current, scope: &Scope, draft: &Draft) -> Polic
             .filter(|warning| warning.scope == *scope)
             .map(warning_line)
             .collect(),
-        stale: draft.stale.as_ref().map(|changes| Stale {
-            by: revision_line(&current.revision, current.revision.revision),
-            conflicts: changes.iter().filter(both).count(),
-            changes: changes.iter().map(DiffLine::new).collect(),
-        }),
-        confirm_secure: draft.confirm_secure.clone(),
-        reason: draft.reason.clone(),
-        kept: draft.touched.len(),
+        drafts: drafts
+            .iter()
+            .filter(|draft| Some(draft.id) != form.draft)
+            .map(review::draft_line)
+            .collect(),
+        draft: form.draft.map(|id| id.to_string()),
+        kept: form.touched.len(),
     }
 }
 
@@ -160,80 +174,57 @@ async fn base_policy(ctx: &Ctx, current: &Current, base: i64) -> Result<Policy, 
     }
 }
 
-/// `POST /admin/policy`
-async fn save(
+/// `POST /admin/policy`: what was edited becomes a draft, to be reviewed. Nothing is in force yet.
+async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     admin: Admin,
-    form: Form<Vec<(String, String)>>,
+    fields: forms::Form<Vec<(String, String)>>,
 ) -> Result<HttpResponse, PageError> {
-    let fields = Submitted::new(form.0);
+    let fields = Submitted::new(fields.0);
     let scope = scope_of(fields.get("scope").unwrap_or_default())?;
     let base: i64 = fields.get("base").and_then(|base| base.parse().ok()).ok_or_else(|| {
         PageError::BadRequest("The form does not say which revision it builds on: open the policy again.".to_owned())
     })?;
     let current = policy::in_force(&ctx).await?;
     let built_on = base_policy(&ctx, &current, base).await?;
-    let mut draft = Draft {
+    let mut form = Form {
         touched: fields.touched(&built_on, &scope),
         faults: fields.strangers(&scope),
-        reason: fields
-            .get("reason")
-            .unwrap_or_default()
-            .trim()
-            .chars()
-            .take(LONGEST_REASON)
-            .collect(),
-        ..Draft::default()
+        draft: match fields.get("draft").unwrap_or_default() {
+            "" => None,
+            id => Some(review::draft_id(id)?),
+        },
     };
-    draft.faults.extend(faults(&built_on, &scope, &draft.touched));
-    if base != current.revision.revision {
-        draft.stale = Some(diff(built_on.document(), &current.revision.document));
-        return answer(&req, &ctx, &admin, &current, &scope, &draft).await;
+    form.faults.extend(faults(&built_on, &scope, &form.touched));
+    if !form.faults.is_empty() {
+        return answer(&req, &ctx, &admin, &current, &scope, &form).await;
     }
-    if draft.faults.is_empty() && fields.get("confirm_secure").is_none() {
-        draft.confirm_secure = locks_out(&ctx, &built_on, &scope, &draft.touched);
-    }
-    if !draft.faults.is_empty() || draft.confirm_secure.is_some() {
-        return answer(&req, &ctx, &admin, &current, &scope, &draft).await;
-    }
-    match policy::save(
-        &ctx,
-        &admin.0.acting,
+    let proposal = Proposal {
+        into: form.draft.map(|id| (id, scope.clone())),
         base,
-        edits(&scope, &draft.touched),
-        draft.reason.clone(),
-        SaveKind::Saved,
-    )
-    .await?
-    {
-        SaveVerdict::Saved {
-            revision,
-            changes,
-            warnings,
-        } => {
-            let said = said(
-                revision,
-                &changes,
-                warnings.iter().filter(|warning| warning.scope == scope).count(),
-            );
-            Ok(redirect(&req, &editor::href(&scope), &Flash::ok(said)))
-        }
-        SaveVerdict::Unchanged => Ok(redirect(
+        kind: SaveKind::Saved,
+        edits: edits(&scope, &form.touched),
+        reason: reason_of(fields.get("reason").unwrap_or_default()),
+        notes: Vec::new(),
+    };
+    match policy::propose(&ctx, &admin.0.acting, proposal).await? {
+        Proposed::Draft(id) => Ok(see_other(&review::href(id))),
+        Proposed::Unchanged => Ok(redirect(
             &req,
-            &editor::href(&scope),
-            &Flash::info("Nothing was changed, so nothing was saved."),
+            &editor::href(&scope, None),
+            &Flash::info("Nothing was changed, so there is nothing to review."),
         )),
-        SaveVerdict::Faulty(faults) => {
-            draft.faults = faults.iter().map(|fault| placed(&scope, fault)).collect();
-            answer(&req, &ctx, &admin, &current, &scope, &draft).await
-        }
-        SaveVerdict::Stale { since, .. } => {
-            draft.stale = Some(since);
-            let newest = policy::in_force(&ctx).await?;
-            answer(&req, &ctx, &admin, &newest, &scope, &draft).await
+        Proposed::Faulty(faults) => {
+            form.faults = faults.iter().map(|fault| placed(&scope, fault)).collect();
+            answer(&req, &ctx, &admin, &current, &scope, &form).await
         }
     }
+}
+
+/// Why somebody saves, as it is kept.
+fn reason_of(text: &str) -> String {
+    text.trim().chars().take(LONGEST_REASON).collect()
 }
 
 /// What cannot be read, and what the whole document would be refused for with the rest of the edits: all at once.
@@ -255,22 +246,20 @@ fn faults(base: &Policy, scope: &Scope, touched: &[Touched]) -> Vec<(String, Str
         .collect()
 }
 
-/// The editor again, with everything that was typed: 409 when somebody was faster, else 422.
+/// The editor again, with everything that was typed.
 async fn answer(
     req: &HttpRequest,
     ctx: &Ctx,
     admin: &Admin,
     current: &Current,
     scope: &Scope,
-    draft: &Draft,
+    form: &Form,
 ) -> Result<HttpResponse, PageError> {
-    let status = if draft.stale.is_some() {
-        StatusCode::CONFLICT
-    } else {
-        StatusCode::UNPROCESSABLE_ENTITY
-    };
     let shell = Shell::admin(req, ctx, admin, "Session policy: not saved", "policy").await?;
-    page(status, &drawn(shell, current, scope, draft))
+    page(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        &drawn(shell, current, scope, form, &[]),
+    )
 }
 
 fn edits(scope: &Scope, touched: &[Touched]) -> Vec<Edit> {
@@ -294,44 +283,4 @@ fn placed(scope: &Scope, fault: &Fault) -> (String, String) {
     } else {
         (String::new(), fault.to_string())
     }
-}
-
-/// Why `session.secure` as edited fits the address people use badly; `None`: it fits, or does not change.
-fn locks_out(ctx: &Ctx, base: &Policy, scope: &Scope, touched: &[Touched]) -> Option<String> {
-    let touched = touched
-        .iter()
-        .find(|touched| touched.key == Key::SessionSecure && *scope == Scope::Everyone)?;
-    let before = base.value_in(scope, Key::SessionSecure).0;
-    let after = touched
-        .outcome
-        .as_ref()
-        .ok()?
-        .clone()
-        .unwrap_or_else(|| Key::SessionSecure.default_value());
-    match (after == before, after, ctx.config.https()) {
-        (false, Value::Flag(true), false) => Some(
-            "People reach this console over plain http. With Secure on, browsers no longer send the session cookie: you and everybody else \
-             are signed out and cannot sign in again until https is in place."
-                .to_owned(),
-        ),
-        (false, Value::Flag(false), true) => Some(
-            "People reach this console over https. With Secure off, the session cookie also travels over plain http, where anybody on the \
-             way can read it."
-                .to_owned(),
-        ),
-        (_, _, _) => None,
-    }
-}
-
-fn said(revision: i64, changes: &[Change], warnings: usize) -> String {
-    let changed = match changes {
-        [change] => change.sentence(),
-        changes => format!("{} changes", changes.len()),
-    };
-    let look = match warnings {
-        0 => String::new(),
-        1 => " One thing is worth a second look.".to_owned(),
-        more => format!(" {more} things are worth a second look."),
-    };
-    format!("Saved as revision {revision}: {changed}. It governs every live session now.{look}")
 }

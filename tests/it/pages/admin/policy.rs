@@ -1,23 +1,13 @@
-//! `/admin/policy`: saving, every fault at once, somebody who was faster, pins and restoring.
+//! `/admin/policy`: editing, every fault at once, pins and restoring. What becomes of a draft is in `review`.
 
 use crate::{
-    harness::{
-        client::{Answer, Client},
-        server::{On, TestServer},
-    },
-    pages::kit::{at_once, between},
+    harness::server::{On, TestServer},
+    pages::kit::{draft, save, save_reviewed},
 };
 use nightlatch::flows::policy;
 
 fn revision(server: &TestServer) -> i64 {
     server.run(policy::in_force(&server.ctx)).unwrap().revision.revision
-}
-
-fn save(client: &Client, base: i64, fields: &[(&str, &str)]) -> Answer {
-    let base = base.to_string();
-    let mut form = vec![("base", base.as_str()), ("scope", "everyone")];
-    form.extend_from_slice(fields);
-    client.post("/admin/policy", &form)
 }
 
 #[test]
@@ -28,7 +18,13 @@ fn a_save_is_a_revision_with_its_reason_and_governs_at_the_next_request() {
         let before = revision(&server);
         server.advance(3000);
         ada.get("/").expect(200);
-        save(&boss, before, &[("session.ttl", "40m"), ("reason", "shorter is safer")]).expect(303);
+        save(
+            &boss,
+            before,
+            &[("session.ttl", "40m")],
+            &[("reason", "shorter is safer")],
+        )
+        .expect(303);
         assert_eq!(revision(&server), before + 1);
         assert_eq!(ada.get("/").expect(303).location(), "/login?reason=ttl", "{on:?}");
         let history = server.signed_in("boss").get("/admin/policy/revisions").expect(200);
@@ -44,7 +40,7 @@ fn all_faults_come_at_once_and_everything_typed_is_kept() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     let before = revision(&server);
-    let refused = save(
+    let refused = draft(
         &boss,
         before,
         &[
@@ -56,7 +52,7 @@ fn all_faults_come_at_once_and_everything_typed_is_kept() {
             ("session.same_site", "None"),
             ("session.concurrent_user_session_limit", "99999999999999999999"),
             ("no.such_setting", "1"),
-            ("reason", "because <b>I</b> can"),
+            ("activity.ignored_paths", "/<b>I</b>/*"),
         ],
     )
     .expect(422);
@@ -78,7 +74,7 @@ fn all_faults_come_at_once_and_everything_typed_is_kept() {
     for kept in ["value=\"two fortnights\"", "value=\"7\"", "10.0.0.0/33"] {
         assert!(refused.text().contains(kept), "{kept}");
     }
-    assert!(!refused.text().contains("<b>I</b>") && refused.text().contains("because"));
+    assert!(!refused.text().contains("<b>I</b>") && refused.text().contains("/*"));
     assert_eq!(revision(&server), before);
 }
 
@@ -86,7 +82,7 @@ fn all_faults_come_at_once_and_everything_typed_is_kept() {
 fn values_at_and_beyond_every_bound_are_told_apart() {
     let server = TestServer::start();
     let boss = server.admin("boss");
-    let status = |key: &str, value: &str| save(&boss, revision(&server), &[(key, value)]).status();
+    let status = |key: &str, value: &str| draft(&boss, revision(&server), &[(key, value)]).status();
     for (key, good, bad) in [
         (
             "auth.login_failure_limit",
@@ -117,43 +113,12 @@ fn values_at_and_beyond_every_bound_are_told_apart() {
 }
 
 #[test]
-fn who_builds_on_an_older_revision_is_told_and_keeps_the_input() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
-        let boss = server.admin("boss");
-        let base = revision(&server);
-        server.policy(&[("session.ttl", "3h")]);
-        let stale = save(&boss, base, &[("auth.idle_session_timeout", "17m"), ("reason", "mine")]).expect(409);
-        for kept in ["value=\"17m\"", "mine", "Absolute"] {
-            assert!(stale.text().contains(kept) || kept == "Absolute", "{on:?} {kept}");
-        }
-        assert_eq!(revision(&server), base + 1);
-        assert_eq!(
-            between(stale.text(), "name=\"base\" value=\"", "\"")[0],
-            (base + 1).to_string()
-        );
-        save(&boss, base + 1, &[("auth.idle_session_timeout", "17m")]).expect(303);
-        for bad in ["0", "-1", "99", "x", ""] {
-            let form = [("base", bad), ("session.ttl", "1h")];
-            assert_eq!(boss.post("/admin/policy", &form).status(), 400, "{on:?} {bad}");
-        }
-    }
-}
-
-#[test]
-fn of_saves_at_once_on_one_base_one_wins() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
-        let boss = server.admin("boss");
-        let tabs: Vec<Client> = (0..8).map(|_| boss.thief()).collect();
-        let base = revision(&server);
-        let mut statuses = at_once(8, |index| {
-            save(&tabs[index], base, &[("session.ttl", &format!("{}h", index + 1))]).status()
-        });
-        statuses.sort();
-        assert_eq!(statuses[0], 303, "{on:?} {statuses:?}");
-        assert!(statuses[1..].iter().all(|status| *status == 409), "{on:?} {statuses:?}");
-        assert_eq!(revision(&server), base + 1, "{on:?}");
+fn a_form_that_builds_on_no_revision_is_refused() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    for bad in ["0", "-1", "99", "x", ""] {
+        let form = [("base", bad), ("session.ttl", "1h")];
+        assert_eq!(boss.post("/admin/policy", &form).status(), 400, "{bad}");
     }
 }
 
@@ -182,24 +147,27 @@ fn a_pinned_setting_is_read_only_and_a_different_value_is_refused_in_every_scope
 }
 
 #[test]
-fn restoring_makes_a_new_revision_and_refuses_an_old_base() {
+fn restoring_goes_through_the_review_and_makes_a_new_revision() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
         let boss = server.admin("boss");
         let first = revision(&server);
         server.policy(&[("session.ttl", "3h")]);
-        let restore = |number: &str, base: i64| {
-            let form = [("base", &*base.to_string()), ("reason", "back")].map(|(name, value)| (name, value.to_owned()));
-            let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            boss.post(&format!("/admin/policy/revisions/{number}/restore"), &form)
-        };
-        restore(&first.to_string(), first).expect(409);
-        restore("99", first + 1).expect(404);
-        restore("x", first + 1).expect(404);
-        restore(&first.to_string(), first + 1).expect(303);
+        let restore = |number: &str| boss.post(&format!("/admin/policy/revisions/{number}/restore"), &[]);
+        restore("99").expect(404);
+        restore("x").expect(404);
+        let review = restore(&first.to_string()).expect(303);
+        assert_eq!(revision(&server), first + 1, "{on:?} nothing is restored yet");
+        save_reviewed(&boss, review.location(), &[("reason", "back")]).expect(303);
         assert_eq!(revision(&server), first + 2, "{on:?}");
         assert!(
             server.events().iter().any(|event| event.starts_with("policy.restored")),
+            "{on:?}"
+        );
+        // What it says already needs no draft.
+        assert_eq!(
+            restore(&first.to_string()).expect(303).location(),
+            "/admin/policy",
             "{on:?}"
         );
     }
@@ -210,10 +178,12 @@ fn switching_secure_on_over_http_asks_first() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     let before = revision(&server);
-    let asked = save(&boss, before, &[("session.secure", "on")]).expect(422);
+    let review = draft(&boss, before, &[("session.secure", "on")]).expect(303);
+    let asked = save_reviewed(&boss, review.location(), &[]).expect(422);
     assert!(asked.text().contains("confirm_secure"));
     assert_eq!(revision(&server), before);
-    save(&boss, before, &[("session.secure", "on"), ("confirm_secure", "on")]).expect(303);
+    save_reviewed(&boss, review.location(), &[("confirm_secure", "on")]).expect(303);
+    assert_eq!(revision(&server), before + 1);
 }
 
 #[test]
@@ -227,7 +197,7 @@ fn a_demoted_administrator_saves_nothing_more() {
         id,
         nightlatch::flows::accounts::Act::SetRole(nightlatch::domain::account::Role::Member),
     );
-    save(&boss, before, &[("session.ttl", "1h")]).expect(403);
+    draft(&boss, before, &[("session.ttl", "1h")]).expect(403);
     assert_eq!(revision(&server), before);
 }
 

@@ -4,12 +4,12 @@ use super::submitted::{Touched, Typed, shown};
 use super::view::{Control, GroupView, KnobCell, ModesTable, Never, ScopeTab, SettingView};
 use crate::domain::duration::humanize;
 use crate::domain::policy::catalogue::{Group, Kind, Setting};
-use crate::domain::policy::diff::Change;
 use crate::domain::policy::effective::{Mode, Policy};
 use crate::domain::policy::{Key, Scope, Source, Value};
 use crate::http::filters::grouped_digits;
-use crate::http::pages::admin::part::{Badge, Choice, DiffLine};
+use crate::http::pages::admin::part::{Badge, Choice};
 use url::form_urlencoded;
+use uuid::Uuid;
 
 /// What came back with a refused form.
 #[derive(Default)]
@@ -17,8 +17,6 @@ pub struct Kept<'a> {
     pub touched: &'a [Touched],
     /// Key and sentence.
     pub faults: &'a [(String, String)],
-    /// What somebody else saved meanwhile in this scope.
-    pub theirs: &'a [Change],
 }
 
 pub fn groups(policy: &Policy, scope: &Scope, kept: &Kept<'_>) -> Vec<GroupView> {
@@ -44,11 +42,6 @@ fn row(policy: &Policy, scope: &Scope, setting: &'static Setting, kept: &Kept<'_
     let touched = kept.touched.iter().find(|touched| touched.key == key);
     let typed = touched.map(|touched| touched.typed.clone());
     let set_here = policy.document().get(scope, key).is_some();
-    let conflict = touched.and_then(|_| {
-        kept.theirs
-            .iter()
-            .find(|change| change.key == key && change.scope == *scope)
-    });
     SettingView {
         key: setting.name,
         label: setting.label,
@@ -66,7 +59,6 @@ fn row(policy: &Policy, scope: &Scope, setting: &'static Setting, kept: &Kept<'_
             .iter()
             .find(|(name, _)| name == setting.name)
             .map(|(_, message)| message.clone()),
-        conflict: conflict.map(|change| DiffLine::new(change).new),
         unset: unset_words(policy, scope, setting),
         unset_checked: typed.as_ref().is_some_and(|typed| typed.unset),
         set_checked: typed.is_some_and(|typed| typed.set),
@@ -268,7 +260,8 @@ fn moot_without_networks(key: Key) -> bool {
     )
 }
 
-pub fn tabs(policy: &Policy, current: &Scope) -> Vec<ScopeTab> {
+/// The scopes; a draft goes along from one to the next.
+pub fn tabs(policy: &Policy, current: &Scope, draft: Option<Uuid>) -> Vec<ScopeTab> {
     let mut scopes: Vec<Scope> = policy.document().scopes().map(|(scope, _)| scope).collect();
     if !scopes.contains(current) {
         scopes.push(current.clone());
@@ -276,7 +269,7 @@ pub fn tabs(policy: &Policy, current: &Scope) -> Vec<ScopeTab> {
     scopes
         .into_iter()
         .map(|scope| ScopeTab {
-            href: href(&scope),
+            href: href(&scope, draft),
             label: scope.label(),
             set: policy.document().scope(&scope).map_or(0, |set| set.len()),
             current: scope == *current,
@@ -284,11 +277,13 @@ pub fn tabs(policy: &Policy, current: &Scope) -> Vec<ScopeTab> {
         .collect()
 }
 
-pub fn href(scope: &Scope) -> String {
-    let query: String = form_urlencoded::Serializer::new(String::new())
-        .append_pair("scope", &scope.to_string())
-        .finish();
-    format!("{}?{query}", crate::http::paths::ADMIN_POLICY)
+pub fn href(scope: &Scope, draft: Option<Uuid>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("scope", &scope.to_string());
+    if let Some(draft) = draft {
+        query.append_pair("draft", &draft.to_string());
+    }
+    format!("{}?{}", crate::http::paths::ADMIN_POLICY, query.finish())
 }
 
 /// The kind of save, as a verb.

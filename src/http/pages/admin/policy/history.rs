@@ -1,17 +1,18 @@
 //! The policy's history: every revision with its changes, restoring one, and the export of the document in force.
 use super::editor::kind_words;
+use super::review;
 use super::view::{RevisionLine, RevisionPage, RevisionsPage};
 use crate::domain::policy::diff::diff;
 use crate::domain::policy::toml;
 use crate::flows::Ctx;
-use crate::flows::policy::{self, SaveVerdict};
+use crate::flows::policy::{self, Edit, Proposal, Proposed, SaveKind};
 use crate::flows::rows::Revision;
 use crate::http::error::PageError;
 use crate::http::flash::{Flash, redirect};
-use crate::http::forms::{Form, Query};
+use crate::http::forms::Query;
 use crate::http::pages::admin::list::pager;
 use crate::http::pages::admin::part::DiffLine;
-use crate::http::pages::{Shell, page};
+use crate::http::pages::{Shell, page, see_other};
 use crate::http::paths;
 use crate::http::visitor::Admin;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, http::header, web};
@@ -88,63 +89,49 @@ async fn shown(req: &HttpRequest, ctx: &Ctx, admin: &Admin, number: i64) -> Resu
     Ok(RevisionPage {
         shell: Shell::admin(req, ctx, admin, format!("Policy revision {number}"), "policy").await?,
         line: revision_line(&revision, newest.revision),
-        base: newest.revision,
         changes_to_now: diff(&newest.document, &revision.document)
             .iter()
             .map(DiffLine::new)
             .collect(),
         document: toml::export(&revision.document),
-        reason: String::new(),
-        faults: Vec::new(),
-        stale: None,
     })
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Restore {
-    base: String,
-    reason: String,
-}
-
-/// `POST /admin/policy/revisions/{number}/restore`
+/// `POST /admin/policy/revisions/{number}/restore`: a draft that says again what that revision said.
 pub async fn restore(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     admin: Admin,
     number: web::Path<String>,
-    form: Form<Restore>,
 ) -> Result<HttpResponse, PageError> {
-    let (number, form) = (number_of(&number)?, form.0);
-    let base = form.base.parse().map_err(|_| {
-        PageError::BadRequest("The form does not say which revision it builds on: open the revision again.".to_owned())
-    })?;
-    let reason = form.reason.trim().chars().take(super::LONGEST_REASON).collect();
-    match policy::restore(&ctx, &admin.0.acting, number, base, reason).await? {
-        SaveVerdict::Saved { revision, .. } => {
-            let said =
-                format!("Revision {number} is restored as revision {revision}. It governs every live session now.");
-            Ok(redirect(&req, paths::ADMIN_POLICY, &Flash::ok(said)))
-        }
-        SaveVerdict::Unchanged => Ok(redirect(
+    let number = number_of(&number)?;
+    let old = policy::revision(&ctx, number).await?.ok_or(PageError::NotFound)?;
+    let current = policy::in_force(&ctx).await?.revision;
+    let edits = diff(&current.document, &old.document).into_iter().map(|change| Edit {
+        scope: change.scope,
+        key: change.key,
+        value: change.new,
+    });
+    let proposal = Proposal {
+        into: None,
+        base: current.revision,
+        kind: SaveKind::Restored { from: number },
+        edits: edits.collect(),
+        reason: String::new(),
+        notes: Vec::new(),
+    };
+    match policy::propose(&ctx, &admin.0.acting, proposal).await? {
+        Proposed::Draft(id) => Ok(see_other(&review::href(id))),
+        Proposed::Unchanged => Ok(redirect(
             &req,
             paths::ADMIN_POLICY,
             &Flash::info("The policy in force says the same already."),
         )),
-        SaveVerdict::Faulty(faults) => {
-            let mut view = shown(&req, &ctx, &admin, number).await?;
-            view.reason = form.reason;
-            view.faults = faults
-                .iter()
-                .map(|fault| ("restore-h".to_owned(), fault.to_string()))
-                .collect();
-            page(StatusCode::UNPROCESSABLE_ENTITY, &view)
-        }
-        SaveVerdict::Stale { latest, .. } => {
-            let mut view = shown(&req, &ctx, &admin, number).await?;
-            view.reason = form.reason;
-            view.stale = Some(revision_line(&latest, latest.revision));
-            page(StatusCode::CONFLICT, &view)
+        Proposed::Faulty(faults) => {
+            let words: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            let said = format!("Revision {number} cannot be restored any more: {}.", words.join("; "));
+            let back = paths::ADMIN_POLICY_REVISION.replace("{number}", &number.to_string());
+            Ok(redirect(&req, &back, &Flash::error(said)))
         }
     }
 }

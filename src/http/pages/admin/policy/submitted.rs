@@ -1,6 +1,8 @@
 //! The policy form as it came in: which fields were really changed, and to what. A form without script sends every field,
 //! so what equals the value that the form was made from is no edit. Nothing is saved or drawn here.
+use crate::domain::duration::humanize;
 use crate::domain::policy::catalogue::Kind;
+use crate::domain::policy::diff::Change;
 use crate::domain::policy::effective::Policy;
 use crate::domain::policy::{Key, Scope, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,6 +114,48 @@ impl Submitted {
             })
             .collect()
     }
+}
+
+/// The form as it would be filled in to make these changes of `scope`.
+pub fn of_draft(changes: &[Change], scope: &Scope) -> Vec<Touched> {
+    let touched = |change: &Change| {
+        let typed = match &change.new {
+            None => Typed {
+                unset: true,
+                ..Typed::default()
+            },
+            Some(value) => typed_of(change.key, value),
+        };
+        Touched {
+            key: change.key,
+            typed,
+            outcome: Ok(change.new.clone()),
+        }
+    };
+    let of_scope = changes.iter().filter(|change| change.scope == *scope);
+    of_scope.map(touched).collect()
+}
+
+fn typed_of(key: Key, value: &Value) -> Typed {
+    let setting = key.setting();
+    let mut typed = Typed {
+        text: setting.input(value),
+        set: true,
+        ..Typed::default()
+    };
+    match (setting.kind, value) {
+        (Kind::Duration { .. } | Kind::Count { .. }, Value::Number(-1)) => {
+            typed.never = true;
+            typed.text.clear();
+        }
+        (Kind::FlagOrDuration, Value::Number(secs)) => {
+            typed.after = humanize(*secs);
+            typed.text = "after".to_owned();
+        }
+        (Kind::Globs | Kind::Cidrs, Value::List(items)) => typed.text = items.join("\n"),
+        (_, _) => {}
+    }
+    typed
 }
 
 /// The value that the form shows: the scope's own, else what holds there.

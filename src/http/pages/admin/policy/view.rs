@@ -20,12 +20,19 @@ pub struct PolicyPage {
     /// Anchor of the field and sentence.
     pub faults: Vec<(String, String)>,
     pub warnings: Vec<(String, String)>,
-    pub stale: Option<Stale>,
-    /// Why `session.secure` needs a second look before this save.
-    pub confirm_secure: Option<String>,
-    pub reason: String,
+    /// Begun before and not saved: link and words.
+    pub drafts: Vec<DraftLine>,
+    /// The draft that this form goes on with.
+    pub draft: Option<String>,
     /// Settings that were changed in the form that came back.
     pub kept: usize,
+}
+
+/// A draft that waits for its review.
+pub struct DraftLine {
+    pub href: String,
+    pub at: Timestamp,
+    pub changes: usize,
 }
 
 pub struct ScopeTab {
@@ -58,8 +65,6 @@ pub struct SettingView {
     /// The environment variable that pins it.
     pub pinned: Option<String>,
     pub fault: Option<String>,
-    /// Somebody else changed it too: their value.
-    pub conflict: Option<String>,
     /// The word for unsetting: `Back to the default (never)`.
     pub unset: String,
     pub unset_checked: bool,
@@ -120,13 +125,6 @@ pub struct KnobCell {
     pub current: bool,
 }
 
-/// The policy was changed since the form was opened.
-pub struct Stale {
-    pub by: RevisionLine,
-    pub changes: Vec<DiffLine>,
-    pub conflicts: usize,
-}
-
 #[derive(Clone)]
 pub struct RevisionLine {
     pub number: i64,
@@ -151,12 +149,58 @@ pub struct RevisionsPage {
 pub struct RevisionPage {
     pub shell: Shell,
     pub line: RevisionLine,
-    /// The newest revision: what a restore starts from.
-    pub base: i64,
     /// What restoring would change today.
     pub changes_to_now: Vec<DiffLine>,
     pub document: String,
-    pub reason: String,
+}
+
+/// A draft before it is saved.
+#[derive(Template)]
+#[template(path = "pages/admin/policy/review.html")]
+pub struct ReviewPage {
+    pub shell: Shell,
+    pub draft: String,
+    /// The revision in force, which the draft would follow.
+    pub base: i64,
+    pub kind: String,
+    pub changes: Vec<ReviewLine>,
+    pub conflicts: Vec<ConflictView>,
+    /// Who saved since the draft was made, and what.
+    pub since: Option<Since>,
+    /// Settings that the environment holds as they are.
+    pub kept: Vec<String>,
+    pub notes: Vec<String>,
     pub faults: Vec<(String, String)>,
-    pub stale: Option<RevisionLine>,
+    pub warnings: Vec<(String, String)>,
+    pub risks: Vec<String>,
+    /// Why `session.secure` needs an explicit word before this save.
+    pub confirm_secure: Option<String>,
+    /// Somebody else's save waits for its confirmation: nothing can be saved meanwhile.
+    pub held: Option<String>,
+    pub reason: String,
+    pub back: String,
+}
+
+/// A change and whom it concerns.
+pub struct ReviewLine {
+    pub diff: DiffLine,
+    pub affected: String,
+}
+
+/// A setting that somebody else changed meanwhile.
+pub struct ConflictView {
+    /// Name of the field that takes the answer.
+    pub field: String,
+    pub label: String,
+    pub key: String,
+    pub scope: String,
+    pub base: String,
+    pub mine: String,
+    pub theirs: String,
+}
+
+/// What was saved since a draft was made.
+pub struct Since {
+    pub by: RevisionLine,
+    pub changes: Vec<DiffLine>,
 }

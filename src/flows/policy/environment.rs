@@ -1,0 +1,45 @@
+//! What the environment fixes: servers publish their pins, so that the command line and other instances see them.
+
+use super::super::{Ctx, FlowError};
+use crate::{
+    domain::{
+        policy::Pins,
+        time::{Span, Timestamp},
+    },
+    store::{Conn, StoreError, policies},
+};
+
+/// Publishes this server's pins.
+pub async fn publish_pins(ctx: &Ctx) -> Result<(), FlowError> {
+    let (pins, _) = ctx.live.environment();
+    let (instance, now) = (ctx.store.writer().to_owned(), ctx.now());
+    Ok(ctx
+        .store
+        .write(move |c| policies::publish_pins(c, &instance, &pins, now))
+        .await?)
+}
+
+/// This server goes: its pins no longer hold for others.
+pub async fn withdraw_pins(ctx: &Ctx) -> Result<(), FlowError> {
+    let instance = ctx.store.writer().to_owned();
+    Ok(ctx.store.write(move |c| policies::withdraw_pins(c, &instance)).await?)
+}
+
+impl Ctx {
+    /// This process's pins and those that other servers published lately.
+    pub(in crate::flows) fn pins_in_force(&self, c: &mut Conn) -> Result<Pins, StoreError> {
+        let (mut pins, _) = self.live.environment();
+        for (_, published) in policies::pins(c, self.pins_fresh_since())? {
+            for (key, value) in published {
+                pins.entry(key).or_insert(value);
+            }
+        }
+        Ok(pins)
+    }
+
+    /// Pins of servers that have not renewed them since are of servers that are gone.
+    pub fn pins_fresh_since(&self) -> Timestamp {
+        const PINS_LIVE_SECS: i64 = 120;
+        self.now().saturating_sub(Span::from_secs(PINS_LIVE_SECS))
+    }
+}

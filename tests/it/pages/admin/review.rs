@@ -1,0 +1,361 @@
+//! `/admin/policy/review`: drafts on top of what others saved meanwhile, and saves that undo themselves.
+
+use crate::{
+    harness::{
+        client::Client,
+        server::{On, TestServer, eventually},
+    },
+    pages::kit::{at_once, between, draft, save, save_reviewed},
+};
+use nightlatch::{
+    domain::{policy::Key, time::Span},
+    flows::policy::{self, in_force},
+};
+
+const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
+
+fn revision(server: &TestServer) -> i64 {
+    server.run(in_force(&server.ctx)).unwrap().revision.revision
+}
+
+fn number(server: &TestServer, key: Key) -> String {
+    let policy = &server.run(in_force(&server.ctx)).unwrap().in_force.policy;
+    policy
+        .value(key, nightlatch::domain::account::Role::Member, None)
+        .0
+        .to_string()
+}
+
+/// The newest revision, whether or not it is in force.
+fn newest(server: &TestServer) -> nightlatch::flows::rows::Revision {
+    server.run(policy::revisions(&server.ctx, None, 1)).unwrap().remove(0)
+}
+
+#[test]
+fn nothing_is_in_force_before_the_review_is_saved_and_the_reason_is_kept() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        let before = revision(&server);
+        let review = draft(&boss, before, &[("session.ttl", "2h")]).expect(303);
+        assert_eq!(revision(&server), before, "{on:?}");
+        let page = boss.get(review.location()).expect(200);
+        for word in ["Absolute lifetime", "session.ttl", "2 weeks", "2 hours", "Everyone"] {
+            assert!(page.text().contains(word), "{on:?} {word}");
+        }
+        // It waits: the editor says so, and goes on with it.
+        assert!(
+            boss.get("/admin/policy").expect(200).text().contains(review.location()),
+            "{on:?}"
+        );
+        save_reviewed(&boss, review.location(), &[("reason", "as agreed")]).expect(303);
+        assert_eq!(newest(&server).reason, "as agreed", "{on:?}");
+        boss.get(review.location()).expect(404);
+    }
+}
+
+#[test]
+fn a_draft_is_its_authors_alone() {
+    let server = TestServer::start();
+    let (boss, other) = (server.admin("boss"), server.admin("other"));
+    let review = draft(&boss, revision(&server), &[("session.ttl", "2h")]).expect(303);
+    other.get(review.location()).expect(404);
+    let id = review.location().rsplit('=').next().unwrap().to_owned();
+    let base = revision(&server).to_string();
+    other
+        .post("/admin/policy/review", &[("draft", &id), ("base", &base)])
+        .expect(404);
+    other
+        .post("/admin/policy/review/discard", &[("draft", &id)])
+        .expect(404);
+    other
+        .post("/admin/policy/review/resolve", &[("draft", &id), ("base", &base)])
+        .expect(404);
+    boss.post("/admin/policy/review/discard", &[("draft", &id)]).expect(303);
+    boss.get(review.location()).expect(404);
+}
+
+#[test]
+fn edits_of_several_scopes_gather_in_one_draft() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    let base = revision(&server);
+    let first = draft(&boss, base, &[("session.ttl", "2h")]).expect(303);
+    let id = first.location().rsplit('=').next().unwrap().to_owned();
+    let form = [
+        ("base", &*base.to_string()),
+        ("scope", "administrators"),
+        ("draft", &id),
+        ("session.ttl", "1h"),
+    ];
+    let second = boss.post("/admin/policy", &form).expect(303);
+    assert_eq!(second.location(), first.location());
+    // The editor shows what was typed, in each scope.
+    let everyone = boss
+        .get(&format!("/admin/policy?scope=everyone&draft={id}"))
+        .expect(200);
+    assert!(everyone.text().contains("value=\"2 hours\""));
+    save_reviewed(&boss, first.location(), &[]).expect(303);
+    assert_eq!(newest(&server).changes.len(), 2);
+    assert_eq!(revision(&server), base + 1);
+}
+
+#[test]
+fn what_does_not_overlap_is_merged() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        let review = draft(&boss, revision(&server), &[("auth.idle_session_timeout", "17m")]).expect(303);
+        server.policy(&[("session.ttl", "3h")]);
+        let page = boss.get(review.location()).expect(200);
+        assert!(
+            page.text().contains("meanwhile") && page.text().contains("3 hours"),
+            "{on:?}"
+        );
+        save_reviewed(&boss, review.location(), &[]).expect(303);
+        assert_eq!(number(&server, Key::SessionTtl), "10800", "{on:?}");
+        assert_eq!(number(&server, Key::AuthIdleSessionTimeout), "1020", "{on:?}");
+    }
+}
+
+#[test]
+fn who_saves_what_was_reviewed_on_an_older_revision_is_shown_it_anew() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        let base = revision(&server);
+        let review = draft(&boss, base, &[("auth.idle_session_timeout", "17m")]).expect(303);
+        let id = review.location().rsplit('=').next().unwrap().to_owned();
+        server.policy(&[("session.ttl", "3h")]);
+        let form = [("draft", id.as_str()), ("base", &*base.to_string()), ("reason", "mine")];
+        let stale = boss.post("/admin/policy/review", &form).expect(409);
+        assert!(stale.text().contains("value=\"mine\""), "{on:?} the reason is kept");
+        assert_eq!(
+            between(stale.text(), "name=\"base\" value=\"", "\"")[0],
+            (base + 1).to_string()
+        );
+        assert_eq!(revision(&server), base + 1, "{on:?}");
+        save_reviewed(&boss, review.location(), &[]).expect(303);
+    }
+}
+
+#[test]
+fn what_both_changed_is_asked_for_and_decided_either_way() {
+    for on in BOTH {
+        for (side, expected) in [("mine", "7200"), ("theirs", "10800")] {
+            let server = TestServer::on(on).start();
+            let boss = server.admin("boss");
+            let edits = [("session.ttl", "2h"), ("auth.idle_session_timeout", "17m")];
+            let review = draft(&boss, revision(&server), &edits).expect(303);
+            let id = review.location().rsplit('=').next().unwrap().to_owned();
+            server.policy(&[("session.ttl", "3h")]);
+            let base = revision(&server).to_string();
+            let page = boss.get(review.location()).expect(200);
+            assert!(page.text().contains("Changed by both"), "{on:?}");
+            // Undecided it cannot be saved.
+            boss.post("/admin/policy/review", &[("draft", &id), ("base", &base)])
+                .expect(409);
+            let answer = [("draft", id.as_str()), ("base", &base), ("session.ttl@everyone", side)];
+            boss.post("/admin/policy/review/resolve", &answer).expect(303);
+            save_reviewed(&boss, review.location(), &[]).expect(303);
+            assert_eq!(number(&server, Key::SessionTtl), expected, "{on:?} {side}");
+            assert_eq!(number(&server, Key::AuthIdleSessionTimeout), "1020", "{on:?} {side}");
+        }
+    }
+}
+
+#[test]
+fn of_saves_at_once_on_one_base_one_wins() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        let tabs: Vec<Client> = (0..8).map(|_| boss.thief()).collect();
+        let base = revision(&server);
+        let forms: Vec<String> = (0..8)
+            .map(|index| {
+                let review = draft(&tabs[index], base, &[("session.ttl", &format!("{}h", index + 1))]).expect(303);
+                review.location().rsplit('=').next().unwrap().to_owned()
+            })
+            .collect();
+        let mut statuses = at_once(8, |index| {
+            let form = [("draft", forms[index].as_str()), ("base", &*base.to_string())];
+            tabs[index].post("/admin/policy/review", &form).status()
+        });
+        statuses.sort();
+        assert_eq!(statuses[0], 303, "{on:?} {statuses:?}");
+        assert!(statuses[1..].iter().all(|status| *status == 409), "{on:?} {statuses:?}");
+        assert_eq!(revision(&server), base + 1, "{on:?}");
+    }
+}
+
+/// Saves something harmless that is to be confirmed; its revision.
+fn provisional(server: &TestServer, boss: &Client) -> i64 {
+    let before = revision(server);
+    save(boss, before, &[("session.ttl", "2h")], &[("provisional", "on")]).expect(303);
+    before + 1
+}
+
+#[test]
+fn a_provisional_save_governs_at_once_and_undoes_itself_after_sixty_seconds() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        let saved = provisional(&server, &boss);
+        assert_eq!(number(&server, Key::SessionTtl), "7200", "{on:?} at once");
+        assert!(
+            boss.get("/admin/sessions")
+                .expect(200)
+                .text()
+                .contains(&format!("Keep revision {saved}")),
+            "{on:?} every administrator is asked"
+        );
+        server.advance(60);
+        assert_eq!(number(&server, Key::SessionTtl), "7200", "{on:?} its last instant");
+        server.advance(1);
+        // Whoever asks gets the policy before, whatever is written.
+        assert_eq!(number(&server, Key::SessionTtl), "1209600", "{on:?}");
+        eventually("it is written down", || newest(&server).kind == "reverted");
+        let events = server.events();
+        let place = |code: &str| events.iter().position(|event| event.starts_with(code));
+        assert!(place("policy.changed").is_some(), "{on:?} {events:?}");
+        assert!(place("policy.reverted").is_some(), "{on:?} {events:?}");
+        assert_eq!(newest(&server).revision, saved + 1, "{on:?}");
+        assert!(
+            !boss.get("/admin").expect(200).text().contains("Keep revision"),
+            "{on:?}"
+        );
+    }
+}
+
+#[test]
+fn any_administrator_keeps_it_once_and_then_it_stays() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let (boss, other) = (server.admin("boss"), server.admin("other"));
+        let saved = provisional(&server, &boss);
+        let form = [("revision", saved.to_string())];
+        let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        server.member("ada").post("/admin/policy/confirm", &form).expect(403);
+        other.post("/admin/policy/confirm", &form).expect(303);
+        server.advance(3600);
+        assert_eq!(number(&server, Key::SessionTtl), "7200", "{on:?}");
+        assert_eq!(newest(&server).revision, saved, "{on:?}");
+        assert!(
+            server
+                .events()
+                .iter()
+                .any(|event| event.starts_with("policy.confirmed")),
+            "{on:?}"
+        );
+        // Neither undone nor kept a second time.
+        boss.post("/admin/policy/undo", &form).expect(303);
+        assert_eq!(newest(&server).revision, saved, "{on:?}");
+    }
+}
+
+#[test]
+fn it_is_undone_at_once_on_demand_and_cannot_be_kept_after_that() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        let saved = provisional(&server, &boss).to_string();
+        boss.post("/admin/policy/undo", &[("revision", &saved)]).expect(303);
+        assert_eq!(number(&server, Key::SessionTtl), "1209600", "{on:?}");
+        boss.post("/admin/policy/confirm", &[("revision", &saved)]).expect(303);
+        server.advance(61);
+        assert_eq!(number(&server, Key::SessionTtl), "1209600", "{on:?}");
+        assert!(
+            !server
+                .events()
+                .iter()
+                .any(|event| event.starts_with("policy.confirmed")),
+            "{on:?}"
+        );
+    }
+}
+
+#[test]
+fn nothing_else_is_saved_while_a_save_waits() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        let saved = provisional(&server, &boss);
+        let held = draft(&boss, saved, &[("session.concurrent_user_session_limit", "3")]).expect(303);
+        let page = boss.get(held.location()).expect(200);
+        assert!(page.text().contains("waits to be kept"), "{on:?}");
+        save_reviewed(&boss, held.location(), &[]).expect(409);
+        assert_eq!(newest(&server).revision, saved, "{on:?}");
+        server.advance(61);
+        // On top of what came back: the draft was made on the revision that is undone.
+        save_reviewed(&boss, held.location(), &[]).expect(303);
+        assert_eq!(number(&server, Key::SessionTtl), "1209600", "{on:?}");
+        assert_eq!(number(&server, Key::SessionConcurrentUserSessionLimit), "3", "{on:?}");
+    }
+}
+
+#[test]
+fn a_crash_between_save_and_confirmation_undoes_it() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        let saved = provisional(&server, &boss);
+        let (database, clock) = (server.database.clone(), server.clock.clone());
+        server.stop();
+        clock.advance(Span::from_secs(61));
+        let server = TestServer::beside(&database).clock(&clock).start();
+        let boss = boss.at(&server.base);
+        boss.get("/admin").expect(200);
+        assert_eq!(number(&server, Key::SessionTtl), "1209600", "{on:?}");
+        eventually("it is written down", || newest(&server).revision == saved + 1);
+        assert_eq!(newest(&server).kind, "reverted", "{on:?}");
+    }
+}
+
+#[test]
+fn a_save_that_ends_ones_own_session_is_provisional_by_itself() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        let before = revision(&server);
+        server.advance(3600);
+        boss.get("/admin").expect(200);
+        let review = draft(&boss, before, &[("session.ttl", "30m")]).expect(303);
+        let page = boss.get(review.location()).expect(200);
+        assert!(page.text().contains("Your own session ends"), "{on:?}");
+        save_reviewed(&boss, review.location(), &[]).expect(303);
+        assert!(newest(&server).confirm_by.is_some(), "{on:?}");
+        boss.get("/admin").expect(303);
+        server.advance(61);
+        // Ended sessions stay ended; a new one lives under the old policy.
+        boss.get("/admin").expect(303);
+        assert_eq!(number(&server, Key::SessionTtl), "1209600", "{on:?}");
+        server.signed_in("boss").get("/admin").expect(200);
+    }
+}
+
+#[test]
+fn a_harmless_save_is_for_good() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    save(&boss, revision(&server), &[("password.min_length", "14")], &[]).expect(303);
+    assert_eq!(newest(&server).confirm_by, None);
+    assert!(newest(&server).confirmed);
+}
+
+#[test]
+fn a_lock_that_would_meet_the_saver_is_a_risk() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        for _ in 0..2 {
+            server.anyone().sign_in("boss", "wrong").expect(422);
+        }
+        let edits = [
+            ("auth.login_lock_out_at_failure", "on"),
+            ("auth.login_failure_limit", "2"),
+        ];
+        let review = draft(&boss, revision(&server), &edits).expect(303);
+        let page = boss.get(review.location()).expect(200);
+        assert!(page.text().contains("refuse your own next sign-in"), "{on:?}");
+    }
+}
