@@ -84,7 +84,7 @@ fn setting() -> impl Strategy<Value = (Key, Value)> {
 }
 
 /// Any document without faults of its own settings; scopes that a key does not allow are left out.
-fn documents() -> impl Strategy<Value = PolicyDocument> {
+pub(super) fn documents() -> impl Strategy<Value = PolicyDocument> {
     let scope = select(vec![
         Scope::Everyone,
         Scope::Everyone,

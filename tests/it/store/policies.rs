@@ -4,15 +4,22 @@ use nightlatch::{
     domain::policy::{Key, PolicyDocument, Scope, Value, diff::diff},
     store::{
         StoreError,
-        policies::{self, Revision},
+        policies::{
+            self, Revision,
+            drafts::{self, Draft},
+        },
     },
 };
+use uuid::Uuid;
 
 on_both!(
     a_revision_comes_back_as_it_was_written,
     a_save_on_another_base_is_refused,
     two_saves_at_once_make_one_revision,
     a_provisional_revision_is_confirmed_once_and_in_time,
+    what_holds_is_told_by_the_time_alone,
+    a_withdrawn_revision_can_be_neither_confirmed_nor_withdrawn_again,
+    drafts_belong_to_their_author_and_fade,
     pins_are_published_per_instance_and_fade,
 );
 
@@ -104,6 +111,84 @@ fn a_provisional_revision_is_confirmed_once_and_in_time(db: &Fresh) {
     assert!(db.write(|c| policies::confirm(c, 2, at(60))), "at the last instant");
     assert!(!db.write(|c| policies::confirm(c, 2, at(60))));
     assert!(db.read(policies::latest).expect("a revision").confirmed);
+}
+
+/// Revision 1, and 2 on top of it until `at(60)`.
+fn provisional(db: &Fresh) {
+    let second = Revision {
+        confirm_by: Some(at(60)),
+        ..revision(2)
+    };
+    db.write(|c| {
+        policies::insert(c, &revision(1), 0)?;
+        policies::insert(c, &second, 1)
+    });
+}
+
+fn what_holds_is_told_by_the_time_alone(db: &Fresh) {
+    assert!(db.read(|c| Ok(policies::standing(c, at(0))?.is_none())));
+    provisional(db);
+    let standing = |now| {
+        db.read(move |c| {
+            let standing = policies::standing(c, now)?.expect("a revision");
+            Ok((
+                standing.in_force.revision,
+                standing.lapsed.map(|lapsed| lapsed.revision),
+            ))
+        })
+    };
+    assert_eq!(standing(at(60)), (2, None), "the last instant");
+    assert_eq!(standing(at(61)), (1, Some(2)));
+    db.write(|c| policies::confirm(c, 2, at(60)));
+    assert_eq!(standing(at(61)), (2, None), "confirmed");
+}
+
+fn a_withdrawn_revision_can_be_neither_confirmed_nor_withdrawn_again(db: &Fresh) {
+    provisional(db);
+    db.write(|c| policies::withdraw(c, 2));
+    assert!(!db.write(|c| policies::confirm(c, 2, at(0))));
+    assert_eq!(
+        db.refused(|c| policies::withdraw(c, 2)),
+        StoreError::Conflict("policy revision")
+    );
+    assert_eq!(
+        db.refused(|c| policies::withdraw(c, 1)),
+        StoreError::Conflict("policy revision"),
+        "never provisional"
+    );
+}
+
+fn drafts_belong_to_their_author_and_fade(db: &Fresh) {
+    let (ada, bob) = (db.with_account("ada").id, db.with_account("bob").id);
+    let draft = |secs: i64, author| Draft {
+        id: Uuid::from_u128(u128::try_from(secs).expect("positive")),
+        author,
+        at: at(secs),
+        base: 1,
+        about: serde_json::json!({ "kind": "restored", "restored_from": 3 }),
+        reason: "because".into(),
+        changes: revision(1).changes,
+        notes: vec!["line 4: ignored".into()],
+    };
+    let (first, second) = (draft(1, ada), draft(2, ada));
+    db.write(|c| {
+        drafts::save(c, &first)?;
+        drafts::save(c, &second)
+    });
+    assert_eq!(db.read(|c| drafts::find(c, ada, first.id)), Some(first.clone()));
+    assert_eq!(db.read(|c| drafts::find(c, bob, first.id)), None);
+    assert!(!db.write(|c| drafts::delete(c, bob, first.id)));
+    assert_eq!(db.read(|c| drafts::list(c, ada, 9)), [second.clone(), first.clone()]);
+    assert_eq!(db.read(|c| drafts::list(c, bob, 9)), []);
+    let changed = Draft {
+        base: 7,
+        ..second.clone()
+    };
+    db.write(|c| drafts::save(c, &changed));
+    assert_eq!(db.read(|c| drafts::find(c, ada, second.id)), Some(changed.clone()));
+    assert_eq!(db.write(|c| drafts::purge(c, at(2))), 1);
+    assert_eq!(db.read(|c| drafts::list(c, ada, 9)), [changed]);
+    assert!(db.write(|c| drafts::delete(c, ada, second.id)));
 }
 
 fn pins_are_published_per_instance_and_fade(db: &Fresh) {
