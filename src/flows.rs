@@ -7,6 +7,7 @@ pub mod accounts;
 mod attempts;
 pub mod audit;
 mod endings;
+pub mod explain;
 pub mod lockouts;
 pub mod login;
 pub mod logout;

@@ -1,6 +1,8 @@
-//! `nightlatch policy …`: reads the session policy. What changes it stands in `policy/change`, files in `policy/import`.
+//! `nightlatch policy …`: reads the session policy. What changes it stands in `policy/change`, files in `policy/import`,
+//! which rule ends a session when in `policy/explain`.
 
 mod change;
+mod explain;
 mod import;
 
 use super::{
@@ -35,6 +37,8 @@ pub enum Policy {
     Restore(change::Restore),
     /// Go back to the defaults, as a new revision
     Reset(change::Reset),
+    /// Show which rule ends a session when, and where each value comes from
+    Explain(Box<explain::Explain>),
     /// Print the whole policy, all scopes, to import it elsewhere
     Export(Export),
     /// Replace the whole policy, all scopes, with that of a file
@@ -107,6 +111,7 @@ impl Policy {
             Self::Revisions(revisions) => revisions.run(desk).await,
             Self::Restore(restore) => restore.run(desk).await,
             Self::Reset(reset) => reset.run(desk).await,
+            Self::Explain(explain) => explain.run(desk).await,
             Self::Export(export) => export.run(desk).await,
             Self::Import(import) => import.run(desk).await,
         }

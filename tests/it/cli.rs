@@ -4,6 +4,7 @@
 mod account;
 mod audit;
 mod beside;
+mod explain;
 mod files;
 mod lockout;
 mod operations;

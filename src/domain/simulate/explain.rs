@@ -168,6 +168,8 @@ pub struct Timeline {
     pub begin: Timestamp,
     /// Active and quiet stretches in order, without gaps, from `begin` to the end.
     pub segments: Vec<Segment>,
+    /// A window is open until then, or until the end.
+    pub window_until: Option<Timestamp>,
     /// What happens on the way, in order.
     pub marks: Vec<Mark>,
     /// What ends it; None: it was not followed to its end, see `followed_until`.

@@ -278,6 +278,23 @@ fn the_strictest_application_entered_ends_it_and_is_named() {
 }
 
 #[test]
+fn entering_a_stricter_application_shortens_the_lease_from_then_on() {
+    let mut strict = document(&[("auth.idle_session_timeout", "30m"), ("session.renewal_period", "2h")]);
+    set(
+        &mut strict,
+        &Scope::Application("wiki".into()),
+        &[("auth.idle_session_timeout", "20m")],
+    );
+    let timeline = member(strict, |typed| {
+        typed.active = texts(&["08:00-12:00"]);
+        typed.applications = texts(&["wiki@08:45"]);
+    });
+    ends(&timeline, "10:20", EndReason::Renewal, Scope::Everyone);
+    let leases = ["08:30", "09:00", "09:20", "09:40", "10:00"].map(clock);
+    assert_eq!(times(&timeline, MarkKind::LeaseRenewed), leases);
+}
+
+#[test]
 fn an_account_that_expires_ends_its_session() {
     let mut scenario = scenario(Role::Member, |typed| typed.active = texts(&["08:00-12:00"]));
     scenario.expires_at = Some(clock("09:30"));

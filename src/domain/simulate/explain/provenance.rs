@@ -27,6 +27,13 @@ pub struct Provenance {
     pub binds: bool,
 }
 
+impl Provenance {
+    /// Nobody chose the value.
+    pub fn is_default(&self) -> bool {
+        self.source == Source::Default
+    }
+}
+
 /// The values that hold for a role in these applications: the role's own, and each application's where it differs.
 pub fn provenance(policy: &Policy, role: Role, applications: &[String]) -> Vec<Provenance> {
     let rules = policy.effective(role, applications, None);

@@ -45,6 +45,8 @@ pub(super) struct Walk<'a> {
     moves: Vec<&'a Move>,
     /// All requests up to here are done.
     cursor: Timestamp,
+    /// All lease ends up to here are marked.
+    leases_until: Timestamp,
     marks: Vec<Mark>,
 }
 
@@ -71,6 +73,7 @@ impl<'a> Walk<'a> {
             },
             moves,
             cursor: scenario.begin.saturating_sub(MICRO),
+            leases_until: scenario.begin.saturating_sub(MICRO),
             marks: Vec::new(),
         }
     }
@@ -96,6 +99,7 @@ impl<'a> Walk<'a> {
             segments: self.segments(until),
             others: self.others(end.as_ref()),
             latest: self.latest(),
+            window_until: self.scenario.pattern.window_until,
             followed_until: end.is_none().then_some(self.cursor),
             marks: self.marks,
             end,
@@ -174,6 +178,7 @@ impl<'a> Walk<'a> {
 
     fn request(&mut self, place: usize, at: Timestamp, moved: bool) -> Result<(), Ending> {
         if let What::Entering(application) = self.runs[place].what {
+            self.mark_leases(at);
             self.enter(application);
         }
         let expired = self.scenario.expires_at.is_some_and(|expires| at > expires);
@@ -328,17 +333,18 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Marks the lease ends up to `until` that are not marked yet, by the rules in force: another application, another lease.
     fn mark_leases(&mut self, until: Timestamp) {
+        let from = std::mem::replace(&mut self.leases_until, until);
         let Some(lease) = lease(&self.rules) else { return };
-        let mut at = self.life.signed_in_at.saturating_add(lease);
-        for _ in 0..MOST_MARKS {
+        let signed_in_at = self.life.signed_in_at;
+        let leases = from.since(signed_in_at).as_micros().max(0) / lease.as_micros();
+        for number in leases + 1..=leases + MOST_MARKS as i64 {
+            let at = signed_in_at.saturating_add(Span::from_micros(lease.as_micros().saturating_mul(number)));
             if at >= until {
                 return;
             }
-            if at >= self.scenario.begin {
-                self.mark(at, MarkKind::LeaseRenewed, words::renewed(lease));
-            }
-            at = at.saturating_add(lease);
+            self.mark(at, MarkKind::LeaseRenewed, words::renewed(lease));
         }
     }
 
