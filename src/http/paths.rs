@@ -21,6 +21,7 @@ pub const ADMIN_POLICY_REVIEW_DISCARD: &str = "/admin/policy/review/discard";
 pub const ADMIN_POLICY_CONFIRM: &str = "/admin/policy/confirm";
 pub const ADMIN_POLICY_UNDO: &str = "/admin/policy/undo";
 pub const ADMIN_POLICY_EXPORT: &str = "/admin/policy/export";
+pub const ADMIN_POLICY_EXPLAIN: &str = "/admin/policy/explain";
 pub const ADMIN_SESSIONS: &str = "/admin/sessions";
 pub const ADMIN_SESSIONS_EXPORT: &str = "/admin/sessions/export";
 pub const ADMIN_SESSIONS_END: &str = "/admin/sessions/end";

@@ -35,6 +35,14 @@ const PAGES: &[(&str, &[&str])] = &[
         paths::ADMIN_POLICY,
         &["", "?scope=administrators", "?scope=app:wiki", "#session.ttl"],
     ),
+    (
+        paths::ADMIN_POLICY_EXPLAIN,
+        &[
+            "",
+            "?app=wiki&active=08:00-17:00&move=09:00%3D203.0.113.7",
+            "?signed_in=soon",
+        ],
+    ),
     (paths::ADMIN_POLICY_REVISIONS, &[""]),
     (paths::ADMIN_SESSIONS, &["", "?state=ended", "?q=nobody-is-called-so"]),
     (paths::ADMIN_SESSIONS_END, &["?q=bob"]),

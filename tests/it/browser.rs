@@ -5,7 +5,11 @@ use crate::harness::{
     server::{PASSWORD, TestServer},
 };
 use nightlatch::{
-    domain::{account::Role, audit::Actor, policy::Key},
+    domain::{
+        account::Role,
+        audit::Actor,
+        policy::{Key, Scope},
+    },
     flows::accounts::{self, NewAccount, NewPassword},
 };
 
@@ -170,6 +174,89 @@ fn every_page_fits_wide_and_narrow_in_light_and_dark() {
             browser.theme("dark").await;
             browser.picture(&format!("{name}-dark")).await;
             browser.resize(390, 844).await;
+            browser.theme("light").await;
+            browser.picture(&format!("{name}-phone")).await;
+            assert!(browser.fits().await, "{path} is wider than a phone");
+        }
+        assert_eq!(browser.complaints().await, Vec::<String>::new());
+        browser
+    });
+}
+
+#[test]
+fn a_timeline_is_drawn_wide_and_narrow_in_light_and_dark() {
+    let server = TestServer::start();
+    server.account("ada", Role::Administrator);
+    server.member("bob");
+    server.policy(&[("auth.idle_session_timeout", "0.5h"), ("session.renewal_period", "2h")]);
+    server.policy_in(
+        &Scope::Administrators,
+        &[
+            ("auth.idle_session_timeout", "0.25h"),
+            ("session.renewal_period", "0.1h"),
+        ],
+    );
+    server.policy_in(
+        &Scope::Application("wiki".into()),
+        &[("auth.idle_session_timeout", "20m")],
+    );
+    with_browser(&server.base.clone(), async |browser| {
+        browser.go("/login?return_to=%2Fadmin%2Fsessions").await;
+        browser.sign_in("ada", PASSWORD).await;
+        browser.arrives_at("/admin/sessions").await;
+        server.advance(60);
+        browser.click("a[href*='policy/explain?session=']").await;
+        browser.arrives_at("/admin/policy/explain").await;
+        browser.find("svg.explain").await;
+        assert!(browser.text().await.contains("The session as it stands now."));
+        let session = browser.path().await;
+        // As people ask: the form, with what is there already.
+        browser.go("/admin/policy/explain").await;
+        browser.type_into("#active", "08:00-17:00").await;
+        browser.click("main form button.primary").await;
+        browser.find("svg.explain").await;
+        let text = browser.text().await;
+        assert!(
+            text.contains("Ends 10:30") && text.contains("The lease of 30 minutes ends and is renewed."),
+            "{text}"
+        );
+        assert!(
+            browser.path().await.contains("active=08"),
+            "the whole state is in the address"
+        );
+        browser.go("/admin/policy").await;
+        browser.type_into("[name='auth.idle_session_timeout']", "1 hour").await;
+        browser.click(".savebar button.primary").await;
+        browser.click("a[href*='explain?draft=']").await;
+        browser.find("#answer-1").await;
+        let draft = browser.path().await;
+        let asked = [
+            ("explain-draft", draft.as_str()),
+            (
+                "explain-active",
+                "/admin/policy/explain?active=08%3A00-17%3A00&window=10:45",
+            ),
+            ("explain-quiet", "/admin/policy/explain?active=08:00-08:10,08:41"),
+            (
+                "explain-moves",
+                "/admin/policy/explain?app=wiki@08:45&active=08:00-12:00&pause=09:05-09:24&move=08:20%3D203.0.113.7",
+            ),
+            (
+                "explain-administrator",
+                "/admin/policy/explain?role=administrator&active=08:00-17:00",
+            ),
+            ("explain-faults", "/admin/policy/explain?signed_in=soon&active=later"),
+            ("explain-session", session.as_str()),
+        ];
+        for (name, path) in asked {
+            browser.resize(1280, 1000).await;
+            browser.go(path).await;
+            assert!(browser.fits().await, "{path} is wider than the window");
+            browser.theme("light").await;
+            browser.picture(&format!("{name}-light")).await;
+            browser.theme("dark").await;
+            browser.picture(&format!("{name}-dark")).await;
+            browser.resize(390, 1400).await;
             browser.theme("light").await;
             browser.picture(&format!("{name}-phone")).await;
             assert!(browser.fits().await, "{path} is wider than a phone");

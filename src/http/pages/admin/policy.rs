@@ -1,5 +1,6 @@
 //! `/admin/policy`: the editor of one scope; what it submits becomes a draft for `policy/review`, which saves. What was really
-//! changed is `policy/submitted`'s, how a setting is drawn `policy/editor`'s; the history is in `policy/history`.
+//! changed is `policy/submitted`'s, how a setting is drawn `policy/editor`'s; the history is in `policy/history`, which
+//! rule ends a session when in `policy/explain`.
 use crate::domain::policy::effective::Policy;
 use crate::domain::policy::{Fault, Key, Scope, Warning};
 use crate::flows::Ctx;
@@ -20,6 +21,7 @@ use uuid::Uuid;
 use view::PolicyPage;
 
 pub mod editor;
+pub mod explain;
 pub mod history;
 pub mod provisional;
 pub mod review;
@@ -38,6 +40,7 @@ pub fn routes() -> Vec<Route> {
         Route::post(paths::ADMIN_POLICY_REVIEW_DISCARD, Who::Administrator, review::discard),
         Route::post(paths::ADMIN_POLICY_CONFIRM, Who::Administrator, provisional::confirm),
         Route::post(paths::ADMIN_POLICY_UNDO, Who::Administrator, provisional::undo),
+        Route::get(paths::ADMIN_POLICY_EXPLAIN, Who::Administrator, explain::show),
         Route::get(paths::ADMIN_POLICY_EXPORT, Who::Administrator, history::export),
         Route::get(paths::ADMIN_POLICY_REVISIONS, Who::Administrator, history::list),
         Route::get(paths::ADMIN_POLICY_REVISION, Who::Administrator, history::detail),

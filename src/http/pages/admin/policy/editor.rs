@@ -79,7 +79,7 @@ fn search_words(setting: &Setting) -> String {
     format!("{words} {}", setting.name.replace(['_', '.'], " "))
 }
 
-fn badge(source: &Source, scope: &Scope, set_here: bool) -> Badge {
+pub fn badge(source: &Source, scope: &Scope, set_here: bool) -> Badge {
     match source {
         Source::Pinned => Badge::warn("Pinned by environment").with_icon("pin"),
         Source::Default => Badge::plain("dot", "Default"),
