@@ -11,11 +11,20 @@ use super::{
     output::{self, JsonList, Output, Table, count, plain, time},
 };
 use crate::{
-    domain::policy::{Key, PolicyDocument, Scope, Source, Value, catalogue::Group, diff::diff, effective, toml},
+    domain::policy::{
+        Key, Scope, Source, Value,
+        catalogue::Group,
+        diff::diff,
+        effective,
+        interchange::{self, Format},
+    },
     flows,
     store::policies::Revision,
 };
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{
+    Args, Subcommand,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
 use serde_json::json;
 use std::process::ExitCode;
 
@@ -39,9 +48,9 @@ pub enum Policy {
     Reset(change::Reset),
     /// Show which rule ends a session when, and where each value comes from
     Explain(Box<explain::Explain>),
-    /// Print the whole policy, all scopes, to import it elsewhere
+    /// Print the policy as a file: the whole of it, all scopes, or the part that a hue.ini has
     Export(Export),
-    /// Replace the whole policy, all scopes, with that of a file
+    /// Take over the settings of a file: another product's, or a whole policy
     Import(import::Import),
 }
 
@@ -88,16 +97,16 @@ pub struct Revisions {
 #[derive(Args)]
 pub struct Export {
     /// Format of the text
-    #[arg(long, value_enum, default_value = "toml")]
+    #[arg(long, value_parser = formats(&Format::WRITTEN), default_value = Format::Toml.as_str())]
     format: Format,
 }
 
-/// Formats that hold everything, all scopes, and round-trip exactly.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// With a comment on each setting
-    Toml,
-    Json,
+/// Reads the word of one of these formats; the help lists them.
+fn formats(formats: &[Format]) -> impl TypedValueParser<Value = Format> {
+    let words = formats
+        .iter()
+        .map(|format| PossibleValue::new(format.as_str()).help(format.label()));
+    PossibleValuesParser::new(words).try_map(|word| Format::parse(&word).ok_or("no such format"))
 }
 
 impl Policy {
@@ -299,19 +308,15 @@ impl Revisions {
 impl Export {
     async fn run(self, desk: &Desk) -> Done {
         let document = flows::policy::in_force(&desk.ctx).await?.revision.document;
+        let exported = interchange::export(self.format, &document)
+            .ok_or_else(|| CliError::Usage(format!("{} is only read", self.format.as_str())))?;
+        for lossy in &exported.lossy {
+            output::warn(&plain(&lossy.to_string()));
+        }
         let mut out = Output::new();
-        out.bytes(self.format.write(&document).as_bytes())?;
+        out.bytes(exported.text.as_bytes())?;
         out.finish()?;
         Ok(ExitCode::SUCCESS)
-    }
-}
-
-impl Format {
-    fn write(self, document: &PolicyDocument) -> String {
-        match self {
-            Self::Toml => toml::export(document),
-            Self::Json => format!("{:#}\n", document.to_json()),
-        }
     }
 }
 

@@ -119,7 +119,7 @@ impl Restore {
             reason => reason,
         };
         let kind = SaveKind::Restored { from: old.revision };
-        let (saved, kept) = replace(desk, &old.document, reason, kind).await?;
+        let (saved, kept) = replace(desk, |_| Ok(old.document.clone()), reason, kind).await?;
         tell_kept(&kept);
         tell(desk, saved)
     }
@@ -131,7 +131,7 @@ impl Reset {
             reason if reason.is_empty() => "the defaults again".to_owned(),
             reason => reason,
         };
-        let (saved, kept) = replace(desk, &PolicyDocument::default(), reason, SaveKind::Reset).await?;
+        let (saved, kept) = replace(desk, |_| Ok(PolicyDocument::default()), reason, SaveKind::Reset).await?;
         tell_kept(&kept);
         tell(desk, saved)
     }
@@ -203,10 +203,10 @@ async fn edit(desk: &Desk, edits: Vec<Edit>, reason: String) -> Done {
     Err(too_busy())
 }
 
-/// Puts a whole document in force, but for what the environment fixes; that is returned, too.
+/// Puts the document that is made of the newest one in force, but for what the environment fixes; that is returned, too.
 pub async fn replace(
     desk: &Desk,
-    document: &PolicyDocument,
+    document: impl Fn(&PolicyDocument) -> Result<PolicyDocument, CliError>,
     reason: String,
     kind: SaveKind,
 ) -> Result<(Saved, Vec<(Scope, Key)>), CliError> {
@@ -214,7 +214,7 @@ pub async fn replace(
     let pins = desk.pins().await?;
     for _ in 0..ATTEMPTS {
         let base = flows::policy::in_force(ctx).await?.revision;
-        let mut document = document.clone();
+        let mut document = document(&base.document)?;
         let kept = document.keep_pinned(&base.document, &pins);
         let verdict = flows::policy::replace(ctx, acting, base.revision, document, reason.clone(), kind.clone()).await;
         if let Some(saved) = settled(verdict)? {

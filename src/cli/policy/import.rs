@@ -1,16 +1,21 @@
-//! `nightlatch policy import`: a whole policy from a file, as one revision, or only what it would change.
+//! `nightlatch policy import`: the settings of a file as one revision, or only what they would change.
+//! What the formats mean stands in `domain::policy::interchange`.
 
 use super::{
-    Desk, Done, Format,
+    Desk, Done,
     change::{self, Saved, Why},
-    current,
+    current, formats,
 };
 use crate::{
     cli::{
         CliError,
         output::{self, Output, plain},
     },
-    domain::policy::{Fault, Key, PolicyDocument, Scope, diff::Change, diff::diff, toml},
+    domain::policy::{
+        Fault, Key, Scope,
+        diff::{Change, diff},
+        interchange::{self, Format, Imported, Remark},
+    },
     flows::policy::SaveKind,
 };
 use clap::Args;
@@ -24,8 +29,8 @@ use std::{
 
 #[derive(Args)]
 pub struct Import {
-    /// Format of the file [default: by its ending]
-    #[arg(long, value_enum)]
+    /// Format of the file [default: by its name and content]
+    #[arg(long, value_parser = formats(&Format::ALL))]
     format: Option<Format>,
     /// The file; - is standard input
     file: PathBuf,
@@ -46,24 +51,31 @@ const LARGEST: u64 = 4 * 1024 * 1024;
 #[derive(Default)]
 struct Report {
     changes: Vec<Change>,
+    /// Keys of the file that are no settings of ours.
+    ignored: Vec<Remark>,
     /// What the environment fixes.
-    ignored: Vec<(Scope, Key)>,
+    kept: Vec<(Scope, Key)>,
+    notes: Vec<Remark>,
     faults: Vec<Fault>,
     revision: Option<i64>,
 }
 
 impl Import {
     pub async fn run(self, desk: &Desk) -> Done {
-        let format = self.format()?;
         let text = read(&self.file)?;
-        let report = match format.read(&text) {
+        let format = self.format(&text)?;
+        let (base, _) = current(desk).await?;
+        let report = match interchange::import(format, &text, &base.document) {
             Err(faults) => Report {
                 faults,
                 ..Report::default()
             },
-            Ok(document) => self.put(desk, document).await?,
+            Ok(imported) => self.put(desk, format, &text, imported).await?,
         };
         if self.json {
+            for note in &report.notes {
+                output::warn(&plain(&note.to_string()));
+            }
             output::say_json(&report.to_json())?;
         }
         if !report.faults.is_empty() {
@@ -75,74 +87,59 @@ impl Import {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn format(&self) -> Result<Format, CliError> {
-        let ending = self.file.extension().and_then(|ending| ending.to_str());
-        match (self.format, ending) {
-            (Some(format), _) => Ok(format),
-            (None, Some("toml")) => Ok(Format::Toml),
-            (None, Some("json")) => Ok(Format::Json),
-            (None, _) => Err(CliError::Usage(
-                "the file's name does not say its format: give --format".to_owned(),
-            )),
-        }
+    fn format(&self, text: &str) -> Result<Format, CliError> {
+        let name = self.file.file_name().map(|name| name.to_string_lossy());
+        self.format
+            .or_else(|| Format::guess(name.as_deref().unwrap_or_default(), text))
+            .ok_or_else(|| {
+                CliError::Usage("neither its name nor its content says the file's format: give --format".into())
+            })
     }
 
-    async fn put(&self, desk: &Desk, document: PolicyDocument) -> Result<Report, CliError> {
+    async fn put(&self, desk: &Desk, format: Format, text: &str, imported: Imported) -> Result<Report, CliError> {
         let (base, policy) = current(desk).await?;
-        let mut draft = document.clone();
-        let ignored = draft.keep_pinned(&base.document, policy.pins());
-        let faults = draft.faults_since(&base.document, policy.pins());
-        let changes = diff(&base.document, &draft);
-        if self.dry_run || !faults.is_empty() {
-            change::tell_warnings(desk, &changes, &draft.warnings(policy.pins()));
-            return Ok(Report {
-                changes,
-                ignored,
-                faults,
-                revision: None,
-            });
+        let mut draft = imported.document;
+        let kept = draft.keep_pinned(&base.document, policy.pins());
+        let report = Report {
+            faults: draft.faults_since(&base.document, policy.pins()),
+            changes: diff(&base.document, &draft),
+            ignored: imported.ignored,
+            notes: imported.notes,
+            kept,
+            revision: None,
+        };
+        if self.dry_run || !report.faults.is_empty() {
+            change::tell_warnings(desk, &report.changes, &draft.warnings(policy.pins()));
+            return Ok(report);
         }
         let reason = match self.why.reason.as_str() {
             "" => format!("import of {}", plain(&self.file.display().to_string())),
             reason => reason.to_owned(),
         };
-        let (saved, ignored) = change::replace(desk, &document, reason, SaveKind::Imported).await?;
-        Ok(match saved {
-            Saved::Unchanged => Report {
-                ignored,
-                ..Report::default()
-            },
+        let document = |base: &_| {
+            let imported = interchange::import(format, text, base);
+            imported
+                .map(|imported| imported.document)
+                .map_err(|faults| change::refused(&faults))
+        };
+        let (saved, kept) = change::replace(desk, document, reason, SaveKind::Imported).await?;
+        let (changes, revision) = match saved {
+            Saved::Unchanged => (Vec::new(), None),
             Saved::Revision {
                 number,
                 changes,
                 warnings,
             } => {
                 change::tell_warnings(desk, &changes, &warnings);
-                Report {
-                    changes,
-                    ignored,
-                    revision: Some(number),
-                    faults: Vec::new(),
-                }
+                (changes, Some(number))
             }
+        };
+        Ok(Report {
+            changes,
+            kept,
+            revision,
+            ..report
         })
-    }
-}
-
-impl Format {
-    fn read(self, text: &str) -> Result<PolicyDocument, Vec<Fault>> {
-        match self {
-            Self::Toml => toml::import(text),
-            Self::Json => match serde_json::from_str(text) {
-                Ok(json) => PolicyDocument::from_json(&json),
-                Err(error) => Err(vec![Fault {
-                    scope: Scope::Everyone,
-                    key: String::new(),
-                    value: String::new(),
-                    message: format!("not JSON: {error}"),
-                }]),
-            },
-        }
     }
 }
 
@@ -163,7 +160,11 @@ fn read(path: &Path) -> Result<String, CliError> {
 
 impl Report {
     fn to_json(&self) -> serde_json::Value {
-        let ignored = self.ignored.iter().map(
+        let ignored = self
+            .ignored
+            .iter()
+            .map(|remark| json!({ "line": remark.line, "key": remark.key, "reason": remark.sentence }));
+        let kept = self.kept.iter().map(
             |(scope, key)| json!({ "scope": scope.to_string(), "key": key.name(), "reason": change::why_kept(*key) }),
         );
         let faults = self.faults.iter().map(|fault| {
@@ -176,7 +177,7 @@ impl Report {
         });
         json!({
             "changes": self.changes.iter().map(Change::to_json).collect::<Vec<_>>(),
-            "ignored": ignored.collect::<Vec<_>>(),
+            "ignored": ignored.chain(kept).collect::<Vec<_>>(),
             "faults": faults.collect::<Vec<_>>(),
             "revision": self.revision,
         })
@@ -191,8 +192,16 @@ impl Report {
             None => "Nothing to do: the policy says so already.".to_owned(),
         })?;
         change::list(&mut out, &self.changes)?;
-        for (scope, key) in &self.ignored {
+        for (scope, key) in &self.kept {
             out.line(&format!("  {scope}: {key}: {}", change::why_kept(*key)))?;
+        }
+        for (title, remarks) in [("Worth knowing:", &self.notes), ("Left aside:", &self.ignored)] {
+            if !remarks.is_empty() {
+                out.line(title)?;
+            }
+            for remark in remarks {
+                out.line(&format!("  {}", plain(&remark.to_string())))?;
+            }
         }
         out.finish()
     }

@@ -58,6 +58,16 @@ impl Format {
         }
     }
 
+    /// How names of such files end.
+    pub const fn ending(self) -> &'static str {
+        match self {
+            Format::Hue => "ini",
+            Format::Ibm | Format::Bloomreach => "yaml",
+            Format::Toml => "toml",
+            Format::Json => "json",
+        }
+    }
+
     /// The format of a file, by its name (may be empty) and what stands in it; `None`: it looks like none.
     pub fn guess(name: &str, text: &str) -> Option<Format> {
         let name = name.to_lowercase();

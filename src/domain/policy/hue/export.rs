@@ -9,13 +9,14 @@ use super::{
     PASSWORD_POLICY, ini, place,
 };
 
+const HEAD: &str = "\
+# Session settings, exported from a Nightlatch policy. Durations are seconds, -1 = never.
+# What is commented out is not set and has the default that is shown.
+";
+
 /// The policy as a hue.ini or safety valve: what is set for everyone; what is not set stands there as a comment.
 pub(in crate::domain::policy) fn export(document: &PolicyDocument) -> Exported {
-    let mut text = String::from(
-        "# Session settings, exported from a Nightlatch policy. Durations are seconds, -1 = never.\n\
-         # What is commented out is not set and has the default that is shown.\n",
-    );
-    let mut lossy = Vec::new();
+    let (mut text, mut lossy) = (String::new(), left_out(document));
     for (title, section) in [
         ("desktop", "auth"),
         ("desktop", "session"),
@@ -39,8 +40,15 @@ pub(in crate::domain::policy) fn export(document: &PolicyDocument) -> Exported {
             }
         }
     }
-    lossy.extend(left_out(document));
-    Exported { text, lossy }
+    // Whoever only has the file must know, too.
+    let mut head = String::from(HEAD);
+    for remark in &lossy {
+        head.push_str(&format!("# Not as in Nightlatch: {remark}\n"));
+    }
+    Exported {
+        text: head + &text,
+        lossy,
+    }
 }
 
 /// The switch of the pattern, which is no setting of its own here.
