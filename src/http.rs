@@ -13,6 +13,7 @@ pub mod host;
 pub mod pages;
 pub mod paths;
 pub mod session_cookie;
+pub mod upload;
 pub mod visitor;
 
 use crate::{flows::Ctx, live::session_store::LiveSessionStore};

@@ -12,7 +12,7 @@ use std::{
 
 /// The largest form: the policy editor with everything typed.
 pub const MAX_FORM_BYTES: usize = 256 * 1024;
-const FORM_TIMEOUT: Duration = Duration::from_secs(15);
+pub const FORM_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// An `application/x-www-form-urlencoded` body; repeated keys make lists.
 pub struct Form<T>(pub T);

@@ -20,6 +20,7 @@ pub const ADMIN_POLICY_REVIEW_RESOLVE: &str = "/admin/policy/review/resolve";
 pub const ADMIN_POLICY_REVIEW_DISCARD: &str = "/admin/policy/review/discard";
 pub const ADMIN_POLICY_CONFIRM: &str = "/admin/policy/confirm";
 pub const ADMIN_POLICY_UNDO: &str = "/admin/policy/undo";
+pub const ADMIN_POLICY_IMPORT: &str = "/admin/policy/import";
 pub const ADMIN_POLICY_EXPORT: &str = "/admin/policy/export";
 pub const ADMIN_POLICY_EXPLAIN: &str = "/admin/policy/explain";
 pub const ADMIN_SESSIONS: &str = "/admin/sessions";

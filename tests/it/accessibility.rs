@@ -43,6 +43,7 @@ const PAGES: &[(&str, &[&str])] = &[
             "?signed_in=soon",
         ],
     ),
+    (paths::ADMIN_POLICY_IMPORT, &[""]),
     (paths::ADMIN_POLICY_REVISIONS, &[""]),
     (paths::ADMIN_SESSIONS, &["", "?state=ended", "?q=nobody-is-called-so"]),
     (paths::ADMIN_SESSIONS_END, &["?q=bob"]),

@@ -158,6 +158,7 @@ fn every_page_fits_wide_and_narrow_in_light_and_dark() {
             ("policy-administrators", "/admin/policy?scope=administrators"),
             ("revisions", "/admin/policy/revisions"),
             ("revision", "/admin/policy/revisions/2"),
+            ("policy-import", "/admin/policy/import"),
             ("sessions", "/admin/sessions"),
             ("lockouts", "/admin/lockouts"),
             ("audit", "/admin/audit"),

@@ -2,7 +2,7 @@
 
 use reqwest::{
     Method,
-    blocking::Response,
+    blocking::{RequestBuilder, Response},
     header::{HeaderMap, SET_COOKIE},
     redirect::Policy,
 };
@@ -74,6 +74,34 @@ impl Client {
     }
 
     pub fn send(&self, method: Method, path: &str, form: Option<&[(&str, &str)]>, headers: &[(&str, &str)]) -> Answer {
+        let request = self.request(method, path, headers);
+        self.finish(match form {
+            Some(form) => request.form(form),
+            None => request,
+        })
+    }
+
+    /// Posts a form with a file field, as browsers do: without a choice the file has no name and no bytes.
+    pub fn upload(&self, path: &str, fields: &[(&str, &str)], file: Option<(&str, &[u8])>) -> Answer {
+        const BOUNDARY: &str = "----a-boundary-of-ours";
+        let mut body = Vec::new();
+        for (name, value) in fields {
+            let part = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+            body.extend(part.into_bytes());
+        }
+        let (name, bytes) = file.unwrap_or_default();
+        let head = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: application/octet-stream\r\n\r\n"
+        );
+        body.extend(head.into_bytes());
+        body.extend_from_slice(bytes);
+        body.extend(format!("\r\n--{BOUNDARY}--\r\n").into_bytes());
+        let request = self.request(Method::POST, path, &[]);
+        let content_type = format!("multipart/form-data; boundary={BOUNDARY}");
+        self.finish(request.header("content-type", content_type).body(body))
+    }
+
+    fn request(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> RequestBuilder {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         for (name, value) in &self.headers {
             request = request.header(name, value);
@@ -85,11 +113,11 @@ impl Client {
         if !jar.is_empty() && !headers.iter().any(|(name, _)| *name == "cookie") {
             request = request.header("cookie", jar);
         }
-        if let Some(form) = form {
-            request = request.form(form);
-        }
-        let response = request.send().unwrap();
-        let answer = Answer::new(response);
+        request
+    }
+
+    fn finish(&self, request: RequestBuilder) -> Answer {
+        let answer = Answer::new(request.send().unwrap());
         self.keep(&answer);
         answer
     }

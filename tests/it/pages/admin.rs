@@ -5,5 +5,7 @@ mod audit;
 mod explain;
 mod lockouts;
 mod policy;
+mod policy_export;
+mod policy_import;
 mod review;
 mod sessions;

@@ -5,7 +5,10 @@ use crate::harness::{
     client::{Answer, Client},
     server::{On, PASSWORD, TestServer},
 };
-use nightlatch::{domain::account::Role, http::Route};
+use nightlatch::{
+    domain::account::Role,
+    http::{Route, paths},
+};
 use reqwest::Method;
 
 /// What reads no form: who sends one says nothing with it.
@@ -182,6 +185,8 @@ fn forms_are_taken_as_forms_only() {
             let answer = admin.send(Method::POST, &filled(&route), None, &[("content-type", kind)]);
             match answer.status() {
                 415 => {}
+                // This form has a file in it; an empty body is no such form.
+                400 if route.path == paths::ADMIN_POLICY_IMPORT && kind.starts_with("multipart/") => {}
                 // These read no body at all.
                 200 | 303 | 404 if BODILESS.contains(&route.path) => bodiless.push(route.path),
                 status => panic!("{} {kind}: {status}", route.path),

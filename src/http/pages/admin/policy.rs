@@ -1,6 +1,6 @@
 //! `/admin/policy`: the editor of one scope; what it submits becomes a draft for `policy/review`, which saves. What was really
-//! changed is `policy/submitted`'s, how a setting is drawn `policy/editor`'s; the history is in `policy/history`, which
-//! rule ends a session when in `policy/explain`.
+//! changed is `policy/submitted`'s, how a setting is drawn `policy/editor`'s; the history is in `policy/history`, files are
+//! `policy/import`'s and `policy/export`'s, which rule ends a session when is `policy/explain`'s.
 use crate::domain::policy::effective::Policy;
 use crate::domain::policy::{Fault, Key, Scope, Warning};
 use crate::flows::Ctx;
@@ -22,7 +22,9 @@ use view::PolicyPage;
 
 pub mod editor;
 pub mod explain;
+pub mod export;
 pub mod history;
+pub mod import;
 pub mod provisional;
 pub mod review;
 pub mod submitted;
@@ -41,7 +43,9 @@ pub fn routes() -> Vec<Route> {
         Route::post(paths::ADMIN_POLICY_CONFIRM, Who::Administrator, provisional::confirm),
         Route::post(paths::ADMIN_POLICY_UNDO, Who::Administrator, provisional::undo),
         Route::get(paths::ADMIN_POLICY_EXPLAIN, Who::Administrator, explain::show),
-        Route::get(paths::ADMIN_POLICY_EXPORT, Who::Administrator, history::export),
+        Route::get(paths::ADMIN_POLICY_IMPORT, Who::Administrator, import::form),
+        Route::post(paths::ADMIN_POLICY_IMPORT, Who::Administrator, import::submit),
+        Route::get(paths::ADMIN_POLICY_EXPORT, Who::Administrator, export::download),
         Route::get(paths::ADMIN_POLICY_REVISIONS, Who::Administrator, history::list),
         Route::get(paths::ADMIN_POLICY_REVISION, Who::Administrator, history::detail),
         Route::post(paths::ADMIN_POLICY_RESTORE, Who::Administrator, history::restore),

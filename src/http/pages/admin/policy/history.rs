@@ -1,4 +1,4 @@
-//! The policy's history: every revision with its changes, restoring one, and the export of the document in force.
+//! The policy's history: every revision with its changes, and restoring one.
 use super::editor::kind_words;
 use super::review;
 use super::view::{RevisionLine, RevisionPage, RevisionsPage};
@@ -15,7 +15,7 @@ use crate::http::pages::admin::part::DiffLine;
 use crate::http::pages::{Shell, page, see_other};
 use crate::http::paths;
 use crate::http::visitor::Admin;
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, http::header, web};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Deserialize;
 
 const SHOWN: i64 = 25;
@@ -134,40 +134,4 @@ pub async fn restore(
             Ok(redirect(&req, &back, &Flash::error(said)))
         }
     }
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Wanted {
-    format: String,
-}
-
-/// `GET /admin/policy/export?format=toml|json`: all scopes, ready to be imported.
-pub async fn export(ctx: web::Data<Ctx>, _admin: Admin, wanted: Query<Wanted>) -> Result<HttpResponse, PageError> {
-    let revision = policy::in_force(&ctx).await?.revision;
-    let (extension, media_type, text) = match wanted.0.format.as_str() {
-        "" | "toml" => (
-            "toml",
-            "application/toml; charset=utf-8",
-            toml::export(&revision.document),
-        ),
-        "json" => {
-            let text = serde_json::to_string_pretty(&revision.document.to_json())
-                .map_err(|error| PageError::Internal(error.to_string()))?;
-            ("json", "application/json", format!("{text}\n"))
-        }
-        other => {
-            return Err(PageError::BadRequest(format!(
-                "There is no format “{other}”: it is toml or json."
-            )));
-        }
-    };
-    let name = format!(
-        "attachment; filename=\"nightlatch-policy-{}.{extension}\"",
-        revision.revision
-    );
-    Ok(HttpResponse::Ok()
-        .content_type(media_type)
-        .insert_header((header::CONTENT_DISPOSITION, name))
-        .body(text))
 }

@@ -204,3 +204,16 @@ pub struct Since {
     pub by: RevisionLine,
     pub changes: Vec<DiffLine>,
 }
+
+#[derive(Template)]
+#[template(path = "pages/admin/policy/import.html")]
+pub struct ImportPage {
+    pub shell: Shell,
+    pub formats: Vec<Choice>,
+    pub text: String,
+    pub reason: String,
+    /// Field and sentence.
+    pub faults: Vec<(String, String)>,
+    /// Of a file that changes nothing: what it was read as.
+    pub told: Option<Vec<String>>,
+}

@@ -1,0 +1,205 @@
+//! `/admin/policy/import`: files become drafts, faults keep what was pasted, nothing is dropped silently.
+
+use crate::{
+    harness::{
+        client::{Answer, Client},
+        server::{On, TestServer},
+    },
+    pages::kit::{between, save_reviewed},
+};
+use nightlatch::{
+    domain::policy::{Key, Overrides, PolicyDocument, Value},
+    flows::policy::in_force,
+};
+
+const PAGE: &str = "/admin/policy/import";
+const HUE: &str = "[desktop]\n  secret_key=hunter2\n  [[auth]]\n  backend=a.b.C\n  idle_session_timeout=0\n  expires_after=-300\n  login_failure_limit=5\n";
+
+fn pasted(client: &Client, format: &str, text: &str) -> Answer {
+    client.upload(
+        PAGE,
+        &[("format", format), ("text", text), ("reason", "moving in")],
+        None,
+    )
+}
+
+fn document(server: &TestServer) -> PolicyDocument {
+    server.run(in_force(&server.ctx)).unwrap().revision.document
+}
+
+fn everyone(settings: &[(Key, Value)]) -> Overrides {
+    settings.iter().cloned().collect()
+}
+
+/// The words of a page as people read them.
+fn words(page: &Answer) -> String {
+    let text = page
+        .text()
+        .replace("&#38;", "&")
+        .replace("&#39;", "'")
+        .replace("&#34;", "\"");
+    text.replace("&#60;", "<").replace("&#62;", ">")
+}
+
+#[test]
+fn a_pasted_hue_ini_goes_to_the_review_with_what_was_left_aside_and_is_saved_there() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        server.policy(&[("session.ttl", "1h")]);
+        let empty = boss.get(PAGE).expect(200);
+        assert!(
+            boss.get("/admin/policy")
+                .expect(200)
+                .text()
+                .contains("href=\"/admin/policy/import\"")
+        );
+        let formats = between(empty.text(), "id=\"format\"", "</select>")[0];
+        assert_eq!(formats.matches("<option").count(), 6);
+        let sent = pasted(&boss, "", HUE).expect(303);
+        assert_eq!(document(&server).everyone.len(), 1, "{on:?}: nothing is in force yet");
+        let review = boss.get(sent.location()).expect(200);
+        let said = words(&review);
+        for part in [
+            "An import on top of revision 2",
+            "moving in",
+            "Failures that lock",
+            "line 5: desktop.auth.idle_session_timeout: 0 switches idle endings off in Hue",
+            "line 6: desktop.auth.expires_after: -300 means never",
+            "Left aside: line 2: desktop.secret_key: ",
+            "Left aside: line 4: desktop.auth.backend: our set-up does this",
+        ] {
+            assert!(said.contains(part), "{on:?} {part}\n{said}");
+        }
+        assert!(!said.contains("hunter2"));
+        save_reviewed(&boss, sent.location(), &[("reason", "moving in")]).expect(303);
+        let expected = [
+            (Key::SessionTtl, Value::Number(3600)),
+            (Key::AuthIdleSessionTimeout, Value::Number(-1)),
+            (Key::AuthExpiresAfter, Value::Number(-1)),
+            (Key::AuthLoginFailureLimit, Value::Number(5)),
+        ];
+        assert_eq!(document(&server).everyone, everyone(&expected), "{on:?}");
+    }
+}
+
+#[test]
+fn a_chosen_file_goes_before_the_text() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    let map = b"kind: ConfigMap\ndata:\n  TOKEN_EXPIRY_TIME: \"0.5\"\n";
+    let sent = boss.upload(PAGE, &[("format", ""), ("text", "[desktop]")], Some(("cm.yaml", map)));
+    let review = boss.get(sent.expect(303).location()).expect(200);
+    assert!(words(&review).contains("30 minutes"));
+    assert!(words(&review).contains("TOKEN_REFRESH_PERIOD: not in the file"));
+    let by_name = boss
+        .upload(PAGE, &[], Some(("hue.ini", b"[beeswax]\nx=1\n")))
+        .expect(200);
+    assert!(words(&by_name).contains("Left aside: line 2: beeswax.x: not about sessions"));
+}
+
+#[test]
+fn every_format_can_be_said_or_found_out() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    let cms = "/hippo:configuration/hippo:frontend/cms/cms-static/root/max.inactive.interval.minutes = 20";
+    for (format, text, shows) in [
+        ("hue", "[desktop]\n[[session]]\nttl=7200", "2 hours"),
+        ("ibm", "TOKEN_EXPIRY_TIME: '0.25'", "15 minutes"),
+        ("bloomreach", cms, "Application cms"),
+        ("toml", "[everyone]\nsession.ttl = '3h'", "3 hours"),
+        ("json", "{\"everyone\":{\"session.ttl\":14400}}", "4 hours"),
+    ] {
+        for said in [format, ""] {
+            let sent = pasted(&boss, said, text).expect(303);
+            let review = boss.get(sent.location()).expect(200);
+            assert!(words(&review).contains(shows), "{format} {said}");
+        }
+    }
+}
+
+#[test]
+fn faults_name_their_lines_and_keep_everything_that_was_sent() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    let before = document(&server);
+    let text = "[desktop]\n[[session]]\nttl=<b>soon</b>\nsecure=maybe\n# </textarea><i>\n";
+    let refused = pasted(&boss, "hue", text).expect(422);
+    let said = words(&refused);
+    for part in [
+        "2 things need your attention",
+        "desktop.session.ttl = <b>soon</b>: not a duration",
+        "(line 3)",
+        "desktop.session.secure = maybe: not yes or no; accepted: on or off (line 4)",
+        text,
+        "value=\"moving in\"",
+        "<option value=\"hue\" selected>",
+    ] {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
+    assert!(!refused.text().contains("<b>") && !refused.text().contains("<i>"));
+    let file = boss.upload(PAGE, &[("format", "json")], Some(("p.json", b"{\n\"everyone\": 5}")));
+    let said = words(&file.expect(422));
+    assert!(said.contains("a scope is an object of settings (line 2)") && said.contains("\"everyone\": 5}</textarea>"));
+    // What holds between settings is asked of the document as a whole.
+    let whole = pasted(&boss, "toml", "[everyone]\nsession.same_site = 'None'\n").expect(422);
+    assert!(words(&whole).contains("session.same_site = None: browsers refuse"));
+    for (format, text, says) in [
+        ("", "what is this", "say which one it is"),
+        ("yaml", "a: 1", "There is no such format"),
+        ("hue", " \n", "Paste the text of a file"),
+        ("json", "{", "not JSON"),
+    ] {
+        let refused = pasted(&boss, format, text).expect(422);
+        assert!(words(&refused).contains(says), "{says}");
+    }
+    let binary = boss.upload(PAGE, &[], Some(("p.ini", b"\xff\xfe[\0"))).expect(422);
+    assert!(words(&binary).contains("no text in UTF-8"));
+    assert_eq!(document(&server), before);
+}
+
+#[test]
+fn a_file_that_changes_nothing_is_told_so() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    server.policy(&[("session.ttl", "1h")]);
+    let same = pasted(&boss, "hue", "[desktop]\nhttp_port=1\n[[session]]\nttl=3600\n").expect(200);
+    let said = words(&same);
+    assert!(
+        said.contains("Nothing to review")
+            && said.contains("Left aside: line 2: desktop.http_port: decided at the start")
+    );
+    let exported = boss.get("/admin/policy/export?format=hue").expect(200);
+    pasted(&boss, "hue", exported.text()).expect(200);
+}
+
+#[test]
+fn a_long_list_of_keys_left_aside_is_cut_and_counted() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    let many: String = (0..250).map(|n| format!("key{n}=1\n")).collect();
+    let sent = pasted(
+        &boss,
+        "hue",
+        &format!("[desktop]\n[[session]]\nttl=60\n[beeswax]\n{many}"),
+    )
+    .expect(303);
+    let said = words(&boss.get(sent.location()).expect(200));
+    assert_eq!(said.matches("Left aside: line ").count(), 200);
+    assert!(said.contains("Left aside: 50 more keys"));
+}
+
+#[test]
+fn what_is_no_upload_or_too_large_is_refused() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    boss.post(PAGE, &[("format", "hue"), ("text", "[desktop]")]).expect(415);
+    let large = vec![b'#'; 256 * 1024 + 1];
+    boss.upload(PAGE, &[], Some(("hue.ini", &large))).expect(413);
+    let many = vec![("x", ""); 40];
+    boss.upload(PAGE, &many, None).expect(413);
+    server.member("ada").get(PAGE).expect(403);
+    server.member("eve").upload(PAGE, &[("text", "x")], None).expect(403);
+    let stranger = server.signed_in("boss").header("sec-fetch-site", "cross-site");
+    stranger.upload(PAGE, &[("text", "x")], None).expect(403);
+}
