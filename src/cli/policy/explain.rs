@@ -72,7 +72,7 @@ pub struct Explain {
     /// User agent of the sign-in [default: a Firefox]
     #[arg(long, value_name = "TEXT")]
     user_agent: Option<String>,
-    /// Print JSON: {"revision","account","role","applications","signed_in_at","ends","latest","segments","events","others","values"}
+    /// Print JSON: {"revision","account","role","applications","signed_in_at","ends","followed_until","latest","segments","events","others","values"}
     #[arg(long)]
     json: bool,
 }
