@@ -4,6 +4,7 @@
 use super::Ctx;
 use crate::{
     domain::{
+        account::AccountId,
         audit::{Actor, Entry, Event, Origin, Outcome},
         lockout::{self, CounterKey, CounterKind, Locked, ReserveVerdict},
         login::Refusal,
@@ -45,6 +46,15 @@ pub(super) struct Guess {
     counters: Vec<(CounterKey, LockoutPolicy)>,
 }
 
+/// What a look at the counters found, before the guess takes its place in them.
+pub(super) struct Look {
+    counters: Vec<(CounterKey, LockoutPolicy)>,
+    /// A lock that began under another shape of the key still holds: it keeps the key that it began with.
+    earlier: Option<Locked>,
+    /// The refusal of a guess that a lock refuses and that need not be written any more this minute.
+    pub flooded: Option<Refusal>,
+}
+
 pub(super) enum Reservation {
     Granted(Guess),
     Refused {
@@ -55,30 +65,37 @@ pub(super) enum Reservation {
 }
 
 impl Ctx {
-    /// The refusal of a guess that a lock refuses and that need not be written any more this minute.
-    pub(super) fn flooded(
+    /// Looks at the counters of a guess, holding nothing.
+    pub(super) fn look(
         &self,
         c: &mut Conn,
         now: Timestamp,
         policy: &LockoutPolicy,
         guessing: &Guessing<'_>,
-    ) -> Result<Option<Refusal>, StoreError> {
-        let policy = lockout::policy_for(guessing.ip, policy).into_owned();
-        for key in lockout::counters_of(guessing.name_key, guessing.ip, guessing.user_agent, &policy) {
-            // Who is exempt from the account's ceiling is worked out where the place is taken.
-            if key.kind == CounterKind::AccountCeiling {
-                continue;
-            }
-            let Some(mut row) = lockouts::find(c, &key)? else {
-                continue;
-            };
-            row.counter.settle(key.kind, &policy, now);
-            let written = row.refused_minute == minute(now) && row.refused >= WRITTEN_REFUSALS_A_MINUTE;
-            if let Some(locked) = row.counter.locked_at(key.kind, &policy, now).filter(|_| written) {
-                return Ok(Some(Refusal::Locked(locked)));
-            }
-        }
-        Ok(None)
+    ) -> Result<Look, StoreError> {
+        let counters = counters(c, guessing, policy, now)?;
+        let policy = lockout::policy_for(guessing.ip, policy);
+        let mut keys: Vec<CounterKey> = counters.iter().map(|(key, _)| key.clone()).collect();
+        keys.extend(earlier_keys(guessing, &policy));
+        let mut rows = lockouts::find_all(c, &keys)?;
+        let earlier_rows = rows.split_off(counters.len());
+        let flooded = rows.into_iter().zip(&counters).find_map(|(row, (_, policy))| {
+            let row =
+                row.filter(|row| row.refused_minute == minute(now) && row.refused >= WRITTEN_REFUSALS_A_MINUTE)?;
+            row.counter.locked_at(row.key.kind, policy, now).map(Refusal::Locked)
+        });
+        // Without a lock it only counts, under a key that nobody counts by any more.
+        let earlier = earlier_rows
+            .into_iter()
+            .flatten()
+            .filter(|row| row.counter.locked_at.is_some() || row.counter.blocked_until.is_some())
+            .filter_map(|row| row.counter.locked_at(row.key.kind, &policy, now))
+            .reduce(Locked::longer);
+        Ok(Look {
+            counters,
+            earlier,
+            flooded,
+        })
     }
 
     /// Takes a place in every counter, or in none.
@@ -86,16 +103,15 @@ impl Ctx {
         &self,
         c: &mut Conn,
         now: Timestamp,
-        policy: &LockoutPolicy,
+        look: Look,
         guessing: &Guessing<'_>,
     ) -> Result<Reservation, StoreError> {
-        let counters = counters(c, guessing, policy, now)?;
+        let Look { counters, earlier, .. } = look;
         let id = self.new_id(now);
-        let mut refusal = earlier_lock(c, guessing, policy, now)?.map(Refusal::Locked);
+        let mut refusal = earlier.map(Refusal::Locked);
         let mut rows = Vec::with_capacity(counters.len());
-        for (key, policy) in &counters {
-            let mut row = self.settled_in(c, now, key, policy, guessing.origin)?;
-            let verdict = row.counter.reserve(key.kind, id, policy, now);
+        for (mut row, policy) in self.settled_in(c, now, &counters, guessing.origin)? {
+            let verdict = row.counter.reserve(row.key.kind, id, policy, now);
             let refuses = verdict != ReserveVerdict::Proceed;
             refusal = match (verdict, refusal) {
                 (ReserveVerdict::Locked(locked), Some(Refusal::Locked(other))) => {
@@ -105,24 +121,27 @@ impl Ctx {
                 (ReserveVerdict::Busy, None) => Some(Refusal::Busy),
                 (ReserveVerdict::Busy | ReserveVerdict::Proceed, refusal) => refusal,
             };
-            rows.push((row, refuses));
+            rows.push((row, policy, refuses));
         }
-        let mut refused_this_minute = rows.iter().all(|(_, refuses)| !refuses).then_some(0);
-        for ((row, refuses), (_, policy)) in rows.iter_mut().zip(&counters) {
+        let mut refused_this_minute = rows.iter().all(|(.., refuses)| !refuses).then_some(0);
+        let (mut written, mut untouched) = (Vec::new(), Vec::new());
+        for (mut row, policy, refuses) in rows {
             if refusal.is_none() {
-                note_guess(row, guessing, now);
-                lockouts::save(c, row)?;
+                note_guess(&mut row, guessing, now);
+                written.push(row);
                 continue;
             }
             row.counter.give_back(id);
-            if *refuses {
-                refused_this_minute = refused_this_minute.max(note_refusal(row, now));
-                lockouts::save(c, row)?;
+            if refuses {
+                refused_this_minute = refused_this_minute.max(note_refusal(&mut row, now));
+                written.push(row);
             } else {
                 // Nothing happened here: a row made just now goes again.
-                keep(c, row, now, policy)?;
+                untouched.push((row, policy));
             }
         }
+        lockouts::save_all(c, &written)?;
+        keep(c, untouched, now)?;
         Ok(match refusal {
             None => Reservation::Granted(Guess { id, counters }),
             Some(refusal) => Reservation::Refused {
@@ -134,22 +153,20 @@ impl Ctx {
 
     /// Nothing was checked, or the password was right without opening anything: nothing is counted, nothing cleared.
     pub(super) fn give_back_in(&self, c: &mut Conn, now: Timestamp, guess: &Guess) -> Result<(), StoreError> {
-        for (key, policy) in &guess.counters {
-            let mut row = self.settled_in(c, now, key, policy, &Origin::default())?;
+        let mut rows = self.settled_in(c, now, &guess.counters, &Origin::default())?;
+        for (row, _) in &mut rows {
             row.counter.give_back(guess.id);
-            keep(c, &row, now, policy)?;
         }
-        Ok(())
+        keep(c, rows, now)
     }
 
     /// A completed sign-in: counters that contain the user start anew, one of an address alone does not.
     pub(super) fn succeed_in(&self, c: &mut Conn, now: Timestamp, guess: &Guess) -> Result<(), StoreError> {
-        for (key, policy) in &guess.counters {
-            let mut row = self.settled_in(c, now, key, policy, &Origin::default())?;
-            row.counter.succeed(guess.id, key.cleared_by_success());
-            keep(c, &row, now, policy)?;
+        let mut rows = self.settled_in(c, now, &guess.counters, &Origin::default())?;
+        for (row, _) in &mut rows {
+            row.counter.succeed(guess.id, row.key.cleared_by_success());
         }
-        Ok(())
+        keep(c, rows, now)
     }
 
     /// A wrong password: every counter counts it. The lock that this very failure began, the longest if several.
@@ -161,29 +178,34 @@ impl Ctx {
         origin: &Origin,
     ) -> Result<Option<Locked>, StoreError> {
         let mut locked = None;
-        for (key, policy) in &guess.counters {
-            let mut row = self.settled_in(c, now, key, policy, origin)?;
-            if let Some(began) = row.counter.fail(key.kind, guess.id, policy, now) {
+        let mut rows = Vec::with_capacity(guess.counters.len());
+        for (mut row, policy) in self.settled_in(c, now, &guess.counters, origin)? {
+            if let Some(began) = row.counter.fail(row.key.kind, guess.id, policy, now) {
                 self.note_lock(c, now, Event::LockoutBegan, &row, origin)?;
                 locked = Some(locked.map_or(began, |other: Locked| other.longer(began)));
             }
-            lockouts::save(c, &row)?;
+            rows.push(row);
         }
+        lockouts::save_all(c, &rows)?;
         Ok(locked)
     }
 
-    /// The counter as it stands now, its row held until the write ends; a lock that ran out or that begins here is said once.
-    fn settled_in(
+    /// The counters as they stand now, each with its policy, their rows held until the write ends; a lock that ran out or that begins
+    /// here is said once.
+    fn settled_in<'p>(
         &self,
         c: &mut Conn,
         now: Timestamp,
-        key: &CounterKey,
-        policy: &LockoutPolicy,
+        counters: &'p [(CounterKey, LockoutPolicy)],
         origin: &Origin,
-    ) -> Result<Lockout, StoreError> {
-        let mut row = lockouts::lock(c, key, now)?;
-        self.settle_in(c, now, &mut row, policy, origin)?;
-        Ok(row)
+    ) -> Result<Vec<(Lockout, &'p LockoutPolicy)>, StoreError> {
+        let keys: Vec<CounterKey> = counters.iter().map(|(key, _)| key.clone()).collect();
+        let mut rows = Vec::with_capacity(keys.len());
+        for (mut row, (_, policy)) in lockouts::lock_all(c, &keys, now)?.into_iter().zip(counters) {
+            self.settle_in(c, now, &mut row, policy, origin)?;
+            rows.push((row, policy));
+        }
+        Ok(rows)
     }
 
     /// Brings a counter up to date. True: a lock of it ran out.
@@ -244,63 +266,39 @@ fn counters(
 ) -> Result<Vec<(CounterKey, LockoutPolicy)>, StoreError> {
     let holding = lockout::policy_for(guessing.ip, policy).into_owned();
     let mut owners = holding.clone();
-    if let Some(account) = guessing.account {
-        let since = now.saturating_sub(Span::from_secs(KNOWN_NETWORK_DAYS * 86_400));
-        let network = network::known_network(guessing.ip).to_string();
-        if accounts::knows_network(c, account.id, &network, since)? {
-            owners.account_ceiling = 0;
-        }
+    let since = now.saturating_sub(Span::from_secs(KNOWN_NETWORK_DAYS * 86_400));
+    let network = network::known_network(guessing.ip).to_string();
+    // Nobody's networks are asked for as well: the time shall not tell whether there is such an account.
+    let id = guessing.account.map_or(AccountId(Uuid::nil()), |account| account.id);
+    if accounts::knows_network(c, id, &network, since)? {
+        owners.account_ceiling = 0;
     }
-    let mut counters: Vec<(CounterKey, LockoutPolicy)> =
-        lockout::counters_of(guessing.name_key, guessing.ip, guessing.user_agent, policy)
-            .into_iter()
-            .map(|key| {
-                let policy = if key.kind == CounterKind::AccountCeiling {
-                    owners.clone()
-                } else {
-                    holding.clone()
-                };
-                (key, policy)
-            })
-            .collect();
-    // One order for all, so that parallel guesses never wait for each other in a circle.
-    counters.sort_by_key(|(key, _)| key.digest());
-    Ok(counters)
+    let keys = lockout::counters_of(guessing.name_key, guessing.ip, guessing.user_agent, policy);
+    Ok(keys
+        .into_iter()
+        .map(|key| match key.kind {
+            CounterKind::AccountCeiling => (key, owners.clone()),
+            CounterKind::Key | CounterKind::IpCeiling => (key, holding.clone()),
+        })
+        .collect())
 }
 
-/// A lock that began under another shape of the key still holds: it keeps the key that it began with.
-fn earlier_lock(
-    c: &mut Conn,
-    guessing: &Guessing<'_>,
-    policy: &LockoutPolicy,
-    now: Timestamp,
-) -> Result<Option<Locked>, StoreError> {
-    let policy = lockout::policy_for(guessing.ip, policy);
-    let mut longest: Option<Locked> = None;
-    for (by_user_and_ip, by_user_agent) in [(false, false), (false, true), (true, false), (true, true)] {
-        let other = LockoutPolicy {
-            by_user_and_ip,
-            by_user_agent,
-            ..policy.clone().into_owned()
-        };
-        let is_todays = by_user_and_ip == policy.by_user_and_ip && by_user_agent == policy.by_user_agent;
-        let keys = lockout::counters_of(guessing.name_key, guessing.ip, guessing.user_agent, &other);
-        let Some(key) = keys.into_iter().find(|key| key.kind == CounterKind::Key && !is_todays) else {
-            continue;
-        };
-        let Some(mut row) = lockouts::find(c, &key)? else {
-            continue;
-        };
-        if row.counter.locked_at.is_none() && row.counter.blocked_until.is_none() {
-            // Only counting, under a key that nobody counts by any more.
-            continue;
-        }
-        row.counter.settle(key.kind, &policy, now);
-        if let Some(locked) = row.counter.locked_at(key.kind, &policy, now) {
-            longest = Some(longest.map_or(locked, |known| known.longer(locked)));
-        }
-    }
-    Ok(longest)
+/// The keys that other shapes of the lock would give the guess.
+fn earlier_keys(guessing: &Guessing<'_>, policy: &LockoutPolicy) -> Vec<CounterKey> {
+    let todays = (policy.by_user_and_ip, policy.by_user_agent);
+    let shapes = [(false, false), (false, true), (true, false), (true, true)];
+    let others = shapes.into_iter().filter(|shape| *shape != todays);
+    others
+        .flat_map(|(by_user_and_ip, by_user_agent)| {
+            let other = LockoutPolicy {
+                by_user_and_ip,
+                by_user_agent,
+                ..policy.clone()
+            };
+            lockout::counters_of(guessing.name_key, guessing.ip, guessing.user_agent, &other)
+        })
+        .filter(|key| key.kind == CounterKind::Key)
+        .collect()
 }
 
 fn minute(now: Timestamp) -> i64 {
@@ -327,10 +325,12 @@ fn note_refusal(row: &mut Lockout, now: Timestamp) -> Option<i64> {
 }
 
 /// A counter with nothing left to remember goes.
-pub(super) fn keep(c: &mut Conn, row: &Lockout, now: Timestamp, policy: &LockoutPolicy) -> Result<(), StoreError> {
-    if row.counter.is_empty_at(row.key.kind, policy, now) {
-        lockouts::delete(c, row.id)
-    } else {
-        lockouts::save(c, row)
-    }
+pub(super) fn keep(c: &mut Conn, rows: Vec<(Lockout, &LockoutPolicy)>, now: Timestamp) -> Result<(), StoreError> {
+    let (empty, kept): (Vec<_>, Vec<_>) = rows
+        .into_iter()
+        .partition(|(row, policy)| row.counter.is_empty_at(row.key.kind, policy, now));
+    let empty: Vec<Uuid> = empty.into_iter().map(|(row, _)| row.id).collect();
+    let kept: Vec<Lockout> = kept.into_iter().map(|(row, _)| row).collect();
+    lockouts::delete_all(c, &empty)?;
+    lockouts::save_all(c, &kept)
 }

@@ -203,7 +203,7 @@ impl Ctx {
 }
 
 /// Whether any rule could expire the account: most installations have none, and then its sessions need not be looked at.
-fn concerned(account: &Account, policy: &AccountPolicy) -> bool {
+pub(super) fn concerned(account: &Account, policy: &AccountPolicy) -> bool {
     account.expires_at.is_some()
         || policy.expires_after.is_some()
         || policy.expire_unused_after.is_some()

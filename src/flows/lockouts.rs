@@ -126,7 +126,7 @@ impl Ctx {
     ) -> Result<usize, StoreError> {
         let mut rows = lockouts::matching(c, account_key, ip)?;
         // The order in which sign-ins take them.
-        rows.sort_by_key(|row| row.key.digest());
+        rows.sort_by_key(|row| row.id);
         let mut released = 0;
         for row in rows {
             // As it is now, its row held: a sign-in may have cleared it meanwhile.
@@ -154,7 +154,7 @@ impl Ctx {
         self.record(c, self.now(), &entry)?;
         changes::announce(c, ChangeKind::Lockout, &row.id.to_string())?;
         row.counter.release();
-        attempts::keep(c, &row, self.now(), &self.in_force().everyone().lockout)
+        attempts::keep(c, vec![(row, &self.in_force().everyone().lockout)], self.now())
     }
 }
 
@@ -169,13 +169,13 @@ pub async fn settle_due(ctx: &Ctx) -> Result<usize, FlowError> {
             let policy = &in_force.everyone().lockout;
             let mut ended = 0;
             let mut due = lockouts::due(c, BATCH)?;
-            due.sort_by_key(|row| row.key.digest());
+            due.sort_by_key(|row| row.id);
             for candidate in due {
                 let Some(mut row) = lockouts::get(c, candidate.id)? else {
                     continue;
                 };
                 if flow.settle_in(c, now, &mut row, policy, &Origin::default())? {
-                    lockouts::save(c, &row)?;
+                    lockouts::save_all(c, &[row])?;
                     ended += 1;
                 }
             }

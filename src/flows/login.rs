@@ -2,12 +2,12 @@
 
 use super::{
     Acting, Ctx, FlowError,
-    attempts::{Guess, Guessing, Reservation},
-    endings::Ending,
+    attempts::{Guess, Guessing, Look, Reservation},
+    endings::{Ending, concerned},
 };
 use crate::{
     domain::{
-        account::{self, AccountName, name_key},
+        account::{self, AccountId, AccountName, Role, name_key},
         audit::{Actor, Entry, Event, Origin, Outcome},
         login::{LoginAccount, LoginFacts, LoginVerdict, Refusal, decide},
         network,
@@ -25,6 +25,7 @@ use crate::{
     },
 };
 use std::{net::IpAddr, sync::Arc};
+use uuid::Uuid;
 
 /// One attempt, as it came in.
 pub struct Attempt {
@@ -64,10 +65,12 @@ struct Reserved {
 pub async fn sign_in(ctx: &Ctx, attempt: Attempt) -> Result<SignIn, FlowError> {
     let attempt = Arc::new(attempt);
     let in_force = ctx.current_policy().await?;
-    if let Some(refusal) = flooded(ctx, &attempt, &in_force).await? {
+    let (account, look) = look(ctx, &attempt, &in_force).await?;
+    // Refused without a write: a flood must not hold up the rest.
+    if let Some(refusal) = look.flooded {
         return Ok(SignIn::Refused(refusal));
     }
-    let reserved = match reserve(ctx, &attempt, &in_force).await? {
+    let reserved = match reserve(ctx, &attempt, account, look).await? {
         Ok(reserved) => Arc::new(reserved),
         Err(refusal) => return Ok(SignIn::Refused(refusal)),
     };
@@ -124,20 +127,22 @@ fn guessing<'a>(
     }
 }
 
-/// Refuses without a write what was refused and written down often enough this minute: a flood must not hold up the rest.
-async fn flooded(ctx: &Ctx, attempt: &Arc<Attempt>, in_force: &Arc<InForce>) -> Result<Option<Refusal>, FlowError> {
+/// The account that the attempt names, and what its counters say; nothing is held or written.
+async fn look(
+    ctx: &Ctx,
+    attempt: &Arc<Attempt>,
+    in_force: &Arc<InForce>,
+) -> Result<(Option<Account>, Look), FlowError> {
     let (flow, attempt, in_force, now) = (ctx.clone(), attempt.clone(), in_force.clone(), ctx.now());
     Ok(ctx
         .store
         .read(move |c| {
             let key = name_key(&attempt.username);
+            let account = accounts::find_by_name_key(c, &key)?;
             let origin = Origin::default();
-            flow.flooded(
-                c,
-                now,
-                &in_force.everyone().lockout,
-                &guessing(&attempt, &key, None, &origin),
-            )
+            let guessing = guessing(&attempt, &key, account.as_ref(), &origin);
+            let look = flow.look(c, now, &in_force.everyone().lockout, &guessing)?;
+            Ok::<_, StoreError>((account, look))
         })
         .await?)
 }
@@ -146,17 +151,17 @@ async fn flooded(ctx: &Ctx, attempt: &Arc<Attempt>, in_force: &Arc<InForce>) -> 
 async fn reserve(
     ctx: &Ctx,
     attempt: &Arc<Attempt>,
-    in_force: &Arc<InForce>,
+    account: Option<Account>,
+    look: Look,
 ) -> Result<Result<Reserved, Refusal>, FlowError> {
-    let (flow, attempt, in_force, now) = (ctx.clone(), attempt.clone(), in_force.clone(), ctx.now());
+    let (flow, attempt, now) = (ctx.clone(), attempt.clone(), ctx.now());
     Ok(ctx
         .store
         .write(move |c| {
             let key = name_key(&attempt.username);
-            let account = accounts::find_by_name_key(c, &key)?;
             let origin = origin_of(&attempt);
             let guessing = guessing(&attempt, &key, account.as_ref(), &origin);
-            match flow.reserve_in(c, now, &in_force.everyone().lockout, &guessing)? {
+            match flow.reserve_in(c, now, look, &guessing)? {
                 Reservation::Granted(guess) => Ok::<_, StoreError>(Ok(Reserved { guess, account })),
                 Reservation::Refused {
                     refusal,
@@ -187,10 +192,7 @@ async fn settle(
     let (signed_in, row) = ctx
         .store
         .write(move |c| {
-            if matches {
-                flow.lock_owners_in(c, reserved.account.as_ref(), attempt.replaces)?;
-            }
-            let account = current_account(&flow, c, &reserved, matches, &in_force, now)?;
+            let account = current_account(&flow, c, &attempt, &reserved, matches, &in_force, now)?;
             // Reset, renamed or deleted while the password was checked: it no longer matches.
             let still = match (&account, &reserved.account) {
                 (Some(current), Some(checked)) => {
@@ -215,8 +217,9 @@ async fn settle(
                     let Some(account) = account else {
                         return Err(FlowError::Internal("accepted without an account".into()));
                     };
-                    flow.succeed_in(c, now, &reserved.guess)?;
                     let opened = open(&flow, c, &attempt, account, must_change, better_hash, &in_force, now)?;
+                    // Last: an address's counter is everybody's behind it.
+                    flow.succeed_in(c, now, &reserved.guess)?;
                     Ok((SignIn::Accepted(Box::new(opened.0)), Some(opened.1)))
                 }
                 LoginVerdict::Refused(refusal) => {
@@ -233,25 +236,31 @@ async fn settle(
     Ok(signed_in)
 }
 
-/// The account as it is now; a rule that has just expired it is carried out first. With a wrong password nothing is told apart,
-/// so nothing is worked out either.
+/// The account as it is now, its row held; a rule that has just expired it is carried out first. With a wrong password nothing is told
+/// apart, so nothing is worked out either.
 fn current_account(
     ctx: &Ctx,
     c: &mut Conn,
+    attempt: &Attempt,
     reserved: &Reserved,
     matches: bool,
     in_force: &InForce,
     now: Timestamp,
 ) -> Result<Option<Account>, StoreError> {
-    let Some(id) = reserved.account.as_ref().map(|account| account.id) else {
-        return Ok(None);
-    };
-    sessions::lock_account_sessions(c, id)?;
+    let known = reserved.account.as_ref();
+    let policy = &in_force.everyone().accounts;
+    let guarded = known.is_some_and(|account| account.role == Role::Administrator && concerned(account, policy));
+    if matches {
+        ctx.lock_owners_in(c, known, attempt.replaces, guarded)?;
+    }
+    // Nobody is looked up like somebody: the time shall not tell them apart.
+    let id = known.map_or(AccountId(Uuid::nil()), |account| account.id);
     let Some(mut account) = accounts::find(c, id)? else {
         return Ok(None);
     };
-    if matches {
-        ctx.expire_in(c, now, &mut account, &in_force.everyone().accounts)?;
+    // Who became an administrator this moment is judged with the next request: the others are not held.
+    if matches && (guarded || account.role != Role::Administrator) {
+        ctx.expire_in(c, now, &mut account, policy)?;
     }
     Ok(Some(account))
 }
@@ -435,20 +444,22 @@ fn refused(attempt: &Attempt, account: Option<&Account>, refusal: &Refusal, deta
 
 impl Ctx {
     /// Takes the rows that an accepted sign-in may change, in the one order that all writes keep: administrators, accounts, sessions,
-    /// counters.
+    /// counters. Administrators only where the last of them might expire: else every sign-in would wait for every other one.
     fn lock_owners_in(
         &self,
         c: &mut Conn,
         account: Option<&Account>,
         replaces: Option<SessionId>,
+        administrators: bool,
     ) -> Result<(), StoreError> {
-        accounts::lock_administrators(c)?;
-        let replaced = replaces.map(|id| sessions::find(c, id)).transpose()?.flatten();
-        let mut owners: Vec<_> = account
-            .map(|account| account.id)
-            .into_iter()
-            .chain(replaced.map(|session| session.account_id))
-            .collect();
+        if administrators {
+            accounts::lock_administrators(c)?;
+        }
+        let Some(replaced) = replaces.map(|id| sessions::find(c, id)).transpose()?.flatten() else {
+            return Ok(());
+        };
+        let mut owners = vec![replaced.account_id];
+        owners.extend(account.map(|account| account.id));
         owners.sort();
         owners
             .into_iter()

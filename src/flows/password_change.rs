@@ -172,7 +172,8 @@ async fn reserve(
                 user_agent: user_agent.as_deref(),
                 origin: &acting.origin,
             };
-            match flow.reserve_in(c, now, &in_force.everyone().lockout, &guessing)? {
+            let look = flow.look(c, now, &in_force.everyone().lockout, &guessing)?;
+            match flow.reserve_in(c, now, look, &guessing)? {
                 Reservation::Granted(guess) => Ok::<_, StoreError>(Ok(guess)),
                 Reservation::Refused {
                     refusal,

@@ -6,7 +6,7 @@ use super::{
     conn::MultiBackend,
     instant::At,
     page_of,
-    per_backend::{self, Both},
+    per_backend::{self, Both, Held, Prepared},
     schema::{accounts, known_networks, password_history},
     text,
 };
@@ -20,6 +20,7 @@ use diesel::{
     TextExpressionMethods,
     result::{DatabaseErrorKind, Error as DieselError},
     sql_types::{Bool, Nullable},
+    upsert::excluded,
 };
 use uuid::Uuid;
 
@@ -199,26 +200,26 @@ fn name_taken(error: DieselError) -> StoreError {
 
 /// In a write the row is held until the end, so that an [`update`] of what was found undoes nobody else's.
 pub fn find(c: &mut Conn, id: AccountId) -> Result<Option<Account>, StoreError> {
-    if c.writing {
-        per_backend::lock_account(c.db(), &id.0.to_string())?;
-    }
-    let row = accounts::table
-        .find(id.0.to_string())
-        .select(Record::as_select())
-        .first(c.db())
-        .optional()?;
+    let row = accounts::table.find(id.0.to_string()).select(Record::as_select());
+    let row: Option<Record> = if c.writing {
+        Held(row).get_result(c.db()).optional()?
+    } else {
+        row.get_result(c.db()).optional()?
+    };
     row.map(Record::read).transpose()
 }
 
 /// As [`find`].
 pub fn find_by_name_key(c: &mut Conn, name_key: &str) -> Result<Option<Account>, StoreError> {
     let key = text::clean(name_key);
-    let named = accounts::table.filter(accounts::name_key.eq(key.as_ref()));
-    if c.writing {
-        let id = named.select(accounts::id).first::<String>(c.db()).optional()?;
-        return id.map(|id| find(c, id_of(&id)?)).transpose().map(Option::flatten);
-    }
-    let row = named.select(Record::as_select()).first(c.db()).optional()?;
+    let row = accounts::table
+        .filter(accounts::name_key.eq(key.as_ref()))
+        .select(Record::as_select());
+    let row: Option<Record> = if c.writing {
+        Held(row).get_result(c.db()).optional()?
+    } else {
+        row.get_result(c.db()).optional()?
+    };
     row.map(Record::read).transpose()
 }
 
@@ -430,9 +431,10 @@ pub fn record_sign_in(c: &mut Conn, id: AccountId, at: Timestamp) -> Result<(), 
     let earlier = accounts::last_sign_in_at
         .is_null()
         .or(accounts::last_sign_in_at.lt(At::from(at)));
-    diesel::update(accounts::table.find(id.0.to_string()).filter(earlier))
+    let update = diesel::update(accounts::table.find(id.0.to_string()).filter(earlier))
         .set(accounts::last_sign_in_at.eq(At::from(at)))
-        .execute(c.db())?;
+        .returning(accounts::id);
+    Prepared(update).load::<String>(c.db())?;
     Ok(())
 }
 
@@ -441,9 +443,10 @@ pub fn set_last_session_ended(c: &mut Conn, id: AccountId, at: Timestamp) -> Res
     let earlier = accounts::last_session_ended_at
         .is_null()
         .or(accounts::last_session_ended_at.lt(At::from(at)));
-    diesel::update(accounts::table.find(id.0.to_string()).filter(earlier))
+    let update = diesel::update(accounts::table.find(id.0.to_string()).filter(earlier))
         .set(accounts::last_session_ended_at.eq(At::from(at)))
-        .execute(c.db())?;
+        .returning(accounts::id);
+    Prepared(update).load::<String>(c.db())?;
     Ok(())
 }
 
@@ -454,17 +457,14 @@ pub fn remember_network(c: &mut Conn, id: AccountId, network: &str, at: Timestam
         known_networks::network.eq(network),
         known_networks::seen_at.eq(At::from(at)),
     );
-    let insert = diesel::insert_into(known_networks::table)
+    let upsert = diesel::insert_into(known_networks::table)
         .values(row)
-        .on_conflict_do_nothing();
-    if Both(insert).execute(c.db())? == 0 {
-        let known = known_networks::table
-            .find((id.0.to_string(), network))
-            .filter(known_networks::seen_at.lt(At::from(at)));
-        diesel::update(known)
-            .set(known_networks::seen_at.eq(At::from(at)))
-            .execute(c.db())?;
-    }
+        .on_conflict((known_networks::account_id, known_networks::network))
+        .do_update()
+        .set(known_networks::seen_at.eq(excluded(known_networks::seen_at)));
+    let later = known_networks::seen_at.lt(excluded(known_networks::seen_at));
+    let upsert = diesel::query_dsl::methods::FilterDsl::filter(upsert, later).returning(known_networks::network);
+    Prepared(Both(upsert)).load::<String>(c.db())?;
     Ok(())
 }
 

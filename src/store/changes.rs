@@ -5,7 +5,7 @@ use super::{
     conn::AnyConn,
     instant::At,
     notify::CHANNEL,
-    per_backend::{insert_rows, notify},
+    per_backend::{Prepared, insert_rows, notify},
     schema::{change_counter, changes},
 };
 use crate::domain::time::Timestamp;
@@ -103,10 +103,10 @@ pub(super) fn flush(c: &mut Conn) -> Result<(), StoreError> {
     }
     let at = super::meta::now(c)?;
     let writer = c.writer().to_owned();
-    let last: i64 = diesel::update(change_counter::table)
+    let advance = diesel::update(change_counter::table)
         .set(change_counter::seq.eq(change_counter::seq + count))
-        .returning(change_counter::seq)
-        .get_result(c.db())?;
+        .returning(change_counter::seq);
+    let last: i64 = Prepared(advance).get_result(c.db())?;
     let rows: Vec<Record> = pending
         .into_iter()
         .zip(last - count + 1..)

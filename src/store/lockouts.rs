@@ -2,10 +2,10 @@
 //! while an attempt is judged, so that parallel guesses are counted one after the other.
 use super::{
     Conn, Page, StoreError,
-    conn::MultiBackend,
+    conn::{AnyConn, MultiBackend},
     instant::At,
     meta, page_of,
-    per_backend::{self, Both},
+    per_backend::{Held, Prepared},
     schema::lockouts,
     text,
 };
@@ -15,8 +15,8 @@ use crate::domain::{
     time::Timestamp,
 };
 use diesel::{
-    AsChangeset, BoolExpressionMethods, EscapeExpressionMethods, ExpressionMethods, Insertable, OptionalExtension,
-    QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper, TextExpressionMethods,
+    BoolExpressionMethods, EscapeExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl,
+    Queryable, RunQueryDsl, Selectable, SelectableHelper, TextExpressionMethods, upsert::excluded,
 };
 use ipnetwork::IpNetwork;
 use std::net::IpAddr;
@@ -63,11 +63,10 @@ pub struct LockoutFilter {
     pub limit: i64,
 }
 
-#[derive(Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = lockouts, treat_none_as_default_value = false, treat_none_as_null = true)]
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = lockouts, treat_none_as_default_value = false)]
 struct Record {
     id: String,
-    digest: String,
     kind: String,
     ip: Option<String>,
     account_key: Option<String>,
@@ -96,7 +95,7 @@ fn clean(text: &Option<String>) -> Option<String> {
 }
 
 impl Record {
-    fn of(lockout: &Lockout, digest: String) -> Result<Record, StoreError> {
+    fn of(lockout: &Lockout) -> Result<Record, StoreError> {
         let key = &lockout.key;
         let names: Vec<&str> = {
             let surplus = lockout.names_tried.len().saturating_sub(NAMES_KEPT);
@@ -118,7 +117,6 @@ impl Record {
         let shown = [&key.account, &key.ip, &key.user_agent, &last_ip];
         Ok(Record {
             id: lockout.id.to_string(),
-            digest,
             kind: key.kind.as_str().to_owned(),
             ip: clean(&key.ip),
             account_key: clean(&key.account),
@@ -167,15 +165,15 @@ impl Record {
     }
 }
 
-/// Finds or makes the counter and holds its row until the transaction ends.
-pub fn lock(c: &mut Conn, key: &CounterKey, now: Timestamp) -> Result<Lockout, StoreError> {
-    let digest = key.digest();
-    let fresh = Lockout {
-        // The same key has the same id, also after it was purged in between.
-        id: digest
-            .get(..32)
-            .and_then(|half| Uuid::parse_str(half).ok())
-            .ok_or_else(|| corrupt("digest"))?,
+/// The id of a key's counter, also after it was purged in between: the first half of the digest.
+fn id_of(key: &CounterKey) -> Result<Uuid, StoreError> {
+    let half = key.digest().get(..32).and_then(|half| Uuid::parse_str(half).ok());
+    half.ok_or_else(|| corrupt("digest"))
+}
+
+fn fresh(key: &CounterKey, now: Timestamp) -> Result<Lockout, StoreError> {
+    Ok(Lockout {
+        id: id_of(key)?,
         key: key.clone(),
         counter: Counter::default(),
         last_attempt_at: now,
@@ -183,55 +181,117 @@ pub fn lock(c: &mut Conn, key: &CounterKey, now: Timestamp) -> Result<Lockout, S
         names_tried: Vec::new(),
         refused: 0,
         refused_minute: 0,
-    };
-    // Writing the digest over itself changes nothing, but holds the row and returns it.
-    let upsert = diesel::insert_into(lockouts::table)
-        .values(Record::of(&fresh, digest.clone())?)
-        .on_conflict(lockouts::digest)
-        .do_update()
-        .set(lockouts::digest.eq(digest))
-        .returning(lockouts::all_columns);
-    let row: Record = Both(upsert).get_result(c.db())?;
-    row.read()
+    })
 }
 
+/// Inserts counters, or does to those that are there what `$set` says; gives them back as they are then. One statement on
+/// Postgres, where each is a journey.
+macro_rules! upsert {
+    ($c:expr, $rows:expr, $set:expr) => {{
+        macro_rules! statement {
+            ($values:expr) => {
+                diesel::insert_into(lockouts::table)
+                    .values($values)
+                    .on_conflict(lockouts::id)
+                    .do_update()
+                    .set($set)
+                    .returning(lockouts::all_columns)
+            };
+        }
+        let rows: &[Record] = $rows;
+        match $c.db() {
+            AnyConn::Postgres(c) => Prepared(statement!(rows)).load::<Record>(c),
+            AnyConn::Sqlite(c) => rows.iter().map(|row| statement!(row).get_result(c)).collect(),
+        }
+    }};
+}
+
+/// Finds or makes the counters, in the order asked for, and holds their rows until the transaction ends. All take the rows in
+/// one order, so that parallel attempts never wait for each other in a circle.
+pub fn lock_all(c: &mut Conn, keys: &[CounterKey], now: Timestamp) -> Result<Vec<Lockout>, StoreError> {
+    let fresh: Vec<Lockout> = keys.iter().map(|key| fresh(key, now)).collect::<Result<_, _>>()?;
+    let rows = sorted(&fresh)?;
+    // Writing the id over itself changes nothing, but holds the row and returns it.
+    let rows = upsert!(c, &rows, lockouts::id.eq(excluded(lockouts::id)))?;
+    in_order_of(keys, rows)?
+        .into_iter()
+        .map(|row| row.ok_or(StoreError::NotFound("sign-in counter")))
+        .collect()
+}
+
+/// In the order in which all take them.
+fn sorted(lockouts: &[Lockout]) -> Result<Vec<Record>, StoreError> {
+    let mut rows: Vec<Record> = lockouts.iter().map(Record::of).collect::<Result<_, _>>()?;
+    rows.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    Ok(rows)
+}
+
+/// The counters as they are, in the order asked for.
+pub fn find_all(c: &mut Conn, keys: &[CounterKey]) -> Result<Vec<Option<Lockout>>, StoreError> {
+    let ids: Vec<String> = keys
+        .iter()
+        .map(|key| Ok(id_of(key)?.to_string()))
+        .collect::<Result<_, StoreError>>()?;
+    let rows = lockouts::table
+        .filter(lockouts::id.eq_any(ids))
+        .select(Record::as_select());
+    in_order_of(keys, Prepared(rows).load(c.db())?)
+}
+
+/// The counter as it is, if there is one.
 pub fn find(c: &mut Conn, key: &CounterKey) -> Result<Option<Lockout>, StoreError> {
-    let row = lockouts::table
-        .filter(lockouts::digest.eq(key.digest()))
-        .select(Record::as_select())
-        .first(c.db())
-        .optional()?;
-    row.map(Record::read).transpose()
+    Ok(find_all(c, std::slice::from_ref(key))?.pop().flatten())
+}
+
+fn in_order_of(keys: &[CounterKey], mut rows: Vec<Record>) -> Result<Vec<Option<Lockout>>, StoreError> {
+    keys.iter()
+        .map(|key| {
+            let id = id_of(key)?.to_string();
+            let place = rows.iter().position(|row| row.id == id);
+            place.map(|place| rows.swap_remove(place).read()).transpose()
+        })
+        .collect()
 }
 
 /// Holds the row until the transaction ends.
 pub fn get(c: &mut Conn, id: Uuid) -> Result<Option<Lockout>, StoreError> {
-    per_backend::lock_lockout(c.db(), &id.to_string())?;
-    let row = lockouts::table
-        .find(id.to_string())
-        .select(Record::as_select())
-        .first(c.db())
-        .optional()?;
+    let row = lockouts::table.find(id.to_string()).select(Record::as_select());
+    let row: Option<Record> = Held(row).get_result(c.db()).optional()?;
     row.map(Record::read).transpose()
 }
 
-/// Everything but the key.
-pub fn save(c: &mut Conn, lockout: &Lockout) -> Result<(), StoreError> {
-    let counter = lockouts::table.find(lockout.id.to_string());
-    let digest = counter
-        .clone()
-        .select(lockouts::digest)
-        .first::<String>(c.db())
-        .optional()?;
-    let row = Record::of(lockout, digest.ok_or(StoreError::NotFound("sign-in counter"))?)?;
-    if diesel::update(counter).set(row).execute(c.db())? == 0 {
-        return Err(StoreError::NotFound("sign-in counter"));
+/// Writes everything but the key. The rows are held ([`lock_all`], [`get`]).
+pub fn save_all(c: &mut Conn, lockouts: &[Lockout]) -> Result<(), StoreError> {
+    if lockouts.is_empty() {
+        return Ok(());
     }
+    let rows = sorted(lockouts)?;
+    let everything = (
+        lockouts::ip_key.eq(excluded(lockouts::ip_key)),
+        lockouts::search.eq(excluded(lockouts::search)),
+        lockouts::counter.eq(excluded(lockouts::counter)),
+        lockouts::failures.eq(excluded(lockouts::failures)),
+        lockouts::locked.eq(excluded(lockouts::locked)),
+        lockouts::counting.eq(excluded(lockouts::counting)),
+        lockouts::locked_at.eq(excluded(lockouts::locked_at)),
+        lockouts::blocked_until.eq(excluded(lockouts::blocked_until)),
+        lockouts::last_attempt_at.eq(excluded(lockouts::last_attempt_at)),
+        lockouts::last_ip.eq(excluded(lockouts::last_ip)),
+        lockouts::names_tried.eq(excluded(lockouts::names_tried)),
+        lockouts::refused.eq(excluded(lockouts::refused)),
+        lockouts::refused_minute.eq(excluded(lockouts::refused_minute)),
+    );
+    upsert!(c, &rows, everything)?;
     Ok(())
 }
 
-pub fn delete(c: &mut Conn, id: Uuid) -> Result<(), StoreError> {
-    if diesel::delete(lockouts::table.find(id.to_string())).execute(c.db())? == 0 {
+pub fn delete_all(c: &mut Conn, ids: &[Uuid]) -> Result<(), StoreError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let rows = lockouts::table.filter(lockouts::id.eq_any(ids.iter().map(Uuid::to_string)));
+    let delete = diesel::delete(rows).returning(lockouts::id);
+    if Prepared(delete).load::<String>(c.db())?.len() < ids.len() {
         return Err(StoreError::NotFound("sign-in counter"));
     }
     Ok(())

@@ -3,7 +3,7 @@ use super::{
     Conn, StoreError,
     conn::{self, AnyConn},
     instant,
-    per_backend::Both,
+    per_backend::{Both, Prepared},
     schema::meta,
 };
 use crate::domain::time::Timestamp;
@@ -56,7 +56,7 @@ pub fn now(c: &mut Conn) -> Result<Timestamp, StoreError> {
         }
         AnyConn::Sqlite(_) => "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now') AS now",
     };
-    let Now { now } = diesel::sql_query(sql).get_result(c.db())?;
+    let Now { now } = Prepared(diesel::sql_query(sql)).get_result(c.db())?;
     instant::parse_text(&now).ok_or_else(|| StoreError::Corrupt("the database's time".into()))
 }
 

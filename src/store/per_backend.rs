@@ -4,11 +4,12 @@ use super::{
     StoreError,
     conn::{AnyConn, MultiBackend},
     instant::At,
-    schema::{accounts, lockouts, session_applications, sessions},
+    schema::{accounts, session_applications, sessions},
 };
 use crate::domain::time::Timestamp;
 use diesel::{
-    ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl,
+    Connection, ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl,
+    backend::Backend,
     pg::Pg,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
     sql_types,
@@ -37,6 +38,69 @@ impl<T: Query> Query for Both<T> {
 }
 
 impl<T> RunQueryDsl<AnyConn> for Both<T> {}
+
+/// A statement whose words are the same at every call: prepared once for each connection. By itself diesel supposes that
+/// of no UPDATE, no upsert, no IN and no insert of several rows, and has the database parse and plan them every time.
+/// To be loaded, not executed (say RETURNING): when executing, diesel asks past this.
+pub(super) struct Prepared<Q>(pub(super) Q);
+
+impl<DB: Backend, Q: QueryFragment<DB>> QueryFragment<DB> for Prepared<Q> {
+    fn walk_ast<'b>(&'b self, pass: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        self.0.walk_ast(pass)
+    }
+
+    fn is_safe_to_cache_prepared(&self, _: &DB) -> QueryResult<bool> {
+        Ok(true)
+    }
+}
+
+/// Without an id of its own it is kept under its words.
+impl<Q> QueryId for Prepared<Q> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Q: Query> Query for Prepared<Q> {
+    type SqlType = Q::SqlType;
+}
+
+impl<Q, C: Connection> RunQueryDsl<C> for Prepared<Q> {}
+
+/// The rows of a query, held until the transaction ends. SQLite: the writer is alone anyway.
+pub(super) struct Held<Q>(pub(super) Q);
+
+struct ForNoKeyUpdate;
+
+impl QueryFragment<Pg> for ForNoKeyUpdate {
+    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        pass.push_sql(" FOR NO KEY UPDATE");
+        Ok(())
+    }
+}
+
+impl QueryFragment<Sqlite> for ForNoKeyUpdate {
+    fn walk_ast<'b>(&'b self, _: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        Ok(())
+    }
+}
+
+impl<Q: QueryFragment<MultiBackend>> QueryFragment<MultiBackend> for Held<Q> {
+    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+        self.0.walk_ast(pass.reborrow())?;
+        MultiBackend::walk_variant_ast(&ForNoKeyUpdate, pass)
+    }
+}
+
+impl<Q: QueryId> QueryId for Held<Q> {
+    type QueryId = Held<Q::QueryId>;
+    const HAS_STATIC_QUERY_ID: bool = Q::HAS_STATIC_QUERY_ID;
+}
+
+impl<Q: Query> Query for Held<Q> {
+    type SqlType = Q::SqlType;
+}
+
+impl<Q> RunQueryDsl<AnyConn> for Held<Q> {}
 
 /// How many rows a query has, counted where they are; with a limit in it, at most so many.
 pub(super) struct Counted<Q>(pub(super) Q);
@@ -75,13 +139,16 @@ macro_rules! insert_rows {
     ($conn:expr, $table:expr, $rows:expr) => {{
         let mut inserted = Ok(());
         for rows in $rows.chunks(500) {
+            let insert = diesel::insert_into($table).values(rows);
             let done = match $conn {
-                $crate::store::conn::AnyConn::Postgres(c) => {
-                    diesel::RunQueryDsl::execute(diesel::insert_into($table).values(rows), c)
+                // One row or two is what most acts write; other numbers are too many to keep prepared.
+                $crate::store::conn::AnyConn::Postgres(c) if rows.len() <= 2 => {
+                    let insert = insert.returning(diesel::dsl::sql::<diesel::sql_types::Integer>("1"));
+                    diesel::RunQueryDsl::load::<i32>($crate::store::per_backend::Prepared(insert), c)
+                        .map(|inserted| inserted.len())
                 }
-                $crate::store::conn::AnyConn::Sqlite(c) => {
-                    diesel::RunQueryDsl::execute(diesel::insert_into($table).values(rows), c)
-                }
+                $crate::store::conn::AnyConn::Postgres(c) => diesel::RunQueryDsl::execute(insert, c),
+                $crate::store::conn::AnyConn::Sqlite(c) => diesel::RunQueryDsl::execute(insert, c),
             };
             if let Err(fault) = done {
                 inserted = Err($crate::store::StoreError::from(fault));
@@ -119,19 +186,6 @@ pub(super) fn lock_account(c: &mut AnyConn, id: &str) -> Result<(), StoreError> 
             .find(id)
             .select(accounts::id)
             .for_no_key_update()
-            .first::<String>(c)
-            .optional()?;
-    }
-    Ok(())
-}
-
-/// Holds a counter's row until the transaction ends. SQLite: the writer is alone anyway.
-pub(super) fn lock_lockout(c: &mut AnyConn, id: &str) -> Result<(), StoreError> {
-    if let AnyConn::Postgres(c) = c {
-        lockouts::table
-            .find(id)
-            .select(lockouts::id)
-            .for_update()
             .first::<String>(c)
             .optional()?;
     }

@@ -103,7 +103,6 @@ diesel::table! {
 diesel::table! {
     lockouts (id) {
         id -> Text,
-        digest -> Text,
         kind -> Text,
         ip -> Nullable<Text>,
         account_key -> Nullable<Text>,

@@ -7,7 +7,7 @@ use nightlatch::{
         time::Timestamp,
     },
     store::{
-        StoreError,
+        Conn, StoreError,
         lockouts::{self, Lockout, LockoutFilter, LockoutListState},
     },
 };
@@ -15,7 +15,8 @@ use nightlatch::{
 on_both!(
     a_counter_is_made_once_and_comes_back_as_saved,
     parallel_attempts_are_counted_one_after_the_other,
-    a_saved_counter_that_is_gone_says_so,
+    first_attempts_of_one_moment_share_their_counters,
+    a_counter_that_is_gone_cannot_be_deleted_and_comes_back_when_saved,
     states_filter,
     pages_agree_with_the_count_under_every_filter,
     addresses_and_accounts_are_found,
@@ -33,18 +34,26 @@ fn key(ip: &str, account: Option<&str>) -> CounterKey {
     }
 }
 
+fn lock(c: &mut Conn, key: &CounterKey, now: Timestamp) -> Result<Lockout, StoreError> {
+    Ok(lockouts::lock_all(c, std::slice::from_ref(key), now)?.remove(0))
+}
+
+fn save(c: &mut Conn, lockout: &Lockout) -> Result<(), StoreError> {
+    lockouts::save_all(c, std::slice::from_ref(lockout))
+}
+
 fn a_counter_is_made_once_and_comes_back_as_saved(db: &Fresh) {
     let key = CounterKey {
         user_agent: Some("curl".into()),
         ..key("192.0.2.1", Some("ada"))
     };
     assert_eq!(db.read(|c| lockouts::find(c, &key)), None);
-    let made = db.write(|c| lockouts::lock(c, &key, at(1)));
+    let made = db.write(|c| lock(c, &key, at(1)));
     assert_eq!(
         (&made.key, &made.counter, made.last_attempt_at),
         (&key, &Counter::default(), at(1))
     );
-    let again = db.write(|c| lockouts::lock(c, &key, at(2)));
+    let again = db.write(|c| lock(c, &key, at(2)));
     assert_eq!(again, made);
     let saved = Lockout {
         counter: Counter {
@@ -60,7 +69,7 @@ fn a_counter_is_made_once_and_comes_back_as_saved(db: &Fresh) {
         refused_minute: 29_000_000,
         ..made
     };
-    db.write(|c| lockouts::save(c, &saved));
+    db.write(|c| save(c, &saved));
     assert_eq!(db.read(|c| lockouts::find(c, &key)), Some(saved.clone()));
     assert_eq!(db.write(|c| lockouts::get(c, saved.id)), Some(saved.clone()));
     assert_eq!(db.write(|c| lockouts::get(c, id(99))), None);
@@ -68,13 +77,13 @@ fn a_counter_is_made_once_and_comes_back_as_saved(db: &Fresh) {
         names_tried: (0..50).map(|n| format!("name {n}")).collect(),
         ..saved
     };
-    db.write(|c| lockouts::save(c, &many));
+    db.write(|c| save(c, &many));
     let read = db.read(|c| lockouts::find(c, &key)).expect("it is there");
     assert_eq!(
         read.names_tried,
         (30..50).map(|n| format!("name {n}")).collect::<Vec<_>>()
     );
-    db.write(|c| lockouts::delete(c, read.id));
+    db.write(|c| lockouts::delete_all(c, &[read.id]));
     assert_eq!(db.read(|c| lockouts::find(c, &key)), None);
 }
 
@@ -86,9 +95,9 @@ fn parallel_attempts_are_counted_one_after_the_other(db: &Fresh) {
             scope.spawn(move || {
                 for attempt in 0..5_i64 {
                     let attempted = store.write_now(|c| {
-                        let mut lockout = lockouts::lock(c, &key("192.0.2.1", None), at(0))?;
+                        let mut lockout = lock(c, &key("192.0.2.1", None), at(0))?;
                         lockout.counter.failures.push(thread * 10 + attempt);
-                        lockouts::save(c, &lockout)
+                        save(c, &lockout)
                     });
                     attempted.expect("each attempt gets its turn");
                 }
@@ -101,25 +110,50 @@ fn parallel_attempts_are_counted_one_after_the_other(db: &Fresh) {
     assert_eq!(counted.counter.failures.len(), 30);
 }
 
-fn a_saved_counter_that_is_gone_says_so(db: &Fresh) {
-    let made = db.write(|c| lockouts::lock(c, &key("192.0.2.1", None), at(1)));
-    db.write(|c| lockouts::delete(c, made.id));
+fn first_attempts_of_one_moment_share_their_counters(db: &Fresh) {
+    // Every round begins without the row; whoever makes it, all count in it.
+    for round in 0..20 {
+        let address = format!("192.0.2.{round}");
+        let keys = [key(&address, None), key(&address, Some("ada"))];
+        let start = std::sync::Barrier::new(6);
+        std::thread::scope(|scope| {
+            for turn in 0..6 {
+                let (keys, start) = (&keys, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    let counted = db.store.write_now(|c| {
+                        let mut rows = lockouts::lock_all(c, keys, at(turn))?;
+                        rows.iter_mut().for_each(|row| row.counter.failures.push(turn));
+                        lockouts::save_all(c, &rows)
+                    });
+                    counted.expect("nobody is refused for coming at the same moment");
+                });
+            }
+        });
+        for key in &keys {
+            let counted = db.read(|c| lockouts::find(c, key)).expect("it is there");
+            assert_eq!(counted.counter.failures.len(), 6, "{key:?}");
+        }
+    }
+}
+
+fn a_counter_that_is_gone_cannot_be_deleted_and_comes_back_when_saved(db: &Fresh) {
+    let made = db.write(|c| lock(c, &key("192.0.2.1", None), at(1)));
+    db.write(|c| lockouts::delete_all(c, &[made.id]));
     assert_eq!(
-        db.refused(|c| lockouts::save(c, &made)),
+        db.refused(|c| lockouts::delete_all(c, &[made.id])),
         StoreError::NotFound("sign-in counter")
     );
-    assert_eq!(
-        db.refused(|c| lockouts::delete(c, made.id)),
-        StoreError::NotFound("sign-in counter")
-    );
+    db.write(|c| save(c, &made));
+    assert_eq!(db.read(|c| lockouts::find(c, &made.key)), Some(made));
 }
 
 fn put(db: &Fresh, key: &CounterKey, last: Timestamp, change: impl FnOnce(&mut Lockout)) -> Lockout {
     db.write(|c| {
-        let mut lockout = lockouts::lock(c, key, last)?;
+        let mut lockout = lock(c, key, last)?;
         lockout.last_attempt_at = last;
         change(&mut lockout);
-        lockouts::save(c, &lockout)?;
+        save(c, &lockout)?;
         Ok(lockout)
     })
 }
@@ -337,9 +371,9 @@ fn text_with_nul_is_kept_as_text(db: &Fresh) {
         lockout.counter.failures.push(1);
         lockout.names_tried.push("a\0b".into());
     });
-    let found = db.write(|c| lockouts::lock(c, &odd, at(2)));
+    let found = db.write(|c| lock(c, &odd, at(2)));
     assert_eq!(found.counter.failures.len(), 1, "the same counter again");
-    db.write(|c| lockouts::save(c, &found));
+    db.write(|c| save(c, &found));
     assert!(db.read(|c| lockouts::find(c, &odd)).is_some());
     assert_eq!(db.read(|c| lockouts::matching(c, Some("a\0b"), None)).len(), 1);
 }
