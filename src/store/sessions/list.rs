@@ -93,6 +93,8 @@ impl SessionRow {
 }
 
 type Boxed = sessions::BoxedQuery<'static, MultiBackend>;
+/// A [`Cursor`] as the database writes it.
+type Place = (At, String);
 type AccountsBoxed = accounts::BoxedQuery<'static, MultiBackend>;
 
 /// One index-ordered run of sessions; a list of all of them is two runs, merged.
@@ -171,12 +173,16 @@ impl Run {
         }
     }
 
-    fn position(self, row: &Record) -> (At, String) {
-        let at = match self {
-            Run::EndedByEnd => row.ended_at.unwrap_or(row.last_active_at),
-            Run::Live | Run::Flagged | Run::EndedByActivity => row.last_active_at,
-        };
-        (at, row.id.clone())
+    /// Where the rows stand in the list. No more is asked for: places come from an index alone.
+    fn places(self, c: &mut Conn, rows: Boxed) -> Result<Vec<Place>, StoreError> {
+        Ok(match self {
+            Run::EndedByEnd => rows
+                .select((sessions::ended_at.assume_not_null(), sessions::id))
+                .load(c.db())?,
+            Run::Live | Run::Flagged | Run::EndedByActivity => {
+                rows.select((sessions::last_active_at, sessions::id)).load(c.db())?
+            }
+        })
     }
 }
 
@@ -323,15 +329,15 @@ fn matching(c: &mut Conn, run: Run, filter: &SessionFilter, plan: &Plan) -> Resu
     Ok(rows)
 }
 
-/// Up to `limit` rows of all runs from a place on, in the order of the way one goes.
+/// Up to `limit` places of all runs from a place on, in the order of the way one goes.
 fn walk(
     c: &mut Conn,
     filter: &SessionFilter,
     plan: &Plan,
     from: Option<(Cursor, bool)>,
     limit: i64,
-) -> Result<Vec<Record>, StoreError> {
-    let mut found: Vec<((At, String), Record)> = Vec::new();
+) -> Result<Vec<Place>, StoreError> {
+    let mut found: Vec<Place> = Vec::new();
     for run in filter.state.runs() {
         let rows = matching(c, *run, filter, plan)?;
         let rows = match from {
@@ -339,17 +345,16 @@ fn walk(
             Some((cursor, false)) => run.older(rows, cursor),
             Some((cursor, true)) => run.newer(rows, cursor),
         };
-        let rows: Vec<Record> = rows.limit(limit).select(Record::as_select()).load(c.db())?;
-        found.extend(rows.into_iter().map(|row| (run.position(&row), row)));
+        found.extend(run.places(c, rows.limit(limit))?);
     }
     if filter.state.runs().len() > 1 {
-        found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        found.sort_unstable();
         if !matches!(from, Some((_, true))) {
             found.reverse();
         }
         found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     }
-    Ok(found.into_iter().map(|(_, row)| row).collect())
+    Ok(found)
 }
 
 /// Newest activity first (of ended ones: latest end first); without tokens.
@@ -360,28 +365,56 @@ pub fn list(c: &mut Conn, filter: &SessionFilter) -> Result<Page<SessionRow>, St
         .map(|cursor| (cursor, false))
         .or(filter.before.map(|cursor| (cursor, true)));
     let backwards = matches!(from, Some((_, true)));
-    let rows = walk(c, filter, &plan, from, filter.limit.max(0) + 1)?;
-    let page = page_of(rows, filter.limit, backwards, false, false);
-    let Page {
-        items,
-        mut newer,
-        mut older,
-        truncated,
-    } = page;
-    let items = with_accounts(c, items)?;
+    let places = walk(c, filter, &plan, from, filter.limit.max(0) + 1)?;
+    let mut page = page_of(places, filter.limit, backwards, false, false);
     // The side that was not read: is there anything beyond the item at that end (or beyond the cursor itself)?
     if let Some((cursor, backwards)) = from {
-        let edge = if backwards { items.last() } else { items.first() };
-        let edge = edge.map_or(cursor, |row| row.cursor(filter.state));
+        let edge = if backwards {
+            page.items.last()
+        } else {
+            page.items.first()
+        };
+        let edge = edge.map_or(Ok(cursor), cursor_of)?;
         let beyond = !walk(c, filter, &plan, Some((edge, !backwards)), 1)?.is_empty();
-        if backwards { older = beyond } else { newer = beyond }
+        if backwards {
+            page.older = beyond
+        } else {
+            page.newer = beyond
+        }
     }
-    Ok(Page {
+    let Page {
         items,
         newer,
         older,
         truncated,
+    } = page;
+    let rows = rows_at(c, &items)?;
+    Ok(Page {
+        items: with_accounts(c, rows)?,
+        newer,
+        older,
+        truncated,
     })
+}
+
+fn cursor_of((at, id): &Place) -> Result<Cursor, StoreError> {
+    Ok(Cursor {
+        at: Timestamp::from(*at),
+        id: id_of(id)?,
+    })
+}
+
+/// The rows of these places, in their order; without those that were deleted a moment ago.
+fn rows_at(c: &mut Conn, places: &[Place]) -> Result<Vec<Record>, StoreError> {
+    let mut rows: HashMap<String, Record> = HashMap::new();
+    for places in places.chunks(500) {
+        let found: Vec<Record> = sessions::table
+            .filter(sessions::id.eq_any(places.iter().map(|(_, id)| id)))
+            .select(Record::as_select())
+            .load(c.db())?;
+        rows.extend(found.into_iter().map(|row| (row.id.clone(), row)));
+    }
+    Ok(places.iter().filter_map(|(_, id)| rows.remove(id)).collect())
 }
 
 pub(super) fn with_accounts(c: &mut Conn, rows: Vec<Record>) -> Result<Vec<SessionRow>, StoreError> {
@@ -467,6 +500,6 @@ fn count_of_application(c: &mut Conn, filter: &SessionFilter) -> Result<Option<i
 /// The first `limit` ids of the filter, in list order (cursors aside): what "all matching" means.
 pub fn ids(c: &mut Conn, filter: &SessionFilter, limit: i64) -> Result<Vec<SessionId>, StoreError> {
     let plan = plan(c, filter, true)?;
-    let rows = walk(c, filter, &plan, None, limit.max(0))?;
-    rows.iter().map(|row| id_of(&row.id)).collect()
+    let places = walk(c, filter, &plan, None, limit.max(0))?;
+    places.iter().map(|(_, id)| id_of(id)).collect()
 }
