@@ -1,0 +1,80 @@
+//! More passwords than can be checked: who waits, who is sent away, and who does not notice.
+
+use crate::harness::server::{On, PASSWORD, TestServer, eventually};
+use nightlatch::{
+    domain::{account::Role, secret::Secret},
+    flows,
+    hashing::{Hasher, HashingBusyError},
+    store::lockouts::LockoutFilter,
+};
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+/// The cost of ten seconds: nothing in the queue moves while the test looks on.
+const SLOW: &str = "$argon2id$v=19$m=19456,t=800,p=1$c29tZXNhbHRzb21lc2FsdA$\
+                    AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+type Check = Pin<Box<dyn Future<Output = Result<bool, HashingBusyError>>>>;
+
+/// Asks for a check that takes long; `None`: the queue is full.
+fn slow_check(hasher: &Hasher) -> Option<Check> {
+    let hasher = hasher.clone();
+    let mut check: Check = Box::pin(async move {
+        let password = Secret::new("anything".to_owned());
+        hasher.verify(password, Some(SLOW.to_owned())).await
+    });
+    match check.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Pending => Some(check),
+        Poll::Ready(Err(_)) => None,
+        Poll::Ready(Ok(_)) => panic!("it takes long"),
+    }
+}
+
+/// Every thread at work, and every place in the queue taken: as long as the checks are kept.
+fn fill(hasher: &Hasher) -> Vec<Check> {
+    let before = hasher.checked();
+    let threads = std::thread::available_parallelism().unwrap().get();
+    let mut checks: Vec<Check> = (0..threads).map(|_| slow_check(hasher).unwrap()).collect();
+    eventually("every thread is at work", || hasher.checked() - before == threads);
+    checks.extend(std::iter::from_fn(|| slow_check(hasher)));
+    checks
+}
+
+#[test]
+fn a_full_queue_sends_sign_ins_away_counts_nothing_and_holds_nobody_else_up() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        server.policy(&[
+            ("auth.login_lock_out_at_failure", "true"),
+            ("auth.login_failure_limit", "1"),
+        ]);
+        let ada = server.member("ada");
+        server.account("eve", Role::Member);
+        let events = server.events();
+        let checks = fill(&server.ctx.hasher);
+        let page = server.anyone().sign_in("eve", PASSWORD).expect(503);
+        assert_eq!(page.header("retry-after"), Some("2"), "{on:?}");
+        assert!(page.header("content-type").unwrap().starts_with("text/html"));
+        assert!(page.cookies().is_empty());
+        let program = server.anyone().header("accept", "application/json");
+        // A wrong one: it would have locked had it been counted.
+        let problem = program.sign_in("eve", "wrong").expect(503);
+        assert_eq!(problem.header("retry-after"), Some("2"));
+        assert_eq!(problem.header("content-type"), Some("application/problem+json"));
+        assert_eq!(problem.json()["code"], "busy");
+        program.sign_in("eve", "wrong").expect(503);
+        // Who is signed in does not wait behind passwords.
+        ada.get("/").expect(200);
+        let everything = LockoutFilter {
+            limit: 9,
+            ..LockoutFilter::default()
+        };
+        let counters = server.run(flows::lockouts::list(&server.ctx, everything)).unwrap();
+        assert_eq!(counters.items.len(), 0, "{on:?}: every place was given back");
+        assert_eq!(server.events(), events, "{on:?}: nothing was refused for its password");
+        drop(checks);
+    }
+}
