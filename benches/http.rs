@@ -18,6 +18,8 @@ use std::{
 const PASSWORD: &str = "unlocked harbour violin";
 const CONNECTIONS: usize = 8;
 const PAIRS: usize = 5;
+/// Wrong passwords for each kind of account.
+const GUESSES: usize = 150;
 const ROUND: Duration = Duration::from_secs(3);
 
 fn main() {
@@ -37,7 +39,7 @@ fn main() {
 }
 
 fn run(url: &str, dir: &Path) {
-    create_account(url, dir);
+    create_account(url, dir, "ada");
     // Once to migrate and to read the disk; the second start is measured.
     Server::nightlatch(url, dir).stop();
     let begun = Instant::now();
@@ -53,7 +55,39 @@ fn run(url: &str, dir: &Path) {
     signed_in_requests(&server, &bare, &cookie);
     bare.stop();
     sign_ins(&server);
+    refusals(&server, url, dir);
     server.stop();
+}
+
+/// The time of a wrong password for each kind of account, asked in turns: nobody shall read from it which there are.
+fn refusals(server: &Server, url: &str, dir: &Path) {
+    let allowed = ["policy", "set", "auth.login_allow_list", "127.0.0.0/8"];
+    assert!(cli(url, dir, &allowed), "nobody is locked out");
+    for name in ["disabled", "expired"] {
+        create_account(url, dir, name);
+    }
+    assert!(cli(url, dir, &["account", "disable", "disabled"]));
+    assert!(cli(url, dir, &["account", "expire", "expired"]));
+    let kinds = ["ada", "unknown", "disabled", "expired"];
+    let mut times = [const { Vec::new() }; 4];
+    let mut connection = server.connect();
+    for _ in 0..GUESSES {
+        for (name, times) in kinds.iter().zip(&mut times) {
+            let begun = Instant::now();
+            let answer = ask(&mut connection, &login(&server.address, name, "not+the+password"));
+            times.push(begun.elapsed().as_secs_f64() * 1000.0);
+            assert_eq!(answer.status, 422);
+        }
+    }
+    let medians = times.map(|mut times| median(&mut times));
+    let (least, most) = medians.iter().fold((f64::MAX, 0.0_f64), |(least, most), time| {
+        (least.min(*time), most.max(*time))
+    });
+    let [known, unknown, disabled, expired] = medians;
+    println!(
+        "  a wrong password, median          known {known:.2}, unknown {unknown:.2}, disabled {disabled:.2}, expired {expired:.2} ms"
+    );
+    println!("  … apart                           {:>8.2} ms", most - least);
 }
 
 /// `/login` with a live session: judged like every page, answered with a redirect, nothing else to do.
@@ -178,9 +212,15 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-fn create_account(url: &str, dir: &Path) {
+/// Whether the command line did it.
+fn cli(url: &str, dir: &Path, arguments: &[&str]) -> bool {
+    let mut child = command(url, dir).args(arguments).spawn().expect("the program starts");
+    child.wait().expect("the program ends").success()
+}
+
+fn create_account(url: &str, dir: &Path, name: &str) {
     let mut child = command(url, dir)
-        .args(["account", "create", "ada", "--role", "member", "--password-stdin"])
+        .args(["account", "create", name, "--role", "member", "--password-stdin"])
         .stdin(Stdio::piped())
         .spawn()
         .expect("the program starts");
@@ -300,13 +340,16 @@ struct Answer {
 }
 
 fn sign_in(connection: &mut BufReader<TcpStream>) -> Option<String> {
-    let host = connection.get_ref().peer_addr().expect("a peer");
-    let body = format!("username=ada&password={}", PASSWORD.replace(' ', "+"));
-    let request = format!(
+    let host = connection.get_ref().peer_addr().expect("a peer").to_string();
+    ask(connection, &login(&host, "ada", &PASSWORD.replace(' ', "+"))).cookie
+}
+
+fn login(host: &str, name: &str, password: &str) -> String {
+    let body = format!("username={name}&password={password}");
+    format!(
         "POST /login HTTP/1.1\r\nhost: {host}\r\nuser-agent: bench\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
-    );
-    ask(connection, &request).cookie
+    )
 }
 
 /// One request over a kept connection.

@@ -15,4 +15,5 @@ mod routes;
 mod secrets;
 mod sessions_live;
 mod setup;
+mod uniform;
 mod wire;
