@@ -20,6 +20,7 @@ mod password;
 mod preview;
 mod properties;
 mod provisional;
+mod replay;
 mod secret;
 mod session;
 mod time;

@@ -151,28 +151,6 @@ impl Affected {
     }
 }
 
-impl EndReason {
-    /// The rule in a few words, for tables: what a policy can end a session by, and what only people do.
-    pub const fn rule(self) -> &'static str {
-        match self {
-            EndReason::SignedOut => "Signed out",
-            EndReason::Revoked => "Ended by somebody",
-            EndReason::AccountDisabled => "Account disabled",
-            EndReason::AccountExpired => "Account expired",
-            EndReason::Ttl => "Greatest length",
-            EndReason::Renewal => "Renewal period",
-            EndReason::Idle => "Idle time",
-            EndReason::WindowClosed => "Window closed",
-            EndReason::UserAgent => "Another browser",
-            EndReason::Network => "Another network",
-            EndReason::NetworkAllowance => "Too many changes of network",
-            EndReason::RotatedReuse => "Replaced id used again",
-            EndReason::PasswordChanged => "Password changed",
-            EndReason::SessionLimit => "Limit of sessions",
-        }
-    }
-}
-
 /// What no preview of this draft can know, a sentence each.
 pub fn unforeseen(today: &EffectivePolicy, draft: &EffectivePolicy) -> Vec<&'static str> {
     let mut said = Vec::new();
