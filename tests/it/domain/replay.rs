@@ -8,7 +8,7 @@ use nightlatch::domain::{
     simulate::replay::{
         Attempt, Certainty, Checked, Compared, Data, Ended, Guesses, Record, Release, Replay, Report, RuleCount, Trace,
     },
-    time::Timestamp,
+    time::{Span, Timestamp},
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use std::net::IpAddr;
@@ -39,6 +39,7 @@ fn record(id: u128, active: i64, ended: Option<(i64, EndReason)>) -> Record {
             last_active_at: at(active),
             last_seen_at: at(active),
         },
+        slack: Span::ZERO,
         ended: ended.map(|(secs, reason)| (at(secs), reason)),
     }
 }
@@ -143,6 +144,18 @@ fn idle_time_after_the_last_activity_is_certain_and_between_recorded_requests_po
         would(record(1, 4500, out), &acts(false), &[], &idle).unwrap().certainty,
         Certainty::Possible
     );
+}
+
+#[test]
+fn activity_that_may_not_have_been_written_is_allowed_for() {
+    let idle = [(IDLE, "15m")];
+    let told = |left| {
+        let mut one = record(1, 1000, Some((left, EndReason::SignedOut)));
+        one.slack = Span::from_secs(5);
+        would(one, &[], &[], &idle).unwrap()
+    };
+    assert_eq!(told(1905).certainty, Certainty::Possible);
+    assert_eq!(told(1906), ended(1905, EndReason::Idle, Certainty::Certain).unwrap());
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub struct Record {
     pub user_agent: Option<String>,
     /// Sign-in, latest activity, latest sign of life.
     pub life: LifeFacts,
+    /// So much later its latest activity may have been than is recorded: it is written in batches.
+    pub slack: Span,
     /// When and why it ended; `None`: it is live.
     pub ended: Option<(Timestamp, EndReason)>,
 }
@@ -153,7 +155,13 @@ pub(super) fn live_through(
 
 /// Ends that no request could have put off: by what is known of sign-in, latest activity and latest sign of life.
 fn by_lifetimes(record: &Record, draft: &EffectivePolicy, compared: Compared, until: Timestamp, would: &mut Would) {
-    for end in candidates(&latest(record, compared), draft).filter(|end| end.at < until) {
+    let recorded = latest(record, compared);
+    let life = LifeFacts {
+        last_active_at: recorded.last_active_at.saturating_add(record.slack),
+        last_seen_at: recorded.last_seen_at.saturating_add(record.slack),
+        ..recorded
+    };
+    for end in candidates(&life, draft).filter(|end| end.at < until) {
         let certainty = match end.reason {
             EndReason::WindowClosed if !compared.windows => Certainty::Possible,
             _ => Certainty::Certain,
@@ -162,7 +170,7 @@ fn by_lifetimes(record: &Record, draft: &EffectivePolicy, compared: Compared, un
     }
 }
 
-/// The facts with the latest instant that the draft could have taken for activity.
+/// The facts with the latest recorded instant that the draft could have taken for activity.
 fn latest(record: &Record, compared: Compared) -> LifeFacts {
     let life = record.life;
     LifeFacts {
