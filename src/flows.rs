@@ -15,6 +15,7 @@ pub mod overview;
 pub mod password_change;
 pub mod policy;
 pub mod preview;
+pub mod replay;
 pub mod rows;
 pub mod sessions;
 pub mod setup;

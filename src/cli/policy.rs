@@ -4,6 +4,7 @@
 mod change;
 mod explain;
 mod import;
+mod preview;
 
 use super::{
     CliError, Done,
@@ -38,6 +39,8 @@ pub enum Policy {
     Set(change::Set),
     /// Take settings out of a scope, so that they fall back
     Unset(change::Unset),
+    /// Show what a change would do to the live sessions, and what it would have done in the last days
+    Preview(preview::Preview),
     /// Show what changed between two revisions
     Diff(Diff),
     /// List revisions, newest first
@@ -116,6 +119,7 @@ impl Policy {
             Self::Get(get) => get.run(desk).await,
             Self::Set(set) => set.run(desk).await,
             Self::Unset(unset) => unset.run(desk).await,
+            Self::Preview(preview) => preview.run(desk).await,
             Self::Diff(diff) => diff.run(desk).await,
             Self::Revisions(revisions) => revisions.run(desk).await,
             Self::Restore(restore) => restore.run(desk).await,

@@ -9,6 +9,7 @@ mod files;
 mod lockout;
 mod operations;
 mod policy;
+mod preview;
 mod session;
 
 use crate::harness::server::{On, TestDatabase, TestServer};

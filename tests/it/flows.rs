@@ -1,3 +1,4 @@
 //! Flows where no page shows the whole of them, on both databases.
 
 mod preview;
+mod replay;

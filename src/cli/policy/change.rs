@@ -138,7 +138,7 @@ impl Reset {
 }
 
 /// `KEY VALUE` or `KEY=VALUE…`.
-fn pairs(settings: &[String]) -> Result<Vec<(String, String)>, CliError> {
+pub fn pairs(settings: &[String]) -> Result<Vec<(String, String)>, CliError> {
     if let [key, value] = settings
         && !key.contains('=')
     {
@@ -160,7 +160,7 @@ fn pairs(settings: &[String]) -> Result<Vec<(String, String)>, CliError> {
 
 /// The edits as typed values, or all that is wrong with them: what does not parse, what the document as a whole
 /// refuses, what is fixed by the environment, what is given twice.
-async fn checked(desk: &Desk, scope: &Scope, named: &[(String, String)]) -> Result<Vec<(Key, Value)>, CliError> {
+pub async fn checked(desk: &Desk, scope: &Scope, named: &[(String, String)]) -> Result<Vec<(Key, Value)>, CliError> {
     let (base, policy) = current(desk).await?;
     let mut draft = base.document.clone();
     let (mut edits, mut faults) = (Vec::new(), Vec::new());

@@ -143,7 +143,8 @@ impl Import {
     }
 }
 
-fn read(path: &Path) -> Result<String, CliError> {
+/// The text of a file, or of standard input.
+pub fn read(path: &Path) -> Result<String, CliError> {
     let cannot = |why: String| CliError::refused(format!("{}: {why}", plain(&path.display().to_string())));
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {

@@ -38,6 +38,7 @@ on_both!(
     a_walk_sees_every_live_session_once_with_its_owner,
     a_walk_tells_the_standing_of_the_owner,
     sweep_candidates_are_those_beyond_a_bound,
+    the_past_is_what_is_live_and_what_ended_since,
     ended_sessions_are_purged_oldest_first,
 );
 
@@ -876,6 +877,39 @@ fn a_walk_tells_the_standing_of_the_owner(db: &Fresh) {
     ada.disabled_at = Some(at(6));
     db.write(|c| accounts::update(c, &ada));
     assert_eq!(standing(), AccountState::Disabled);
+}
+
+fn the_past_is_what_is_live_and_what_ended_since(db: &Fresh) {
+    let ada = db.with_account("Ada");
+    for number in 0..9 {
+        let one = Session {
+            signed_in_at: at(i64::from(number)),
+            ..session(&ada, number)
+        };
+        db.write(|c| sessions::insert(c, &one));
+        if number % 3 > 0 {
+            let ended_at = at(100 + i64::from(number));
+            db.write(|c| sessions::end(c, one.id, EndReason::Ttl, ended_at, None));
+        }
+    }
+    let past = |since, limit| {
+        let (rows, more) = db.read(|c| sessions::live_since(c, since, limit));
+        let numbers: Vec<i64> = rows
+            .iter()
+            .map(|row| row.session.signed_in_at.since(at(0)).as_secs())
+            .collect();
+        (numbers, more)
+    };
+    assert_eq!(past(at(0), 100), (vec![8, 7, 6, 5, 4, 3, 2, 1, 0], false));
+    assert_eq!(
+        past(at(105), 100),
+        (vec![8, 7, 6, 5, 3, 0], false),
+        "the instant itself counts"
+    );
+    assert_eq!(past(at(500), 100), (vec![6, 3, 0], false));
+    assert_eq!(past(at(0), 9), (vec![8, 7, 6, 5, 4, 3, 2, 1, 0], false));
+    assert_eq!(past(at(0), 4), (vec![8, 7, 6, 5], true));
+    assert_eq!(past(at(500), 2), (vec![6, 3], true));
 }
 
 fn ended_sessions_are_purged_oldest_first(db: &Fresh) {
