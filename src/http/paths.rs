@@ -16,6 +16,7 @@ pub const ADMIN_POLICY_REVISIONS: &str = "/admin/policy/revisions";
 pub const ADMIN_POLICY_REVISION: &str = "/admin/policy/revisions/{number}";
 pub const ADMIN_POLICY_RESTORE: &str = "/admin/policy/revisions/{number}/restore";
 pub const ADMIN_POLICY_REVIEW: &str = "/admin/policy/review";
+pub const ADMIN_POLICY_REVIEW_EXPORT: &str = "/admin/policy/review/export";
 pub const ADMIN_POLICY_REVIEW_RESOLVE: &str = "/admin/policy/review/resolve";
 pub const ADMIN_POLICY_REVIEW_DISCARD: &str = "/admin/policy/review/discard";
 pub const ADMIN_POLICY_CONFIRM: &str = "/admin/policy/confirm";

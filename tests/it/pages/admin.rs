@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod effect;
 mod explain;
 mod lockouts;
 mod policy;

@@ -21,6 +21,7 @@ use uuid::Uuid;
 use view::PolicyPage;
 
 pub mod editor;
+pub mod effect;
 pub mod explain;
 pub mod export;
 pub mod history;
@@ -38,6 +39,7 @@ pub fn routes() -> Vec<Route> {
         Route::post(paths::ADMIN_POLICY, Who::Administrator, submit),
         Route::get(paths::ADMIN_POLICY_REVIEW, Who::Administrator, review::show),
         Route::post(paths::ADMIN_POLICY_REVIEW, Who::Administrator, review::save),
+        Route::get(paths::ADMIN_POLICY_REVIEW_EXPORT, Who::Administrator, effect::download),
         Route::post(paths::ADMIN_POLICY_REVIEW_RESOLVE, Who::Administrator, review::resolve),
         Route::post(paths::ADMIN_POLICY_REVIEW_DISCARD, Who::Administrator, review::discard),
         Route::post(paths::ADMIN_POLICY_CONFIRM, Who::Administrator, provisional::confirm),

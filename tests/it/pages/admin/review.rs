@@ -286,6 +286,7 @@ fn nothing_else_is_saved_while_a_save_waits() {
         save_reviewed(&boss, held.location(), &[]).expect(409);
         assert_eq!(newest(&server).revision, saved, "{on:?}");
         server.advance(61);
+        eventually("it is undone", || newest(&server).revision > saved);
         // On top of what came back: the draft was made on the revision that is undone.
         save_reviewed(&boss, held.location(), &[]).expect(303);
         assert_eq!(number(&server, Key::SessionTtl), "1209600", "{on:?}");

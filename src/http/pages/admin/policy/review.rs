@@ -1,5 +1,6 @@
 //! `/admin/policy/review`: what a draft changes, whom that concerns, what speaks against it; and the one place where the
 //! screen saves a policy. Which draft it is stands in the URL, so that the page can be left and come back to.
+use super::effect;
 use super::history::revision_line;
 use super::view::{ConflictView, DraftLine, ReviewLine, ReviewPage, Since};
 use crate::domain::duration::humanize;
@@ -50,6 +51,7 @@ pub async fn show(
     ctx: web::Data<Ctx>,
     admin: Admin,
     asked: Query<Asked>,
+    shown: Query<effect::Asked>,
 ) -> Result<HttpResponse, PageError> {
     if asked.0.draft.is_empty() {
         return Ok(match policy::drafts(&ctx, &admin.0.acting).await?.first() {
@@ -62,11 +64,15 @@ pub async fn show(
         });
     }
     let review = reviewed(&ctx, &admin, draft_id(&asked.0.draft)?).await?;
-    let view = drawn(&req, &ctx, &admin, &review, Vec::new(), None).await?;
+    let mut view = drawn(&req, &ctx, &admin, &review, Vec::new(), None).await?;
+    if !review.changes.is_empty() {
+        view.effect = Some(effect::effect(&ctx, &admin, review.draft.id, &review.document, &shown.0).await?);
+        view.past = effect::past(&ctx, &review.document, &shown.0).await?;
+    }
     page(StatusCode::OK, &view)
 }
 
-async fn reviewed(ctx: &Ctx, admin: &Admin, draft: Uuid) -> Result<Review, PageError> {
+pub async fn reviewed(ctx: &Ctx, admin: &Admin, draft: Uuid) -> Result<Review, PageError> {
     policy::review(ctx, &admin.0.acting, draft)
         .await?
         .ok_or(PageError::NotFound)
@@ -248,6 +254,9 @@ async fn drawn(
         }),
         reason: reason.unwrap_or_else(|| review.draft.reason.clone()),
         back: back(review),
+        // Asked where the page is read, not where a refused form is shown again.
+        effect: None,
+        past: None,
         shell,
     })
 }

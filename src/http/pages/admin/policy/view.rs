@@ -179,6 +179,87 @@ pub struct ReviewPage {
     pub held: Option<String>,
     pub reason: String,
     pub back: String,
+    /// `None`: the draft changes nothing.
+    pub effect: Option<EffectView>,
+    pub past: Option<ReplayView>,
+}
+
+/// What a draft does to the live sessions.
+pub struct EffectView {
+    pub now: Timestamp,
+    pub sentence: String,
+    pub further: Vec<String>,
+    pub unforeseen: Vec<&'static str>,
+    pub rules: Vec<RuleLine>,
+    /// Affected sessions, and those of them that match the filter.
+    pub total: i64,
+    pub matching: i64,
+    pub rows: Vec<EffectLine>,
+    pub q: String,
+    pub choices: Vec<Choice>,
+    pub filtered: bool,
+    pub csv: String,
+    pub json: String,
+}
+
+/// A rule and how many it concerns: now and sooner, or for certain and possibly.
+pub struct RuleLine {
+    pub rule: String,
+    pub scope: String,
+    pub first: i64,
+    pub second: i64,
+}
+
+/// A session that a draft ends.
+pub struct EffectLine {
+    pub id: String,
+    pub account: String,
+    pub yours: bool,
+    pub device: String,
+    pub ip: String,
+    pub today: When,
+    pub draft: When,
+    pub by: &'static str,
+    pub scope: String,
+}
+
+/// When a session ends.
+pub enum When {
+    Now,
+    NextRequest,
+    At(Timestamp),
+    Never,
+}
+
+/// What a draft would have done.
+pub struct ReplayView {
+    pub sentences: Vec<String>,
+    pub limits: Vec<String>,
+    pub rules: Vec<RuleLine>,
+    pub rows: Vec<PastLine>,
+    pub locked: Vec<LockedLine>,
+}
+
+/// A recorded session that would have ended earlier.
+pub struct PastLine {
+    pub id: String,
+    pub account: String,
+    pub device: String,
+    pub ip: String,
+    pub signed_in: Timestamp,
+    pub ended: Option<(Timestamp, &'static str)>,
+    pub would_end: Timestamp,
+    pub by: &'static str,
+    pub scope: String,
+    pub certainty: &'static str,
+}
+
+/// A recorded sign-in that would have been locked out.
+pub struct LockedLine {
+    pub account: String,
+    pub at: Timestamp,
+    pub ip: String,
+    pub certainty: &'static str,
 }
 
 /// A change and whom it concerns.
