@@ -14,6 +14,7 @@ pub mod logout;
 pub mod overview;
 pub mod password_change;
 pub mod policy;
+pub mod posture;
 pub mod preview;
 pub mod replay;
 pub mod rows;

@@ -8,7 +8,7 @@ use crate::{
     clock::{Clock, SystemClock},
     config::{Config, Flags},
     domain::{
-        policy::{Key, Pins, Scope, Value, effective::Policy},
+        policy::{Key, Pins, Scope, Value, effective::Policy, posture::differing_pins},
         time::{Span, Timestamp},
     },
     security_log::SecurityLog,
@@ -215,16 +215,8 @@ impl Findings {
         }
     }
 
-    /// A key that two servers fix differently holds differently, depending on which one answers.
     fn pins(&mut self, instances: &[(String, Pins)]) {
-        let mut differing = Vec::new();
-        for key in Key::ALL {
-            let mut values: Vec<_> = instances.iter().map(|(_, pins)| pins.get(key)).collect();
-            values.dedup();
-            if values.len() > 1 {
-                differing.push(key.name());
-            }
-        }
+        let differing: Vec<&str> = differing_pins(instances).into_iter().map(Key::name).collect();
         if differing.is_empty() {
             let servers = output::count(instances.len(), "server runs", "servers run");
             self.ok("pins", format!("{servers}; none fixes a setting that another does not"));

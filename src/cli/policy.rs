@@ -5,6 +5,7 @@ mod change;
 mod explain;
 mod import;
 mod preview;
+mod posture;
 
 use super::{
     CliError, Done,
@@ -51,6 +52,8 @@ pub enum Policy {
     Reset(change::Reset),
     /// Show which rule ends a session when, and where each value comes from
     Explain(Box<explain::Explain>),
+    /// Compare the policy with what OWASP, NIST, PCI and Hue ask for
+    Posture(posture::Posture),
     /// Print the policy as a file: the whole of it, all scopes, or the part that a hue.ini has
     Export(Export),
     /// Take over the settings of a file: another product's, or a whole policy
@@ -125,6 +128,7 @@ impl Policy {
             Self::Restore(restore) => restore.run(desk).await,
             Self::Reset(reset) => reset.run(desk).await,
             Self::Explain(explain) => explain.run(desk).await,
+            Self::Posture(posture) => posture.run(desk).await,
             Self::Export(export) => export.run(desk).await,
             Self::Import(import) => import.run(desk).await,
         }

@@ -84,7 +84,7 @@ pub fn parse_filter(text: &str) -> Option<IpNetwork> {
 }
 
 /// The setting names IPv4 prefixes; this is what each means for IPv6. Between two steps the longer prefix rules.
-const fn v6_bits(v4_bits: u8) -> u8 {
+pub const fn v6_bits(v4_bits: u8) -> u8 {
     match v4_bits {
         25.. => 128,
         17..=24 => 64,

@@ -14,6 +14,7 @@ pub mod interchange;
 mod json;
 mod leaves;
 pub mod merge;
+pub mod posture;
 pub mod provisional;
 pub mod toml;
 

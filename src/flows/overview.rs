@@ -2,7 +2,11 @@
 
 use super::{Ctx, FlowError, sessions::SessionView};
 use crate::{
-    domain::{audit::Event, policy::Key, policy::Value, time::Span, time::Timestamp},
+    domain::{
+        audit::Event,
+        policy::{Key, Scope, Value, effective::Policy, posture::Finding},
+        time::{Span, Timestamp},
+    },
     store::{
         Backend, StoreError, accounts, audit, lockouts,
         lockouts::{LockoutFilter, LockoutListState},
@@ -27,9 +31,10 @@ pub struct Overview {
 /// One line of the set-up checklist.
 pub struct CheckItem {
     pub ok: bool,
-    pub title: String,
+    pub title: &'static str,
     pub why: String,
-    pub href: &'static str,
+    /// The setting that mends it, when one does.
+    pub key: Option<Key>,
 }
 
 /// Sessions looked through for those that end soon.
@@ -41,6 +46,7 @@ pub async fn overview(ctx: &Ctx) -> Result<Overview, FlowError> {
     let now = ctx.now();
     let hour = 3600 * 1_000_000;
     let since = Timestamp::from_micros((now.as_micros() / hour - 23) * hour);
+    let (flow, policy) = (ctx.clone(), in_force.policy.clone());
     let facts = ctx
         .store
         .read(move |c| {
@@ -64,10 +70,11 @@ pub async fn overview(ctx: &Ctx) -> Result<Overview, FlowError> {
                 policies::standing(c, now)?
                     .ok_or(StoreError::NotFound("policy revision"))?
                     .in_force,
+                checklist(&policy, flow.installation(c, &policy)?),
             ))
         })
         .await?;
-    let (live_sessions, accounts, locked, accepted, refused, recent, revision) = facts;
+    let (live_sessions, accounts, locked, accepted, refused, recent, revision, checklist) = facts;
     let mut ending_soon: Vec<SessionView> = recent
         .into_iter()
         .map(|row| ctx.view(&in_force, row))
@@ -83,7 +90,7 @@ pub async fn overview(ctx: &Ctx) -> Result<Overview, FlowError> {
         refused_24h: every_hour(since, &refused),
         ending_soon,
         revision,
-        checklist: checklist(ctx),
+        checklist,
         backend: match ctx.store.backend() {
             Backend::Sqlite => "SQLite".to_owned(),
             Backend::Postgres => "PostgreSQL".to_owned(),
@@ -104,55 +111,30 @@ fn every_hour(since: Timestamp, counted: &[(Timestamp, i64)]) -> Vec<(Timestamp,
         .collect()
 }
 
-fn checklist(ctx: &Ctx) -> Vec<CheckItem> {
-    let policy = ctx.in_force();
-    let value = |key: Key| policy.policy.value(key, crate::domain::account::Role::Member, None).0;
-    let https = ctx.config.https();
-    let on = |key: Key| value(key) == Value::Flag(true);
-    let item = |ok: bool, title: &str, why: &str, href: &'static str| CheckItem {
-        ok,
-        title: title.to_owned(),
-        why: why.to_owned(),
-        href,
-    };
-    vec![
-        item(
-            ctx.config.public_url.is_some(),
-            "The public address is configured",
-            "NIGHTLATCH_PUBLIC_URL is what links and redirects are made of; without it people reach the console by address only.",
-            "/admin",
-        ),
-        item(
-            https,
-            "People reach Nightlatch over https",
-            "Over plain http anybody on the way can read the cookie.",
-            "/admin",
-        ),
-        item(
-            on(Key::SessionSecure) == https,
-            "The cookie's Secure attribute fits the address",
-            "Secure is on exactly where people come over https.",
-            "/admin/policy#session.secure",
-        ),
-        item(
-            !ctx.config.trusted_proxies.is_empty() || !https,
-            "The proxy in front is trusted",
-            "Without NIGHTLATCH_TRUSTED_PROXIES everybody behind the proxy shares its address: one lock for all.",
-            "/admin/lockouts",
-        ),
-        item(
-            value(Key::AuthIdleSessionTimeout) != Value::Number(-1),
-            "Idle sessions end",
-            "A session left open on a shared machine stays open as long as its lifetime.",
-            "/admin/policy#auth.idle_session_timeout",
-        ),
-        item(
-            on(Key::AuthLoginLockOutAtFailure),
-            "Guessing passwords locks",
-            "Failures are counted either way, but nothing is refused below the ceilings.",
-            "/admin/policy#auth.login_lock_out_at_failure",
-        ),
-    ]
+/// What is around the policy, and the two of its settings without which it does little.
+fn checklist(policy: &Policy, installation: Vec<Finding>) -> Vec<CheckItem> {
+    let value = |key: Key| policy.value_in(&Scope::Everyone, key).0;
+    let around = installation.into_iter().map(|finding| CheckItem {
+        ok: finding.ok,
+        title: finding.title,
+        why: finding.why,
+        key: finding.key,
+    });
+    let settings = [
+        CheckItem {
+            ok: value(Key::AuthIdleSessionTimeout) != Value::Number(-1),
+            title: "Idle sessions end",
+            why: "A session left open on a shared machine stays open as long as its lifetime.".to_owned(),
+            key: Some(Key::AuthIdleSessionTimeout),
+        },
+        CheckItem {
+            ok: value(Key::AuthLoginLockOutAtFailure) == Value::Flag(true),
+            title: "Guessing passwords locks",
+            why: "Failures are counted either way, but nothing is refused below the ceilings.".to_owned(),
+            key: Some(Key::AuthLoginLockOutAtFailure),
+        },
+    ];
+    around.chain(settings).collect()
 }
 
 /// Sessions that the navigation counts at most.

@@ -20,7 +20,7 @@ use crate::{
     domain::{
         audit::Event,
         policy::{
-            Fault, Key, PolicyDocument, Scope, Value, Warning, diff::Change, document::Baseline, effective::Policy,
+            Fault, Key, PolicyDocument, Scope, Value, Warning, diff::Change, effective::Policy, posture::Baseline,
         },
         time::Timestamp,
     },

@@ -6,7 +6,7 @@ use crate::{
         account::{AccountId, AccountName, Role, check_email},
         audit::{Actor, Event, Origin},
         password::{self, NewPasswordFacts, Reuse},
-        policy::document::{Baseline, baselines},
+        policy::posture::Baseline,
         secret::{self, Secret},
         time::Span,
     },
@@ -143,7 +143,7 @@ fn check(ctx: &Ctx, new: &NewAdministrator) -> Result<Checked, Vec<(&'static str
     let baseline = match new.baseline.as_str() {
         "" => None,
         id => {
-            let found = baselines().iter().find(|baseline| baseline.id == id);
+            let found = Baseline::find(id);
             if found.is_none() {
                 faults.push(("baseline", format!("There is no baseline {id:?}.")));
             }
@@ -160,7 +160,7 @@ fn check(ctx: &Ctx, new: &NewAdministrator) -> Result<Checked, Vec<(&'static str
     };
     // The password must also do under the baseline that is about to hold.
     let rules = baseline.map(|baseline| {
-        crate::domain::policy::effective::Policy::new(0, (baseline.document)(), in_force.policy.pins().clone(), false)
+        crate::domain::policy::effective::Policy::new(0, baseline.document(), in_force.policy.pins().clone(), false)
             .effective(Role::Administrator, &[], None)
             .password
     });

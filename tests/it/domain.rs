@@ -17,6 +17,7 @@ mod merge;
 mod network;
 mod origin;
 mod password;
+mod posture;
 mod preview;
 mod properties;
 mod provisional;

@@ -1,12 +1,9 @@
 //! Checks and edits of a policy document. JSON form: {"everyone":{key:value},"administrators":{…},"app:NAME":{…}}.
-//! Faults refuse a document, warnings only advise; named starting points stand in `document/baselines`.
+//! Faults refuse a document, warnings only advise.
 
 use super::*;
 
-mod baselines;
 mod warnings;
-
-pub use baselines::{Baseline, baselines};
 
 impl PolicyDocument {
     /// What `scope` itself sets for `key`.

@@ -10,7 +10,7 @@ use crate::{
         policy::{
             PolicyDocument,
             diff::{Change, diff},
-            document::Baseline,
+            posture::Baseline,
             provisional::{CONFIRM_WITHIN, Risk},
         },
         time::Timestamp,
@@ -239,7 +239,7 @@ impl Ctx {
         acting: &Acting,
         baseline: &Baseline,
     ) -> Result<(), FlowError> {
-        let document = (baseline.document)();
+        let document = baseline.document();
         let kind = SaveKind::Baseline {
             id: baseline.id.to_owned(),
         };

@@ -2,7 +2,7 @@
 
 use super::{Shell, filters, page};
 use crate::{
-    domain::{policy::document::baselines, secret::Secret},
+    domain::{policy::posture::baselines, secret::Secret},
     flows::{
         Ctx,
         setup::{self, NewAdministrator, SetUp},

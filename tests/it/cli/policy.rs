@@ -404,3 +404,29 @@ fn the_escape_hatch_opens_whatever_the_policy_says() {
         json!([])
     );
 }
+
+#[test]
+fn the_posture_says_which_items_of_a_baseline_are_missed_and_where() {
+    let cli = Cli::fresh();
+    cli.run(&["policy", "set", IDLE, "15m"]).done();
+    cli.run(&["policy", "set", IDLE, "2h", "--scope", "app:wiki"]).done();
+    cli.run(&["policy", "posture", "--baseline", "pci-dss-4"])
+        .done()
+        .prints(&["PCI DSS 4:", "PCI DSS 8.2.8", "Application wiki: 2 hours, not met"]);
+    let all = cli.run(&["policy", "posture", "--json"]).json();
+    let ids: Vec<&str> = all
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["baseline"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids, ["hue", "asvs-l2", "nist-aal2", "pci-dss-4"]);
+    let items = all[3]["items"].as_array().unwrap();
+    let idle = items.iter().find(|item| item["key"] == IDLE).unwrap();
+    assert_eq!(
+        (&idle["met"], &idle["places"][0]["met"], &idle["places"][1]["scope"]),
+        (&json!(false), &json!(true), &json!("app:wiki"))
+    );
+    cli.run(&["policy", "posture", "--baseline", "none"])
+        .refused(&["hue, asvs-l2"]);
+}

@@ -3,7 +3,8 @@
 use nightlatch::domain::policy::{
     Fault, Key, Pins, PolicyDocument, Scope, Value,
     diff::{Change, diff},
-    document::{baselines, parse_edits},
+    document::parse_edits,
+    posture::baselines,
 };
 use serde_json::json;
 
@@ -228,7 +229,7 @@ fn warned(document: &PolicyDocument) -> Vec<(Scope, Key)> {
 #[test]
 fn defaults_and_baselines_warn_of_nothing() {
     for baseline in baselines() {
-        let document = (baseline.document)();
+        let document = baseline.document();
         assert_eq!(document.faults(&Pins::new()), [], "{}", baseline.id);
         assert_eq!(warned(&document), [], "{}", baseline.id);
     }
@@ -372,7 +373,7 @@ fn baselines_are_named_and_say_what_they_ask_for() {
     );
     let value = |id: &str, key: Key| {
         let baseline = baselines().iter().find(|baseline| baseline.id == id).unwrap();
-        (baseline.document)().everyone.get(&key).cloned()
+        baseline.document().everyone.get(&key).cloned()
     };
     assert_eq!(value("hue", Key::SessionTtl), None, "the defaults");
     assert_eq!(

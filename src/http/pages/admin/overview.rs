@@ -1,5 +1,6 @@
 //! `/admin`: how the installation stands.
 use super::session_line::SessionLine;
+use crate::domain::policy::Key;
 use crate::domain::time::Timestamp;
 use crate::flows::{Ctx, overview};
 use crate::http::error::PageError;
@@ -47,7 +48,7 @@ async fn show(req: HttpRequest, ctx: web::Data<Ctx>, admin: Admin) -> Result<Htt
                 ok: item.ok,
                 title: item.title,
                 why: item.why,
-                href: item.href,
+                key: item.key.map(Key::name),
             })
             .collect(),
         backend: seen.backend,

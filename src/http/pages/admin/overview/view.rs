@@ -39,7 +39,8 @@ pub struct Hour {
 
 pub struct Check {
     pub ok: bool,
-    pub title: String,
+    pub title: &'static str,
     pub why: String,
-    pub href: &'static str,
+    /// The setting that mends it.
+    pub key: Option<&'static str>,
 }
