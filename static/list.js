@@ -1,4 +1,4 @@
-// Lists: select the page, count in the button, `/` for the first filter. Without it every box and button still works.
+// Lists: select the page, count in the button. Without it every box and button still works.
 for (const form of document.querySelectorAll("form[data-bulk]")) {
   const boxes = () => [...form.querySelectorAll('input[name="id"]')];
   const all = form.querySelector("[data-select-all]");
@@ -29,22 +29,6 @@ for (const form of document.querySelectorAll("form[data-bulk]")) {
   addEventListener("pageshow", paint);
   paint();
 }
-
-// `/` and only `/`: ignored while typing and with modifiers; off with localStorage "nightlatch.shortcuts" = "off".
-addEventListener("keydown", (event) => {
-  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
-  try {
-    if (localStorage.getItem("nightlatch.shortcuts") === "off") return;
-  } catch {
-    // storage switched off: the shortcut stays on
-  }
-  const search = document.querySelector('input[type="search"]:not([hidden])');
-  if (!search) return;
-  event.preventDefault();
-  search.focus();
-  search.select();
-});
 
 // A changed page size applies at once.
 for (const select of document.querySelectorAll("select[data-submit]")) {

@@ -71,7 +71,9 @@ function watchChanges() {
   const paint = () => {
     const names = [];
     for (const row of form.querySelectorAll("[data-setting]")) {
-      const changed = fields(row).some((field) => state(field) !== first.get(field));
+      // A knob that follows the mode is no change of its own: the mode's is.
+      const own = fields(row).filter((field) => row.dataset.follows === undefined || /\.(un)?set$/.test(field.name));
+      const changed = row.dataset.touched !== undefined || own.some((field) => state(field) !== first.get(field));
       row.classList.toggle("is-dirty", changed);
       if (changed) names.push(row.dataset.label);
     }
@@ -92,21 +94,81 @@ function watchChanges() {
   paint();
 }
 
+// A mode sets the knobs that nobody set: choosing one shows at once what it derives; a knob that was touched is custom.
 function watchModes() {
-  const select = form.querySelector("[data-modes]");
+  const select = form.querySelector("select[data-modes]:not(:disabled)");
+  if (!select) return;
   const table = form.querySelector("[data-knobs]");
-  if (!select || !table) return;
-  const paint = () => {
-    for (const cell of table.querySelectorAll("[data-mode]")) cell.classList.toggle("is-mode", cell.dataset.mode === select.value);
+  const derived = (row) => row.getAttribute(`data-derived-${select.value}`);
+  const rows = [...form.querySelectorAll("[data-setting]")].filter((row) => derived(row) !== null);
+  const field = (row) => row.querySelector("[id$='-input']");
+  const never = (row) => row.querySelector("[data-never]");
+  const typed = (row) => {
+    const of = field(row);
+    if (of.type === "checkbox") return of.checked ? "on" : "off";
+    return never(row)?.checked ? "-1" : of.value.trim();
   };
-  select.addEventListener("change", paint);
+  const unset = (row) => row.querySelector("[name$='.unset']")?.checked === true;
+  const follows = (row) => unset(row) || (row.dataset.own === undefined && row.dataset.touched === undefined && !edited.has(row));
+  const edited = new Set();
+  let showing = false;
+  const same = (a, b) => a === b || (seconds(a) !== null && seconds(a) === seconds(b));
+  const show = (row) => {
+    const of = field(row);
+    if (of.type === "checkbox") of.checked = derived(row) === "on";
+    else of.value = derived(row);
+    if (never(row)) never(row).checked = false;
+    showing = true;
+    of.dispatchEvent(new Event("input", { bubbles: true }));
+    showing = false;
+  };
+  const badge = (row, shown) => {
+    const meta = row.querySelector(".meta");
+    let words = meta.querySelector("[data-custom]");
+    if (!words && shown) {
+      words = document.createElement("span");
+      words.className = "badge info";
+      words.dataset.custom = "";
+      meta.firstElementChild.after(words);
+    }
+    if (words) {
+      words.hidden = !shown;
+      words.textContent = `Custom, from ${select.value}`;
+    }
+  };
+  const paint = () => {
+    for (const row of rows) {
+      row.toggleAttribute("data-follows", follows(row));
+      badge(row, !follows(row) && !same(typed(row), derived(row)));
+    }
+    badge(select.closest("[data-setting]"), rows.some((row) => row.querySelector("[data-custom]:not([hidden])")));
+    for (const cell of table?.querySelectorAll("[data-mode]") ?? []) cell.classList.toggle("is-mode", cell.dataset.mode === select.value);
+  };
+  const follow = () => {
+    for (const row of rows) if (follows(row)) show(row);
+    paint();
+  };
+  const touched = (row, event) => {
+    if (showing) return;
+    if (event.target.name.endsWith(".unset")) {
+      if (unset(row)) show(row);
+    } else edited.add(row);
+    paint();
+  };
+  for (const row of rows) for (const kind of ["input", "change"]) row.addEventListener(kind, (event) => touched(row, event));
+  select.addEventListener("change", follow);
+  // What only follows is not sent: it stays unset.
+  form.addEventListener("formdata", ({ formData }) => {
+    for (const row of rows) if (follows(row)) for (const name of [row.id, `${row.id}.never`]) formData.delete(name);
+  });
   paint();
 }
 
 function watchSearch() {
   const box = document.querySelector("[data-policy-find]");
   if (!box) return;
-  box.hidden = false;
+  // The search is live; without the button, Enter in a field means the review.
+  box.querySelector("[data-find]").remove();
   const search = box.querySelector("input");
   const status = box.querySelector("[role=status]");
   const empty = document.querySelector("[data-none-found]");

@@ -4,8 +4,8 @@
 mod change;
 mod explain;
 mod import;
-mod preview;
 mod posture;
+mod preview;
 
 use super::{
     CliError, Done,

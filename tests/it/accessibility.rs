@@ -33,7 +33,14 @@ const PAGES: &[(&str, &[&str])] = &[
     (paths::ADMIN, &[""]),
     (
         paths::ADMIN_POLICY,
-        &["", "?scope=administrators", "?scope=app:wiki", "#session.ttl"],
+        &[
+            "",
+            "?scope=administrators",
+            "?scope=app:wiki",
+            "?q=samesite",
+            "?q=nothing-is-called-so",
+            "#session.ttl",
+        ],
     ),
     (
         paths::ADMIN_POLICY_EXPLAIN,
@@ -44,7 +51,9 @@ const PAGES: &[(&str, &[&str])] = &[
         ],
     ),
     (paths::ADMIN_POLICY_IMPORT, &[""]),
-    (paths::ADMIN_POLICY_REVISIONS, &[""]),
+    (paths::ADMIN_POLICY_POSTURE, &[""]),
+    (paths::ADMIN_POLICY_MATRIX, &["", "?settings=all"]),
+    (paths::ADMIN_POLICY_REVISIONS, &["", "?from=1&to=3"]),
     (paths::ADMIN_SESSIONS, &["", "?state=ended", "?q=nobody-is-called-so"]),
     (paths::ADMIN_SESSIONS_END, &["?q=bob"]),
     (paths::ADMIN_LOCKOUTS, &["", "?state=counting"]),
@@ -57,6 +66,7 @@ const PAGES: &[(&str, &[&str])] = &[
 const REACHED: &[&str] = &[
     paths::SETUP,
     paths::LOGIN,
+    paths::ADMIN_POLICY_REVIEW,
     paths::ADMIN_POLICY_REVISION,
     paths::ADMIN_SESSION,
     paths::ADMIN_ACCOUNT,
@@ -166,6 +176,13 @@ async fn administrators(look: &mut Look, addresses: &[String]) {
     look.browser.click(".savebar button.primary").await;
     look.browser.find("[aria-invalid=true]").await;
     look.here("a policy with faults").await;
+    look.browser.type_into("[name='session.ttl']", "3 minutes").await;
+    look.browser.click(".savebar button.primary").await;
+    look.browser.arrives_at("/admin/policy/review").await;
+    look.here("a review").await;
+    look.browser
+        .click("form[action='/admin/policy/review/discard'] button")
+        .await;
     look.browser.go("/admin/accounts/new").await;
     look.browser.type_into("#name", "bob").await;
     look.browser.click("main form button.primary").await;

@@ -1,5 +1,7 @@
 //! What people see, in real Chromium: signing in, changing the policy, being signed out by it; every page in light, dark and on a phone.
 
+mod policy;
+
 use crate::harness::{
     chromium::with_browser,
     server::{PASSWORD, TestServer},
@@ -137,6 +139,14 @@ fn every_page_fits_wide_and_narrow_in_light_and_dark() {
         ("auth.idle_session_timeout", "15m"),
         ("auth.login_lock_out_at_failure", "true"),
     ]);
+    server.policy_in(&Scope::Administrators, &[("session.ttl", "30 days")]);
+    server.policy_in(
+        &Scope::Application("wiki".to_owned()),
+        &[
+            ("auth.idle_session_timeout", "never"),
+            ("activity.counts", "navigation"),
+        ],
+    );
     for name in ["bob", "eve", "grace"] {
         server.member(name);
     }
@@ -156,6 +166,9 @@ fn every_page_fits_wide_and_narrow_in_light_and_dark() {
             ("overview", "/admin"),
             ("policy", "/admin/policy"),
             ("policy-administrators", "/admin/policy?scope=administrators"),
+            ("posture", "/admin/policy/posture"),
+            ("matrix", "/admin/policy/matrix"),
+            ("matrix-all", "/admin/policy/matrix?settings=all"),
             ("revisions", "/admin/policy/revisions"),
             ("revision", "/admin/policy/revisions/2"),
             ("policy-import", "/admin/policy/import"),

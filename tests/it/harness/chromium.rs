@@ -167,6 +167,21 @@ impl Browser {
         field.send_keys(text).await.unwrap();
     }
 
+    pub async fn tab(&self) {
+        self.press(&String::from(char::from(fantoccini::key::Key::Tab))).await;
+    }
+
+    /// Types into whatever has the focus.
+    pub async fn press(&self, text: &str) {
+        self.driver
+            .active_element()
+            .await
+            .unwrap()
+            .send_keys(text)
+            .await
+            .unwrap();
+    }
+
     pub async fn sign_in(&self, name: &str, password: &str) {
         self.type_into("input[name=username]", name).await;
         self.type_into("input[name=password]", password).await;

@@ -15,7 +15,6 @@ use crate::http::{Route, Who, paths};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use editor::Kept;
 use history::revision_line;
-use serde::Deserialize;
 use submitted::{Submitted, Touched};
 use uuid::Uuid;
 use view::PolicyPage;
@@ -26,6 +25,8 @@ pub mod explain;
 pub mod export;
 pub mod history;
 pub mod import;
+pub mod matrix;
+pub mod posture;
 pub mod provisional;
 pub mod review;
 pub mod submitted;
@@ -48,21 +49,13 @@ pub fn routes() -> Vec<Route> {
         Route::get(paths::ADMIN_POLICY_IMPORT, Who::Administrator, import::form),
         Route::post(paths::ADMIN_POLICY_IMPORT, Who::Administrator, import::submit),
         Route::get(paths::ADMIN_POLICY_EXPORT, Who::Administrator, export::download),
+        Route::get(paths::ADMIN_POLICY_POSTURE, Who::Administrator, posture::show),
+        Route::post(paths::ADMIN_POLICY_POSTURE, Who::Administrator, posture::draft),
+        Route::get(paths::ADMIN_POLICY_MATRIX, Who::Administrator, matrix::show),
         Route::get(paths::ADMIN_POLICY_REVISIONS, Who::Administrator, history::list),
         Route::get(paths::ADMIN_POLICY_REVISION, Who::Administrator, history::detail),
         Route::post(paths::ADMIN_POLICY_RESTORE, Who::Administrator, history::restore),
     ]
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Asked {
-    /// `everyone`, `administrators`, `app:NAME`.
-    scope: String,
-    /// An application by its bare name: the form beside the tabs.
-    app: String,
-    /// A draft to go on with.
-    draft: String,
 }
 
 fn scope_of(text: &str) -> Result<Scope, PageError> {
@@ -82,27 +75,39 @@ struct Form {
     faults: Vec<(String, String)>,
     /// The draft that the edits go into.
     draft: Option<Uuid>,
+    /// Words of a search: the rows that they do not find are hidden, not left out.
+    search: String,
 }
 
+/// `GET /admin/policy?scope=…&draft=…&q=…`; `app` names an application without the prefix: the form beside the tabs.
 async fn show(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     admin: Admin,
-    asked: Query<Asked>,
+    asked: Query<Vec<(String, String)>>,
 ) -> Result<HttpResponse, PageError> {
-    let scope = match asked.0.app.trim() {
-        "" => scope_of(&asked.0.scope)?,
+    let asked = Submitted::new(asked.0);
+    let word = |name: &str| asked.get(name).unwrap_or_default().trim();
+    let scope = match word("app") {
+        "" => scope_of(word("scope"))?,
         name => scope_of(&format!("app:{name}"))?,
     };
     let current = policy::in_force(&ctx).await?;
     let acting = &admin.0.acting;
-    let mut form = Form::default();
-    if !asked.0.draft.is_empty() {
-        let draft = policy::draft(&ctx, acting, review::draft_id(&asked.0.draft)?)
+    let mut form = Form {
+        search: word("q").to_owned(),
+        ..Form::default()
+    };
+    if !word("draft").is_empty() {
+        let draft = policy::draft(&ctx, acting, review::draft_id(word("draft"))?)
             .await?
             .ok_or(PageError::NotFound)?;
         form.touched = submitted::of_draft(&draft.changes, &scope);
         form.draft = Some(draft.id);
+    }
+    // Without script a search sends the whole form along, so that nothing typed is lost.
+    if let Ok(base) = word("base").parse() {
+        form.touched = asked.touched(&base_policy(&ctx, &current, base).await?, &scope);
     }
     let drafts = policy::drafts(&ctx, acting).await?;
     let shell = Shell::admin(&req, &ctx, &admin, "Session policy", "policy").await?;
@@ -114,7 +119,9 @@ fn drawn(shell: Shell, current: &Current, scope: &Scope, form: &Form, drafts: &[
     let kept = Kept {
         touched: &form.touched,
         faults: &form.faults,
+        search: &form.search,
     };
+    let groups = editor::groups(policy, scope, &kept);
     PolicyPage {
         shell,
         scope: scope.to_string(),
@@ -122,7 +129,13 @@ fn drawn(shell: Shell, current: &Current, scope: &Scope, form: &Form, drafts: &[
         overrides: *scope != Scope::Everyone,
         scopes: editor::tabs(policy, scope, form.draft),
         revision: revision_line(&current.revision, current.revision.revision),
-        groups: editor::groups(policy, scope, &kept),
+        found: groups
+            .iter()
+            .flat_map(|group| &group.settings)
+            .filter(|setting| setting.found)
+            .count(),
+        groups,
+        search: form.search.clone(),
         modes: editor::modes(policy),
         faults: form
             .faults
@@ -204,6 +217,7 @@ async fn submit(
             "" => None,
             id => Some(review::draft_id(id)?),
         },
+        search: String::new(),
     };
     form.faults.extend(faults(&built_on, &scope, &form.touched));
     if !form.faults.is_empty() {

@@ -1,8 +1,11 @@
 //! `/admin/policy`: editing, every fault at once, pins and restoring. What becomes of a draft is in `review`.
 
 use crate::{
-    harness::server::{On, TestServer},
-    pages::kit::{draft, save, save_reviewed},
+    harness::{
+        client::Answer,
+        server::{On, TestServer},
+    },
+    pages::kit::{between, draft, save, save_reviewed},
 };
 use nightlatch::flows::policy;
 
@@ -213,4 +216,81 @@ fn development_mode_switches_idle_endings_off_and_nothing_else() {
         boss.get("/admin").expect(303).location(),
         "/login?return_to=%2Fadmin&reason=ttl"
     );
+}
+
+/// The rows that are shown, by key.
+fn shown(page: &Answer) -> Vec<String> {
+    between(page.text(), "<div class=\"setting", "<h3>")
+        .into_iter()
+        .filter(|row| !row.contains(" hidden>"))
+        .map(|row| between(row, "id=\"", "\"")[0].to_owned())
+        .collect()
+}
+
+#[test]
+fn a_search_without_script_finds_by_label_key_and_synonym() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    let found = |words: &str| shown(&boss.get(&format!("/admin/policy?q={words}")).expect(200));
+    assert_eq!(found("SameSite"), ["session.secure", "session.same_site"]);
+    assert_eq!(found("auth.login_ip_ceiling"), ["auth.login_ip_ceiling"]);
+    assert_eq!(found("spraying"), ["auth.login_ip_ceiling"], "a synonym");
+    assert_eq!(found("zxcvbn+score"), ["password.min_strength"], "every word");
+    assert_eq!(found("no+such+thing"), Vec::<String>::new());
+    assert_eq!(found("").len(), nightlatch::domain::policy::Key::ALL.len());
+    let none = boss.get("/admin/policy?q=no+such+thing").expect(200);
+    assert!(none.text().contains("data-none-found>") && none.text().contains("0 settings found"));
+}
+
+#[test]
+fn a_search_without_script_keeps_what_was_typed_and_hidden_rows_change_nothing() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    let base = revision(&server);
+    let query = format!("q=samesite&base={base}&scope=everyone&session.ttl=5+hours&session.same_site=Strict");
+    let page = boss.get(&format!("/admin/policy?{query}")).expect(200);
+    assert!(
+        page.text().contains("name=\"session.ttl\" value=\"5 hours\""),
+        "typed, though hidden"
+    );
+    assert!(page.text().contains("2 unsaved changes"));
+    // Every field goes along, as browsers send the form that the search answered with.
+    let fields: Vec<(String, String)> = between(page.text(), " name=\"", ">")
+        .into_iter()
+        .filter(|field| field.contains("value=\"") && !field.contains("type=\"checkbox\""))
+        .map(|field| {
+            let (name, rest) = field.split_once('"').unwrap();
+            (name.to_owned(), between(rest, "value=\"", "\"")[0].to_owned())
+        })
+        .filter(|(name, _)| name == "session.ttl" || name == "session.window_close_grace")
+        .collect();
+    assert_eq!(fields.len(), 2);
+    let fields: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    save(&boss, base, &fields, &[]).expect(303);
+    let document = server.run(policy::in_force(&server.ctx)).unwrap().revision.document;
+    assert_eq!(
+        document.everyone.len(),
+        1,
+        "the hidden row that was not typed in is no change"
+    );
+}
+
+#[test]
+fn a_knob_that_differs_from_its_mode_is_custom() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    let customs = || between(boss.get("/admin/policy").expect(200).text(), "data-custom>", "<").len();
+    assert_eq!(customs(), 0);
+    server.policy(&[("session.session_ip_subnet_bits", "16")]);
+    assert_eq!(customs(), 2, "the knob, and its mode");
+    let page = boss.get("/admin/policy").expect(200);
+    assert!(page.text().contains("Custom, from moderate"));
+    for words in ["/32 · IPv6 /128", "/24 · IPv6 /64", "/16 · IPv6 /48", "/8 · IPv6 /32"] {
+        assert!(page.text().contains(words), "{words}");
+    }
+    server.policy(&[("session.session_ip_subnet_bits", "24")]);
+    assert_eq!(customs(), 0, "set, but to what the mode derives");
 }

@@ -3,6 +3,7 @@
 use super::submitted::{Touched, Typed, shown};
 use super::view::{Control, GroupView, KnobCell, ModesTable, Never, ScopeTab, SettingView};
 use crate::domain::duration::humanize;
+use crate::domain::network;
 use crate::domain::policy::catalogue::{Group, Kind, Setting};
 use crate::domain::policy::effective::{Mode, Policy};
 use crate::domain::policy::{Key, Scope, Source, Value};
@@ -17,23 +18,37 @@ pub struct Kept<'a> {
     pub touched: &'a [Touched],
     /// Key and sentence.
     pub faults: &'a [(String, String)],
+    /// Rows without these words are hidden.
+    pub search: &'a str,
 }
 
 pub fn groups(policy: &Policy, scope: &Scope, kept: &Kept<'_>) -> Vec<GroupView> {
     Group::ALL
         .iter()
-        .map(|group| GroupView {
-            anchor: group.anchor(),
-            title: group.title(),
-            validation: *group == Group::Validation,
-            settings: group
+        .map(|group| {
+            let settings: Vec<SettingView> = group
                 .settings()
                 .filter(|setting| setting.allowed_in(scope))
                 .map(|setting| row(policy, scope, setting, kept))
-                .collect(),
+                .collect();
+            GroupView {
+                anchor: group.anchor(),
+                title: group.title(),
+                validation: *group == Group::Validation,
+                found: settings.iter().any(|setting| setting.found),
+                settings,
+            }
         })
-        .filter(|group| !group.settings.is_empty())
+        .filter(|group: &GroupView| !group.settings.is_empty())
         .collect()
+}
+
+/// The live search does the same (`static/policy.js`).
+fn found(search: &str, haystack: &str) -> bool {
+    search
+        .to_lowercase()
+        .split_whitespace()
+        .all(|word| haystack.contains(word))
 }
 
 fn row(policy: &Policy, scope: &Scope, setting: &'static Setting, kept: &Kept<'_>) -> SettingView {
@@ -42,11 +57,20 @@ fn row(policy: &Policy, scope: &Scope, setting: &'static Setting, kept: &Kept<'_
     let touched = kept.touched.iter().find(|touched| touched.key == key);
     let typed = touched.map(|touched| touched.typed.clone());
     let set_here = policy.document().get(scope, key).is_some();
+    let search = search_words(setting);
     SettingView {
+        found: found(kept.search, &search),
+        derived: if policy.pins().contains_key(&key) {
+            Vec::new()
+        } else {
+            derived(setting)
+        },
+        custom: custom(policy, setting),
+        touched: touched.is_some(),
         key: setting.name,
         label: setting.label,
         effect: setting.effect,
-        search: search_words(setting),
+        search,
         control: control(setting, &shown(policy, scope, key), typed.as_ref()),
         source: badge(&source, scope, set_here),
         effective: setting.display(&effective),
@@ -88,6 +112,31 @@ pub fn badge(source: &Source, scope: &Scope, set_here: bool) -> Badge {
         Source::SetIn(by) if by == scope => Badge::info("Set here").with_icon("ok"),
         Source::SetIn(by) => Badge::plain("dot", format!("Inherited from {}", by.label())),
     }
+}
+
+/// What each mode would make of a knob, as its control shows it.
+fn derived(setting: &Setting) -> Vec<(&'static str, String)> {
+    let by_mode = |mode: &Mode| Some((mode.as_str(), setting.input(&mode.derives(setting.key)?)));
+    Mode::ALL.iter().filter_map(by_mode).collect()
+}
+
+/// `Custom, from moderate`: for a knob that is set to something else than its mode derives, and for the mode of such knobs.
+fn custom(policy: &Policy, setting: &Setting) -> Option<String> {
+    let Value::Text(word) = policy.value_in(&Scope::Everyone, Key::SessionSessionValidationMode).0 else {
+        return None;
+    };
+    let mode = Mode::parse(&word)?;
+    let is_custom = |setting: &Setting| {
+        let derived = mode.derives(setting.key);
+        let own = policy.document().get(&Scope::Everyone, setting.key);
+        derived.is_some() && own.is_some() && own != derived.as_ref()
+    };
+    let custom = if setting.key == Key::SessionSessionValidationMode {
+        Group::Validation.settings().any(is_custom)
+    } else {
+        is_custom(setting)
+    };
+    custom.then(|| format!("Custom, from {word}"))
 }
 
 fn unset_words(policy: &Policy, scope: &Scope, setting: &Setting) -> String {
@@ -157,7 +206,10 @@ fn control(setting: &Setting, value: &Value, typed: Option<&Typed>) -> Control {
             let choice = |number: &i64| Choice {
                 selected: current == number.to_string(),
                 value: number.to_string(),
-                label: format!("/{number}"),
+                label: match u8::try_from(*number) {
+                    Ok(bits) => format!("/{number} · IPv6 /{}", network::v6_bits(bits)),
+                    Err(_) => number.to_string(),
+                },
             };
             Control::Select {
                 choices: numbers.iter().map(choice).collect(),
@@ -284,6 +336,11 @@ pub fn href(scope: &Scope, draft: Option<Uuid>) -> String {
         query.append_pair("draft", &draft.to_string());
     }
     format!("{}?{}", crate::http::paths::ADMIN_POLICY, query.finish())
+}
+
+/// The row of a setting in the editor of a scope.
+pub fn anchor(scope: &Scope, key: Key) -> String {
+    format!("{}#{}", href(scope, None), key.name())
 }
 
 /// The kind of save, as a verb.

@@ -1,7 +1,7 @@
 //! The policy's history: every revision with its changes, and restoring one.
 use super::editor::kind_words;
 use super::review;
-use super::view::{RevisionLine, RevisionPage, RevisionsPage};
+use super::view::{Compared, RevisionLine, RevisionPage, RevisionsPage};
 use crate::domain::policy::diff::diff;
 use crate::domain::policy::toml;
 use crate::flows::Ctx;
@@ -34,19 +34,35 @@ pub fn revision_line(revision: &Revision, newest: i64) -> RevisionLine {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Before {
+pub struct Asked {
     before: String,
+    /// Two revisions to compare.
+    from: String,
+    to: String,
 }
 
-/// `GET /admin/policy/revisions`
+impl Asked {
+    fn pair(&self) -> Result<Option<(i64, i64)>, PageError> {
+        match (self.from.as_str(), self.to.as_str()) {
+            ("", "") => Ok(None),
+            (from, to) => Ok(Some((number_of(from)?, number_of(to)?))),
+        }
+    }
+}
+
+/// `GET /admin/policy/revisions?from=3&to=7`
 pub async fn list(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     admin: Admin,
-    asked: Query<Before>,
+    asked: Query<Asked>,
 ) -> Result<HttpResponse, PageError> {
     let before: Option<i64> = asked.0.before.parse().ok();
     let newest = policy::in_force(&ctx).await?.revision.revision;
+    let compared = match asked.0.pair()? {
+        Some((from, to)) => Some(compare(&ctx, newest, from, to).await?),
+        None => None,
+    };
     let mut revisions = policy::revisions(&ctx, before, SHOWN + 1).await?;
     let shown = usize::try_from(SHOWN).unwrap_or(usize::MAX);
     let more = revisions.len() > shown;
@@ -64,9 +80,24 @@ pub async fn list(
             .iter()
             .map(|revision| revision_line(revision, newest))
             .collect(),
+        before: before.map(|before| before.to_string()).unwrap_or_default(),
+        chosen: compared.as_ref().map_or((newest - 1, newest), |compared| {
+            (compared.from.number, compared.to.number)
+        }),
+        compared,
         pager,
     };
     page(StatusCode::OK, &view)
+}
+
+async fn compare(ctx: &Ctx, newest: i64, from: i64, to: i64) -> Result<Compared, PageError> {
+    let from = policy::revision(ctx, from).await?.ok_or(PageError::NotFound)?;
+    let to = policy::revision(ctx, to).await?.ok_or(PageError::NotFound)?;
+    Ok(Compared {
+        changes: diff(&from.document, &to.document).iter().map(DiffLine::new).collect(),
+        from: revision_line(&from, newest),
+        to: revision_line(&to, newest),
+    })
 }
 
 fn number_of(text: &str) -> Result<i64, PageError> {

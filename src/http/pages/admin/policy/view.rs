@@ -16,6 +16,9 @@ pub struct PolicyPage {
     pub scopes: Vec<ScopeTab>,
     pub revision: RevisionLine,
     pub groups: Vec<GroupView>,
+    /// Words searched for, and how many settings they find.
+    pub search: String,
+    pub found: usize,
     pub modes: ModesTable,
     /// Anchor of the field and sentence.
     pub faults: Vec<(String, String)>,
@@ -46,6 +49,8 @@ pub struct GroupView {
     pub anchor: &'static str,
     pub title: &'static str,
     pub validation: bool,
+    /// A setting of it is found by the search.
+    pub found: bool,
     pub settings: Vec<SettingView>,
 }
 
@@ -53,8 +58,15 @@ pub struct SettingView {
     pub key: &'static str,
     pub label: &'static str,
     pub effect: &'static str,
-    /// Lower-case words that the live search looks through.
+    /// Lower-case words that the search looks through, and whether it finds them.
     pub search: String,
+    pub found: bool,
+    /// A validation knob: what each mode makes of it.
+    pub derived: Vec<(&'static str, String)>,
+    /// `Custom, from moderate`.
+    pub custom: Option<String>,
+    /// The form that came back changes it.
+    pub touched: bool,
     pub control: Control,
     pub source: Badge,
     /// What holds now, in this scope.
@@ -142,6 +154,24 @@ pub struct RevisionsPage {
     pub shell: Shell,
     pub rows: Vec<RevisionLine>,
     pub pager: Pager,
+    /// The page of the list that is open.
+    pub before: String,
+    /// The two that are ticked: from, to.
+    pub chosen: (i64, i64),
+    pub compared: Option<Compared>,
+}
+
+/// Two revisions, and what differs between them.
+pub struct Compared {
+    pub from: RevisionLine,
+    pub to: RevisionLine,
+    pub changes: Vec<DiffLine>,
+}
+
+impl Compared {
+    fn lines(&self) -> [(&'static str, &RevisionLine); 2] {
+        [("From", &self.from), ("To", &self.to)]
+    }
 }
 
 #[derive(Template)]
