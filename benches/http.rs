@@ -2,20 +2,20 @@
 //! Ratios are taken against references of the same run: a bare actix-web handler, and argon2id on all cores.
 //! SQLite always; Postgres too when `BENCH_POSTGRES_URL` names an empty database.
 
+mod wire;
+
 use actix_web::{App, HttpResponse, HttpServer, web};
 use nightlatch::{
     domain::secret::Secret,
     hashing::{HashCost, hash_now},
 };
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
+use wire::{PASSWORD, Server, ask, cli, create_account, free_address, login, median, sign_in};
 
-const PASSWORD: &str = "unlocked harbour violin";
 const CONNECTIONS: usize = 8;
 const PAIRS: usize = 5;
 /// Wrong passwords for each kind of account.
@@ -39,7 +39,7 @@ fn main() {
 }
 
 fn run(url: &str, dir: &Path) {
-    create_account(url, dir, "ada");
+    create_account(url, dir, "ada", "member");
     // Once to migrate and to read the disk; the second start is measured.
     Server::nightlatch(url, dir).stop();
     let begun = Instant::now();
@@ -50,7 +50,7 @@ fn run(url: &str, dir: &Path) {
     );
     std::thread::sleep(Duration::from_secs(3));
     println!("  idle process, resident            {:>8.1} MiB", server.resident_mib());
-    let bare = Server::bare();
+    let bare = bare_server();
     let cookie = sign_in(&mut server.connect()).expect("ada signs in");
     signed_in_requests(&server, &bare, &cookie);
     bare.stop();
@@ -64,7 +64,7 @@ fn refusals(server: &Server, url: &str, dir: &Path) {
     let allowed = ["policy", "set", "auth.login_allow_list", "127.0.0.0/8"];
     assert!(cli(url, dir, &allowed), "nobody is locked out");
     for name in ["disabled", "expired"] {
-        create_account(url, dir, name);
+        create_account(url, dir, name, "member");
     }
     assert!(cli(url, dir, &["account", "disable", "disabled"]));
     assert!(cli(url, dir, &["account", "expire", "expired"]));
@@ -207,121 +207,14 @@ fn hashes_per_second(cores: usize) -> f64 {
     done as f64 / begun.elapsed().as_secs_f64()
 }
 
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// Whether the command line did it.
-fn cli(url: &str, dir: &Path, arguments: &[&str]) -> bool {
-    let mut child = command(url, dir).args(arguments).spawn().expect("the program starts");
-    child.wait().expect("the program ends").success()
-}
-
-fn create_account(url: &str, dir: &Path, name: &str) {
-    let mut child = command(url, dir)
-        .args(["account", "create", name, "--role", "member", "--password-stdin"])
-        .stdin(Stdio::piped())
+fn bare_server() -> Server {
+    let address = free_address();
+    let program = std::env::current_exe().expect("our own path");
+    let process = Command::new(program)
+        .env("BENCH_BARE", &address)
         .spawn()
-        .expect("the program starts");
-    child
-        .stdin
-        .take()
-        .expect("a pipe")
-        .write_all(PASSWORD.as_bytes())
-        .expect("the password is read");
-    assert!(child.wait().expect("the program ends").success());
-}
-
-fn command(url: &str, dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nightlatch"));
-    command
-        .current_dir(dir)
-        .env_clear()
-        .env("DATABASE_URL", url)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command
-}
-
-/// A server process of ours.
-struct Server {
-    process: Child,
-    address: String,
-}
-
-impl Server {
-    fn nightlatch(url: &str, dir: &Path) -> Self {
-        let address = free_address();
-        let process = command(url, dir)
-            .env("NIGHTLATCH_BIND", &address)
-            .spawn()
-            .expect("the program starts");
-        Self { process, address }.ready("/healthz")
-    }
-
-    fn bare() -> Self {
-        let address = free_address();
-        let program = std::env::current_exe().expect("our own path");
-        let process = Command::new(program)
-            .env("BENCH_BARE", &address)
-            .spawn()
-            .expect("the reference starts");
-        Self { process, address }.ready("/")
-    }
-
-    /// Waits for the first answer: a socket that listens is not yet a server that serves.
-    fn ready(self, path: &str) -> Self {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while TcpStream::connect(&self.address).is_err() {
-            assert!(Instant::now() < deadline, "{} does not answer", self.address);
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.address);
-        assert_eq!(ask(&mut self.connect(), &request).status, 200);
-        self
-    }
-
-    fn connect(&self) -> BufReader<TcpStream> {
-        let stream = TcpStream::connect(&self.address).expect("the server answers");
-        stream.set_nodelay(true).expect("a socket option");
-        BufReader::new(stream)
-    }
-
-    /// User and system time so far.
-    fn cpu(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("the process lives");
-        let fields: Vec<&str> = stat
-            .rsplit(')')
-            .next()
-            .expect("a stat line")
-            .split_whitespace()
-            .collect();
-        let ticks: u64 = fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime");
-        Duration::from_millis(ticks * 10)
-    }
-
-    fn resident_mib(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("the process lives");
-        let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("VmRSS");
-        line.split_whitespace()
-            .nth(1)
-            .and_then(|kib| kib.parse::<f64>().ok())
-            .expect("KiB")
-            / 1024.0
-    }
-
-    fn stop(mut self) {
-        self.process.kill().expect("our own process ends");
-        self.process.wait().expect("our own process has ended");
-    }
-}
-
-fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|socket| socket.local_addr())
-        .expect("a free port")
-        .to_string()
+        .expect("the reference starts");
+    Server { process, address }.ready("/")
 }
 
 #[actix_web::main]
@@ -332,55 +225,4 @@ async fn bare(address: &str) {
         .run()
         .await
         .expect("the reference serves");
-}
-
-struct Answer {
-    status: u16,
-    cookie: Option<String>,
-}
-
-fn sign_in(connection: &mut BufReader<TcpStream>) -> Option<String> {
-    let host = connection.get_ref().peer_addr().expect("a peer").to_string();
-    ask(connection, &login(&host, "ada", &PASSWORD.replace(' ', "+"))).cookie
-}
-
-fn login(host: &str, name: &str, password: &str) -> String {
-    let body = format!("username={name}&password={password}");
-    format!(
-        "POST /login HTTP/1.1\r\nhost: {host}\r\nuser-agent: bench\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-}
-
-/// One request over a kept connection.
-fn ask(connection: &mut BufReader<TcpStream>, request: &str) -> Answer {
-    connection
-        .get_mut()
-        .write_all(request.as_bytes())
-        .expect("the request is sent");
-    let mut line = String::new();
-    connection.read_line(&mut line).expect("a status line");
-    let status = line
-        .split(' ')
-        .nth(1)
-        .and_then(|code| code.parse().ok())
-        .expect("a status");
-    let (mut length, mut cookie) = (0, None);
-    loop {
-        line.clear();
-        connection.read_line(&mut line).expect("a header");
-        let Some((name, value)) = line.trim_end().split_once(": ") else {
-            break;
-        };
-        match name.to_ascii_lowercase().as_str() {
-            "content-length" => length = value.parse().expect("a length"),
-            "set-cookie" if value.starts_with("nightlatch=") && !value.contains("Max-Age=0") => {
-                cookie = value.split(';').next().map(str::to_owned);
-            }
-            _ => {}
-        }
-    }
-    let mut body = vec![0; length];
-    connection.read_exact(&mut body).expect("a body");
-    Answer { status, cookie }
 }

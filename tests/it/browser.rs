@@ -1,6 +1,7 @@
 //! What people see, in real Chromium: signing in, changing the policy, being signed out by it; every page in light, dark and on a phone.
 
 mod policy;
+mod review;
 
 use crate::harness::{
     chromium::with_browser,

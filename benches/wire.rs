@@ -1,0 +1,177 @@
+//! The program as a process, and requests to it over kept connections, with as little client in between as can be.
+#![allow(dead_code, reason = "each bench uses its part")]
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+pub const PASSWORD: &str = "unlocked harbour violin";
+
+pub fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Whether the command line did it.
+pub fn cli(url: &str, dir: &Path, arguments: &[&str]) -> bool {
+    let mut child = command(url, dir).args(arguments).spawn().expect("the program starts");
+    child.wait().expect("the program ends").success()
+}
+
+pub fn create_account(url: &str, dir: &Path, name: &str, role: &str) {
+    let mut child = command(url, dir)
+        .args(["account", "create", name, "--role", role, "--password-stdin"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    child
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(PASSWORD.as_bytes())
+        .expect("the password is read");
+    assert!(child.wait().expect("the program ends").success());
+}
+
+pub fn command(url: &str, dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nightlatch"));
+    command
+        .current_dir(dir)
+        .env_clear()
+        .env("DATABASE_URL", url)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+/// A server process of ours.
+pub struct Server {
+    pub process: Child,
+    pub address: String,
+}
+
+impl Server {
+    pub fn nightlatch(url: &str, dir: &Path) -> Self {
+        let address = free_address();
+        let process = command(url, dir)
+            .env("NIGHTLATCH_BIND", &address)
+            .spawn()
+            .expect("the program starts");
+        Self { process, address }.ready("/healthz")
+    }
+
+    /// Waits for the first answer: a socket that listens is not yet a server that serves.
+    pub fn ready(self, path: &str) -> Self {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect(&self.address).is_err() {
+            assert!(Instant::now() < deadline, "{} does not answer", self.address);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.address);
+        assert_eq!(ask(&mut self.connect(), &request).status, 200);
+        self
+    }
+
+    pub fn connect(&self) -> BufReader<TcpStream> {
+        let stream = TcpStream::connect(&self.address).expect("the server answers");
+        stream.set_nodelay(true).expect("a socket option");
+        BufReader::new(stream)
+    }
+
+    /// User and system time so far.
+    pub fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("the process lives");
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .expect("a stat line")
+            .split_whitespace()
+            .collect();
+        let ticks: u64 = fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime");
+        Duration::from_millis(ticks * 10)
+    }
+
+    pub fn resident_mib(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("the process lives");
+        let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("VmRSS");
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|kib| kib.parse::<f64>().ok())
+            .expect("KiB")
+            / 1024.0
+    }
+
+    pub fn stop(mut self) {
+        self.process.kill().expect("our own process ends");
+        self.process.wait().expect("our own process has ended");
+    }
+}
+
+pub fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|socket| socket.local_addr())
+        .expect("a free port")
+        .to_string()
+}
+
+/// What a bench looks at of an answer.
+pub struct Answer {
+    pub status: u16,
+    pub cookie: Option<String>,
+    pub location: Option<String>,
+}
+
+pub fn sign_in(connection: &mut BufReader<TcpStream>) -> Option<String> {
+    let host = connection.get_ref().peer_addr().expect("a peer").to_string();
+    ask(connection, &login(&host, "ada", &PASSWORD.replace(' ', "+"))).cookie
+}
+
+pub fn login(host: &str, name: &str, password: &str) -> String {
+    let body = format!("username={name}&password={password}");
+    format!(
+        "POST /login HTTP/1.1\r\nhost: {host}\r\nuser-agent: bench\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// One request over a kept connection.
+pub fn ask(connection: &mut BufReader<TcpStream>, request: &str) -> Answer {
+    connection
+        .get_mut()
+        .write_all(request.as_bytes())
+        .expect("the request is sent");
+    let mut line = String::new();
+    connection.read_line(&mut line).expect("a status line");
+    let status = line
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .expect("a status");
+    let (mut length, mut cookie, mut location) = (0, None, None);
+    loop {
+        line.clear();
+        connection.read_line(&mut line).expect("a header");
+        let Some((name, value)) = line.trim_end().split_once(": ") else {
+            break;
+        };
+        match name.to_ascii_lowercase().as_str() {
+            "location" => location = Some(value.to_owned()),
+            "content-length" => length = value.parse().expect("a length"),
+            "set-cookie" if value.starts_with("nightlatch=") && !value.contains("Max-Age=0") => {
+                cookie = value.split(';').next().map(str::to_owned);
+            }
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    connection.read_exact(&mut body).expect("a body");
+    Answer {
+        status,
+        cookie,
+        location,
+    }
+}

@@ -1,0 +1,144 @@
+//! The review as people walk it: a save that asks to be kept, one that signs its own saver out, and settings that two people changed.
+
+use crate::harness::{
+    chromium::{Browser, with_browser},
+    server::{PASSWORD, TestServer, eventually},
+};
+use nightlatch::domain::{account::Role, policy::Key};
+
+fn ttl(server: &TestServer) -> String {
+    let policy = &server.ctx.in_force().policy;
+    policy.value(Key::SessionTtl, Role::Member, None).0.to_string()
+}
+
+/// What waits for an answer itself, away from the browser's own waiting.
+fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(work).join().unwrap())
+}
+
+/// Signed in, in the editor.
+async fn editor(browser: &Browser) {
+    browser.go("/login?return_to=%2Fadmin%2Fpolicy").await;
+    browser.sign_in("ada", PASSWORD).await;
+    browser.arrives_at("/admin/policy").await;
+}
+
+async fn draft(browser: &Browser, field: &str, text: &str) {
+    browser.type_into(&format!("[name='{field}']"), text).await;
+    browser.click(".savebar button.primary").await;
+    browser.arrives_at("/admin/policy/review").await;
+}
+
+/// Light, dark and on a phone, with nothing for axe-core to say.
+async fn look(browser: &Browser, name: &str) {
+    for (form, width, theme) in [
+        ("light", 1280, "light"),
+        ("dark", 1280, "dark"),
+        ("phone", 390, "light"),
+    ] {
+        browser.resize(width, 1000).await;
+        browser.theme(theme).await;
+        assert_eq!(browser.axe().await, Vec::<String>::new(), "{name} {form}");
+        assert!(browser.fits().await, "{name} {form}");
+        browser.picture(&format!("{name}-{form}")).await;
+    }
+    browser.resize(1280, 1000).await;
+}
+
+#[test]
+fn a_save_that_asks_to_be_kept_counts_down_and_is_kept_or_undone() {
+    let server = TestServer::start();
+    server.account("ada", Role::Administrator);
+    let other = server.admin("other");
+    with_browser(&server.base.clone(), async |browser| {
+        editor(&browser).await;
+        draft(&browser, "session.ttl", "2 hours").await;
+        look(&browser, "review").await;
+        browser.click("[name=provisional]").await;
+        browser.click("#save button.primary").await;
+        browser.find(".provisional").await;
+        assert_eq!(ttl(&server), "7200");
+        // It counts, for everybody.
+        let first = browser.find("[data-countdown]").await.text().await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+        assert_ne!(first, browser.find("[data-countdown]").await.text().await.unwrap());
+        let seen = aside(|| other.get("/admin/audit").expect(200).text().contains("Keep revision 2"));
+        assert!(seen, "by every administrator");
+        look(&browser, "provisional").await;
+        browser.click(".provisional button.primary").await;
+        browser.find(".flash.ok").await;
+        assert!(!browser.has(".provisional").await);
+        server.advance(120);
+        assert_eq!(ttl(&server), "7200", "kept");
+        // Another, that nobody keeps.
+        browser.go("/admin/policy").await;
+        draft(&browser, "session.ttl", "3 hours").await;
+        browser.click("[name=provisional]").await;
+        browser.click("#save button.primary").await;
+        browser.find(".provisional").await;
+        server.advance(61);
+        browser.go("/admin/policy").await;
+        assert!(!browser.has(".provisional").await);
+        assert_eq!(ttl(&server), "7200", "undone");
+        aside(|| {
+            eventually("the history says so", || {
+                other.get("/admin/policy/revisions").text().contains("undone")
+            });
+        });
+        assert_eq!(browser.complaints().await, Vec::<String>::new());
+        browser
+    });
+}
+
+#[test]
+fn who_signs_themselves_out_by_a_save_signs_in_again_and_keeps_it_or_finds_it_undone() {
+    let server = TestServer::start();
+    server.account("ada", Role::Administrator);
+    with_browser(&server.base.clone(), async |browser| {
+        editor(&browser).await;
+        server.advance(3600);
+        draft(&browser, "session.ttl", "30 minutes").await;
+        let text = browser.text().await;
+        assert!(text.contains("Your own session ends"), "{text}");
+        look(&browser, "review-risky").await;
+        browser.click("#save button.primary").await;
+        browser.arrives_at("/login").await;
+        assert!(browser.text().await.contains("greatest length"));
+        browser.sign_in("ada", PASSWORD).await;
+        browser.go("/admin").await;
+        browser.click(".provisional button.primary").await;
+        browser.find(".flash.ok").await;
+        server.advance(61);
+        assert_eq!(ttl(&server), "1800", "kept by a session that works under it");
+        browser
+    });
+}
+
+#[test]
+fn what_two_people_changed_is_asked_for_and_nothing_typed_is_lost() {
+    let server = TestServer::start();
+    server.account("ada", Role::Administrator);
+    with_browser(&server.base.clone(), async |browser| {
+        editor(&browser).await;
+        draft(&browser, "session.ttl", "2 hours").await;
+        // Back to the editor: what was typed is there.
+        browser.click("#save a.btn").await;
+        browser.arrives_at("/admin/policy?scope").await;
+        let typed = browser.find("[name='session.ttl']").await;
+        assert_eq!(typed.prop("value").await.unwrap().as_deref(), Some("2 hours"));
+        aside(|| server.policy(&[("session.ttl", "3h"), ("password.min_length", "15")]));
+        browser.click(".savebar button.primary").await;
+        browser.arrives_at("/admin/policy/review").await;
+        assert!(browser.text().await.contains("Changed by both"));
+        look(&browser, "review-conflict").await;
+        browser.click("input[value=mine]").await;
+        browser.click("form[action$=resolve] button.primary").await;
+        browser.find("#save button.primary:not([disabled])").await;
+        browser.click("#save button.primary").await;
+        browser.find(".flash.ok").await;
+        assert_eq!(ttl(&server), "7200", "mine");
+        let theirs = server.ctx.in_force().everyone().password.min_length;
+        assert_eq!(theirs, 15, "theirs, where we did not meet");
+        browser
+    });
+}
