@@ -21,6 +21,7 @@ const NO_PAGES: &[&str] = &[
     paths::READYZ,
     paths::CHANGE_PASSWORD,
     paths::ADMIN_POLICY_EXPORT,
+    paths::ADMIN_POLICY_REVIEW_EXPORT,
     paths::ADMIN_SESSIONS_EXPORT,
     paths::ADMIN_AUDIT_EXPORT,
     paths::ADMIN_ACCOUNTS_EXPORT,
@@ -105,6 +106,13 @@ impl Look {
     async fn here(&mut self, name: &str) {
         for (width, height, theme) in [(1280, 900, "light"), (1280, 900, "dark"), (390, 844, "light")] {
             self.browser.resize(width, height).await;
+            // As high as the page, so that no sticky bar lies on what scrolling would bring out from under it.
+            let whole = self
+                .browser
+                .script("return document.documentElement.scrollHeight")
+                .await;
+            let whole = u32::try_from(whole.as_u64().unwrap()).unwrap();
+            self.browser.resize(width, height.max(whole + 200)).await;
             self.browser.theme(theme).await;
             for fault in self.browser.axe().await {
                 self.found.push(format!("{name}, {theme} {width}: {fault}"));
