@@ -2,6 +2,7 @@
 //! Exit codes: 0 done, 1 refused or failed (the reason on standard error), 2 usage.
 
 mod account;
+mod application;
 mod audit;
 mod completions;
 mod config;
@@ -66,6 +67,9 @@ enum Command {
     /// Look at sessions and end them
     #[command(subcommand)]
     Session(session::Session),
+    /// Say which applications are protected, where they answer and who may enter
+    #[command(subcommand)]
+    Application(application::Application),
     /// Look at failed sign-ins and release locks
     #[command(subcommand)]
     Lockout(lockout::Lockout),
@@ -170,6 +174,7 @@ pub fn main() -> ExitCode {
         Command::Account(account) => global.at_desk(async |desk| account.run(desk).await),
         Command::Policy(policy) => global.at_desk(async |desk| policy.run(desk).await),
         Command::Session(session) => global.at_desk(async |desk| session.run(desk).await),
+        Command::Application(application) => global.at_desk(async |desk| application.run(desk).await),
         Command::Lockout(lockout) => global.at_desk(async |desk| lockout.run(desk).await),
         Command::Audit(audit) => global.at_desk(async |desk| audit.run(desk).await),
         Command::Config(config) => config.run(&global),

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod activity;
 pub mod agent;
+pub mod application;
 pub mod audit;
 pub mod duration;
 pub mod lockout;

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod applications;
 mod attempts;
 pub mod audit;
 mod endings;

@@ -2,6 +2,7 @@
 //! The database stays the truth: nothing here is used while the line to it is silent (see [`freshness`]).
 
 pub mod accounts;
+pub mod applications;
 pub mod freshness;
 pub mod invalidation;
 pub mod policy;
@@ -10,6 +11,7 @@ pub mod sessions;
 
 use crate::domain::{policy::Pins, time::Timestamp};
 use accounts::Accounts;
+use applications::Known;
 use freshness::Freshness;
 use policy::InForce;
 use sessions::Sessions;
@@ -24,6 +26,7 @@ pub struct Live {
     pub accounts: Accounts,
     pub freshness: Freshness,
     policy: arc_swap::ArcSwap<InForce>,
+    applications: arc_swap::ArcSwap<Known>,
     /// The newest `changes.seq` that was taken in.
     seq: AtomicI64,
     /// Changes were announced that could not be read yet.
@@ -46,14 +49,15 @@ impl Epoch {
 }
 
 impl Live {
-    /// `capacity`: sessions (and accounts) remembered at most. `seq`: where the changes stood before `policy` was read.
-    pub fn new(capacity: usize, policy: InForce, seq: i64) -> Self {
+    /// `capacity`: sessions (and accounts) remembered at most. `seq`: where the changes stood before the rest was read.
+    pub fn new(capacity: usize, policy: InForce, applications: Known, seq: i64) -> Self {
         let epoch = Epoch::default();
         Self {
             sessions: Sessions::new(capacity, epoch.clone()),
             accounts: Accounts::new(capacity, epoch.clone()),
             freshness: Freshness::new(),
             policy: arc_swap::ArcSwap::from_pointee(policy),
+            applications: arc_swap::ArcSwap::from_pointee(applications),
             seq: AtomicI64::new(seq),
             behind: AtomicBool::new(false),
             epoch,

@@ -8,7 +8,7 @@ use crate::{
     hashing::Hasher,
     http::{self, session_cookie::CookieKeys},
     jobs::Jobs,
-    live::{Live, invalidation},
+    live::{self, Live, invalidation},
     random::Random,
     security_log::SecurityLog,
     store::{
@@ -83,12 +83,13 @@ pub fn context(
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let hasher = Hasher::start(config.hash_cost, threads)?;
     let (pins, dev) = (config.pins.clone(), config.dev);
-    let (seq, policy) = store.read_now(move |c| {
+    let (seq, policy, applications) = store.read_now(move |c| {
         // In this order: what changes after the number was read is taken in again.
         let seq = store::changes::latest_seq(c)?;
-        Ok::<_, StoreError>((seq, invalidation::read_policy(c, pins, dev)?))
+        let policy = invalidation::read_policy(c, pins, dev)?;
+        Ok::<_, StoreError>((seq, policy, live::applications::read(c)?))
     })?;
-    let live = Arc::new(Live::new(config.session_cache, policy, seq));
+    let live = Arc::new(Live::new(config.session_cache, policy, applications, seq));
     Ok(Ctx {
         store,
         clock,

@@ -3,6 +3,7 @@
 //! No rules in here: what a row means is decided in `domain`, what happens in which order in `flows`.
 
 pub mod accounts;
+pub mod applications;
 pub mod audit;
 pub mod changes;
 mod conn;

@@ -127,7 +127,7 @@ impl FromStr for Scope {
 }
 
 /// 1…64 characters, none of them white space or invisible: what a scope can name (the application need not exist).
-fn application_name(name: &str) -> bool {
+pub(crate) fn application_name(name: &str) -> bool {
     !name.is_empty()
         && name.chars().count() <= 64
         && !name.chars().any(|c| c.is_whitespace() || super::account::invisible(c))

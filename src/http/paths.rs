@@ -38,4 +38,6 @@ pub const ADMIN_ACCOUNTS: &str = "/admin/accounts";
 pub const ADMIN_ACCOUNTS_EXPORT: &str = "/admin/accounts/export";
 pub const ADMIN_ACCOUNTS_NEW: &str = "/admin/accounts/new";
 pub const ADMIN_ACCOUNT: &str = "/admin/accounts/{id}";
+pub const ADMIN_APPLICATIONS: &str = "/admin/applications";
+pub const ADMIN_APPLICATION: &str = "/admin/applications/{name}";
 pub const STATIC: &str = "/static/{file}";

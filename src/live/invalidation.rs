@@ -2,7 +2,7 @@
 //! or everything when it cannot tell.
 
 use super::{
-    Live,
+    Live, applications,
     policy::{InForce, Provisional},
 };
 use crate::{
@@ -68,8 +68,9 @@ fn apply(live: &Live, store: &Store, row: &ChangeRow) -> Result<(), StoreError> 
         ChangeKind::Session => live.sessions.forget(SessionId(id()?)),
         ChangeKind::Account => live.accounts.forget(AccountId(id()?)),
         ChangeKind::Policy => reload_policy(live, store)?,
+        ChangeKind::Application => reload_applications(live, store)?,
         // Read from the database at each use: nothing is remembered.
-        ChangeKind::Lockout | ChangeKind::Application => {}
+        ChangeKind::Lockout => {}
         ChangeKind::All => forget_everything(live, store)?,
     }
     Ok(())
@@ -78,7 +79,13 @@ fn apply(live: &Live, store: &Store, row: &ChangeRow) -> Result<(), StoreError> 
 fn forget_everything(live: &Live, store: &Store) -> Result<(), StoreError> {
     live.sessions.forget_all();
     live.accounts.forget_all();
+    reload_applications(live, store)?;
     reload_policy(live, store)
+}
+
+fn reload_applications(live: &Live, store: &Store) -> Result<(), StoreError> {
+    live.set_applications(store.read_now(applications::read)?);
+    Ok(())
 }
 
 fn reload_policy(live: &Live, store: &Store) -> Result<(), StoreError> {

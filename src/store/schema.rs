@@ -206,6 +206,26 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    applications (name) {
+        name -> Text,
+        name_sort -> Text,
+        roles -> Text,
+        member_of -> Text,
+        public_paths -> Text,
+        created_at -> Timestamp,
+        changed_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    application_places (host, prefix) {
+        host -> Text,
+        prefix -> Text,
+        application -> Text,
+    }
+}
+
 diesel::joinable!(sessions -> accounts (account_id));
 diesel::joinable!(session_tokens -> sessions (session_id));
 diesel::allow_tables_to_appear_in_same_query!(

@@ -3,13 +3,13 @@
 use crate::{
     harness::{
         chromium::{Browser, with_browser},
-        server::{On, PASSWORD, TestServer},
+        server::{On, PASSWORD, TestServer, operator},
     },
     pages::kit::NOBODY,
 };
 use nightlatch::{
     domain::{account::Role, policy::Scope},
-    flows::{accounts::Act, sessions},
+    flows::{accounts::Act, applications, sessions},
     http::{Route, paths, routes},
     store::sessions::SessionFilter,
 };
@@ -61,6 +61,7 @@ const PAGES: &[(&str, &[&str])] = &[
     (paths::ADMIN_AUDIT, &["", "?q=nothing-is-called-so"]),
     (paths::ADMIN_ACCOUNTS, &[""]),
     (paths::ADMIN_ACCOUNTS_NEW, &[""]),
+    (paths::ADMIN_APPLICATIONS, &[""]),
 ];
 
 /// Pages that the test below reaches another way: before anybody is signed in, or by an id.
@@ -71,6 +72,7 @@ const REACHED: &[&str] = &[
     paths::ADMIN_POLICY_REVISION,
     paths::ADMIN_SESSION,
     paths::ADMIN_ACCOUNT,
+    paths::ADMIN_APPLICATION,
 ];
 
 fn is_page(route: &Route) -> bool {
@@ -196,6 +198,13 @@ async fn administrators(look: &mut Look, addresses: &[String]) {
     look.browser.click("main form button.primary").await;
     look.browser.find("[role=alert]").await;
     look.here("a new account with faults").await;
+    look.browser.go("/admin/applications").await;
+    look.browser.click("main details summary").await;
+    look.browser.type_into("#name", "wiki").await;
+    look.browser.type_into("#hosts", "*").await;
+    look.browser.click("main details button.primary").await;
+    look.browser.find("#faults").await;
+    look.here("a new application with faults").await;
     look.browser.go("/admin/sessions").await;
     look.browser.click("[name=id]").await;
     look.browser.click("[data-bulk-button]").await;
@@ -244,6 +253,14 @@ fn people(server: &TestServer) {
         &Scope::Application("wiki".to_owned()),
         &[("auth.idle_session_timeout", "5m")],
     );
+    let wiki = applications::Change {
+        hosts: Some(vec!["wiki.example.org".to_owned()]),
+        groups: Some(vec!["staff".to_owned()]),
+        ..applications::Change::default()
+    };
+    let operator = operator();
+    let made = applications::create(&server.ctx, &operator, "wiki", wiki);
+    assert_eq!(server.run(made).unwrap(), applications::Verdict::Done);
     for name in ["bob", "eve"] {
         server.member(name);
     }
@@ -267,5 +284,6 @@ async fn addresses(server: &TestServer) -> Vec<String> {
         format!("/admin/sessions/{}", session.row.session.id.0),
         format!("/admin/accounts/{}", session.row.session.account_id.0),
         format!("/admin/accounts/{NOBODY}"),
+        "/admin/applications/wiki".to_owned(),
     ]
 }

@@ -2,6 +2,7 @@
 //! Mirrors `src/cli`; in `beside` it works next to a running server.
 
 mod account;
+mod application;
 mod audit;
 mod beside;
 mod explain;

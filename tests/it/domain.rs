@@ -3,6 +3,7 @@
 mod account;
 mod activity;
 mod agent;
+mod application;
 mod audit;
 mod cases;
 mod catalogue;

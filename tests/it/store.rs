@@ -2,6 +2,7 @@
 //! Postgres database.
 
 mod accounts;
+mod applications;
 mod audit;
 mod changes;
 mod lockouts;

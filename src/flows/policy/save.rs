@@ -8,7 +8,7 @@ use crate::{
     domain::{
         audit::Event,
         policy::{
-            PolicyDocument,
+            Key, PolicyDocument, Scope, Value,
             diff::{Change, diff},
             posture::Baseline,
             provisional::{CONFIRM_WITHIN, Risk},
@@ -178,6 +178,33 @@ impl Ctx {
             changes,
             warnings,
             confirm_by,
+        })
+    }
+
+    /// Sets keys of an application's scope within somebody else's write. `Some`: why nothing was set, a sentence each.
+    pub(in crate::flows) fn set_for_application_in(
+        &self,
+        c: &mut Conn,
+        now: Timestamp,
+        acting: &Acting,
+        application: &str,
+        values: Vec<(Key, Option<Value>)>,
+    ) -> Result<Option<Vec<String>>, FlowError> {
+        let scope = Scope::Application(application.to_owned());
+        let base = super::standing(c, now)?.in_force.revision;
+        let save = for_good(acting, base, format!("application {application}"), SaveKind::Saved);
+        let saved = self.change_in(c, now, &save, |document| {
+            for (key, value) in values {
+                document.put(&scope, key, value);
+            }
+        })?;
+        Ok(match saved {
+            SaveVerdict::Saved { .. } | SaveVerdict::Unchanged => None,
+            SaveVerdict::Faulty(faults) => Some(faults.iter().map(ToString::to_string).collect()),
+            SaveVerdict::Stale { .. } => Some(vec!["The policy was changed at the same moment: try again.".to_owned()]),
+            SaveVerdict::Provisional { revision, author, .. } => Some(vec![format!(
+                "Policy revision {revision} of {author} waits for its confirmation; nothing can be saved before that."
+            )]),
         })
     }
 

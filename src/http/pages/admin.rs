@@ -4,6 +4,7 @@
 use crate::http::Route;
 
 pub mod accounts;
+pub mod applications;
 pub mod audit;
 pub mod lockouts;
 pub mod overview;
@@ -25,6 +26,7 @@ pub fn routes() -> Vec<Route> {
         lockouts::routes(),
         audit::routes(),
         accounts::routes(),
+        applications::routes(),
     ]
     .into_iter()
     .flatten()

@@ -1,6 +1,7 @@
 //! The console's pages, mirroring `src/http/pages/admin`.
 
 mod accounts;
+mod applications;
 mod audit;
 mod effect;
 mod explain;

@@ -1,0 +1,2 @@
+DROP TABLE application_places;
+DROP TABLE applications;

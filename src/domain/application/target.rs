@@ -1,0 +1,161 @@
+//! The address that somebody asked a proxy for, read without changing it: what is decided about must be what the
+//! application gets. Which application it belongs to is decided in `application`.
+
+use url::Host;
+
+/// An original request's address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    https: bool,
+    host: String,
+    port: Option<u16>,
+    /// As it came, still encoded.
+    path: String,
+    query: Option<String>,
+}
+
+/// Which part of an address cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// Neither http nor https.
+    #[error("the scheme is neither http nor https")]
+    Scheme,
+    /// No host, or one with user information or odd characters.
+    #[error("the host cannot be read")]
+    Host,
+    /// No path from the root, or one with control characters, blanks or a fragment.
+    #[error("the path cannot be read")]
+    Path,
+}
+
+impl Target {
+    /// `https://wiki.example.org:8443/page?x=1`.
+    pub fn of_url(text: &str) -> Result<Self, TargetError> {
+        let (scheme, rest) = text.split_once("://").ok_or(TargetError::Scheme)?;
+        let end = rest.find(['/', '?']).ok_or(TargetError::Path)?;
+        Self::of_parts(scheme, &rest[..end], &rest[end..])
+    }
+
+    /// Scheme, `host[:port]`, and path with query.
+    pub fn of_parts(scheme: &str, authority: &str, uri: &str) -> Result<Self, TargetError> {
+        let https = match scheme {
+            "https" | "wss" => true,
+            "http" | "ws" => false,
+            _ => return Err(TargetError::Scheme),
+        };
+        let (host, port) = self::authority(authority).ok_or(TargetError::Host)?;
+        let odd = |c: char| c.is_control() || c.is_whitespace() || c == '#';
+        if !uri.starts_with('/') || uri.contains(odd) {
+            return Err(TargetError::Path);
+        }
+        let (path, query) = match uri.split_once('?') {
+            Some((path, query)) => (path, Some(query.to_owned())),
+            None => (uri, None),
+        };
+        Ok(Self {
+            https,
+            host,
+            port,
+            path: path.to_owned(),
+            query,
+        })
+    }
+
+    /// As compared with the entries of applications.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Named, or the scheme's own.
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(if self.https { 443 } else { 80 })
+    }
+
+    /// As it came, without query.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The address in full: where to return to after a sign-in.
+    pub fn url(&self) -> String {
+        let scheme = if self.https { "https" } else { "http" };
+        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        let query = self.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+        format!("{scheme}://{}{port}{}{query}", self.host, self.path)
+    }
+}
+
+/// `host[:port]`, the host as compared: lower case, punycode, no dot at the end.
+pub(super) fn authority(text: &str) -> Option<(String, Option<u16>)> {
+    let (name, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let end = rest.find(']')?;
+            (&text[..end + 2], &text[end + 2..])
+        }
+        None => text.find(':').map_or((text, ""), |colon| text.split_at(colon)),
+    };
+    let port = match port.strip_prefix(':') {
+        None if port.is_empty() => None,
+        None => return None,
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(digits.parse::<u16>().ok().filter(|port| *port > 0)?)
+        }
+        Some(_) => return None,
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    if name.contains('%') {
+        return None;
+    }
+    let host = Host::parse(name).ok()?;
+    let plain = |name: &String| {
+        name.len() <= 253
+            && name.split('.').all(|label| !label.is_empty())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte))
+    };
+    match &host {
+        Host::Domain(name) if !plain(name) => None,
+        Host::Domain(_) | Host::Ipv4(_) | Host::Ipv6(_) => Some((host.to_string(), port)),
+    }
+}
+
+/// The path decoded, if every server on the way reads it alike; `None` for `//`, dot segments (with parameters too),
+/// encoded slashes, dots, backslashes or percent signs that decode further, control characters, and what is no UTF-8.
+pub fn canonical_path(path: &str) -> Option<String> {
+    let bytes = path.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let byte = if bytes[at] == b'%' {
+            let byte = escape(bytes, at)?;
+            if b"/.\\;".contains(&byte) {
+                return None;
+            }
+            at += 3;
+            byte
+        } else {
+            at += 1;
+            bytes[at - 1]
+        };
+        decoded.push(byte);
+    }
+    let twice = (0..decoded.len()).any(|at| decoded[at] == b'%' && escape(&decoded, at).is_some());
+    let decoded = String::from_utf8(decoded).ok()?;
+    let odd = decoded.contains(|c: char| c.is_control() || c == '\\');
+    let mut segments = decoded.strip_prefix('/')?.split('/').peekable();
+    while let Some(segment) = segments.next() {
+        let empty = segment.is_empty() && segments.peek().is_some();
+        let name = segment.split(';').next().unwrap_or_default();
+        if empty || matches!(name, "." | "..") {
+            return None;
+        }
+    }
+    (!odd && !twice).then_some(decoded)
+}
+
+/// The byte that the escape at `at` stands for.
+fn escape(bytes: &[u8], at: usize) -> Option<u8> {
+    let digit = |at: usize| bytes.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    Some((digit(at + 1)? * 16 + digit(at + 2)?) as u8)
+}

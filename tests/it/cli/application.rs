@@ -1,0 +1,164 @@
+//! Applications from the command line.
+
+use super::{Cli, members};
+use crate::harness::server::On;
+use serde_json::json;
+
+fn on_both(test: impl Fn(&Cli)) {
+    for on in [On::Sqlite, On::Postgres] {
+        test(&Cli::on(on));
+    }
+}
+
+#[test]
+fn an_application_is_made_listed_shown_set_and_deleted() {
+    on_both(|cli| {
+        cli.run(&["application", "list"]).done().prints(&["no application yet"]);
+        assert_eq!(cli.run(&["application", "list", "--json"]).json(), json!([]));
+        cli.run(&[
+            "application",
+            "create",
+            "wiki",
+            "--host",
+            "Wiki.Example.org",
+            "--host",
+            "w.example.org:8443",
+            "--path-prefix",
+            "/wiki/",
+            "--role",
+            "member",
+            "--group",
+            "staff",
+            "--public-path",
+            "/healthz",
+            "--activity",
+            "navigation",
+            "--ignore-path",
+            "/poll/*",
+        ])
+        .done()
+        .prints(&["Application wiki is protected now."]);
+        let wiki = cli.run(&["application", "show", "wiki", "--json"]).json();
+        let names = [
+            "name",
+            "hosts",
+            "path_prefixes",
+            "roles",
+            "groups",
+            "public_paths",
+            "activity",
+            "ignored_paths",
+        ];
+        assert_eq!(members(&wiki), names);
+        assert_eq!(
+            wiki,
+            json!({
+                "name": "wiki", "hosts": ["w.example.org:8443", "wiki.example.org"], "path_prefixes": ["/wiki"], "roles": ["member"],
+                "groups": ["staff"], "public_paths": ["/healthz"], "activity": "navigation", "ignored_paths": ["/poll/*"],
+            })
+        );
+        assert_eq!(cli.run(&["application", "list", "--json"]).json(), json!([wiki]));
+        let scopes = cli.run(&["policy", "show", "--json"]).json()["scopes"]["app:wiki"].clone();
+        assert_eq!(
+            scopes,
+            json!({ "activity.counts": "navigation", "activity.ignored_paths": ["/poll/*"] })
+        );
+        cli.run(&["application", "list"]).done().prints(&[
+            "NAME",
+            "wiki.example.org",
+            "members, group staff",
+            "navigation",
+        ]);
+
+        cli.run(&[
+            "application",
+            "set",
+            "wiki",
+            "--group",
+            "",
+            "--role",
+            "",
+            "--activity",
+            "inherit",
+        ])
+        .done();
+        let wiki = cli.run(&["application", "show", "wiki", "--json"]).json();
+        assert_eq!((&wiki["groups"], &wiki["roles"]), (&json!([]), &json!([])));
+        assert_eq!(
+            (&wiki["activity"], &wiki["ignored_paths"]),
+            (&json!("every_request"), &json!(["/poll/*"]))
+        );
+        assert_eq!(wiki["hosts"].as_array().unwrap().len(), 2, "what is not given stays");
+        cli.run(&["application", "show", "wiki"])
+            .done()
+            .prints(&["anyone signed in", "1 setting in scope app:wiki"]);
+
+        cli.run(&["application", "delete", "wiki"])
+            .done()
+            .prints(&["not protected any more"]);
+        cli.run(&["application", "show", "wiki"])
+            .refused(&["there is no application named wiki"]);
+        let changed = cli
+            .events()
+            .into_iter()
+            .filter(|event| event == "application.changed")
+            .count();
+        assert_eq!(changed, 3);
+    });
+}
+
+#[test]
+fn all_faults_are_said_and_nothing_is_done() {
+    on_both(|cli| {
+        cli.run(&[
+            "application",
+            "create",
+            "a b",
+            "--host",
+            "*",
+            "--path-prefix",
+            "x",
+            "--public-path",
+            "y",
+        ])
+        .refused(&[
+            "A name has 1 to 64",
+            "\"*\": write a host name",
+            "\"x\": write the beginning",
+            "\"y\": write a path",
+        ]);
+        cli.run(&["application", "create", "wiki"])
+            .refused(&["At least one host"]);
+        cli.run(&["application", "create", "wiki", "--host", "h", "--role", "root"])
+            .usage();
+        cli.run(&[
+            "application",
+            "create",
+            "wiki",
+            "--host",
+            "h",
+            "--activity",
+            "sometimes",
+        ])
+        .usage();
+        cli.run(&["application", "create", "wiki", "--host", "h"]).done();
+        cli.run(&["application", "create", "wiki", "--host", "i"])
+            .refused(&["already an application of that name"]);
+        cli.run(&["application", "create", "other", "--host", "H"])
+            .refused(&["h belongs to wiki already"]);
+        cli.run(&["application", "set", "wiki", "--host", ""])
+            .refused(&["At least one host"]);
+        for words in [&["set", "nobody", "--host", "h"][..], &["delete", "nobody"]] {
+            cli.run(&[&["application"], words].concat())
+                .refused(&["there is no application named nobody"]);
+        }
+        assert_eq!(
+            cli.run(&["application", "list", "--json"])
+                .json()
+                .as_array()
+                .unwrap()
+                .len(),
+            1
+        );
+    });
+}
