@@ -107,6 +107,7 @@ fn session(number: u32, start: Timestamp) -> Session {
             rotated: None,
             killed_at: None,
             cookie_form: "h:lax:1209600:".to_owned(),
+            rotation_due: false,
         }],
     }
 }

@@ -7,6 +7,7 @@ pub mod error;
 pub mod filters;
 pub mod flash;
 pub mod forms;
+pub mod forward_auth;
 pub mod gate;
 pub mod headers;
 pub mod host;
@@ -68,6 +69,21 @@ impl Route {
         }
     }
 
+    /// Whatever the method; the table says GET.
+    pub fn any<F, Args>(path: &'static str, who: Who, handler: F) -> Self
+    where
+        F: actix_web::Handler<Args>,
+        Args: actix_web::FromRequest + 'static,
+        F::Output: actix_web::Responder + 'static,
+    {
+        Self {
+            method: Method::GET,
+            path,
+            who,
+            handler: web::route().to(handler),
+        }
+    }
+
     pub fn post<F, Args>(path: &'static str, who: Who, handler: F) -> Self
     where
         F: actix_web::Handler<Args>,
@@ -85,7 +101,10 @@ impl Route {
 
 /// Every route there is.
 pub fn routes() -> Vec<Route> {
-    pages::routes().into_iter().chain(pages::admin::routes()).collect()
+    [pages::routes(), pages::admin::routes(), forward_auth::routes()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The application as each worker builds it.

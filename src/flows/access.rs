@@ -4,14 +4,17 @@
 mod activity;
 mod change;
 mod ending;
+mod verify;
 
 pub use activity::flush_activity;
 pub use ending::write_kept_endings;
+pub use verify::{Forwarded, Passage, verify};
 
 use super::{Ctx, FlowError};
 use crate::{
     domain::{
         account::Role,
+        application::Application,
         audit::Origin,
         password,
         policy::effective::EffectivePolicy,
@@ -30,7 +33,7 @@ use crate::{
     },
 };
 use change::{Accepted, Change, accept_change, must_be_written};
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 /// What the gate answers.
 #[derive(Debug)]
@@ -55,12 +58,25 @@ pub struct Admitted {
     pub cookie_form: String,
 }
 
-/// Judges the bearer of `token` for `request`. `acceptable` says whether a token whose cookie was issued in that form counts the
-/// way it came: asked before anything is judged or refreshed.
+/// Judges the bearer of `token` for `request` to our own pages. `acceptable` says whether a token whose cookie was issued in that
+/// form counts the way it came: asked before anything is judged or refreshed.
 pub async fn admit(
     ctx: &Ctx,
     token: &str,
     request: &RequestFacts<'_>,
+    origin: impl Fn() -> Origin,
+    acceptable: impl Fn(&EffectivePolicy, &str) -> bool,
+) -> Result<Access, FlowError> {
+    admit_to(ctx, token, request, None, origin, acceptable).await
+}
+
+/// The same at the door of an `application`, with it included for whoever may enter. Such an answer reaches no browser: a rotation
+/// stays due.
+async fn admit_to(
+    ctx: &Ctx,
+    token: &str,
+    request: &RequestFacts<'_>,
+    application: Option<&Application>,
     origin: impl Fn() -> Origin,
     acceptable: impl Fn(&EffectivePolicy, &str) -> bool,
 ) -> Result<Access, FlowError> {
@@ -77,7 +93,9 @@ pub async fn admit(
         let Some(presented) = session.token(&digest).filter(|token| token.killed_at.is_none()) else {
             return Ok(Access::Anonymous);
         };
-        let policy = in_force.effective(account.role, &session.row.applications, None);
+        let entering = application.filter(|application| application.admits(account.role, &account.groups));
+        let entered = with_entered(&session.row.applications, entering);
+        let policy = in_force.effective(account.role, &entered, entering.map(|entering| entering.name.as_str()));
         if !acceptable(&policy, &presented.cookie_form) {
             return Ok(Access::Anonymous);
         }
@@ -99,7 +117,17 @@ pub async fn admit(
             }
             Verdict::Live(live) => {
                 return admitted(
-                    ctx, session, account, policy, None, &live, &digest, request, now, origin,
+                    ctx,
+                    session,
+                    account,
+                    policy,
+                    None,
+                    &live,
+                    &digest,
+                    request,
+                    application,
+                    now,
+                    origin,
                 )
                 .await;
             }
@@ -113,6 +141,7 @@ pub async fn admit(
                     &live,
                     &digest,
                     request,
+                    application,
                     now,
                     origin,
                 )
@@ -121,6 +150,14 @@ pub async fn admit(
         }
     }
     Ok(Access::Anonymous)
+}
+
+/// The applications whose rules hold: those that the session entered, and the one that it is about to enter.
+fn with_entered<'a>(entered: &'a [String], entering: Option<&Application>) -> Cow<'a, [String]> {
+    match entering.filter(|entering| !entered.contains(&entering.name)) {
+        Some(entering) => entered.iter().chain([&entering.name]).cloned().collect(),
+        None => Cow::Borrowed(entered),
+    }
 }
 
 /// Session and account from memory, else from the database.
@@ -222,12 +259,14 @@ async fn admitted(
     live: &LiveVerdict,
     digest: &str,
     request: &RequestFacts<'_>,
+    application: Option<&Application>,
     now: Timestamp,
     origin: impl Fn() -> Origin,
 ) -> Result<Access, FlowError> {
     let mut rotated_to = None;
     let mut session = session;
-    if must_be_written(&session, live, request, &policy) {
+    let due = application.is_none() && session.token(digest).is_some_and(Token::is_due);
+    if due || must_be_written(&session, live, request, &policy) {
         let change = Change {
             session: session.id(),
             account: account.clone(),
@@ -237,6 +276,7 @@ async fn admitted(
             navigation: request.kind.navigation,
             background: request.kind.background,
             path: request.kind.path.to_owned(),
+            application: application.cloned(),
             origin: origin(),
             now,
         };

@@ -498,6 +498,7 @@ impl Ctx {
                 rotated: None,
                 killed_at: None,
                 cookie_form: cookie_form.to_owned(),
+                rotation_due: false,
             }],
         };
         (session, token)

@@ -298,6 +298,7 @@ impl Ctx {
             rotated: None,
             killed_at: None,
             cookie_form: cookie_form.to_owned(),
+            rotation_due: false,
         };
         sessions::kill_tokens(c, session, now, None)?;
         sessions::add_token(c, session, &row)?;

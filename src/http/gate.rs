@@ -4,7 +4,7 @@
 use super::{
     client_ip::client_ip,
     error::PageError,
-    flash,
+    flash, paths,
     session_cookie::{self, CookieKeys, Presented, Written},
 };
 use crate::{
@@ -62,6 +62,13 @@ pub struct Judged {
     pub ambiguous: bool,
 }
 
+/// What a proxy's question says about the client, for `forward_auth`.
+#[derive(Debug)]
+pub struct Forwarded {
+    pub client: Client,
+    pub presented: Presented,
+}
+
 #[derive(Debug, Clone)]
 pub enum State {
     Anonymous,
@@ -89,6 +96,12 @@ pub async fn judge(
     }
     let client = client_of(&req, &ctx);
     let presented = session_cookie::read(req.headers(), &ctx.config, &keys);
+    if req.path().starts_with(paths::AUTHZ) {
+        // Judged by its own handler, for the application that is asked for. No layer below sees the cookie, so that none sets one.
+        req.headers_mut().remove(header::COOKIE);
+        req.extensions_mut().insert(Forwarded { client, presented });
+        return next.call(req).await.map(ServiceResponse::map_into_boxed_body);
+    }
     let state = match find(&ctx, &req, &client, &presented).await {
         Ok(state) => state,
         Err(error) => return Ok(req.error_response(error).map_into_boxed_body()),
@@ -131,7 +144,7 @@ pub async fn carry_prepared_token(
 
 /// Pages that know nobody: no session is looked for.
 fn is_public(path: &str) -> bool {
-    path.starts_with("/static/") || path == super::paths::HEALTHZ || path == super::paths::READYZ
+    path.starts_with("/static/") || path == paths::HEALTHZ || path == paths::READYZ
 }
 
 fn client_of(req: &ServiceRequest, ctx: &Ctx) -> Client {
@@ -171,10 +184,7 @@ async fn find(ctx: &Ctx, req: &ServiceRequest, client: &Client, presented: &Pres
             ..RequestKind::default()
         },
     };
-    // Under https-only cookies the plain name counts only for ids that were issued before the switch.
-    let acceptable = |policy: &EffectivePolicy, form: &str| {
-        !(presented.plain && policy.cookie.secure && session_cookie::issued_secure(form))
-    };
+    let acceptable = |policy: &EffectivePolicy, form: &str| presented.counts(policy, form);
     Ok(
         match access::admit(ctx, token, &request, || client.origin(), acceptable).await? {
             Access::Anonymous => State::Anonymous,

@@ -6,13 +6,22 @@ use actix_web::{
     HttpMessage,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{HeaderMap, HeaderName, HeaderValue},
+    http::header::{self, HeaderMap, HeaderName, HeaderValue},
     middleware::Next,
     web,
 };
+use url::Origin;
 
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'; form-action 'self'";
+
+/// Lets the page's forms end at another origin too: Chromium holds `form-action` against the redirect after a POST.
+pub fn allow_form_action(headers: &mut HeaderMap, origin: &Origin) {
+    let policy = format!("{CONTENT_SECURITY_POLICY} {}", origin.ascii_serialization());
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+}
 
 /// Set unless a handler said otherwise.
 const ALWAYS: [(&str, &str); 8] = [

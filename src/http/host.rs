@@ -17,9 +17,9 @@ pub async fn check(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let ctx = req.app_data::<web::Data<Ctx>>().ok_or(PageError::misbuilt())?;
-    // Probes come by address.
-    let probe = req.path() == paths::HEALTHZ || req.path() == paths::READYZ;
-    if !probe && !answers(&ctx.config, req.head()) {
+    // Probes come by address, and proxies under the name that they were asked for.
+    let any = req.path() == paths::HEALTHZ || req.path() == paths::READYZ || req.path().starts_with(paths::AUTHZ);
+    if !any && !answers(&ctx.config, req.head()) {
         return Ok(req.error_response(PageError::Misdirected).map_into_boxed_body());
     }
     Ok(next.call(req).await?.map_into_boxed_body())

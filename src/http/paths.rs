@@ -40,4 +40,10 @@ pub const ADMIN_ACCOUNTS_NEW: &str = "/admin/accounts/new";
 pub const ADMIN_ACCOUNT: &str = "/admin/accounts/{id}";
 pub const ADMIN_APPLICATIONS: &str = "/admin/applications";
 pub const ADMIN_APPLICATION: &str = "/admin/applications/{name}";
+/// What proxies ask, before they forward a request.
+pub const AUTHZ: &str = "/api/authz/";
+pub const AUTH_REQUEST: &str = "/api/authz/auth-request";
+pub const FORWARD_AUTH: &str = "/api/authz/forward-auth";
+pub const EXT_AUTHZ: &str = "/api/authz/ext-authz";
+pub const EXT_AUTHZ_PATH: &str = "/api/authz/ext-authz/{path:.*}";
 pub const STATIC: &str = "/static/{file}";

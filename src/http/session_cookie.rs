@@ -11,6 +11,7 @@ use actix_web::{
     cookie::{self, Cookie, CookieJar, Key, time::Duration},
     http::header::{COOKIE, HeaderMap, HeaderValue},
 };
+use url::{Origin, Url};
 
 /// Keys that sign cookies: the newest signs, all verify.
 pub struct CookieKeys(Vec<Key>);
@@ -164,6 +165,14 @@ pub fn read(headers: &HeaderMap, config: &Config, keys: &CookieKeys) -> Presente
     }
 }
 
+impl Presented {
+    /// Whether a token whose cookie was issued in this form counts: under https-only cookies the plain name does so only for ids
+    /// that were issued before the switch.
+    pub fn counts(&self, policy: &EffectivePolicy, form: &str) -> bool {
+        !(self.plain && policy.cookie.secure && issued_secure(form))
+    }
+}
+
 /// Leaves exactly the judged token for actix-session to find, or none.
 pub fn hand_on(headers: &mut HeaderMap, presented: &Presented, admitted: bool, config: &Config, keys: &CookieKeys) {
     if !presented.any || (admitted && presented.canonical) {
@@ -224,6 +233,21 @@ pub fn issue(
     };
     lines.push(removal(config, &other, config.cookie_domain.as_deref()));
     lines
+}
+
+/// Whether browsers send the cookie there: to our own host, or within the configured domain.
+pub fn reaches(config: &Config, origin: &Origin) -> bool {
+    let Origin::Tuple(_, host, _) = origin else {
+        return false;
+    };
+    let host = host.to_string();
+    let own = Url::parse(&config.base_url()).ok();
+    own.and_then(|own| own.host_str().map(|own| own == host))
+        .unwrap_or(false)
+        || config.cookie_domain.as_ref().is_some_and(|domain| {
+            host.strip_suffix(domain.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        })
 }
 
 /// Expires every variant of the session cookie, host-only and of every domain above us: a planted one must not lock a person out.

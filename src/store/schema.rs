@@ -97,6 +97,7 @@ diesel::table! {
         rotated_from -> Nullable<Text>,
         rotated_to -> Nullable<Text>,
         killed_at -> Nullable<Timestamp>,
+        rotation_due -> Bool,
     }
 }
 

@@ -73,6 +73,15 @@ pub struct Token {
     pub rotated: Option<(Timestamp, IpAddr, IpAddr)>,
     pub killed_at: Option<Timestamp>,
     pub cookie_form: String,
+    /// It is to be replaced by the next response that reaches the browser.
+    pub rotation_due: bool,
+}
+
+impl Token {
+    /// Its replacement is due, and has not happened.
+    pub fn is_due(&self) -> bool {
+        self.rotation_due && self.rotated.is_none()
+    }
 }
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -117,6 +126,7 @@ struct TokenRecord {
     rotated_from: Option<String>,
     rotated_to: Option<String>,
     killed_at: Option<At>,
+    rotation_due: bool,
 }
 
 fn corrupt(what: &str) -> StoreError {
@@ -207,6 +217,7 @@ impl TokenRecord {
             rotated_from: token.rotated.map(|(_, from, _)| from.to_string()),
             rotated_to: token.rotated.map(|(.., to)| to.to_string()),
             killed_at: token.killed_at.map(At::from),
+            rotation_due: token.rotation_due,
         }
     }
 
@@ -223,6 +234,7 @@ impl TokenRecord {
             issued_at: self.issued_at.into(),
             rotated,
             killed_at: self.killed_at.map(Timestamp::from),
+            rotation_due: self.rotation_due,
         })
     }
 }
@@ -454,6 +466,19 @@ pub fn add_token(c: &mut Conn, session: SessionId, token: &Token) -> Result<(), 
         .values(TokenRecord::of(session, token))
         .execute(c.db())?;
     announce(c, ChangeKind::Session, &key(session))
+}
+
+/// Marks a token as due to be replaced by the next response that reaches its browser.
+pub fn mark_rotation_due(c: &mut Conn, digest: &str) -> Result<(), StoreError> {
+    let session = diesel::update(session_tokens::table.find(digest))
+        .set(session_tokens::rotation_due.eq(true))
+        .returning(session_tokens::session_id)
+        .get_result::<String>(c.db())
+        .optional()?;
+    match session {
+        Some(session) => announce(c, ChangeKind::Session, &session),
+        None => Ok(()),
+    }
 }
 
 /// Marks a token as replaced. False: it was replaced or killed before.

@@ -4,6 +4,7 @@ mod admin;
 mod busy;
 mod closed;
 mod csrf;
+mod forward_auth;
 mod headers;
 mod host;
 pub mod kit;

@@ -160,6 +160,7 @@ pub fn token(digest: &str) -> Token {
         rotated: None,
         killed_at: None,
         cookie_form: "v1".to_owned(),
+        rotation_due: false,
     }
 }
 

@@ -1,12 +1,14 @@
-//! A session that comes from another network: what the policy allows is written before the answer, with the new id.
+//! A session that comes from another network: what the policy allows is written before the answer, with the new id; or, when
+//! the answer reaches no browser, with the note that a new id is due.
 
 use super::{
     super::{Acting, Ctx, FlowError, endings::Ending},
-    binding_json, judge_row,
+    binding_json, judge_row, with_entered,
 };
 use crate::{
     domain::{
         activity::RequestKind,
+        application::Application,
         audit::{Actor, Entry, Event, Origin, Outcome},
         policy::effective::EffectivePolicy,
         secret::{self, Secret},
@@ -60,6 +62,8 @@ pub(super) struct Change {
     pub navigation: bool,
     pub background: bool,
     pub path: String,
+    /// It came through this application's proxy, which hands no cookie on.
+    pub application: Option<Application>,
     pub origin: Origin,
     pub now: Timestamp,
 }
@@ -89,7 +93,7 @@ impl Change {
             account: Some((Some(self.account.id), self.account.name.clone())),
             session: Some(self.session),
             origin: self.origin.clone(),
-            application: None,
+            application: self.application.as_ref().map(|application| application.name.clone()),
             outcome: Outcome::Success,
             reason: None,
             detail,
@@ -119,7 +123,15 @@ impl Ctx {
         if let (Some(_), Some(reason)) = (row.ended_at, row.end_reason) {
             return Ok(Accepted::Refused(reason));
         }
-        let policy = self.in_force().effective(change.account.role, &row.applications, None);
+        let account = &change.account;
+        let entering = change
+            .application
+            .as_ref()
+            .filter(|application| application.admits(account.role, &account.groups));
+        let entered = with_entered(&row.applications, entering).into_owned();
+        let policy = self
+            .in_force()
+            .effective(account.role, &entered, entering.map(|entering| entering.name.as_str()));
         let known = self.live.sessions.get_by_id(change.session).map(|known| known.life());
         let current = LiveSession::from_row(row, known);
         let Some(presented) = current.token(&change.digest).filter(|token| token.killed_at.is_none()) else {
@@ -166,7 +178,9 @@ impl Ctx {
         live: &LiveVerdict,
         policy: &EffectivePolicy,
     ) -> Result<Accepted, StoreError> {
-        if !must_be_written(current, live, &change.request(), policy) {
+        let reaches_browser = change.application.is_none();
+        let due = reaches_browser && presented.is_due();
+        if !due && !must_be_written(current, live, &change.request(), policy) {
             return Ok(Accepted::Unchanged);
         }
         if let Some(binding) = &live.rebind
@@ -184,14 +198,18 @@ impl Ctx {
             });
             self.record(c, change.now, &change.entry(Event::SessionNetworkChanged, detail))?;
         }
-        if live.rebind.is_none() && !live.rotate {
+        if live.rebind.is_none() && !live.rotate && !due {
             return Ok(Accepted::Recorded);
         }
         changes::announce(c, ChangeKind::Session, &change.session.0.to_string())?;
-        let token = if live.rotate && presented.rotated.is_none() {
-            self.rotate_in(c, change, current, presented)?
-        } else {
-            None
+        let rotates = (live.rotate || due) && presented.rotated.is_none();
+        let token = match rotates {
+            true if reaches_browser => self.rotate_in(c, change, current, presented)?,
+            true => {
+                sessions::mark_rotation_due(c, &change.digest)?;
+                None
+            }
+            false => None,
         };
         Ok(Accepted::Changed { token })
     }
@@ -215,6 +233,7 @@ impl Ctx {
             rotated: None,
             killed_at: None,
             cookie_form: presented.cookie_form.clone(),
+            rotation_due: false,
         };
         sessions::add_token(c, change.session, &replacement)?;
         self.record(

@@ -20,7 +20,7 @@ use crate::{
         error::PageError,
         forms::{Form, Query},
         gate::IssuedTo,
-        paths, session_cookie,
+        headers, paths, session_cookie,
         visitor::Anyone,
     },
     live::session_store::PREPARED_TOKEN,
@@ -37,6 +37,7 @@ use actix_web::{
 };
 use askama::Template;
 use serde::Deserialize;
+use url::Origin;
 
 #[derive(Template)]
 #[template(path = "pages/login.html")]
@@ -75,14 +76,19 @@ pub async fn form(
     anyone: Anyone,
     Query(query): Query<LoginQuery>,
 ) -> Result<HttpResponse, PageError> {
-    let return_to = ReturnTo::parse(&query.return_to, &[]);
+    let (return_to, origin) = return_to(&ctx, &query.return_to);
     if anyone.visitor.is_some() {
-        return Ok(see_other(return_to.as_ref().map_or(paths::HOME, ReturnTo::as_str)));
+        // Where the cookie does not reach, the application would send people straight back to here.
+        let reached = origin
+            .as_ref()
+            .is_none_or(|origin| session_cookie::reaches(&ctx.config, origin));
+        let return_to = return_to.as_ref().filter(|_| reached);
+        return Ok(see_other(return_to.map_or(paths::HOME, ReturnTo::as_str)));
     }
     let reason = EndReason::parse(&query.reason).or(anyone.ended);
     let mut login = LoginPage::new(&req, &ctx, String::new(), return_to);
     login.reason = reason.map(|reason| reason.sentence().to_owned());
-    let mut response = page(StatusCode::OK, &login)?;
+    let mut response = login.answer(StatusCode::OK, origin)?;
     if anyone.ambiguous {
         // Somebody planted a second cookie: both go, or nobody could sign in any more.
         for line in session_cookie::expire(&ctx.config) {
@@ -100,7 +106,7 @@ pub async fn submit(
     anyone: Anyone,
     Form(form): Form<LoginForm>,
 ) -> Result<HttpResponse, PageError> {
-    let return_to = ReturnTo::parse(&form.return_to, &[]);
+    let (return_to, origin) = return_to(&ctx, &form.return_to);
     let attempt = Attempt {
         username: form.username.clone(),
         password: Secret::new(form.password),
@@ -118,8 +124,18 @@ pub async fn submit(
                 None => return_to.as_ref().map_or(paths::HOME, ReturnTo::as_str),
             }))
         }
-        SignIn::Refused(refusal) => refuse(&req, &ctx, form.username, return_to, &refusal),
+        SignIn::Refused(refusal) => {
+            let login = LoginPage::new(&req, &ctx, form.username, return_to);
+            refuse(&ctx, login, origin, &refusal)
+        }
     }
+}
+
+/// Where to go on after the sign-in, and the application's origin when that is not one of our own pages.
+fn return_to(ctx: &Ctx, text: &str) -> (Option<ReturnTo>, Option<Origin>) {
+    let own_scheme = if ctx.config.https() { "https" } else { "http" };
+    let origin = ctx.live.applications().origin_of(text, own_scheme);
+    (ReturnTo::parse(text, origin.as_slice()), origin)
 }
 
 /// Hands the new session to actix-identity and actix-session, which set the cookie.
@@ -137,16 +153,14 @@ pub(super) fn remember(req: &HttpRequest, opened: &Opened) -> Result<(), PageErr
 }
 
 fn refuse(
-    req: &HttpRequest,
     ctx: &Ctx,
-    username: String,
-    return_to: Option<ReturnTo>,
+    mut login: LoginPage,
+    origin: Option<Origin>,
     refusal: &Refusal,
 ) -> Result<HttpResponse, PageError> {
     let (status, retry_after, words) = answer(refusal, ctx.now());
-    let mut login = LoginPage::new(req, ctx, username, return_to);
     login.error = Some(words);
-    let mut response = page(status, &login)?;
+    let mut response = login.answer(status, origin)?;
     if let Some(secs) = retry_after {
         response
             .headers_mut()
@@ -216,11 +230,23 @@ impl LoginPage {
             idle: idle_words(ctx.in_force().everyone()),
         }
     }
+
+    /// `origin`: where the form may end beside our own pages.
+    fn answer(&self, status: StatusCode, origin: Option<Origin>) -> Result<HttpResponse, PageError> {
+        let mut response = page(status, self)?;
+        if let Some(origin) = origin {
+            headers::allow_form_action(response.headers_mut(), &origin);
+        }
+        Ok(response)
+    }
 }
 
 /// Where a return leads, in words.
 fn destination(return_to: &str) -> Option<String> {
     let path = return_to.split(['?', '#']).next().unwrap_or_default();
+    if let Some((_, place)) = path.split_once("://") {
+        return place.split('/').next().map(str::to_owned);
+    }
     let words = match path {
         "/" => return None,
         paths::PASSWORD => "your password",

@@ -8,7 +8,7 @@ use crate::harness::{
 use nightlatch::{
     domain::account::Role,
     flows::accounts::Act,
-    http::{Route, Who, routes},
+    http::{Route, Who, paths, routes},
 };
 use reqwest::Method;
 use std::collections::BTreeMap;
@@ -171,7 +171,9 @@ fn methods_that_are_not_in_the_table_are_405_and_name_those_that_are() {
     let server = TestServer::start();
     let admin = server.admin("ada");
     let mut methods: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    let table = routes();
+    // Proxies ask with whatever method they were asked with.
+    let asks_of_pages = |route: &Route| !route.path.starts_with(paths::AUTHZ);
+    let table: Vec<Route> = routes().into_iter().filter(asks_of_pages).collect();
     for route in &table {
         let known = methods.entry(route.path).or_default();
         known.push(route.method.to_string());

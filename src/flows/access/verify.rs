@@ -1,0 +1,132 @@
+//! May this forwarded request pass? Which application it is for, whether its session is live by that application's rules too, and
+//! whether its account may enter. Entering is recorded before the first pass. Doubt refuses.
+
+use super::{
+    super::{Acting, Ctx, FlowError},
+    Access, Admitted, admit_to, reread,
+};
+use crate::{
+    domain::{
+        application::{Application, Place, Target},
+        audit::{Actor, Entry, Event, Origin, Outcome},
+        policy::effective::EffectivePolicy,
+        session::{EndReason, RequestFacts},
+    },
+    store::sessions,
+};
+use std::sync::Arc;
+
+/// A request that waits at a proxy.
+#[derive(Debug, Clone, Copy)]
+pub struct Forwarded<'a> {
+    pub target: &'a Target,
+    /// The session's token, if exactly one that we signed came with it.
+    pub token: Option<&'a str>,
+    pub request: RequestFacts<'a>,
+}
+
+/// Whether it passes.
+#[derive(Debug)]
+pub enum Passage {
+    /// Anybody gets this path; nobody was looked for.
+    Public,
+    Admitted(Box<Admitted>),
+    /// Signed in, but the password comes first.
+    PasswordChange,
+    NotSignedIn(Option<EndReason>),
+    /// Signed in, and neither role nor group may enter.
+    NotAllowed,
+    /// No application answers at this address.
+    Unknown,
+    /// The path has more than one reading, and decisions there depend on it.
+    NotCanonical,
+}
+
+pub async fn verify(
+    ctx: &Ctx,
+    forwarded: &Forwarded<'_>,
+    origin: impl Fn() -> Origin,
+    acceptable: impl Fn(&EffectivePolicy, &str) -> bool,
+) -> Result<Passage, FlowError> {
+    let application = match ctx.current_applications().await?.matching(forwarded.target) {
+        Place::Unknown => return Ok(Passage::Unknown),
+        Place::NotCanonical => return Ok(Passage::NotCanonical),
+        Place::Public(_) => return Ok(Passage::Public),
+        Place::Guarded(application) => application,
+    };
+    let Some(token) = forwarded.token else {
+        return Ok(Passage::NotSignedIn(None));
+    };
+    let access = admit_to(ctx, token, &forwarded.request, Some(&application), &origin, acceptable).await?;
+    match access {
+        Access::Anonymous => Ok(Passage::NotSignedIn(None)),
+        Access::Ended(reason) => Ok(Passage::NotSignedIn(Some(reason))),
+        Access::Admitted(admitted) if admitted.duty.is_some() => Ok(Passage::PasswordChange),
+        Access::Admitted(admitted) => enter(ctx, *admitted, &application, forwarded.target, origin()).await,
+    }
+}
+
+async fn enter(
+    ctx: &Ctx,
+    mut admitted: Admitted,
+    application: &Arc<Application>,
+    target: &Target,
+    origin: Origin,
+) -> Result<Passage, FlowError> {
+    if !application.admits(admitted.account.role, &admitted.account.groups) {
+        if admitted.session.may_record_denial(ctx.now()) {
+            denied(ctx, &admitted, application, target, origin).await?;
+        }
+        return Ok(Passage::NotAllowed);
+    }
+    if !admitted.session.row.applications.contains(&application.name) {
+        let (id, name) = (admitted.session.id(), application.name.clone());
+        ctx.store
+            .write(move |c| sessions::enter_application(c, id, &name))
+            .await?;
+        ctx.live.sessions.forget(id);
+        // INVARIANT: nobody passes whose entry is not on record; a session that ended meanwhile has none.
+        match reread(ctx, &admitted.session).await? {
+            Some(session) => admitted.session = session,
+            None => return Ok(Passage::NotSignedIn(None)),
+        }
+        if let Some(reason) = admitted.session.ended() {
+            return Ok(Passage::NotSignedIn(Some(reason)));
+        }
+    }
+    Ok(Passage::Admitted(Box::new(admitted)))
+}
+
+/// Somebody signed in asked for an application that is not theirs.
+async fn denied(
+    ctx: &Ctx,
+    admitted: &Admitted,
+    application: &Application,
+    target: &Target,
+    origin: Origin,
+) -> Result<(), FlowError> {
+    /// Characters kept of an address that was refused.
+    const KEPT: usize = 256;
+    let acting = Acting {
+        actor: Actor::Account {
+            id: admitted.account.id,
+            name: admitted.account.name.clone(),
+        },
+        origin,
+        session: Some(admitted.session.id()),
+    };
+    let address: String = target.url().chars().take(KEPT).collect();
+    let entry = Entry {
+        application: Some(application.name.clone()),
+        outcome: Outcome::Failure,
+        reason: Some("role".to_owned()),
+        ..ctx.entry_of(
+            &acting,
+            Event::AccessDenied,
+            None,
+            serde_json::json!({ "address": address }),
+        )
+    };
+    let (flow, now) = (ctx.clone(), ctx.now());
+    Ok(ctx.store.write(move |c| flow.record(c, now, &entry)).await?)
+}
