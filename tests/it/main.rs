@@ -9,5 +9,6 @@ mod flows;
 mod harness;
 mod house;
 mod pages;
+mod proxies;
 mod start;
 mod store;
