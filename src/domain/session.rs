@@ -15,7 +15,7 @@ use super::{
 mod lifetime;
 mod network;
 
-pub use lifetime::{End, candidates, ends_at, lease, warn_before};
+pub use lifetime::{End, HEARTBEAT, candidates, ends_at, heartbeat, lease, warn_before, warning};
 
 /// The identity of a session; its tokens change, this does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -94,3 +94,25 @@ pub fn warn_before(policy: &EffectivePolicy) -> Option<Span> {
     };
     Some(warning.max(LEAST))
 }
+
+/// How long before `end` the page warns. An end that nothing puts off is told two minutes ahead, in a life shorter than four
+/// minutes from its half on. None: a closed window is nobody to warn.
+pub fn warning(end: &End, life: &LifeFacts, policy: &EffectivePolicy) -> Option<Span> {
+    const MOST: Span = Span::from_secs(120);
+    if end.reason == EndReason::Idle {
+        return warn_before(policy);
+    }
+    let half = Span::from_micros(end.at.since(life.signed_in_at).as_micros() / 2);
+    (end.reason != EndReason::WindowClosed).then_some(half.min(MOST))
+}
+
+/// How often the page guard says that a window is open.
+pub const HEARTBEAT: Span = Span::from_secs(20);
+
+/// How often an open page must say so under this policy: every [`HEARTBEAT`], twice within a grace that is shorter than two of
+/// them. None: nothing ends with the window.
+pub fn heartbeat(policy: &EffectivePolicy) -> Option<Span> {
+    let bound = policy.lifetimes.iter().any(|rule| rule.idle == Idle::WindowOpen);
+    let half = Span::from_micros(policy.window_close_grace.as_micros() / 2);
+    bound.then_some(half.min(HEARTBEAT))
+}

@@ -20,9 +20,6 @@ pub use provenance::{Provenance, provenance};
 pub use typed::{Typed, TypedFault, entries, lines};
 pub use words::end_key;
 
-/// How often the page guard says that a window is open.
-pub const HEARTBEAT: Span = Span::from_secs(20);
-
 /// From where the session is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {

@@ -248,11 +248,8 @@ fn cross_field_rules_warn() {
             everyone(Key::AuthIdleSessionTimeout),
         ),
         (vec![("auth.idle_session_timeout", "100")], vec![]),
-        (
-            vec![("auth.idle_session_timeout", "0")],
-            everyone(Key::AuthIdleSessionTimeout),
-        ),
-        (vec![("activity.counts", "interaction")], everyone(Key::ActivityCounts)),
+        (vec![("auth.idle_session_timeout", "0")], vec![]),
+        (vec![("activity.counts", "interaction")], vec![]),
         (vec![("activity.counts", "navigation")], vec![]),
         (
             vec![("auth.idle_session_timeout", "5m"), ("session.idle_warning", "5m")],
@@ -351,6 +348,26 @@ fn an_application_is_warned_of_for_what_it_sets_itself() {
     assert_eq!(warned(&document), [(Scope::Everyone, Key::AuthIdleSessionTimeout)]);
     set(&mut document, &wiki(), &[("auth.idle_session_timeout", "50")]);
     assert_eq!(warned(&document).len(), 2);
+}
+
+#[test]
+fn an_application_that_lives_on_signs_of_life_needs_the_page_guard() {
+    for (setting, key) in [
+        (("auth.idle_session_timeout", "0"), Key::AuthIdleSessionTimeout),
+        (("activity.counts", "interaction"), Key::ActivityCounts),
+    ] {
+        let mut document = document(&[]);
+        set(&mut document, &wiki(), &[setting]);
+        let warnings = document.warnings(&Pins::new());
+        assert_eq!(warned(&document), [(wiki(), key)], "{setting:?}");
+        assert!(warnings[0].message.contains("/nightlatch/guard.js"), "{setting:?}");
+        set(
+            &mut document,
+            &Scope::Administrators,
+            &[("auth.idle_session_timeout", "0")],
+        );
+        assert_eq!(warned(&document), [(wiki(), key)], "our own pages carry it");
+    }
 }
 
 #[test]

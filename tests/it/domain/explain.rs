@@ -5,11 +5,12 @@ use nightlatch::domain::{
     activity::RequestKind,
     policy::{Key, Pins, PolicyDocument, Scope, Source, Value, effective::Policy},
     session::{
-        AccountState, Binding, EndReason, LifeFacts, RequestFacts, SessionFacts, TokenFacts, Verdict, ends_at, judge,
+        AccountState, Binding, EndReason, HEARTBEAT, LifeFacts, RequestFacts, SessionFacts, TokenFacts, Verdict,
+        ends_at, judge,
     },
     simulate::explain::{
-        Activity, Elsewhere, Ending, HEARTBEAT, Manner, Mark, MarkKind, Scenario, Timeline, Typed, end_key, entries,
-        explain, lines, provenance,
+        Activity, Elsewhere, Ending, Manner, Mark, MarkKind, Scenario, Timeline, Typed, end_key, entries, explain,
+        lines, provenance,
     },
     time::{Span, Timestamp},
 };

@@ -63,6 +63,49 @@ fn nobody_is_warned_of_an_idle_end_that_does_not_come() {
 }
 
 #[test]
+fn an_end_that_nothing_puts_off_is_told_two_minutes_ahead_and_a_closed_window_not_at_all() {
+    let life = LifeFacts {
+        signed_in_at: at(0),
+        ..LifeFacts::default()
+    };
+    for (settings, expected) in [
+        (&[("session.ttl", "1h")][..], Some(120)),
+        (&[("session.ttl", "4m")], Some(120)),
+        (&[("session.ttl", "60")], Some(30)),
+        (&[("auth.idle_session_timeout", "5m")], Some(60)),
+        (
+            &[("auth.idle_session_timeout", "1h"), ("session.renewal_period", "0")],
+            Some(120),
+        ),
+        (&[("auth.idle_session_timeout", "0")], None),
+    ] {
+        let policy = effective(settings);
+        let end = ends_at(&life, &policy).unwrap();
+        let told = nightlatch::domain::session::warning(&end, &life, &policy);
+        assert_eq!(told, expected.map(Span::from_secs), "{settings:?}");
+    }
+}
+
+#[test]
+fn an_open_window_says_so_twice_within_a_short_grace() {
+    for (settings, expected) in [
+        (&[][..], None),
+        (&[("auth.idle_session_timeout", "5m")], None),
+        (&[("auth.idle_session_timeout", "0")], Some(20)),
+        (
+            &[("auth.idle_session_timeout", "0"), ("session.window_close_grace", "10")],
+            Some(5),
+        ),
+    ] {
+        assert_eq!(
+            heartbeat(&effective(settings)),
+            expected.map(Span::from_secs),
+            "{settings:?}"
+        );
+    }
+}
+
+#[test]
 fn the_warning_follows_the_strictest_application_entered() {
     let mut document = document(&[("auth.idle_session_timeout", "1h")]);
     set(

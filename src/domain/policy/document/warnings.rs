@@ -25,7 +25,7 @@ pub(super) fn warnings(document: &PolicyDocument, pins: &Pins) -> Vec<Warning> {
     };
     for (scope, _) in document.scopes() {
         advice.lifetimes(&scope);
-        advice.window(&scope);
+        advice.without_guard(&scope);
     }
     advice.administrators();
     advice.sign_in();
@@ -68,17 +68,19 @@ impl Advice {
         *scope == Scope::Everyone || keys.iter().any(|key| self.policy.document().get(scope, *key).is_some())
     }
 
-    /// Signs of life other than requests come from a script on the page.
-    fn window(&mut self, scope: &Scope) {
+    /// Signs of life other than requests come from a script on the page. Our own pages carry it; an application's may not.
+    fn without_guard(&mut self, scope: &Scope) {
+        let Scope::Application(_) = scope else { return };
         if self.concerns(scope, &[Key::AuthIdleSessionTimeout]) && self.number(scope, Key::AuthIdleSessionTimeout) == 0
         {
-            let message = "only requests are signs of an open window until the pages carry the page guard: \
-                           an open page that asks for nothing ends after the grace";
+            let message = "needs the page guard (/nightlatch/guard.js) on the application's pages: without it an open page \
+                           that asks for nothing ends after the grace";
             self.warn(scope, Key::AuthIdleSessionTimeout, message);
         }
         let counts = self.policy.value_in(scope, Key::ActivityCounts).0;
         if self.concerns(scope, &[Key::ActivityCounts]) && counts == Value::Text("interaction".to_owned()) {
-            let message = "only the page guard reports real input: without it on the pages nothing counts as activity";
+            let message = "needs the page guard (/nightlatch/guard.js) on the application's pages: without it nothing counts \
+                           as activity there";
             self.warn(scope, Key::ActivityCounts, message);
         }
     }

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::{Activity, HEARTBEAT, Manner, Pattern};
+use super::{Activity, Manner, Pattern};
 use crate::domain::{
     activity::RequestKind,
+    session::HEARTBEAT,
     time::{Span, Timestamp},
 };
 
