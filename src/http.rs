@@ -9,6 +9,7 @@ pub mod flash;
 pub mod forms;
 pub mod forward_auth;
 pub mod gate;
+pub mod guard;
 pub mod headers;
 pub mod host;
 pub mod pages;
@@ -24,7 +25,7 @@ use actix_web::{
     App, HttpResponse,
     body::MessageBody,
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
-    guard,
+    guard as route_guard,
     http::{Method, header},
     middleware::{Compress, from_fn},
     web,
@@ -59,7 +60,7 @@ impl Route {
         F::Output: actix_web::Responder + 'static,
     {
         let route = web::route()
-            .guard(guard::Any(guard::Get()).or(guard::Head()))
+            .guard(route_guard::Any(route_guard::Get()).or(route_guard::Head()))
             .to(handler);
         Self {
             method: Method::GET,
@@ -101,10 +102,15 @@ impl Route {
 
 /// Every route there is.
 pub fn routes() -> Vec<Route> {
-    [pages::routes(), pages::admin::routes(), forward_auth::routes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        pages::routes(),
+        pages::admin::routes(),
+        forward_auth::routes(),
+        guard::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The application as each worker builds it.

@@ -55,15 +55,15 @@ pub fn asset(name: &str) -> &'static str {
     ASSETS.get(name).map_or("/static/missing", |asset| asset.url.as_str())
 }
 
-/// The bytes of a file, for handlers that serve one under a name of their own (`/nightlatch/guard.js`).
-pub fn bytes(name: &str) -> Option<&'static [u8]> {
-    ASSETS.get(name).map(|asset| asset.file.data.as_ref())
-}
-
 /// `GET /static/{file}`: the hashed name for good, the plain name (or an older hash, from a page of the previous
 /// release) with revalidation.
 pub async fn serve(request: HttpRequest, file: web::Path<String>) -> HttpResponse {
-    let Some((asset, exact)) = find(&file) else {
+    named(&request, &file)
+}
+
+/// A file by its name, for handlers that serve one under an address of their own (`/nightlatch/guard.js`).
+pub fn named(request: &HttpRequest, file: &str) -> HttpResponse {
+    let Some((asset, exact)) = find(file) else {
         return HttpResponse::NotFound()
             .content_type("text/plain; charset=utf-8")
             .body("Not found\n");

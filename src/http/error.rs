@@ -213,7 +213,7 @@ fn page(request: &HttpRequest, bare: HttpResponse) -> HttpResponse {
         message: None,
         sign_in: None,
     });
-    let html = wants_html(request.headers());
+    let html = wants_html(request.headers()) && !request.path().starts_with(paths::GUARD);
     let mut response = match (&problem.sign_in, html) {
         (Some(sign_in), true) => HttpResponse::SeeOther()
             .insert_header((header::LOCATION, sign_in.location.as_str()))
@@ -230,17 +230,26 @@ fn page(request: &HttpRequest, bare: HttpResponse) -> HttpResponse {
 }
 
 fn json(status: StatusCode, problem: &Problem) -> HttpResponse {
-    let (title, message) = words(status);
-    let mut body = serde_json::json!({
-        "type": "about:blank",
-        "title": title,
-        "status": status.as_u16(),
-        "code": problem.code,
-        "detail": problem.message.as_deref().unwrap_or(message),
-    });
+    let message = words(status).1;
+    let mut body = problem_body(status, &problem.code, problem.message.as_deref().unwrap_or(message));
     if let Some(sign_in) = &problem.sign_in {
         body["login_url"] = serde_json::json!(sign_in.location);
     }
+    problem_response(status, &body)
+}
+
+/// The members that every problem has; `title` goes with the status.
+pub fn problem_body(status: StatusCode, code: &str, detail: &str) -> serde_json::Value {
+    serde_json::json!({
+        "type": "about:blank",
+        "title": words(status).0,
+        "status": status.as_u16(),
+        "code": code,
+        "detail": detail,
+    })
+}
+
+pub fn problem_response(status: StatusCode, body: &serde_json::Value) -> HttpResponse {
     HttpResponse::build(status)
         .content_type("application/problem+json")
         .body(body.to_string())
@@ -292,6 +301,7 @@ fn words(status: StatusCode) -> (&'static str, &'static str) {
             "Your account may not do this, or another site started it.",
         ),
         404 => ("Not found", "There is nothing here, or it is not yours."),
+        409 => ("Conflict", "Something else must be done first."),
         405 => ("Method not allowed", "This address does not answer that method."),
         408 => ("Too slow", "The request did not arrive in time."),
         413 => ("Too large", "The request is larger than anything we accept here."),

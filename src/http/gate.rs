@@ -4,7 +4,7 @@
 use super::{
     client_ip::client_ip,
     error::PageError,
-    flash, paths,
+    flash, guard, paths,
     session_cookie::{self, CookieKeys, Presented, Written},
 };
 use crate::{
@@ -144,7 +144,7 @@ pub async fn carry_prepared_token(
 
 /// Pages that know nobody: no session is looked for.
 fn is_public(path: &str) -> bool {
-    path.starts_with("/static/") || path == paths::HEALTHZ || path == paths::READYZ
+    path.starts_with("/static/") || path == paths::GUARD_SCRIPT || path == paths::HEALTHZ || path == paths::READYZ
 }
 
 fn client_of(req: &ServiceRequest, ctx: &Ctx) -> Client {
@@ -178,10 +178,9 @@ async fn find(ctx: &Ctx, req: &ServiceRequest, client: &Client, presented: &Pres
         ip: client.ip,
         user_agent: client.user_agent.as_deref(),
         kind: RequestKind {
-            path: req.path(),
             navigation: header_is("sec-fetch-mode", "navigate"),
             background: header_is("x-nightlatch-background", "1"),
-            ..RequestKind::default()
+            ..guard::kind(req.method(), req.path())
         },
     };
     let acceptable = |policy: &EffectivePolicy, form: &str| presented.counts(policy, form);

@@ -46,4 +46,12 @@ pub const AUTH_REQUEST: &str = "/api/authz/auth-request";
 pub const FORWARD_AUTH: &str = "/api/authz/forward-auth";
 pub const EXT_AUTHZ: &str = "/api/authz/ext-authz";
 pub const EXT_AUTHZ_PATH: &str = "/api/authz/ext-authz/{path:.*}";
+/// What every address of the page guard begins with: answered to its script, in JSON alone.
+pub const GUARD: &str = "/nightlatch/";
+pub const GUARD_SCRIPT: &str = "/nightlatch/guard.js";
+pub const GUARD_SESSION: &str = "/nightlatch/session";
+pub const GUARD_TOUCH: &str = "/nightlatch/session/touch";
+pub const GUARD_HEARTBEAT: &str = "/nightlatch/session/heartbeat";
+pub const GUARD_LOGIN: &str = "/nightlatch/session/login";
+pub const GUARD_LOGOUT: &str = "/nightlatch/session/logout";
 pub const STATIC: &str = "/static/{file}";

@@ -6,6 +6,7 @@ mod cli;
 mod docs;
 mod domain;
 mod flows;
+mod guard;
 mod harness;
 mod house;
 mod pages;

@@ -107,15 +107,7 @@ pub async fn submit(
     Form(form): Form<LoginForm>,
 ) -> Result<HttpResponse, PageError> {
     let (return_to, origin) = return_to(&ctx, &form.return_to);
-    let attempt = Attempt {
-        username: form.username.clone(),
-        password: Secret::new(form.password),
-        ip: anyone.client.ip,
-        user_agent: anyone.client.user_agent.clone(),
-        request_id: Some(anyone.client.request_id.clone()),
-        replaces: anyone.session,
-        cookie_form: session_cookie::form(&ctx.config, ctx.in_force().everyone()),
-    };
+    let attempt = attempt(&ctx, &anyone, form.username.clone(), form.password);
     match sign_in(&ctx, attempt).await? {
         SignIn::Accepted(opened) => {
             remember(&req, &opened)?;
@@ -138,8 +130,21 @@ fn return_to(ctx: &Ctx, text: &str) -> (Option<ReturnTo>, Option<Origin>) {
     (ReturnTo::parse(text, origin.as_slice()), origin)
 }
 
+/// An attempt of whoever asks; a live session of the same browser ends when it succeeds.
+pub(in crate::http) fn attempt(ctx: &Ctx, anyone: &Anyone, username: String, password: String) -> Attempt {
+    Attempt {
+        username,
+        password: Secret::new(password),
+        ip: anyone.client.ip,
+        user_agent: anyone.client.user_agent.clone(),
+        request_id: Some(anyone.client.request_id.clone()),
+        replaces: anyone.session,
+        cookie_form: session_cookie::form(&ctx.config, ctx.in_force().everyone()),
+    }
+}
+
 /// Hands the new session to actix-identity and actix-session, which set the cookie.
-pub(super) fn remember(req: &HttpRequest, opened: &Opened) -> Result<(), PageError> {
+pub(in crate::http) fn remember(req: &HttpRequest, opened: &Opened) -> Result<(), PageError> {
     let fault =
         |error: &dyn std::fmt::Display| PageError::Internal(format!("the session cannot be handed over: {error}"));
     req.extensions_mut().insert(IssuedTo {
@@ -170,7 +175,7 @@ fn refuse(
 }
 
 /// Status, `Retry-After` and words of a refusal: the same whether or not the account exists.
-pub(super) fn answer(refusal: &Refusal, now: Timestamp) -> (StatusCode, Option<i64>, String) {
+pub(in crate::http) fn answer(refusal: &Refusal, now: Timestamp) -> (StatusCode, Option<i64>, String) {
     match refusal {
         Refusal::Credentials => (
             StatusCode::UNPROCESSABLE_ENTITY,

@@ -13,11 +13,21 @@ use actix_web::{
     web,
 };
 
-/// Signing out twice, or without a session, is no mistake.
 pub async fn submit(
     ctx: web::Data<Ctx>,
     anyone: Anyone,
     identity: Option<Identity>,
+) -> Result<HttpResponse, PageError> {
+    leave(&ctx, anyone, identity, see_other(paths::LOGIN)).await
+}
+
+/// Ends the session behind the cookie, and has the browser that gets `response` forget it. Signing out twice, or without a
+/// session, is no mistake.
+pub(in crate::http) async fn leave(
+    ctx: &Ctx,
+    anyone: Anyone,
+    identity: Option<Identity>,
+    mut response: HttpResponse,
 ) -> Result<HttpResponse, PageError> {
     if let Some(session) = anyone.session {
         let acting = match anyone.visitor {
@@ -28,12 +38,11 @@ pub async fn submit(
                 session: Some(session),
             },
         };
-        sign_out(&ctx, &acting, session).await?;
+        sign_out(ctx, &acting, session).await?;
     }
     if let Some(identity) = identity {
         identity.logout();
     }
-    let mut response = see_other(paths::LOGIN);
     let headers = response.headers_mut();
     headers.insert(
         HeaderName::from_static("clear-site-data"),

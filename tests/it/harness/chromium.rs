@@ -2,6 +2,7 @@
 
 use fantoccini::{
     Client as WebDriver, ClientBuilder, Locator,
+    actions::{InputSource, KeyAction, KeyActions, MouseActions, PointerAction},
     elements::Element,
     wd::{Capabilities, WebDriverCompatibleCommand},
 };
@@ -151,6 +152,82 @@ impl Browser {
 
     pub async fn has(&self, css: &str) -> bool {
         !self.driver.find_all(Locator::Css(css)).await.unwrap().is_empty()
+    }
+
+    /// An element of the page guard, waited for.
+    pub async fn guard(&self, css: &str) -> Element {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(element) = self.guard_now(css).await {
+                return element;
+            }
+            assert!(Instant::now() < deadline, "the guard never shows {css}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn guard_now(&self, css: &str) -> Option<Element> {
+        let host = self.driver.find(Locator::Css("nightlatch-guard")).await.ok()?;
+        host.shadow_root().await.ok()?.find(Locator::Css(css)).await.ok()
+    }
+
+    /// Waits until the page is free again.
+    pub async fn guard_goes(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.guard_now("dialog").await.is_some() {
+            assert!(Instant::now() < deadline, "the guard does not go");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until an element of the guard says this.
+    pub async fn guard_says(&self, css: &str, words: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let text = match self.guard_now(css).await {
+                Some(element) => element
+                    .prop("textContent")
+                    .await
+                    .unwrap_or_default()
+                    .unwrap_or_default(),
+                None => String::new(),
+            };
+            if text.contains(words) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{css} says {text:?}, not {words:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Presses keys, as a keyboard does: they go wherever the focus is, in a shadow root too.
+    pub async fn keys(&self, text: &str) {
+        let mut keys = KeyActions::new("keyboard".to_owned());
+        for value in text.chars() {
+            keys = keys.then(KeyAction::Down { value }).then(KeyAction::Up { value });
+        }
+        self.driver.perform_actions(keys).await.unwrap();
+    }
+
+    pub async fn move_mouse(&self, x: f64, y: f64) {
+        let mouse = MouseActions::new("mouse".to_owned()).then(PointerAction::MoveTo { duration: None, x, y });
+        self.driver.perform_actions(mouse).await.unwrap();
+    }
+
+    /// Opens a tab and goes there; its number is one more than the last one's.
+    pub async fn new_tab(&self, path: &str) {
+        let tab = self.driver.new_window(true).await.unwrap();
+        self.driver.switch_to_window(tab.handle).await.unwrap();
+        self.go(path).await;
+    }
+
+    pub async fn to_tab(&self, number: usize) {
+        let tabs = self.driver.windows().await.unwrap();
+        self.driver.switch_to_window(tabs[number].clone()).await.unwrap();
+    }
+
+    pub async fn title(&self) -> String {
+        self.driver.title().await.unwrap()
     }
 
     pub async fn text(&self) -> String {

@@ -73,6 +73,11 @@ impl Client {
         self.post("/login", &[("username", name), ("password", password)])
     }
 
+    /// A POST as a page's script sends it.
+    pub fn post_json(&self, path: &str, value: &serde_json::Value, headers: &[(&str, &str)]) -> Answer {
+        self.finish(self.request(Method::POST, path, headers).json(value))
+    }
+
     pub fn send(&self, method: Method, path: &str, form: Option<&[(&str, &str)]>, headers: &[(&str, &str)]) -> Answer {
         let request = self.request(method, path, headers);
         self.finish(match form {

@@ -1,0 +1,453 @@
+// The page guard: warns before the session ends, then covers the page and signs people in again where they were.
+// One deferred script for our own and for protected pages; no dependency, no inline style, a shadow root of its own.
+// The server decides always: this covers first, asks second, and refreshes only what people really did.
+"use strict";
+(() => {
+  const ONCE = Symbol.for("nightlatch.guard");
+  if (window[ONCE]) return;
+  window[ONCE] = true;
+
+  const SESSION = "/nightlatch/session";
+  const ASK_MS = 1500; // while somebody can see the page
+  const HIDDEN_ASK_MS = 20000;
+  const SAID_AT = [120, 60, 40, 20, 10]; // seconds; in between a screen reader is left alone
+  const COVERED = "data-nightlatch-covered";
+
+  const root = document.documentElement;
+  const fetchPlain = window.fetch.bind(window);
+  let user = document.currentScript?.dataset.user ?? null; // whose page this is
+  let known = null; // the server's last word about a live session
+  let heard = null; // when that was, by both clocks
+  let mode = "page"; // page, warning, lasting, again, checking, gate, duty
+  let dialog = null;
+  let notNow = false; // the end that nothing puts off has been told and waved away
+  let asking = null;
+  let askedAt = -Infinity;
+  let turn = 0; // what was asked before the last sign of life is old news
+  let leaving = false;
+  let beatAt = performance.now();
+
+  // ---- The server
+
+  const ask = (path, body) => fetchPlain(SESSION + path, {
+    method: body ? "POST" : "GET",
+    headers: body ? { "accept": "application/json", "content-type": "application/json" } : { "accept": "application/json" },
+    body: body && JSON.stringify(body),
+    cache: "no-store",
+    credentials: "same-origin",
+    keepalive: true,
+    signal: AbortSignal.timeout(10000),
+  });
+
+  // Asks how the session stands; whoever asks meanwhile waits for the same answer.
+  function check(told = true) {
+    if (leaving) return asking;
+    askedAt = performance.now();
+    const asked = turn;
+    asking ??= ask("").then(async (answer) => {
+      if (!answer.ok) throw new Error(answer.status);
+      const status = await answer.json();
+      if (asked === turn) hear(status, told);
+    }).catch(() => {
+      if (left() < 0 || mode === "checking" || mode === "entered") show("checking", "The server cannot be reached. Trying again…");
+    }).finally(() => { asking = null; });
+    return asking;
+  }
+
+  // A sign of life. What it is refused for, the check tells.
+  async function sign(path) {
+    try {
+      const answer = await ask(path, {});
+      turn += 1;
+      if (answer.ok) hear(await answer.json(), true);
+      else await check();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  function hear(status, told) {
+    if (status.state === "live" || status.state === "warning") {
+      user ??= status.user;
+      if (status.user !== user) return leave("/");
+      known = status;
+      heard = { wall: Date.now(), steady: performance.now() };
+      if (status.duty) return show("duty");
+      if (status.state === "live") {
+        notNow = false;
+        show("page");
+      } else if (status.ends_by === "idle") show("warning");
+      else if (mode !== "again") show(notNow ? "page" : "lasting");
+      return;
+    }
+    if (user === null) return; // a page for everybody
+    known = heard = null;
+    if (mode !== "gate" && told) tell("ended");
+    show("gate", status.message ?? "You are signed out.");
+  }
+
+  // Seconds until the known end. Both clocks: one stands still while the machine sleeps, the other may be set.
+  const left = () => (known?.ends_in == null ? Infinity
+    : known.ends_in - Math.max(Date.now() - heard.wall, performance.now() - heard.steady) / 1000);
+
+  // ---- Other tabs
+
+  const channel = "BroadcastChannel" in window ? new BroadcastChannel("nightlatch") : null;
+  const tell = (what) => channel?.postMessage(what); // ended, extended, resumed
+  channel?.addEventListener("message", () => check(false));
+
+  // ---- What people do
+
+  let reportedAt = -Infinity;
+  let report = 0;
+  function reportNow() {
+    clearTimeout(report);
+    report = 0;
+    if (mode !== "page") return;
+    reportedAt = performance.now();
+    sign("/touch");
+  }
+  // At once, then at most ten times in the time that is left.
+  function noteInput(event) {
+    if (!event.isTrusted || report || mode !== "page" || known?.idle_ends_in == null) return;
+    if (event.type === "pointermove" && !event.movementX && !event.movementY) return; // the page moved, not the pointer
+    const pause = Math.min(30, Math.max(1, known.idle_ends_in / 10)) * 1000;
+    report = setTimeout(reportNow, Math.max(0, reportedAt + pause - performance.now()));
+  }
+  for (const type of ["pointerdown", "pointermove", "keydown", "wheel"]) {
+    addEventListener(type, noteInput, { capture: true, passive: true });
+  }
+  addEventListener("pagehide", () => report && reportNow());
+
+  // Covers first when the known end has passed, asks second.
+  function wake() {
+    if (left() < 0) show("checking");
+    check();
+  }
+  document.addEventListener("visibilitychange", () => document.hidden || wake());
+  document.addEventListener("resume", wake);
+  addEventListener("focus", wake);
+  addEventListener("pageshow", (event) => event.persisted && wake());
+
+  // The page's own requests: a 401 may be ours. Nothing is asked again for them.
+  window.fetch = async (...given) => {
+    const answer = await fetchPlain(...given);
+    if (answer.status === 401) check();
+    return answer;
+  };
+  const sendPlain = XMLHttpRequest.prototype.send;
+  XMLHttpRequest.prototype.send = function (...given) {
+    this.addEventListener("loadend", () => this.status === 401 && check());
+    return sendPlain.apply(this, given);
+  };
+
+  // ---- What is shown
+
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(`
+    :host { all: initial; color-scheme: inherit; }
+    *, ::before, ::after { box-sizing: border-box; }
+    dialog, dialog::backdrop {
+      --bg: light-dark(#f6f7f9, #0f1216); --surface: light-dark(#fff, #171b21); --line: light-dark(#d5d9e0, #323a45);
+      --line-strong: light-dark(#7c8594, #76818f); --ink: light-dark(#15181e, #eceff3); --ink-2: light-dark(#49515e, #b8c0cb);
+      --accent: light-dark(#1f5fbf, #8ab6ff); --on-accent: light-dark(#fff, #0b1a33); --field: light-dark(#eef0f4, #1f252d);
+      --danger: light-dark(#b3261e, #ff9d94); --danger-soft: light-dark(#fbe4e2, #401613);
+    }
+    dialog {
+      inline-size: min(26rem, calc(100vw - 2rem)); max-block-size: calc(100dvh - 2rem); overflow: auto; margin: auto; padding: 1.5rem;
+      border: 1px solid var(--line); border-radius: 12px; background: var(--surface); color: var(--ink);
+      font: 400 .9375rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; text-align: start;
+      box-shadow: 0 10px 32px light-dark(rgb(20 28 45 / .16), rgb(0 0 0 / .5)); overflow-wrap: break-word;
+    }
+    dialog::backdrop { background: light-dark(rgb(20 28 45 / .4), rgb(0 0 0 / .55)); }
+    dialog.cover::backdrop { background: color-mix(in srgb, var(--bg) 66%, transparent); backdrop-filter: blur(18px); }
+    form, .stack { display: grid; gap: .75rem; margin: 0; }
+    h2 { margin: 0; font-size: 1.125rem; line-height: 1.35; font-weight: 650; text-wrap: balance; }
+    p { margin: 0; } .soft { color: var(--ink-2); }
+    .count { font-size: 1.125rem; font-weight: 600; } .count span { font-variant-numeric: tabular-nums; }
+    .error { padding: .75rem; border-radius: 8px; background: var(--danger-soft); color: var(--danger); font-weight: 600; }
+    .error:empty, .wait:empty { display: none; }
+    .field { display: grid; gap: .25rem; }
+    label { font-size: .8125rem; font-weight: 600; }
+    input, button { font: inherit; color: inherit; min-block-size: 2.25rem; border: 1px solid var(--line-strong); border-radius: 8px; padding: .25rem .75rem; }
+    input { inline-size: 100%; background: var(--surface); }
+    input[readonly] { background: var(--field); border-color: var(--line); }
+    input[aria-invalid="true"] { border-color: var(--danger); }
+    button { background: var(--surface); font-weight: 550; cursor: pointer; }
+    .primary { background: var(--accent); border-color: transparent; color: var(--on-accent); }
+    button[aria-disabled="true"] { opacity: .7; cursor: progress; }
+    .actions { display: flex; flex-wrap: wrap; gap: .5rem .75rem; align-items: center; margin-block-start: .25rem; }
+    .actions.apart { justify-content: space-between; }
+    @media (max-width: 26rem) { .actions > :is(button, .primary) { flex: 1 1 100%; } }
+    a { color: var(--accent); text-underline-offset: .18em; min-block-size: 1.5rem; }
+    a.primary { padding: .4rem .75rem; border-radius: 8px; color: var(--on-accent); font-weight: 550; text-align: center; text-decoration: none; }
+    :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+    .said { position: absolute; clip-path: inset(50%); inline-size: 1px; block-size: 1px; overflow: hidden; white-space: nowrap; }
+    @media (prefers-reduced-motion: no-preference) { dialog.cover::backdrop { animation: cover .15s; } @keyframes cover { from { background-color: var(--bg); } } }
+    @supports not (backdrop-filter: blur(1px)) { dialog.cover::backdrop { background: var(--bg); } }
+    @media (forced-colors: active) { dialog.cover::backdrop { background: Canvas; backdrop-filter: none; } button { border-color: ButtonBorder; } }
+  `);
+  const pageSheet = new CSSStyleSheet();
+  pageSheet.replaceSync(`
+    html[${COVERED}] body { user-select: none !important; -webkit-user-select: none !important; }
+    @media print { html[${COVERED}] body { display: none !important; } }
+  `);
+  document.adoptedStyleSheets = [...document.adoptedStyleSheets, pageSheet];
+  const host = document.createElement("nightlatch-guard");
+  const shadow = host.attachShadow({ mode: "open" });
+  shadow.adoptedStyleSheets = [sheet];
+
+  const make = (tag, attributes = {}, ...children) => {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    element.append(...children);
+    return element;
+  };
+  const button = (words, act, attributes = {}) => {
+    const element = make("button", { type: "button", ...attributes }, words);
+    if (act) element.addEventListener("click", act);
+    return element;
+  };
+  const part = (id) => shadow.getElementById(id);
+  const write = (id, words) => {
+    const element = part(id);
+    if (element && element.textContent !== words) element.textContent = words;
+  };
+
+  const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  const inWords = (seconds) => (seconds < 60 ? `${seconds} seconds` : seconds < 90 ? "1 minute" : `${Math.round(seconds / 60)} minutes`);
+  const timeOfEnd = () => new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" }).format(Date.now() + left() * 1000);
+
+  const countdown = (words) => make("p", { class: "count", "aria-hidden": "true" }, words, make("span", { id: "count" }));
+
+  const MODES = {
+    warning: {
+      closed: stay,
+      build: () => [make("div", { class: "stack" },
+        make("h2", { id: "title" }, "Still there?"),
+        make("p", { id: "text", class: "soft" }, "You will be signed out, because nothing has happened here for a while."),
+        countdown("Signing you out in "),
+        make("p", { class: "said", role: "status", id: "said" }),
+        make("p", { class: "error", role: "alert", id: "error" }),
+        make("div", { class: "actions" },
+          button("Stay signed in", stay, { class: "primary", autofocus: "" }),
+          button("Sign out now", signOut)))],
+    },
+    lasting: {
+      closed: wave,
+      build: () => [make("div", { class: "stack" },
+        make("h2", { id: "title" }, "Your session is about to end"),
+        make("p", { id: "text", class: "soft" }, `It ends at ${timeOfEnd()} whatever you do, because it has reached its greatest length. Save now, or sign in again now and carry on.`),
+        countdown("It ends in "),
+        make("p", { class: "said", role: "status", id: "said" }),
+        make("div", { class: "actions" },
+          button("Sign in again now", () => show("again"), { class: "primary", autofocus: "" }),
+          button("Back to the page", wave),
+          button("Sign out now", signOut)))],
+    },
+    again: { closed: wave, build: () => signInForm("Sign in again", "A new session begins. Nothing you typed on this page is lost.", true) },
+    gate: { covers: true, build: (words) => signInForm(words, "Sign in to carry on. Nothing you typed on this page was lost.", false) },
+    checking: {
+      covers: true,
+      build: (words) => [make("div", { class: "stack" },
+        make("h2", { id: "title" }, "One moment"),
+        make("p", { id: "text", class: "soft", role: "status" }, words ?? "Finding out whether you are still signed in…"),
+        make("div", { class: "actions" }, wayOut("Go to the sign-in page")))],
+    },
+    duty: {
+      covers: true,
+      build: () => [make("div", { class: "stack" },
+        make("h2", { id: "title" }, "Choose a new password first"),
+        make("p", { id: "text", class: "soft" }, "Your password must be changed before you can carry on. The form opens in a tab of its own; this page waits as it is."),
+        make("div", { class: "actions apart" }, wayOut("Sign out"),
+          make("a", { href: "/password", target: "_blank", rel: "noopener", class: "primary", autofocus: "" }, "Choose a new password")))],
+    },
+  };
+
+  function signInForm(title, text, early) {
+    const form = make("form", { method: "post", action: "/login" },
+      make("h2", { id: "title" }, title),
+      make("p", { id: "text", class: "soft" }, text),
+      make("p", { class: "error", role: "alert", id: "error" }),
+      make("p", { class: "wait soft", id: "wait", "aria-hidden": "true" }),
+      make("div", { class: "field" }, make("label", { for: "username" }, "User name"),
+        make("input", { id: "username", name: "username", autocomplete: "username", readonly: "", value: user })),
+      make("div", { class: "field" }, make("label", { for: "password" }, "Password"),
+        make("input", {
+          id: "password", name: "password", type: "password", autocomplete: "current-password", required: "", maxlength: "512",
+          autocapitalize: "none", spellcheck: "false", autofocus: "",
+        })),
+      make("div", { class: "actions apart" },
+        early ? button("Back to the page", wave) : wayOut("Sign out or switch account"),
+        make("button", { class: "primary", id: "enter" }, "Sign in")));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      signIn();
+    });
+    return [form];
+  }
+
+  // A link, so that it leads out even when nothing else works any more.
+  function wayOut(words) {
+    const link = make("a", { href: "/login" }, words);
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      signOut();
+    });
+    return link;
+  }
+
+  // Shows one thing in place of another, in one step: nothing of the page is seen in between.
+  function show(next, words) {
+    const same = mode === next;
+    if (same && next === "checking" && words) write("text", words);
+    if (same && next === "gate" && words) write("title", words);
+    if (same) return tick();
+    const scroll = [scrollX, scrollY];
+    const old = dialog;
+    mode = next;
+    dialog = null;
+    const { build, covers, closed } = MODES[next] ?? {};
+    root.toggleAttribute(COVERED, Boolean(covers));
+    old?.close(); // gives the focus back to where it was
+    old?.remove();
+    waitUntil = said = 0;
+    if (build) {
+      dialog = make("dialog", { "aria-labelledby": "title", "aria-describedby": closed && next !== "again" ? "text said" : "text" }, ...build(words));
+      if (closed && next !== "again") dialog.setAttribute("role", "alertdialog");
+      if (covers) {
+        dialog.classList.add("cover");
+        dialog.setAttribute("closedby", "none");
+      }
+      keepOpen(dialog, closed);
+      // What is typed here is not for the page's shortcuts.
+      for (const type of ["keydown", "keypress", "keyup"]) dialog.addEventListener(type, (event) => event.stopPropagation());
+      if (!host.isConnected) root.append(host);
+      shadow.append(dialog);
+      tick();
+      dialog.showModal();
+      shadow.querySelector("[autofocus]")?.focus();
+    }
+    if (scroll[0] !== scrollX || scroll[1] !== scrollY) scrollTo({ left: scroll[0], top: scroll[1], behavior: "instant" });
+    if (!build) tick();
+  }
+
+  // Esc means what `closed` says; where there is nothing to choose, the dialog stays whatever closes it.
+  function keepOpen(shown, closed) {
+    shown.addEventListener("cancel", (event) => {
+      event.preventDefault();
+      closed?.();
+    });
+    shown.addEventListener("close", () => {
+      if (shown !== dialog || shown.open) return;
+      shown.showModal();
+      closed?.();
+    });
+  }
+
+  let said = 0;
+  let waitUntil = 0;
+  const TITLE = /^(\(\d+:\d\d\) |Signed out – )+/;
+
+  // Once a second and after every change: digits, words for screen readers, title.
+  function tick() {
+    const seconds = Math.max(0, Math.ceil(left()));
+    const counting = mode === "warning" || mode === "lasting" || (notNow && mode !== "gate" && known !== null);
+    const prefix = counting ? `(${clock(seconds)}) ` : mode === "gate" ? "Signed out – " : "";
+    const title = prefix + document.title.replace(TITLE, "");
+    if (document.title !== title) document.title = title;
+    write("count", clock(seconds));
+    const mark = SAID_AT.findLast((at) => seconds <= at) ?? Infinity;
+    if (counting && part("said") && mark !== said) {
+      // The first words give the time there is, the later ones come at the marks.
+      write("said", `You will be signed out in ${inWords(said === 0 ? seconds : mark)}.`);
+      said = mark;
+    }
+    const wait = Math.ceil((waitUntil - performance.now()) / 1000);
+    write("wait", wait > 0 ? `${clock(wait)} left` : "");
+  }
+
+  // ---- What the buttons do
+
+  async function stay() {
+    if (!(await sign("/touch"))) return write("error", "The server cannot be reached. Try again.");
+    tell("extended");
+  }
+
+  function wave() {
+    notNow = true;
+    show("page");
+  }
+
+  async function signIn() {
+    const enter = part("enter");
+    const password = part("password");
+    if (enter.getAttribute("aria-disabled") === "true") return;
+    enter.setAttribute("aria-disabled", "true");
+    write("error", "");
+    try {
+      const answer = await ask("/login", { username: user, password: password.value });
+      const said = await answer.json();
+      if (answer.ok || answer.status === 409) {
+        if (answer.ok && said.user !== user) return leave("/");
+        mode = "entered"; // whatever stands is replaced by what the server says now
+        turn += 1;
+        await asking;
+        await check();
+        return tell("resumed");
+      }
+      refuse(password, said.detail, said.retry_after);
+    } catch {
+      refuse(password, "The server cannot be reached. Try again.");
+    } finally {
+      enter.removeAttribute("aria-disabled");
+    }
+  }
+
+  function refuse(password, words, wait) {
+    write("error", words);
+    waitUntil = wait > 1 ? performance.now() + wait * 1000 : 0;
+    password.setAttribute("aria-invalid", "true");
+    password.setAttribute("aria-describedby", "error");
+    password.focus();
+    password.select();
+    tick();
+  }
+
+  async function signOut() {
+    let to = "/login";
+    try {
+      const answer = await ask("/logout", {});
+      if (answer.ok) to = (await answer.json()).location;
+      tell("ended");
+    } catch {
+      // the sign-in page says what is wrong
+    }
+    leave(to);
+  }
+
+  // Away from here; what is on the page is not for whoever comes next.
+  function leave(to) {
+    leaving = true;
+    known = heard = null;
+    show("checking", "Leaving this page…");
+    location.replace(to);
+  }
+
+  // ---- What happens by itself
+
+  setInterval(() => {
+    tick();
+    const now = performance.now();
+    if (known?.heartbeat_every && now - beatAt >= known.heartbeat_every * 1000) {
+      beatAt = now;
+      sign("/heartbeat");
+    }
+    if (left() < 0 && mode !== "gate" && mode !== "checking") show("checking");
+    const due = mode === "page" && left() <= (known?.warn_at ?? -1) && !notNow;
+    const pause = document.hidden && !due && left() >= 0 ? HIDDEN_ASK_MS : ASK_MS;
+    if (now - askedAt >= pause) check();
+  }, 500);
+  check();
+})();

@@ -1,0 +1,4 @@
+//! The page guard: what the server answers it, and what people see of it in real Chromium.
+
+mod answers;
+mod chromium;
