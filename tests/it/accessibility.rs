@@ -190,9 +190,7 @@ async fn administrators(look: &mut Look, addresses: &[String]) {
     look.browser.click(".savebar button.primary").await;
     look.browser.arrives_at("/admin/policy/review").await;
     look.here("a review").await;
-    look.browser
-        .click("button[form=discard]")
-        .await;
+    look.browser.click("button[form=discard]").await;
     look.browser.go("/admin/accounts/new").await;
     look.browser.type_into("#name", "bob").await;
     look.browser.click("main form button.primary").await;
