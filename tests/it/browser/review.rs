@@ -142,3 +142,57 @@ fn what_two_people_changed_is_asked_for_and_nothing_typed_is_lost() {
         browser
     });
 }
+
+#[test]
+fn an_import_a_posture_item_and_a_restored_revision_all_go_through_the_review() {
+    let server = TestServer::start();
+    server.account("ada", Role::Administrator);
+    with_browser(&server.base.clone(), async |browser| {
+        editor(&browser).await;
+        browser.click("a[href='/admin/policy/import']").await;
+        browser.arrives_at("/admin/policy/import").await;
+        let ini =
+            "[desktop]\n[[auth]]\nidle_session_timeout=900\nbackend=desktop.auth.backend.AllowFirstUserDjangoBackend\n";
+        browser.type_into("#text", ini).await;
+        browser.click("main form button.primary").await;
+        browser.arrives_at("/admin/policy/review").await;
+        let text = browser.text().await;
+        for word in ["An import", "Idle timeout", "15 minutes", "line 4", "backend"] {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+        browser.click("a[href*='replay=7d']").await;
+        browser.arrives_at("/admin/policy/review?draft").await;
+        browser.find("#replay details").await;
+        look(&browser, "review-import-replay").await;
+        browser.click("#save button.primary").await;
+        browser.find(".flash.ok").await;
+        // One item of the checklist.
+        browser.go("/admin/policy/posture").await;
+        browser.click("main form button[name=item]").await;
+        browser.arrives_at("/admin/policy/review").await;
+        browser.click("#save button.primary").await;
+        browser.find(".flash.ok").await;
+        // The way back, by the history.
+        browser.go("/admin/policy/revisions?from=1&to=2").await;
+        assert!(
+            browser.text().await.contains("Idle timeout"),
+            "what differs between the two"
+        );
+        browser.go("/admin/policy/revisions/1").await;
+        browser.click("form[action$=restore] button").await;
+        browser.arrives_at("/admin/policy/review").await;
+        assert!(browser.text().await.contains("Restoring revision 1"));
+        browser.click("#save button.primary").await;
+        browser.find(".flash.ok").await;
+        assert_eq!(server.ctx.in_force().policy.revision(), 4);
+        assert!(
+            server.ctx.in_force().policy.document().everyone.is_empty(),
+            "as at first"
+        );
+        // What differs from the default, by scope: nothing any more.
+        browser.go("/admin/policy/matrix").await;
+        assert!(!browser.text().await.contains("auth.idle_session_timeout"));
+        assert_eq!(browser.complaints().await, Vec::<String>::new());
+        browser
+    });
+}
