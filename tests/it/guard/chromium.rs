@@ -29,6 +29,25 @@ async fn enter(browser: &Browser, path: &str) {
     browser.sign_in("ada", PASSWORD).await;
     browser.arrives_at("/").await;
     browser.go(path).await;
+    answered(browser, "/nightlatch/session").await;
+}
+
+/// Waits until the guard of this page has had an answer from there: only then may the clock move on.
+async fn answered(browser: &Browser, path: &str) {
+    let script = format!(
+        "return performance.getEntriesByType('resource').some(entry => entry.name.endsWith('{path}') && entry.responseEnd > 0)"
+    );
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(15);
+    while browser.script(&script).await != true {
+        assert!(std::time::Instant::now() < deadline, "no answer from {path}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+/// Types, and waits until the guard's report of it was taken.
+async fn type_into(browser: &Browser, css: &str, text: &str) {
+    browser.type_into(css, text).await;
+    answered(browser, "/nightlatch/session/touch").await;
 }
 
 async fn focused(browser: &Browser) -> String {
@@ -49,7 +68,7 @@ fn the_warning_is_told_and_one_key_puts_the_end_off() {
     let server = server();
     with_browser(&server.base.clone(), async |browser| {
         enter(&browser, "/admin/accounts/new").await;
-        browser.type_into("#name", "half").await;
+        type_into(&browser, "#name", "half").await;
         server.advance(490);
         browser.guard_says("h2", "Still there?").await;
         browser
@@ -96,7 +115,7 @@ fn signed_out_for_idleness_one_signs_in_over_the_page_and_finds_it_as_it_was() {
     let server = server();
     with_browser(&server.base.clone(), async |browser| {
         enter(&browser, "/admin/policy").await;
-        browser.type_into("[name='session.ttl']", "3 weeks").await;
+        type_into(&browser, "[name='session.ttl']", "3 weeks").await;
         browser.script("scrollTo(0, 700)").await;
         let scrolled = browser.script("return scrollY").await;
         let title = browser.title().await;
@@ -359,7 +378,7 @@ fn an_end_that_cannot_be_put_off_is_told_so_and_a_new_session_follows_without_a_
     );
     with_browser(&server.base.clone(), async |browser| {
         enter(&browser, "/admin/accounts/new").await;
-        browser.type_into("#name", "half").await;
+        type_into(&browser, "#name", "half").await;
         server.advance(3490);
         browser.guard_says("h2", "about to end").await;
         assert_eq!(focused(&browser).await, "Sign in again now");
