@@ -168,7 +168,7 @@ fn an_import_a_posture_item_and_a_restored_revision_all_go_through_the_review() 
         browser.find(".flash.ok").await;
         // One item of the checklist.
         browser.go("/admin/policy/posture").await;
-        browser.click("main form button[name=item]").await;
+        browser.click("#asvs-l2 button[name=item]").await;
         browser.arrives_at("/admin/policy/review").await;
         browser.click("#save button.primary").await;
         browser.find(".flash.ok").await;
