@@ -44,7 +44,7 @@ async fn answered(browser: &Browser, path: &str) {
     }
 }
 
-/// Types, and waits until the guard's report of it was taken.
+/// Types, and waits until the guard's report of it was taken; there is one where sessions end for idleness.
 async fn type_into(browser: &Browser, css: &str, text: &str) {
     browser.type_into(css, text).await;
     answered(browser, "/nightlatch/session/touch").await;
@@ -378,7 +378,7 @@ fn an_end_that_cannot_be_put_off_is_told_so_and_a_new_session_follows_without_a_
     );
     with_browser(&server.base.clone(), async |browser| {
         enter(&browser, "/admin/accounts/new").await;
-        type_into(&browser, "#name", "half").await;
+        browser.type_into("#name", "half").await;
         server.advance(3490);
         browser.guard_says("h2", "about to end").await;
         assert_eq!(focused(&browser).await, "Sign in again now");
