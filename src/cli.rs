@@ -4,6 +4,7 @@
 mod account;
 mod application;
 mod audit;
+mod backup;
 mod completions;
 mod config;
 mod desk;
@@ -81,6 +82,10 @@ enum Command {
     Config(config::ConfigCommand),
     /// Bring the database to this program's schema
     Migrate(migrate::Migrate),
+    /// Copy an SQLite database to a file, also while a server runs
+    Backup(backup::Backup),
+    /// Put such a copy in the database's place and end its sessions; no server may run
+    Restore(backup::Restore),
     /// Look for what is wrong with the installation
     Doctor(doctor::Doctor),
     /// Print the completions for a shell
@@ -179,6 +184,8 @@ pub fn main() -> ExitCode {
         Command::Audit(audit) => global.at_desk(async |desk| audit.run(desk).await),
         Command::Config(config) => config.run(&global),
         Command::Migrate(migrate) => migrate.run(&global),
+        Command::Backup(backup) => backup.run(&global),
+        Command::Restore(restore) => restore.run(&global),
         Command::Doctor(doctor) => doctor.run(&global),
         Command::Completions(completions) => completions.run(),
     };

@@ -444,15 +444,8 @@ where
     C: Connection + MigrationHarness<C::Backend>,
     C::Backend: diesel::backend::Backend,
 {
-    let cannot =
-        |error: &dyn std::fmt::Display| StoreError::Config(format!("migrations: {}", one_line(&error.to_string())));
-    let applied = c.applied_migrations().map_err(|e| cannot(&e))?;
+    let applied = applied_migrations(c)?;
     let known = known_versions::<C::Backend>()?;
-    if let Some(unknown) = applied.iter().find(|version| !known.contains(&version.to_string())) {
-        return Err(StoreError::Config(format!(
-            "the database is newer than this program: unknown migration {unknown}"
-        )));
-    }
     let pending = known
         .iter()
         .filter(|version| !applied.contains(&MigrationVersion::from(version.as_str())))
@@ -465,8 +458,28 @@ where
             "the database lacks {pending} migration(s): run `nightlatch migrate`, or start without --no-migrate"
         )));
     }
-    c.run_pending_migrations(MIGRATIONS).map_err(|e| cannot(&e))?;
+    c.run_pending_migrations(MIGRATIONS).map_err(|e| not_migrated(&*e))?;
     Ok(())
+}
+
+/// What the database has, none of it newer than this program.
+pub(super) fn applied_migrations<C>(c: &mut C) -> Result<Vec<MigrationVersion<'static>>, StoreError>
+where
+    C: Connection + MigrationHarness<C::Backend>,
+    C::Backend: diesel::backend::Backend,
+{
+    let applied = c.applied_migrations().map_err(|e| not_migrated(&*e))?;
+    let known = known_versions::<C::Backend>()?;
+    match applied.iter().find(|version| !known.contains(&version.to_string())) {
+        None => Ok(applied),
+        Some(unknown) => Err(StoreError::Config(format!(
+            "the database is newer than this program: unknown migration {unknown}"
+        ))),
+    }
+}
+
+fn not_migrated(error: &dyn std::error::Error) -> StoreError {
+    StoreError::Config(format!("migrations: {}", one_line(&error.to_string())))
 }
 
 fn known_versions<DB: diesel::backend::Backend>() -> Result<Vec<String>, StoreError> {

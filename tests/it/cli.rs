@@ -4,6 +4,7 @@
 mod account;
 mod application;
 mod audit;
+mod backup;
 mod beside;
 mod explain;
 mod files;

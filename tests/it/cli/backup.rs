@@ -1,0 +1,117 @@
+//! `backup` and `restore`: a copy taken while a server writes, put back when none runs, without bringing ended sessions back.
+
+use super::{Cli, PASSWORD};
+use crate::harness::server::{On, TestServer};
+use std::{os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc};
+
+/// Where the database of `cli` is.
+fn file(cli: &Cli) -> PathBuf {
+    PathBuf::from(cli.database().url().strip_prefix("sqlite:").unwrap())
+}
+
+fn beside(cli: &Cli, end: &str) -> PathBuf {
+    PathBuf::from(format!("{}{end}", file(cli).display()))
+}
+
+#[test]
+fn a_copy_taken_beside_a_server_is_put_back_and_its_sessions_end() {
+    let server = TestServer::start();
+    let ada = server.admin("ada");
+    let cli = Cli::beside(&server);
+    cli.run(&["policy", "set", "session.ttl", "3h"]).done();
+    cli.run(&["backup", "copy.db"]).done().prints(&["copied to copy.db"]);
+    let copy = cli.directory().join("copy.db");
+    assert_eq!(copy.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    cli.run(&["policy", "set", "session.ttl", "5h"]).done();
+    cli.account("bob", "member");
+    ada.get("/").expect(200);
+
+    cli.run(&["restore", "copy.db"])
+        .refused(&["already served by another process"]);
+    server.stop();
+    cli.run(&["restore", "copy.db"])
+        .done()
+        .prints(&["Ended 1 session: everybody signs in anew.", ".before-restore"]);
+    assert_eq!(cli.get("session.ttl"), 3 * 3600);
+    let accounts = cli.run(&["account", "list", "--json"]).json();
+    assert_eq!(accounts.as_array().unwrap().len(), 1, "{accounts}");
+    assert_eq!(cli.run(&["session", "list", "--json"]).json(), serde_json::json!([]));
+
+    // The session of the copy has ended, and a new one begins.
+    let again = TestServer::beside(cli.database()).start();
+    let ada = ada.at(&again.base);
+    ada.get("/").expect(303);
+    ada.sign_in("ada", PASSWORD).expect(303);
+    ada.get("/").expect(200);
+    again.stop();
+
+    // What was there before is whole.
+    let kept = beside(&cli, ".before-restore");
+    let before = Cli::of(&Arc::new(crate::harness::server::TestDatabase::fresh(On::Sqlite)));
+    let url = format!("sqlite:{}", kept.display());
+    let ran = before.run(&["policy", "get", "session.ttl", "--json", "--database-url", &url]);
+    assert_eq!(ran.json()["value"], 5 * 3600);
+    cli.run(&["restore", "copy.db"])
+        .refused(&[".before-restore", "move it away first"]);
+}
+
+#[test]
+fn a_damaged_database_is_replaced_and_kept() {
+    let cli = Cli::fresh();
+    cli.account("ada", "administrator");
+    cli.run(&["backup", "copy.db"]).done();
+    std::fs::write(file(&cli), b"this was a database").unwrap();
+    cli.run(&["account", "list"]).refused(&["not a database"]);
+    cli.run(&["restore", "copy.db"]).done();
+    cli.run(&["account", "show", "ada"]).done();
+    assert_eq!(
+        std::fs::read(beside(&cli, ".before-restore")).unwrap(),
+        b"this was a database"
+    );
+}
+
+#[test]
+fn what_is_no_copy_changes_nothing() {
+    let cli = Cli::fresh();
+    cli.account("ada", "administrator");
+    let before = cli.events();
+    cli.file(
+        "words.db",
+        "hello, this is no database at all, but long enough to be looked at as one",
+    );
+    cli.file("empty.db", "");
+    for (name, why) in [
+        ("missing.db", "No such file"),
+        ("words.db", "not an SQLite database"),
+        ("empty.db", "no database of this program"),
+    ] {
+        cli.run(&["restore", name]).refused(&[name, why]);
+        assert!(
+            !beside(&cli, ".restoring").exists() && !beside(&cli, ".before-restore").exists(),
+            "{name}"
+        );
+    }
+    assert_eq!(cli.events(), before);
+}
+
+#[test]
+fn a_copy_never_overwrites_a_file_and_leaves_none_half_written() {
+    let cli = Cli::fresh();
+    cli.account("ada", "administrator");
+    cli.file("mine.txt", "letters");
+    cli.run(&["backup", "mine.txt"]).refused(&["mine.txt", "exists"]);
+    assert_eq!(std::fs::read(cli.directory().join("mine.txt")).unwrap(), b"letters");
+    cli.run(&["backup", "nowhere/copy.db"]).refused(&["nowhere/copy.db"]);
+    cli.run(&["backup", "copy.db", "--database-url", "sqlite:nothing.db"])
+        .refused(&["nothing.db"]);
+    assert!(!cli.directory().join("copy.db").exists() && !cli.directory().join("nothing.db").exists());
+}
+
+#[test]
+fn postgres_is_left_to_its_own_tools() {
+    let cli = Cli::on(On::Postgres);
+    cli.account("ada", "administrator");
+    cli.run(&["backup", "copy.db"]).refused(&["pg_dump"]);
+    cli.run(&["restore", "copy.db"]).refused(&["pg_restore"]);
+    assert!(!cli.directory().join("copy.db").exists());
+}
