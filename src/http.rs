@@ -15,6 +15,7 @@ pub mod host;
 pub mod pages;
 pub mod paths;
 pub mod session_cookie;
+pub mod site;
 pub mod upload;
 pub mod visitor;
 

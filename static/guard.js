@@ -18,7 +18,8 @@
   let user = document.currentScript?.dataset.user ?? null; // whose page this is
   let known = null; // the server's last word about a live session
   let heard = null; // when that was, by both clocks
-  let mode = "page"; // page, warning, lasting, again, checking, gate, duty
+  let ways = { login: "/login", password: "/password" }; // on an application's host they lead to ours
+  let mode = "page"; // page, warning, lasting, again, checking, gate, duty, barred
   let dialog = null;
   let notNow = false; // the end that nothing puts off has been told and waved away
   let asking = null;
@@ -35,6 +36,7 @@
     body: body && JSON.stringify(body),
     cache: "no-store",
     credentials: "same-origin",
+    referrerPolicy: "same-origin", // which application asks is told by the page
     keepalive: true,
     signal: AbortSignal.timeout(10000),
   });
@@ -68,11 +70,13 @@
   }
 
   function hear(status, told) {
+    ways = { login: status.login_url, password: status.password_url };
     if (status.state === "live" || status.state === "warning") {
       user ??= status.user;
       if (status.user !== user) return leave("/");
       known = status;
       heard = { wall: Date.now(), steady: performance.now() };
+      if (status.may_enter === false) return show("barred");
       if (status.duty) return show("duty");
       if (status.state === "live") {
         notNow = false;
@@ -261,12 +265,19 @@
         make("h2", { id: "title" }, "Choose a new password first"),
         make("p", { id: "text", class: "soft" }, "Your password must be changed before you can carry on. The form opens in a tab of its own; this page waits as it is."),
         make("div", { class: "actions apart" }, wayOut("Sign out"),
-          make("a", { href: "/password", target: "_blank", rel: "noopener", class: "primary", autofocus: "" }, "Choose a new password")))],
+          make("a", { href: ways.password, target: "_blank", rel: "noopener", class: "primary", autofocus: "" }, "Choose a new password")))],
+    },
+    barred: {
+      covers: true,
+      build: () => [make("div", { class: "stack" },
+        make("h2", { id: "title" }, "Your account may not enter here"),
+        make("p", { id: "text", class: "soft" }, "Somebody else may, or yours again once an administrator allows it."),
+        make("div", { class: "actions" }, wayOut("Sign out or switch account")))],
     },
   };
 
   function signInForm(title, text, early) {
-    const form = make("form", { method: "post", action: "/login" },
+    const form = make("form", { method: "post", action: SESSION + "/login" },
       make("h2", { id: "title" }, title),
       make("p", { id: "text", class: "soft" }, text),
       make("p", { class: "error", role: "alert", id: "error" }),
@@ -288,9 +299,13 @@
     return [form];
   }
 
+  // From an application's page the sign-in leads back to it.
+  const signInAddress = (page = ways.login) => (page.startsWith("/") ? page
+    : `${page}?return_to=${encodeURIComponent(location.href.split("#")[0])}`);
+
   // A link, so that it leads out even when nothing else works any more.
   function wayOut(words) {
-    const link = make("a", { href: "/login" }, words);
+    const link = make("a", { href: signInAddress() }, words);
     link.addEventListener("click", (event) => {
       event.preventDefault();
       signOut();
@@ -416,7 +431,7 @@
   }
 
   async function signOut() {
-    let to = "/login";
+    let to = ways.login;
     try {
       const answer = await ask("/logout", {});
       if (answer.ok) to = (await answer.json()).location;
@@ -424,7 +439,7 @@
     } catch {
       // the sign-in page says what is wrong
     }
-    leave(to);
+    leave(signInAddress(to));
   }
 
   // Away from here; what is on the page is not for whoever comes next.

@@ -341,6 +341,20 @@ impl Applications {
         }
     }
 
+    /// The application that a page belongs to: by its address, else the first that answers on its host. `None`: none does.
+    pub fn of_page(&self, page: &Target) -> Option<Arc<Application>> {
+        match self.matching(page) {
+            Place::Public(application) | Place::Guarded(application) => Some(application),
+            Place::Unknown | Place::NotCanonical => {
+                let there = self.by_host.get(page.host())?;
+                there
+                    .iter()
+                    .find(|application| application.host_of(page).is_some())
+                    .cloned()
+            }
+        }
+    }
+
     /// The application that has one of these places already; `except` is not asked.
     pub fn taken(&self, wanted: &Application) -> Option<(&str, String)> {
         let places = wanted.places();

@@ -58,25 +58,24 @@ pub struct Admitted {
     pub cookie_form: String,
 }
 
-/// Judges the bearer of `token` for `request` to our own pages. `acceptable` says whether a token whose cookie was issued in that
-/// form counts the way it came: asked before anything is judged or refreshed.
+/// Where a token was presented.
+#[derive(Debug, Clone, Copy)]
+pub struct Door<'a> {
+    /// The host, as tokens name it: "" is our own and every other one of the cookie domain.
+    pub host: &'a str,
+    /// Whose rules hold too, before it is entered, for whoever may enter.
+    pub application: Option<&'a Application>,
+    /// Whether the answer can hand a new id to the browser; otherwise a rotation stays due.
+    pub reaches_browser: bool,
+}
+
+/// Judges the bearer of `token` for `request`. `acceptable` says whether a token whose cookie was issued in that form counts the way
+/// it came: asked before anything is judged or refreshed.
 pub async fn admit(
     ctx: &Ctx,
     token: &str,
     request: &RequestFacts<'_>,
-    origin: impl Fn() -> Origin,
-    acceptable: impl Fn(&EffectivePolicy, &str) -> bool,
-) -> Result<Access, FlowError> {
-    admit_to(ctx, token, request, None, origin, acceptable).await
-}
-
-/// The same at the door of an `application`, with it included for whoever may enter. Such an answer reaches no browser: a rotation
-/// stays due.
-async fn admit_to(
-    ctx: &Ctx,
-    token: &str,
-    request: &RequestFacts<'_>,
-    application: Option<&Application>,
+    door: Door<'_>,
     origin: impl Fn() -> Origin,
     acceptable: impl Fn(&EffectivePolicy, &str) -> bool,
 ) -> Result<Access, FlowError> {
@@ -90,10 +89,13 @@ async fn admit_to(
         account = ctx.expire_if_due(account.id).await?;
     }
     for asked_the_store in [false, true] {
-        let Some(presented) = session.token(&digest).filter(|token| token.killed_at.is_none()) else {
+        let usable = |token: &&Token| token.killed_at.is_none() && token.opens(door.host);
+        let Some(presented) = session.token(&digest).filter(usable) else {
             return Ok(Access::Anonymous);
         };
-        let entering = application.filter(|application| application.admits(account.role, &account.groups));
+        let entering = door
+            .application
+            .filter(|application| application.admits(account.role, &account.groups));
         let entered = with_entered(&session.row.applications, entering);
         let policy = in_force.effective(account.role, &entered, entering.map(|entering| entering.name.as_str()));
         if !acceptable(&policy, &presented.cookie_form) {
@@ -117,17 +119,7 @@ async fn admit_to(
             }
             Verdict::Live(live) => {
                 return admitted(
-                    ctx,
-                    session,
-                    account,
-                    policy,
-                    None,
-                    &live,
-                    &digest,
-                    request,
-                    application,
-                    now,
-                    origin,
+                    ctx, session, account, policy, None, &live, &digest, request, door, now, origin,
                 )
                 .await;
             }
@@ -141,7 +133,7 @@ async fn admit_to(
                     &live,
                     &digest,
                     request,
-                    application,
+                    door,
                     now,
                     origin,
                 )
@@ -259,13 +251,13 @@ async fn admitted(
     live: &LiveVerdict,
     digest: &str,
     request: &RequestFacts<'_>,
-    application: Option<&Application>,
+    door: Door<'_>,
     now: Timestamp,
     origin: impl Fn() -> Origin,
 ) -> Result<Access, FlowError> {
     let mut rotated_to = None;
     let mut session = session;
-    let due = application.is_none() && session.token(digest).is_some_and(Token::is_due);
+    let due = door.reaches_browser && session.token(digest).is_some_and(Token::is_due);
     if due || must_be_written(&session, live, request, &policy) {
         let change = Change {
             session: session.id(),
@@ -276,7 +268,8 @@ async fn admitted(
             navigation: request.kind.navigation,
             background: request.kind.background,
             path: request.kind.path.to_owned(),
-            application: application.cloned(),
+            application: door.application.cloned(),
+            reaches_browser: door.reaches_browser,
             origin: origin(),
             now,
         };

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     domain::{
         account::{self, AccountId, AccountName, Role, name_key},
+        application::Application,
         audit::{Actor, Entry, Event, Origin, Outcome},
         login::{LoginAccount, LoginFacts, LoginVerdict, Refusal, decide},
         network,
@@ -38,6 +39,10 @@ pub struct Attempt {
     pub replaces: Option<SessionId>,
     /// How the cookie will be issued (`http::session_cookie`).
     pub cookie_form: String,
+    /// Where it will count, as tokens name it.
+    pub host: String,
+    /// The application on whose page it is made: who may not enter it gets no session there.
+    pub entering: Option<Arc<Application>>,
 }
 
 /// A session that was opened.
@@ -53,6 +58,8 @@ pub struct Opened {
 pub enum SignIn {
     Accepted(Box<Opened>),
     Refused(Refusal),
+    /// The password is right, and the application is not for this account.
+    NotAllowed,
 }
 
 /// The attempt under way, and the account that it names.
@@ -217,6 +224,11 @@ async fn settle(
                     let Some(account) = account else {
                         return Err(FlowError::Internal("accepted without an account".into()));
                     };
+                    if let Some(barred) = barred(&attempt, &account) {
+                        flow.record(c, now, &flow.turned_away(&attempt, &account, barred))?;
+                        flow.succeed_in(c, now, &reserved.guess)?;
+                        return Ok((SignIn::NotAllowed, None));
+                    }
                     let opened = open(&flow, c, &attempt, account, must_change, better_hash, &in_force, now)?;
                     // Last: an address's counter is everybody's behind it.
                     flow.succeed_in(c, now, &reserved.guess)?;
@@ -234,6 +246,12 @@ async fn settle(
         ctx.live.sessions.remember(row, epoch);
     }
     Ok(signed_in)
+}
+
+/// The application on whose page somebody signs in who may not enter it.
+fn barred<'a>(attempt: &'a Attempt, account: &Account) -> Option<&'a Application> {
+    let admits = |application: &&Application| application.admits(account.role, &account.groups);
+    attempt.entering.as_deref().filter(|application| !admits(application))
 }
 
 /// The account as it is now, its row held; a rule that has just expired it is carried out first. With a wrong password nothing is told
@@ -317,13 +335,7 @@ fn open(
     {
         account.password_hash = hash;
     }
-    let (session, token) = ctx.new_session(
-        &account,
-        attempt.ip,
-        attempt.user_agent.as_deref(),
-        &attempt.cookie_form,
-        now,
-    );
+    let (session, token) = ctx.new_session(&account, attempt, now);
     let acting = Acting {
         actor: Actor::Account {
             id: account.id,
@@ -467,15 +479,8 @@ impl Ctx {
     }
 
     /// A fresh session of `account` with its first token; nothing is written.
-    pub(super) fn new_session(
-        &self,
-        account: &Account,
-        ip: IpAddr,
-        user_agent: Option<&str>,
-        cookie_form: &str,
-        now: Timestamp,
-    ) -> (Session, Secret) {
-        let ip = network::canonical(ip);
+    fn new_session(&self, account: &Account, attempt: &Attempt, now: Timestamp) -> (Session, Secret) {
+        let ip = network::canonical(attempt.ip);
         let token = secret::token(self.random_bytes());
         let session = Session {
             id: SessionId(self.new_id(now)),
@@ -485,23 +490,41 @@ impl Ctx {
             last_seen_at: now,
             ip,
             signed_in_ip: ip,
-            binding: Binding::at_sign_in(ip, user_agent),
+            binding: Binding::at_sign_in(ip, attempt.user_agent.as_deref()),
             user_agent_mismatches: 0,
-            applications: Vec::new(),
+            applications: attempt.entering.iter().map(|entered| entered.name.clone()).collect(),
             ended_at: None,
             end_reason: None,
             ended_by: None,
             tokens: vec![Token {
                 digest: secret::digest(token.expose()),
-                host: String::new(),
+                host: attempt.host.clone(),
                 issued_at: now,
                 rotated: None,
                 killed_at: None,
-                cookie_form: cookie_form.to_owned(),
+                cookie_form: attempt.cookie_form.clone(),
                 rotation_due: false,
             }],
         };
         (session, token)
+    }
+
+    /// `access.denied`: signed in on the page of an application that is not theirs.
+    fn turned_away(&self, attempt: &Attempt, account: &Account, application: &Application) -> Entry {
+        let acting = Acting {
+            actor: Actor::Account {
+                id: account.id,
+                name: account.name.clone(),
+            },
+            origin: origin_of(attempt),
+            session: None,
+        };
+        Entry {
+            application: Some(application.name.clone()),
+            outcome: Outcome::Failure,
+            reason: Some("role".to_owned()),
+            ..self.entry_of(&acting, Event::AccessDenied, None, serde_json::Value::Null)
+        }
     }
 
     /// An audit entry of something somebody did to an account (or to nobody in particular).

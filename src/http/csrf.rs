@@ -1,7 +1,7 @@
 //! State changes that another site started are refused: `Sec-Fetch-Site` first, `Origin` next (http.md). No form tokens:
 //! nothing goes stale while a page stays open.
 
-use super::{error::PageError, host, paths};
+use super::{error::PageError, host, paths, site::Site};
 use crate::{
     domain::origin::{CsrfFacts, csrf_allows},
     flows::Ctx,
@@ -29,7 +29,10 @@ pub async fn check(
             let first = lines.next().map(|value| value.to_str().unwrap_or("unreadable"));
             if lines.next().is_some() { Some("several") } else { first }
         };
-        let own = host::own_origins(&ctx.config, req.head());
+        let own = match Site::of(req.request()) {
+            Site::Own => host::own_origins(&ctx.config, req.head()),
+            Site::Application(entrance) => entrance.origins.clone(),
+        };
         let facts = CsrfFacts {
             sec_fetch_site: text("sec-fetch-site"),
             origin: text("origin"),

@@ -1,7 +1,10 @@
 //! Every refusal and fault as a page for people and problem+json for programs (RFC 9457); never a backtrace, SQL or path.
 
-use super::{filters, gate::RequestId, pages::Shell, paths};
-use crate::{domain::session::EndReason, flows::FlowError};
+use super::{filters, gate::RequestId, pages::Shell, paths, site::Site};
+use crate::{
+    domain::session::EndReason,
+    flows::{Ctx, FlowError},
+};
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse, ResponseError,
     body::{BoxBody, MessageBody},
@@ -11,6 +14,7 @@ use actix_web::{
         header::{self, HeaderMap, HeaderValue},
     },
     middleware::Next,
+    web,
 };
 use askama::Template;
 use futures_util::FutureExt;
@@ -29,6 +33,8 @@ pub enum PageError {
     PasswordChange,
     #[error("not allowed")]
     Forbidden,
+    #[error("the application is not for this account")]
+    NoEntry,
     #[error("started by another site")]
     CrossSite,
     #[error("not found")]
@@ -64,7 +70,7 @@ impl PageError {
             } => reason.as_str(),
             Self::SignIn { reason: None, .. } => "sign_in",
             Self::PasswordChange => "password_change",
-            Self::Forbidden => "forbidden",
+            Self::Forbidden | Self::NoEntry => "forbidden",
             Self::CrossSite => "cross_site",
             Self::NotFound | Self::Flow(FlowError::NotFound) => "not_found",
             Self::Misdirected => "misdirected",
@@ -96,7 +102,7 @@ impl ResponseError for PageError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::SignIn { .. } | Self::PasswordChange => StatusCode::UNAUTHORIZED,
-            Self::Forbidden | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::NoEntry | Self::CrossSite => StatusCode::FORBIDDEN,
             Self::NotFound | Self::Flow(FlowError::NotFound) => StatusCode::NOT_FOUND,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
@@ -127,6 +133,7 @@ impl ResponseError for PageError {
         };
         let message = match self {
             Self::BadRequest(message) => Some(message.clone()),
+            Self::NoEntry => Some(NO_ENTRY.to_owned()),
             _ => None,
         };
         let sign_in = location.map(|location| SignIn { location });
@@ -138,6 +145,9 @@ impl ResponseError for PageError {
         response
     }
 }
+
+/// What people are told whose account may not enter an application.
+pub const NO_ENTRY: &str = "Your account may not enter this application.";
 
 /// `/login?return_to=…&reason=CODE`.
 pub fn login_url(return_to: Option<&str>, reason: Option<EndReason>) -> String {
@@ -219,7 +229,7 @@ fn page(request: &HttpRequest, bare: HttpResponse) -> HttpResponse {
             .insert_header((header::LOCATION, sign_in.location.as_str()))
             .finish(),
         (_, true) => html_page(request, status, &problem),
-        (_, false) => json(status, &problem),
+        (_, false) => json(request, status, &problem),
     };
     for (name, value) in bare.headers() {
         if *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
@@ -229,11 +239,11 @@ fn page(request: &HttpRequest, bare: HttpResponse) -> HttpResponse {
     response
 }
 
-fn json(status: StatusCode, problem: &Problem) -> HttpResponse {
+fn json(request: &HttpRequest, status: StatusCode, problem: &Problem) -> HttpResponse {
     let message = words(status).1;
     let mut body = problem_body(status, &problem.code, problem.message.as_deref().unwrap_or(message));
-    if let Some(sign_in) = &problem.sign_in {
-        body["login_url"] = serde_json::json!(sign_in.location);
+    if let (Some(sign_in), Some(ctx)) = (&problem.sign_in, request.app_data::<web::Data<Ctx>>()) {
+        body["login_url"] = serde_json::json!(Site::of(request).link(&ctx.config, &sign_in.location));
     }
     problem_response(status, &body)
 }

@@ -6,7 +6,13 @@ mod ext_authz;
 mod forwarded;
 mod untrusted;
 
-use super::{Route, Who, client_ip, error::login_url, gate, paths};
+use super::{
+    Route, Who, client_ip,
+    error::login_url,
+    gate, paths,
+    session_cookie::{self, CookieKeys, Jar},
+    site::token_host,
+};
 use crate::{
     domain::{
         activity::RequestKind,
@@ -114,8 +120,12 @@ async fn decide(
 
 async fn ask(req: &HttpRequest, ctx: &Ctx, original: &Original) -> Result<Passage, FlowError> {
     let asking = req.extensions_mut().remove::<gate::Forwarded>();
-    let gate::Forwarded { client, presented } =
-        asking.ok_or_else(|| FlowError::Internal("the gate was passed by".to_owned()))?;
+    let (Some(gate::Forwarded { client, cookies }), Some(keys)) = (asking, req.app_data::<web::Data<CookieKeys>>())
+    else {
+        return Err(FlowError::Internal("the gate was passed by".to_owned()));
+    };
+    let host = original.target.host();
+    let presented = session_cookie::read(&cookies, Jar::at(&ctx.config, host), keys);
     let header_is = |name: &str, value: &str| {
         let given = req.headers().get(name);
         given.is_some_and(|given| given.as_bytes() == value.as_bytes())
@@ -132,6 +142,7 @@ async fn ask(req: &HttpRequest, ctx: &Ctx, original: &Original) -> Result<Passag
     };
     let forwarded = access::Forwarded {
         target: &original.target,
+        host: token_host(&ctx.config, host),
         token: presented.token.as_deref(),
         request,
     };

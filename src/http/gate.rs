@@ -5,7 +5,8 @@ use super::{
     client_ip::client_ip,
     error::PageError,
     flash, guard, paths,
-    session_cookie::{self, CookieKeys, Presented, Written},
+    session_cookie::{self, CookieKeys, Jar, Presented, Written},
+    site::Site,
 };
 use crate::{
     domain::{
@@ -20,7 +21,7 @@ use crate::{
     },
     flows::{
         Ctx,
-        access::{self, Access, Admitted},
+        access::{self, Access, Admitted, Door},
     },
     live::session_store::PREPARED_TOKEN,
 };
@@ -29,7 +30,7 @@ use actix_web::{
     HttpMessage,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{self, HeaderValue},
+    http::header::{self, HeaderMap, HeaderValue},
     middleware::Next,
     web,
 };
@@ -58,6 +59,8 @@ impl Client {
 pub struct Judged {
     pub client: Client,
     pub state: State,
+    /// Whether the account may enter the application whose page asks; on our own pages always.
+    pub may_enter: bool,
     /// Two different session cookies of one name came: the sign-in page expires them.
     pub ambiguous: bool,
 }
@@ -66,7 +69,8 @@ pub struct Judged {
 #[derive(Debug)]
 pub struct Forwarded {
     pub client: Client,
-    pub presented: Presented,
+    /// Its `Cookie` lines: which of them is ours depends on the host that is asked about.
+    pub cookies: HeaderMap,
 }
 
 #[derive(Debug, Clone)]
@@ -95,14 +99,17 @@ pub async fn judge(
         return next.call(req).await.map(ServiceResponse::map_into_boxed_body);
     }
     let client = client_of(&req, &ctx);
-    let presented = session_cookie::read(req.headers(), &ctx.config, &keys);
     if req.path().starts_with(paths::AUTHZ) {
         // Judged by its own handler, for the application that is asked for. No layer below sees the cookie, so that none sets one.
-        req.headers_mut().remove(header::COOKIE);
-        req.extensions_mut().insert(Forwarded { client, presented });
+        let cookies = req.headers_mut().remove(header::COOKIE);
+        let cookies = cookies.map(|line| (header::COOKIE, line)).collect();
+        req.extensions_mut().insert(Forwarded { client, cookies });
         return next.call(req).await.map(ServiceResponse::map_into_boxed_body);
     }
-    let state = match find(&ctx, &req, &client, &presented).await {
+    let site = Site::of(req.request());
+    let jar = Jar::of(&ctx.config, &site);
+    let presented = session_cookie::read(req.headers(), jar, &keys);
+    let state = match find(&ctx, &req, &site, &client, &presented).await {
         Ok(state) => state,
         Err(error) => return Ok(req.error_response(error).map_into_boxed_body()),
     };
@@ -110,15 +117,16 @@ pub async fn judge(
         State::Admitted(admitted) => Some(admitted.clone()),
         State::Anonymous | State::Ended(_) => None,
     };
-    session_cookie::hand_on(req.headers_mut(), &presented, admitted.is_some(), &ctx.config, &keys);
+    session_cookie::hand_on(req.headers_mut(), &presented, admitted.is_some(), jar, &keys);
     let had_flash = flash::is_carried(req.headers());
     req.extensions_mut().insert(Judged {
         client,
         state,
+        may_enter: may_enter(&site, admitted.as_deref()),
         ambiguous: presented.ambiguous,
     });
     let mut response = next.call(req).await?.map_into_boxed_body();
-    if let Err(error) = dress_cookies(&ctx, &keys, &mut response, &presented, admitted.as_deref()).await {
+    if let Err(error) = dress_cookies(&ctx, jar, &keys, &mut response, &presented, admitted.as_deref()).await {
         return Ok(response.error_response(error));
     }
     if had_flash {
@@ -165,7 +173,20 @@ fn client_of(req: &ServiceRequest, ctx: &Ctx) -> Client {
     }
 }
 
-async fn find(ctx: &Ctx, req: &ServiceRequest, client: &Client, presented: &Presented) -> Result<State, PageError> {
+fn may_enter(site: &Site, admitted: Option<&Admitted>) -> bool {
+    match (site.application(), admitted) {
+        (Some(application), Some(admitted)) => application.admits(admitted.role(), &admitted.account.groups),
+        (None, _) | (_, None) => true,
+    }
+}
+
+async fn find(
+    ctx: &Ctx,
+    req: &ServiceRequest,
+    site: &Site,
+    client: &Client,
+    presented: &Presented,
+) -> Result<State, PageError> {
     let Some(token) = &presented.token else {
         return Ok(State::Anonymous);
     };
@@ -184,8 +205,13 @@ async fn find(ctx: &Ctx, req: &ServiceRequest, client: &Client, presented: &Pres
         },
     };
     let acceptable = |policy: &EffectivePolicy, form: &str| presented.counts(policy, form);
+    let door = Door {
+        host: site.token_host(),
+        application: site.application().map(Arc::as_ref),
+        reaches_browser: true,
+    };
     Ok(
-        match access::admit(ctx, token, &request, || client.origin(), acceptable).await? {
+        match access::admit(ctx, token, &request, door, || client.origin(), acceptable).await? {
             Access::Anonymous => State::Anonymous,
             Access::Ended(reason) => State::Ended(reason),
             Access::Admitted(admitted) => State::Admitted(Rc::new(*admitted)),
@@ -197,6 +223,7 @@ async fn find(ctx: &Ctx, req: &ServiceRequest, client: &Client, presented: &Pres
 /// when the policy changed since it was issued.
 async fn dress_cookies(
     ctx: &Ctx,
+    jar: Jar<'_>,
     keys: &CookieKeys,
     response: &mut ServiceResponse,
     presented: &Presented,
@@ -211,12 +238,12 @@ async fn dress_cookies(
                 ours = true;
                 let told = response.request().extensions().get::<IssuedTo>().copied();
                 let (policy, signed_in_at) = life_of(ctx, told, &token, admitted);
-                lines.extend(issue_lines(ctx, keys, &policy, &token, signed_in_at)?);
+                lines.extend(issue_lines(ctx, jar, keys, &policy, &token, signed_in_at)?);
             }
             Written::Removal => {
                 ours = true;
                 lines.extend(
-                    session_cookie::expire(&ctx.config)
+                    session_cookie::expire(jar)
                         .iter()
                         .filter_map(|line| HeaderValue::from_str(line).ok()),
                 );
@@ -228,7 +255,7 @@ async fn dress_cookies(
         && let (Some(admitted), Some(token)) = (admitted, &presented.token)
         && admitted.session.ended().is_none()
     {
-        let form = session_cookie::form(&ctx.config, &admitted.policy);
+        let form = session_cookie::form(jar, &admitted.policy);
         if form != admitted.cookie_form {
             if let Err(error) = access::note_cookie_form(ctx, &admitted.session, token, form).await {
                 // The page is done and stays so; the cookie follows the policy at the next one.
@@ -237,6 +264,7 @@ async fn dress_cookies(
             }
             lines.extend(issue_lines(
                 ctx,
+                jar,
                 keys,
                 &admitted.policy,
                 token,
@@ -261,12 +289,13 @@ async fn dress_cookies(
 
 fn issue_lines(
     ctx: &Ctx,
+    jar: Jar<'_>,
     keys: &CookieKeys,
     policy: &EffectivePolicy,
     token: &str,
     signed_in_at: Timestamp,
 ) -> Result<Vec<HeaderValue>, PageError> {
-    session_cookie::issue(&ctx.config, keys, policy, token, signed_in_at, ctx.now())
+    session_cookie::issue(jar, keys, policy, token, signed_in_at, ctx.now())
         .iter()
         .map(|line| HeaderValue::from_str(line).map_err(|_| PageError::misbuilt()))
         .collect()

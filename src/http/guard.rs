@@ -3,7 +3,7 @@
 
 use super::{
     Route, Who, assets,
-    error::{PageError, problem_body, problem_response},
+    error::{NO_ENTRY, PageError, problem_body, problem_response},
     forms::Json,
     gate::{Judged, State},
     pages::{
@@ -11,6 +11,8 @@ use super::{
         logout::leave,
     },
     paths,
+    session_cookie::{self, Jar},
+    site::Site,
     visitor::{Anyone, Member},
 };
 use crate::{
@@ -36,6 +38,7 @@ use actix_web::{
     web,
 };
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// The routes of the guard.
 pub fn routes() -> Vec<Route> {
@@ -100,6 +103,11 @@ struct Status<'a> {
     /// Why it ended, as a code and as a sentence.
     reason: Option<&'static str>,
     message: Option<&'static str>,
+    /// Whether the account may enter the application whose page this is.
+    may_enter: Option<bool>,
+    /// Our pages, as they are reached from here.
+    login_url: Cow<'a, str>,
+    password_url: Cow<'a, str>,
 }
 
 /// Whole milliseconds, rounded up: nobody is told of an end before it is one.
@@ -133,9 +141,12 @@ impl<'a> Status<'a> {
         }
     }
 
-    fn of(state: &'a State, now: Timestamp) -> Self {
-        match state {
-            State::Admitted(admitted) => Self::live(admitted, now),
+    fn of(judged: &'a Judged, now: Timestamp) -> Self {
+        match &judged.state {
+            State::Admitted(admitted) => Self {
+                may_enter: Some(judged.may_enter),
+                ..Self::live(admitted, now)
+            },
             State::Ended(reason) => Self {
                 state: "ended",
                 reason: Some(reason.as_str()),
@@ -148,6 +159,14 @@ impl<'a> Status<'a> {
             },
         }
     }
+
+    fn seen_from(self, site: &Site, ctx: &Ctx) -> Self {
+        Self {
+            login_url: site.link(&ctx.config, paths::LOGIN),
+            password_url: site.link(&ctx.config, paths::PASSWORD),
+            ..self
+        }
+    }
 }
 
 pub async fn script(req: HttpRequest) -> HttpResponse {
@@ -157,12 +176,22 @@ pub async fn script(req: HttpRequest) -> HttpResponse {
 /// Refreshes nothing, and asks no database as long as the session is remembered.
 pub async fn session(req: HttpRequest, ctx: web::Data<Ctx>) -> Result<HttpResponse, PageError> {
     let judged = req.extensions().get::<Judged>().cloned().ok_or(PageError::misbuilt())?;
-    Ok(HttpResponse::Ok().json(Status::of(&judged.state, ctx.now())))
+    let site = Site::of(&req);
+    let mut response = HttpResponse::Ok().json(Status::of(&judged, ctx.now()).seen_from(&site, &ctx));
+    if judged.ambiguous {
+        // Somebody planted a second cookie: both go, or nobody could sign in any more.
+        session_cookie::expire_all(response.headers_mut(), Jar::of(&ctx.config, &site));
+    }
+    Ok(response)
 }
 
 /// Real input, or a window that is open: the gate has judged which, and refreshed what it refreshes.
-pub async fn sign_of_life(ctx: web::Data<Ctx>, member: Member, _: Json<Nothing>) -> HttpResponse {
-    HttpResponse::Ok().json(Status::live(&member.0.admitted, ctx.now()))
+pub async fn sign_of_life(req: HttpRequest, ctx: web::Data<Ctx>, member: Member, _: Json<Nothing>) -> HttpResponse {
+    let status = Status {
+        may_enter: Some(true),
+        ..Status::live(&member.0.admitted, ctx.now())
+    };
+    HttpResponse::Ok().json(status.seen_from(&Site::of(&req), &ctx))
 }
 
 pub async fn login(
@@ -171,24 +200,29 @@ pub async fn login(
     anyone: Anyone,
     Json(given): Json<Credentials>,
 ) -> Result<HttpResponse, PageError> {
-    let attempt = attempt(&ctx, &anyone, given.username, given.password);
+    let site = Site::of(&req);
+    let attempt = attempt(&ctx, &site, &anyone, given.username, given.password);
     match sign_in(&ctx, attempt).await? {
         SignIn::Accepted(opened) => {
             remember(&req, &opened)?;
             Ok(match opened.must_change {
                 None => HttpResponse::Ok().json(serde_json::json!({ "user": opened.account.name })),
-                Some(_) => must_change(),
+                Some(_) => must_change(&site, &ctx),
             })
         }
         SignIn::Refused(refusal) => Ok(refused(&refusal, ctx.now())),
+        SignIn::NotAllowed => {
+            let status = StatusCode::FORBIDDEN;
+            Ok(problem_response(status, &problem_body(status, "forbidden", NO_ENTRY)))
+        }
     }
 }
 
 /// Signed in, but one page only answers.
-fn must_change() -> HttpResponse {
+fn must_change(site: &Site, ctx: &Ctx) -> HttpResponse {
     let status = StatusCode::CONFLICT;
     let mut body = problem_body(status, "password_change", "You must choose a new password first.");
-    body["location"] = serde_json::json!(paths::PASSWORD);
+    body["location"] = serde_json::json!(site.link(&ctx.config, paths::PASSWORD));
     problem_response(status, &body)
 }
 
@@ -213,11 +247,13 @@ fn refused(refusal: &Refusal, now: Timestamp) -> HttpResponse {
 }
 
 pub async fn logout(
+    req: HttpRequest,
     ctx: web::Data<Ctx>,
     anyone: Anyone,
     identity: Option<Identity>,
     _: Json<Nothing>,
 ) -> Result<HttpResponse, PageError> {
-    let left = HttpResponse::Ok().json(serde_json::json!({ "location": paths::LOGIN }));
-    leave(&ctx, anyone, identity, left).await
+    let site = Site::of(&req);
+    let left = HttpResponse::Ok().json(serde_json::json!({ "location": site.link(&ctx.config, paths::LOGIN) }));
+    leave(&ctx, &site, anyone, identity, left).await
 }

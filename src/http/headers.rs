@@ -1,6 +1,6 @@
 //! Pages for bare refusals, security headers and the request id, on every response whatever made it (ASVS V3.4).
 
-use super::{error, gate::RequestId};
+use super::{error, gate::RequestId, site::Site};
 use crate::flows::Ctx;
 use actix_web::{
     HttpMessage,
@@ -50,11 +50,13 @@ pub async fn apply(
     let id = ctx.map_or_else(String::new, |ctx| ctx.new_id(ctx.now()).simple().to_string());
     req.extensions_mut().insert(RequestId(id.clone()));
     let mut response = error::render(next.call(req).await?.map_into_boxed_body());
+    // What is said about a host holds for all of it: on an application's, that is not ours to say.
+    let own = matches!(Site::of(response.request()), Site::Own);
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {
         set(headers, name, value);
     }
-    if https {
+    if https && own {
         set(headers, "strict-transport-security", STRICT_TRANSPORT_SECURITY);
     }
     if let Ok(id) = HeaderValue::from_str(&id) {

@@ -1,9 +1,11 @@
 //! Under which names we answer: the public URL's host; without one, the bound addresses and, on loopback, `localhost`.
-//! Anything else is 421, so that a rebound DNS name reaches nothing.
+//! Under an application's name, through a trusted proxy, only the page guard's part of it. Anything else is 421, so that a rebound
+//! DNS name reaches nothing.
 
-use super::{error::PageError, paths};
-use crate::{config::Config, flows::Ctx};
+use super::{client_ip::trusted, error::PageError, paths, site::Site};
+use crate::{config::Config, domain::network::canonical, flows::Ctx};
 use actix_web::{
+    HttpMessage,
     body::MessageBody,
     dev::{RequestHead, ServiceRequest, ServiceResponse},
     http::{Version, header},
@@ -20,9 +22,26 @@ pub async fn check(
     // Probes come by address, and proxies under the name that they were asked for.
     let any = req.path() == paths::HEALTHZ || req.path() == paths::READYZ || req.path().starts_with(paths::AUTHZ);
     if !any && !answers(&ctx.config, req.head()) {
-        return Ok(req.error_response(PageError::Misdirected).map_into_boxed_body());
+        match application(ctx, &req).await {
+            Ok(Some(site)) => req.extensions_mut().insert(site),
+            Ok(None) => return Ok(req.error_response(PageError::Misdirected).map_into_boxed_body()),
+            Err(error) => return Ok(req.error_response(error).map_into_boxed_body()),
+        };
     }
     Ok(next.call(req).await?.map_into_boxed_body())
+}
+
+/// The application's host that a trusted proxy hands on a request for, if it is for our part of that host.
+async fn application(ctx: &Ctx, req: &ServiceRequest) -> Result<Option<Site>, PageError> {
+    let peer = req.peer_addr().map(|peer| canonical(peer.ip()));
+    let speaks = peer.is_some_and(|peer| trusted(peer, &ctx.config.trusted_proxies));
+    match host(req.head()) {
+        Some(host) if speaks && req.path().starts_with(paths::GUARD) => {
+            let applications = ctx.current_applications().await?;
+            Ok(Site::of_application(&ctx.config, &applications, &host, req.headers()))
+        }
+        Some(_) | None => Ok(None),
+    }
 }
 
 /// The one host the request names; `None` when it names none or several.

@@ -1,5 +1,6 @@
 //! The session cookie on the wire: names, prefixes, signature and attributes, all following the live policy.
 
+use super::site::{Site, shares_cookie};
 use crate::{
     config::Config,
     domain::{
@@ -9,9 +10,74 @@ use crate::{
 };
 use actix_web::{
     cookie::{self, Cookie, CookieJar, Key, time::Duration},
-    http::header::{COOKIE, HeaderMap, HeaderValue},
+    http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE},
 };
-use url::{Origin, Url};
+
+/// Where a cookie lives: on our own host and the cookie domain, or on an application's host beyond it, which has its own alone.
+#[derive(Clone, Copy)]
+pub struct Jar<'a> {
+    config: &'a Config,
+    domain: Option<&'a str>,
+    /// The host that sees it.
+    host: &'a str,
+}
+
+impl<'a> Jar<'a> {
+    pub fn own(config: &'a Config) -> Self {
+        let host = config.public_url.as_ref().and_then(url::Url::domain);
+        Self {
+            config,
+            domain: config.cookie_domain.as_deref(),
+            host: host.unwrap_or_default(),
+        }
+    }
+
+    /// That of an application's host.
+    pub fn at(config: &'a Config, host: &'a str) -> Self {
+        let domain = config.cookie_domain.as_deref();
+        Self {
+            config,
+            domain: domain.filter(|_| shares_cookie(config, host)),
+            host,
+        }
+    }
+
+    pub fn of(config: &'a Config, site: &'a Site) -> Self {
+        match site {
+            Site::Own => Self::own(config),
+            Site::Application(entrance) => Self::at(config, &entrance.host),
+        }
+    }
+
+    /// The name without a prefix.
+    fn plain(&self) -> &'a str {
+        &self.config.cookie_name
+    }
+
+    /// `__Host-` without a domain, `__Secure-` with one; RFC 6265bis 4.1.3.
+    fn prefixed(&self) -> String {
+        let prefix = if self.domain.is_some() { "__Secure-" } else { "__Host-" };
+        format!("{prefix}{}", self.config.cookie_name)
+    }
+
+    /// The domain of the cookie, the host itself and its parents: where a cookie that is seen here may have been set.
+    fn domains(&self) -> Vec<String> {
+        let parents = self
+            .host
+            .match_indices('.')
+            .map(|(dot, _)| &self.host[dot + 1..])
+            .filter(|parent| parent.contains('.'));
+        let mut domains: Vec<String> = std::iter::once(self.host)
+            .filter(|host| host.contains('.'))
+            .chain(parents)
+            .chain(self.domain)
+            .map(str::to_owned)
+            .collect();
+        domains.sort();
+        domains.dedup();
+        domains
+    }
+}
 
 /// Keys that sign cookies: the newest signs, all verify.
 pub struct CookieKeys(Vec<Key>);
@@ -68,27 +134,17 @@ pub struct Presented {
     pub any: bool,
 }
 
-/// `__Host-` without a domain, `__Secure-` with one; RFC 6265bis 4.1.3.
-fn prefixed(config: &Config) -> String {
-    let prefix = if config.cookie_domain.is_some() {
-        "__Secure-"
-    } else {
-        "__Host-"
-    };
-    format!("{prefix}{}", config.cookie_name)
-}
-
 /// The name that is written under this policy.
-pub fn name(config: &Config, policy: &CookiePolicy) -> String {
+pub fn name(jar: Jar<'_>, policy: &CookiePolicy) -> String {
     if policy.secure {
-        prefixed(config)
+        jar.prefixed()
     } else {
-        config.cookie_name.clone()
+        jar.plain().to_owned()
     }
 }
 
 /// A short word for how a cookie is issued: when it differs from the token's, the cookie is issued anew, once.
-pub fn form(config: &Config, policy: &EffectivePolicy) -> String {
+pub fn form(jar: Jar<'_>, policy: &EffectivePolicy) -> String {
     let cookie = &policy.cookie;
     let flags = [
         (cookie.secure, 's'),
@@ -101,7 +157,7 @@ pub fn form(config: &Config, policy: &EffectivePolicy) -> String {
         SameSite::Lax => "lax",
         SameSite::None => "none",
     };
-    let domain = config.cookie_domain.as_deref().unwrap_or("");
+    let domain = jar.domain.unwrap_or_default();
     format!("{flags}:{site}:{}:{domain}", shortest_ttl(policy).as_secs())
 }
 
@@ -115,8 +171,8 @@ fn shortest_ttl(policy: &EffectivePolicy) -> Span {
 }
 
 /// Reads the session cookie; the prefixed name wins.
-pub fn read(headers: &HeaderMap, config: &Config, keys: &CookieKeys) -> Presented {
-    let (plain, prefixed) = (config.cookie_name.as_str(), prefixed(config));
+pub fn read(headers: &HeaderMap, jar: Jar<'_>, keys: &CookieKeys) -> Presented {
+    let (plain, prefixed) = (jar.plain(), jar.prefixed());
     let mut values: [Vec<String>; 2] = [Vec::new(), Vec::new()];
     let mut lines = 0;
     for line in headers.get_all(COOKIE) {
@@ -174,11 +230,11 @@ impl Presented {
 }
 
 /// Leaves exactly the judged token for actix-session to find, or none.
-pub fn hand_on(headers: &mut HeaderMap, presented: &Presented, admitted: bool, config: &Config, keys: &CookieKeys) {
+pub fn hand_on(headers: &mut HeaderMap, presented: &Presented, admitted: bool, jar: Jar<'_>, keys: &CookieKeys) {
     if !presented.any || (admitted && presented.canonical) {
         return;
     }
-    let names = [config.cookie_name.clone(), prefixed(config)];
+    let names = [jar.plain().to_owned(), jar.prefixed()];
     let mut kept: Vec<String> = Vec::new();
     for line in headers.get_all(COOKIE) {
         for pair in line.to_str().unwrap_or_default().split(';') {
@@ -189,13 +245,8 @@ pub fn hand_on(headers: &mut HeaderMap, presented: &Presented, admitted: bool, c
         }
     }
     if let (true, Some(token)) = (admitted, &presented.token) {
-        let value = keys.sign(&config.cookie_name, token);
-        kept.push(
-            Cookie::new(config.cookie_name.clone(), value)
-                .encoded()
-                .stripped()
-                .to_string(),
-        );
+        let value = keys.sign(jar.plain(), token);
+        kept.push(Cookie::new(jar.plain(), value).encoded().stripped().to_string());
     }
     headers.remove(COOKIE);
     if let Ok(line) = HeaderValue::from_str(&kept.join("; "))
@@ -207,16 +258,16 @@ pub fn hand_on(headers: &mut HeaderMap, presented: &Presented, admitted: bool, c
 
 /// The `Set-Cookie` values that give the browser `token` under the live policy, the other name expired.
 pub fn issue(
-    config: &Config,
+    jar: Jar<'_>,
     keys: &CookieKeys,
     policy: &EffectivePolicy,
     token: &str,
     signed_in_at: Timestamp,
     now: Timestamp,
 ) -> Vec<String> {
-    let name = name(config, &policy.cookie);
+    let name = name(jar, &policy.cookie);
     let mut cookie = Cookie::new(name.clone(), keys.sign(&name, token));
-    dress(&mut cookie, config, &policy.cookie);
+    dress(&mut cookie, jar, &policy.cookie);
     if !policy.cookie.expire_at_browser_close {
         let left = signed_in_at
             .saturating_add(shortest_ttl(policy))
@@ -227,71 +278,39 @@ pub fn issue(
     }
     let mut lines = vec![cookie.encoded().to_string()];
     let other = if policy.cookie.secure {
-        config.cookie_name.clone()
+        jar.plain().to_owned()
     } else {
-        prefixed(config)
+        jar.prefixed()
     };
-    lines.push(removal(config, &other, config.cookie_domain.as_deref()));
+    lines.push(removal(jar, &other, jar.domain));
     lines
 }
 
-/// Whether browsers send the cookie there: to our own host, or within the configured domain.
-pub fn reaches(config: &Config, origin: &Origin) -> bool {
-    let Origin::Tuple(_, host, _) = origin else {
-        return false;
-    };
-    let host = host.to_string();
-    let own = Url::parse(&config.base_url()).ok();
-    own.and_then(|own| own.host_str().map(|own| own == host))
-        .unwrap_or(false)
-        || config.cookie_domain.as_ref().is_some_and(|domain| {
-            host.strip_suffix(domain.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        })
-}
-
-/// Expires every variant of the session cookie, host-only and of every domain above us: a planted one must not lock a person out.
-pub fn expire(config: &Config) -> Vec<String> {
+/// Expires every variant of the session cookie, host-only and of every domain above: a planted one must not lock a person out.
+pub fn expire(jar: Jar<'_>) -> Vec<String> {
+    let domains = jar.domains();
     let mut lines = Vec::new();
-    for name in [config.cookie_name.clone(), prefixed(config)] {
-        lines.push(removal(config, &name, None));
-        lines.extend(
-            domains(config)
-                .iter()
-                .map(|domain| removal(config, &name, Some(domain))),
-        );
+    for name in [jar.plain().to_owned(), jar.prefixed()] {
+        lines.push(removal(jar, &name, None));
+        lines.extend(domains.iter().map(|domain| removal(jar, &name, Some(domain))));
     }
     lines
 }
 
-/// The configured domain, our own host and its parents: where a cookie that reaches us may have been set.
-fn domains(config: &Config) -> Vec<String> {
-    let host = config
-        .public_url
-        .as_ref()
-        .and_then(url::Url::domain)
-        .unwrap_or_default();
-    let parents = host
-        .match_indices('.')
-        .map(|(dot, _)| &host[dot + 1..])
-        .filter(|parent| parent.contains('.'));
-    let mut domains: Vec<String> = std::iter::once(host)
-        .filter(|host| host.contains('.'))
-        .chain(parents)
-        .chain(config.cookie_domain.as_deref())
-        .map(str::to_owned)
-        .collect();
-    domains.sort();
-    domains.dedup();
-    domains
+/// Has the browser that gets these headers forget all of them.
+pub fn expire_all(headers: &mut HeaderMap, jar: Jar<'_>) {
+    let lines = expire(jar);
+    for line in lines.iter().filter_map(|line| HeaderValue::from_str(line).ok()) {
+        headers.append(SET_COOKIE, line);
+    }
 }
 
-fn removal(config: &Config, name: &str, domain: Option<&str>) -> String {
+fn removal(jar: Jar<'_>, name: &str, domain: Option<&str>) -> String {
     let mut cookie = Cookie::new(name.to_owned(), "");
     cookie.set_path("/");
     cookie.set_http_only(true);
     // Browsers refuse prefixed names without Secure, removals included.
-    cookie.set_secure(name != config.cookie_name);
+    cookie.set_secure(name != jar.plain());
     cookie.set_same_site(cookie::SameSite::Lax);
     if let Some(domain) = domain {
         cookie.set_domain(domain.to_owned());
@@ -301,7 +320,7 @@ fn removal(config: &Config, name: &str, domain: Option<&str>) -> String {
     cookie.to_string()
 }
 
-fn dress(cookie: &mut Cookie<'_>, config: &Config, policy: &CookiePolicy) {
+fn dress(cookie: &mut Cookie<'_>, jar: Jar<'_>, policy: &CookiePolicy) {
     cookie.set_path("/");
     cookie.set_secure(policy.secure);
     cookie.set_http_only(policy.http_only);
@@ -310,8 +329,8 @@ fn dress(cookie: &mut Cookie<'_>, config: &Config, policy: &CookiePolicy) {
         SameSite::Lax => cookie::SameSite::Lax,
         SameSite::None => cookie::SameSite::None,
     });
-    if let Some(domain) = &config.cookie_domain {
-        cookie.set_domain(domain.clone());
+    if let Some(domain) = jar.domain {
+        cookie.set_domain(domain.to_owned());
     }
 }
 

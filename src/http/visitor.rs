@@ -102,6 +102,9 @@ fn pending(req: &HttpRequest) -> Result<Visitor, PageError> {
 
 fn member(req: &HttpRequest) -> Result<Visitor, PageError> {
     let visitor = pending(req)?;
+    if !judged(req)?.may_enter {
+        return Err(PageError::NoEntry);
+    }
     match visitor.admitted.duty {
         Some(Duty::PasswordChange) => Err(PageError::PasswordChange),
         None => Ok(visitor),

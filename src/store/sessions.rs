@@ -66,7 +66,7 @@ impl Session {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
     pub digest: String,
-    /// "" is the public URL's host.
+    /// "" is the public URL's host and every other one of the cookie domain.
     pub host: String,
     pub issued_at: Timestamp,
     /// When it was replaced, and the networks from which and to which.
@@ -78,6 +78,12 @@ pub struct Token {
 }
 
 impl Token {
+    /// Whether it counts where it was presented. What an application's host beyond the cookie domain was given counts there alone;
+    /// the id of our own host, which hands out all of those, counts wherever a proxy asks about it.
+    pub fn opens(&self, host: &str) -> bool {
+        self.host.is_empty() || self.host == host
+    }
+
     /// Its replacement is due, and has not happened.
     pub fn is_due(&self) -> bool {
         self.rotation_due && self.rotated.is_none()

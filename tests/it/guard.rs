@@ -1,4 +1,5 @@
 //! The page guard: what the server answers it, and what people see of it in real Chromium.
 
 mod answers;
+mod applications;
 mod chromium;

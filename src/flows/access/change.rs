@@ -62,8 +62,10 @@ pub(super) struct Change {
     pub navigation: bool,
     pub background: bool,
     pub path: String,
-    /// It came through this application's proxy, which hands no cookie on.
+    /// It came to this application's door.
     pub application: Option<Application>,
+    /// The answer hands a new id on.
+    pub reaches_browser: bool,
     pub origin: Origin,
     pub now: Timestamp,
 }
@@ -178,8 +180,7 @@ impl Ctx {
         live: &LiveVerdict,
         policy: &EffectivePolicy,
     ) -> Result<Accepted, StoreError> {
-        let reaches_browser = change.application.is_none();
-        let due = reaches_browser && presented.is_due();
+        let due = change.reaches_browser && presented.is_due();
         if !due && !must_be_written(current, live, &change.request(), policy) {
             return Ok(Accepted::Unchanged);
         }
@@ -204,7 +205,7 @@ impl Ctx {
         changes::announce(c, ChangeKind::Session, &change.session.0.to_string())?;
         let rotates = (live.rotate || due) && presented.rotated.is_none();
         let token = match rotates {
-            true if reaches_browser => self.rotate_in(c, change, current, presented)?,
+            true if change.reaches_browser => self.rotate_in(c, change, current, presented)?,
             true => {
                 sessions::mark_rotation_due(c, &change.digest)?;
                 None

@@ -3,7 +3,7 @@
 
 use super::{
     super::{Acting, Ctx, FlowError},
-    Access, Admitted, admit_to, reread,
+    Access, Admitted, Door, admit, reread,
 };
 use crate::{
     domain::{
@@ -20,6 +20,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy)]
 pub struct Forwarded<'a> {
     pub target: &'a Target,
+    /// Its host, as tokens name it ([`Door::host`]).
+    pub host: &'a str,
     /// The session's token, if exactly one that we signed came with it.
     pub token: Option<&'a str>,
     pub request: RequestFacts<'a>,
@@ -57,7 +59,13 @@ pub async fn verify(
     let Some(token) = forwarded.token else {
         return Ok(Passage::NotSignedIn(None));
     };
-    let access = admit_to(ctx, token, &forwarded.request, Some(&application), &origin, acceptable).await?;
+    let door = Door {
+        host: forwarded.host,
+        application: Some(&application),
+        // The cookie of such an answer stays with the proxy.
+        reaches_browser: false,
+    };
+    let access = admit(ctx, token, &forwarded.request, door, &origin, acceptable).await?;
     match access {
         Access::Anonymous => Ok(Passage::NotSignedIn(None)),
         Access::Ended(reason) => Ok(Passage::NotSignedIn(Some(reason))),

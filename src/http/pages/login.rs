@@ -20,7 +20,9 @@ use crate::{
         error::PageError,
         forms::{Form, Query},
         gate::IssuedTo,
-        headers, paths, session_cookie,
+        headers, paths,
+        session_cookie::{self, Jar},
+        site::{Site, shares_cookie},
         visitor::Anyone,
     },
     live::session_store::PREPARED_TOKEN,
@@ -79,9 +81,10 @@ pub async fn form(
     let (return_to, origin) = return_to(&ctx, &query.return_to);
     if anyone.visitor.is_some() {
         // Where the cookie does not reach, the application would send people straight back to here.
-        let reached = origin
-            .as_ref()
-            .is_none_or(|origin| session_cookie::reaches(&ctx.config, origin));
+        let reached = origin.as_ref().is_none_or(|origin| match origin {
+            Origin::Tuple(_, host, _) => shares_cookie(&ctx.config, &host.to_string()),
+            Origin::Opaque(_) => false,
+        });
         let return_to = return_to.as_ref().filter(|_| reached);
         return Ok(see_other(return_to.map_or(paths::HOME, ReturnTo::as_str)));
     }
@@ -91,11 +94,7 @@ pub async fn form(
     let mut response = login.answer(StatusCode::OK, origin)?;
     if anyone.ambiguous {
         // Somebody planted a second cookie: both go, or nobody could sign in any more.
-        for line in session_cookie::expire(&ctx.config) {
-            if let Ok(line) = HeaderValue::from_str(&line) {
-                response.headers_mut().append(header::SET_COOKIE, line);
-            }
-        }
+        session_cookie::expire_all(response.headers_mut(), Jar::own(&ctx.config));
     }
     Ok(response)
 }
@@ -107,7 +106,7 @@ pub async fn submit(
     Form(form): Form<LoginForm>,
 ) -> Result<HttpResponse, PageError> {
     let (return_to, origin) = return_to(&ctx, &form.return_to);
-    let attempt = attempt(&ctx, &anyone, form.username.clone(), form.password);
+    let attempt = attempt(&ctx, &Site::Own, &anyone, form.username.clone(), form.password);
     match sign_in(&ctx, attempt).await? {
         SignIn::Accepted(opened) => {
             remember(&req, &opened)?;
@@ -120,6 +119,8 @@ pub async fn submit(
             let login = LoginPage::new(&req, &ctx, form.username, return_to);
             refuse(&ctx, login, origin, &refusal)
         }
+        // Our own pages are no application's.
+        SignIn::NotAllowed => Err(PageError::NoEntry),
     }
 }
 
@@ -131,7 +132,7 @@ fn return_to(ctx: &Ctx, text: &str) -> (Option<ReturnTo>, Option<Origin>) {
 }
 
 /// An attempt of whoever asks; a live session of the same browser ends when it succeeds.
-pub(in crate::http) fn attempt(ctx: &Ctx, anyone: &Anyone, username: String, password: String) -> Attempt {
+pub(in crate::http) fn attempt(ctx: &Ctx, site: &Site, anyone: &Anyone, username: String, password: String) -> Attempt {
     Attempt {
         username,
         password: Secret::new(password),
@@ -139,7 +140,9 @@ pub(in crate::http) fn attempt(ctx: &Ctx, anyone: &Anyone, username: String, pas
         user_agent: anyone.client.user_agent.clone(),
         request_id: Some(anyone.client.request_id.clone()),
         replaces: anyone.session,
-        cookie_form: session_cookie::form(&ctx.config, ctx.in_force().everyone()),
+        cookie_form: session_cookie::form(Jar::of(&ctx.config, site), ctx.in_force().everyone()),
+        host: site.token_host().to_owned(),
+        entering: site.application().cloned(),
     }
 }
 

@@ -4,12 +4,18 @@ use super::see_other;
 use crate::domain::audit::Actor;
 use crate::{
     flows::{Acting, Ctx, logout::sign_out},
-    http::{error::PageError, paths, session_cookie, visitor::Anyone},
+    http::{
+        error::PageError,
+        paths,
+        session_cookie::{self, Jar},
+        site::Site,
+        visitor::Anyone,
+    },
 };
 use actix_identity::Identity;
 use actix_web::{
     HttpResponse,
-    http::header::{self, HeaderName, HeaderValue},
+    http::header::{HeaderName, HeaderValue},
     web,
 };
 
@@ -18,13 +24,14 @@ pub async fn submit(
     anyone: Anyone,
     identity: Option<Identity>,
 ) -> Result<HttpResponse, PageError> {
-    leave(&ctx, anyone, identity, see_other(paths::LOGIN)).await
+    leave(&ctx, &Site::Own, anyone, identity, see_other(paths::LOGIN)).await
 }
 
 /// Ends the session behind the cookie, and has the browser that gets `response` forget it. Signing out twice, or without a
 /// session, is no mistake.
 pub(in crate::http) async fn leave(
     ctx: &Ctx,
+    site: &Site,
     anyone: Anyone,
     identity: Option<Identity>,
     mut response: HttpResponse,
@@ -46,12 +53,12 @@ pub(in crate::http) async fn leave(
     let headers = response.headers_mut();
     headers.insert(
         HeaderName::from_static("clear-site-data"),
-        HeaderValue::from_static("\"cache\", \"storage\""),
+        HeaderValue::from_static(match site {
+            Site::Own => "\"cache\", \"storage\"",
+            // An application's own drafts are not ours to destroy.
+            Site::Application(_) => "\"cache\"",
+        }),
     );
-    for line in session_cookie::expire(&ctx.config) {
-        if let Ok(line) = HeaderValue::from_str(&line) {
-            headers.append(header::SET_COOKIE, line);
-        }
-    }
+    session_cookie::expire_all(headers, Jar::of(&ctx.config, site));
     Ok(response)
 }

@@ -16,7 +16,8 @@ use crate::{
         error::PageError,
         flash::{self, Flash},
         forms::Form,
-        paths, session_cookie,
+        paths,
+        session_cookie::{self, Jar},
         visitor::{Pending, Visitor},
     },
     live::session_store::PREPARED_TOKEN,
@@ -84,7 +85,7 @@ pub async fn submit(
         current: Secret::new(form.current_password),
         new: Secret::new(form.new_password),
         again: Secret::new(form.new_password_again),
-        cookie_form: session_cookie::form(&ctx.config, &visitor.policy),
+        cookie_form: session_cookie::form(Jar::own(&ctx.config), &visitor.policy),
     };
     match change(&ctx, &visitor.acting, wanted).await? {
         Changed::Done { token, ended } => {

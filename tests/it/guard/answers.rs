@@ -45,7 +45,8 @@ fn the_session_is_told_as_the_rules_see_it_and_asking_refreshes_nothing() {
         assert_eq!(first.cookies(), Vec::<String>::new());
         let expected = json!({
             "state": "live", "user": "ada", "ends_in": 600.0, "ends_by": "idle", "idle_ends_in": 600.0, "warn_at": 120.0,
-            "heartbeat_every": null, "duty": null, "reason": null, "message": null,
+            "heartbeat_every": null, "duty": null, "reason": null, "message": null, "may_enter": true,
+            "login_url": "/login", "password_url": "/password",
         });
         assert_eq!(first.json(), expected, "{on:?}");
         server.advance(479);

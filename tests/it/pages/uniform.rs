@@ -59,6 +59,8 @@ fn work(ctx: &Ctx, name: &str) -> (Vec<String>, u64, usize) {
         request_id: None,
         replaces: None,
         cookie_form: String::new(),
+        host: String::new(),
+        entering: None,
     };
     let verdict = block_on(sign_in(ctx, attempt)).unwrap();
     assert!(matches!(verdict, SignIn::Refused(Refusal::Credentials)), "{name}");
