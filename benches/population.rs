@@ -100,6 +100,7 @@ fn session(number: u32, start: Timestamp) -> Session {
         ended_at: None,
         end_reason: None,
         ended_by: None,
+        proved_at: at,
         tokens: vec![Token {
             digest: digest(&number.to_string()),
             host: String::new(),

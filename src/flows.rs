@@ -1,12 +1,13 @@
 //! The things people do, one file each. A flow reads the facts, lets the domain decide, and makes one write:
 //! the act, its audit event and its announcement stand or fall together. What several flows do inside their writes are methods of
-//! [`Ctx`]: `attempts` (guesses at a password) and `endings` (of sessions and accounts).
+//! [`Ctx`]: `attempts` (guesses at a password), `current_password` (asking for it again) and `endings` (of sessions and accounts).
 
 pub mod access;
 pub mod accounts;
 pub mod applications;
 mod attempts;
 pub mod audit;
+mod current_password;
 mod endings;
 pub mod explain;
 pub mod lockouts;
@@ -21,6 +22,7 @@ pub mod replay;
 pub mod rows;
 pub mod sessions;
 pub mod setup;
+pub mod step_up;
 
 use crate::{
     clock::Clock,

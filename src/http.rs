@@ -16,6 +16,7 @@ pub mod pages;
 pub mod paths;
 pub mod session_cookie;
 pub mod site;
+pub mod step_up;
 pub mod upload;
 pub mod visitor;
 
@@ -49,6 +50,8 @@ pub struct Route {
     pub method: Method,
     pub path: &'static str,
     pub who: Who,
+    /// Acts that ask for the password again when its last proof is old: their handler takes a `step_up::Confirmed`.
+    pub step_up: bool,
     handler: actix_web::Route,
 }
 
@@ -67,6 +70,7 @@ impl Route {
             method: Method::GET,
             path,
             who,
+            step_up: false,
             handler: route,
         }
     }
@@ -82,6 +86,7 @@ impl Route {
             method: Method::GET,
             path,
             who,
+            step_up: false,
             handler: web::route().to(handler),
         }
     }
@@ -96,8 +101,14 @@ impl Route {
             method: Method::POST,
             path,
             who,
+            step_up: false,
             handler: web::post().to(handler),
         }
+    }
+
+    /// Says in the table what the handler's `step_up::Confirmed` does.
+    pub fn step_up(self) -> Self {
+        Self { step_up: true, ..self }
     }
 }
 

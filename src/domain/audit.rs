@@ -38,6 +38,8 @@ events! {
     SignInAccepted "sign_in.accepted" "Signed in",
     SignInRefused "sign_in.refused" "Sign-in refused",
     SignOut "sign_out" "Signed out",
+    StepUpAccepted "step_up.accepted" "Password confirmed",
+    StepUpRefused "step_up.refused" "Password confirmation refused",
     SessionOpened "session.opened" "Session opened",
     SessionEnded "session.ended" "Session ended",
     SessionNetworkChanged "session.network_changed" "Session moved to another network",

@@ -14,8 +14,10 @@ use super::{
 
 mod lifetime;
 mod network;
+mod proof;
 
 pub use lifetime::{End, HEARTBEAT, candidates, ends_at, heartbeat, lease, warn_before, warning};
+pub use proof::{ADMINISTRATORS_PROOF, OWNERS_PROOF, proof_holds};
 
 /// The identity of a session; its tokens change, this does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

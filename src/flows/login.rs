@@ -496,6 +496,7 @@ impl Ctx {
             ended_at: None,
             end_reason: None,
             ended_by: None,
+            proved_at: now,
             tokens: vec![Token {
                 digest: secret::digest(token.expose()),
                 host: attempt.host.clone(),

@@ -3,13 +3,12 @@
 
 use super::{
     Acting, Ctx, FlowError,
-    attempts::{Guess, Guessing, Reservation},
+    current_password::{Asked, Current},
     endings::Ending,
 };
 use crate::{
     domain::{
-        audit::{Event, Outcome},
-        lockout::Locked,
+        audit::Event,
         login::Refusal,
         password::{self, ChangeReason, MAX_CHARS, NewPasswordFacts, PasswordFault, Reuse},
         secret::{self, Secret},
@@ -24,7 +23,7 @@ use crate::{
         sessions::{self, Token},
     },
 };
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 pub struct PasswordChange {
     pub account: crate::domain::account::AccountId,
@@ -79,25 +78,20 @@ pub async fn change(ctx: &Ctx, acting: &Acting, change: PasswordChange) -> Resul
         .read(move |c| accounts::find(c, id))
         .await?
         .ok_or(FlowError::NotFound)?;
-    let guess = match reserve(ctx, acting, &change, &account, &in_force).await? {
-        Ok(guess) => guess,
-        Err(refusal) => return Ok(Changed::Refused(refusal)),
+    let asked = Asked {
+        acting: acting.clone(),
+        account: account.clone(),
+        ip: change.ip,
+        user_agent: change.user_agent.clone(),
+        password: change.current.clone(),
+        event: Event::PasswordChanged,
     };
-    let checked = check(ctx, &change, &account, &in_force).await;
-    let (matches, faults) = match checked {
-        Ok(checked) => checked,
-        Err(busy) => {
-            settle(ctx, acting, &account, guess, Outcome::Success).await?;
-            return Err(busy);
-        }
-    };
-    if !matches {
-        return Ok(match settle(ctx, acting, &account, guess, Outcome::Failure).await? {
-            Some(locked) => Changed::Refused(Refusal::Locked(locked)),
-            None => Changed::WrongCurrent,
-        });
+    match ctx.check_current(asked).await? {
+        Current::Right(guess) => ctx.give_back(guess).await?,
+        Current::Wrong => return Ok(Changed::WrongCurrent),
+        Current::Refused(refusal) => return Ok(Changed::Refused(refusal)),
     }
-    settle(ctx, acting, &account, guess, Outcome::Success).await?;
+    let faults = faults(ctx, &change, &account, &in_force).await?;
     if !faults.is_empty() {
         return Ok(Changed::Faulty(faults));
     }
@@ -105,27 +99,19 @@ pub async fn change(ctx: &Ctx, acting: &Acting, change: PasswordChange) -> Resul
     write(ctx, acting, change, account, hash, &in_force).await
 }
 
-/// Whether the current password is right, and what is wrong with the new one (looked at only then).
-async fn check(
+/// What is wrong with the new password; looked at only when the current one is right.
+async fn faults(
     ctx: &Ctx,
     change: &PasswordChange,
     account: &Account,
     in_force: &InForce,
-) -> Result<(bool, Vec<PasswordFault>), FlowError> {
-    let short_enough = |secret: &Secret| secret.expose().chars().count() <= MAX_CHARS;
-    if !short_enough(&change.current)
-        || !ctx
-            .hasher
-            .verify(change.current.clone(), Some(account.password_hash.clone()))
-            .await?
-    {
-        return Ok((false, Vec::new()));
-    }
+) -> Result<Vec<PasswordFault>, FlowError> {
+    let short_enough = change.new.expose().chars().count() <= MAX_CHARS;
     let policy = in_force.everyone();
     let mut reused = Reuse::No;
     if change.new.expose() == change.current.expose() {
         reused = Reuse::Current;
-    } else if policy.password.history > 0 && short_enough(&change.new) {
+    } else if policy.password.history > 0 && short_enough {
         let (id, wanted) = (account.id, i64::from(policy.password.history));
         for old in ctx.store.read(move |c| accounts::list_passwords(c, id, wanted)).await? {
             if ctx.hasher.verify(change.new.clone(), Some(old)).await? {
@@ -142,72 +128,7 @@ async fn check(
         own_words: &own_words,
         reused,
     };
-    Ok((true, password::decide(&facts, &policy.password)))
-}
-
-/// The current password is a guess like a sign-in's, in the same counters.
-async fn reserve(
-    ctx: &Ctx,
-    acting: &Acting,
-    change: &PasswordChange,
-    account: &Account,
-    in_force: &Arc<InForce>,
-) -> Result<Result<Guess, Refusal>, FlowError> {
-    let (flow, acting, account, in_force, now) = (
-        ctx.clone(),
-        acting.clone(),
-        account.clone(),
-        in_force.clone(),
-        ctx.now(),
-    );
-    let (ip, user_agent) = (change.ip, change.user_agent.clone());
-    Ok(ctx
-        .store
-        .write(move |c| {
-            let guessing = Guessing {
-                typed: &account.name,
-                name_key: &account.name_key,
-                account: Some(&account),
-                ip,
-                user_agent: user_agent.as_deref(),
-                origin: &acting.origin,
-            };
-            let look = flow.look(c, now, &in_force.everyone().lockout, &guessing)?;
-            match flow.reserve_in(c, now, look, &guessing)? {
-                Reservation::Granted(guess) => Ok::<_, StoreError>(Ok(guess)),
-                Reservation::Refused {
-                    refusal,
-                    refused_this_minute,
-                } => {
-                    if refused_this_minute.is_some() {
-                        flow.record(c, now, &flow.failed(&acting, &account, refusal.code()))?;
-                    }
-                    Ok(Err(refusal))
-                }
-            }
-        })
-        .await?)
-}
-
-/// A right one gives its place back and clears nothing (a change is no sign-in); a wrong one counts and may lock.
-async fn settle(
-    ctx: &Ctx,
-    acting: &Acting,
-    account: &Account,
-    guess: Guess,
-    outcome: Outcome,
-) -> Result<Option<Locked>, FlowError> {
-    let (flow, acting, account, now) = (ctx.clone(), acting.clone(), account.clone(), ctx.now());
-    Ok(ctx
-        .store
-        .write(move |c| match outcome {
-            Outcome::Success => flow.give_back_in(c, now, &guess).map(|()| None),
-            Outcome::Failure => {
-                flow.record(c, now, &flow.failed(&acting, &account, Refusal::Credentials.code()))?;
-                flow.fail_in(c, now, &guess, &acting.origin)
-            }
-        })
-        .await?)
+    Ok(password::decide(&facts, &policy.password))
 }
 
 async fn write(
@@ -260,6 +181,7 @@ async fn write(
                 return Err(FlowError::NotFound);
             }
             let token = flow.replace_token_in(c, own, now, &change.cookie_form)?;
+            sessions::set_proved(c, own, now)?;
             let detail = serde_json::json!({ "ended_sessions": ended.len() });
             flow.record(
                 c,
@@ -304,17 +226,5 @@ impl Ctx {
         sessions::add_token(c, session, &row)?;
         changes::announce(c, ChangeKind::Session, &session.0.to_string())?;
         Ok(token)
-    }
-
-    fn failed(&self, acting: &Acting, account: &Account, reason: &str) -> crate::domain::audit::Entry {
-        let mut entry = self.entry_of(
-            acting,
-            Event::PasswordChanged,
-            Some((account.id, &account.name)),
-            serde_json::Value::Null,
-        );
-        entry.outcome = Outcome::Failure;
-        entry.reason = Some(reason.to_owned());
-        entry
     }
 }

@@ -35,6 +35,9 @@ pub enum PageError {
     Forbidden,
     #[error("the application is not for this account")]
     NoEntry,
+    /// The act asks for the password again; people get the page of `step_up` instead.
+    #[error("the password must be confirmed first")]
+    StepUp,
     #[error("started by another site")]
     CrossSite,
     #[error("not found")]
@@ -71,6 +74,7 @@ impl PageError {
             Self::SignIn { reason: None, .. } => "sign_in",
             Self::PasswordChange => "password_change",
             Self::Forbidden | Self::NoEntry => "forbidden",
+            Self::StepUp => "step_up",
             Self::CrossSite => "cross_site",
             Self::NotFound | Self::Flow(FlowError::NotFound) => "not_found",
             Self::Misdirected => "misdirected",
@@ -102,7 +106,7 @@ impl ResponseError for PageError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::SignIn { .. } | Self::PasswordChange => StatusCode::UNAUTHORIZED,
-            Self::Forbidden | Self::NoEntry | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::NoEntry | Self::CrossSite | Self::StepUp => StatusCode::FORBIDDEN,
             Self::NotFound | Self::Flow(FlowError::NotFound) => StatusCode::NOT_FOUND,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
@@ -134,6 +138,9 @@ impl ResponseError for PageError {
         let message = match self {
             Self::BadRequest(message) => Some(message.clone()),
             Self::NoEntry => Some(NO_ENTRY.to_owned()),
+            Self::StepUp => {
+                Some("This act asks for your password again: send it along as `step_up_password`.".to_owned())
+            }
             _ => None,
         };
         let sign_in = location.map(|location| SignIn { location });

@@ -12,6 +12,8 @@ use std::{
 
 /// The largest form: the policy editor with everything typed.
 pub const MAX_FORM_BYTES: usize = 256 * 1024;
+/// What `Form` reads.
+pub const FORM_TYPE: &str = "application/x-www-form-urlencoded";
 pub const FORM_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// An `application/x-www-form-urlencoded` body; repeated keys make lists.
@@ -22,12 +24,16 @@ impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, PageError>>>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let body = body(req, payload, "application/x-www-form-urlencoded");
-        Box::pin(async move {
-            serde_html_form::from_bytes(&body.await?)
-                .map(Self)
-                .map_err(|error| PageError::BadRequest(format!("The form cannot be read: {error}.")))
-        })
+        let body = body(req, payload, FORM_TYPE, MAX_FORM_BYTES);
+        Box::pin(async move { Self::of(&body.await?) })
+    }
+}
+
+impl<T: DeserializeOwned> Form<T> {
+    pub(super) fn of(body: &[u8]) -> Result<Self, PageError> {
+        serde_html_form::from_bytes(body)
+            .map(Self)
+            .map_err(|error| PageError::BadRequest(format!("The form cannot be read: {error}.")))
     }
 }
 
@@ -39,7 +45,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, PageError>>>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let body = body(req, payload, "application/json");
+        let body = body(req, payload, "application/json", MAX_FORM_BYTES);
         Box::pin(async move {
             // Where it went wrong, not with what: it may be a password.
             serde_json::from_slice(&body.await?).map(Self).map_err(|error| {
@@ -53,11 +59,12 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     }
 }
 
-/// The whole body, when it is of this media type.
-fn body(
+/// The whole body of at most `limit` bytes, when it is of this media type.
+pub(super) fn body(
     req: &HttpRequest,
     payload: &mut Payload,
     media_type: &'static str,
+    limit: usize,
 ) -> impl Future<Output = Result<Vec<u8>, PageError>> + use<> {
     let is_given = req.content_type().eq_ignore_ascii_case(media_type);
     let mut payload = web::Payload::from_request(req, payload).into_inner();
@@ -68,17 +75,17 @@ fn body(
         let payload = payload
             .as_mut()
             .map_err(|_| PageError::BadRequest("The body cannot be read.".to_owned()))?;
-        tokio::time::timeout(FORM_TIMEOUT, read(payload))
+        tokio::time::timeout(FORM_TIMEOUT, read(payload, limit))
             .await
             .map_err(|_| PageError::Timeout)?
     }
 }
 
-async fn read(payload: &mut web::Payload) -> Result<Vec<u8>, PageError> {
+async fn read(payload: &mut web::Payload, limit: usize) -> Result<Vec<u8>, PageError> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| PageError::BadRequest("The body cannot be read.".to_owned()))?;
-        if body.len() + chunk.len() > MAX_FORM_BYTES {
+        if body.len() + chunk.len() > limit {
             return Err(PageError::TooLarge);
         }
         body.extend_from_slice(&chunk);

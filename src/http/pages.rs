@@ -42,8 +42,8 @@ pub fn routes() -> Vec<Route> {
         Route::get(paths::SETUP, Who::Anyone, setup::form),
         Route::post(paths::SETUP, Who::Anyone, setup::submit),
         Route::get(paths::HOME, Who::Member, home::show),
-        Route::post(paths::SESSION_END, Who::Member, home::end),
-        Route::post(paths::SESSIONS_END_OTHERS, Who::Member, home::end_others),
+        Route::post(paths::SESSION_END, Who::Member, home::end).step_up(),
+        Route::post(paths::SESSIONS_END_OTHERS, Who::Member, home::end_others).step_up(),
     ]
 }
 

@@ -75,6 +75,7 @@ diesel::table! {
         ended_at -> Nullable<Timestamp>,
         end_reason -> Nullable<Text>,
         ended_by -> Nullable<Text>,
+        proved_at -> Nullable<Timestamp>,
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Session {
     pub ended_at: Option<Timestamp>,
     pub end_reason: Option<EndReason>,
     pub ended_by: Option<String>,
+    /// When its password was last proved: at the sign-in, or later by typing it again.
+    pub proved_at: Timestamp,
     /// Empty where a function says so.
     pub tokens: Vec<Token>,
 }
@@ -110,6 +112,8 @@ struct Record {
     ended_at: Option<At>,
     end_reason: Option<String>,
     ended_by: Option<String>,
+    /// Absent in rows from before it was noted: at the sign-in.
+    proved_at: Option<At>,
 }
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -179,6 +183,7 @@ impl Record {
             ended_at: session.ended_at.map(At::from),
             end_reason: session.end_reason.map(|reason| reason.as_str().to_owned()),
             ended_by: session.ended_by.as_deref().map(|by| text::clean(by).into_owned()),
+            proved_at: Some(session.proved_at.into()),
         }
     }
 
@@ -206,6 +211,7 @@ impl Record {
                 .map(|code| EndReason::parse(code).ok_or_else(|| corrupt("end")))
                 .transpose()?,
             ended_by: self.ended_by,
+            proved_at: self.proved_at.unwrap_or(self.signed_in_at).into(),
             tokens,
         })
     }
@@ -450,6 +456,19 @@ pub fn set_ip(c: &mut Conn, id: SessionId, ip: IpAddr) -> Result<(), StoreError>
         ))
         .execute(c.db())?;
     Ok(())
+}
+
+/// Notes that the password behind a live session was proved. False: not live.
+pub fn set_proved(c: &mut Conn, id: SessionId, at: Timestamp) -> Result<bool, StoreError> {
+    let live = sessions::table.find(key(id)).filter(sessions::ended_at.is_null());
+    let done = diesel::update(live)
+        .set(sessions::proved_at.eq(At::from(at)))
+        .execute(c.db())?
+        == 1;
+    if done {
+        announce(c, ChangeKind::Session, &key(id))?;
+    }
+    Ok(done)
 }
 
 /// Counts a user agent that did not match, while the session lives.

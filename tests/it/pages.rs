@@ -16,5 +16,6 @@ mod routes;
 mod secrets;
 mod sessions_live;
 mod setup;
+mod step_up;
 mod uniform;
 mod wire;

@@ -181,6 +181,7 @@ pub fn session(account: &Account, number: u32) -> Session {
         ended_at: None,
         end_reason: None,
         ended_by: None,
+        proved_at: at(0),
         tokens: vec![token(&format!("token-{number}"))],
     }
 }

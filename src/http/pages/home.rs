@@ -18,6 +18,7 @@ use crate::{
         error::PageError,
         flash::{self, Flash},
         paths,
+        step_up::Confirmed,
         visitor::Member,
     },
 };
@@ -86,7 +87,7 @@ pub async fn show(req: HttpRequest, ctx: web::Data<Ctx>, member: Member) -> Resu
 pub async fn end(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    member: Member,
+    Confirmed(member, ()): Confirmed<Member, ()>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let id = Uuid::parse_str(&id).map_err(|_| PageError::NotFound)?;
@@ -96,7 +97,11 @@ pub async fn end(
     Ok(flash::redirect(&req, paths::HOME, &Flash::ok("The session was ended.")))
 }
 
-pub async fn end_others(req: HttpRequest, ctx: web::Data<Ctx>, member: Member) -> Result<HttpResponse, PageError> {
+pub async fn end_others(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    Confirmed(member, ()): Confirmed<Member, ()>,
+) -> Result<HttpResponse, PageError> {
     let ended = sessions::end_others(&ctx, &member.0.acting, member.0.account, member.0.session).await?;
     let words = match ended {
         0 => "There was no other session.".to_owned(),

@@ -102,6 +102,11 @@ fn who_signs_themselves_out_by_a_save_signs_in_again_and_keeps_it_or_finds_it_un
         assert!(text.contains("Your own session ends"), "{text}");
         look(&browser, "review-risky").await;
         browser.click("#save button.primary").await;
+        // An hour after the sign-in, a save asks who it is.
+        browser.find("#step_up_password").await;
+        look(&browser, "step-up").await;
+        browser.type_into("#step_up_password", PASSWORD).await;
+        browser.click("main form button.primary").await;
         browser.arrives_at("/login").await;
         assert!(browser.text().await.contains("greatest length"));
         browser.sign_in("ada", PASSWORD).await;

@@ -9,6 +9,8 @@ fn the_event_codes_are_exactly_those_of_the_http_contract() {
         "sign_in.accepted",
         "sign_in.refused",
         "sign_out",
+        "step_up.accepted",
+        "step_up.refused",
         "session.opened",
         "session.ended",
         "session.network_changed",

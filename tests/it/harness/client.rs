@@ -86,6 +86,31 @@ impl Client {
         })
     }
 
+    /// Answers the page that asks for the password again as a person does: the password typed, everything it carries sent back.
+    pub fn confirm(&self, asked: &Answer, password: &str) -> Answer {
+        let page = asked.text();
+        assert!(
+            page.contains("name=\"step_up_password\""),
+            "it asks for the password: {page}"
+        );
+        let form = page
+            .split("<form")
+            .find(|form| form.contains("name=\"step_up_password\""))
+            .unwrap();
+        let action = attribute(form, "action").unwrap();
+        let mut fields: Vec<(String, String)> = form
+            .split("<input")
+            .filter(|input| input.contains("type=\"hidden\""))
+            .map(|input| (attribute(input, "name").unwrap(), attribute(input, "value").unwrap()))
+            .collect();
+        fields.push(("step_up_password".to_owned(), password.to_owned()));
+        let fields: Vec<(&str, &str)> = fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        self.post(&action, &fields)
+    }
+
     /// Posts a form with a file field, as browsers do: without a choice the file has no name and no bytes.
     pub fn upload(&self, path: &str, fields: &[(&str, &str)], file: Option<(&str, &[u8])>) -> Answer {
         const BOUNDARY: &str = "----a-boundary-of-ours";
@@ -157,6 +182,22 @@ impl Client {
             }
         }
     }
+}
+
+/// An attribute of the tag that the text begins in, as its browser reads it.
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let rest = tag.split_once(&format!(" {name}=\""))?.1;
+    let mut text = rest.split_once('"')?.0.to_owned();
+    for (written, read) in [
+        ("&#34;", "\""),
+        ("&#39;", "'"),
+        ("&#60;", "<"),
+        ("&#62;", ">"),
+        ("&#38;", "&"),
+    ] {
+        text = text.replace(written, read);
+    }
+    Some(text)
 }
 
 fn http(ip: Option<IpAddr>) -> reqwest::blocking::Client {

@@ -53,6 +53,9 @@ fn a_full_queue_sends_sign_ins_away_counts_nothing_and_holds_nobody_else_up() {
         ]);
         let ada = server.member("ada");
         server.account("eve", Role::Member);
+        let boss = server.admin("boss");
+        server.advance(601);
+        let asked = boss.post("/admin/applications", &[("name", "wiki")]).expect(403);
         let events = server.events();
         let checks = fill(&server.ctx.hasher);
         let page = server.anyone().sign_in("eve", PASSWORD).expect(503);
@@ -66,6 +69,7 @@ fn a_full_queue_sends_sign_ins_away_counts_nothing_and_holds_nobody_else_up() {
         assert_eq!(problem.header("content-type"), Some("application/problem+json"));
         assert_eq!(problem.json()["code"], "busy");
         program.sign_in("eve", "wrong").expect(503);
+        boss.confirm(&asked, "wrong").expect(503);
         // Who is signed in does not wait behind passwords.
         ada.get("/").expect(200);
         let everything = LockoutFilter {

@@ -12,11 +12,13 @@ use nightlatch::{
 use reqwest::Method;
 
 /// What reads no form: who sends one says nothing with it.
-const BODILESS: [&str; 5] = [
+const BODILESS: [&str; 7] = [
     "/logout",
     "/sessions/end-others",
     "/sessions/{id}/end",
     "/admin/audit/export",
+    "/admin/sessions/export",
+    "/admin/accounts/export",
     "/admin/policy/revisions/{number}/restore",
 ];
 

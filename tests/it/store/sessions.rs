@@ -23,6 +23,7 @@ on_both!(
     many_touches_at_once_do_not_deadlock,
     nothing_late_changes_an_ended_session,
     a_rebind_is_remembered_while_live,
+    a_proof_is_noted_while_live,
     a_token_rotates_once,
     killing_tokens_spares_one,
     applications_are_entered_once,
@@ -60,6 +61,7 @@ fn a_session_comes_back_as_it_was_written(db: &Fresh) {
         ended_at: Some(at(40)),
         end_reason: Some(EndReason::NetworkAllowance),
         ended_by: Some("Ada".into()),
+        proved_at: at(8),
         tokens: vec![
             sessions::Token {
                 host: "wiki.example.org".into(),
@@ -230,6 +232,15 @@ fn nothing_late_changes_an_ended_session(db: &Fresh) {
         StoreError::NotFound("live session")
     );
     assert_eq!(read(db, session.id), before);
+}
+
+fn a_proof_is_noted_while_live(db: &Fresh) {
+    let session = live(db);
+    assert!(db.write(|c| sessions::set_proved(c, session.id, at(20))));
+    assert_eq!(read(db, session.id).proved_at, at(20));
+    db.write(|c| sessions::end(c, session.id, EndReason::SignedOut, at(30), None));
+    assert!(!db.write(|c| sessions::set_proved(c, session.id, at(40))));
+    assert_eq!(read(db, session.id).proved_at, at(20));
 }
 
 fn a_rebind_is_remembered_while_live(db: &Fresh) {

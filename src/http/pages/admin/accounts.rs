@@ -11,6 +11,7 @@ use crate::flows::rows::AccountFilter;
 use crate::http::error::PageError;
 use crate::http::forms::Query;
 use crate::http::pages::{Shell, page};
+use crate::http::step_up::Confirmed;
 use crate::http::visitor::Admin;
 use crate::http::{Route, Who, paths};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
@@ -27,11 +28,13 @@ pub mod view;
 pub fn routes() -> Vec<Route> {
     vec![
         Route::get(paths::ADMIN_ACCOUNTS, Who::Administrator, list),
-        Route::post(paths::ADMIN_ACCOUNTS, Who::Administrator, new::create),
-        Route::get(paths::ADMIN_ACCOUNTS_EXPORT, Who::Administrator, download),
+        Route::post(paths::ADMIN_ACCOUNTS, Who::Administrator, new::create).step_up(),
+        Route::get(paths::ADMIN_ACCOUNTS_EXPORT, Who::Administrator, download).step_up(),
+        // Where the page that asks for the password sends it.
+        Route::post(paths::ADMIN_ACCOUNTS_EXPORT, Who::Administrator, download).step_up(),
         Route::get(paths::ADMIN_ACCOUNTS_NEW, Who::Administrator, new::form),
         Route::get(paths::ADMIN_ACCOUNT, Who::Administrator, detail),
-        Route::post(paths::ADMIN_ACCOUNT, Who::Administrator, act::submit),
+        Route::post(paths::ADMIN_ACCOUNT, Who::Administrator, act::submit).step_up(),
     ]
 }
 
@@ -176,7 +179,7 @@ const COLUMNS: &[&str] = &[
 
 async fn download(
     ctx: web::Data<Ctx>,
-    _admin: Admin,
+    _: Confirmed<Admin, ()>,
     asked: Query<Asked>,
     wanted: Query<Wanted>,
 ) -> Result<HttpResponse, PageError> {

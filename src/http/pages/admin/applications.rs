@@ -11,6 +11,7 @@ use crate::http::error::PageError;
 use crate::http::flash::{Flash, redirect};
 use crate::http::forms::Form;
 use crate::http::pages::{Shell, page};
+use crate::http::step_up::Confirmed;
 use crate::http::visitor::Admin;
 use crate::http::{Route, Who, paths};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
@@ -26,9 +27,9 @@ const SESSIONS: i64 = 10_000;
 pub fn routes() -> Vec<Route> {
     vec![
         Route::get(paths::ADMIN_APPLICATIONS, Who::Administrator, list),
-        Route::post(paths::ADMIN_APPLICATIONS, Who::Administrator, create),
+        Route::post(paths::ADMIN_APPLICATIONS, Who::Administrator, create).step_up(),
         Route::get(paths::ADMIN_APPLICATION, Who::Administrator, detail),
-        Route::post(paths::ADMIN_APPLICATION, Who::Administrator, submit),
+        Route::post(paths::ADMIN_APPLICATION, Who::Administrator, submit).step_up(),
     ]
 }
 
@@ -106,8 +107,7 @@ fn form(fields: Fields) -> ApplicationForm {
 async fn create(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    admin: Admin,
-    fields: Form<Fields>,
+    Confirmed(admin, fields): Confirmed<Admin, Form<Fields>>,
 ) -> Result<HttpResponse, PageError> {
     let fields = fields.0;
     match applications::create(&ctx, &admin.0.acting, &fields.name, fields.change()).await? {
@@ -190,9 +190,8 @@ fn stored(view: &ApplicationView) -> Fields {
 async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    admin: Admin,
+    Confirmed(admin, fields): Confirmed<Admin, Form<Fields>>,
     name: web::Path<String>,
-    fields: Form<Fields>,
 ) -> Result<HttpResponse, PageError> {
     let (name, fields) = (name.into_inner(), fields.0);
     let (acting, deletes) = (&admin.0.acting, fields.act == "delete");

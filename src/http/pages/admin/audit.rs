@@ -8,6 +8,7 @@ use crate::http::error::PageError;
 use crate::http::filters::grouped_digits;
 use crate::http::forms::Query;
 use crate::http::pages::{Shell, page};
+use crate::http::step_up::Confirmed;
 use crate::http::visitor::Admin;
 use crate::http::{Route, Who, paths};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
@@ -37,7 +38,7 @@ const COLUMNS: &[&str] = &[
 pub fn routes() -> Vec<Route> {
     vec![
         Route::get(paths::ADMIN_AUDIT, Who::Administrator, list),
-        Route::post(paths::ADMIN_AUDIT_EXPORT, Who::Administrator, download),
+        Route::post(paths::ADMIN_AUDIT_EXPORT, Who::Administrator, download).step_up(),
     ]
 }
 
@@ -91,7 +92,7 @@ struct Wanted {
 /// By POST, because the export is itself an event of the audit; if that cannot be written, nothing is exported.
 async fn download(
     ctx: web::Data<Ctx>,
-    admin: Admin,
+    Confirmed(admin, ()): Confirmed<Admin, ()>,
     asked: Query<Asked>,
     wanted: Query<Wanted>,
 ) -> Result<HttpResponse, PageError> {

@@ -39,7 +39,7 @@ pub fn routes() -> Vec<Route> {
         Route::get(paths::ADMIN_POLICY, Who::Administrator, show),
         Route::post(paths::ADMIN_POLICY, Who::Administrator, submit),
         Route::get(paths::ADMIN_POLICY_REVIEW, Who::Administrator, review::show),
-        Route::post(paths::ADMIN_POLICY_REVIEW, Who::Administrator, review::save),
+        Route::post(paths::ADMIN_POLICY_REVIEW, Who::Administrator, review::save).step_up(),
         Route::get(paths::ADMIN_POLICY_REVIEW_EXPORT, Who::Administrator, effect::download),
         Route::post(paths::ADMIN_POLICY_REVIEW_RESOLVE, Who::Administrator, review::resolve),
         Route::post(paths::ADMIN_POLICY_REVIEW_DISCARD, Who::Administrator, review::discard),

@@ -211,7 +211,8 @@ fn a_date_in_the_past_ends_the_session_at_the_next_request() {
             "{on:?}"
         );
         server.anyone().sign_in("ada", PASSWORD).expect(403);
-        act(&boss, id, &[("act", "enable")]).expect(303);
+        let asked = act(&boss, id, &[("act", "enable")]).expect(403);
+        boss.confirm(&asked, PASSWORD).expect(303);
         server.anyone().sign_in("ada", PASSWORD).expect(303);
         act(&boss, id, &[("act", "set-expiry"), ("expires_at", "some day")]).expect(422);
     }

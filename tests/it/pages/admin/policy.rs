@@ -3,7 +3,7 @@
 use crate::{
     harness::{
         client::Answer,
-        server::{On, TestServer},
+        server::{On, PASSWORD, TestServer},
     },
     pages::kit::{between, draft, save, save_reviewed},
 };
@@ -21,13 +21,13 @@ fn a_save_is_a_revision_with_its_reason_and_governs_at_the_next_request() {
         let before = revision(&server);
         server.advance(3000);
         ada.get("/").expect(200);
-        save(
+        let asked = save(
             &boss,
             before,
             &[("session.ttl", "40m")],
             &[("reason", "shorter is safer")],
-        )
-        .expect(303);
+        );
+        boss.confirm(&asked, PASSWORD).expect(303);
         assert_eq!(revision(&server), before + 1);
         assert_eq!(ada.get("/").expect(303).location(), "/login?reason=ttl", "{on:?}");
         let history = server.signed_in("boss").get("/admin/policy/revisions").expect(200);

@@ -3,7 +3,7 @@
 use crate::{
     harness::{
         client::Client,
-        server::{On, TestServer, eventually},
+        server::{On, PASSWORD, TestServer, eventually},
     },
     pages::kit::{at_once, between, draft, save, save_reviewed},
 };
@@ -323,7 +323,8 @@ fn a_save_that_ends_ones_own_session_is_provisional_by_itself() {
         let review = draft(&boss, before, &[("session.ttl", "30m")]).expect(303);
         let page = boss.get(review.location()).expect(200);
         assert!(page.text().contains("Your own session ends"), "{on:?}");
-        save_reviewed(&boss, review.location(), &[]).expect(303);
+        let asked = save_reviewed(&boss, review.location(), &[]);
+        boss.confirm(&asked, PASSWORD).expect(303);
         assert!(newest(&server).confirm_by.is_some(), "{on:?}");
         boss.get("/admin").expect(303);
         server.advance(61);

@@ -43,6 +43,7 @@ fn more(server: &TestServer, name: &str, number: u8) -> Vec<String> {
                 ended_at: None,
                 end_reason: None,
                 ended_by: None,
+                proved_at: at,
                 tokens: Vec::new(),
             }
         })

@@ -12,6 +12,7 @@ use crate::http::forms::Form;
 use crate::http::pages::admin::list::{filled, instant};
 use crate::http::pages::page;
 use crate::http::paths;
+use crate::http::step_up::{Confirmed, Critical};
 use crate::http::visitor::Admin;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Deserialize;
@@ -73,12 +74,18 @@ impl Fields {
     }
 }
 
+impl Critical for Fields {
+    /// What lets somebody back in, throws somebody out, or only asks for more care, is never held up.
+    fn is_critical(&self) -> bool {
+        !["unlock", "end-sessions", "force-change"].contains(&self.act.as_str())
+    }
+}
+
 pub async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    admin: Admin,
+    Confirmed(admin, fields): Confirmed<Admin, Form<Fields>>,
     id: web::Path<String>,
-    fields: Form<Fields>,
 ) -> Result<HttpResponse, PageError> {
     let (id, fields) = (id_of(&id)?, fields.0);
     let act = match fields.act() {

@@ -11,6 +11,7 @@ use crate::http::pages::admin::list::filled;
 use crate::http::pages::admin::part::Choice;
 use crate::http::pages::{Shell, page};
 use crate::http::paths;
+use crate::http::step_up::{Confirmed, Critical};
 use crate::http::visitor::Admin;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Deserialize;
@@ -29,6 +30,10 @@ pub struct Fields {
     /// Blank: one is made.
     password: String,
     must_change: String,
+}
+
+impl Critical for Fields {
+    const SECRETS: &[(&str, &str)] = &[("password", "Password of the new account, once more")];
 }
 
 pub async fn form(req: HttpRequest, ctx: web::Data<Ctx>, admin: Admin) -> Result<HttpResponse, PageError> {
@@ -66,8 +71,7 @@ async fn shown(
 pub async fn create(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    admin: Admin,
-    fields: Form<Fields>,
+    Confirmed(admin, fields): Confirmed<Admin, Form<Fields>>,
 ) -> Result<HttpResponse, PageError> {
     let fields = fields.0;
     let (new, mut faults) = read(&fields);

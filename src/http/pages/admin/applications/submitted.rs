@@ -3,6 +3,7 @@
 use crate::domain::account::Role;
 use crate::domain::policy::{Key, Value};
 use crate::flows::applications::Change;
+use crate::http::step_up::Critical;
 use serde::Deserialize;
 
 /// Lists are typed a line each; groups also with commas.
@@ -23,6 +24,8 @@ pub struct Fields {
     /// Typed before it is deleted.
     pub confirm_name: String,
 }
+
+impl Critical for Fields {}
 
 impl Fields {
     /// Everything that the form shows is as it says.

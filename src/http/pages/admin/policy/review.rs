@@ -17,6 +17,7 @@ use crate::http::forms::{Form, Query};
 use crate::http::pages::admin::part::DiffLine;
 use crate::http::pages::{Shell, page, see_other};
 use crate::http::paths;
+use crate::http::step_up::{Confirmed, Critical};
 use crate::http::visitor::Admin;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Deserialize;
@@ -89,12 +90,13 @@ pub struct Save {
     confirm_secure: Option<String>,
 }
 
+impl Critical for Save {}
+
 /// `POST /admin/policy/review`
 pub async fn save(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    admin: Admin,
-    form: Form<Save>,
+    Confirmed(admin, form): Confirmed<Admin, Form<Save>>,
 ) -> Result<HttpResponse, PageError> {
     let form = form.0;
     let draft = draft_id(&form.draft)?;

@@ -6,6 +6,7 @@ use crate::flows::sessions::{self, SessionView};
 use crate::http::error::PageError;
 use crate::http::forms::Query;
 use crate::http::pages::admin::export::{Chunk, Format, PAGE, stream};
+use crate::http::step_up::Confirmed;
 use crate::http::visitor::Admin;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
@@ -36,7 +37,7 @@ pub struct Wanted {
 
 pub async fn download(
     ctx: web::Data<Ctx>,
-    _admin: Admin,
+    _: Confirmed<Admin, ()>,
     asked: Query<Asked>,
     wanted: Query<Wanted>,
 ) -> Result<HttpResponse, PageError> {
