@@ -1,10 +1,10 @@
 //! `nightlatch audit …`: reads the audit trail. An export is itself an event of the trail.
 
 use super::{
-    Done,
+    CliError, Done,
     desk::Desk,
     input::{self, Since},
-    output::{self, JsonList, Output, Table, or_dash, time},
+    output::{self, JsonList, Output, Table, json_time, or_dash, time},
 };
 use crate::http::pages::admin::export::defused;
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
         audit::{Event, Outcome},
         time::Timestamp,
     },
-    flows::{self, Ctx},
+    flows::{self, Ctx, audit::seals},
     store::audit::{AuditFilter, AuditRow},
 };
 use clap::{
@@ -29,6 +29,8 @@ pub enum Audit {
     List(List),
     /// Write events to standard output for other programs, newest first; the export is recorded
     Export(Export),
+    /// Check that no event was changed, taken out or put in since it was sealed
+    Verify(Verify),
 }
 
 #[derive(Args)]
@@ -50,6 +52,16 @@ pub struct Export {
     format: Format,
     #[command(flatten)]
     filter: Filter,
+}
+
+#[derive(Args)]
+pub struct Verify {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// A digest that an earlier run printed: the trail must still have it
+    #[arg(long, value_name = "DIGEST")]
+    noted: Option<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -110,6 +122,7 @@ impl Audit {
         match self {
             Self::List(list) => list.run(desk).await,
             Self::Export(export) => export.run(desk).await,
+            Self::Verify(verify) => verify.run(desk).await,
         }
     }
 }
@@ -178,6 +191,49 @@ impl Export {
                 })
                 .await?;
                 csv.flush()?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Verify {
+    async fn run(self, desk: &Desk) -> Done {
+        let verified = seals::verify(&desk.ctx, self.noted.as_deref()).await?;
+        let mut faults: Vec<String> = verified.faults.iter().map(ToString::to_string).collect();
+        if self.noted.is_some() && !verified.known {
+            faults.push("the trail no longer has the digest that was noted".to_owned());
+        }
+        let (from, until) = verified.covered.unzip();
+        if self.json {
+            output::say_json(&json!({
+                "seals": verified.seals,
+                "entries": verified.entries,
+                "unsealed": verified.unsealed,
+                "from": json_time(from),
+                "until": json_time(until),
+                "digest": verified.digest,
+                "faults": faults,
+            }))?;
+            return Ok(ExitCode::from(u8::from(!faults.is_empty())));
+        }
+        if !faults.is_empty() {
+            return Err(CliError::Faults(faults));
+        }
+        match (from.zip(until), &verified.digest) {
+            (Some((from, until)), Some(digest)) => output::say(&format!(
+                "{}, from {} to {}, as they were sealed. Newer, not sealed yet: {}.\nNewest digest: {digest}",
+                output::count(
+                    usize::try_from(verified.entries).unwrap_or(usize::MAX),
+                    "event",
+                    "events"
+                ),
+                time(from),
+                time(until),
+                verified.unsealed
+            ))?,
+            (None, _) | (_, None) => {
+                output::say(&format!("Nothing is sealed yet; newer events: {}.", verified.unsealed))?
             }
         }
         Ok(ExitCode::SUCCESS)

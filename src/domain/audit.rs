@@ -1,7 +1,9 @@
 //! The vocabulary of audit events: codes of http.md, and the entry that records one.
-//! Writing, sealing and searching the audit is the store's.
+//! Writing and searching the audit is the store's.
 
 use std::net::IpAddr;
+
+pub mod seal;
 
 use super::{account::AccountId, session::SessionId};
 

@@ -1,5 +1,7 @@
 //! Reading the audit trail. It is only ever added to, by the flows that act.
 
+pub mod seals;
+
 use super::{Acting, Ctx, FlowError};
 use crate::{
     domain::audit::Event,

@@ -1,5 +1,7 @@
 //! What happened, who did it, from where? Rows are written once and leave only by retention. Lists walk one index from
 //! the newest on; a text search looks at a bounded number of rows and says so.
+pub mod seals;
+
 use super::{
     Conn, Page, StoreError, accounts as account_rows,
     conn::MultiBackend,

@@ -185,6 +185,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    audit_seals (number) {
+        number -> BigInt,
+        sealed_at -> Timestamp,
+        first_id -> Text,
+        last_id -> Text,
+        entries -> BigInt,
+        previous -> Text,
+        digest -> Text,
+    }
+}
+
+diesel::table! {
     setup_tokens (digest) {
         digest -> Text,
         created_at -> Timestamp,

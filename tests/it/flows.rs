@@ -2,3 +2,4 @@
 
 mod preview;
 mod replay;
+mod seals;

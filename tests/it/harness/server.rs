@@ -2,6 +2,7 @@
 
 use super::{client::Client, postgres};
 use actix_web::dev::ServerHandle;
+use diesel::{Connection, PgConnection, SqliteConnection, connection::SimpleConnection};
 use nightlatch::{
     clock::{Clock, FixedClock, SystemClock},
     config::{Config, Flags},
@@ -57,6 +58,17 @@ impl TestDatabase {
             Self::Sqlite(dir) => format!("sqlite:{}", dir.path().join("test.db").display()),
             Self::Postgres(database) => database.url().to_owned(),
         }
+    }
+
+    /// SQL beside the server, as somebody with the database's password would run it.
+    pub fn sql(&self, sql: &str) {
+        match self {
+            Self::Sqlite(dir) => SqliteConnection::establish(dir.path().join("test.db").to_str().unwrap())
+                .unwrap()
+                .batch_execute(sql),
+            Self::Postgres(database) => PgConnection::establish(database.url()).unwrap().batch_execute(sql),
+        }
+        .unwrap();
     }
 }
 

@@ -1,0 +1,124 @@
+//! Seals over the audit's entries, and the entries in the order in which they are sealed: by id, which is by time.
+use super::{Shown, corrupt};
+use crate::{
+    domain::{audit::seal::Seal, time::Timestamp},
+    store::{
+        Conn, StoreError,
+        instant::At,
+        schema::{audit, audit_seals},
+    },
+};
+use diesel::{
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+};
+use uuid::Uuid;
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = audit_seals)]
+struct Record {
+    number: i64,
+    sealed_at: At,
+    first_id: String,
+    last_id: String,
+    entries: i64,
+    previous: String,
+    digest: String,
+}
+
+impl Record {
+    fn read(self) -> Result<Seal, StoreError> {
+        let id = |text: &str| Uuid::parse_str(text).map_err(|_| corrupt("seal"));
+        Ok(Seal {
+            number: self.number,
+            sealed_at: self.sealed_at.into(),
+            first: id(&self.first_id)?,
+            last: id(&self.last_id)?,
+            entries: u64::try_from(self.entries).map_err(|_| corrupt("seal"))?,
+            previous: self.previous,
+            digest: self.digest,
+        })
+    }
+}
+
+/// The newest seal.
+pub fn newest(c: &mut Conn) -> Result<Option<Seal>, StoreError> {
+    let row: Option<Record> = audit_seals::table
+        .order(audit_seals::number.desc())
+        .select(Record::as_select())
+        .first(c.db())
+        .optional()?;
+    row.map(Record::read).transpose()
+}
+
+/// Conflict: somebody else has sealed meanwhile.
+pub fn insert(c: &mut Conn, seal: &Seal) -> Result<(), StoreError> {
+    let record = Record {
+        number: seal.number,
+        sealed_at: seal.sealed_at.into(),
+        first_id: seal.first.to_string(),
+        last_id: seal.last.to_string(),
+        entries: i64::try_from(seal.entries).map_err(|_| corrupt("seal"))?,
+        previous: seal.previous.clone(),
+        digest: seal.digest.clone(),
+    };
+    diesel::insert_into(audit_seals::table).values(record).execute(c.db())?;
+    Ok(())
+}
+
+/// The seals after that number, oldest first.
+pub fn list(c: &mut Conn, after: i64, limit: i64) -> Result<Vec<Seal>, StoreError> {
+    let rows: Vec<Record> = audit_seals::table
+        .filter(audit_seals::number.gt(after))
+        .order(audit_seals::number)
+        .limit(limit)
+        .select(Record::as_select())
+        .load(c.db())?;
+    rows.into_iter().map(Record::read).collect()
+}
+
+/// Entries with an id after `after` and up to `until`, in that order, as they are sealed.
+pub fn entries(c: &mut Conn, after: Option<Uuid>, until: Uuid, limit: i64) -> Result<Vec<(Uuid, String)>, StoreError> {
+    let rows: Vec<Shown> = audit::table
+        .filter(audit::id.gt(after.unwrap_or_default().to_string()))
+        .filter(audit::id.le(until.to_string()))
+        .order(audit::id)
+        .limit(limit)
+        .select(Shown::as_select())
+        .load(c.db())?;
+    rows.iter().map(sealed_text).collect()
+}
+
+/// How many entries have an id after that one.
+pub fn count_after(c: &mut Conn, after: Option<Uuid>) -> Result<i64, StoreError> {
+    let rows = audit::table.filter(audit::id.gt(after.unwrap_or_default().to_string()));
+    Ok(rows.count().get_result(c.db())?)
+}
+
+/// How many entries have an id before that one.
+pub fn count_before(c: &mut Conn, before: Uuid) -> Result<i64, StoreError> {
+    let rows = audit::table.filter(audit::id.lt(before.to_string()));
+    Ok(rows.count().get_result(c.db())?)
+}
+
+/// All that the row says, unambiguously: a list of its columns.
+fn sealed_text(row: &Shown) -> Result<(Uuid, String), StoreError> {
+    let id = Uuid::parse_str(&row.id).map_err(|_| corrupt("id"))?;
+    let columns = serde_json::json!([
+        row.id,
+        Timestamp::from(row.happened_at).as_micros(),
+        row.event,
+        row.actor,
+        row.actor_id,
+        row.account,
+        row.account_id,
+        row.session_id,
+        row.ip,
+        row.user_agent,
+        row.application,
+        row.outcome,
+        row.reason,
+        row.detail,
+        row.request_id,
+    ]);
+    Ok((id, columns.to_string()))
+}
