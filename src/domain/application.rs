@@ -12,7 +12,7 @@ use super::{
 
 mod target;
 
-pub use target::{Target, TargetError, canonical_path};
+pub use target::{Target, TargetError, canonical_path, without_parameters};
 
 /// Hosts, prefixes, groups or public paths of one application at most.
 const MOST: usize = 32;
@@ -273,6 +273,16 @@ impl Application {
     }
 }
 
+/// Which of the applications of a host a (decoded) path belongs to, the best fitting.
+fn place_of(there: &[&Arc<Application>], target: &Target, path: Option<&str>) -> Place {
+    let fitting = there.iter().filter_map(|a| Some((a.fits(target, path)?, *a)));
+    match (fitting.max_by_key(|(fit, _)| *fit), path) {
+        (None, _) => Place::Unknown,
+        (Some((_, application)), Some(path)) if application.is_public(path) => Place::Public(application.clone()),
+        (Some((_, application)), _) => Place::Guarded(application.clone()),
+    }
+}
+
 /// All applications, ready to be asked; cheap to share.
 #[derive(Debug, Clone, Default)]
 pub struct Applications {
@@ -324,21 +334,20 @@ impl Applications {
         let Some(there) = self.by_host.get(target.host()) else {
             return Place::Unknown;
         };
-        let answering = || there.iter().filter(|application| application.host_of(target).is_some());
+        let there: Vec<_> = there
+            .iter()
+            .filter(|application| application.host_of(target).is_some())
+            .collect();
         let path = canonical_path(target.path());
-        // INVARIANT: nothing that depends on a path is decided by a path that others may read in another way.
-        if path.is_none() && answering().any(|application| application.has_path_rules()) {
-            return Place::NotCanonical;
-        }
-        let fit = |application: &&Arc<Application>| application.fits(target, path.as_deref());
-        let best = answering()
-            .filter_map(|a| Some((fit(&a)?, a)))
-            .max_by_key(|(fit, _)| *fit);
-        match (best, path) {
-            (None, _) => Place::Unknown,
-            (Some((_, application)), Some(path)) if application.is_public(&path) => Place::Public(application.clone()),
-            (Some((_, application)), _) => Place::Guarded(application.clone()),
-        }
+        let place = place_of(&there, target, path.as_deref());
+        // INVARIANT: nothing that depends on a path is decided by a path that others may read in another way: neither one that has no
+        // canonical form, nor one of which `;x` may be a part or not.
+        let agreed = match &path {
+            None => there.iter().all(|application| !application.has_path_rules()),
+            Some(path) if path.contains(';') => place_of(&there, target, Some(&without_parameters(path))) == place,
+            Some(_) => true,
+        };
+        if agreed { place } else { Place::NotCanonical }
     }
 
     /// The application that a page belongs to: by its address, else the first that answers on its host. `None`: none does.

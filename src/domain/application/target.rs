@@ -120,7 +120,7 @@ pub(super) fn authority(text: &str) -> Option<(String, Option<u16>)> {
     }
 }
 
-/// The path decoded, if every server on the way reads it alike; `None` for `//`, dot segments (with parameters too),
+/// The path decoded, if every server on the way reads it alike; `None` for `//` and dot segments (with parameters too),
 /// encoded slashes, dots, backslashes or percent signs that decode further, control characters, and what is no UTF-8.
 pub fn canonical_path(path: &str) -> Option<String> {
     let bytes = path.as_bytes();
@@ -145,13 +145,22 @@ pub fn canonical_path(path: &str) -> Option<String> {
     let odd = decoded.contains(|c: char| c.is_control() || c == '\\');
     let mut segments = decoded.strip_prefix('/')?.split('/').peekable();
     while let Some(segment) = segments.next() {
-        let empty = segment.is_empty() && segments.peek().is_some();
         let name = segment.split(';').next().unwrap_or_default();
+        let empty = name.is_empty() && (segments.peek().is_some() || !segment.is_empty());
         if empty || matches!(name, "." | "..") {
             return None;
         }
     }
     (!odd && !twice).then_some(decoded)
+}
+
+/// A decoded path as servers read it that take `;x` for a parameter of its segment: `/a;v=1/b` is `/a/b` to them.
+pub fn without_parameters(path: &str) -> String {
+    let names: Vec<&str> = path
+        .split('/')
+        .map(|segment| segment.split(';').next().unwrap_or_default())
+        .collect();
+    names.join("/")
 }
 
 /// The byte that the escape at `at` stands for.

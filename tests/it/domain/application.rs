@@ -188,6 +188,36 @@ fn public_paths_are_decided_on_the_decoded_path() {
 }
 
 #[test]
+fn a_parameter_of_a_segment_must_make_no_difference() {
+    let site = Typed {
+        public: texts(&["/*.css"]),
+        ..typed("site", &["example.org"], &[])
+    };
+    let applications = Applications::new(vec![
+        site.check().unwrap(),
+        application("vault", &["example.org"], &["/vault"]),
+    ]);
+    for (path, expected) in [
+        ("/page;jsessionid=1", "site"),
+        ("/a;x=1/b", "site"),
+        ("/a.css", "public site"),
+        ("/a;x/b.css", "public site"),
+        ("/a.css;x=1", "not canonical"),
+        ("/a;x.css", "not canonical"),
+        ("/vault/plans;x=1", "vault"),
+        ("/vault/plans;.css", "vault"),
+        ("/vault;x=1/plans", "not canonical"),
+        ("/vault;", "not canonical"),
+        ("/vault;.css", "not canonical"),
+        ("/;/vault", "not canonical"),
+        ("/vault/;x", "not canonical"),
+    ] {
+        let address = format!("https://example.org{path}");
+        assert_eq!(place(&applications, &address), expected, "{path}");
+    }
+}
+
+#[test]
 fn without_path_rules_any_path_is_the_application() {
     let applications = Applications::new(vec![application("site", &["example.org"], &[])]);
     for path in ["/a/../b", "//x", "/%2e%2e/", "/%zz", "/a\\b", "/%00"] {
@@ -239,6 +269,8 @@ fn a_path_is_canonical_only_with_one_reading() {
         "/a/..",
         "/..;/b",
         "/.;x/b",
+        "/;x/b",
+        "/a/;x",
         "/%2e",
         "/a%2Eb",
         "/%2e%2e/b",
