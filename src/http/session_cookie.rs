@@ -178,8 +178,8 @@ pub fn read(headers: &HeaderMap, jar: Jar<'_>, keys: &CookieKeys) -> Presented {
     for line in headers.get_all(COOKIE) {
         lines += 1;
         for pair in line.as_bytes().split(|byte| *byte == b';') {
-            let Ok(pair) = std::str::from_utf8(pair) else { continue };
-            let Some((name, _)) = pair.split_once('=') else {
+            let pair = String::from_utf8_lossy(pair);
+            let Some((name, value)) = pair.split_once('=') else {
                 continue;
             };
             let slot = match name.trim() {
@@ -187,9 +187,9 @@ pub fn read(headers: &HeaderMap, jar: Jar<'_>, keys: &CookieKeys) -> Presented {
                 name if name == plain => 1,
                 _ => continue,
             };
-            if let Ok(cookie) = Cookie::parse_encoded(pair.trim()) {
-                values[slot].push(cookie.value().to_owned());
-            }
+            // What cannot be decoded is a value too: not ours, and so in doubt beside one that is.
+            let decoded = Cookie::parse_encoded(pair.trim());
+            values[slot].push(decoded.map_or_else(|_| value.to_owned(), |cookie| cookie.value().to_owned()));
         }
     }
     let any = values.iter().any(|values| !values.is_empty());

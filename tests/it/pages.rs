@@ -4,6 +4,7 @@ mod admin;
 mod busy;
 mod closed;
 mod csrf;
+mod doubt;
 mod forward_auth;
 mod headers;
 mod host;
