@@ -1,7 +1,9 @@
-//! What the tests drive for real: servers on port 0 with a database of their own, browsers' manners, PostgreSQL.
+//! What the tests drive for real: servers on port 0 with a database of their own, browsers and their manners, PostgreSQL, proxies.
 
+pub mod chain;
 pub mod chromium;
 pub mod client;
 pub mod postgres;
 pub mod program;
 pub mod server;
+pub mod upstream;

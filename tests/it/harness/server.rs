@@ -298,7 +298,8 @@ impl TestServer {
         self.shut_down();
     }
 
-    fn shut_down(&mut self) {
+    /// Stops it in its place: nobody answers at its address any more.
+    pub fn shut_down(&mut self) {
         if let Some(thread) = self.thread.take() {
             block_on(self.handle.stop(false));
             let stopped = thread.join();

@@ -1,0 +1,329 @@
+//! People, a real proxy with a file of `contrib/`, and behind it Nightlatch and an application. In the file only addresses are put in
+//! their place; what the proxy sends to Nightlatch passes a relay that remembers it.
+
+use super::{
+    client::Client,
+    server::{On, PASSWORD, TestServer, eventually, operator},
+    upstream::{Answering, Asked, Reply, Upstream},
+};
+use nightlatch::flows::applications::{self, Change, Verdict};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Nginx,
+    Caddy,
+}
+
+pub const BOTH: [Kind; 2] = [Kind::Nginx, Kind::Caddy];
+
+/// How a chain is put together.
+pub struct Setting {
+    kind: Kind,
+    domain: &'static str,
+    wiki: Change,
+    /// More of nginx's http block.
+    lines: &'static str,
+    /// Replaced in the shipped file, beside the addresses.
+    edits: &'static [(&'static str, &'static str)],
+    answering: Answering,
+}
+
+impl Setting {
+    pub fn wiki(mut self, wiki: Change) -> Self {
+        self.wiki = wiki;
+        self
+    }
+
+    pub fn lines(mut self, lines: &'static str) -> Self {
+        self.lines = lines;
+        self
+    }
+
+    pub fn edits(mut self, edits: &'static [(&'static str, &'static str)]) -> Self {
+        self.edits = edits;
+        self
+    }
+
+    pub fn answering(mut self, answering: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+        self.answering = Arc::new(answering);
+        self
+    }
+
+    pub fn start(self) -> Chain {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = TestServer::on(On::Sqlite)
+            .env("NIGHTLATCH_PUBLIC_URL", &format!("http://login.{}:{port}", self.domain))
+            .env("NIGHTLATCH_COOKIE_DOMAIN", self.domain)
+            .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
+            .start();
+        let application = Upstream::start(self.answering.clone());
+        let relay = Relay::to(server.base.trim_start_matches("http://"));
+        let directory = tempfile::tempdir().unwrap();
+        let proxy = self.run(directory.path(), port, &relay.address, &application.address);
+        let chain = Chain {
+            kind: self.kind,
+            domain: self.domain,
+            port,
+            server,
+            application,
+            relay,
+            proxy,
+            _directory: directory,
+        };
+        chain.protect("wiki", self.wiki);
+        eventually("the proxy answers", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        chain
+    }
+
+    /// The shipped file with this test's addresses, in the real program.
+    fn run(&self, directory: &Path, port: u16, nightlatch: &str, application: &str) -> Child {
+        let name = match self.kind {
+            Kind::Nginx => "nginx.conf",
+            Kind::Caddy => "Caddyfile",
+        };
+        let shipped = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib").join(name)).unwrap();
+        let listening = match self.kind {
+            Kind::Nginx => shipped.replace("listen 80;", &format!("listen 127.0.0.1:{port};")),
+            Kind::Caddy => shipped.replace(".example.org {", &format!(".example.org:{port} {{")),
+        };
+        assert_ne!(listening, shipped, "the file listens elsewhere than expected");
+        let mut file = listening
+            .replace("127.0.0.1:8080", nightlatch)
+            .replace("127.0.0.1:3000", application)
+            .replace("example.org", self.domain);
+        for (from, to) in self.edits {
+            assert!(file.contains(from), "{name} has no {from}");
+            file = file.replace(from, to);
+        }
+        fs::write(directory.join(name), file).unwrap();
+        let mut command = match self.kind {
+            Kind::Nginx => nginx(directory, self.lines),
+            Kind::Caddy => caddy(directory),
+        };
+        let output = || Stdio::from(fs::File::create(directory.join("output")).unwrap());
+        let child = command.stdin(Stdio::null()).stdout(output()).stderr(output()).spawn();
+        child.unwrap_or_else(|error| panic!("{:?} is installed: tests/run does that: {error}", self.kind))
+    }
+}
+
+fn nginx(directory: &Path, lines: &str) -> Command {
+    let own = directory.display();
+    let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|what| format!("{what}_temp_path {own}/{what};"))
+        .join(" ");
+    let main = format!(
+        "pid {own}/pid; error_log {own}/errors; daemon off; master_process off; events {{}} \
+         http {{ access_log off; {paths} {lines} include {own}/nginx.conf; }}"
+    );
+    fs::write(directory.join("main.conf"), main).unwrap();
+    let installed = Path::new("/usr/sbin/nginx");
+    let mut command = Command::new(if installed.exists() {
+        installed
+    } else {
+        Path::new("nginx")
+    });
+    command.arg("-c").arg(directory.join("main.conf"));
+    command.arg("-p").arg(directory);
+    command
+}
+
+fn caddy(directory: &Path) -> Command {
+    let mut command = Command::new("caddy");
+    command
+        .args(["run", "--adapter", "caddyfile", "--config"])
+        .arg(directory.join("Caddyfile"));
+    for home in ["XDG_DATA_HOME", "XDG_CONFIG_HOME", "HOME"] {
+        command.env(home, directory);
+    }
+    command
+}
+
+/// What the proxy sends to Nightlatch passes here.
+pub struct Relay {
+    address: String,
+    sent: Arc<Mutex<Sent>>,
+}
+
+#[derive(Default)]
+struct Sent {
+    bytes: usize,
+    /// In order of their ends.
+    heads: Vec<Asked>,
+}
+
+impl Relay {
+    fn to(target: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let sent: Arc<Mutex<Sent>> = Arc::default();
+        let (target, remembered) = (target.to_owned(), sent.clone());
+        std::thread::spawn(move || {
+            for socket in listener.incoming() {
+                let (socket, sent) = (socket.unwrap(), sent.clone());
+                // The server of a test that is over answers no more.
+                let Ok(server) = TcpStream::connect(&target) else {
+                    return;
+                };
+                let (back, forth) = (server.try_clone().unwrap(), socket.try_clone().unwrap());
+                std::thread::spawn(move || copy(back, forth, |_| ()));
+                let mut text = String::new();
+                std::thread::spawn(move || {
+                    copy(socket, server, |bytes| {
+                        let mut sent = sent.lock().unwrap();
+                        sent.bytes += bytes.len();
+                        text.push_str(&String::from_utf8_lossy(bytes));
+                        while let Some((head, rest)) = text.split_once("\r\n\r\n") {
+                            sent.heads.push(Asked::of_head(head));
+                            text = rest.to_owned();
+                        }
+                    })
+                });
+            }
+        });
+        Self {
+            address,
+            sent: remembered,
+        }
+    }
+
+    /// All bytes that were sent to Nightlatch so far.
+    pub fn bytes(&self) -> usize {
+        self.sent.lock().unwrap().bytes
+    }
+
+    /// The heads of all questions of the proxy, newest last.
+    pub fn questions(&self) -> Vec<Asked> {
+        let sent = self.sent.lock().unwrap();
+        let questions = sent
+            .heads
+            .iter()
+            .filter(|asked| asked.target.starts_with("/api/authz/"));
+        questions.cloned().collect()
+    }
+}
+
+/// Until either side is closed; then the other is too.
+fn copy(mut from: TcpStream, mut to: TcpStream, mut seen: impl FnMut(&[u8])) {
+    let mut buffer = [0; 16 * 1024];
+    while let Ok(read) = from.read(&mut buffer) {
+        if read == 0 {
+            break;
+        }
+        seen(&buffer[..read]);
+        if to.write_all(&buffer[..read]).is_err() {
+            break;
+        }
+    }
+    to.shutdown(std::net::Shutdown::Both).ok();
+    from.shutdown(std::net::Shutdown::Both).ok();
+}
+
+/// Nightlatch, an application and a proxy between people and both.
+pub struct Chain {
+    pub kind: Kind,
+    domain: &'static str,
+    pub port: u16,
+    pub server: TestServer,
+    pub application: Upstream,
+    pub relay: Relay,
+    proxy: Child,
+    _directory: tempfile::TempDir,
+}
+
+impl Chain {
+    pub fn of(kind: Kind) -> Setting {
+        Setting {
+            kind,
+            domain: "example.org",
+            wiki: Change {
+                public: Some(vec!["/healthz".to_owned()]),
+                ..Change::default()
+            },
+            lines: "",
+            edits: &[],
+            answering: Arc::new(|_| Reply::text("hello")),
+        }
+    }
+
+    pub fn start(kind: Kind) -> Self {
+        Self::of(kind).start()
+    }
+
+    /// An application on the wiki's host.
+    pub fn protect(&self, name: &str, change: Change) {
+        let change = Change {
+            hosts: Some(vec![format!("wiki.{}", self.domain)]),
+            ..change
+        };
+        let operator = operator();
+        let made = applications::create(&self.server.ctx, &operator, name, change);
+        assert_eq!(self.server.run(made).unwrap(), Verdict::Done);
+    }
+
+    /// `wiki` → `wiki.example.org:PORT`.
+    pub fn authority(&self, host: &str) -> String {
+        format!("{host}.{}:{}", self.domain, self.port)
+    }
+
+    /// A browser at one of the two hosts.
+    pub fn at(&self, host: &str) -> Client {
+        Client::new(&format!("http://127.0.0.1:{}", self.port)).header("host", &self.authority(host))
+    }
+
+    /// The same browser at another host of the cookie's domain.
+    pub fn then_at(&self, browser: &Client, host: &str) -> Client {
+        browser.thief().header("host", &self.authority(host))
+    }
+
+    /// Asks for a page of the application, follows to the sign-in and from there back, as a browser does.
+    pub fn sign_in(&self, name: &str) -> Client {
+        let login = self.at("wiki").get("/page?x=1").expect(302);
+        let url = url::Url::parse(login.location()).unwrap();
+        assert_eq!(url.path(), "/login");
+        let (_, return_to) = url.query_pairs().find(|(name, _)| name == "return_to").unwrap();
+        let browser = self.at("login");
+        let form = [("username", name), ("password", PASSWORD), ("return_to", &*return_to)];
+        let page = format!("http://{}/page?x=1", self.authority("wiki"));
+        assert_eq!(browser.post("/login", &form).expect(303).location(), page);
+        self.then_at(&browser, "wiki")
+    }
+
+    /// A connection to the proxy.
+    pub fn connect(&self) -> TcpStream {
+        let socket = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        socket
+    }
+
+    /// Sends these bytes as they are, and reads to the end what comes back.
+    pub fn raw(&self, bytes: &[u8]) -> String {
+        let mut socket = self.connect();
+        // A proxy that refuses early may close while we still write, or read.
+        socket.write_all(bytes).ok();
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).ok();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+impl Drop for Chain {
+    fn drop(&mut self) {
+        // Both fail when it has ended already.
+        self.proxy.kill().ok();
+        self.proxy.wait().ok();
+    }
+}
+
+/// The status of a raw answer; 0 for none.
+pub fn status(answer: &str) -> u16 {
+    answer.get(9..12).and_then(|digits| digits.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,176 @@
+//! An application behind a proxy: small, on a port of its own, and it remembers what it was asked. Speaks just enough HTTP/1.1, and of
+//! WebSockets the handshake of RFC 6455 and short texts.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+/// The nonce that RFC 6455 (1.3) shows, and its proof.
+pub const NONCE: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+pub const PROOF: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+/// A request as the application got it.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    pub method: String,
+    /// As it came, still encoded.
+    pub target: String,
+    /// The whole head.
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Asked {
+    /// Reads a head and, by its lengths, a body. `None` when there is none any more.
+    fn read(from: &mut impl BufRead) -> Option<Self> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            if from.read_until(b'\n', &mut head).ok()? == 0 {
+                return None;
+            }
+        }
+        let mut asked = Self::of_head(&String::from_utf8_lossy(&head));
+        if let Some(length) = asked.header("content-length") {
+            asked.body = vec![0; length.parse().ok()?];
+            from.read_exact(&mut asked.body).ok()?;
+        } else if asked.header("transfer-encoding").as_deref() == Some("chunked") {
+            asked.body = chunks(from)?;
+        }
+        Some(asked)
+    }
+
+    pub fn of_head(head: &str) -> Self {
+        let mut words = head.split([' ', '\r']);
+        Self {
+            method: words.next().unwrap_or_default().to_owned(),
+            target: words.next().unwrap_or_default().to_owned(),
+            head: head.to_owned(),
+            body: Vec::new(),
+        }
+    }
+
+    /// The value of a header; several are joined.
+    pub fn header(&self, header: &str) -> Option<String> {
+        let lines = self.head.lines().skip(1);
+        let values: Vec<&str> = lines
+            .filter_map(|line| line.split_once(':'))
+            .filter(|(name, _)| name.eq_ignore_ascii_case(header))
+            .map(|(_, value)| value.trim())
+            .collect();
+        (!values.is_empty()).then(|| values.join(" | "))
+    }
+}
+
+fn chunks(from: &mut impl BufRead) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = String::new();
+        from.read_line(&mut line).ok()?;
+        let size = usize::from_str_radix(line.trim(), 16).ok()?;
+        let mut chunk = vec![0; size + 2];
+        from.read_exact(&mut chunk).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(&chunk[..size]);
+    }
+}
+
+/// An answer: headers with their line ends, and the body.
+pub struct Reply {
+    pub status: &'static str,
+    pub headers: String,
+    pub body: String,
+}
+
+impl Reply {
+    pub fn text(body: &str) -> Self {
+        Self {
+            status: "200 OK",
+            headers: "Content-Type: text/plain\r\n".to_owned(),
+            body: body.to_owned(),
+        }
+    }
+}
+
+/// What the application answers to whom.
+pub type Answering = Arc<dyn Fn(&Asked) -> Reply + Send + Sync>;
+
+/// The running application; it ends with the test.
+pub struct Upstream {
+    pub address: String,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl Upstream {
+    pub fn start(answering: Answering) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let remembered = asked.clone();
+        std::thread::spawn(move || {
+            for socket in listener.incoming() {
+                let (socket, answering, asked) = (socket.unwrap(), answering.clone(), asked.clone());
+                std::thread::spawn(move || serve(socket, &answering, &asked));
+            }
+        });
+        Self {
+            address,
+            asked: remembered,
+        }
+    }
+
+    /// Everything it was asked, newest last.
+    pub fn asked(&self) -> MutexGuard<'_, Vec<Asked>> {
+        self.asked.lock().unwrap()
+    }
+
+    pub fn requests(&self) -> usize {
+        self.asked().len()
+    }
+
+    pub fn last(&self) -> Asked {
+        self.asked().last().cloned().expect("the application was asked")
+    }
+}
+
+/// One request a connection. The proxy may go away at any time; then nobody waits for the rest.
+fn serve(socket: TcpStream, answering: &Answering, asked: &Mutex<Vec<Asked>>) {
+    let mut reader = BufReader::new(socket.try_clone().unwrap());
+    let mut socket = socket;
+    let Some(request) = Asked::read(&mut reader) else {
+        return;
+    };
+    asked.lock().unwrap().push(request.clone());
+    if request.header("upgrade").as_deref() == Some("websocket") {
+        echo(&mut reader, &mut socket).ok();
+        return;
+    }
+    let Reply { status, headers, body } = answering(&request);
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n");
+    let body = if request.method == "HEAD" { String::new() } else { body };
+    socket.write_all(format!("{head}{body}").as_bytes()).ok();
+}
+
+/// Opens the WebSocket and gives every text back.
+fn echo(reader: &mut impl Read, socket: &mut TcpStream) -> std::io::Result<()> {
+    let head = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {PROOF}\r\n\r\n"
+    );
+    socket.write_all(head.as_bytes())?;
+    loop {
+        // Of people's side: final, text, masked, at most 125 bytes.
+        let mut start = [0; 6];
+        reader.read_exact(&mut start)?;
+        let mut text = vec![0; usize::from(start[1] & 0x7f)];
+        reader.read_exact(&mut text)?;
+        for (at, byte) in text.iter_mut().enumerate() {
+            *byte ^= start[2 + at % 4];
+        }
+        socket.write_all(&[0x81, start[1] & 0x7f])?;
+        socket.write_all(&text)?;
+    }
+}
