@@ -20,3 +20,30 @@ for (const box of document.querySelectorAll("[data-password]")) {
     input.addEventListener("blur", () => { caps.textContent = ""; });
   }
 }
+// How the new password stands, asked of the server that will judge it, once typing pauses.
+for (const box of document.querySelectorAll("[data-strength]")) {
+  const input = document.getElementById(box.dataset.strength);
+  const bar = box.querySelector("[data-score]");
+  const words = box.querySelector("[role=status]");
+  let pause, asked;
+  const ask = async () => {
+    asked?.abort();
+    asked = new AbortController();
+    const body = new URLSearchParams({ new_password: input.value });
+    try {
+      const answer = await fetch(box.dataset.url, { method: "POST", body, signal: asked.signal, headers: { accept: "application/json" } });
+      if (!answer.ok) return;
+      const { score, words: stands, enough, advice } = await answer.json();
+      bar.dataset.score = score;
+      bar.dataset.enough = enough;
+      words.textContent = `${stands}. ${enough ? "Good enough." : advice}`;
+      box.hidden = false;
+    } catch (error) {
+      if (error.name !== "AbortError") box.hidden = true;
+    }
+  };
+  input.addEventListener("input", () => {
+    clearTimeout(pause);
+    if (input.value === "") { asked?.abort(); box.hidden = true; } else pause = setTimeout(ask, 300);
+  });
+}

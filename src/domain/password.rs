@@ -138,6 +138,49 @@ pub fn decide(facts: &NewPasswordFacts, policy: &PasswordPolicy) -> Vec<Password
     faults
 }
 
+/// How a password stands while it is being typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// zxcvbn's, 0…4; nothing for one that is too long.
+    pub score: u8,
+    /// What speaks against it so far.
+    pub faults: Vec<PasswordFault>,
+}
+
+impl Standing {
+    /// The score in words, for people who see no bar.
+    pub const fn words(&self) -> &'static str {
+        match self.score {
+            0 => "Very easy to guess",
+            1 => "Easy to guess",
+            2 => "Could be guessed",
+            3 => "Hard to guess",
+            _ => "Very hard to guess",
+        }
+    }
+}
+
+/// Judges what was typed so far like [`decide`]; whether it was used before is not looked at.
+pub fn standing(new: &str, own_words: &[&str], policy: &PasswordPolicy) -> Standing {
+    let facts = NewPasswordFacts {
+        new,
+        again: None,
+        own_words,
+        reused: Reuse::No,
+    };
+    let words = self::own_words(own_words);
+    let inputs: Vec<&str> = words.iter().map(String::as_str).collect();
+    let short_enough = new.chars().nth(MAX_CHARS).is_none();
+    Standing {
+        score: if short_enough {
+            u8::from(estimate(new, &inputs).score())
+        } else {
+            0
+        },
+        faults: decide(&facts, policy),
+    }
+}
+
 /// The words and their parts (`ada.lovelace@example.org` → also `ada`, `lovelace`, `example`), folded, longest first;
 /// shorter than three characters they are in everything.
 fn own_words(given: &[&str]) -> Vec<String> {

@@ -1,6 +1,8 @@
 //! The public pages, and what every page shares: the shell around it and the two ways to answer.
 
 pub mod admin;
+mod event_line;
+pub mod history;
 pub mod home;
 pub mod login;
 pub mod logout;
@@ -38,11 +40,14 @@ pub fn routes() -> Vec<Route> {
         Route::post(paths::LOGOUT, Who::Anyone, logout::submit),
         Route::get(paths::PASSWORD, Who::Pending, password::form),
         Route::post(paths::PASSWORD, Who::Pending, password::submit),
+        Route::post(paths::PASSWORD_STRENGTH, Who::Pending, password::strength),
         Route::get(paths::CHANGE_PASSWORD, Who::Anyone, password::well_known),
         Route::get(paths::SETUP, Who::Anyone, setup::form),
         Route::post(paths::SETUP, Who::Anyone, setup::submit),
         Route::get(paths::HOME, Who::Member, home::show),
         Route::post(paths::SESSION_END, Who::Member, home::end).step_up(),
+        Route::post(paths::SESSION_DISOWN, Who::Member, home::disown).step_up(),
+        Route::get(paths::HISTORY, Who::Member, history::show),
         Route::post(paths::SESSIONS_END_OTHERS, Who::Member, home::end_others).step_up(),
     ]
 }

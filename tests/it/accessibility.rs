@@ -30,6 +30,7 @@ const NO_PAGES: &[&str] = &[
 /// Pages that an administrator opens by their address alone: route, and what follows it.
 const PAGES: &[(&str, &[&str])] = &[
     (paths::HOME, &[""]),
+    (paths::HISTORY, &["", "?outcome=failure"]),
     (paths::PASSWORD, &[""]),
     (paths::ADMIN, &[""]),
     (

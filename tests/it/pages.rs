@@ -7,6 +7,7 @@ mod csrf;
 mod doubt;
 mod forward_auth;
 mod headers;
+mod home;
 mod host;
 pub mod kit;
 mod late;

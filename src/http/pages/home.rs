@@ -1,17 +1,18 @@
 //! `/`: my sessions, and what happened on my account lately.
 
-use super::{Shell, filters, page};
+use super::{Shell, event_line::EventLine, filters, page};
 use crate::{
     domain::{
         account::ExpiryRule,
         agent,
-        audit::Outcome,
+        policy::Scope,
         session::{EndReason, SessionId},
         time::{Span, Timestamp},
     },
     flows::{
-        Ctx, accounts, audit,
-        rows::AuditRow,
+        Ctx,
+        accounts::{self, AccountView},
+        audit,
         sessions::{self, SessionView},
     },
     http::{
@@ -26,7 +27,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use askama::Template;
 use uuid::Uuid;
 
-const EVENTS_SHOWN: i64 = 20;
+const EVENTS_SHOWN: i64 = 15;
 
 #[derive(Template)]
 #[template(path = "pages/home.html")]
@@ -36,6 +37,11 @@ struct HomePage {
     events: Vec<EventLine>,
     /// The account expires soon.
     expiry: Option<Timestamp>,
+    name: String,
+    display_name: String,
+    email: Option<String>,
+    password_changed: Timestamp,
+    expires_at: Option<Timestamp>,
 }
 
 struct SessionCard {
@@ -47,15 +53,8 @@ struct SessionCard {
     last_active: Timestamp,
     /// When, and by which rule.
     ends: Option<(Timestamp, String)>,
+    applications: Vec<String>,
     network_changes: u32,
-}
-
-struct EventLine {
-    at: Timestamp,
-    sentence: String,
-    outcome_ok: bool,
-    ip: String,
-    device: String,
 }
 
 pub async fn show(req: HttpRequest, ctx: web::Data<Ctx>, member: Member) -> Result<HttpResponse, PageError> {
@@ -66,19 +65,25 @@ pub async fn show(req: HttpRequest, ctx: web::Data<Ctx>, member: Member) -> Resu
         .map(|view| card(view, visitor.session))
         .collect();
     cards.sort_by_key(|card| !card.this);
-    let events = audit::of_account(&ctx, visitor.account, EVENTS_SHOWN)
+    let events = audit::of_account(&ctx, visitor.account, EVENTS_SHOWN).await?;
+    let view = accounts::detail(&ctx, visitor.account)
         .await?
-        .iter()
-        .map(line)
-        .collect();
-    let expiry = soon_expiring(&ctx, &member).await?;
+        .ok_or(PageError::NotFound)?
+        .view;
+    let expiry = soon_expiring(&ctx, &member, &view);
+    let account = view.account;
     page(
         StatusCode::OK,
         &HomePage {
-            shell: Shell::member(&req, &ctx, &member, "My sessions", "home"),
+            shell: Shell::member(&req, &ctx, &member, "My account", "home"),
             sessions: cards,
-            events,
+            events: events.iter().map(|row| EventLine::new(row, account.id)).collect(),
             expiry,
+            name: account.name,
+            display_name: account.display_name,
+            email: account.email,
+            password_changed: account.password_changed_at,
+            expires_at: account.expires_at,
         },
     )
 }
@@ -90,11 +95,26 @@ pub async fn end(
     Confirmed(member, ()): Confirmed<Member, ()>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let id = Uuid::parse_str(&id).map_err(|_| PageError::NotFound)?;
-    if !sessions::end_mine(&ctx, &member.0.acting, member.0.account, SessionId(id)).await? {
-        return Err(PageError::NotFound);
-    }
+    end_one(&ctx, &member, &id).await?;
     Ok(flash::redirect(&req, paths::HOME, &Flash::ok("The session was ended.")))
+}
+
+/// Ends a session that its owner does not know, and leads on to another password: whoever used it knows the one of today.
+pub async fn disown(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    Confirmed(member, ()): Confirmed<Member, ()>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    end_one(&ctx, &member, &id).await?;
+    let words = "The session was ended. Now choose another password: whoever opened it may know yours.";
+    Ok(flash::redirect(&req, paths::PASSWORD, &Flash::ok(words)))
+}
+
+async fn end_one(ctx: &Ctx, member: &Member, id: &str) -> Result<(), PageError> {
+    let id = Uuid::parse_str(id).map_err(|_| PageError::NotFound)?;
+    let ended = sessions::end_mine(ctx, &member.0.acting, member.0.account, SessionId(id)).await?;
+    ended.then_some(()).ok_or(PageError::NotFound)
 }
 
 pub async fn end_others(
@@ -120,7 +140,10 @@ fn card(view: &SessionView, this: SessionId) -> SessionCard {
         ip: session.ip.to_string(),
         signed_in: session.signed_in_at,
         last_active: view.last_active_at,
-        ends: view.ends.map(|end| (end.at, rule_words(end.reason).to_owned())),
+        ends: view
+            .ends
+            .map(|end| (end.at, ends_words(end.reason, view.ends_scope.as_ref()))),
+        applications: session.applications.clone(),
         network_changes: session.binding.changes,
     }
 }
@@ -134,28 +157,19 @@ fn rule_words(reason: EndReason) -> &'static str {
     }
 }
 
-fn line(row: &AuditRow) -> EventLine {
-    EventLine {
-        at: row.at,
-        sentence: row.event.sentence().to_owned(),
-        outcome_ok: row.outcome == Outcome::Success,
-        ip: row.ip.map(|ip| ip.to_string()).unwrap_or_default(),
-        device: row
-            .user_agent
-            .as_deref()
-            .map(|text| agent::describe(Some(text)))
-            .unwrap_or_default(),
+/// The rule, and whose it is when it is not everyone's.
+fn ends_words(reason: EndReason, scope: Option<&Scope>) -> String {
+    let rule = rule_words(reason);
+    match scope {
+        None | Some(Scope::Everyone) => rule.to_owned(),
+        Some(Scope::Administrators) => format!("{rule} (rule for administrators)"),
+        Some(Scope::Application(name)) => format!("{rule} (rule of {name})"),
     }
 }
 
 /// An account with a live session expires by its date only; within the notice it is told.
-async fn soon_expiring(ctx: &Ctx, member: &Member) -> Result<Option<Timestamp>, PageError> {
-    let visitor = &member.0;
-    let notice = visitor.policy.accounts.expiry_notice.unwrap_or(Span::ZERO);
-    let expires = accounts::detail(ctx, visitor.account)
-        .await?
-        .and_then(|detail| detail.view.expires);
-    Ok(expires
-        .filter(|(at, rule)| *rule == ExpiryRule::ExpiresAt && at.since(ctx.now()) <= notice)
-        .map(|(at, _)| at))
+fn soon_expiring(ctx: &Ctx, member: &Member, view: &AccountView) -> Option<Timestamp> {
+    let notice = member.0.policy.accounts.expiry_notice.unwrap_or(Span::ZERO);
+    let by_date = view.expires.filter(|(_, rule)| *rule == ExpiryRule::ExpiresAt);
+    by_date.map(|(at, _)| at).filter(|at| at.since(ctx.now()) <= notice)
 }

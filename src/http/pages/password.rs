@@ -4,7 +4,7 @@ use super::{Shell, filters, page};
 use crate::{
     domain::{
         login::Refusal,
-        password::{ChangeReason, PasswordFault},
+        password::{ChangeReason, PasswordFault, standing},
         secret::Secret,
     },
     flows::{
@@ -113,6 +113,35 @@ pub async fn submit(
         }
         Changed::Refused(refusal) => refused(&req, &ctx, &pending, &refusal).await,
     }
+}
+
+#[derive(Deserialize)]
+pub struct Typing {
+    #[serde(default)]
+    new_password: String,
+}
+
+/// `POST /password/strength`: how what was typed so far stands, for the page's script. Keeps nothing.
+pub async fn strength(pending: Pending, Form(typing): Form<Typing>) -> Result<HttpResponse, PageError> {
+    let (policy, account) = (pending.0.policy.clone(), pending.0.admitted.account.clone());
+    // Some tens of milliseconds at worst: not on the thread that answers everybody.
+    let standing = web::block(move || {
+        let email = account.email.as_deref().unwrap_or_default();
+        standing(
+            &typing.new_password,
+            &[&account.name, &account.display_name, email],
+            &policy.password,
+        )
+    })
+    .await
+    .map_err(|error| PageError::Internal(error.to_string()))?;
+    let advice: Vec<String> = standing.faults.iter().map(PasswordFault::message).collect();
+    Ok(HttpResponse::Ok().json(serde_json::json!({
+        "score": standing.score,
+        "words": standing.words(),
+        "enough": standing.faults.is_empty(),
+        "advice": advice.join(" "),
+    })))
 }
 
 async fn refused(

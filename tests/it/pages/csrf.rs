@@ -12,10 +12,11 @@ use nightlatch::{
 use reqwest::Method;
 
 /// What reads no form: who sends one says nothing with it.
-const BODILESS: [&str; 7] = [
+const BODILESS: [&str; 8] = [
     "/logout",
     "/sessions/end-others",
     "/sessions/{id}/end",
+    "/sessions/{id}/disown",
     "/admin/audit/export",
     "/admin/sessions/export",
     "/admin/accounts/export",

@@ -70,7 +70,7 @@ impl AuditLine {
 }
 
 /// What happened, with its reason when that says more.
-fn sentence(row: &AuditRow) -> String {
+pub fn sentence(row: &AuditRow) -> String {
     let words = match row.reason.as_deref() {
         Some("credentials") => "wrong name or password",
         Some("locked") => "locked out",
