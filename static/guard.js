@@ -10,6 +10,7 @@
   const SESSION = "/nightlatch/session";
   const ASK_MS = 1500; // while somebody can see the page
   const HIDDEN_ASK_MS = 20000;
+  const TICK_MS = 500;
   const SAID_AT = [120, 60, 40, 20, 10]; // seconds; in between a screen reader is left alone
   const COVERED = "data-nightlatch-covered";
 
@@ -124,6 +125,11 @@
   }
   addEventListener("pagehide", () => report && reportNow());
 
+  // What is typed into the guard is not for the page's shortcuts, however early they listen.
+  for (const type of ["keydown", "keypress", "keyup"]) {
+    addEventListener(type, (event) => dialog && event.composedPath().includes(dialog) && event.stopImmediatePropagation(), true);
+  }
+
   // Covers first when the known end has passed, asks second.
   function wake() {
     if (left() < 0) show("checking");
@@ -150,7 +156,7 @@
 
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(`
-    :host { all: initial; color-scheme: inherit; }
+    :host { all: initial !important; color-scheme: inherit !important; } /* here ours outweighs the page's; em, since the page decides about rem */
     *, ::before, ::after { box-sizing: border-box; }
     dialog, dialog::backdrop {
       --bg: light-dark(#f6f7f9, #0f1216); --surface: light-dark(#fff, #171b21); --line: light-dark(#d5d9e0, #323a45);
@@ -159,33 +165,33 @@
       --danger: light-dark(#b3261e, #ff9d94); --danger-soft: light-dark(#fbe4e2, #401613);
     }
     dialog {
-      inline-size: min(26rem, calc(100vw - 2rem)); max-block-size: calc(100dvh - 2rem); overflow: auto; margin: auto; padding: 1.5rem;
+      inline-size: min(27.7333em, calc(100vw - 2.1333em)); max-block-size: calc(100dvh - 2.1333em); overflow: auto; margin: auto; padding: 1.6em;
       border: 1px solid var(--line); border-radius: 12px; background: var(--surface); color: var(--ink);
-      font: 400 .9375rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; text-align: start;
+      font: 400 .9375em/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; text-align: start;
       box-shadow: 0 10px 32px light-dark(rgb(20 28 45 / .16), rgb(0 0 0 / .5)); overflow-wrap: break-word;
     }
     dialog::backdrop { background: light-dark(rgb(20 28 45 / .4), rgb(0 0 0 / .55)); }
     dialog.cover::backdrop { background: color-mix(in srgb, var(--bg) 66%, transparent); backdrop-filter: blur(18px); }
-    form, .stack { display: grid; gap: .75rem; margin: 0; }
-    h2 { margin: 0; font-size: 1.125rem; line-height: 1.35; font-weight: 650; text-wrap: balance; }
+    form, .stack { display: grid; gap: .8em; margin: 0; }
+    h2 { margin: 0; font-size: 1.2em; line-height: 1.35; font-weight: 650; text-wrap: balance; }
     p { margin: 0; } .soft { color: var(--ink-2); }
-    .count { font-size: 1.125rem; font-weight: 600; } .count span { font-variant-numeric: tabular-nums; }
-    .error { padding: .75rem; border-radius: 8px; background: var(--danger-soft); color: var(--danger); font-weight: 600; }
+    .count { font-size: 1.2em; font-weight: 600; } .count span { font-variant-numeric: tabular-nums; }
+    .error { padding: .8em; border-radius: 8px; background: var(--danger-soft); color: var(--danger); font-weight: 600; }
     .error:empty, .wait:empty { display: none; }
-    .field { display: grid; gap: .25rem; }
-    label { font-size: .8125rem; font-weight: 600; }
-    input, button { font: inherit; color: inherit; min-block-size: 2.25rem; border: 1px solid var(--line-strong); border-radius: 8px; padding: .25rem .75rem; }
+    .field { display: grid; gap: .2667em; }
+    label { font-size: .8667em; font-weight: 600; }
+    input, button { font: inherit; color: inherit; min-block-size: 2.4em; border: 1px solid var(--line-strong); border-radius: 8px; padding: .2667em .8em; }
     input { inline-size: 100%; background: var(--surface); }
     input[readonly] { background: var(--field); border-color: var(--line); }
     input[aria-invalid="true"] { border-color: var(--danger); }
     button { background: var(--surface); font-weight: 550; cursor: pointer; }
     .primary { background: var(--accent); border-color: transparent; color: var(--on-accent); }
     button[aria-disabled="true"] { opacity: .7; cursor: progress; }
-    .actions { display: flex; flex-wrap: wrap; gap: .5rem .75rem; align-items: center; margin-block-start: .25rem; }
+    .actions { display: flex; flex-wrap: wrap; gap: .5333em .8em; align-items: center; margin-block-start: .2667em; }
     .actions.apart { justify-content: space-between; }
     @media (max-width: 26rem) { .actions > :is(button, .primary) { flex: 1 1 100%; } }
-    a { color: var(--accent); text-underline-offset: .18em; min-block-size: 1.5rem; }
-    a.primary { padding: .4rem .75rem; border-radius: 8px; color: var(--on-accent); font-weight: 550; text-align: center; text-decoration: none; }
+    a { color: var(--accent); text-underline-offset: .18em; min-block-size: 1.6em; }
+    a.primary { padding: .4267em .8em; border-radius: 8px; color: var(--on-accent); font-weight: 550; text-align: center; text-decoration: none; }
     :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
     .said { position: absolute; clip-path: inset(50%); inline-size: 1px; block-size: 1px; overflow: hidden; white-space: nowrap; }
     @media (prefers-reduced-motion: no-preference) { dialog.cover::backdrop { animation: cover .15s; } @keyframes cover { from { background-color: var(--bg); } } }
@@ -336,8 +342,6 @@
         dialog.setAttribute("closedby", "none");
       }
       keepOpen(dialog, closed);
-      // What is typed here is not for the page's shortcuts.
-      for (const type of ["keydown", "keypress", "keyup"]) dialog.addEventListener(type, (event) => event.stopPropagation());
       if (!host.isConnected) root.append(host);
       shadow.append(dialog);
       tick();
@@ -462,7 +466,7 @@
     if (left() < 0 && mode !== "gate" && mode !== "checking") show("checking");
     const due = mode === "page" && left() <= (known?.warn_at ?? -1) && !notNow;
     const pause = document.hidden && !due && left() >= 0 ? HIDDEN_ASK_MS : ASK_MS;
-    if (now - askedAt >= pause) check();
-  }, 500);
+    if (now - askedAt >= pause - TICK_MS / 2) check(); // ticks are never quite on time
+  }, TICK_MS);
   check();
 })();

@@ -2,4 +2,4 @@
 
 mod answers;
 mod applications;
-mod chromium;
+pub mod chromium;

@@ -1,6 +1,7 @@
 //! The files in `contrib/` as they are, in the real nginx and Caddy: identity, refusals, and what a client says about itself.
 
 mod bodies;
+mod browser;
 mod cache;
 mod files;
 mod paths;

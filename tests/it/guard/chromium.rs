@@ -12,7 +12,7 @@ use nightlatch::{
 };
 
 /// What of a flow blocks, beside the browser's own loop.
-fn aside<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+pub fn aside<T: Send>(act: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(act).join().unwrap())
 }
 
@@ -33,7 +33,7 @@ async fn enter(browser: &Browser, path: &str) {
 }
 
 /// Waits until the guard of this page has had an answer from there: only then may the clock move on.
-async fn answered(browser: &Browser, path: &str) {
+pub async fn answered(browser: &Browser, path: &str) {
     let script = format!(
         "return performance.getEntriesByType('resource').some(entry => entry.name.endsWith('{path}') && entry.responseEnd > 0)"
     );
@@ -50,7 +50,7 @@ async fn type_into(browser: &Browser, css: &str, text: &str) {
     answered(browser, "/nightlatch/session/touch").await;
 }
 
-async fn focused(browser: &Browser) -> String {
+pub async fn focused(browser: &Browser) -> String {
     let script =
         "let at = document.activeElement; at = at?.shadowRoot?.activeElement ?? at; return at?.id || at?.textContent";
     browser.script(script).await.as_str().unwrap_or_default().to_owned()
@@ -59,7 +59,7 @@ async fn focused(browser: &Browser) -> String {
 const STATUS: &str = "const request = new XMLHttpRequest(); request.open('GET', '/nightlatch/session', false); request.send(); \
                       return JSON.parse(request.responseText)";
 
-async fn ends_in(browser: &Browser) -> f64 {
+pub async fn ends_in(browser: &Browser) -> f64 {
     browser.script(STATUS).await["ends_in"].as_f64().unwrap()
 }
 

@@ -92,7 +92,9 @@ impl Setting {
         };
         let shipped = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib").join(name)).unwrap();
         let listening = match self.kind {
-            Kind::Nginx => shipped.replace("listen 80;", &format!("listen 127.0.0.1:{port};")),
+            Kind::Nginx => shipped
+                .replace("listen 80;", &format!("listen 127.0.0.1:{port};"))
+                .replace("listen [::]:80;", ""),
             Kind::Caddy => shipped.replace(".example.org {", &format!(".example.org:{port} {{")),
         };
         assert_ne!(listening, shipped, "the file listens elsewhere than expected");

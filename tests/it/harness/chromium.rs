@@ -91,6 +91,8 @@ impl Browser {
             "--window-size=1280,800",
             // Colours change at once.
             "--force-prefers-reduced-motion",
+            // Nightlatch and the applications that it protects.
+            "--host-resolver-rules=MAP *.example.org 127.0.0.1",
         ];
         let mut arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         arguments.push(format!("--user-data-dir={}", profile.path().display()));
@@ -121,6 +123,11 @@ impl Browser {
 
     pub async fn go(&self, path: &str) {
         self.driver.goto(&format!("{}{path}", self.base)).await.unwrap();
+    }
+
+    /// Closes the page; the window stays.
+    pub async fn leave(&self) {
+        self.driver.goto("about:blank").await.unwrap();
     }
 
     pub async fn path(&self) -> String {
