@@ -1,6 +1,8 @@
 //! Accounts: names, roles, and when an account expires.
 //! Counting which administrator is the last needs a row lock and is therefore the store's.
 
+pub mod profile;
+
 use std::borrow::Cow;
 
 use icu_casemap::CaseMapper;

@@ -39,6 +39,18 @@ impl Timestamp {
         Some(Self(instant.as_microsecond()))
     }
 
+    /// What a date field or a person writes, as UTC: `2026-11-21T17:20`, `2026-11-21 17:20:00`, `2026-11-21`, RFC 3339.
+    pub fn parse_written(text: &str) -> Option<Self> {
+        let text = text.trim().replace(' ', "T");
+        let whole = match text.len() {
+            10 => format!("{text}T00:00:00Z"),
+            16 => format!("{text}:00Z"),
+            19 => format!("{text}Z"),
+            _ => text,
+        };
+        Self::parse_rfc3339(&whole)
+    }
+
     /// This instant moved by `span`, clamped to the representable range.
     pub const fn saturating_add(self, span: Span) -> Self {
         Self(self.0.saturating_add(span.0))

@@ -23,6 +23,7 @@ mod preview;
 mod properties;
 mod provisional;
 mod replay;
+mod roster;
 mod secret;
 mod session;
 mod time;

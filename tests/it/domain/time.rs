@@ -69,3 +69,18 @@ fn a_difference_is_negative_when_the_other_instant_is_later() {
     assert_eq!(late.since(early), Span::from_micros(2));
     assert_eq!(early.since(late), Span::from_micros(-2));
 }
+
+#[test]
+fn times_are_read_as_fields_and_people_write_them() {
+    let at = Timestamp::parse_rfc3339("2026-11-21T17:20:00Z");
+    for text in [
+        "2026-11-21T17:20",
+        "2026-11-21 17:20",
+        "2026-11-21 17:20:00",
+        "2026-11-21T17:20:00Z",
+        "2026-11-21T18:20:00+01:00",
+    ] {
+        assert_eq!(Timestamp::parse_written(text), at, "{text}");
+    }
+    assert_eq!(Timestamp::parse_written("yesterday"), None);
+}

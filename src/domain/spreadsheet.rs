@@ -1,0 +1,249 @@
+//! How spreadsheets write tables as text: encodings, separators, quotes and line ends, and how a cell is kept from being run as
+//! a formula. What the cells mean is somebody else's (`domain::roster`).
+
+use std::borrow::Cow;
+
+/// One row of a table, and the line of the text on which it begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Counted from 1.
+    pub line: usize,
+    pub cells: Vec<String>,
+}
+
+/// Why a text is no table, and on which line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {why}")]
+pub struct NoTableError {
+    pub line: usize,
+    pub why: &'static str,
+}
+
+/// What makes spreadsheets run a cell.
+const RISKY: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+
+/// Whether a cell is run as a formula, or is one that [`guarded`] made harmless.
+fn is_risky(text: &str) -> bool {
+    text.trim_start_matches('\'').starts_with(RISKY)
+}
+
+/// The cell as text: a quote goes before what would be run. [`unguarded`] takes it away again, whatever the text was.
+pub fn guarded(text: &str) -> Cow<'_, str> {
+    if is_risky(text) {
+        Cow::Owned(format!("'{text}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// What was meant by a cell that [`guarded`] wrote.
+pub fn unguarded(cell: &str) -> &str {
+    match cell.strip_prefix('\'') {
+        Some(text) if is_risky(text) => text,
+        Some(_) | None => cell,
+    }
+}
+
+/// One record of a CSV file, as spreadsheets read it: commas, quotes where needed, CR LF.
+pub fn record<'a>(cells: impl IntoIterator<Item = Cow<'a, str>>) -> String {
+    let mut line = String::new();
+    for (index, cell) in cells.into_iter().enumerate() {
+        if index > 0 {
+            line.push(',');
+        }
+        if cell.contains([',', ';', '"', '\n', '\r', '\t']) {
+            line.push('"');
+            line.push_str(&cell.replace('"', "\"\""));
+            line.push('"');
+        } else {
+            line.push_str(&cell);
+        }
+    }
+    line + "\r\n"
+}
+
+/// The rows of a table as programs write it: UTF-8 or UTF-16, with or without a byte order mark, separated by commas,
+/// semicolons or tabs, any line ends. Rows without content are left out.
+pub fn rows(bytes: &[u8]) -> Result<Vec<Row>, NoTableError> {
+    let text = text(bytes)?.replace("\r\n", "\n").replace('\r', "\n");
+    let (separator, first, text) = match declared(&text) {
+        Some((separator, rest)) => (separator, 2, rest),
+        None => (guessed(&text), 1, text.as_str()),
+    };
+    let mut rows = split(text, separator, first)?;
+    rows.retain(|row| row.cells.iter().any(|cell| !cell.trim().is_empty()));
+    Ok(rows)
+}
+
+/// The text of a file in one of the encodings that spreadsheets write.
+pub fn text(bytes: &[u8]) -> Result<String, NoTableError> {
+    let refused = |line, why| Err(NoTableError { line, why });
+    let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units = bytes.as_chunks::<2>().0.iter().copied().map(unit);
+        char::decode_utf16(units).collect::<Result<String, _>>()
+    };
+    let text = match bytes {
+        [b'P', b'K', 3, 4, ..] => return refused(1, "this is a workbook: save it as CSV first"),
+        [0xff, 0xfe, rest @ ..] => wide(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => wide(rest, u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] | rest => {
+            return match std::str::from_utf8(rest) {
+                Ok(text) => Ok(text.to_owned()),
+                Err(error) => {
+                    let read = rest.get(..error.valid_up_to()).unwrap_or_default();
+                    let line = 1 + read.iter().filter(|byte| **byte == b'\n').count();
+                    refused(line, "this is no UTF-8: save the file as “CSV UTF-8”")
+                }
+            };
+        }
+    };
+    text.or_else(|_| refused(1, "this begins like UTF-16 and is none: save the file as “CSV UTF-8”"))
+}
+
+/// The line `sep=;` with which spreadsheets tell each other, and what follows it.
+fn declared(text: &str) -> Option<(char, &str)> {
+    let (line, rest) = text.split_once('\n')?;
+    let mut separator = line.trim_matches('"').strip_prefix("sep=")?.chars();
+    match (separator.next(), separator.next()) {
+        (Some(separator), None) => Some((separator, rest)),
+        (_, _) => None,
+    }
+}
+
+/// The separator that the first line with content has most of, outside quotes.
+fn guessed(text: &str) -> char {
+    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let bare: String = line.split('"').step_by(2).collect();
+    let count = |separator: char| bare.matches(separator).count();
+    // Of equals the last wins: the comma.
+    [';', '\t', ',']
+        .into_iter()
+        .max_by_key(|separator| count(*separator))
+        .unwrap_or(',')
+}
+
+fn split(text: &str, separator: char, first: usize) -> Result<Vec<Row>, NoTableError> {
+    let (mut rows, mut cells, mut cell) = (Vec::new(), Vec::new(), String::new());
+    let (mut line, mut begun) = (first, first);
+    // The line on which a quote was opened that is still open.
+    let mut quoted: Option<usize> = None;
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        match c {
+            '"' if quoted.is_some() => {
+                if characters.next_if_eq(&'"').is_some() {
+                    cell.push('"');
+                } else {
+                    quoted = None;
+                }
+            }
+            '"' if cell.is_empty() => quoted = Some(line),
+            c if c == separator && quoted.is_none() => cells.push(std::mem::take(&mut cell)),
+            '\n' => {
+                line += 1;
+                if quoted.is_some() {
+                    cell.push('\n');
+                } else {
+                    cells.push(std::mem::take(&mut cell));
+                    rows.push(Row {
+                        line: begun,
+                        cells: std::mem::take(&mut cells),
+                    });
+                    begun = line;
+                }
+            }
+            c => cell.push(c),
+        }
+    }
+    if let Some(line) = quoted {
+        return Err(NoTableError {
+            line,
+            why: "a quote begins here that never ends",
+        });
+    }
+    cells.push(cell);
+    rows.push(Row { line: begun, cells });
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cells(text: &[u8]) -> Vec<(usize, Vec<String>)> {
+        rows(text)
+            .expect("a table")
+            .into_iter()
+            .map(|row| (row.line, row.cells))
+            .collect()
+    }
+
+    fn row(line: usize, cells: &[&str]) -> (usize, Vec<String>) {
+        (line, cells.iter().map(|cell| (*cell).to_owned()).collect())
+    }
+
+    #[test]
+    fn tables_are_read_as_programs_write_them() {
+        let wanted = vec![row(1, &["name", "email"]), row(2, &["ada", "a@example.org"])];
+        let wide = |little: bool| {
+            let text = "\u{feff}name\temail\r\nada\ta@example.org\r\n";
+            let units = text.encode_utf16();
+            units
+                .flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() })
+                .collect::<Vec<u8>>()
+        };
+        for text in [
+            "name,email\nada,a@example.org".as_bytes(),
+            "name,email\r\nada,a@example.org\r\n".as_bytes(),
+            "\u{feff}name;email\r\nada;a@example.org\r\n".as_bytes(),
+            "name\temail\rada\ta@example.org\r".as_bytes(),
+            "\"name\";\"email\"\n\"ada\";\"a@example.org\"\n;\n\n".as_bytes(),
+            &wide(true),
+            &wide(false),
+        ] {
+            assert_eq!(cells(text), wanted, "{}", String::from_utf8_lossy(text));
+        }
+        assert_eq!(
+            cells(b"sep=|\r\nname|email\r\n\r\nada|"),
+            [row(2, &["name", "email"]), row(4, &["ada", ""])]
+        );
+        assert_eq!(cells(b""), []);
+    }
+
+    #[test]
+    fn quotes_hold_separators_quotes_and_line_ends_and_lines_are_still_counted() {
+        assert_eq!(
+            cells(b"name,note\r\nada,\"one, \"\"two\"\"\r\nthree\"\r\nbob,5\" tall\r\n"),
+            [
+                row(1, &["name", "note"]),
+                row(2, &["ada", "one, \"two\"\nthree"]),
+                row(4, &["bob", "5\" tall"])
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_no_table_is_refused_with_its_line() {
+        for (bytes, line, words) in [
+            (&b"name\nada\n\"bob\ncarl\n"[..], 3, "never ends"),
+            (b"name\nK\xe4the\n", 2, "CSV UTF-8"),
+            (b"\xff\xfen\x00\x00\xd8", 1, "CSV UTF-8"),
+            (b"PK\x03\x04....", 1, "workbook"),
+        ] {
+            let error = rows(bytes).expect_err("no table");
+            assert_eq!(error.line, line);
+            assert!(error.why.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_guarded_cell_is_never_run_and_reads_back() {
+        for text in [
+            "=1", "+1", "-1", "@x", "\tx", "\rx", "'=1", "''=1", "'", "''", "'quoted'", "plain", "",
+        ] {
+            let cell = guarded(text);
+            assert!(!cell.starts_with(RISKY), "{text:?}");
+            assert_eq!(unguarded(&cell), text);
+        }
+    }
+}
