@@ -25,6 +25,14 @@ for (const form of document.querySelectorAll("form[data-bulk]")) {
       paint();
     });
   }
+  // A field that only some acts read is there for those alone.
+  for (const field of form.querySelectorAll("[data-for-acts]")) {
+    const act = form.elements.act;
+    const offer = () => { field.hidden = !field.dataset.forActs.split(" ").includes(act.value); };
+    act.addEventListener("change", offer);
+    addEventListener("pageshow", offer);
+    offer();
+  }
   form.addEventListener("change", paint);
   addEventListener("pageshow", paint);
   paint();

@@ -1,5 +1,7 @@
 //! `nightlatch account …`: create, look at and look after accounts. The last enabled administrator is safe from it too.
 
+mod file;
+
 use super::{
     CliError, Done,
     desk::Desk,
@@ -7,7 +9,7 @@ use super::{
     output::{self, Output, Table, count, json_time, or_dash, plain, time, time_or_dash},
 };
 use crate::{
-    domain::{account::Role, password::ChangeReason, secret::Secret, time::Timestamp},
+    domain::{account::Role, account::profile::split_groups, password::ChangeReason, secret::Secret, time::Timestamp},
     flows::{
         self,
         accounts::{AccountState, AccountView, Act, ActVerdict, CreateVerdict, FieldFault, NewAccount, NewPassword},
@@ -41,10 +43,16 @@ pub enum Account {
     SetRole(SetRole),
     /// Set or remove an account's e-mail address
     SetEmail(SetEmail),
+    /// Set or remove an account's groups, for protected applications
+    SetGroups(SetGroups),
     /// Expire an account now, or on a date
     Expire(Expire),
     /// Release every lock on an account's name and forget its failed sign-ins
     Unlock(Named),
+    /// Create and change accounts as a CSV file says
+    Import(file::Import),
+    /// Print all accounts as a CSV file that can be imported
+    Export(file::Export),
 }
 
 #[derive(Args)]
@@ -96,6 +104,9 @@ pub struct List {
     /// Only those in this state
     #[arg(long, value_parser = state())]
     state: Option<AccountListState>,
+    /// Only those in this group
+    #[arg(long)]
+    group: Option<String>,
     /// Only those with this in their name, display name or e-mail address
     #[arg(long)]
     text: Option<String>,
@@ -140,6 +151,14 @@ pub struct SetEmail {
     name: String,
     /// The address; empty removes it
     email: String,
+}
+
+#[derive(Args)]
+pub struct SetGroups {
+    /// The account's name
+    name: String,
+    /// All its groups, separated by commas; empty removes them
+    groups: String,
 }
 
 #[derive(Args)]
@@ -198,8 +217,11 @@ impl Account {
             Self::ResetPassword(reset) => reset.run(desk).await,
             Self::SetRole(set) => set.run(desk).await,
             Self::SetEmail(set) => set.run(desk).await,
+            Self::SetGroups(set) => set.run(desk).await,
             Self::Expire(expire) => expire.run(desk).await,
             Self::Unlock(named) => unlock(desk, &named.name).await,
+            Self::Import(import) => import.run(desk).await,
+            Self::Export(export) => export.run(desk).await,
         }
     }
 }
@@ -253,6 +275,7 @@ impl List {
             text: self.text,
             role: self.role,
             state: self.state,
+            group: self.group,
             limit: PAGE,
             ..AccountFilter::default()
         };
@@ -384,6 +407,25 @@ impl SetEmail {
         } else {
             format!("{name} has the e-mail address {} now.", plain(&email))
         })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl SetGroups {
+    async fn run(self, desk: &Desk) -> Done {
+        let account = desk.account(&self.name).await?;
+        let (name, groups) = (plain(&account.name), split_groups(&self.groups));
+        if account.groups == groups {
+            return nothing_to_do(&format!("{name} has these groups already."));
+        }
+        let shown = or_dash(Some(&plain(&groups.join(", "))));
+        let act = Act::SetProfile {
+            display_name: account.display_name.clone(),
+            email: account.email.clone().unwrap_or_default(),
+            groups,
+        };
+        acted(desk, &account, act, "").await?;
+        output::say(&format!("Groups of {name}: {shown}"))?;
         Ok(ExitCode::SUCCESS)
     }
 }

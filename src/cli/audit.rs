@@ -6,10 +6,10 @@ use super::{
     input::{self, Since},
     output::{self, JsonList, Output, Table, json_time, or_dash, time},
 };
-use crate::http::pages::admin::export::defused;
 use crate::{
     domain::{
         audit::{Event, Outcome},
+        spreadsheet::{self, guarded},
         time::Timestamp,
     },
     flows::{self, Ctx, audit::seals},
@@ -21,7 +21,7 @@ use clap::{
 };
 use ipnetwork::IpNetwork;
 use serde_json::{Value, json};
-use std::process::ExitCode;
+use std::{borrow::Cow, process::ExitCode};
 
 #[derive(Subcommand)]
 pub enum Audit {
@@ -184,13 +184,13 @@ impl Export {
             }
             Format::Csv => {
                 flows::audit::export(&desk.ctx, &desk.acting, &filter, "csv").await?;
-                let mut csv = csv::Writer::from_writer(std::io::stdout());
-                csv.write_record(COLUMNS).map_err(io_error)?;
+                let mut out = Output::new();
+                out.bytes(spreadsheet::record(COLUMNS.map(Cow::Borrowed)).as_bytes())?;
                 each(&desk.ctx, filter, None, |row| {
-                    csv.write_record(as_cells(row)).map_err(io_error)
+                    out.bytes(spreadsheet::record(as_cells(row).map(Cow::Owned)).as_bytes())
                 })
                 .await?;
-                csv.flush()?;
+                out.finish()?;
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -335,13 +335,5 @@ fn as_cells(row: &AuditRow) -> [String; 12] {
 
 /// What strangers typed must not become a formula of whoever opens the file in a spreadsheet.
 fn no_formula(text: &str) -> String {
-    defused(&output::plain(text))
-}
-
-/// What csv reports of a writer is the writer's error.
-fn io_error(error: csv::Error) -> std::io::Error {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => error,
-        other => std::io::Error::other(format!("{other:?}")),
-    }
+    guarded(&output::plain(text)).into_owned()
 }

@@ -1,14 +1,21 @@
 //! Looking at accounts. Making one, what administrators do to one, and how one expires stand in files of their own.
 
 mod act;
+mod bulk;
 mod create;
 mod expiry;
+mod import;
 mod profile;
 
+pub use crate::domain::account::profile::FieldFault;
 pub use act::{Act, ActVerdict, act};
+pub use bulk::{BulkAct, BulkDone, Chosen, LeftOut, act_on_all, chosen};
 pub use create::{CreateVerdict, NewAccount, NewPassword, create};
 pub use expiry::expire_due;
-pub use profile::FieldFault;
+pub use import::{
+    Confirmed, ImportFile, ImportPlan, ImportVerdict, Imported, Passwords, Planned, PlannedLine, entry_of, export,
+    import, plan_import,
+};
 
 use super::{Ctx, FlowError};
 use crate::{
@@ -58,6 +65,10 @@ pub struct AccountDetail {
     pub view: AccountView,
     pub sessions: Vec<super::sessions::SessionView>,
     pub events: Vec<AuditRow>,
+    /// What counts failures on its name, under today's policy.
+    pub lockouts: Vec<super::lockouts::LockoutView>,
+    /// Networks of completed sign-ins, the latest first.
+    pub networks: Vec<(String, Timestamp)>,
 }
 
 pub async fn list(ctx: &Ctx, filter: AccountFilter) -> Result<AccountList, FlowError> {
@@ -99,9 +110,21 @@ pub async fn detail(ctx: &Ctx, id: AccountId) -> Result<Option<AccountDetail>, F
                 ..sessions::SessionFilter::default()
             };
             let rows = sessions::list(c, &filter)?.items;
+            let lockouts = lockouts::matching(c, Some(&account.name_key), None)?
+                .into_iter()
+                .map(|row| flow.lockout_view(&policy, row))
+                .filter(|view| view.failures > 0 || view.locked.is_some())
+                .collect();
+            let networks = accounts::networks(c, id, 20)?;
             let view = flow.account_view(c, &policy, account)?;
             let sessions = rows.into_iter().map(|row| flow.view(&policy, row)).collect();
-            Ok(Some(AccountDetail { view, sessions, events }))
+            Ok(Some(AccountDetail {
+                view,
+                sessions,
+                events,
+                lockouts,
+                networks,
+            }))
         })
         .await?)
 }

@@ -105,7 +105,7 @@ pub async fn unlock_matching(
 }
 
 impl Ctx {
-    fn lockout_view(&self, in_force: &InForce, mut lockout: Lockout) -> LockoutView {
+    pub(super) fn lockout_view(&self, in_force: &InForce, mut lockout: Lockout) -> LockoutView {
         let policy = &in_force.everyone().lockout;
         let now = self.now();
         lockout.counter.settle(lockout.key.kind, policy, now);

@@ -19,7 +19,7 @@ use diesel::{
     NullableExpressionMethods, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
     TextExpressionMethods,
     result::{DatabaseErrorKind, Error as DieselError},
-    sql_types::{Bool, Nullable},
+    sql_types::{Bool, Nullable, Text},
     upsert::excluded,
 };
 use uuid::Uuid;
@@ -90,6 +90,8 @@ pub struct AccountFilter {
     pub text: Option<String>,
     pub role: Option<Role>,
     pub state: Option<AccountListState>,
+    /// In this group, to the letter.
+    pub group: Option<String>,
     /// Name keys: the page after, or the page before.
     pub after: Option<String>,
     pub before: Option<String>,
@@ -223,6 +225,42 @@ pub fn find_by_name_key(c: &mut Conn, name_key: &str) -> Result<Option<Account>,
     row.map(Record::read).transpose()
 }
 
+/// Those of these keys that there are; in a write their rows are held, as by [`find`].
+pub fn find_by_name_keys(c: &mut Conn, keys: &[&str]) -> Result<Vec<Account>, StoreError> {
+    let keys: Vec<String> = keys.iter().map(|key| text::clean(key).into_owned()).collect();
+    all_of(c, &keys, |keys| Box::new(accounts::name_key.eq_any(keys)))
+}
+
+/// Those of these ids that there are, by id; in a write their rows are held, as by [`find`].
+pub fn find_all(c: &mut Conn, ids: &[AccountId]) -> Result<Vec<Account>, StoreError> {
+    let mut ids: Vec<String> = ids.iter().map(|id| id.0.to_string()).collect();
+    ids.sort_unstable();
+    all_of(c, &ids, |ids| Box::new(accounts::id.eq_any(ids)))
+}
+
+type OneOf = Box<dyn BoxableExpression<accounts::table, MultiBackend, SqlType = Bool>>;
+
+/// In parts, so that no database's limit of bound values is reached; each part by id, the order in which rows are held.
+fn all_of(c: &mut Conn, values: &[String], one_of: fn(Vec<String>) -> OneOf) -> Result<Vec<Account>, StoreError> {
+    let mut found = Vec::new();
+    for values in values.chunks(500) {
+        let rows = accounts::table
+            .into_boxed::<MultiBackend>()
+            .filter(one_of(values.to_vec()))
+            .order(accounts::id)
+            .select(Record::as_select());
+        let rows: Vec<Record> = if c.writing {
+            Held(rows).load(c.db())?
+        } else {
+            rows.load(c.db())?
+        };
+        for row in rows {
+            found.push(row.read()?);
+        }
+    }
+    Ok(found)
+}
+
 pub fn insert(c: &mut Conn, account: &Account) -> Result<(), StoreError> {
     let row = Record::of(account)?;
     diesel::insert_into(accounts::table)
@@ -279,6 +317,12 @@ pub fn count_usable_administrators(c: &mut Conn, except: Option<AccountId>) -> R
     Ok(query.count().get_result(c.db())?)
 }
 
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// `text` without each occurrence of `from`, which becomes `to`: alike on both databases.
+    fn replace(text: Text, from: Text, to: Text) -> Text;
+}
+
 type Boxed = accounts::BoxedQuery<'static, MultiBackend>;
 
 /// The filter's rows, wherever in the list.
@@ -289,6 +333,13 @@ fn matching(filter: &AccountFilter) -> Boxed {
     }
     if let Some(role) = filter.role {
         query = query.filter(accounts::role.eq(role.as_str()));
+    }
+    if let Some(group) = &filter.group {
+        // A JSON list has a name exactly when the name stands in quotes at its beginning or after a comma, which no name has.
+        // (LIKE would fold the case on one database.)
+        let quoted = serde_json::Value::from(text::clean(group).as_ref()).to_string();
+        let without = |part: String| replace(accounts::member_of, part, "").ne(accounts::member_of);
+        query = query.filter(without(format!("[{quoted}")).or(without(format!(",{quoted}"))));
     }
     match filter.state {
         None => query,
@@ -374,6 +425,15 @@ fn some(c: &mut Conn, query: Boxed) -> Result<bool, StoreError> {
         .first::<String>(c.db())
         .optional()?
         .is_some())
+}
+
+/// Ids of all that match, by name key.
+pub fn ids_matching(c: &mut Conn, filter: &AccountFilter) -> Result<Vec<AccountId>, StoreError> {
+    let ids: Vec<String> = matching(filter)
+        .order((accounts::name_sort.asc(), accounts::name_key.asc()))
+        .select(accounts::id)
+        .load(c.db())?;
+    ids.iter().map(|id| id_of(id)).collect()
 }
 
 pub fn count(c: &mut Conn, filter: &AccountFilter) -> Result<i64, StoreError> {
@@ -466,6 +526,17 @@ pub fn remember_network(c: &mut Conn, id: AccountId, network: &str, at: Timestam
     let upsert = diesel::query_dsl::methods::FilterDsl::filter(upsert, later).returning(known_networks::network);
     Prepared(Both(upsert)).load::<String>(c.db())?;
     Ok(())
+}
+
+/// Networks that the account is known from, the latest first.
+pub fn networks(c: &mut Conn, id: AccountId, limit: i64) -> Result<Vec<(String, Timestamp)>, StoreError> {
+    let rows: Vec<(String, At)> = known_networks::table
+        .filter(known_networks::account_id.eq(id.0.to_string()))
+        .order((known_networks::seen_at.desc(), known_networks::network))
+        .limit(limit)
+        .select((known_networks::network, known_networks::seen_at))
+        .load(c.db())?;
+    Ok(rows.into_iter().map(|(network, at)| (network, at.into())).collect())
 }
 
 pub fn knows_network(c: &mut Conn, id: AccountId, network: &str, since: Timestamp) -> Result<bool, StoreError> {

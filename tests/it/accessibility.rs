@@ -62,6 +62,7 @@ const PAGES: &[(&str, &[&str])] = &[
     (paths::ADMIN_AUDIT, &["", "?q=nothing-is-called-so"]),
     (paths::ADMIN_ACCOUNTS, &[""]),
     (paths::ADMIN_ACCOUNTS_NEW, &[""]),
+    (paths::ADMIN_ACCOUNTS_IMPORT, &[""]),
     (paths::ADMIN_APPLICATIONS, &[""]),
 ];
 

@@ -3,11 +3,14 @@
 
 use super::{
     super::{Acting, Ctx, FlowError, endings::Ending},
-    profile::{FieldFault, check_profile, password_faults},
+    profile::password_faults,
 };
 use crate::{
     domain::{
-        account::{AccountId, Role},
+        account::{
+            AccountId, Role,
+            profile::{FieldFault, check_profile},
+        },
         audit::Event,
         secret::{self, Secret},
         session::{EndReason, SessionId},
@@ -135,12 +138,12 @@ pub async fn act(ctx: &Ctx, acting: &Acting, id: AccountId, act: Act) -> Result<
 }
 
 /// One act under way.
-struct Changing {
-    act: Act,
+pub(super) struct Changing {
+    pub act: Act,
     /// Of a new password, and whether it must be changed.
-    hash: Option<(String, bool)>,
-    acting: Acting,
-    now: Timestamp,
+    pub hash: Option<(String, bool)>,
+    pub acting: Acting,
+    pub now: Timestamp,
 }
 
 impl Act {
@@ -239,10 +242,10 @@ impl Act {
 }
 
 /// Sessions that a write ended, and why.
-type Ended = Option<(Vec<SessionId>, EndReason)>;
+pub(super) type Ended = Option<(Vec<SessionId>, EndReason)>;
 
 impl Ctx {
-    fn change_account_in(
+    pub(super) fn change_account_in(
         &self,
         c: &mut Conn,
         id: AccountId,

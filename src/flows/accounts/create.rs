@@ -2,19 +2,21 @@
 
 use super::{
     super::{Acting, Ctx, FlowError},
-    profile::{FieldFault, check_profile, password_faults},
+    profile::password_faults,
 };
 use crate::{
     domain::{
-        account::{AccountId, AccountName, Role},
+        account::{
+            AccountId, AccountName, Role,
+            profile::{FieldFault, check_profile},
+        },
         audit::Event,
         secret::{self, Secret},
         time::Timestamp,
     },
     store::{
-        StoreError,
+        Conn, StoreError,
         accounts::{self, Account},
-        changes::{self, ChangeKind},
     },
 };
 
@@ -93,22 +95,7 @@ pub async fn create(ctx: &Ctx, acting: &Acting, new: NewAccount) -> Result<Creat
             if accounts::find_by_name_key(c, &account.name_key)?.is_some() {
                 return Ok(None);
             }
-            accounts::insert(c, &account)?;
-            changes::announce(c, ChangeKind::Account, &account.id.0.to_string())?;
-            let detail = serde_json::json!({
-                "role": account.role.as_str(), "groups": account.groups, "one_time_password": one_time.is_some(),
-                "expires_at": account.expires_at.map(Timestamp::to_rfc3339),
-            });
-            flow.record(
-                c,
-                now,
-                &flow.entry_of(
-                    &acting,
-                    Event::AccountCreated,
-                    Some((account.id, &account.name)),
-                    detail,
-                ),
-            )?;
+            flow.create_in(c, now, &acting, &account, one_time.is_some())?;
             Ok::<_, StoreError>(Some(CreateVerdict::Created {
                 id: account.id,
                 one_time_password: one_time,
@@ -120,5 +107,25 @@ pub async fn create(ctx: &Ctx, acting: &Acting, new: NewAccount) -> Result<Creat
         Ok(None) | Err(StoreError::Conflict("account name")) => Ok(taken),
         Ok(Some(created)) => Ok(created),
         Err(error) => Err(error.into()),
+    }
+}
+
+impl Ctx {
+    /// Row and audit event of an account that is made here.
+    pub(super) fn create_in(
+        &self,
+        c: &mut Conn,
+        now: Timestamp,
+        acting: &Acting,
+        account: &Account,
+        one_time: bool,
+    ) -> Result<(), StoreError> {
+        accounts::insert(c, account)?;
+        let detail = serde_json::json!({
+            "role": account.role.as_str(), "groups": account.groups, "one_time_password": one_time,
+            "expires_at": account.expires_at.map(Timestamp::to_rfc3339),
+        });
+        let of = Some((account.id, account.name.as_str()));
+        self.record(c, now, &self.entry_of(acting, Event::AccountCreated, of, detail))
     }
 }

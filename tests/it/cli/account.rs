@@ -477,3 +477,119 @@ fn the_actor_is_who_the_system_says() {
     cli.run(&["account", "enable", "bob"]).done();
     assert!(actor(&cli).as_str().unwrap().starts_with("cli:uid "));
 }
+
+const FILE: &str = "\u{feff}name;email;groups;expires_at\r\nbob;b@example.org;ops, night;2999-01-01\r\ncarl;;;\r\n";
+
+#[test]
+fn a_file_of_accounts_is_imported_and_exported() {
+    for on in [On::Sqlite, On::Postgres] {
+        let cli = Cli::on(on);
+        cli.account("ada", "administrator");
+        let told = cli
+            .run_with(&["account", "import", "-", "--dry-run", "--json"], FILE.as_bytes())
+            .json();
+        assert_eq!(
+            members(&told),
+            ["created", "updated", "unchanged", "faults", "passed_over", "done"],
+            "{on:?}"
+        );
+        assert_eq!(
+            told["created"],
+            serde_json::json!([{ "line": 2, "name": "bob" }, { "line": 3, "name": "carl" }])
+        );
+        assert_eq!(told["done"], false);
+        cli.run(&["account", "show", "bob"])
+            .refused(&["there is no account named bob"]);
+        cli.run_with(&["account", "import", "-", "--dry-run"], FILE.as_bytes())
+            .done()
+            .prints(&["Would create 2 accounts", "line 2: create bob (member)"]);
+        cli.run_with(&["account", "import", "-"], FILE.as_bytes())
+            .done()
+            .prints(&["Created 2 accounts, changed 0, left 0 as they were."]);
+        let bob = cli.run(&["account", "show", "bob", "--json"]).json();
+        assert_eq!(bob["groups"], serde_json::json!(["ops", "night"]), "{on:?}");
+        assert_eq!(bob["expires_at"], "2999-01-01T00:00:00Z", "{on:?}");
+        let exported = cli.run(&["account", "export"]).done().out;
+        assert!(
+            exported.starts_with("name,display_name,email,role,groups,expires_at,must_change,disabled\r\n"),
+            "{exported}"
+        );
+        let again = cli
+            .run_with(&["account", "import", "-", "--json"], exported.as_bytes())
+            .json();
+        assert_eq!(
+            (
+                again["created"].as_array().unwrap().len(),
+                again["unchanged"].as_array().unwrap().len()
+            ),
+            (0, 3)
+        );
+        let ops = cli.run(&["account", "export", "--group", "ops"]).done().out;
+        assert_eq!(ops.lines().count(), 2, "{on:?} {ops}");
+    }
+}
+
+#[test]
+fn faults_of_a_file_are_told_with_their_lines_and_nothing_is_done() {
+    let cli = Cli::fresh();
+    cli.account("ada", "administrator");
+    let file = "name,email,role\nbob,nonsense,emperor\ncarl,,member\nada,,member\n";
+    cli.run_with(&["account", "import", "-"], file.as_bytes()).refused(&[
+        "line 2, email:",
+        "line 2, role: “emperor” is not accepted",
+        "line 4, role: this is the last administrator",
+    ]);
+    cli.run(&["account", "show", "carl"])
+        .refused(&["there is no account named carl"]);
+    let told = cli.run_with(&["account", "import", "-", "--good-lines", "--json"], file.as_bytes());
+    assert_eq!(
+        told.done().parsed()["created"],
+        serde_json::json!([{ "line": 3, "name": "carl" }])
+    );
+    cli.run(&["account", "show", "carl"]).done();
+    cli.run(&["account", "import", "/nowhere/at/all.csv"])
+        .refused(&["/nowhere/at/all.csv"]);
+}
+
+#[test]
+fn one_time_passwords_of_a_file_are_printed_alone_and_work() {
+    let cli = Cli::fresh();
+    let file = "name,role\nada,administrator\n=bob,member\n";
+    let ran = cli
+        .run_with(&["account", "import", "-", "--one-time"], file.as_bytes())
+        .done();
+    let printed = ran.out;
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (3, "name,one_time_password"), "{printed}");
+    assert!(lines[2].starts_with("'=bob,"), "{printed}");
+    let (name, password) = lines[1].split_once(',').unwrap();
+    let server = TestServer::beside(cli.database()).start();
+    assert_eq!(server.setup_link, None, "the first administrator came from a file");
+    assert_eq!(
+        server.anyone().sign_in(name, password).expect(303).location(),
+        "/password"
+    );
+}
+
+#[test]
+fn groups_are_set_and_the_list_is_narrowed_to_one() {
+    let cli = Cli::fresh();
+    cli.account("ada", "administrator");
+    cli.account("bob", "member");
+    cli.run(&["account", "set-groups", "bob", "ops, night shift,ops"])
+        .done()
+        .prints(&["Groups of bob: ops, night shift"]);
+    let shown = cli.run(&["account", "list", "--json", "--group", "night shift"]).json();
+    assert_eq!(shown[0]["groups"], serde_json::json!(["ops", "night shift"]));
+    assert_eq!(shown.as_array().unwrap().len(), 1);
+    cli.run(&["account", "set-groups", "bob", "ops, night shift"])
+        .done()
+        .prints(&["Nothing to do"]);
+    cli.run(&["account", "set-groups", "bob", ""]).done();
+    assert_eq!(
+        cli.run(&["account", "list", "--json", "--group", "ops"]).json(),
+        serde_json::json!([])
+    );
+    cli.run(&["account", "set-groups", "bob", "a\u{202e}b"])
+        .refused(&["groups:"]);
+}

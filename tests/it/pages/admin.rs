@@ -1,5 +1,7 @@
 //! The console's pages, mirroring `src/http/pages/admin`.
 
+mod account_bulk;
+mod account_files;
 mod accounts;
 mod applications;
 mod audit;

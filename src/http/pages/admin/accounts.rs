@@ -1,12 +1,16 @@
-//! `/admin/accounts`: the list, one account in full, and its export. Creating is in `accounts/new`, acting in `accounts/act`.
+//! `/admin/accounts`: the list, one account in full, and its export. Creating is in `accounts/new`, acting on one in `accounts/act`, on many in
+//! `accounts/bulk`, files in `accounts/import`.
 use super::audit_line::AuditLine;
 use super::export::{Chunk, Format, PAGE, stream};
-use super::list::{href, pager, sizes};
+use super::list::{href, pager, query, sizes};
+use super::part::Badge;
 use super::session_line::SessionLine;
 use crate::domain::account::{AccountId, Role};
+use crate::domain::lockout::Locked;
 use crate::domain::time::Timestamp;
 use crate::flows::Ctx;
 use crate::flows::accounts::{self, AccountDetail, AccountState, AccountView};
+use crate::flows::lockouts::LockoutView;
 use crate::flows::rows::AccountFilter;
 use crate::http::error::PageError;
 use crate::http::forms::Query;
@@ -18,10 +22,12 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use asked::{Asked, badges, expired_words, rule_words, state_code};
 use serde::Deserialize;
 use uuid::Uuid;
-use view::{AccountLine, AccountPage, AccountsPage, Profile};
+use view::{AccountLine, AccountPage, AccountsPage, LockoutLine, Profile};
 
 pub mod act;
 pub mod asked;
+pub mod bulk;
+pub mod import;
 pub mod new;
 pub mod view;
 
@@ -33,6 +39,9 @@ pub fn routes() -> Vec<Route> {
         // Where the page that asks for the password sends it.
         Route::post(paths::ADMIN_ACCOUNTS_EXPORT, Who::Administrator, download).step_up(),
         Route::get(paths::ADMIN_ACCOUNTS_NEW, Who::Administrator, new::form),
+        Route::get(paths::ADMIN_ACCOUNTS_IMPORT, Who::Administrator, import::form),
+        Route::post(paths::ADMIN_ACCOUNTS_IMPORT, Who::Administrator, import::submit),
+        Route::post(paths::ADMIN_ACCOUNTS_BULK, Who::Administrator, bulk::submit),
         Route::get(paths::ADMIN_ACCOUNT, Who::Administrator, detail),
         Route::post(paths::ADMIN_ACCOUNT, Who::Administrator, act::submit).step_up(),
     ]
@@ -60,6 +69,14 @@ async fn list(
         q: asked.q.clone(),
         roles: asked.roles(),
         states: asked.states(),
+        group: asked.group.clone(),
+        acts: bulk::choices(),
+        back: query(
+            pairs
+                .iter()
+                .copied()
+                .chain([("after", asked.after.as_str()), ("before", asked.before.as_str())]),
+        ),
         sizes: sizes(&asked.limit),
         filtered: asked.is_filtered(),
         total: list.total,
@@ -109,9 +126,14 @@ async fn detail(
 
 /// The page of one account, with the values of its forms as they are stored.
 async fn shown(req: &HttpRequest, ctx: &Ctx, admin: &Admin, id: AccountId) -> Result<AccountPage, PageError> {
-    let AccountDetail { view, sessions, events } = accounts::detail(ctx, id).await?.ok_or(PageError::NotFound)?;
+    let AccountDetail {
+        view,
+        sessions,
+        events,
+        lockouts,
+        networks,
+    } = accounts::detail(ctx, id).await?.ok_or(PageError::NotFound)?;
     let account = &view.account;
-    let groups = account.groups.join(", ");
     Ok(AccountPage {
         shell: Shell::admin(req, ctx, admin, account.name.clone(), "accounts").await?,
         line: line(&view, admin.0.account, ctx.now()),
@@ -128,12 +150,18 @@ async fn shown(req: &HttpRequest, ctx: &Ctx, admin: &Admin, id: AccountId) -> Re
         locked: view.locked.is_some(),
         created: account.created_at,
         activated: account.activated_at,
-        groups: groups.clone(),
+        groups: account
+            .groups
+            .iter()
+            .map(|group| (group.clone(), href(paths::ADMIN_ACCOUNTS, [("group", group.as_str())])))
+            .collect(),
+        lockouts: lockouts.iter().map(lockout_line).collect(),
+        networks,
         expires_field: account.expires_at.map(date_field).unwrap_or_default(),
         profile: Profile {
             display_name: account.display_name.clone(),
             email: account.email.clone().unwrap_or_default(),
-            groups,
+            groups: account.groups.join(", "),
         },
         sessions: sessions
             .iter()
@@ -144,6 +172,29 @@ async fn shown(req: &HttpRequest, ctx: &Ctx, admin: &Admin, id: AccountId) -> Re
         audit: href(paths::ADMIN_AUDIT, [("account", account.name.as_str())]),
         faults: Vec::new(),
     })
+}
+
+fn lockout_line(view: &LockoutView) -> LockoutLine {
+    let key = &view.lockout.key;
+    let with = [("IP", &key.ip), ("agent", &key.user_agent)];
+    LockoutLine {
+        with: with
+            .into_iter()
+            .filter_map(|(label, value)| Some((label, value.clone()?)))
+            .collect(),
+        state: match view.locked {
+            Some(Locked::Until(_)) => Badge::danger("Locked").with_icon("lock"),
+            Some(Locked::UntilUnlocked) => Badge::danger("Until unlocked").with_icon("lock"),
+            None => Badge::warn("Counting").with_icon("clock"),
+        },
+        failures: view.failures,
+        limit: view.limit,
+        last_attempt: view.lockout.last_attempt_at,
+        unlocks: match view.locked {
+            Some(Locked::Until(at)) => Some(at),
+            Some(Locked::UntilUnlocked) | None => None,
+        },
+    }
 }
 
 /// `2026-11-21T17:20`, as a date field wants it; to the second when there are seconds.
@@ -159,20 +210,24 @@ struct Wanted {
     format: Format,
 }
 
+/// What a file of accounts says comes first, so that an export can be imported again; what only tells follows.
 const COLUMNS: &[&str] = &[
-    "id",
     "name",
     "display_name",
     "email",
     "role",
     "groups",
+    "expires_at",
+    "must_change",
+    "disabled",
+    "id",
     "state",
     "live_sessions",
     "created_at",
     "last_sign_in_at",
     "password_changed_at",
-    "expires_at",
-    "expires_by",
+    "due_at",
+    "due_by",
     "expired_at",
     "disabled_at",
 ];
@@ -215,19 +270,22 @@ fn record(view: &AccountView) -> serde_json::Value {
     let account = &view.account;
     let at = |at: Option<Timestamp>| at.map(Timestamp::to_rfc3339);
     serde_json::json!({
-        "id": account.id.0,
         "name": account.name,
         "display_name": account.display_name,
         "email": account.email,
         "role": account.role.as_str(),
         "groups": account.groups.join(", "),
+        "expires_at": at(account.expires_at),
+        "must_change": account.must_change_password,
+        "disabled": account.disabled_at.is_some(),
+        "id": account.id.0,
         "state": state_code(view.state),
         "live_sessions": view.live_sessions,
         "created_at": account.created_at.to_rfc3339(),
         "last_sign_in_at": at(account.last_sign_in_at),
         "password_changed_at": account.password_changed_at.to_rfc3339(),
-        "expires_at": view.expires.map(|(at, _)| at.to_rfc3339()),
-        "expires_by": view.expires.map(|(_, rule)| rule.code()),
+        "due_at": view.expires.map(|(at, _)| at.to_rfc3339()),
+        "due_by": view.expires.map(|(_, rule)| rule.code()),
         "expired_at": at(account.expired_at),
         "disabled_at": at(account.disabled_at),
     })

@@ -8,18 +8,6 @@ use uuid::Uuid;
 const SIZES: [(&str, &str); 3] = [("25", "25"), ("50", "50"), ("100", "100")];
 const USUAL: i64 = 50;
 
-/// What a date field or a person writes, as UTC: `2026-11-21T17:20`, `2026-11-21 17:20:00`, `2026-11-21`, RFC 3339.
-pub fn instant(text: &str) -> Option<Timestamp> {
-    let text = text.trim().replace(' ', "T");
-    let whole = match text.len() {
-        10 => format!("{text}T00:00:00Z"),
-        16 => format!("{text}:00Z"),
-        19 => format!("{text}Z"),
-        _ => text,
-    };
-    Timestamp::parse_rfc3339(&whole)
-}
-
 /// Rows on a page: one of the sizes offered.
 pub fn limit(asked: &str) -> i64 {
     SIZES
@@ -113,21 +101,6 @@ mod tests {
         ] {
             assert_eq!(read_place(odd), None, "{odd}");
         }
-    }
-
-    #[test]
-    fn times_are_read_as_fields_and_people_write_them() {
-        let at = Timestamp::parse_rfc3339("2026-11-21T17:20:00Z");
-        for text in [
-            "2026-11-21T17:20",
-            "2026-11-21 17:20",
-            "2026-11-21 17:20:00",
-            "2026-11-21T17:20:00Z",
-            "2026-11-21T18:20:00+01:00",
-        ] {
-            assert_eq!(instant(text), at, "{text}");
-        }
-        assert_eq!(instant("yesterday"), None);
     }
 
     #[test]

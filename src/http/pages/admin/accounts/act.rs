@@ -1,7 +1,7 @@
 //! `POST /admin/accounts/{id}`: what an administrator does to an account; `act` says which.
 use super::view::Profile;
 use super::{id_of, shown};
-use crate::domain::account::{AccountId, Role};
+use crate::domain::account::{AccountId, Role, profile::split_groups};
 use crate::domain::time::Timestamp;
 use crate::flows::Ctx;
 use crate::flows::accounts::{self, Act, ActVerdict};
@@ -9,7 +9,7 @@ use crate::http::error::PageError;
 use crate::http::filters::{counted, utc_words};
 use crate::http::flash::{Flash, redirect};
 use crate::http::forms::Form;
-use crate::http::pages::admin::list::{filled, instant};
+use crate::http::pages::admin::list::filled;
 use crate::http::pages::page;
 use crate::http::paths;
 use crate::http::step_up::{Confirmed, Critical};
@@ -36,18 +36,10 @@ type Faults = Vec<(String, String)>;
 pub fn date(text: &str) -> Result<Option<Timestamp>, String> {
     match filled(text) {
         None => Ok(None),
-        Some(text) => instant(&text)
+        Some(text) => Timestamp::parse_written(&text)
             .map(Some)
             .ok_or_else(|| "Write a date and time, like 2026-12-31 18:00.".to_owned()),
     }
-}
-
-pub fn groups(text: &str) -> Vec<String> {
-    text.split(',')
-        .map(str::trim)
-        .filter(|group| !group.is_empty())
-        .map(str::to_owned)
-        .collect()
 }
 
 impl Fields {
@@ -64,7 +56,7 @@ impl Fields {
             "profile" => Act::SetProfile {
                 display_name: self.display_name.clone(),
                 email: self.email.clone(),
-                groups: groups(&self.groups),
+                groups: split_groups(&self.groups),
             },
             "end-sessions" => Act::EndSessions,
             "unlock" => Act::Unlock,

@@ -16,6 +16,7 @@ pub struct Asked {
     pub q: String,
     pub role: String,
     pub state: String,
+    pub group: String,
     /// Name keys.
     pub after: String,
     pub before: String,
@@ -43,6 +44,7 @@ impl Asked {
                 "disabled" => Some(AccountListState::Disabled),
                 _ => None,
             },
+            group: filled(&self.group),
             after: filled(&self.after),
             before: filled(&self.before),
             limit: limit(&self.limit),
@@ -50,7 +52,7 @@ impl Asked {
     }
 
     pub fn is_filtered(&self) -> bool {
-        [&self.q, &self.role, &self.state]
+        [&self.q, &self.role, &self.state, &self.group]
             .iter()
             .any(|field| !field.trim().is_empty())
     }
@@ -61,8 +63,23 @@ impl Asked {
             ("q", self.q.trim()),
             ("role", &self.role),
             ("state", &self.state),
+            ("group", self.group.trim()),
             ("limit", &self.limit),
         ]
+    }
+
+    /// What the filter says, for people who are about to do something to everybody that matches.
+    pub fn words(&self) -> Vec<String> {
+        let label = |choices: &[(&str, &str)], value: &str| {
+            let found = choices.iter().find(|(known, _)| !value.is_empty() && *known == value);
+            found.map(|(_, label)| label.to_lowercase())
+        };
+        let mut words = Vec::new();
+        words.extend(filled(&self.q).map(|text| format!("name or e-mail contains “{text}”")));
+        words.extend(label(&ROLES, &self.role).map(|role| format!("role {role}")));
+        words.extend(label(&STATES, &self.state));
+        words.extend(filled(&self.group).map(|group| format!("in group {group}")));
+        words
     }
 
     pub fn roles(&self) -> Vec<Choice> {

@@ -1,6 +1,6 @@
 //! `/admin/accounts/new`: an account with a one-time password that is shown once, or with one set by hand.
 use super::view::NewAccountPage;
-use crate::domain::account::Role;
+use crate::domain::account::{Role, profile::split_groups};
 use crate::domain::secret::Secret;
 use crate::flows::Ctx;
 use crate::flows::accounts::{self, CreateVerdict, NewAccount, NewPassword};
@@ -117,7 +117,7 @@ fn read(fields: &Fields) -> (NewAccount, Vec<(String, String)>) {
         display_name: fields.display_name.clone(),
         email: fields.email.clone(),
         role,
-        groups: super::act::groups(&fields.groups),
+        groups: split_groups(&fields.groups),
         expires_at,
         password,
     };

@@ -14,8 +14,12 @@ pub struct AccountsPage {
     pub q: String,
     pub roles: Vec<Choice>,
     pub states: Vec<Choice>,
+    pub group: String,
     pub sizes: Vec<Choice>,
+    pub acts: Vec<Choice>,
     pub filtered: bool,
+    /// The list's query, carried through what is done to many.
+    pub back: String,
     pub rows: Vec<AccountLine>,
     pub total: i64,
     pub pager: Pager,
@@ -69,7 +73,12 @@ pub struct AccountPage {
     pub locked: bool,
     pub created: Timestamp,
     pub activated: Timestamp,
-    pub groups: String,
+    /// Each group, and the list of who is in it.
+    pub groups: Vec<(String, String)>,
+    /// What counts failures on its name.
+    pub lockouts: Vec<LockoutLine>,
+    /// Networks that it signed in from, and when last.
+    pub networks: Vec<(String, Timestamp)>,
     /// The explicit expiry date, as the date field wants it.
     pub expires_field: String,
     pub profile: Profile,
@@ -84,4 +93,101 @@ pub struct Profile {
     pub display_name: String,
     pub email: String,
     pub groups: String,
+}
+
+/// A counter of failures that has the account's name in it.
+pub struct LockoutLine {
+    /// With this name: the address, the browser.
+    pub with: Vec<(&'static str, String)>,
+    pub state: Badge,
+    pub failures: usize,
+    /// `None`: nothing locks at any number.
+    pub limit: Option<u32>,
+    pub last_attempt: Timestamp,
+    pub unlocks: Option<Timestamp>,
+}
+
+#[derive(Template)]
+#[template(path = "pages/admin/accounts/import.html")]
+pub struct ImportPage {
+    pub shell: Shell,
+    pub text: String,
+    pub one_time: bool,
+    pub columns: Vec<(&'static str, &'static str)>,
+    pub most_lines: usize,
+    pub faults: Vec<(String, String)>,
+    pub plan: Option<PlanView>,
+}
+
+/// What a file would do.
+pub struct PlanView {
+    pub created: i64,
+    pub changed: i64,
+    pub unchanged: i64,
+    /// Lines that would do something.
+    pub good: i64,
+    pub lines: Vec<PlanLine>,
+    /// Lines beyond those that are listed.
+    pub more: i64,
+    pub faults: Vec<FaultLine>,
+    pub more_faults: i64,
+    pub fault_count: i64,
+    pub passed_over: String,
+    pub fingerprint: String,
+}
+
+pub struct PlanLine {
+    pub number: usize,
+    pub name: String,
+    pub what: Badge,
+    /// Column, old and new.
+    pub differences: Vec<(&'static str, String, String)>,
+}
+
+pub struct FaultLine {
+    pub number: usize,
+    pub column: &'static str,
+    pub message: String,
+}
+
+#[derive(Template)]
+#[template(path = "pages/admin/accounts/imported.html")]
+pub struct ImportedPage {
+    pub shell: Shell,
+    pub created: i64,
+    pub changed: i64,
+    pub unchanged: i64,
+    pub ended: i64,
+    /// Names and one-time passwords, shown only now.
+    pub passwords: Vec<(String, String)>,
+    pub faults: Vec<FaultLine>,
+}
+
+#[derive(Template)]
+#[template(path = "pages/admin/accounts/bulk.html")]
+pub struct BulkPage {
+    pub shell: Shell,
+    /// `Disable 3 accounts`.
+    pub button: String,
+    pub hint: &'static str,
+    pub danger: bool,
+    pub count: i64,
+    pub names: Vec<String>,
+    pub more: i64,
+    pub filter: Vec<String>,
+    pub hidden: Vec<(String, String)>,
+    /// The number must be typed.
+    pub typed: bool,
+    pub faults: Vec<(String, String)>,
+    pub back: String,
+}
+
+#[derive(Template)]
+#[template(path = "pages/admin/accounts/bulk_done.html")]
+pub struct BulkDonePage {
+    pub shell: Shell,
+    pub said: String,
+    /// Address of the account, its name, and why it was left as it is.
+    pub left_out: Vec<(String, String, &'static str)>,
+    pub back: String,
 }

@@ -5,7 +5,7 @@ use crate::domain::network;
 use crate::domain::session::SessionId;
 use crate::domain::time::{Span, Timestamp};
 use crate::flows::rows::AuditFilter;
-use crate::http::pages::admin::list::{filled, instant, limit, read_place, sizes};
+use crate::http::pages::admin::list::{filled, limit, read_place, sizes};
 use crate::http::pages::admin::part::Choice;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -42,7 +42,7 @@ const OUTCOMES: [(&str, &str); 3] = [("", "Any"), ("success", "OK"), ("failure",
 
 /// A day as the end of a range is the whole day.
 fn until(text: &str) -> Option<Timestamp> {
-    let at = instant(text)?;
+    let at = Timestamp::parse_written(text)?;
     let whole_day = if text.trim().len() == 10 {
         Span::from_secs(86_400 - 1)
     } else {
@@ -106,7 +106,7 @@ impl Asked {
             session: self.session(),
             network: network::parse_filter(&self.ip),
             outcome: Outcome::parse(&self.outcome),
-            since: self.range(now).max(instant(&self.since)),
+            since: self.range(now).max(Timestamp::parse_written(&self.since)),
             until: until(&self.until),
             text: filled(&self.q),
             after: read_place(&self.after),

@@ -1,0 +1,275 @@
+//! `/admin/accounts/import` and the export: told before it is done, all good lines or nothing, passwords shown once.
+
+use crate::{
+    harness::{
+        client::{Answer, Client},
+        server::{On, PASSWORD, TestServer},
+    },
+    pages::kit::{between, records},
+};
+use nightlatch::{
+    domain::account::Role,
+    flows::accounts::{self, AccountDetail},
+};
+
+const IMPORT: &str = "/admin/accounts/import";
+
+fn check(client: &Client, text: &str) -> Answer {
+    client.upload(IMPORT, &[("act", "check")], Some(("accounts.csv", text.as_bytes())))
+}
+
+/// Confirms what was shown.
+fn confirm(client: &Client, shown: &Answer, text: &str, act: &str, passwords: &str) -> Answer {
+    let fingerprint = between(shown.text(), "name=\"shown\" value=\"", "\"")[0];
+    let fields = [
+        ("act", act),
+        ("text", text),
+        ("shown", fingerprint),
+        ("passwords", passwords),
+    ];
+    client.upload(IMPORT, &fields, None)
+}
+
+fn detail(server: &TestServer, name: &str) -> AccountDetail {
+    let account = server.run(accounts::find_by_name(&server.ctx, name)).unwrap().unwrap();
+    server.run(accounts::detail(&server.ctx, account.id)).unwrap().unwrap()
+}
+
+#[test]
+fn a_file_is_told_first_and_then_creates_and_changes_in_one_write() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        server.account("ada", Role::Member);
+        let ada = server.signed_in("ada");
+        server.account("eve", Role::Member);
+        let text = "\u{feff}name;email;groups;disabled\r\nADA;ada@example.org;ops, night;\r\nbob;bob@example.org;ops;no\r\neve;;;yes\r\n";
+        let before = server.events().len();
+        let shown = check(&boss, text).expect(200);
+        assert!(
+            shown.text().contains("1 new · 2 changed · 0 as they are"),
+            "{on:?} {}",
+            shown.text()
+        );
+        assert!(shown.text().contains("Import 3\u{a0}accounts"), "{on:?}");
+        assert_eq!(server.events().len(), before, "{on:?}: nothing is done yet");
+        let done = confirm(&boss, &shown, text, "all", "one-time").expect(200);
+        let password = between(done.text(), "<th scope=\"row\">bob</th><td><code>", "</code>")[0].to_owned();
+        assert_eq!(done.header("cache-control"), Some("no-store"));
+        assert_eq!(
+            server.anyone().sign_in("bob", &password).expect(303).location(),
+            "/password"
+        );
+        let changed = detail(&server, "ada").view.account;
+        assert_eq!(
+            (changed.name.as_str(), changed.email.as_deref()),
+            ("ada", Some("ada@example.org"))
+        );
+        assert_eq!(changed.groups, ["ops", "night"]);
+        ada.get("/").expect(200);
+        server.anyone().sign_in("eve", PASSWORD).expect(403);
+        let events = server.events();
+        for (event, number) in [("account.created", 1), ("account.updated", 1), ("account.disabled", 1)] {
+            let found = events[before..].iter().filter(|known| known.starts_with(event)).count();
+            assert_eq!(found, number, "{on:?} {event} {events:?}");
+        }
+        for row in server.audit() {
+            assert!(!row.to_json().to_string().contains(&password));
+        }
+        // The same file again does nothing.
+        let again = check(&boss, text).expect(200);
+        assert!(again.text().contains("0 new · 0 changed · 3 as they are"), "{on:?}");
+        assert!(!again.text().contains("name=\"act\" value=\"all\""), "{on:?}");
+    }
+}
+
+#[test]
+fn with_a_fault_nothing_is_done_unless_the_good_lines_are_asked_for() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        let text = "name,email,role\nada,nonsense,member\nbob,,emperor\ncarl,,member\n";
+        let shown = check(&boss, text).expect(422);
+        for part in [
+            "emperor",
+            "name@example.org",
+            "1 new",
+            "2\u{a0}faults",
+            "Import the 1\u{a0}good line",
+        ] {
+            assert!(shown.text().contains(part), "{on:?} {part}");
+        }
+        confirm(&boss, &shown, text, "all", "one-time").expect(422);
+        assert!(
+            server
+                .run(accounts::find_by_name(&server.ctx, "carl"))
+                .unwrap()
+                .is_none(),
+            "{on:?}"
+        );
+        let done = confirm(&boss, &shown, text, "good", "unknown").expect(200);
+        assert!(done.text().contains("Lines that were left out") && done.text().contains("cannot sign in yet"));
+        let carl = detail(&server, "carl").view.account;
+        assert!(!carl.must_change_password, "{on:?}");
+        server.anyone().sign_in("carl", PASSWORD).expect(422);
+        assert!(
+            server
+                .run(accounts::find_by_name(&server.ctx, "ada"))
+                .unwrap()
+                .is_none(),
+            "{on:?}"
+        );
+    }
+}
+
+#[test]
+fn what_changed_since_it_was_shown_is_shown_again_instead() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    let text = "name,email\nada,a@example.org\n";
+    let shown = check(&boss, text).expect(200);
+    server.account("ada", Role::Member);
+    let refused = confirm(&boss, &shown, text, "all", "one-time").expect(422);
+    assert!(
+        refused.text().contains("has changed since it was checked"),
+        "{}",
+        refused.text()
+    );
+    assert_eq!(detail(&server, "ada").view.account.email, None);
+    confirm(&boss, &refused, text, "all", "one-time").expect(200);
+    assert_eq!(
+        detail(&server, "ada").view.account.email.as_deref(),
+        Some("a@example.org")
+    );
+    // A text that was edited after the check is checked again, too.
+    let edited = "name,email\nada,b@example.org\n";
+    confirm(&boss, &refused, edited, "all", "one-time").expect(422);
+}
+
+#[test]
+fn neither_the_last_administrator_nor_whoever_imports_loses_the_console() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        for text in ["name,role\nboss,member\n", "name,disabled\nboss,yes\n"] {
+            let shown = check(&boss, text).expect(422);
+            assert!(shown.text().contains("your own account"), "{on:?} {}", shown.text());
+        }
+        // From outside: the last one stays, but one may follow another in one file.
+        let import = |text: &str| {
+            let file = accounts::ImportFile {
+                bytes: text.as_bytes().into(),
+                passwords: accounts::Passwords::OneTime,
+            };
+            let confirmed = accounts::Confirmed {
+                shown: None,
+                good_lines: false,
+            };
+            let acting = crate::harness::server::operator();
+            server
+                .run(accounts::import(&server.ctx, &acting, file, confirmed))
+                .unwrap()
+        };
+        for text in [
+            "name,role\nboss,member\n",
+            "name,disabled\nboss,yes\n",
+            "name,role,disabled\nboss,member,no\nspare,administrator,yes\n",
+        ] {
+            let refused = import(text);
+            let accounts::ImportVerdict::Refused(plan) = refused else {
+                panic!("{on:?} {text}")
+            };
+            assert!(
+                plan.faults
+                    .iter()
+                    .any(|fault| fault.message.contains("last administrator")),
+                "{on:?} {text}"
+            );
+        }
+        let done = import("name,role\nboss,member\nspare,administrator\n");
+        assert!(matches!(done, accounts::ImportVerdict::Done(_)), "{on:?}");
+        assert_eq!(detail(&server, "boss").view.account.role, Role::Member, "{on:?}");
+        assert!(detail(&server, "spare").view.is_last_administrator, "{on:?}");
+    }
+}
+
+#[test]
+fn faults_that_only_the_accounts_show_are_told_with_their_lines() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    let id = server.account("ada", Role::Member);
+    server.act(id, accounts::Act::ForceChange);
+    let text = "name,must_change,expires_at\nada,no,\nbob,,2000-01-01\nADA,,\n";
+    let shown = check(&boss, text).expect(422);
+    let lines = between(shown.text(), "<th scope=\"row\" data-label=\"Line\">", "<");
+    assert_eq!(lines, ["2", "3", "4"]);
+    for part in [
+        "was demanded stays so",
+        "2000-01-01T00:00:00Z is over",
+        "stands on line 2 already",
+    ] {
+        assert!(shown.text().contains(part), "{part}");
+    }
+}
+
+#[test]
+fn what_is_no_file_of_accounts_is_refused_with_the_way_out() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    for (bytes, part) in [
+        (&b"PK\x03\x04rest"[..], "save it as CSV first"),
+        (b"name\nK\xe4the\n", "CSV UTF-8"),
+        (b"", "Choose a file"),
+    ] {
+        let refused = boss
+            .upload(IMPORT, &[("act", "check")], Some(("accounts.csv", bytes)))
+            .expect(422);
+        assert!(refused.text().contains(part), "{part}: {}", refused.text());
+    }
+    let refused = check(&boss, "name,password\nada,hunter2\n").expect(422);
+    assert!(refused.text().contains("passwords never come from a file"));
+    let large = format!("name\n{}", "x\n".repeat(200_000));
+    assert_eq!(check(&boss, &large).status(), 413);
+}
+
+#[test]
+fn an_export_is_imported_again_without_a_change() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        let text = "name,display_name,email,role,groups,expires_at,must_change,disabled\n\
+                    '=1+1,'-2+3,+a@example.org,member,\"=ops, night shift\",2999-01-01,yes,\n\
+                    \"ada \"\"the\"\" first\",\"Ada; née B.\",,administrator,,,,yes\n\
+                    käthe,漢字,k@example.org,,,2999-01-01 18:00,,\n";
+        let shown = check(&boss, text).expect(200);
+        confirm(&boss, &shown, text, "all", "one-time").expect(200);
+        assert_eq!(detail(&server, "=1+1").view.account.display_name, "-2+3", "{on:?}");
+        assert_eq!(
+            detail(&server, "=1+1").view.account.groups,
+            ["=ops", "night shift"],
+            "{on:?}"
+        );
+        let csv = boss.get("/admin/accounts/export?format=csv").expect(200);
+        for cell in records(csv.text()).iter().flatten() {
+            assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell:?}");
+        }
+        let again = check(&boss, csv.text()).expect(200);
+        assert!(
+            again.text().contains("0 new · 0 changed · 4 as they are"),
+            "{on:?} {}",
+            again.text()
+        );
+        assert!(again.text().contains("Passed over"), "{on:?}");
+        // The command line's file is the same file without what only tells.
+        let filter = nightlatch::store::accounts::AccountFilter {
+            limit: 3,
+            ..Default::default()
+        };
+        let (first, next) = server.run(accounts::export(&server.ctx, filter)).unwrap();
+        let (rest, end) = server.run(accounts::export(&server.ctx, next.unwrap())).unwrap();
+        assert!(end.is_none());
+        let lines: String = first.iter().chain(&rest).map(|entry| entry.record()).collect();
+        let shown = check(&boss, &format!("{}{lines}", nightlatch::domain::roster::head())).expect(200);
+        assert!(shown.text().contains("0 new · 0 changed · 4 as they are"), "{on:?}");
+    }
+}
