@@ -41,6 +41,7 @@ pub const ADMIN_ACCOUNTS: &str = "/admin/accounts";
 pub const ADMIN_ACCOUNTS_EXPORT: &str = "/admin/accounts/export";
 pub const ADMIN_ACCOUNTS_NEW: &str = "/admin/accounts/new";
 pub const ADMIN_ACCOUNTS_IMPORT: &str = "/admin/accounts/import";
+pub const ADMIN_ACCOUNTS_IMPORT_APPLY: &str = "/admin/accounts/import/apply";
 pub const ADMIN_ACCOUNTS_BULK: &str = "/admin/accounts/bulk";
 pub const ADMIN_ACCOUNT: &str = "/admin/accounts/{id}";
 pub const ADMIN_APPLICATIONS: &str = "/admin/applications";

@@ -51,6 +51,8 @@ pub struct Confirmed<W, F>(pub W, pub F);
 pub trait Critical: DeserializeOwned + 'static {
     /// Fields that are not sent back to a browser, and the label under which they are asked for again.
     const SECRETS: &[(&str, &str)] = &[];
+    /// The largest that it may be, as it is sent.
+    const MOST_BYTES: usize = MAX_FORM_BYTES;
 
     /// Whether what was filled in is such an act.
     fn is_critical(&self) -> bool {
@@ -61,6 +63,7 @@ pub trait Critical: DeserializeOwned + 'static {
 /// What a handler takes beside the visitor: a form, or nothing (`()`).
 pub trait Sent: Sized + 'static {
     const SECRETS: &[(&str, &str)];
+    const MOST_BYTES: usize;
     /// Another media type is refused.
     const IS_FORM: bool;
 
@@ -71,6 +74,7 @@ pub trait Sent: Sized + 'static {
 
 impl<T: Critical> Sent for Form<T> {
     const SECRETS: &[(&str, &str)] = T::SECRETS;
+    const MOST_BYTES: usize = T::MOST_BYTES;
     const IS_FORM: bool = true;
 
     fn of(body: &[u8]) -> Result<Self, PageError> {
@@ -84,6 +88,7 @@ impl<T: Critical> Sent for Form<T> {
 
 impl Sent for () {
     const SECRETS: &[(&str, &str)] = &[];
+    const MOST_BYTES: usize = MAX_FORM_BYTES;
     const IS_FORM: bool = false;
 
     fn of(_: &[u8]) -> Result<Self, PageError> {
@@ -137,7 +142,7 @@ impl<W: Provable, F: Sent> FromRequest for Confirmed<W, F> {
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let who = W::from_request(req, payload);
         let is_form = req.content_type().eq_ignore_ascii_case(FORM_TYPE);
-        let body = (F::IS_FORM || is_form).then(|| forms::body(req, payload, FORM_TYPE, MAX_FORM_BYTES + ROOM));
+        let body = (F::IS_FORM || is_form).then(|| forms::body(req, payload, FORM_TYPE, F::MOST_BYTES + ROOM));
         let req = req.clone();
         Box::pin(async move {
             let who = who.await?;

@@ -40,8 +40,9 @@ pub fn routes() -> Vec<Route> {
         Route::post(paths::ADMIN_ACCOUNTS_EXPORT, Who::Administrator, download).step_up(),
         Route::get(paths::ADMIN_ACCOUNTS_NEW, Who::Administrator, new::form),
         Route::get(paths::ADMIN_ACCOUNTS_IMPORT, Who::Administrator, import::form),
-        Route::post(paths::ADMIN_ACCOUNTS_IMPORT, Who::Administrator, import::submit),
-        Route::post(paths::ADMIN_ACCOUNTS_BULK, Who::Administrator, bulk::submit),
+        Route::post(paths::ADMIN_ACCOUNTS_IMPORT, Who::Administrator, import::check),
+        Route::post(paths::ADMIN_ACCOUNTS_IMPORT_APPLY, Who::Administrator, import::apply).step_up(),
+        Route::post(paths::ADMIN_ACCOUNTS_BULK, Who::Administrator, bulk::submit).step_up(),
         Route::get(paths::ADMIN_ACCOUNT, Who::Administrator, detail),
         Route::post(paths::ADMIN_ACCOUNT, Who::Administrator, act::submit).step_up(),
     ]

@@ -15,14 +15,14 @@ use nightlatch::{
 const IMPORT: &str = "/admin/accounts/import";
 
 fn check(client: &Client, text: &str) -> Answer {
-    client.upload(IMPORT, &[("act", "check")], Some(("accounts.csv", text.as_bytes())))
+    client.upload(IMPORT, &[], Some(("accounts.csv", text.as_bytes())))
 }
 
 /// Confirms what was shown.
-fn confirm(client: &Client, shown: &Answer, text: &str, act: &str, passwords: &str) -> Answer {
+fn confirm(client: &Client, shown: &Answer, text: &str, lines: &str, passwords: &str) -> Answer {
     let fingerprint = between(shown.text(), "name=\"shown\" value=\"", "\"")[0];
     let fields = [
-        ("act", act),
+        ("lines", lines),
         ("text", text),
         ("shown", fingerprint),
         ("passwords", passwords),
@@ -79,7 +79,7 @@ fn a_file_is_told_first_and_then_creates_and_changes_in_one_write() {
         // The same file again does nothing.
         let again = check(&boss, text).expect(200);
         assert!(again.text().contains("0 new · 0 changed · 3 as they are"), "{on:?}");
-        assert!(!again.text().contains("name=\"act\" value=\"all\""), "{on:?}");
+        assert!(!again.text().contains("name=\"lines\""), "{on:?}");
     }
 }
 

@@ -13,6 +13,7 @@ use crate::http::pages::admin::list::back;
 use crate::http::pages::admin::part::Choice;
 use crate::http::pages::{Shell, page};
 use crate::http::paths;
+use crate::http::step_up::{Confirmed, Critical};
 use crate::http::visitor::Admin;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Deserialize;
@@ -55,6 +56,13 @@ pub struct Ask {
     typed: String,
     /// The list's query; of `matching` it is the filter.
     back: String,
+}
+
+impl Critical for Ask {
+    /// What throws somebody out, or only asks for more care, is never held up.
+    fn is_critical(&self) -> bool {
+        !["end-sessions", "force-change"].contains(&self.act.as_str())
+    }
 }
 
 impl Ask {
@@ -103,8 +111,7 @@ impl Ask {
 pub async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    admin: Admin,
-    ask: Form<Ask>,
+    Confirmed(admin, ask): Confirmed<Admin, Form<Ask>>,
 ) -> Result<HttpResponse, PageError> {
     let ask = ask.0;
     let back_to_the_list = |message: &str| Ok(redirect(&req, &ask.way_back(), &Flash::info(message)));

@@ -1,30 +1,63 @@
-//! `/admin/accounts/import`: a file of accounts, chosen or pasted. First what it would do, line by line; the same form then does it.
+//! `/admin/accounts/import`: a file of accounts, chosen or pasted. First what it would do, line by line; then the same text is sent to be done.
 //! Answered without a redirect when it is done, for one-time passwords stand in that answer and nowhere else.
 use super::view::{FaultLine, ImportPage, ImportedPage, PlanLine, PlanView};
 use crate::domain::roster::{Column, Fault, MOST_LINES};
 use crate::domain::spreadsheet;
 use crate::flows::Ctx;
-use crate::flows::accounts::{
-    self, Confirmed, ImportFile, ImportPlan, ImportVerdict, Imported, Passwords, Planned, PlannedLine,
-};
+use crate::flows::accounts::{self, ImportFile, ImportPlan, ImportVerdict, Imported, Passwords, Planned, PlannedLine};
 use crate::http::error::PageError;
+use crate::http::forms::{Form, MAX_FORM_BYTES};
 use crate::http::pages::admin::part::Badge;
 use crate::http::pages::{Shell, page};
+use crate::http::step_up::{Confirmed, Critical};
 use crate::http::upload::Upload;
 use crate::http::visitor::Admin;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use serde::Deserialize;
 
 /// Lines and faults that a page lists; the rest is counted.
 const MOST_LISTED: usize = 200;
 
-/// The form as it was sent.
+/// What the page shows again.
 struct Sent {
     text: String,
     passwords: Passwords,
-    /// `check`, `all` or `good`.
-    act: String,
-    shown: String,
     faults: Vec<(String, String)>,
+}
+
+/// What was checked and shown, to be done.
+#[derive(Deserialize)]
+#[serde(default)]
+pub struct Apply {
+    text: String,
+    passwords: String,
+    /// Of the plan that was shown.
+    shown: String,
+    /// `good`: though other lines have faults.
+    lines: String,
+}
+
+impl Default for Apply {
+    fn default() -> Self {
+        Self {
+            text: String::new(),
+            passwords: "one-time".to_owned(),
+            shown: String::new(),
+            lines: String::new(),
+        }
+    }
+}
+
+impl Critical for Apply {
+    /// A file of the largest size, each byte written as three.
+    const MOST_BYTES: usize = 3 * MAX_FORM_BYTES;
+}
+
+fn passwords(word: &str) -> Passwords {
+    match word {
+        "unknown" => Passwords::Unknown,
+        _ => Passwords::OneTime,
+    }
 }
 
 /// `GET /admin/accounts/import`
@@ -32,45 +65,51 @@ pub async fn form(req: HttpRequest, ctx: web::Data<Ctx>, admin: Admin) -> Result
     let sent = Sent {
         text: String::new(),
         passwords: Passwords::OneTime,
-        act: String::new(),
-        shown: String::new(),
         faults: Vec::new(),
     };
     answer(&req, &ctx, &admin, StatusCode::OK, sent, None).await
 }
 
-/// `POST /admin/accounts/import`
-pub async fn submit(
+/// `POST /admin/accounts/import`: only looks.
+pub async fn check(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     admin: Admin,
     upload: Upload,
 ) -> Result<HttpResponse, PageError> {
-    let mut sent = Sent::of(upload);
+    let sent = Sent::of(upload);
     if !sent.faults.is_empty() {
         return answer(&req, &ctx, &admin, StatusCode::UNPROCESSABLE_ENTITY, sent, None).await;
     }
-    let file = ImportFile {
-        bytes: sent.text.as_bytes().into(),
-        passwords: sent.passwords,
+    let plan = accounts::plan_import(&ctx, &admin.0.acting, sent.file()).await?;
+    let status = if plan.faults.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
     };
-    if !matches!(sent.act.as_str(), "all" | "good") {
-        let plan = accounts::plan_import(&ctx, &admin.0.acting, file).await?;
-        let status = if plan.faults.is_empty() {
-            StatusCode::OK
-        } else {
-            StatusCode::UNPROCESSABLE_ENTITY
-        };
-        return answer(&req, &ctx, &admin, status, sent, Some(plan)).await;
-    }
-    let confirmed = Confirmed {
-        shown: Some(sent.shown.clone()),
-        good_lines: sent.act == "good",
+    answer(&req, &ctx, &admin, status, sent, Some(plan)).await
+}
+
+/// `POST /admin/accounts/import/apply`
+pub async fn apply(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    Confirmed(admin, fields): Confirmed<Admin, Form<Apply>>,
+) -> Result<HttpResponse, PageError> {
+    let fields = fields.0;
+    let mut sent = Sent {
+        text: fields.text.replace("\r\n", "\n"),
+        passwords: passwords(&fields.passwords),
+        faults: Vec::new(),
     };
-    match accounts::import(&ctx, &admin.0.acting, file, confirmed).await? {
+    let confirmed = accounts::Confirmed {
+        shown: Some(fields.shown.clone()),
+        good_lines: fields.lines == "good",
+    };
+    match accounts::import(&ctx, &admin.0.acting, sent.file(), confirmed).await? {
         ImportVerdict::Done(done) => page(StatusCode::OK, &imported(&req, &ctx, &admin, done).await?),
         ImportVerdict::Refused(plan) => {
-            if plan.fingerprint != sent.shown {
+            if plan.fingerprint != fields.shown {
                 let message = "Nothing was done: what this file does has changed since it was checked. Look again.";
                 sent.faults.push(("plan-h".to_owned(), message.to_owned()));
             }
@@ -84,12 +123,7 @@ impl Sent {
         let mut sent = Self {
             // Browsers end the lines of a text field with CR LF.
             text: upload.text("text").replace("\r\n", "\n"),
-            passwords: match upload.text("passwords") {
-                "unknown" => Passwords::Unknown,
-                _ => Passwords::OneTime,
-            },
-            act: upload.text("act").to_owned(),
-            shown: upload.text("shown").to_owned(),
+            passwords: passwords(upload.text("passwords")),
             faults: Vec::new(),
         };
         let mut fault = |field: &str, message: String| sent.faults.push((field.to_owned(), message));
@@ -100,6 +134,13 @@ impl Sent {
             None => {}
         }
         sent
+    }
+
+    fn file(&self) -> ImportFile {
+        ImportFile {
+            bytes: self.text.as_bytes().into(),
+            passwords: self.passwords,
+        }
     }
 }
 
