@@ -19,6 +19,7 @@ pub mod policy;
 pub mod posture;
 pub mod preview;
 pub mod replay;
+pub mod retention;
 pub mod rows;
 pub mod sessions;
 pub mod setup;

@@ -1,7 +1,7 @@
 //! What happens by itself: activity is flushed, ended sessions are marked, accounts expire, locks that ran out are said so,
 //! pins are renewed, the audit is sealed, old rows go. Each job is bounded per run; several instances may run the same job, since every write is conditional.
 
-use crate::flows::{Ctx, FlowError, access, accounts, audit, lockouts, policy, sessions};
+use crate::flows::{Ctx, FlowError, access, accounts, audit, lockouts, policy, retention, sessions};
 use std::{future::Future, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
 
@@ -60,7 +60,7 @@ impl Jobs {
                 audit::seals::seal_due(&ctx).await.map(drop)
             }),
             every(Duration::from_secs(60), "retention", ctx, &stopped, |ctx| async move {
-                sessions::forget_old(&ctx).await?;
+                retention::remove_old(&ctx).await?;
                 policy::forget_old_drafts(&ctx).await
             }),
         ];

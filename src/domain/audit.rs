@@ -68,6 +68,7 @@ events! {
     PolicyReverted "policy.reverted" "Unconfirmed policy undone",
     ApplicationChanged "application.changed" "Application changed",
     AuditExported "audit.exported" "Audit exported",
+    AuditPurged "audit.purged" "Old audit entries removed",
     AccessDenied "access.denied" "Access denied",
 }
 

@@ -4,7 +4,7 @@ pub mod seals;
 
 use super::{Acting, Ctx, FlowError};
 use crate::{
-    domain::audit::Event,
+    domain::{audit::Event, time::Timestamp},
     store::{
         Page, StoreError,
         audit::{self, AuditFilter, AuditRow},
@@ -25,12 +25,17 @@ pub struct AuditList {
     pub older: bool,
     /// A text search looked only at the newest entries that match the other filters.
     pub truncated: bool,
+    /// When the oldest entry that is still kept happened.
+    pub oldest: Option<Timestamp>,
 }
 
 pub async fn list(ctx: &Ctx, filter: AuditFilter) -> Result<AuditList, FlowError> {
-    let (page, (total, total_exact)) = ctx
+    let (page, (total, total_exact), oldest) = ctx
         .store
-        .read(move |c| Ok::<_, StoreError>((audit::list(c, &filter)?, audit::count(c, &filter, COUNT_CAP)?)))
+        .read(move |c| {
+            let counted = audit::count(c, &filter, COUNT_CAP)?;
+            Ok::<_, StoreError>((audit::list(c, &filter)?, counted, audit::oldest(c)?))
+        })
         .await?;
     Ok(AuditList {
         items: page.items,
@@ -39,6 +44,7 @@ pub async fn list(ctx: &Ctx, filter: AuditFilter) -> Result<AuditList, FlowError
         newer: page.newer,
         older: page.older,
         truncated: page.truncated,
+        oldest,
     })
 }
 

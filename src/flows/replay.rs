@@ -69,6 +69,8 @@ pub async fn replay(ctx: &Ctx, draft: PolicyDocument, days: Days) -> Result<Repo
     let since = now.saturating_sub(days.span());
     let today = ctx.current_policy().await?;
     let dev = today.policy.dev();
+    // Ended sessions may go before the time that is replayed.
+    let kept = today.everyone().retention.sessions;
     let (events, cut) = events(ctx, since).await?;
     let flow = ctx.clone();
     let (past, more_sessions) = ctx
@@ -90,6 +92,7 @@ pub async fn replay(ctx: &Ctx, draft: PolicyDocument, days: Days) -> Result<Repo
         events: events.len() as u64,
         events_cut_at: events.last().map(|row| row.at).filter(|_| cut),
         sessions_cut_at: oldest.filter(|_| more_sessions),
+        sessions_kept_since: kept.map(|kept| now.saturating_sub(kept)).filter(|at| *at > since),
     };
     let lives = Lives::new(ctx, today, now);
     // Some tenths of a second of arithmetic: off the reactor, and without a connection.

@@ -366,20 +366,3 @@ impl Ctx {
         Ok(ended.len())
     }
 }
-
-/// Ended sessions and idle change notices are kept so long, in seconds.
-const ENDED_KEPT_SECS: i64 = 90 * 86_400;
-const CHANGES_KEPT_SECS: i64 = 3600;
-
-/// Removes what is kept long enough, a bounded number at a time.
-pub async fn forget_old(ctx: &Ctx) -> Result<(), FlowError> {
-    let now = ctx.now();
-    Ok(ctx
-        .store
-        .write(move |c| {
-            sessions::purge_ended(c, now.saturating_sub(Span::from_secs(ENDED_KEPT_SECS)), 1000)?;
-            crate::store::changes::prune(c, now.saturating_sub(Span::from_secs(CHANGES_KEPT_SECS)), 1000)?;
-            Ok::<_, StoreError>(())
-        })
-        .await?)
-}

@@ -539,6 +539,22 @@ pub fn networks(c: &mut Conn, id: AccountId, limit: i64) -> Result<Vec<(String, 
     Ok(rows.into_iter().map(|(network, at)| (network, at.into())).collect())
 }
 
+/// Forgets networks that were last seen before `before`, oldest first, at most `limit` and those of the same instants.
+pub fn purge_networks(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    let old = known_networks::table.filter(known_networks::seen_at.lt(At::from(before)));
+    // By instant, for neither database deletes by pairs of columns.
+    let last: Option<At> = old
+        .order(known_networks::seen_at)
+        .offset(limit.max(1) - 1)
+        .select(known_networks::seen_at)
+        .first(c.db())
+        .optional()?;
+    Ok(match last {
+        Some(last) => diesel::delete(known_networks::table.filter(known_networks::seen_at.le(last))).execute(c.db())?,
+        None => diesel::delete(old).execute(c.db())?,
+    })
+}
+
 pub fn knows_network(c: &mut Conn, id: AccountId, network: &str, since: Timestamp) -> Result<bool, StoreError> {
     let known = known_networks::table
         .find((id.0.to_string(), network))

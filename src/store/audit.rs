@@ -458,19 +458,14 @@ pub fn find(c: &mut Conn, id: Uuid) -> Result<Option<AuditRow>, StoreError> {
     row.map(Shown::read).transpose()
 }
 
-/// Deletes what happened before `before`, oldest first, at most `limit`.
-pub fn purge(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
-    let old: Vec<String> = audit::table
-        .filter(audit::happened_at.lt(At::from(before)))
+/// When the oldest entry happened.
+pub fn oldest(c: &mut Conn) -> Result<Option<Timestamp>, StoreError> {
+    let at: Option<At> = audit::table
         .order((audit::happened_at.asc(), audit::id.asc()))
-        .limit(limit)
-        .select(audit::id)
-        .load(c.db())?;
-    let mut purged = 0;
-    for ids in old.chunks(500) {
-        purged += diesel::delete(audit::table.filter(audit::id.eq_any(ids))).execute(c.db())?;
-    }
-    Ok(purged)
+        .select(audit::happened_at)
+        .first(c.db())
+        .optional()?;
+    Ok(at.map(Timestamp::from))
 }
 
 /// What concerns an account, newest first.

@@ -258,6 +258,17 @@ pub fn pins(c: &mut Conn, fresh_since: Timestamp) -> Result<Vec<(String, Pins)>,
         .collect()
 }
 
+/// Forgets instances not heard of since `before`, longest ago first, at most `limit`.
+pub fn purge_pins(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    let gone: Vec<String> = pins::table
+        .filter(pins::published_at.lt(At::from(before)))
+        .order(pins::published_at)
+        .limit(limit)
+        .select(pins::instance)
+        .load(c.db())?;
+    Ok(diesel::delete(pins::table.filter(pins::instance.eq_any(gone))).execute(c.db())?)
+}
+
 pub fn withdraw_pins(c: &mut Conn, instance: &str) -> Result<(), StoreError> {
     diesel::delete(pins::table.find(instance)).execute(c.db())?;
     Ok(())

@@ -575,6 +575,32 @@ pub fn purge_ended(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize,
     Ok(purged)
 }
 
+/// Deletes tokens that were replaced or made void before `before`, oldest first, at most `limit` of either.
+pub fn purge_tokens(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    let before = At::from(before);
+    let mut old: Vec<String> = session_tokens::table
+        .filter(session_tokens::rotated_at.is_not_null())
+        .filter(session_tokens::rotated_at.lt(before))
+        .order(session_tokens::rotated_at)
+        .limit(limit)
+        .select(session_tokens::digest)
+        .load(c.db())?;
+    let void: Vec<String> = session_tokens::table
+        .filter(session_tokens::killed_at.is_not_null())
+        .filter(session_tokens::killed_at.lt(before))
+        .order(session_tokens::killed_at)
+        .limit(limit)
+        .select(session_tokens::digest)
+        .load(c.db())?;
+    old.extend(void);
+    let mut purged = 0;
+    for digests in old.chunks(500) {
+        let these = session_tokens::table.filter(session_tokens::digest.eq_any(digests));
+        purged += diesel::delete(these).execute(c.db())?;
+    }
+    Ok(purged)
+}
+
 pub fn count_live(c: &mut Conn) -> Result<i64, StoreError> {
     Ok(sessions::table
         .filter(sessions::ended_at.is_null())

@@ -2,4 +2,5 @@
 
 mod preview;
 mod replay;
+mod retention;
 mod seals;

@@ -64,6 +64,12 @@ pub enum Broken {
     },
 }
 
+/// When the entry of that id was made, to the millisecond.
+pub fn made_at(id: Uuid) -> Timestamp {
+    let (high, _) = id.as_u64_pair();
+    Timestamp::from_micros(i64::try_from(high >> 16).unwrap_or(0).saturating_mul(1000))
+}
+
 /// SHA-256, in hexadecimal digits, of the digest before and of each entry's length and text.
 fn digest(previous: &str, entries: &[(Uuid, String)]) -> String {
     let mut hash = Sha256::new();

@@ -96,6 +96,8 @@ pub enum Group {
     Cookie,
     /// What a session is bound to.
     Validation,
+    /// How long what has happened is kept.
+    Retention,
 }
 
 impl Group {
@@ -108,6 +110,7 @@ impl Group {
         Group::SignIn,
         Group::Cookie,
         Group::Validation,
+        Group::Retention,
     ];
 
     /// The heading.
@@ -120,6 +123,7 @@ impl Group {
             Group::SignIn => "Sign-in protection",
             Group::Cookie => "Cookie",
             Group::Validation => "Session validation",
+            Group::Retention => "Retention",
         }
     }
 
@@ -133,6 +137,7 @@ impl Group {
             Group::SignIn => "sign-in",
             Group::Cookie => "cookie",
             Group::Validation => "validation",
+            Group::Retention => "retention",
         }
     }
 
@@ -226,6 +231,7 @@ macro_rules! catalogue {
 }
 
 const NEVER: Kind = Kind::Duration { min: 0, never: true };
+const DAY: i64 = 86_400;
 const UNLIMITED: i64 = 1_000_000;
 /// Each counted failure is kept with its instant.
 const MOST_REMEMBERED: i64 = 10_000;
@@ -375,6 +381,23 @@ catalogue! {
         SessionSessionSecurityAuditLog "session.session_security_audit_log" "Security log" [Kind::Flag] = flag true, for everyone;
             "Records changes and failures of validation in the audit and the security log file."
             synonyms ["audit", "log", "siem"] from "Hue";
+    }
+    Retention {
+        RetentionAudit "retention.audit" "Audit entries" [Kind::Duration { min: 30 * DAY, never: true }] = number 31_536_000, for everyone;
+            "Removes audit entries that are older, by whole days; that it did is itself an entry."
+            synonyms ["log", "history", "purge", "delete", "keep", "gdpr"] from "Nightlatch";
+        RetentionSessions "retention.sessions" "Ended sessions" [Kind::Duration { min: DAY, never: true }] = number 7_776_000, for everyone;
+            "Removes sessions that ended longer ago; until then they are listed with the reason of their end."
+            synonyms ["history", "purge", "delete", "keep", "gdpr"] from "Nightlatch";
+        RetentionKnownNetworks "retention.known_networks" "Known networks" [Kind::Duration { min: 30 * DAY, never: true }] = number 7_776_000, for everyone;
+            "Forgets networks that an account has not signed in from for longer; the ceiling on an account spares those of the last 30 days."
+            synonyms ["address", "ip", "purge", "delete", "keep", "gdpr"] from "Nightlatch";
+        RetentionTokens "retention.tokens" "Replaced session ids" [Kind::Duration { min: DAY, never: true }] = number 2_592_000, for everyone;
+            "Forgets ids of live sessions that were replaced or made void longer ago; until then their use is told from that of an unknown one."
+            synonyms ["token", "rotated", "purge", "delete", "keep"] from "Nightlatch";
+        RetentionPins "retention.pins" "Pins of servers that are gone" [Kind::Duration { min: 3_600, never: true }] = number 86_400, for everyone;
+            "Forgets what a server had pinned this long after it was last heard of; it counts only while the server is heard of."
+            synonyms ["environment", "instance", "purge", "delete", "keep"] from "Nightlatch";
     }
 }
 

@@ -147,6 +147,7 @@ impl Policy {
             lockout: read.lockout(),
             cookie: read.cookie(),
             validation: read.validation(),
+            retention: read.retention(),
         }
     }
 
@@ -219,6 +220,8 @@ pub struct EffectivePolicy {
     pub cookie: CookiePolicy,
     /// What a session is bound to.
     pub validation: ValidationPolicy,
+    /// How long what has happened is kept.
+    pub retention: RetentionPolicy,
 }
 
 /// The lifetimes that one scope asks for, each value with its fallback.
@@ -329,6 +332,21 @@ pub struct LockoutPolicy {
     pub reset_limit: u32,
     /// `auth.login_allow_list`.
     pub allow_list: Vec<ipnetwork::IpNetwork>,
+}
+
+/// How long what has happened is kept. None = for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetentionPolicy {
+    /// `retention.audit`.
+    pub audit: Option<Span>,
+    /// `retention.sessions`.
+    pub sessions: Option<Span>,
+    /// `retention.known_networks`.
+    pub known_networks: Option<Span>,
+    /// `retention.tokens`.
+    pub tokens: Option<Span>,
+    /// `retention.pins`.
+    pub pins: Option<Span>,
 }
 
 /// The session cookie's attributes.
@@ -472,6 +490,16 @@ impl Read<'_> {
                 _ => SameSite::Lax,
             },
             expire_at_browser_close: self.flag(Key::SessionExpireAtBrowserClose),
+        }
+    }
+
+    fn retention(&self) -> RetentionPolicy {
+        RetentionPolicy {
+            audit: self.span(Key::RetentionAudit),
+            sessions: self.span(Key::RetentionSessions),
+            known_networks: self.span(Key::RetentionKnownNetworks),
+            tokens: self.span(Key::RetentionTokens),
+            pins: self.span(Key::RetentionPins),
         }
     }
 

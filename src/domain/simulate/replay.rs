@@ -77,6 +77,8 @@ pub struct Data {
     pub events_cut_at: Option<Timestamp>,
     /// Only the sessions that began last were read: from here on.
     pub sessions_cut_at: Option<Timestamp>,
+    /// Sessions that ended before are no longer kept.
+    pub sessions_kept_since: Option<Timestamp>,
 }
 
 /// How often one rule would have ended sessions.

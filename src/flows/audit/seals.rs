@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{
-        audit::seal::{Broken, Seal},
+        audit::seal::{Broken, Seal, made_at},
         time::{Span, Timestamp},
     },
     flows::{Ctx, FlowError},
@@ -48,12 +48,6 @@ pub async fn seal_due(ctx: &Ctx) -> Result<u64, FlowError> {
 fn last_id_of(at: Timestamp) -> Uuid {
     let millis = u64::try_from(at.as_micros() / 1000).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &[0xff; 10]).into_uuid()
-}
-
-/// When the entry of that id was made, to the millisecond.
-fn made_at(id: Uuid) -> Timestamp {
-    let (high, _) = id.as_u64_pair();
-    Timestamp::from_micros(i64::try_from(high >> 16).unwrap_or(0).saturating_mul(1000))
 }
 
 /// What a look at all seals came to.

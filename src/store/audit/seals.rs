@@ -76,6 +76,14 @@ pub fn list(c: &mut Conn, after: i64, limit: i64) -> Result<Vec<Seal>, StoreErro
     rows.into_iter().map(Record::read).collect()
 }
 
+/// Removes a seal, those before it, and every entry up to the last one under it; how many entries.
+pub fn remove_through(c: &mut Conn, seal: &Seal) -> Result<usize, StoreError> {
+    let under = audit::table.filter(audit::id.le(seal.last.to_string()));
+    let removed = diesel::delete(under).execute(c.db())?;
+    diesel::delete(audit_seals::table.filter(audit_seals::number.le(seal.number))).execute(c.db())?;
+    Ok(removed)
+}
+
 /// Entries with an id after `after` and up to `until`, in that order, as they are sealed.
 pub fn entries(c: &mut Conn, after: Option<Uuid>, until: Uuid, limit: i64) -> Result<Vec<(Uuid, String)>, StoreError> {
     let rows: Vec<Shown> = audit::table

@@ -37,6 +37,7 @@ fn the_event_codes_are_exactly_those_of_the_http_contract() {
         "policy.reverted",
         "application.changed",
         "audit.exported",
+        "audit.purged",
         "access.denied",
     ];
     assert_eq!(codes, contract);

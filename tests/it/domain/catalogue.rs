@@ -48,6 +48,11 @@ const CONTRACT: &[(&str, &str, &str)] = &[
     ("session.session_ip_change_grace_period", "300", ""),
     ("session.session_rotation_on_ip_change", "true", ""),
     ("session.session_security_audit_log", "true", ""),
+    ("retention.audit", "31536000", ""),
+    ("retention.sessions", "7776000", ""),
+    ("retention.known_networks", "7776000", ""),
+    ("retention.tokens", "2592000", ""),
+    ("retention.pins", "86400", ""),
 ];
 
 fn key(name: &str) -> Key {

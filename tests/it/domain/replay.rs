@@ -60,6 +60,7 @@ fn data() -> Data {
         events: 0,
         events_cut_at: None,
         sessions_cut_at: None,
+        sessions_kept_since: None,
     }
 }
 

@@ -18,7 +18,6 @@ on_both!(
     filters_find_what_they_say,
     a_count_stops_at_its_cap,
     a_search_looks_at_a_window_and_says_so,
-    old_events_are_purged_oldest_first,
     hours_are_counted,
     what_concerns_an_account_or_a_session,
 );
@@ -410,15 +409,6 @@ fn a_search_looks_at_a_window_and_says_so(db: &Fresh) {
     assert!(!exact);
     let within = (10..50_010).filter(|number| number % 6 == 0).count();
     assert_eq!(total, within as i64);
-}
-
-fn old_events_are_purged_oldest_first(db: &Fresh) {
-    populate(db, 50);
-    assert_eq!(db.write(|c| audit::purge(c, at(2), 8)), 8);
-    assert_eq!(db.write(|c| audit::purge(c, at(2), 8)), 2);
-    assert_eq!(db.write(|c| audit::purge(c, at(2), 8)), 0);
-    assert_eq!(db.read(|c| audit::count(c, &AuditFilter::default(), 100)), (40, true));
-    assert_eq!(db.read(|c| audit::find(c, id(1))), None);
 }
 
 fn hours_are_counted(db: &Fresh) {

@@ -50,6 +50,7 @@ impl Report {
             events,
             events_cut_at,
             sessions_cut_at,
+            sessions_kept_since,
         } = self.data;
         let mut said = vec![format!(
             "From {} and {} recorded between {} and {}.",
@@ -67,6 +68,12 @@ impl Report {
         if let Some(at) = sessions_cut_at {
             said.push(format!(
                 "There are more sessions than are read: those that began before {} are left out.",
+                at.to_rfc3339()
+            ));
+        }
+        if let Some(at) = sessions_kept_since {
+            said.push(format!(
+                "Sessions that ended before {} are no longer kept (retention.sessions).",
                 at.to_rfc3339()
             ));
         }
@@ -91,6 +98,7 @@ impl Report {
             "events": self.data.events,
             "events_cut_at": self.data.events_cut_at.map(Timestamp::to_rfc3339),
             "sessions_cut_at": self.data.sessions_cut_at.map(Timestamp::to_rfc3339),
+            "sessions_kept_since": self.data.sessions_kept_since.map(Timestamp::to_rfc3339),
             "sentences": self.sentences(),
             "limits": self.limits(),
             "sessions": self.sessions,

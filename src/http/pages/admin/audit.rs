@@ -2,6 +2,7 @@
 use super::audit_line::AuditLine;
 use super::export::{Chunk, Format, PAGE, stream};
 use super::list::{href, pager, place};
+use crate::domain::duration::humanize;
 use crate::flows::rows::{AuditFilter, AuditRow};
 use crate::flows::{Ctx, audit};
 use crate::http::error::PageError;
@@ -69,6 +70,11 @@ async fn list(
             format!("At least {total}")
         },
         truncated: list.truncated,
+        kept: match ctx.in_force().everyone().retention.audit {
+            Some(kept) => format!("Kept for {}", humanize(kept.as_secs())),
+            None => "Kept for ever".to_owned(),
+        },
+        oldest: list.oldest,
         pager: pager(
             paths::ADMIN_AUDIT,
             &pairs,

@@ -3,6 +3,7 @@ use super::audit_line::AuditLine;
 use super::list::{href, pager, place, query};
 use super::part::Badge;
 use super::session_line::SessionLine;
+use crate::domain::duration::humanize;
 use crate::domain::network::session_network;
 use crate::domain::policy::catalogue::Group;
 use crate::domain::policy::{Scope, Source};
@@ -65,6 +66,11 @@ async fn list(
         shell: Shell::admin(&req, &ctx, &admin, "Sessions", "sessions").await?,
         form: asked.form(account_name(&ctx, &asked).await?),
         filtered: asked.is_filtered(),
+        kept: match state {
+            ListState::Ended | ListState::All => ctx.in_force().everyone().retention.sessions,
+            ListState::Active | ListState::Flagged => None,
+        }
+        .map(|kept| humanize(kept.as_secs())),
         rows: list
             .items
             .iter()

@@ -1,4 +1,5 @@
 //! What the page of the audit shows.
+use crate::domain::time::Timestamp;
 use crate::http::filters;
 use crate::http::pages::Shell;
 use crate::http::pages::admin::audit_line::AuditLine;
@@ -16,6 +17,9 @@ pub struct AuditPage {
     pub total: String,
     /// The text was looked for in the newest matching records only.
     pub truncated: bool,
+    /// `Kept for 365 days`.
+    pub kept: String,
+    pub oldest: Option<Timestamp>,
     pub pager: Pager,
     pub csv: String,
     pub json: String,

@@ -11,6 +11,8 @@ use askama::Template;
 #[template(path = "pages/admin/sessions.html")]
 pub struct SessionsPage {
     pub shell: Shell,
+    /// How long ended ones are kept, where they are listed.
+    pub kept: Option<String>,
     pub form: FilterForm,
     /// Something narrows the list: the empty state is another one, and "all matching" says what matches.
     pub filtered: bool,
