@@ -151,6 +151,17 @@ pub enum AccountState {
     Expired,
 }
 
+impl AccountState {
+    /// Whoever is both is disabled: that is what somebody decided.
+    pub const fn of(disabled: bool, expired: bool) -> Self {
+        match (disabled, expired) {
+            (true, _) => AccountState::Disabled,
+            (false, true) => AccountState::Expired,
+            (false, false) => AccountState::Enabled,
+        }
+    }
+}
+
 /// What is known of the session.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionFacts<'a> {

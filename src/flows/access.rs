@@ -203,7 +203,7 @@ fn judge_row(
 ) -> Verdict {
     let facts = SessionFacts {
         ended: session.ended(),
-        account: account_state(account),
+        account: AccountState::of(account.disabled_at.is_some(), account.expired_at.is_some()),
         must_change_password: must_change_password(account, session.row.signed_in_at, policy),
         life: session.life(),
         binding: &session.row.binding,
@@ -213,16 +213,6 @@ fn judge_row(
         },
     };
     judge(&facts, request, policy, now)
-}
-
-fn account_state(account: &Account) -> AccountState {
-    if account.disabled_at.is_some() {
-        AccountState::Disabled
-    } else if account.expired_at.is_some() {
-        AccountState::Expired
-    } else {
-        AccountState::Enabled
-    }
 }
 
 /// A demand holds at once; the rules by age and by who set the password hold from the next sign-in on.

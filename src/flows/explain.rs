@@ -82,13 +82,10 @@ struct Standing {
 impl Standing {
     fn state(&self, now: Timestamp) -> AccountState {
         let past = self.expires_at.is_some_and(|at| now > at);
-        if self.account.disabled_at.is_some() {
-            AccountState::Disabled
-        } else if past || self.account.expired_at.is_some() {
-            AccountState::Expired
-        } else {
-            AccountState::Enabled
-        }
+        AccountState::of(
+            self.account.disabled_at.is_some(),
+            past || self.account.expired_at.is_some(),
+        )
     }
 }
 

@@ -67,11 +67,7 @@ impl Walked {
             account_id: account_rows::id_of(&self.account_id)?,
             account_name: owner.name,
             role: account_rows::role_of(&owner.role)?,
-            account_state: match (owner.disabled_at, owner.expired_at) {
-                (Some(_), _) => AccountState::Disabled,
-                (None, Some(_)) => AccountState::Expired,
-                (None, None) => AccountState::Enabled,
-            },
+            account_state: AccountState::of(owner.disabled_at.is_some(), owner.expired_at.is_some()),
             password: ChangeFacts {
                 changed_at: owner.password_changed_at.into(),
                 set_by_other: owner.password_set_by_other,
