@@ -147,6 +147,27 @@ fn address<T: FromStr>(text: &str) -> Result<T, StoreError> {
     text.parse().map_err(|_| corrupt("address"))
 }
 
+/// The columns that say what a session is bound to.
+struct Bound {
+    user_agent: Option<String>,
+    accepted_v4: Option<String>,
+    accepted_v6: Option<String>,
+    network_changes: i32,
+    first_change_at: Option<At>,
+}
+
+impl Bound {
+    fn read(self) -> Result<Binding, StoreError> {
+        Ok(Binding {
+            user_agent: self.user_agent,
+            accepted_v4: self.accepted_v4.as_deref().map(address).transpose()?,
+            accepted_v6: self.accepted_v6.as_deref().map(address).transpose()?,
+            changes: u32::try_from(self.network_changes).map_err(|_| corrupt("count of changes"))?,
+            first_change_at: self.first_change_at.map(Timestamp::from),
+        })
+    }
+}
+
 fn key(id: SessionId) -> String {
     id.0.to_string()
 }
@@ -197,13 +218,14 @@ impl Record {
             last_seen_at: self.last_seen_at.into(),
             ip: address(&self.ip)?,
             signed_in_ip: address(&self.signed_in_ip)?,
-            binding: Binding {
+            binding: Bound {
                 user_agent: self.user_agent,
-                accepted_v4: self.accepted_v4.as_deref().map(address).transpose()?,
-                accepted_v6: self.accepted_v6.as_deref().map(address).transpose()?,
-                changes: u32::try_from(self.network_changes).map_err(|_| corrupt("count of changes"))?,
-                first_change_at: self.first_change_at.map(Timestamp::from),
-            },
+                accepted_v4: self.accepted_v4,
+                accepted_v6: self.accepted_v6,
+                network_changes: self.network_changes,
+                first_change_at: self.first_change_at,
+            }
+            .read()?,
             user_agent_mismatches: self.user_agent_mismatches,
             applications,
             ended_at: self.ended_at.map(Timestamp::from),

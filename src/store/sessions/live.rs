@@ -1,6 +1,6 @@
 //! Every live session, page by page by id, with what a judgement asks of it and of its account. Only the columns that a
 //! judgement reads: a million sessions are walked while people wait for the answer.
-use super::{ApplicationRecord, SessionId, address, corrupt, id_of, key};
+use super::{ApplicationRecord, Bound, SessionId, address, id_of, key};
 use crate::{
     domain::{
         account::{AccountId, Role},
@@ -79,13 +79,14 @@ impl Walked {
                 last_seen_at: self.last_seen_at.into(),
             },
             ip: address(&self.ip)?,
-            binding: Binding {
+            binding: Bound {
                 user_agent: self.user_agent,
-                accepted_v4: self.accepted_v4.as_deref().map(address).transpose()?,
-                accepted_v6: self.accepted_v6.as_deref().map(address).transpose()?,
-                changes: u32::try_from(self.network_changes).map_err(|_| corrupt("count of changes"))?,
-                first_change_at: self.first_change_at.map(Timestamp::from),
-            },
+                accepted_v4: self.accepted_v4,
+                accepted_v6: self.accepted_v6,
+                network_changes: self.network_changes,
+                first_change_at: self.first_change_at,
+            }
+            .read()?,
             applications,
         })
     }
