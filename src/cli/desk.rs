@@ -4,11 +4,11 @@ use super::{CliError, Done, Global};
 use crate::{
     clock::SystemClock,
     config::Flags,
-    domain::{account::invisible, audit::Actor, audit::Origin, policy::Pins},
+    domain::{account::invisible, audit::Actor, audit::Origin},
     flows::{self, Acting, Ctx},
     random::OsRandom,
     server,
-    store::{StoreError, accounts::Account, policies},
+    store::accounts::Account,
 };
 use std::sync::Arc;
 
@@ -54,22 +54,6 @@ impl Desk {
     pub async fn account(&self, name: &str) -> Result<Account, CliError> {
         let found = flows::accounts::find_by_name(&self.ctx, name).await?;
         found.ok_or_else(|| CliError::refused(format!("there is no account named {}", super::output::plain(name))))
-    }
-
-    /// What the environment fixes, here and on the servers that run.
-    pub async fn pins(&self) -> Result<Pins, CliError> {
-        let since = self.ctx.pins_fresh_since();
-        let published = self
-            .ctx
-            .store
-            .read(move |c| policies::pins(c, since))
-            .await
-            .map_err(|e: StoreError| e)?;
-        let mut pins = self.ctx.in_force().policy.pins().clone();
-        for (key, value) in published.into_iter().flat_map(|(_, pins)| pins) {
-            pins.entry(key).or_insert(value);
-        }
-        Ok(pins)
     }
 }
 

@@ -138,7 +138,8 @@ impl Policy {
 /// The newest revision, with the pins of this environment and of the servers that run.
 async fn current(desk: &Desk) -> Result<(Revision, effective::Policy), CliError> {
     let revision = flows::policy::in_force(&desk.ctx).await?.revision;
-    let policy = effective::Policy::new(revision.revision, revision.document.clone(), desk.pins().await?, false);
+    let pins = flows::policy::pins_in_force(&desk.ctx).await?;
+    let policy = effective::Policy::new(revision.revision, revision.document.clone(), pins, false);
     Ok((revision, policy))
 }
 

@@ -11,7 +11,7 @@ pub use draft::{
     Proposal, Proposed, Review, Reviewing, discard, draft, drafts, forget_old_drafts, propose, resolve, review,
     save_draft,
 };
-pub use environment::{publish_pins, withdraw_pins};
+pub use environment::{pins_in_force, publish_pins, withdraw_pins};
 pub use provisional::{Confirmed, confirm, settle, undo};
 pub use save::{replace, restore, save};
 

@@ -211,7 +211,7 @@ pub async fn replace(
     kind: SaveKind,
 ) -> Result<(Saved, Vec<(Scope, Key)>), CliError> {
     let (ctx, acting) = (&desk.ctx, &desk.acting);
-    let pins = desk.pins().await?;
+    let pins = flows::policy::pins_in_force(ctx).await?;
     for _ in 0..ATTEMPTS {
         let base = flows::policy::in_force(ctx).await?.revision;
         let mut document = document(&base.document)?;

@@ -25,6 +25,12 @@ pub async fn withdraw_pins(ctx: &Ctx) -> Result<(), FlowError> {
     Ok(ctx.store.write(move |c| policies::withdraw_pins(c, &instance)).await?)
 }
 
+/// What the environment fixes, here and on the servers that run.
+pub async fn pins_in_force(ctx: &Ctx) -> Result<Pins, FlowError> {
+    let flow = ctx.clone();
+    Ok(ctx.store.read(move |c| flow.pins_in_force(c)).await?)
+}
+
 impl Ctx {
     /// This process's pins and those that other servers published lately.
     pub(in crate::flows) fn pins_in_force(&self, c: &mut Conn) -> Result<Pins, StoreError> {
