@@ -297,13 +297,6 @@ impl Counter {
         }
     }
 
-    /// How many failures count at `now`: what the screen shows beside the limit.
-    pub fn failures_at(&self, kind: CounterKind, policy: &LockoutPolicy, now: Timestamp) -> usize {
-        let mut settled = self.clone();
-        settled.settle(kind, policy, now);
-        settled.failures.len()
-    }
-
     /// Whether nothing is left to remember at `now`: the row can go.
     pub fn is_empty_at(&self, kind: CounterKind, policy: &LockoutPolicy, now: Timestamp) -> bool {
         let mut settled = self.clone();

@@ -479,17 +479,6 @@ pub fn recent_of_account(c: &mut Conn, account: AccountId, limit: i64) -> Result
     rows.into_iter().map(Shown::read).collect()
 }
 
-/// What concerns a session, newest first.
-pub fn recent_of_session(c: &mut Conn, session: SessionId, limit: i64) -> Result<Vec<AuditRow>, StoreError> {
-    let rows = audit::table
-        .filter(audit::session_id.eq(session.0.to_string()))
-        .order((audit::happened_at.desc(), audit::id.desc()))
-        .limit(limit)
-        .select(Shown::as_select())
-        .load(c.db())?;
-    rows.into_iter().map(Shown::read).collect()
-}
-
 #[derive(QueryableByName)]
 struct Hour {
     #[diesel(sql_type = sql_types::Text)]

@@ -417,11 +417,6 @@ impl Key {
         format!("{ENV_PREFIX}{}", self.name().replace('.', "__").to_uppercase())
     }
 
-    /// The key that an environment variable pins; `None`: not a variable of the policy, or no such setting.
-    pub fn from_env_name(variable: &str) -> Option<Key> {
-        Key::parse(&variable.strip_prefix(ENV_PREFIX)?.to_lowercase().replace("__", "."))
-    }
-
     /// The catalogue's default.
     pub fn default_value(self) -> Value {
         (self.setting().default)()

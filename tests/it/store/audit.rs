@@ -453,13 +453,12 @@ fn what_concerns_an_account_or_a_session(db: &Fresh) {
         limit: 9,
         ..AuditFilter::default()
     };
-    assert_eq!(db.read(|c| audit::list(c, &of_session)).items.len(), 2);
     assert_eq!(db.read(|c| audit::count(c, &of_session, 9)), (2, true));
     let person = account("User_3").id;
     let rows = db.read(|c| audit::recent_of_account(c, person, 4));
     assert_eq!(rows.len(), 4);
     assert!(rows.iter().all(|row| row.account_id == Some(person)) && rows.is_sorted_by(|a, b| a.at > b.at));
-    let rows = db.read(|c| audit::recent_of_session(c, SessionId(id(7)), 9));
+    let rows = db.read(|c| audit::list(c, &of_session)).items;
     assert_eq!(
         rows.iter().map(|row| row.event).collect::<Vec<_>>(),
         [Event::SessionEnded, Event::SessionOpened]
