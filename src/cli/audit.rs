@@ -185,7 +185,7 @@ impl Export {
             Format::Csv => {
                 flows::audit::export(&desk.ctx, &desk.acting, &filter, "csv").await?;
                 let mut out = Output::new();
-                out.bytes(spreadsheet::record(COLUMNS.map(Cow::Borrowed)).as_bytes())?;
+                out.bytes(spreadsheet::record(columns().map(Cow::Borrowed)).as_bytes())?;
                 each(&desk.ctx, filter, None, |row| {
                     out.bytes(spreadsheet::record(as_cells(row).map(Cow::Owned)).as_bytes())
                 })
@@ -296,20 +296,11 @@ fn as_row(row: &AuditRow) -> [String; 7] {
     ]
 }
 
-const COLUMNS: [&str; 12] = [
-    "id",
-    "at",
-    "event",
-    "actor",
-    "account",
-    "session_id",
-    "ip",
-    "user_agent",
-    "application",
-    "outcome",
-    "reason",
-    "detail",
-];
+/// Columns of the command line's shapes: all but the request's id, which stands last.
+fn columns() -> impl Iterator<Item = &'static str> {
+    let (_, columns) = AuditRow::FIELDS.split_last().unwrap_or((&"", &[]));
+    columns.iter().copied()
+}
 
 fn as_cells(row: &AuditRow) -> [String; 12] {
     let text = |text: &Option<String>| no_formula(text.as_deref().unwrap_or_default());

@@ -98,6 +98,23 @@ impl AuditRow {
         }
     }
 
+    /// The members of [`AuditRow::to_json`], the columns of exports.
+    pub const FIELDS: &[&str] = &[
+        "id",
+        "at",
+        "event",
+        "actor",
+        "account",
+        "session_id",
+        "ip",
+        "user_agent",
+        "application",
+        "outcome",
+        "reason",
+        "detail",
+        "request_id",
+    ];
+
     /// The shape of `audit list --json` and of the security log.
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::json!({

@@ -20,22 +20,6 @@ use view::AuditPage;
 pub mod asked;
 pub mod view;
 
-const COLUMNS: &[&str] = &[
-    "id",
-    "at",
-    "event",
-    "actor",
-    "account",
-    "session_id",
-    "ip",
-    "user_agent",
-    "application",
-    "outcome",
-    "reason",
-    "detail",
-    "request_id",
-];
-
 pub fn routes() -> Vec<Route> {
     vec![
         Route::get(paths::ADMIN_AUDIT, Who::Administrator, list),
@@ -127,5 +111,5 @@ async fn download(
             })
         }
     };
-    Ok(stream("audit", wanted.0.format, COLUMNS, filter, fetch).await?)
+    Ok(stream("audit", wanted.0.format, AuditRow::FIELDS, filter, fetch).await?)
 }
