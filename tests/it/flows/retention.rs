@@ -178,7 +178,11 @@ fn sessions_networks_ids_and_pins_go_when_their_time_is_over() {
         assert!(run(&server).pins >= 1, "{on:?}");
         server.advance(DAY - 3601);
         let kept = run(&server);
-        assert_eq!((kept.sessions, kept.tokens, kept.known_networks), (0, 0, 0), "{on:?}: inclusive");
+        assert_eq!(
+            (kept.sessions, kept.tokens, kept.known_networks),
+            (0, 0, 0),
+            "{on:?}: inclusive"
+        );
         server.advance(1);
         let removed = run(&server);
         assert_eq!(

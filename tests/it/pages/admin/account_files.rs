@@ -23,11 +23,11 @@ fn confirm(client: &Client, shown: &Answer, text: &str, lines: &str, passwords: 
     let fingerprint = between(shown.text(), "name=\"shown\" value=\"", "\"")[0];
     let fields = [
         ("lines", lines),
-        ("text", text),
+        ("text", text.trim_start_matches('\u{feff}')),
         ("shown", fingerprint),
         ("passwords", passwords),
     ];
-    client.upload(IMPORT, &fields, None)
+    client.post("/admin/accounts/import/apply", &fields)
 }
 
 fn detail(server: &TestServer, name: &str) -> AccountDetail {
