@@ -346,20 +346,13 @@ fn open(
     };
     let ended = make_room(ctx, c, &acting, &account, attempt.replaces, in_force, now)?;
     sessions::insert(c, &session)?;
-    accounts::record_sign_in(c, account.id, now)?;
-    accounts::remember_network(c, account.id, &network::known_network(attempt.ip).to_string(), now)?;
-    for event in [Event::SignInAccepted, Event::SessionOpened] {
-        ctx.record(
-            c,
-            now,
-            &ctx.entry_of(
-                &acting,
-                event,
-                Some((account.id, &account.name)),
-                serde_json::Value::Null,
-            ),
-        )?;
-    }
+    let network = network::known_network(attempt.ip).to_string();
+    accounts::record_sign_in(c, account.id, &network, now)?;
+    let entry = |event| {
+        let of = Some((account.id, account.name.as_str()));
+        ctx.entry_of(&acting, event, of, serde_json::Value::Null)
+    };
+    ctx.record_all(c, now, &[Event::SignInAccepted, Event::SessionOpened].map(entry))?;
     let opened = Opened {
         session: session.id,
         signed_in_at: session.signed_in_at,

@@ -6,7 +6,7 @@ use super::{
     conn::MultiBackend,
     instant::At,
     page_of,
-    per_backend::{self, Both, Held, Prepared},
+    per_backend::{self, Both, Held, Prepared, write_together},
     schema::{accounts, known_networks, password_history},
     text,
 };
@@ -487,18 +487,6 @@ pub fn expiry_candidates(
 }
 
 /// Only raises the instant.
-pub fn record_sign_in(c: &mut Conn, id: AccountId, at: Timestamp) -> Result<(), StoreError> {
-    let earlier = accounts::last_sign_in_at
-        .is_null()
-        .or(accounts::last_sign_in_at.lt(At::from(at)));
-    let update = diesel::update(accounts::table.find(id.0.to_string()).filter(earlier))
-        .set(accounts::last_sign_in_at.eq(At::from(at)))
-        .returning(accounts::id);
-    Prepared(update).load::<String>(c.db())?;
-    Ok(())
-}
-
-/// Only raises the instant.
 pub fn set_last_session_ended(c: &mut Conn, id: AccountId, at: Timestamp) -> Result<(), StoreError> {
     let earlier = accounts::last_session_ended_at
         .is_null()
@@ -510,22 +498,27 @@ pub fn set_last_session_ended(c: &mut Conn, id: AccountId, at: Timestamp) -> Res
     Ok(())
 }
 
-/// Remembers that the account completed a sign-in from `network`; only raises the instant.
-pub fn remember_network(c: &mut Conn, id: AccountId, network: &str, at: Timestamp) -> Result<(), StoreError> {
+/// Notes that the account completed a sign-in, and from which network; only raises the instants.
+pub fn record_sign_in(c: &mut Conn, id: AccountId, network: &str, at: Timestamp) -> Result<(), StoreError> {
+    let earlier = accounts::last_sign_in_at
+        .is_null()
+        .or(accounts::last_sign_in_at.lt(At::from(at)));
+    let signed_in = diesel::update(accounts::table.find(id.0.to_string()).filter(earlier))
+        .set(accounts::last_sign_in_at.eq(At::from(at)))
+        .returning(accounts::id);
     let row = (
         known_networks::account_id.eq(id.0.to_string()),
         known_networks::network.eq(network),
         known_networks::seen_at.eq(At::from(at)),
     );
-    let upsert = diesel::insert_into(known_networks::table)
+    let known = diesel::insert_into(known_networks::table)
         .values(row)
         .on_conflict((known_networks::account_id, known_networks::network))
         .do_update()
         .set(known_networks::seen_at.eq(excluded(known_networks::seen_at)));
     let later = known_networks::seen_at.lt(excluded(known_networks::seen_at));
-    let upsert = diesel::query_dsl::methods::FilterDsl::filter(upsert, later).returning(known_networks::network);
-    Prepared(Both(upsert)).load::<String>(c.db())?;
-    Ok(())
+    let known = diesel::query_dsl::methods::FilterDsl::filter(known, later).returning(known_networks::network);
+    Ok(write_together!(c.db(), signed_in, known)?)
 }
 
 /// Networks that the account is known from, the latest first.

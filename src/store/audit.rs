@@ -294,10 +294,14 @@ pub fn insert(c: &mut Conn, id: Uuid, at: Timestamp, entry: &Entry) -> Result<()
     Ok(())
 }
 
-pub fn insert_many(c: &mut Conn, entries: &[(Uuid, Timestamp, Entry)]) -> Result<(), StoreError> {
+/// As [`insert`], in one statement.
+pub fn insert_many<'a>(
+    c: &mut Conn,
+    entries: impl IntoIterator<Item = (Uuid, Timestamp, &'a Entry)>,
+) -> Result<(), StoreError> {
     let rows: Vec<Record> = entries
-        .iter()
-        .map(|(id, at, entry)| Record::of(*id, *at, entry))
+        .into_iter()
+        .map(|(id, at, entry)| Record::of(id, at, entry))
         .collect();
     insert_rows!(c.db(), audit::table, rows)
 }

@@ -66,6 +66,45 @@ impl<Q: Query> Query for Prepared<Q> {
 
 impl<Q, C: Connection> RunQueryDsl<C> for Prepared<Q> {}
 
+/// Two statements in one journey: the first as a `WITH` of the second, whose rows come back. Neither sees what the other writes.
+pub(super) struct Together<A, B>(pub(super) A, pub(super) B);
+
+impl<A: QueryFragment<Pg>, B: QueryFragment<Pg>> QueryFragment<Pg> for Together<A, B> {
+    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        pass.push_sql("WITH first AS (");
+        self.0.walk_ast(pass.reborrow())?;
+        pass.push_sql(") ");
+        self.1.walk_ast(pass)
+    }
+}
+
+impl<A, B> QueryId for Together<A, B> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<A, B: Query> Query for Together<A, B> {
+    type SqlType = B::SqlType;
+}
+
+/// Writes twice, each statement returning a text: in one journey where the database is at the end of one.
+macro_rules! write_together {
+    ($conn:expr, $first:expr, $second:expr) => {
+        match $conn {
+            $crate::store::conn::AnyConn::Postgres(c) => {
+                let both = $crate::store::per_backend::Together($first, $second);
+                diesel::RunQueryDsl::load::<String>($crate::store::per_backend::Prepared(both), c).map(drop)
+            }
+            $crate::store::conn::AnyConn::Sqlite(c) => {
+                diesel::RunQueryDsl::load::<String>($crate::store::per_backend::Prepared($first), c)
+                    .and_then(|_| diesel::RunQueryDsl::load::<String>($crate::store::per_backend::Prepared($second), c))
+                    .map(drop)
+            }
+        }
+    };
+}
+pub(super) use write_together;
+
 /// The rows of a query, held until the transaction ends. SQLite: the writer is alone anyway.
 pub(super) struct Held<Q>(pub(super) Q);
 

@@ -16,7 +16,7 @@ use super::{
     changes::{ChangeKind, announce},
     conn::MultiBackend,
     instant::At,
-    per_backend::{self, insert_rows},
+    per_backend::{self, Prepared, insert_rows, write_together},
     schema::{session_applications, session_tokens, sessions},
     text,
 };
@@ -275,15 +275,23 @@ impl TokenRecord {
 
 /// With its tokens and applications.
 pub fn insert(c: &mut Conn, session: &Session) -> Result<(), StoreError> {
-    diesel::insert_into(sessions::table)
+    let row = diesel::insert_into(sessions::table)
         .values(Record::of(session))
-        .execute(c.db())?;
-    let tokens: Vec<TokenRecord> = session
-        .tokens
-        .iter()
-        .map(|token| TokenRecord::of(session.id, token))
-        .collect();
-    insert_rows!(c.db(), session_tokens::table, tokens)?;
+        .returning(sessions::id);
+    let token = |token| TokenRecord::of(session.id, token);
+    match session.tokens.as_slice() {
+        [one] => {
+            let token = diesel::insert_into(session_tokens::table)
+                .values(token(one))
+                .returning(session_tokens::digest);
+            write_together!(c.db(), row, token)?;
+        }
+        tokens => {
+            Prepared(row).load::<String>(c.db())?;
+            let tokens: Vec<TokenRecord> = tokens.iter().map(token).collect();
+            insert_rows!(c.db(), session_tokens::table, tokens)?;
+        }
+    }
     let live = session.ended_at.is_none();
     let mut applications: Vec<&String> = session.applications.iter().collect();
     applications.sort_unstable();

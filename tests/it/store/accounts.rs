@@ -121,7 +121,7 @@ fn deleting_an_account_takes_its_passwords_networks_and_sessions_along(db: &Fres
     let ada = db.with_account("Ada");
     db.write(|c| {
         accounts::push_password(c, ada.id, "old", at(0), 5)?;
-        accounts::remember_network(c, ada.id, "192.0.2.0/24", at(0))?;
+        accounts::record_sign_in(c, ada.id, "192.0.2.0/24", at(0))?;
         nightlatch::store::sessions::insert(c, &super::session(&ada, 1))
     });
     db.write(|c| accounts::delete(c, ada.id));
@@ -477,7 +477,7 @@ fn the_last_sign_in_and_the_last_end_only_rise(db: &Fresh) {
     let ada = db.with_account("Ada");
     for seconds in [10, 5, 11, 3] {
         db.write(|c| {
-            accounts::record_sign_in(c, ada.id, at(seconds))?;
+            accounts::record_sign_in(c, ada.id, "192.0.2.0/24", at(seconds))?;
             accounts::set_last_session_ended(c, ada.id, at(seconds + 100))
         });
     }
@@ -488,13 +488,13 @@ fn the_last_sign_in_and_the_last_end_only_rise(db: &Fresh) {
 
 fn a_network_is_known_since_its_latest_sign_in(db: &Fresh) {
     let ada = db.with_account("Ada");
-    db.write(|c| accounts::remember_network(c, ada.id, "192.0.2.0/24", at(10)));
-    db.write(|c| accounts::remember_network(c, ada.id, "192.0.2.0/24", at(5)));
+    db.write(|c| accounts::record_sign_in(c, ada.id, "192.0.2.0/24", at(10)));
+    db.write(|c| accounts::record_sign_in(c, ada.id, "192.0.2.0/24", at(5)));
     let known = |network: &str, since| db.read(|c| accounts::knows_network(c, ada.id, network, since));
     assert!(known("192.0.2.0/24", at(10)));
     assert!(!known("192.0.2.0/24", at(11)));
     assert!(!known("198.51.100.0/24", at(0)));
-    db.write(|c| accounts::remember_network(c, ada.id, "192.0.2.0/24", at(20)));
+    db.write(|c| accounts::record_sign_in(c, ada.id, "192.0.2.0/24", at(20)));
     assert!(known("192.0.2.0/24", at(20)));
 }
 

@@ -157,7 +157,7 @@ fn populate(db: &Fresh, count: u32) {
             (id(u128::from(number) + 1), at(i64::from(number) / 5), entry)
         })
         .collect();
-    db.write(|c| audit::insert_many(c, &entries));
+    db.write(|c| audit::insert_many(c, entries.iter().map(|(id, at, entry)| (*id, *at, entry))));
 }
 
 fn many_are_written_at_once(db: &Fresh) {
@@ -166,7 +166,7 @@ fn many_are_written_at_once(db: &Fresh) {
         db.read(|c| audit::count(c, &AuditFilter::default(), 5000)),
         (1203, true)
     );
-    db.write(|c| audit::insert_many(c, &[]));
+    db.write(|c| audit::insert_many(c, []));
 }
 
 fn filters() -> Vec<AuditFilter> {
