@@ -34,6 +34,7 @@ fn the_readme_names_every_configuration_setting() {
 fn links_of_the_documentation_lead_somewhere() {
     for document in [
         "README.md",
+        "docs/accounts.md",
         "docs/architecture.md",
         "docs/policy.md",
         "docs/settings.md",

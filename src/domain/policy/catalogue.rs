@@ -384,7 +384,7 @@ catalogue! {
     }
     Retention {
         RetentionAudit "retention.audit" "Audit entries" [Kind::Duration { min: 30 * DAY, never: true }] = number 31_536_000, for everyone;
-            "Removes audit entries that are older, by whole days; that it did is itself an entry."
+            "Removes audit entries that are older, by whole days and whole seals; that it did is itself an entry."
             synonyms ["log", "history", "purge", "delete", "keep", "gdpr"] from "Nightlatch";
         RetentionSessions "retention.sessions" "Ended sessions" [Kind::Duration { min: DAY, never: true }] = number 7_776_000, for everyone;
             "Removes sessions that ended longer ago; until then they are listed with the reason of their end."
@@ -393,7 +393,7 @@ catalogue! {
             "Forgets networks that an account has not signed in from for longer; the ceiling on an account spares those of the last 30 days."
             synonyms ["address", "ip", "purge", "delete", "keep", "gdpr"] from "Nightlatch";
         RetentionTokens "retention.tokens" "Replaced session ids" [Kind::Duration { min: DAY, never: true }] = number 2_592_000, for everyone;
-            "Forgets ids of live sessions that were replaced or made void longer ago; until then their use is told from that of an unknown one."
+            "Forgets session ids that were replaced or made void longer ago; until then their use is told from that of an unknown one."
             synonyms ["token", "rotated", "purge", "delete", "keep"] from "Nightlatch";
         RetentionPins "retention.pins" "Pins of servers that are gone" [Kind::Duration { min: 3_600, never: true }] = number 86_400, for everyone;
             "Forgets what a server had pinned this long after it was last heard of; it counts only while the server is heard of."

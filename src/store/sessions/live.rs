@@ -6,7 +6,6 @@ use crate::{
         account::{AccountId, Role},
         password::ChangeFacts,
         session::{AccountState, Binding, LifeFacts},
-        time::Timestamp,
     },
     store::{
         Conn, StoreError, accounts as account_rows,
