@@ -11,7 +11,7 @@ pub use crate::domain::account::profile::FieldFault;
 pub use act::{Act, ActVerdict, act};
 pub use bulk::{BulkAct, BulkDone, Chosen, LeftOut, act_on_all, chosen};
 pub use create::{CreateVerdict, NewAccount, NewPassword, create};
-pub use expiry::expire_due;
+pub use expiry::{expire_due, expires_under};
 pub use import::{
     Confirmed, ImportFile, ImportPlan, ImportVerdict, Imported, Passwords, Planned, PlannedLine, entry_of, export,
     import, plan_import,
@@ -164,13 +164,7 @@ impl Ctx {
     fn account_view(&self, c: &mut Conn, in_force: &InForce, account: Account) -> Result<AccountView, StoreError> {
         let now = self.now();
         let policy = in_force.effective(account.role, &[], None);
-        let live = sessions::live_of_account(c, account.id)?;
-        let live_sessions = live
-            .iter()
-            .filter(|session| self.is_live(in_force, &account, session, now))
-            .count();
-        let facts = self.expiry_facts(c, &account, live_sessions > 0)?;
-        let facts = self.with_unswept_end(facts, in_force, &account, &live, now);
+        let (facts, live_sessions) = self.expiry_facts_now(c, in_force, &account)?;
         let change = password::ChangeFacts {
             changed_at: account.password_changed_at,
             set_by_other: account.password_set_by_other,

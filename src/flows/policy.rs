@@ -8,8 +8,8 @@ mod save;
 mod saver;
 
 pub use draft::{
-    Proposal, Proposed, Review, Reviewing, discard, draft, drafts, forget_old_drafts, propose, resolve, review,
-    save_draft,
+    Proposal, Proposed, Review, Reviewing, discard, draft, drafts, forget_old_drafts, newest_draft, propose, resolve,
+    review, save_draft,
 };
 pub use environment::{pins_in_force, publish_pins, withdraw_pins};
 pub use provisional::{Confirmed, confirm, settle, undo};

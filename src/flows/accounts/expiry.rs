@@ -3,8 +3,8 @@
 use super::super::{Ctx, FlowError};
 use crate::{
     domain::{
-        account::{AccountId, expired_at},
-        policy::effective::{AccountPolicy, ExpireSuperusers},
+        account::{AccountId, ExpiryFacts, ExpiryRule, expired_at, expires_at},
+        policy::effective::{AccountPolicy, ExpireSuperusers, Policy},
         session::EndReason,
         time::Timestamp,
     },
@@ -23,14 +23,25 @@ impl Ctx {
         if account.disabled_at.is_some() || account.expired_at.is_some() {
             return Ok(false);
         }
+        let (facts, _) = self.expiry_facts_now(c, in_force, account)?;
+        Ok(expired_at(&facts, &in_force.everyone().accounts, self.now()).is_some())
+    }
+
+    /// What expiry is decided from, the ends that nobody has marked yet included; and how many sessions live.
+    pub(super) fn expiry_facts_now(
+        &self,
+        c: &mut Conn,
+        in_force: &InForce,
+        account: &Account,
+    ) -> Result<(ExpiryFacts, usize), StoreError> {
         let now = self.now();
         let sessions = sessions::live_of_account(c, account.id)?;
-        let has_live = sessions
+        let live = sessions
             .iter()
-            .any(|session| self.is_live(in_force, account, session, now));
-        let facts = self.expiry_facts(c, account, has_live)?;
-        let facts = self.with_unswept_end(facts, in_force, account, &sessions, now);
-        Ok(expired_at(&facts, &in_force.everyone().accounts, now).is_some())
+            .filter(|session| self.is_live(in_force, account, session, now))
+            .count();
+        let facts = self.expiry_facts(c, account, live > 0)?;
+        Ok((self.with_unswept_end(facts, in_force, account, &sessions, now), live))
     }
 
     /// Expires the account now if a rule says so; the account as it is then. Nothing is written when none does.
@@ -69,6 +80,23 @@ impl Ctx {
         self.live.accounts.forget(id);
         Ok(Arc::new(account))
     }
+}
+
+/// When the account would expire if `policy` were in force, as things are.
+pub async fn expires_under(
+    ctx: &Ctx,
+    id: AccountId,
+    policy: Policy,
+) -> Result<Option<(Timestamp, ExpiryRule)>, FlowError> {
+    let (flow, in_force) = (ctx.clone(), ctx.current_policy().await?);
+    Ok(ctx
+        .store
+        .read(move |c| {
+            let account = accounts::find(c, id)?.ok_or(StoreError::NotFound("account"))?;
+            let (facts, _) = flow.expiry_facts_now(c, &in_force, &account)?;
+            Ok::<_, StoreError>(expires_at(&facts, &policy.effective(account.role, &[], None).accounts))
+        })
+        .await?)
 }
 
 /// Expires what is due among all accounts; the job calls it. How many expired.

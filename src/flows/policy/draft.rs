@@ -103,6 +103,18 @@ pub async fn drafts(ctx: &Ctx, acting: &Acting) -> Result<Vec<Draft>, FlowError>
     Ok(ctx.store.read(move |c| rows::list(c, author, MOST_DRAFTS)).await?)
 }
 
+/// The author's newest draft as it would be in force.
+pub async fn newest_draft(ctx: &Ctx, acting: &Acting) -> Result<Option<(Uuid, Policy)>, FlowError> {
+    let Some(draft) = drafts(ctx, acting).await?.into_iter().next() else {
+        return Ok(None);
+    };
+    let (kind, current, flow) = (kind_of(&draft)?, in_force(ctx).await?, ctx.clone());
+    let pins = ctx.store.read(move |c| flow.pins_in_force(c)).await?;
+    let document = build(&current.revision.document, &draft, &kind, &pins).document;
+    let policy = Policy::new(0, document, pins, current.in_force.policy.dev());
+    Ok(Some((draft.id, policy)))
+}
+
 /// Throws a draft away; false: there is none.
 pub async fn discard(ctx: &Ctx, acting: &Acting, id: Uuid) -> Result<bool, FlowError> {
     let author = author(acting)?;

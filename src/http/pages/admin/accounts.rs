@@ -8,10 +8,10 @@ use super::session_line::SessionLine;
 use crate::domain::account::{AccountId, Role};
 use crate::domain::lockout::Locked;
 use crate::domain::time::Timestamp;
-use crate::flows::Ctx;
 use crate::flows::accounts::{self, AccountDetail, AccountState, AccountView};
 use crate::flows::lockouts::LockoutView;
 use crate::flows::rows::AccountFilter;
+use crate::flows::{Ctx, policy};
 use crate::http::error::PageError;
 use crate::http::forms::Query;
 use crate::http::pages::{Shell, page};
@@ -135,6 +135,14 @@ async fn shown(req: &HttpRequest, ctx: &Ctx, admin: &Admin, id: AccountId) -> Re
         networks,
     } = accounts::detail(ctx, id).await?.ok_or(PageError::NotFound)?;
     let account = &view.account;
+    let drafted = match policy::newest_draft(ctx, &admin.0.acting).await? {
+        Some((draft, drafted)) if account.expired_at.is_none() => {
+            let expires = accounts::expires_under(ctx, id, drafted).await?;
+            let words = |(at, rule)| (at, rule_words(rule).to_owned());
+            (expires != view.expires).then(|| (review_of(draft), expires.map(words)))
+        }
+        Some(_) | None => None,
+    };
     Ok(AccountPage {
         shell: Shell::admin(req, ctx, admin, account.name.clone(), "accounts").await?,
         line: line(&view, admin.0.account, ctx.now()),
@@ -147,6 +155,7 @@ async fn shown(req: &HttpRequest, ctx: &Ctx, admin: &Admin, id: AccountId) -> Re
                 expired_words(account.expired_by.as_deref().unwrap_or_default()).to_owned(),
             )
         }),
+        drafted,
         must_change: matches!(view.state, AccountState::MustChange(_)),
         locked: view.locked.is_some(),
         created: account.created_at,
@@ -173,6 +182,11 @@ async fn shown(req: &HttpRequest, ctx: &Ctx, admin: &Admin, id: AccountId) -> Re
         audit: href(paths::ADMIN_AUDIT, [("account", account.name.as_str())]),
         faults: Vec::new(),
     })
+}
+
+/// The page on which a draft of the policy is reviewed.
+fn review_of(draft: Uuid) -> String {
+    href(paths::ADMIN_POLICY_REVIEW, [("draft", draft.to_string().as_str())])
 }
 
 fn lockout_line(view: &LockoutView) -> LockoutLine {

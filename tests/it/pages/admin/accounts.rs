@@ -5,7 +5,7 @@ use crate::{
         client::{Answer, Client},
         server::{On, PASSWORD, TestServer},
     },
-    pages::kit::{at_once, one_time_password, records},
+    pages::kit::{at_once, draft, one_time_password, records},
 };
 use nightlatch::{
     domain::account::{AccountId, Role},
@@ -580,6 +580,68 @@ fn the_list_is_filtered_and_paged_without_losing_anybody() {
                 format!("{count}\u{a0}accounts")
             };
             assert!(page.text().contains(&expected), "{on:?} {query}");
+        }
+    }
+}
+
+#[test]
+fn the_page_of_an_account_says_when_it_would_expire_under_the_draft() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        let id = server.account("ada", Role::Member);
+        server.signed_in("ada").post("/logout", &[]).expect(303);
+        let page = format!("/admin/accounts/{}", id.0);
+        assert!(
+            !boss.get(&page).expect(200).text().contains("Under your draft"),
+            "{on:?}"
+        );
+        let base = server
+            .run(nightlatch::flows::policy::in_force(&server.ctx))
+            .unwrap()
+            .revision
+            .revision;
+        draft(&boss, base, &[("auth.expires_after", "30 days")]).expect(303);
+        let shown = boss.get(&page).expect(200);
+        assert!(shown.text().contains("Under your draft"), "{on:?}");
+        assert!(shown.text().contains("unused since its last session"), "{on:?}");
+        let other = server.admin("other");
+        assert!(
+            !other.get(&page).expect(200).text().contains("Under your draft"),
+            "{on:?}"
+        );
+    }
+}
+
+#[test]
+fn the_page_of_an_account_shows_its_failures_groups_and_known_networks() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        let id = server.account("ada", Role::Member);
+        let page = format!("/admin/accounts/{}", id.0);
+        let fresh = boss.get(&page).expect(200);
+        assert!(
+            !fresh.text().contains("Failures on this name") && !fresh.text().contains("Known networks"),
+            "{on:?}"
+        );
+        server.signed_in("ada");
+        server.anyone().sign_in("ada", "wrong").expect(422);
+        let fields = [
+            ("act", "profile"),
+            ("display_name", ""),
+            ("email", ""),
+            ("groups", "ops, a&b"),
+        ];
+        act(&boss, id, &fields).expect(303);
+        let shown = boss.get(&page).expect(200);
+        for part in [
+            "Failures on this name",
+            "Known networks",
+            "127.0.0.0/24",
+            "/admin/accounts?group=a%26b",
+        ] {
+            assert!(shown.text().contains(part), "{on:?} {part}");
         }
     }
 }

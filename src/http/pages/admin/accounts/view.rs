@@ -69,6 +69,8 @@ pub struct AccountPage {
     pub expired: bool,
     /// `(at, rule)` of an expiry that has happened.
     pub expired_by: Option<(Timestamp, String)>,
+    /// Address of the visitor's newest draft of the policy, under which it would expire at another time, by that rule, or not at all.
+    pub drafted: Option<(String, Option<(Timestamp, String)>)>,
     pub must_change: bool,
     pub locked: bool,
     pub created: Timestamp,
