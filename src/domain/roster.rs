@@ -383,6 +383,12 @@ fn read_line(head: &[Option<Column>], row: &Row) -> Result<Line, Vec<Fault>> {
             message,
         });
     }
+    let place = |fault: &Fault| {
+        Column::ALL
+            .iter()
+            .position(|column| fault.column == Some(column.name()))
+    };
+    faults.sort_by_key(place);
     match name {
         Some(name) if faults.is_empty() => Ok(Line {
             number: row.line,

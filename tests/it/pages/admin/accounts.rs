@@ -553,9 +553,10 @@ fn the_list_is_filtered_and_paged_without_losing_anybody() {
             let page = boss.get(&path).expect(200);
             assert!(page.text().contains("61\u{a0}accounts"), "{on:?}");
             seen.extend(
-                crate::pages::kit::between(page.text(), "Manage<span class=\"vh\"> ", "<")
+                crate::pages::kit::between(page.text(), "name=\"id\" value=\"", "</span>")
                     .into_iter()
-                    .map(str::to_owned),
+                    .filter_map(|rest| rest.split_once("Select "))
+                    .map(|(_, name)| name.to_owned()),
             );
             next = crate::pages::kit::link(&page, "after=");
         }
