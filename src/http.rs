@@ -10,6 +10,7 @@ pub mod forms;
 pub mod forward_auth;
 pub mod gate;
 pub mod guard;
+pub mod handover;
 pub mod headers;
 pub mod host;
 pub mod pages;
@@ -119,6 +120,7 @@ pub fn routes() -> Vec<Route> {
         pages::admin::routes(),
         forward_auth::routes(),
         guard::routes(),
+        handover::routes(),
     ]
     .into_iter()
     .flatten()

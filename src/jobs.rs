@@ -61,6 +61,7 @@ impl Jobs {
             }),
             every(Duration::from_secs(60), "retention", ctx, &stopped, |ctx| async move {
                 retention::remove_old(&ctx).await?;
+                access::forget_old_handovers(&ctx).await?;
                 policy::forget_old_drafts(&ctx).await
             }),
         ];

@@ -48,6 +48,7 @@ events! {
     SessionRotated "session.rotated" "Session id replaced",
     SessionRotatedIdReused "session.rotated_id_reused" "A replaced session id was used again",
     SessionUserAgentChanged "session.user_agent_changed" "Session used with another browser",
+    SessionHandedOver "session.handed_over" "Session handed over to another host",
     LockoutBegan "lockout.began" "Lockout began",
     LockoutEnded "lockout.ended" "Lockout ran out",
     LockoutReleased "lockout.released" "Lockout released",

@@ -4,10 +4,12 @@
 mod activity;
 mod change;
 mod ending;
+mod handover;
 mod verify;
 
 pub use activity::flush_activity;
 pub use ending::write_kept_endings;
+pub use handover::{Issued, Redeemed, Traveller, forget_old_handovers, hand_over, redeem};
 pub use verify::{Forwarded, Passage, verify};
 
 use super::{Ctx, FlowError};

@@ -260,7 +260,7 @@ fn trace(row: &AuditRow) -> Option<(SessionId, Trace)> {
             }
             false
         }
-        Event::SessionNetworkChanged | Event::SessionRotated | Event::AccessDenied => false,
+        Event::SessionNetworkChanged | Event::SessionRotated | Event::SessionHandedOver | Event::AccessDenied => false,
         // Written about a session that somebody else used.
         Event::SessionRotatedIdReused | Event::SessionUserAgentChanged => return None,
         _ => {

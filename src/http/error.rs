@@ -40,6 +40,9 @@ pub enum PageError {
     StepUp,
     #[error("started by another site")]
     CrossSite,
+    /// The sentence is shown.
+    #[error("{0}")]
+    TooOften(&'static str),
     #[error("not found")]
     NotFound,
     #[error("served under another name")]
@@ -76,6 +79,7 @@ impl PageError {
             Self::Forbidden | Self::NoEntry => "forbidden",
             Self::StepUp => "step_up",
             Self::CrossSite => "cross_site",
+            Self::TooOften(_) => "too_many_requests",
             Self::NotFound | Self::Flow(FlowError::NotFound) => "not_found",
             Self::Misdirected => "misdirected",
             Self::BadRequest(_) => "bad_request",
@@ -108,6 +112,7 @@ impl ResponseError for PageError {
             Self::SignIn { .. } | Self::PasswordChange => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::NoEntry | Self::CrossSite | Self::StepUp => StatusCode::FORBIDDEN,
             Self::NotFound | Self::Flow(FlowError::NotFound) => StatusCode::NOT_FOUND,
+            Self::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -130,6 +135,11 @@ impl ResponseError for PageError {
         } else if response.status() == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(2));
         }
+        if let Self::TooOften(_) = self {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(30));
+        }
         let location = match self {
             Self::SignIn { return_to, reason } => Some(login_url(return_to.as_deref(), *reason)),
             Self::PasswordChange => Some(paths::PASSWORD.to_owned()),
@@ -141,6 +151,7 @@ impl ResponseError for PageError {
             Self::StepUp => {
                 Some("This act asks for your password again: send it along as `step_up_password`.".to_owned())
             }
+            Self::TooOften(message) => Some((*message).to_owned()),
             _ => None,
         };
         let sign_in = location.map(|location| SignIn { location });

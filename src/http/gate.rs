@@ -22,6 +22,7 @@ use crate::{
     flows::{
         Ctx,
         access::{self, Access, Admitted, Door},
+        login::Opened,
     },
     live::session_store::PREPARED_TOKEN,
 };
@@ -152,7 +153,10 @@ pub async fn carry_prepared_token(
 
 /// Pages that know nobody: no session is looked for.
 fn is_public(path: &str) -> bool {
-    path.starts_with("/static/") || path == paths::GUARD_SCRIPT || path == paths::HEALTHZ || path == paths::READYZ
+    path.starts_with("/static/")
+        || matches!(path, paths::GUARD_SCRIPT | paths::GUARD_STYLE)
+        || path == paths::HEALTHZ
+        || path == paths::READYZ
 }
 
 fn client_of(req: &ServiceRequest, ctx: &Ctx) -> Client {
@@ -306,6 +310,15 @@ fn issue_lines(
 pub struct IssuedTo {
     pub role: Role,
     pub signed_in_at: Timestamp,
+}
+
+impl IssuedTo {
+    pub fn of(opened: &Opened) -> Self {
+        Self {
+            role: opened.account.role,
+            signed_in_at: opened.signed_in_at,
+        }
+    }
 }
 
 /// The policy and the sign-in of the session that a token was just made for.

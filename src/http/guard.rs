@@ -5,7 +5,7 @@ use super::{
     Route, Who, assets,
     error::{NO_ENTRY, PageError, problem_body, problem_response},
     forms::Json,
-    gate::{Judged, State},
+    gate::{IssuedTo, Judged, State},
     pages::{
         login::{answer, attempt, remember},
         logout::leave,
@@ -44,6 +44,7 @@ use std::borrow::Cow;
 pub fn routes() -> Vec<Route> {
     vec![
         Route::get(paths::GUARD_SCRIPT, Who::Anyone, script),
+        Route::get(paths::GUARD_STYLE, Who::Anyone, style),
         Route::get(paths::GUARD_SESSION, Who::Anyone, session),
         Route::post(paths::GUARD_TOUCH, Who::Member, sign_of_life),
         Route::post(paths::GUARD_HEARTBEAT, Who::Member, sign_of_life),
@@ -173,6 +174,11 @@ pub async fn script(req: HttpRequest) -> HttpResponse {
     assets::named(&req, "guard.js")
 }
 
+/// On the hosts of applications no other of our files is to be had.
+pub async fn style(req: HttpRequest) -> HttpResponse {
+    assets::named(&req, "app.css")
+}
+
 /// Refreshes nothing, and asks no database as long as the session is remembered.
 pub async fn session(req: HttpRequest, ctx: web::Data<Ctx>) -> Result<HttpResponse, PageError> {
     let judged = req.extensions().get::<Judged>().cloned().ok_or(PageError::misbuilt())?;
@@ -204,7 +210,7 @@ pub async fn login(
     let attempt = attempt(&ctx, &site, &anyone, given.username, given.password);
     match sign_in(&ctx, attempt).await? {
         SignIn::Accepted(opened) => {
-            remember(&req, &opened)?;
+            remember(&req, opened.account.id, IssuedTo::of(&opened), &opened.token)?;
             Ok(match opened.must_change {
                 None => HttpResponse::Ok().json(serde_json::json!({ "user": opened.account.name })),
                 Some(_) => must_change(&site, &ctx),

@@ -52,7 +52,7 @@ pub const AUTH_REQUEST: &str = "/api/authz/auth-request";
 pub const FORWARD_AUTH: &str = "/api/authz/forward-auth";
 pub const EXT_AUTHZ: &str = "/api/authz/ext-authz";
 pub const EXT_AUTHZ_PATH: &str = "/api/authz/ext-authz/{path:.*}";
-/// What every address of the page guard begins with: answered to its script, in JSON alone.
+/// What every address of the page guard begins with, on our own host and those of applications: its script is answered in JSON alone.
 pub const GUARD: &str = "/nightlatch/";
 pub const GUARD_SCRIPT: &str = "/nightlatch/guard.js";
 pub const GUARD_SESSION: &str = "/nightlatch/session";
@@ -60,4 +60,10 @@ pub const GUARD_TOUCH: &str = "/nightlatch/session/touch";
 pub const GUARD_HEARTBEAT: &str = "/nightlatch/session/heartbeat";
 pub const GUARD_LOGIN: &str = "/nightlatch/session/login";
 pub const GUARD_LOGOUT: &str = "/nightlatch/session/logout";
+/// The style of what people see there.
+pub const GUARD_STYLE: &str = "/nightlatch/app.css";
+/// Where a browser is given a code that carries its session over to an application's host, and where it goes with it there.
+pub const HANDOVER: &str = "/handover";
+pub const GUARD_HANDOVER_START: &str = "/nightlatch/handover/start";
+pub const GUARD_HANDOVER: &str = "/nightlatch/handover";
 pub const STATIC: &str = "/static/{file}";

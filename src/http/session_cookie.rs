@@ -50,7 +50,7 @@ impl<'a> Jar<'a> {
     }
 
     /// The name without a prefix.
-    fn plain(&self) -> &'a str {
+    pub fn plain(&self) -> &'a str {
         &self.config.cookie_name
     }
 
@@ -282,19 +282,24 @@ pub fn issue(
     } else {
         jar.prefixed()
     };
-    lines.push(removal(jar, &other, jar.domain));
+    lines.push(removal(&other, jar.domain));
     lines
 }
 
 /// Expires every variant of the session cookie, host-only and of every domain above: a planted one must not lock a person out.
 pub fn expire(jar: Jar<'_>) -> Vec<String> {
-    let domains = jar.domains();
     let mut lines = Vec::new();
     for name in [jar.plain().to_owned(), jar.prefixed()] {
-        lines.push(removal(jar, &name, None));
-        lines.extend(domains.iter().map(|domain| removal(jar, &name, Some(domain))));
+        lines.push(removal(&name, None));
+        lines.extend(planted(jar, &name));
     }
     lines
+}
+
+/// Expires the cookies of a name that are seen here and that another host of some domain above may have set.
+pub fn planted(jar: Jar<'_>, name: &str) -> Vec<String> {
+    let domains = jar.domains();
+    domains.iter().map(|domain| removal(name, Some(domain))).collect()
 }
 
 /// Has the browser that gets these headers forget all of them.
@@ -305,12 +310,12 @@ pub fn expire_all(headers: &mut HeaderMap, jar: Jar<'_>) {
     }
 }
 
-fn removal(jar: Jar<'_>, name: &str, domain: Option<&str>) -> String {
+fn removal(name: &str, domain: Option<&str>) -> String {
     let mut cookie = Cookie::new(name.to_owned(), "");
     cookie.set_path("/");
     cookie.set_http_only(true);
     // Browsers refuse prefixed names without Secure, removals included.
-    cookie.set_secure(name != jar.plain());
+    cookie.set_secure(name.starts_with("__"));
     cookie.set_same_site(cookie::SameSite::Lax);
     if let Some(domain) = domain {
         cookie.set_domain(domain.to_owned());

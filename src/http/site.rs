@@ -27,11 +27,27 @@ pub enum Site {
 pub struct Entrance {
     /// Lower case, without port: cookies know none.
     pub host: String,
-    /// Where its own pages come from, as browsers write it.
+    /// Where its own pages come from, as browsers write it; the one with our own scheme stands last.
     pub origins: Vec<String>,
     /// The one whose page asks.
     pub application: Arc<Application>,
-    token_host: String,
+    /// As tokens name it.
+    pub token_host: String,
+}
+
+impl Entrance {
+    /// Where people begin there.
+    pub fn front_page(&self) -> String {
+        let origin = self.origins.last().map_or("", String::as_str);
+        let prefix = self.application.prefixes.first().map_or("/", String::as_str);
+        Url::parse(origin).map_or_else(
+            |_| String::new(),
+            |mut url| {
+                url.set_path(prefix);
+                url.into()
+            },
+        )
+    }
 }
 
 impl Site {

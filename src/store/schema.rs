@@ -240,6 +240,22 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    handovers (digest) {
+        digest -> Text,
+        session_id -> Text,
+        host -> Text,
+        nonce -> Text,
+        user_agent -> Text,
+        network_v4 -> Nullable<Text>,
+        network_v6 -> Nullable<Text>,
+        return_to -> Text,
+        issued_at -> Timestamp,
+        expires_at -> Timestamp,
+        redeemed_at -> Nullable<Timestamp>,
+    }
+}
+
 diesel::joinable!(sessions -> accounts (account_id));
 diesel::joinable!(session_tokens -> sessions (session_id));
 diesel::allow_tables_to_appear_in_same_query!(

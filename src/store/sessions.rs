@@ -172,7 +172,7 @@ fn key(id: SessionId) -> String {
     id.0.to_string()
 }
 
-fn id_of(text: &str) -> Result<SessionId, StoreError> {
+pub(super) fn id_of(text: &str) -> Result<SessionId, StoreError> {
     Uuid::parse_str(text).map(SessionId).map_err(|_| corrupt("id"))
 }
 

@@ -3,3 +3,4 @@
 mod answers;
 mod applications;
 pub mod chromium;
+mod elsewhere;

@@ -3,6 +3,7 @@
 pub mod chain;
 pub mod chromium;
 pub mod client;
+pub mod gateway;
 pub mod postgres;
 pub mod program;
 pub mod server;

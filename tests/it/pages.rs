@@ -6,6 +6,7 @@ mod closed;
 mod csrf;
 mod doubt;
 mod forward_auth;
+mod handover;
 mod headers;
 mod home;
 mod host;

@@ -5,6 +5,7 @@ mod accounts;
 mod applications;
 mod audit;
 mod changes;
+mod handovers;
 mod lockouts;
 mod meta;
 mod notify;

@@ -106,7 +106,7 @@ async fn enter(
 }
 
 /// Somebody signed in asked for an application that is not theirs.
-async fn denied(
+pub(super) async fn denied(
     ctx: &Ctx,
     admitted: &Admitted,
     application: &Application,

@@ -3,6 +3,7 @@
 use super::{Shell, filters, page, see_other};
 use crate::{
     domain::{
+        account::AccountId,
         duration::humanize,
         lockout::Locked,
         login::Refusal,
@@ -14,15 +15,16 @@ use crate::{
     },
     flows::{
         Ctx,
-        login::{Attempt, Opened, SignIn, sign_in},
+        login::{Attempt, SignIn, sign_in},
     },
     http::{
         error::PageError,
         forms::{Form, Query},
         gate::IssuedTo,
+        handover::{return_to, way_to},
         headers, paths,
         session_cookie::{self, Jar},
-        site::{Site, shares_cookie},
+        site::Site,
         visitor::Anyone,
     },
     live::session_store::PREPARED_TOKEN,
@@ -80,13 +82,7 @@ pub async fn form(
 ) -> Result<HttpResponse, PageError> {
     let (return_to, origin) = return_to(&ctx, &query.return_to);
     if anyone.visitor.is_some() {
-        // Where the cookie does not reach, the application would send people straight back to here.
-        let reached = origin.as_ref().is_none_or(|origin| match origin {
-            Origin::Tuple(_, host, _) => shares_cookie(&ctx.config, &host.to_string()),
-            Origin::Opaque(_) => false,
-        });
-        let return_to = return_to.as_ref().filter(|_| reached);
-        return Ok(see_other(return_to.map_or(paths::HOME, ReturnTo::as_str)));
+        return Ok(see_other(&way_to(&ctx, return_to.as_ref(), origin.as_ref())));
     }
     let reason = EndReason::parse(&query.reason).or(anyone.ended);
     let mut login = LoginPage::new(&req, &ctx, String::new(), return_to);
@@ -109,11 +105,11 @@ pub async fn submit(
     let attempt = attempt(&ctx, &Site::Own, &anyone, form.username.clone(), form.password);
     match sign_in(&ctx, attempt).await? {
         SignIn::Accepted(opened) => {
-            remember(&req, &opened)?;
-            Ok(see_other(match opened.must_change {
-                Some(_) => paths::PASSWORD,
-                None => return_to.as_ref().map_or(paths::HOME, ReturnTo::as_str),
-            }))
+            remember(&req, opened.account.id, IssuedTo::of(&opened), &opened.token)?;
+            Ok(match opened.must_change {
+                Some(_) => see_other(paths::PASSWORD),
+                None => see_other(&way_to(&ctx, return_to.as_ref(), origin.as_ref())),
+            })
         }
         SignIn::Refused(refusal) => {
             let login = LoginPage::new(&req, &ctx, form.username, return_to);
@@ -122,13 +118,6 @@ pub async fn submit(
         // Our own pages are no application's.
         SignIn::NotAllowed => Err(PageError::NoEntry),
     }
-}
-
-/// Where to go on after the sign-in, and the application's origin when that is not one of our own pages.
-fn return_to(ctx: &Ctx, text: &str) -> (Option<ReturnTo>, Option<Origin>) {
-    let own_scheme = if ctx.config.https() { "https" } else { "http" };
-    let origin = ctx.live.applications().origin_of(text, own_scheme);
-    (ReturnTo::parse(text, origin.as_slice()), origin)
 }
 
 /// An attempt of whoever asks; a live session of the same browser ends when it succeeds.
@@ -146,17 +135,19 @@ pub(in crate::http) fn attempt(ctx: &Ctx, site: &Site, anyone: &Anyone, username
     }
 }
 
-/// Hands the new session to actix-identity and actix-session, which set the cookie.
-pub(in crate::http) fn remember(req: &HttpRequest, opened: &Opened) -> Result<(), PageError> {
+/// Hands a session under its new id to actix-identity and actix-session, which set the cookie.
+pub(in crate::http) fn remember(
+    req: &HttpRequest,
+    account: AccountId,
+    told: IssuedTo,
+    token: &Secret,
+) -> Result<(), PageError> {
     let fault =
         |error: &dyn std::fmt::Display| PageError::Internal(format!("the session cannot be handed over: {error}"));
-    req.extensions_mut().insert(IssuedTo {
-        role: opened.account.role,
-        signed_in_at: opened.signed_in_at,
-    });
-    Identity::login(&req.extensions(), opened.account.id.0.to_string()).map_err(|error| fault(&error))?;
+    req.extensions_mut().insert(told);
+    Identity::login(&req.extensions(), account.0.to_string()).map_err(|error| fault(&error))?;
     req.get_session()
-        .insert(PREPARED_TOKEN, opened.token.expose())
+        .insert(PREPARED_TOKEN, token.expose())
         .map_err(|error| fault(&error))
 }
 

@@ -17,6 +17,7 @@ fn the_event_codes_are_exactly_those_of_the_http_contract() {
         "session.rotated",
         "session.rotated_id_reused",
         "session.user_agent_changed",
+        "session.handed_over",
         "lockout.began",
         "lockout.ended",
         "lockout.released",

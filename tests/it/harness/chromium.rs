@@ -88,6 +88,8 @@ impl Browser {
             "--disable-sync",
             "--disable-default-apps",
             "--lang=en",
+            // Names of several domains; nobody has any of these.
+            "--host-resolver-rules=MAP *.test 127.0.0.1",
             "--window-size=1280,800",
             // Colours change at once.
             "--force-prefers-reduced-motion",

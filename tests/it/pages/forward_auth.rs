@@ -695,8 +695,8 @@ fn people_return_to_a_registered_application_and_nowhere_else() {
     assert_eq!(again("https%3A%2F%2Fwiki.example.org%2F"), "https://wiki.example.org/");
     assert_eq!(
         again("https%3A%2F%2Ffar.example.com%2F"),
-        "/",
-        "the cookie does not get there: no circle"
+        "https://far.example.com/nightlatch/handover/start?return_to=https%3A%2F%2Ffar.example.com%2F",
+        "the cookie does not get there: the session is handed over"
     );
     for evil in [
         "https://evil.example/",

@@ -1,0 +1,755 @@
+//! A session's way to a host beyond the cookie domain: the whole of it, and everything that must not get through with it.
+
+use super::kit::{at_once, between};
+use crate::harness::{
+    client::{Answer, CHROME, Client},
+    server::{On, PASSWORD, TestServer, operator},
+};
+use nightlatch::{
+    domain::{
+        account::{AccountId, Role},
+        session::SessionId,
+        time::Span,
+    },
+    flows::{
+        access::forget_old_handovers,
+        accounts::Act,
+        applications::{self, Change, Verdict},
+        sessions,
+    },
+    store::{handovers, sessions::SessionFilter},
+};
+use reqwest::Method;
+use std::{
+    io::Write,
+    sync::{Arc, Mutex},
+};
+use tracing_subscriber::fmt::MakeWriter;
+
+const LOGIN: &str = "login.example.org";
+const SHOP: &str = "shop.other.test";
+const BANK: &str = "bank.third.test";
+const PAGE: &str = "http://shop.other.test/page?x=1&y=2";
+
+fn texts(items: &[&str]) -> Option<Vec<String>> {
+    Some(items.iter().map(|item| (*item).to_owned()).collect())
+}
+
+fn server_over(on: On, scheme: &str) -> TestServer {
+    let server = TestServer::on(on)
+        .env("NIGHTLATCH_PUBLIC_URL", &format!("{scheme}://{LOGIN}"))
+        .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
+        .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
+        .start();
+    for (name, host, groups) in [
+        ("wiki", "wiki.example.org", None),
+        ("shop", SHOP, None),
+        ("bank", BANK, None),
+        ("staff", "staff.other.test", texts(&["staff"])),
+    ] {
+        let change = Change {
+            hosts: texts(&[host]),
+            groups,
+            ..Change::default()
+        };
+        let operator = operator();
+        let made = applications::create(&server.ctx, &operator, name, change);
+        assert_eq!(server.run(made).unwrap(), Verdict::Done);
+    }
+    server
+}
+
+fn server(on: On) -> TestServer {
+    server_over(on, "http")
+}
+
+/// One browser, which keeps the cookies of each host apart.
+struct Browser {
+    own: Client,
+    shop: Client,
+    scheme: &'static str,
+}
+
+fn at(server: &TestServer, host: &str) -> Client {
+    server.anyone().header("host", host)
+}
+
+fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+impl Browser {
+    fn new(server: &TestServer) -> Self {
+        Self {
+            own: at(server, LOGIN),
+            shop: at(server, SHOP),
+            scheme: "http",
+        }
+    }
+
+    fn signed_in(server: &TestServer, name: &str) -> Self {
+        Self::new(server).enter(name)
+    }
+
+    fn enter(self, name: &str) -> Self {
+        self.own.sign_in(name, PASSWORD).expect(303);
+        self
+    }
+
+    fn with(self, header: &str, value: &str) -> Self {
+        Self {
+            own: self.own.header(header, value),
+            shop: self.shop.header(header, value),
+            ..self
+        }
+    }
+
+    /// The path of a location on this host.
+    #[track_caller]
+    fn on<'a>(&self, host: &str, answer: &'a Answer) -> &'a str {
+        assert_eq!(answer.status(), 303, "{}", answer.text());
+        let origin = format!("{}://{host}", self.scheme);
+        answer
+            .location()
+            .strip_prefix(&origin)
+            .unwrap_or_else(|| panic!("{}", answer.location()))
+    }
+
+    /// From the application's host by ours to the address with a code in it.
+    #[track_caller]
+    fn ticket(&self) -> String {
+        let page = PAGE.replace("http:", &format!("{}:", self.scheme));
+        let start = self
+            .shop
+            .get(&format!("/nightlatch/handover/start?return_to={}", encoded(&page)));
+        let issue = self.own.get(self.on(LOGIN, &start));
+        self.on(SHOP, &issue).to_owned()
+    }
+
+    #[track_caller]
+    fn carried_over(self) -> Self {
+        let ticket = self.ticket();
+        self.shop.get(&ticket).expect(303);
+        self
+    }
+}
+
+fn forwarded(client: &Client, url: &str) -> Answer {
+    let headers = [("x-original-url", url), ("x-original-method", "GET")];
+    client.send(Method::GET, "/api/authz/auth-request", None, &headers)
+}
+
+/// Nobody is let in, and nobody left standing.
+#[track_caller]
+fn refused(answer: Answer) {
+    let answer = answer.expect(403);
+    assert!(!gives_session(&answer), "{:?}", answer.cookies());
+    assert_eq!(answer.location(), "");
+    assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+    assert!(
+        answer.text().contains("href=\"/nightlatch/handover/start\""),
+        "{}",
+        answer.text()
+    );
+}
+
+fn gives_session(answer: &Answer) -> bool {
+    let given = |line: &String| {
+        let name = line.split('=').next().unwrap();
+        matches!(name, "nightlatch" | "__Host-nightlatch" | "__Secure-nightlatch") && !line.contains("Max-Age=0")
+    };
+    answer.cookies().iter().any(given)
+}
+
+fn live_sessions(server: &TestServer) -> Vec<SessionId> {
+    let filter = SessionFilter {
+        limit: 50,
+        ..SessionFilter::default()
+    };
+    let list = server.run(sessions::list(&server.ctx, filter)).unwrap();
+    list.items.iter().map(|item| item.row.session.id).collect()
+}
+
+#[test]
+fn a_sign_in_leads_over_to_another_domain_and_back_to_the_page() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = server(on);
+        server.account("ada", Role::Member);
+        let browser = Browser::new(&server);
+        let sent = forwarded(&browser.shop, PAGE).expect(401);
+        let login = format!("/login?return_to={}", encoded(PAGE));
+        assert_eq!(sent.location(), format!("http://{LOGIN}{login}"), "{on:?}");
+        let form = browser.own.get(&login).expect(200);
+        let policy = form.header("content-security-policy").unwrap();
+        assert!(
+            policy.ends_with("form-action 'self' http://shop.other.test"),
+            "{policy}"
+        );
+        let fields = [("username", "ada"), ("password", PASSWORD), ("return_to", PAGE)];
+        let entered = browser.own.post("/login", &fields);
+        let start = browser.on(SHOP, &entered);
+        assert_eq!(start, format!("/nightlatch/handover/start?return_to={}", encoded(PAGE)));
+        let started = browser.shop.get(start);
+        assert!(!gives_session(&started));
+        let nonce = browser.shop.cookie("nightlatch-handover").unwrap();
+        assert!(!started.location().contains(&nonce), "only its digest travels");
+        let line = started
+            .cookies()
+            .into_iter()
+            .find(|line| line.contains(&nonce))
+            .unwrap();
+        assert!(
+            line.contains("HttpOnly")
+                && line.contains("SameSite=Lax")
+                && line.contains("Max-Age=120")
+                && !line.contains("Domain"),
+            "{line}"
+        );
+        let issued = browser.own.get(browser.on(LOGIN, &started));
+        assert_eq!(issued.header("referrer-policy"), Some("no-referrer"));
+        assert_eq!(issued.header("cache-control"), Some("no-store"));
+        let arrived = browser.shop.get(browser.on(SHOP, &issued));
+        assert_eq!((arrived.status(), arrived.location()), (303, PAGE), "{on:?}");
+        assert_eq!(arrived.header("referrer-policy"), Some("no-referrer"));
+        let given = arrived
+            .cookies()
+            .into_iter()
+            .find(|line| line.starts_with("nightlatch=") && !line.contains("Max-Age=0"));
+        let given = given.unwrap();
+        assert!(
+            !given.contains("Domain") && given.contains("HttpOnly") && given.contains("Path=/"),
+            "{given}"
+        );
+        assert_ne!(browser.shop.cookie("nightlatch"), browser.own.cookie("nightlatch"));
+        let passed = forwarded(&browser.shop, PAGE).expect(200);
+        assert_eq!(passed.header("remote-user"), Some("ada"), "{on:?}");
+        assert_eq!(
+            browser.shop.get("/nightlatch/session").expect(200).json()["state"],
+            "live"
+        );
+        assert_eq!(live_sessions(&server).len(), 1, "{on:?}: it is one session");
+        // Signed in already, the sign-in page leads on at once.
+        let again = browser.own.get(&login);
+        assert_eq!(browser.on(SHOP, &again), start);
+        assert_eq!(
+            browser
+                .own
+                .get("/login?return_to=http%3A%2F%2Fwiki.example.org%2F")
+                .location(),
+            "http://wiki.example.org/"
+        );
+    }
+}
+
+#[test]
+fn an_end_on_either_host_is_one_on_both() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = server(on);
+        let id = server.account("ada", Role::Member);
+        let code = |answer: Answer| answer.header("x-nightlatch-reason").unwrap().to_owned();
+        let browser = Browser::signed_in(&server, "ada").carried_over();
+        browser.own.post("/logout", &[]).expect(303);
+        assert_eq!(code(forwarded(&browser.shop, PAGE).expect(401)), "signed_out", "{on:?}");
+
+        let browser = Browser::signed_in(&server, "ada").carried_over();
+        browser
+            .shop
+            .post_json("/nightlatch/session/logout", &serde_json::json!({}), &[])
+            .expect(200);
+        browser.own.get("/").expect(303);
+        assert_eq!(browser.shop.cookie("nightlatch"), None);
+
+        let browser = Browser::signed_in(&server, "ada").carried_over();
+        server.act(id, Act::EndSessions);
+        assert_eq!(code(forwarded(&browser.shop, PAGE).expect(401)), "revoked", "{on:?}");
+
+        // A new password leaves only the id of the browser that chose it, and that hands itself over again.
+        let browser = Browser::signed_in(&server, "ada").carried_over();
+        let new = "three quiet lanterns";
+        let fields = [
+            ("current_password", PASSWORD),
+            ("new_password", new),
+            ("new_password_again", new),
+        ];
+        browser.own.post("/password", &fields).expect(303);
+        forwarded(&browser.shop, PAGE).expect(401);
+        let browser = browser.carried_over();
+        forwarded(&browser.shop, PAGE).expect(200);
+    }
+}
+
+#[test]
+fn nobody_is_signed_in_as_somebody_else() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = server(on);
+        server.account("ada", Role::Member);
+        server.account("mallory", Role::Member);
+        let mallory = Browser::signed_in(&server, "mallory");
+        let ticket = mallory.ticket();
+        // Lured there with nothing, and on a way of one's own.
+        let victim = Browser::new(&server);
+        refused(victim.shop.get(&ticket));
+        let victim = Browser::signed_in(&server, "ada");
+        let own = victim.ticket();
+        refused(victim.shop.get(&ticket));
+        assert_eq!(
+            victim.shop.get("/nightlatch/session").expect(200).json()["state"],
+            "anonymous",
+            "{on:?}"
+        );
+        victim.shop.get(&own).expect(303);
+        assert_eq!(victim.shop.get("/nightlatch/session").expect(200).json()["user"], "ada");
+        refused(victim.shop.get(&ticket));
+        assert_eq!(
+            victim.shop.get("/nightlatch/session").expect(200).json()["user"],
+            "ada",
+            "{on:?}"
+        );
+        // Nor does a way that was begun elsewhere bring the victim's session there.
+        let begun = mallory
+            .shop
+            .get(&format!("/nightlatch/handover/start?return_to={}", encoded(PAGE)));
+        let lured = victim.own.get(mallory.on(LOGIN, &begun));
+        let stolen = victim.on(SHOP, &lured).to_owned();
+        refused(victim.shop.get(&stolen));
+        // The code was good all the time.
+        mallory.shop.get(&ticket).expect(303);
+        assert_eq!(
+            mallory.shop.get("/nightlatch/session").expect(200).json()["user"],
+            "mallory",
+            "{on:?}"
+        );
+    }
+}
+
+#[test]
+fn a_code_is_good_once_for_thirty_seconds_in_one_browser_on_one_host() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = server(on);
+        server.account("ada", Role::Member);
+        let from = || Browser::new(&server).with("x-forwarded-for", "203.0.113.9");
+        let fresh = || from().enter("ada");
+
+        let browser = fresh();
+        let ticket = browser.ticket();
+        let elsewhere = browser.shop.thief().header("host", BANK);
+        refused(elsewhere.get(&ticket));
+        refused(browser.shop.thief().header("user-agent", CHROME).get(&ticket));
+        refused(
+            browser
+                .shop
+                .thief()
+                .header("x-forwarded-for", "198.51.100.7")
+                .get(&ticket),
+        );
+        let without = at(&server, SHOP).header("x-forwarded-for", "203.0.113.9");
+        refused(without.get(&ticket));
+        let nonce = browser.shop.cookie_header();
+        for cookies in [
+            format!("{nonce}; {nonce}"),
+            format!("{nonce}; nightlatch-handover=x"),
+            "nightlatch-handover=".to_owned(),
+        ] {
+            refused(without.send(Method::GET, &ticket, None, &[("cookie", &cookies)]));
+        }
+        for code in ["", "x", &format!("{ticket}x"), &ticket.to_uppercase()] {
+            refused(browser.shop.get(&format!("/nightlatch/handover?code={code}")));
+        }
+        let program = browser
+            .shop
+            .thief()
+            .header("accept", "application/json")
+            .header("user-agent", CHROME);
+        assert_eq!(program.get(&ticket).expect(403).json()["code"], "handover", "{on:?}");
+        browser.shop.get(&ticket).expect(303);
+        refused(browser.shop.get(&ticket));
+
+        for (late, good) in [(Span::ZERO, true), (Span::from_micros(1), false)] {
+            let browser = fresh();
+            let ticket = browser.ticket();
+            server.clock.advance(Span::from_secs(30));
+            server.clock.advance(late);
+            let answer = browser.shop.get(&ticket);
+            match good {
+                true => assert_eq!(answer.status(), 303, "{on:?}: good at the very instant"),
+                false => refused(answer),
+            }
+        }
+    }
+}
+
+#[test]
+fn of_twenty_redemptions_at_once_one_succeeds() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = server(on);
+        server.account("ada", Role::Member);
+        let browser = Browser::signed_in(&server, "ada");
+        let ticket = browser.ticket();
+        let clients: Vec<Client> = (0..20).map(|_| browser.shop.thief()).collect();
+        let statuses = at_once(20, |index| clients[index].get(&ticket).status());
+        assert_eq!(
+            statuses.iter().filter(|status| **status == 303).count(),
+            1,
+            "{on:?}: {statuses:?}"
+        );
+        assert_eq!(
+            statuses.iter().filter(|status| **status == 403).count(),
+            19,
+            "{on:?}: {statuses:?}"
+        );
+    }
+}
+
+#[test]
+fn a_session_that_ended_or_may_not_enter_is_not_carried_over() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = server(on);
+        server.policy(&[("auth.idle_session_timeout", "10m")]);
+        for (name, act) in [
+            ("ended", Act::EndSessions),
+            ("pending", Act::ForceChange),
+            ("disabled", Act::Disable),
+        ] {
+            let id: AccountId = server.account(name, Role::Member);
+            let browser = Browser::signed_in(&server, name);
+            let ticket = browser.ticket();
+            server.act(id, act);
+            refused(browser.shop.get(&ticket));
+        }
+        // Idle, and nobody has noticed yet.
+        let server = self::server(on);
+        server.policy(&[("auth.idle_session_timeout", "20s")]);
+        let id = server.account("ada", Role::Member);
+        let browser = Browser::signed_in(&server, "ada");
+        let ticket = browser.ticket();
+        server.advance(21);
+        refused(browser.shop.get(&ticket));
+        // Shut out on the way, and shut out before.
+        let profile = |groups: &[&str]| Act::SetProfile {
+            display_name: String::new(),
+            email: String::new(),
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        };
+        server.act(id, profile(&["staff"]));
+        let browser = Browser::signed_in(&server, "ada");
+        let staff = at(&server, "staff.other.test");
+        let start = staff.get("/nightlatch/handover/start");
+        let issued = browser.own.get(browser.on(LOGIN, &start));
+        server.act(id, profile(&[]));
+        refused(staff.get(browser.on("staff.other.test", &issued)));
+        let before = server.events().len();
+        let issue = browser.on(LOGIN, &start);
+        let denied = browser.own.get(issue).expect(403);
+        assert!(
+            denied.text().contains("Your account may not enter this application."),
+            "{on:?}"
+        );
+        assert_eq!(server.events()[before..], ["access.denied role"], "{on:?}");
+    }
+}
+
+#[test]
+fn who_is_not_ready_is_sent_to_what_comes_first() {
+    let server = server(On::Sqlite);
+    let id = server.account("ada", Role::Member);
+    let browser = Browser::new(&server);
+    let start = browser
+        .shop
+        .get(&format!("/nightlatch/handover/start?return_to={}", encoded(PAGE)));
+    let issue = browser.on(LOGIN, &start).to_owned();
+    let login = format!("/login?return_to={}", encoded(PAGE));
+    assert_eq!(browser.own.get(&issue).expect(303).location(), login);
+    browser.own.sign_in("ada", PASSWORD).expect(303);
+    server.act(id, Act::EndSessions);
+    assert_eq!(
+        browser.own.get(&issue).expect(303).location(),
+        format!("{login}&reason=revoked")
+    );
+    browser.own.sign_in("ada", PASSWORD).expect(303);
+    server.act(id, Act::ForceChange);
+    assert_eq!(browser.own.get(&issue).expect(303).location(), "/password");
+    let fields = [("username", "ada"), ("password", PASSWORD), ("return_to", PAGE)];
+    assert_eq!(
+        at(&server, LOGIN).post("/login", &fields).expect(303).location(),
+        "/password"
+    );
+}
+
+#[test]
+fn the_way_leads_to_registered_applications_only() {
+    let server = server(On::Sqlite);
+    server.account("ada", Role::Member);
+    let browser = Browser::signed_in(&server, "ada");
+    let front = format!("return_to={}&", encoded("http://shop.other.test/"));
+    let nonce = "a".repeat(64);
+    for evil in [
+        "",
+        "/",
+        "//evil.example",
+        "/\\evil.example",
+        "/%2f%2fevil.example",
+        "%2f%2fevil.example",
+        "https:evil.example",
+        "http://evil.example/",
+        "http://shop.other.test.evil.example/",
+        "http://shop.other.test@evil.example/",
+        "http://ada@shop.other.test/",
+        "http://shop.other.test\\@evil.example/",
+        "http://shop.other.test/\r\nx: y",
+        "javascript://shop.other.test/%0aalert(1)",
+        "ftp://shop.other.test/",
+        "http://bank.third.test/",
+    ] {
+        let start = browser
+            .shop
+            .get(&format!("/nightlatch/handover/start?return_to={}", encoded(evil)));
+        let issue = browser.on(LOGIN, &start);
+        assert!(issue.starts_with(&format!("/handover?{front}")), "{evil}: {issue}");
+        if evil != "http://bank.third.test/" {
+            let answer = browser
+                .own
+                .get(&format!("/handover?return_to={}&nonce={nonce}", encoded(evil)));
+            assert_eq!((answer.status(), answer.location()), (400, ""), "{evil}");
+        }
+    }
+    for nonce in ["", "x", &"A".repeat(64), &"a".repeat(63), &format!("{nonce}a")] {
+        let answer = browser
+            .own
+            .get(&format!("/handover?return_to={}&nonce={nonce}", encoded(PAGE)));
+        assert_eq!((answer.status(), answer.location()), (400, ""), "{nonce}");
+    }
+    // A path like an address is followed as what it is: one of that host.
+    let odd = "http://shop.other.test//evil.example/%2f%2fevil?x=//evil";
+    let start = browser
+        .shop
+        .get(&format!("/nightlatch/handover/start?return_to={}", encoded(odd)));
+    let issue = browser.own.get(browser.on(LOGIN, &start));
+    assert_eq!(browser.shop.get(browser.on(SHOP, &issue)).expect(303).location(), odd);
+    // Nothing is handed over to ourselves or to who shares our cookie.
+    for host in [LOGIN, "wiki.example.org"] {
+        for path in ["/nightlatch/handover/start", "/nightlatch/handover?code=x"] {
+            at(&server, host).get(path).expect(404);
+        }
+    }
+    let shared = format!(
+        "/handover?return_to={}&nonce={nonce}",
+        encoded("http://wiki.example.org/x")
+    );
+    assert_eq!(
+        browser.own.get(&shared).expect(303).location(),
+        "http://wiki.example.org/x"
+    );
+    browser.shop.get("/handover").expect(421);
+}
+
+#[test]
+fn a_carried_id_counts_on_its_host_alone_and_rotates_by_itself() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = server(on);
+        server.account("ada", Role::Member);
+        let browser = Browser::new(&server).with("x-forwarded-for", "203.0.113.9");
+        let browser = browser.enter("ada").carried_over();
+        let stolen = browser.shop.thief();
+        for host in [LOGIN, "wiki.example.org", BANK] {
+            let there = stolen.thief().header("host", host);
+            assert_eq!(
+                there.get("/nightlatch/session").expect(200).json()["state"],
+                "anonymous",
+                "{on:?} {host}"
+            );
+            forwarded(&stolen, &format!("http://{host}/")).expect(if host == LOGIN { 403 } else { 401 });
+        }
+        stolen.thief().header("host", LOGIN).get("/").expect(303);
+        let (own, there) = (browser.own.cookie("nightlatch"), browser.shop.cookie("nightlatch"));
+        let browser = browser.with("x-forwarded-for", "198.51.100.7");
+        browser.shop.get("/nightlatch/session").expect(200);
+        assert_ne!(
+            browser.shop.cookie("nightlatch"),
+            there,
+            "{on:?}: a new id for this host"
+        );
+        server.advance(11);
+        browser.own.get("/").expect(200);
+        assert_eq!(browser.own.cookie("nightlatch"), own, "{on:?}: and none for the other");
+        let late = browser.shop.thief();
+        late.set_cookie("nightlatch", &there.unwrap());
+        let reused = late.get("/nightlatch/session").expect(200).json();
+        assert_eq!(reused["reason"], "rotated_reuse", "{on:?}");
+        browser.own.get("/").expect(303);
+    }
+}
+
+#[test]
+fn whoever_is_sent_in_circles_is_stopped_and_old_codes_go() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = server(on);
+        server.account("ada", Role::Member);
+        let browser = Browser::signed_in(&server, "ada");
+        let session = live_sessions(&server)[0];
+        let begun = server.now();
+        let codes = |server: &TestServer| {
+            let read = server
+                .ctx
+                .store
+                .read(move |c| handovers::count_since(c, session, begun));
+            server.run(read).unwrap()
+        };
+        for _ in 0..8 {
+            browser.ticket();
+        }
+        let start = browser.shop.get("/nightlatch/handover/start");
+        let stopped = browser.own.get(browser.on(LOGIN, &start)).expect(429);
+        assert_eq!(stopped.header("retry-after"), Some("30"));
+        assert!(stopped.text().contains("round in circles"), "{}", stopped.text());
+        assert_eq!(codes(&server), 8, "{on:?}");
+        server.clock.advance(Span::from_secs(31));
+        let ticket = browser.ticket();
+        server.run(forget_old_handovers(&server.ctx)).unwrap();
+        assert_eq!(codes(&server), 9, "{on:?}: none is old enough");
+        server.clock.advance(Span::from_secs(30));
+        server.run(forget_old_handovers(&server.ctx)).unwrap();
+        assert_eq!(codes(&server), 1, "{on:?}");
+        browser.shop.get(&ticket).expect(303);
+        server.clock.advance(Span::from_secs(31));
+        server.run(forget_old_handovers(&server.ctx)).unwrap();
+        assert_eq!(codes(&server), 0, "{on:?}");
+    }
+}
+
+#[test]
+fn over_https_the_cookies_of_the_way_are_bound_to_their_host() {
+    let server = server_over(On::Sqlite, "https");
+    server.policy(&[("session.secure", "true")]);
+    server.account("ada", Role::Member);
+    let browser = Browser {
+        scheme: "https",
+        ..Browser::signed_in(&server, "ada")
+    };
+    let ticket = browser.ticket();
+    assert!(browser.shop.cookie("__Host-nightlatch-handover").is_some());
+    let page = PAGE.replace("http:", "https:");
+    let arrived = browser.shop.get(&ticket).expect(303);
+    assert_eq!(arrived.location(), page);
+    let lines = arrived.cookies();
+    let given = lines
+        .iter()
+        .find(|line| line.starts_with("__Host-nightlatch=") && !line.contains("Max-Age=0"))
+        .unwrap();
+    assert!(given.contains("Secure") && !given.contains("Domain"), "{given}");
+    forwarded(&browser.shop, &page).expect(200);
+    // A plain cookie of that name, which a sibling of the host may have planted, is nothing here.
+    let planted = at(&server, SHOP);
+    planted.set_cookie(
+        "nightlatch-handover",
+        &browser.shop.cookie("__Host-nightlatch-handover").unwrap(),
+    );
+    refused(planted.get(&browser.ticket()));
+}
+
+#[test]
+fn a_strict_cookie_goes_on_from_a_page_of_its_host() {
+    let server = server(On::Sqlite);
+    server.policy(&[("session.same_site", "Strict")]);
+    server.account("ada", Role::Member);
+    let browser = Browser::signed_in(&server, "ada");
+    let arrived = browser.shop.get(&browser.ticket()).expect(200);
+    assert!(gives_session(&arrived));
+    let on = "content=\"0; url=http://shop.other.test/page?x=1&#38;y=2\"";
+    assert!(arrived.text().contains(on), "{}", arrived.text());
+    assert_eq!(arrived.header("referrer-policy"), Some("no-referrer"));
+    forwarded(&browser.shop, PAGE).expect(200);
+}
+
+#[test]
+fn the_page_of_a_refusal_brings_its_style_along() {
+    let server = server(On::Sqlite);
+    let page = at(&server, SHOP).get("/nightlatch/handover?code=x").expect(403);
+    for link in between(page.text(), "<link rel=\"stylesheet\" href=\"", "\"") {
+        let style = at(&server, SHOP).get(link).expect(200);
+        assert_eq!(style.header("content-type"), Some("text/css; charset=utf-8"));
+    }
+    assert_eq!(between(page.text(), "<link", ">").len(), 1);
+    assert!(!page.text().contains("<script"));
+}
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Captured {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[test]
+fn codes_nonces_and_ids_are_in_no_log_and_no_record() {
+    let captured = Captured::default();
+    let trace = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_ansi(false)
+        .with_writer(captured.clone());
+    // Each test is a process of its own under nextest; elsewhere the first to come wins and this sees nothing.
+    tracing::subscriber::set_global_default(trace.finish()).ok();
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("security.log");
+    let server = TestServer::on(On::Sqlite)
+        .env("NIGHTLATCH_PUBLIC_URL", "http://login.example.org")
+        .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
+        .env("NIGHTLATCH_SECURITY_LOG", log.to_str().unwrap())
+        .start();
+    let change = Change {
+        hosts: texts(&[SHOP]),
+        ..Change::default()
+    };
+    let operator = operator();
+    let made = applications::create(&server.ctx, &operator, "shop", change);
+    assert_eq!(server.run(made).unwrap(), Verdict::Done);
+    server.account("ada", Role::Member);
+    let browser = Browser::signed_in(&server, "ada");
+    let ticket = browser.ticket();
+    let said = browser
+        .shop
+        .thief()
+        .header("user-agent", CHROME)
+        .get(&ticket)
+        .expect(403);
+    browser.shop.get(&ticket).expect(303);
+    let code = ticket.split("code=").nth(1).unwrap().to_owned();
+    let token = browser.shop.cookie("nightlatch").unwrap();
+    let nonce = browser.shop.cookie("nightlatch-handover").unwrap();
+    let opened: Vec<_> = server
+        .audit()
+        .into_iter()
+        .filter(|row| row.application.is_some())
+        .collect();
+    assert!(
+        opened.iter().any(|row| row.event.as_str() == "session.handed_over"),
+        "it is on record"
+    );
+    let records: String = server.audit().iter().map(|row| row.to_json().to_string()).collect();
+    let written = std::fs::read_to_string(&log).unwrap();
+    let logged = String::from_utf8_lossy(&captured.0.lock().unwrap()).into_owned();
+    for secret in [&code, &token, &nonce] {
+        for (place, text) in [
+            ("audit", &records),
+            ("security log", &written),
+            ("log", &logged),
+            ("page", &said.text().to_owned()),
+        ] {
+            assert!(!text.contains(secret.as_str()), "{place}");
+        }
+    }
+}
