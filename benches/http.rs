@@ -1,7 +1,9 @@
-//! `cargo bench --bench http`: a whole server, release build, over loopback. Start and memory, a signed-in request, sign-ins.
+//! `cargo bench --bench http`: a whole server, release build, over loopback. Start and memory, a signed-in request, sign-ins,
+//! and what proxies ask (`verify`).
 //! Ratios are taken against references of the same run: a bare actix-web handler, and argon2id on all cores.
 //! SQLite always; Postgres too when `BENCH_POSTGRES_URL` names an empty database.
 
+mod verify;
 mod wire;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
@@ -40,6 +42,7 @@ fn main() {
 
 fn run(url: &str, dir: &Path) {
     create_account(url, dir, "ada", "member");
+    verify::prepare(url, dir);
     // Once to migrate and to read the disk; the second start is measured.
     Server::nightlatch(url, dir).stop();
     let begun = Instant::now();
@@ -54,6 +57,7 @@ fn run(url: &str, dir: &Path) {
     let cookie = sign_in(&mut server.connect()).expect("ada signs in");
     signed_in_requests(&server, &bare, &cookie);
     bare.stop();
+    verify::run(&server, dir);
     sign_ins(&server);
     refusals(&server, url, dir);
     server.stop();
@@ -207,7 +211,8 @@ fn hashes_per_second(cores: usize) -> f64 {
     done as f64 / begun.elapsed().as_secs_f64()
 }
 
-fn bare_server() -> Server {
+/// The reference: `/` with a word, `/nothing` with 204.
+pub fn bare_server() -> Server {
     let address = free_address();
     let program = std::env::current_exe().expect("our own path");
     let process = Command::new(program)
@@ -219,7 +224,12 @@ fn bare_server() -> Server {
 
 #[actix_web::main]
 async fn bare(address: &str) {
-    HttpServer::new(|| App::new().route("/", web::get().to(|| async { HttpResponse::Ok().body("ok") })))
+    let app = || {
+        App::new()
+            .route("/", web::get().to(|| async { HttpResponse::Ok().body("ok") }))
+            .route("/nothing", web::get().to(|| async { HttpResponse::NoContent() }))
+    };
+    HttpServer::new(app)
         .bind(address)
         .expect("a free port")
         .run()

@@ -59,6 +59,7 @@ impl Server {
         let address = free_address();
         let process = command(url, dir)
             .env("NIGHTLATCH_BIND", &address)
+            .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
             .spawn()
             .expect("the program starts");
         Self { process, address }.ready("/healthz")

@@ -6,6 +6,7 @@ pub mod agent;
 pub mod application;
 pub mod audit;
 pub mod duration;
+pub mod forwarded;
 pub mod lockout;
 pub mod login;
 pub mod network;

@@ -115,10 +115,14 @@ impl Route {
 
 /// Every route there is.
 pub fn routes() -> Vec<Route> {
+    for_people().into_iter().chain(forward_auth::routes()).collect()
+}
+
+/// What browsers ask for.
+fn for_people() -> Vec<Route> {
     [
         pages::routes(),
         pages::admin::routes(),
-        forward_auth::routes(),
         guard::routes(),
         handover::routes(),
     ]
@@ -146,11 +150,10 @@ pub fn app(
         // Attributes are rewritten from the live policy by the gate.
         .session_lifecycle(BrowserSession::default())
         .build();
-    App::new()
-        .app_data(web::Data::new(ctx))
-        .app_data(web::Data::from(keys))
-        .configure(register)
-        .default_service(web::to(|| async { Err::<HttpResponse, _>(error::PageError::NotFound) }))
+    let nothing = || async { Err::<HttpResponse, _>(error::PageError::NotFound) };
+    let people = web::scope("")
+        .configure(|config| register(config, for_people()))
+        .default_service(web::to(nothing))
         // A request meets these from the last to the first.
         // 6. a rotated token on its way to the cookie, 5. who the session belongs to, 4. what the flows prepared,
         .wrap(from_fn(gate::carry_prepared_token))
@@ -163,13 +166,21 @@ pub fn app(
         .wrap(from_fn(host::check))
         .wrap(Compress::default())
         // 1. pages for refusals, security headers and a request id on everything.
-        .wrap(from_fn(headers::apply))
+        .wrap(from_fn(headers::apply));
+    App::new()
+        .app_data(web::Data::new(ctx))
+        .app_data(web::Data::from(keys))
+        // Proxies ask before every request that they forward: they meet none of the layers.
+        .configure(forward_auth::register)
+        .service(people)
+        // What does not even begin with a slash: `OPTIONS *`.
+        .default_service(web::to(nothing).wrap(from_fn(headers::apply)))
 }
 
 /// Groups the table by path, so that another method is a 405 that names the allowed ones.
-fn register(config: &mut web::ServiceConfig) {
+fn register(config: &mut web::ServiceConfig, routes: Vec<Route>) {
     let mut by_path: BTreeMap<&'static str, Vec<Route>> = BTreeMap::new();
-    for route in routes() {
+    for route in routes {
         by_path.entry(route.path).or_default().push(route);
     }
     for (path, routes) in by_path {

@@ -219,7 +219,7 @@ impl Application {
 
     /// Whether anybody gets this (decoded) path.
     fn is_public(&self, path: &str) -> bool {
-        self.public.iter().any(|pattern| Glob::new(pattern).matches(path))
+        self.public.iter().any(|pattern| Glob::fits(pattern, path))
     }
 
     /// How well the entry fits: a named port before any port, then the longest prefix. `None`: not at all.

@@ -1,7 +1,7 @@
 //! State changes that another site started are refused: `Sec-Fetch-Site` first, `Origin` next (http.md). No form tokens:
 //! nothing goes stale while a page stays open.
 
-use super::{error::PageError, host, paths, site::Site};
+use super::{error::PageError, host, site::Site};
 use crate::{
     domain::origin::{CsrfFacts, csrf_allows},
     flows::Ctx,
@@ -18,10 +18,7 @@ pub async fn check(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    // A proxy's question changes nothing, though it may carry the original request's method.
-    let asks =
-        matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS) || req.path().starts_with(paths::AUTHZ);
-    if !asks {
+    if !matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         let ctx = req.app_data::<web::Data<Ctx>>().ok_or(PageError::misbuilt())?;
         // No browser sends two: whoever does wants one of them overlooked.
         let text = |name: &str| {

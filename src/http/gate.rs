@@ -31,7 +31,7 @@ use actix_web::{
     HttpMessage,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{self, HeaderMap, HeaderValue},
+    http::header::{self, HeaderValue},
     middleware::Next,
     web,
 };
@@ -66,14 +66,6 @@ pub struct Judged {
     pub ambiguous: bool,
 }
 
-/// What a proxy's question says about the client, for `forward_auth`.
-#[derive(Debug)]
-pub struct Forwarded {
-    pub client: Client,
-    /// Its `Cookie` lines: which of them is ours depends on the host that is asked about.
-    pub cookies: HeaderMap,
-}
-
 #[derive(Debug, Clone)]
 pub enum State {
     Anonymous,
@@ -100,13 +92,6 @@ pub async fn judge(
         return next.call(req).await.map(ServiceResponse::map_into_boxed_body);
     }
     let client = client_of(&req, &ctx);
-    if req.path().starts_with(paths::AUTHZ) {
-        // Judged by its own handler, for the application that is asked for. No layer below sees the cookie, so that none sets one.
-        let cookies = req.headers_mut().remove(header::COOKIE);
-        let cookies = cookies.map(|line| (header::COOKIE, line)).collect();
-        req.extensions_mut().insert(Forwarded { client, cookies });
-        return next.call(req).await.map(ServiceResponse::map_into_boxed_body);
-    }
     let site = Site::of(req.request());
     let jar = Jar::of(&ctx.config, &site);
     let presented = session_cookie::read(req.headers(), jar, &keys);

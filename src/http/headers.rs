@@ -24,50 +24,70 @@ pub fn allow_form_action(headers: &mut HeaderMap, origin: &Origin) {
 }
 
 /// Set unless a handler said otherwise.
-const ALWAYS: [(&str, &str); 8] = [
-    ("content-security-policy", CONTENT_SECURITY_POLICY),
-    ("x-content-type-options", "nosniff"),
-    ("referrer-policy", "same-origin"),
-    ("cross-origin-opener-policy", "same-origin"),
-    ("cross-origin-resource-policy", "same-origin"),
+static ALWAYS: [(HeaderName, HeaderValue); 8] = [
     (
-        "permissions-policy",
-        "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(CONTENT_SECURITY_POLICY),
     ),
-    ("x-frame-options", "DENY"),
-    ("cache-control", "no-store"),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    (
+        header::CROSS_ORIGIN_OPENER_POLICY,
+        HeaderValue::from_static("same-origin"),
+    ),
+    (
+        header::CROSS_ORIGIN_RESOURCE_POLICY,
+        HeaderValue::from_static("same-origin"),
+    ),
+    (
+        header::PERMISSIONS_POLICY,
+        HeaderValue::from_static("camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    ),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
 
 /// Two years, subdomains included: only said over https.
-const STRICT_TRANSPORT_SECURITY: &str = "max-age=63072000; includeSubDomains";
+static STRICT_TRANSPORT_SECURITY: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 pub async fn apply(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let ctx = req.app_data::<web::Data<Ctx>>().cloned();
-    let https = ctx.as_ref().is_some_and(|ctx| ctx.config.https());
-    let id = ctx.map_or_else(String::new, |ctx| ctx.new_id(ctx.now()).simple().to_string());
+    let ctx = req
+        .app_data::<web::Data<Ctx>>()
+        .ok_or(error::PageError::misbuilt())?
+        .clone();
+    let id = request_id(&ctx);
     req.extensions_mut().insert(RequestId(id.clone()));
     let mut response = error::render(next.call(req).await?.map_into_boxed_body());
     // What is said about a host holds for all of it: on an application's, that is not ours to say.
     let own = matches!(Site::of(response.request()), Site::Own);
-    let headers = response.headers_mut();
-    for (name, value) in ALWAYS {
-        set(headers, name, value);
-    }
-    if https && own {
-        set(headers, "strict-transport-security", STRICT_TRANSPORT_SECURITY);
-    }
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        headers.insert(HeaderName::from_static("x-request-id"), id);
-    }
+    dress(response.headers_mut(), ctx.config.https() && own, &id);
     Ok(response)
 }
 
-fn set(headers: &mut HeaderMap, name: &'static str, value: &'static str) {
-    let name = HeaderName::from_static(name);
-    if !headers.contains_key(&name) {
-        headers.insert(name, HeaderValue::from_static(value));
+/// A number of its own for each request, for logs and records.
+pub fn request_id(ctx: &Ctx) -> String {
+    ctx.new_id(ctx.now()).simple().to_string()
+}
+
+/// What every response carries; `https_only`: the host that it comes from is never to be asked over plain http.
+pub fn dress(headers: &mut HeaderMap, https_only: bool, request_id: &str) {
+    for (name, value) in &ALWAYS {
+        set(headers, name, value);
+    }
+    if https_only {
+        set(headers, &header::STRICT_TRANSPORT_SECURITY, &STRICT_TRANSPORT_SECURITY);
+    }
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+}
+
+fn set(headers: &mut HeaderMap, name: &HeaderName, value: &HeaderValue) {
+    if !headers.contains_key(name) {
+        headers.insert(name.clone(), value.clone());
     }
 }

@@ -19,8 +19,8 @@ pub async fn check(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let ctx = req.app_data::<web::Data<Ctx>>().ok_or(PageError::misbuilt())?;
-    // Probes come by address, and proxies under the name that they were asked for.
-    let any = req.path() == paths::HEALTHZ || req.path() == paths::READYZ || req.path().starts_with(paths::AUTHZ);
+    // Probes come by address.
+    let any = req.path() == paths::HEALTHZ || req.path() == paths::READYZ;
     if !any && !answers(&ctx.config, req.head()) {
         match application(ctx, &req).await {
             Ok(Some(site)) => req.extensions_mut().insert(site),

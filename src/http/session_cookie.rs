@@ -55,9 +55,12 @@ impl<'a> Jar<'a> {
     }
 
     /// `__Host-` without a domain, `__Secure-` with one; RFC 6265bis 4.1.3.
+    fn prefix(&self) -> &'static str {
+        if self.domain.is_some() { "__Secure-" } else { "__Host-" }
+    }
+
     fn prefixed(&self) -> String {
-        let prefix = if self.domain.is_some() { "__Secure-" } else { "__Host-" };
-        format!("{prefix}{}", self.config.cookie_name)
+        format!("{}{}", self.prefix(), self.config.cookie_name)
     }
 
     /// The domain of the cookie, the host itself and its parents: where a cookie that is seen here may have been set.
@@ -93,9 +96,10 @@ impl CookieKeys {
         &self.0[0]
     }
 
-    fn verify(&self, name: &str, value: &str) -> Option<Verified> {
+    /// The signature covers the value alone, whatever the cookie is called.
+    fn verify(&self, value: &str) -> Option<Verified> {
         self.0.iter().enumerate().find_map(|(index, key)| {
-            let cookie = Cookie::new(name.to_owned(), value.to_owned());
+            let cookie = Cookie::new("", value.to_owned());
             let token = CookieJar::new().signed(key).verify(cookie)?.value().to_owned();
             Some(Verified {
                 token,
@@ -170,10 +174,29 @@ fn shortest_ttl(policy: &EffectivePolicy) -> Span {
     policy.lifetimes.iter().map(|rule| rule.ttl).min().unwrap_or_default()
 }
 
+/// The cookies that came under one of our names.
+#[derive(Default)]
+struct Sent {
+    first: Option<String>,
+    /// The same value came again.
+    again: bool,
+    /// Another value came too.
+    differing: bool,
+}
+
+impl Sent {
+    fn add(&mut self, value: String) {
+        match &self.first {
+            None => self.first = Some(value),
+            Some(first) if *first == value => self.again = true,
+            Some(_) => self.differing = true,
+        }
+    }
+}
+
 /// Reads the session cookie; the prefixed name wins.
 pub fn read(headers: &HeaderMap, jar: Jar<'_>, keys: &CookieKeys) -> Presented {
-    let (plain, prefixed) = (jar.plain(), jar.prefixed());
-    let mut values: [Vec<String>; 2] = [Vec::new(), Vec::new()];
+    let (mut prefixed, mut plain) = (Sent::default(), Sent::default());
     let mut lines = 0;
     for line in headers.get_all(COOKIE) {
         lines += 1;
@@ -182,35 +205,35 @@ pub fn read(headers: &HeaderMap, jar: Jar<'_>, keys: &CookieKeys) -> Presented {
             let Some((name, value)) = pair.split_once('=') else {
                 continue;
             };
-            let slot = match name.trim() {
-                name if name == prefixed => 0,
-                name if name == plain => 1,
-                _ => continue,
+            let name = name.trim();
+            let sent = if name.strip_prefix(jar.prefix()) == Some(jar.plain()) {
+                &mut prefixed
+            } else if name == jar.plain() {
+                &mut plain
+            } else {
+                continue;
             };
             // What cannot be decoded is a value too: not ours, and so in doubt beside one that is.
             let decoded = Cookie::parse_encoded(pair.trim());
-            values[slot].push(decoded.map_or_else(|_| value.to_owned(), |cookie| cookie.value().to_owned()));
+            sent.add(decoded.map_or_else(|_| value.to_owned(), |cookie| cookie.value().to_owned()));
         }
     }
-    let any = values.iter().any(|values| !values.is_empty());
-    let names = [prefixed.as_str(), plain];
-    for (slot, name) in names.into_iter().enumerate() {
-        if values[slot].windows(2).any(|pair| pair[0] != pair[1]) {
+    let any = prefixed.first.is_some() || plain.first.is_some();
+    let alone = prefixed.first.is_none() && !plain.again && lines == 1;
+    for (sent, is_plain) in [(&prefixed, false), (&plain, true)] {
+        if sent.differing {
             return Presented {
                 ambiguous: true,
                 any,
                 ..Presented::default()
             };
         }
-        let Some(value) = values[slot].first() else { continue };
-        if let Some(verified) = keys.verify(name, value) {
-            let canonical =
-                slot == 1 && values[0].is_empty() && values[1].len() == 1 && verified.newest_key && lines == 1;
+        if let Some(verified) = sent.first.as_ref().and_then(|value| keys.verify(value)) {
             return Presented {
                 token: Some(verified.token),
-                plain: slot == 1,
+                plain: is_plain,
                 ambiguous: false,
-                canonical,
+                canonical: is_plain && alone && verified.newest_key,
                 any,
             };
         }
@@ -342,7 +365,7 @@ fn dress(cookie: &mut Cookie<'_>, jar: Jar<'_>, policy: &CookiePolicy) {
 /// The token in a `Set-Cookie` that actix-session wrote, if the line is one of its.
 pub fn token_in(line: &str, config: &Config, keys: &CookieKeys) -> Written {
     match Cookie::parse_encoded(line.to_owned()) {
-        Ok(cookie) if cookie.name() == config.cookie_name => match keys.verify(&config.cookie_name, cookie.value()) {
+        Ok(cookie) if cookie.name() == config.cookie_name => match keys.verify(cookie.value()) {
             Some(verified) => Written::Token(verified.token),
             None => Written::Removal,
         },

@@ -8,10 +8,11 @@ use crate::domain::{
     },
     time::Timestamp,
 };
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use quick_cache::{Equivalent, sync::Cache};
+use std::sync::Arc;
+
+/// Typed policies of sessions that entered applications, remembered at most for each revision.
+const COMBINATIONS: usize = 1024;
 
 /// One revision with its pins, swapped whole.
 pub struct InForce {
@@ -22,7 +23,7 @@ pub struct InForce {
     pub provisional: Option<Provisional>,
     member: Arc<EffectivePolicy>,
     administrator: Arc<EffectivePolicy>,
-    by_application: Mutex<HashMap<ApplicationKey, Arc<EffectivePolicy>>>,
+    by_application: Cache<Combination, Arc<EffectivePolicy>>,
 }
 
 /// Until when a revision holds by itself, and what holds after that.
@@ -33,14 +34,25 @@ pub struct Provisional {
 }
 
 /// Role, entered applications, application of the request.
-type ApplicationKey = (Role, Vec<String>, Option<String>);
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Combination(Role, Vec<String>, Option<String>);
+
+/// A [`Combination`] as it is asked for: hashed alike, and nothing allocated.
+#[derive(Hash)]
+struct Asked<'a>(Role, &'a [String], Option<&'a str>);
+
+impl Equivalent<Combination> for Asked<'_> {
+    fn equivalent(&self, known: &Combination) -> bool {
+        self.0 == known.0 && self.1 == known.1 && self.2 == known.2.as_deref()
+    }
+}
 
 impl InForce {
     pub fn new(policy: Policy, since: Timestamp) -> Self {
         Self {
             member: Arc::new(policy.effective(Role::Member, &[], None)),
             administrator: Arc::new(policy.effective(Role::Administrator, &[], None)),
-            by_application: Mutex::default(),
+            by_application: Cache::new(COMBINATIONS),
             policy,
             since,
             provisional: None,
@@ -71,12 +83,13 @@ impl InForce {
                 Role::Administrator => self.administrator.clone(),
             };
         }
-        let key = (role, entered.to_vec(), application.map(str::to_owned));
-        let mut known = self.by_application.lock().unwrap_or_else(PoisonError::into_inner);
-        known
-            .entry(key)
-            .or_insert_with(|| Arc::new(self.policy.effective(role, entered, application)))
-            .clone()
+        if let Some(known) = self.by_application.get(&Asked(role, entered, application)) {
+            return known;
+        }
+        let policy = Arc::new(self.policy.effective(role, entered, application));
+        let combination = Combination(role, entered.to_vec(), application.map(str::to_owned));
+        self.by_application.insert(combination, policy.clone());
+        policy
     }
 
     /// The rules that depend on nobody's role: sign-in protection, cookies, password and account rules.

@@ -11,11 +11,16 @@ impl Glob {
     }
 
     /// Whether the whole `path` matches. A path travels as ASCII, so bytes are characters.
+    pub fn matches(&self, path: &str) -> bool {
+        Self::fits(&self.0, path)
+    }
+
+    /// [`Self::matches`] for a pattern that is kept elsewhere.
     ///
     /// On a mismatch only the latest `*` takes one more byte: earlier ones need no second try, which bounds the work
     /// by the product of both lengths.
-    pub fn matches(&self, path: &str) -> bool {
-        let (pattern, path) = (self.0.as_bytes(), path.as_bytes());
+    pub fn fits(pattern: &str, path: &str) -> bool {
+        let (pattern, path) = (pattern.as_bytes(), path.as_bytes());
         let (mut p, mut at) = (0, 0);
         let mut star = None;
         while at < path.len() {
