@@ -227,7 +227,10 @@ async fn bare(address: &str) {
     let app = || {
         App::new()
             .route("/", web::get().to(|| async { HttpResponse::Ok().body("ok") }))
-            .route("/nothing", web::get().to(|| async { HttpResponse::NoContent() }))
+            .route(
+                "/nothing",
+                web::get().to(|| async { HttpResponse::NoContent().finish() }),
+            )
     };
     HttpServer::new(app)
         .bind(address)

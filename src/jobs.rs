@@ -1,7 +1,7 @@
 //! What happens by itself: activity is flushed, ended sessions are marked, accounts expire, locks that ran out are said so,
 //! pins are renewed, the audit is sealed, old rows go. Each job is bounded per run; several instances may run the same job, since every write is conditional.
 
-use crate::flows::{Ctx, FlowError, access, accounts, audit, lockouts, policy, retention, sessions};
+use crate::flows::{Ctx, FlowError, access, accounts, applications, audit, lockouts, policy, retention, sessions};
 use std::{future::Future, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
 
@@ -21,6 +21,13 @@ impl Jobs {
                 ctx,
                 &stopped,
                 |ctx| async move { access::flush_activity(&ctx).await.map(drop) },
+            ),
+            every(
+                Duration::from_secs(5),
+                "notes of forwarded requests",
+                ctx,
+                &stopped,
+                |ctx| async move { applications::flush_seen(&ctx).await },
             ),
             every(
                 Duration::from_secs(1),

@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod applications;
+pub mod forwarded;
 pub mod freshness;
 pub mod invalidation;
 pub mod policy;
@@ -12,6 +13,7 @@ pub mod sessions;
 use crate::domain::{policy::Pins, time::Timestamp};
 use accounts::Accounts;
 use applications::Known;
+use forwarded::Forwarded;
 use freshness::Freshness;
 use policy::InForce;
 use sessions::Sessions;
@@ -25,6 +27,8 @@ pub struct Live {
     pub sessions: Sessions,
     pub accounts: Accounts,
     pub freshness: Freshness,
+    /// What proxies asked, until it is written down.
+    pub forwarded: Forwarded,
     policy: arc_swap::ArcSwap<InForce>,
     applications: arc_swap::ArcSwap<Known>,
     /// The newest `changes.seq` that was taken in.
@@ -56,6 +60,7 @@ impl Live {
             sessions: Sessions::new(capacity, epoch.clone()),
             accounts: Accounts::new(capacity, epoch.clone()),
             freshness: Freshness::new(),
+            forwarded: Forwarded::default(),
             policy: arc_swap::ArcSwap::from_pointee(policy),
             applications: arc_swap::ArcSwap::from_pointee(applications),
             seq: AtomicI64::new(seq),

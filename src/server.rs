@@ -181,11 +181,13 @@ impl Server {
         jobs.stop().await;
         // What was acknowledged as activity is written before the process ends.
         let flushed = flows::access::flush_activity(&self.ctx).await;
+        let noted = flows::applications::flush_seen(&self.ctx).await;
         let ended = flows::access::write_kept_endings(&self.ctx).await;
         let withdrawn = flows::policy::withdraw_pins(&self.ctx).await;
         drop(self.listener);
         served?;
         flushed?;
+        noted?;
         ended?;
         Ok(withdrawn?)
     }

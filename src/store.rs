@@ -8,6 +8,7 @@ pub mod audit;
 pub mod backup;
 pub mod changes;
 mod conn;
+pub mod forwarded;
 pub mod handovers;
 mod instant;
 pub mod lockouts;

@@ -3,14 +3,15 @@
 use super::{
     CliError, Done,
     desk::Desk,
-    output::{self, Output, Table, count, or_dash, plain},
+    output::{self, Output, Table, count, or_dash, plain, time, time_or_dash},
 };
 use crate::{
     domain::{
         account::Role,
+        forwarded::Asked,
         policy::{Key, Value},
     },
-    flows::applications::{self, ApplicationView, Change, Verdict},
+    flows::applications::{self, ApplicationView, Change, Strangers, Verdict},
 };
 use clap::{Args, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
 use std::process::ExitCode;
@@ -191,12 +192,25 @@ impl List {
             output::say("There is no application yet: nightlatch application create NAME --host HOST.")?;
             return Ok(ExitCode::SUCCESS);
         }
-        let mut table = Table::new(&["NAME", "HOSTS", "PATHS", "MAY ENTER", "PUBLIC PATHS", "ACTIVITY"]);
+        let mut table = Table::new(&[
+            "NAME",
+            "HOSTS",
+            "PATHS",
+            "MAY ENTER",
+            "PUBLIC PATHS",
+            "ACTIVITY",
+            "LAST ASKED",
+        ]);
         for view in &all {
-            table.row(as_row(view));
+            let [name, hosts, paths, enter, public, activity] = as_row(view);
+            let asked = time_or_dash(view.seen.answered.as_ref().map(|asked| asked.at));
+            table.row([name, hosts, paths, enter, public, activity, asked]);
         }
         let mut out = Output::new();
         out.table(&table)?;
+        for line in refused(&applications::strangers(&desk.ctx).await?) {
+            out.line(&line)?;
+        }
         out.finish()?;
         Ok(ExitCode::SUCCESS)
     }
@@ -223,6 +237,8 @@ impl Show {
         ] {
             table.row([what.to_owned(), value]);
         }
+        table.row(["Last asked".to_owned(), asked_words(view.seen.answered.as_ref())]);
+        table.row(["Last unreadable".to_owned(), asked_words(view.seen.unreadable.as_ref())]);
         let overrides = count(view.overrides, "setting", "settings");
         table.row([
             "Policy".to_owned(),
@@ -239,7 +255,46 @@ fn as_json(view: &ApplicationView) -> serde_json::Value {
     let mut json = view.application.to_json();
     json["activity"] = view.activity.0.to_json();
     json["ignored_paths"] = view.ignored.0.to_json();
+    json["last_asked"] = asked_json(view.seen.answered.as_ref());
+    json["last_unreadable"] = asked_json(view.seen.unreadable.as_ref());
     json
+}
+
+fn asked_json(asked: Option<&Asked>) -> serde_json::Value {
+    let Some(asked) = asked else {
+        return serde_json::Value::Null;
+    };
+    serde_json::json!({
+        "at": asked.at.to_rfc3339(),
+        "proxy": asked.peer.to_string(),
+        "dialect": asked.dialect.as_str(),
+        "lacks": asked.lacks,
+    })
+}
+
+/// When, from where, and what was wrong.
+fn asked_words(asked: Option<&Asked>) -> String {
+    let Some(asked) = asked else { return or_dash(None) };
+    let lacks: String = asked.lacks.iter().map(|lack| format!("; {lack}")).collect();
+    let (at, dialect) = (time(asked.at), asked.dialect.as_str());
+    plain(&format!("{at} from {} by {dialect}{lacks}", asked.peer))
+}
+
+/// What was refused before anybody was looked for, a line each.
+fn refused(strangers: &Strangers) -> Vec<String> {
+    let untrusted = strangers.untrusted.iter().map(|(peer, asked)| {
+        let at = time(asked.at);
+        format!("{peer} asked {at} and is not trusted: if it is your proxy, add it to NIGHTLATCH_TRUSTED_PROXIES.")
+    });
+    let unknown = strangers.unknown.iter().map(|(host, asked)| {
+        let at = time(asked.at);
+        format!("{} was asked for {at}, and no application has it.", plain(host))
+    });
+    let stray = strangers.stray.iter().map(|(peer, asked)| {
+        let (at, lacks) = (time(asked.at), plain(&asked.lacks.join("; ")));
+        format!("A question from {peer} {at} could not be read: {lacks}.")
+    });
+    untrusted.chain(unknown).chain(stray).collect()
 }
 
 fn as_row(view: &ApplicationView) -> [String; 6] {

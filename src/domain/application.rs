@@ -329,6 +329,12 @@ impl Applications {
         self.all.iter().find(|application| application.name == name)
     }
 
+    /// The first application that answers at a host (`wiki.example.org`, `wiki.example.org:8443`), whatever the port.
+    pub fn at_host(&self, host: &str) -> Option<&Arc<Application>> {
+        let (name, _) = target::authority(host)?;
+        self.by_host.get(&name)?.first()
+    }
+
     /// Which application a request is for, and whether its path is public.
     pub fn matching(&self, target: &Target) -> Place {
         let Some(there) = self.by_host.get(target.host()) else {

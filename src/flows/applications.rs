@@ -1,6 +1,10 @@
 //! Registering applications: making, changing and removing entries. What the policy says about one (what counts as activity,
 //! which paths are ignored) is set in the same write; entering one is `access`.
 
+mod seen;
+
+pub use seen::{Seen, Strangers, flush as flush_seen, strangers};
+
 use super::{Acting, Ctx, FlowError};
 use crate::{
     domain::{
@@ -63,6 +67,8 @@ pub struct ApplicationView {
     pub ignored: (Value, Source),
     /// Keys that the policy sets for it.
     pub overrides: usize,
+    /// What proxies asked about it.
+    pub seen: Seen,
 }
 
 /// Why a write is taken back.
@@ -92,6 +98,7 @@ fn refused(field: &'static str, why: impl Into<String>) -> Stop {
 pub async fn list(ctx: &Ctx) -> Result<Vec<ApplicationView>, FlowError> {
     let table = ctx.current_applications().await?;
     let in_force = ctx.current_policy().await?;
+    let mut notes = ctx.forwarded_notes().await?;
     let view = |application: &Arc<Application>| {
         let scope = Scope::Application(application.name.clone());
         let document = in_force.policy.document();
@@ -102,6 +109,7 @@ pub async fn list(ctx: &Ctx) -> Result<Vec<ApplicationView>, FlowError> {
                 .applications
                 .get(&application.name)
                 .map_or(0, |keys| keys.len()),
+            seen: notes.by_application.remove(&application.name).unwrap_or_default(),
             application: application.clone(),
         }
     };

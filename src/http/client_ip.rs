@@ -11,8 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The client's address for every decision and record.
 pub fn client_ip(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config) -> IpAddr {
-    // A connection without a peer address (none of our listeners makes one) counts as an unusable address, trusted by nobody.
-    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| canonical(peer.ip()));
+    let peer = self::peer(peer);
     if !trusted(peer, &config.trusted_proxies) {
         return peer;
     }
@@ -24,6 +23,21 @@ pub fn client_ip(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config)
         tracing::warn!(%peer, "a trusted proxy sent a client address that cannot be read; its own address is used");
         peer
     })
+}
+
+/// Who is at the other end of the connection. Without a peer address (none of our listeners makes such a connection): an unusable
+/// address, trusted by nobody.
+pub fn peer(peer: Option<SocketAddr>) -> IpAddr {
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| canonical(peer.ip()))
+}
+
+/// The header that would name the client, when a request has none.
+pub fn unnamed(headers: &HeaderMap, config: &Config) -> Option<&'static str> {
+    let (name, shown) = match config.forwarded_header {
+        ForwardedHeader::XForwardedFor => ("x-forwarded-for", "X-Forwarded-For"),
+        ForwardedHeader::Forwarded => ("forwarded", "Forwarded"),
+    };
+    (!headers.contains_key(name)).then_some(shown)
 }
 
 /// Whether the peer may speak for others.

@@ -6,7 +6,7 @@ mod answer;
 mod auth_request;
 mod ext_authz;
 mod forwarded;
-mod untrusted;
+mod refused;
 
 use super::{
     Route, Who, client_ip, headers, paths,
@@ -15,13 +15,14 @@ use super::{
 };
 use crate::{
     domain::{
-        activity::RequestKind, agent, application::Target, audit::Origin, forwarded::Dialect, network::canonical,
+        activity::RequestKind, agent, application::Target, audit::Origin, forwarded::Dialect,
         policy::effective::EffectivePolicy, session::RequestFacts,
     },
     flows::{
         Ctx, FlowError,
         access::{self, Passage},
     },
+    live::forwarded::By,
 };
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -92,9 +93,9 @@ async fn dressed(req: &HttpRequest, ctx: &Ctx, keys: &CookieKeys, dialect: Diale
 }
 
 async fn decide(req: &HttpRequest, ctx: &Ctx, keys: &CookieKeys, dialect: Dialect, id: &str) -> HttpResponse {
-    let peer = req.peer_addr().map(|peer| canonical(peer.ip()));
-    if !peer.is_some_and(|peer| client_ip::trusted(peer, &ctx.config.trusted_proxies)) {
-        untrusted::say_once(peer);
+    let peer = client_ip::peer(req.peer_addr());
+    if !client_ip::trusted(peer, &ctx.config.trusted_proxies) {
+        refused::untrusted(ctx, peer, dialect);
         let why = "This address may not ask: it is not one of the trusted proxies.";
         return problem(StatusCode::FORBIDDEN, "untrusted_proxy", why, None);
     }
@@ -105,12 +106,14 @@ async fn decide(req: &HttpRequest, ctx: &Ctx, keys: &CookieKeys, dialect: Dialec
     };
     let original = match read {
         Ok(original) => original,
-        Err(Malformed { header, why }) => {
-            tracing::warn!(peer = ?peer, "a proxy's question cannot be read: {header}: {why}");
+        Err(malformed) => {
+            refused::malformed(req, ctx, peer, dialect, &malformed);
+            let Malformed { header, why } = malformed;
             return problem(StatusCode::BAD_REQUEST, "malformed", &format!("{header}: {why}"), None);
         }
     };
-    match ask(req, ctx, keys, &original, id).await {
+    let lacks = client_ip::unnamed(req.headers(), &ctx.config);
+    match ask(req, ctx, keys, &original, By { peer, dialect, lacks }, id).await {
         Ok(passage) => {
             let question = Question {
                 dialect,
@@ -135,6 +138,7 @@ async fn ask(
     ctx: &Ctx,
     keys: &CookieKeys,
     original: &Original,
+    by: By,
     id: &str,
 ) -> Result<Passage, FlowError> {
     let host = original.target.host();
@@ -162,6 +166,7 @@ async fn ask(
         host: token_host(&ctx.config, host),
         token: presented.token.as_deref(),
         request,
+        by,
     };
     // Made only when something is recorded.
     let origin = || Origin {

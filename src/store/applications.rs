@@ -3,6 +3,7 @@
 use super::{
     Conn, StoreError,
     changes::{ChangeKind, announce, latest_seq},
+    forwarded::forget_application,
     instant::At,
     per_backend::insert_rows,
     schema::{application_places, applications},
@@ -160,6 +161,7 @@ pub fn update(c: &mut Conn, application: &Application, at: Timestamp) -> Result<
 pub fn delete(c: &mut Conn, name: &str) -> Result<bool, StoreError> {
     let deleted = diesel::delete(applications::table.find(name)).execute(c.db())?;
     if deleted > 0 {
+        forget_application(c, name)?;
         announce(c, ChangeKind::Application, name)?;
     }
     Ok(deleted > 0)

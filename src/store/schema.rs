@@ -256,6 +256,17 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    forwarded_requests (kind, subject) {
+        kind -> Text,
+        subject -> Text,
+        asked_at -> Timestamp,
+        peer -> Text,
+        dialect -> Text,
+        lacks -> Text,
+    }
+}
+
 diesel::joinable!(sessions -> accounts (account_id));
 diesel::joinable!(session_tokens -> sessions (session_id));
 diesel::allow_tables_to_appear_in_same_query!(

@@ -11,6 +11,7 @@ mod document;
 mod duration;
 mod effective;
 mod explain;
+mod forwarded;
 mod interchange;
 mod lockout;
 mod login;

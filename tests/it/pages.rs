@@ -17,6 +17,7 @@ mod login;
 mod password;
 mod routes;
 mod secrets;
+mod seen;
 mod sessions_live;
 mod setup;
 mod step_up;

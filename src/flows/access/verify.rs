@@ -9,9 +9,11 @@ use crate::{
     domain::{
         application::{Application, Place, Target},
         audit::{Actor, Entry, Event, Origin, Outcome},
+        forwarded::{Asked, Subject},
         policy::effective::EffectivePolicy,
         session::{EndReason, RequestFacts},
     },
+    live::forwarded::By,
     store::sessions,
 };
 use std::sync::Arc;
@@ -25,6 +27,7 @@ pub struct Forwarded<'a> {
     /// The session's token, if exactly one that we signed came with it.
     pub token: Option<&'a str>,
     pub request: RequestFacts<'a>,
+    pub by: By,
 }
 
 /// Whether it passes.
@@ -50,7 +53,9 @@ pub async fn verify(
     origin: impl Fn() -> Origin,
     acceptable: impl Fn(&EffectivePolicy, &str) -> bool,
 ) -> Result<Passage, FlowError> {
-    let application = match ctx.current_applications().await?.matching(forwarded.target) {
+    let place = ctx.current_applications().await?.matching(forwarded.target);
+    note(ctx, forwarded, &place);
+    let application = match place {
         Place::Unknown => return Ok(Passage::Unknown),
         Place::NotCanonical => return Ok(Passage::NotCanonical),
         Place::Public(_) => return Ok(Passage::Public),
@@ -71,6 +76,28 @@ pub async fn verify(
         Access::Ended(reason) => Ok(Passage::NotSignedIn(Some(reason))),
         Access::Admitted(admitted) if admitted.duty.is_some() => Ok(Passage::PasswordChange),
         Access::Admitted(admitted) => enter(ctx, *admitted, &application, forwarded.target, origin()).await,
+    }
+}
+
+/// That somebody asked, for the console; what was noted is written later.
+fn note(ctx: &Ctx, forwarded: &Forwarded<'_>, place: &Place) {
+    let (by, now) = (forwarded.by, ctx.now());
+    match place {
+        Place::Public(application) | Place::Guarded(application) => {
+            ctx.live.forwarded.answered(&application.name, by, now);
+        }
+        Place::Unknown => {
+            let asked = Asked {
+                at: now,
+                peer: by.peer,
+                dialect: by.dialect,
+                lacks: Vec::new(),
+            };
+            let host = forwarded.target.host().to_owned();
+            ctx.live.forwarded.refused(Subject::Unknown(host), asked);
+        }
+        // The path's fault, not the proxy's.
+        Place::NotCanonical => {}
     }
 }
 

@@ -48,6 +48,8 @@ fn an_application_is_made_listed_shown_set_and_deleted() {
             "public_paths",
             "activity",
             "ignored_paths",
+            "last_asked",
+            "last_unreadable",
         ];
         assert_eq!(members(&wiki), names);
         assert_eq!(
@@ -55,6 +57,7 @@ fn an_application_is_made_listed_shown_set_and_deleted() {
             json!({
                 "name": "wiki", "hosts": ["w.example.org:8443", "wiki.example.org"], "path_prefixes": ["/wiki"], "roles": ["member"],
                 "groups": ["staff"], "public_paths": ["/healthz"], "activity": "navigation", "ignored_paths": ["/poll/*"],
+                "last_asked": null, "last_unreadable": null,
             })
         );
         assert_eq!(cli.run(&["application", "list", "--json"]).json(), json!([wiki]));

@@ -745,7 +745,7 @@ fn a_path_is_judged_as_it_came_over_the_wire() {
         ("//docs/public/a.css", 400),
         ("/docs/public/%zz", 400),
         ("/docs/public/%00", 400),
-        ("", 404),
+        ("", 421),
     ] {
         let headers = "Host: site.example.org\r\nX-Forwarded-Proto: https\r\n";
         // Without the agent of the sign-in the session does not count: what passes here is public.

@@ -146,6 +146,42 @@ fn a_locked_sign_in_is_dressed_too() {
 }
 
 #[test]
+fn what_proxies_are_told_carries_them_too() {
+    let server = TestServer::on(crate::harness::server::On::Sqlite)
+        .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
+        .start();
+    let wiki = nightlatch::flows::applications::Change {
+        hosts: Some(vec!["wiki.example.org".to_owned()]),
+        ..Default::default()
+    };
+    let operator = crate::harness::server::operator();
+    let made = nightlatch::flows::applications::create(&server.ctx, &operator, "wiki", wiki);
+    server.run(made).unwrap();
+    let (ada, nobody) = (server.member("ada"), server.anyone());
+    let page = [
+        ("x-original-url", "https://wiki.example.org/"),
+        ("x-original-method", "GET"),
+    ];
+    let elsewhere = [
+        ("x-original-url", "https://docs.example.org/"),
+        ("x-original-method", "GET"),
+    ];
+    let asks: [(u16, &Client, &[(&str, &str)]); 4] = [
+        (200, &ada, &page),
+        (401, &nobody, &page),
+        (403, &ada, &elsewhere),
+        (400, &ada, &[]),
+    ];
+    for (status, client, headers) in asks {
+        let answer = client.send(Method::GET, "/api/authz/auth-request", None, headers);
+        assert_eq!(answer.status(), status);
+        assert_dressed(&answer, &format!("a proxy's {status}"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        assert_eq!(answer.cookies(), Vec::<String>::new());
+    }
+}
+
+#[test]
 fn everything_personal_is_never_stored_and_only_hashed_files_are() {
     let server = TestServer::start();
     let admin = server.admin("boss");

@@ -18,6 +18,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use submitted::Fields;
 use view::{ApplicationForm, ApplicationLine, ApplicationPage, ApplicationsPage};
 
+mod seen;
 pub mod submitted;
 pub mod view;
 
@@ -51,6 +52,7 @@ async fn shown_list(
     Ok(ApplicationsPage {
         shell: Shell::admin(req, ctx, admin, "Applications", "applications").await?,
         rows: all.iter().map(line).collect(),
+        strangers: seen::strangers(&applications::strangers(ctx).await?),
         // The first one needs no list to look at before it.
         open: all.is_empty() || !faults.is_empty(),
         name: fields.name.clone(),
@@ -71,6 +73,7 @@ fn line(view: &ApplicationView) -> ApplicationLine {
         activity: Key::ActivityCounts.setting().display(&view.activity.0),
         overrides: i64::try_from(view.overrides).unwrap_or(i64::MAX),
         policy: policy_address(&application.name),
+        seen: seen::line(&view.seen),
     }
 }
 

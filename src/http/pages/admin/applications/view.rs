@@ -1,5 +1,6 @@
 //! What the pages of applications show.
 
+use crate::domain::time::Timestamp;
 use crate::http::filters;
 use crate::http::pages::Shell;
 use crate::http::pages::admin::part::Choice;
@@ -10,6 +11,8 @@ use askama::Template;
 pub struct ApplicationsPage {
     pub shell: Shell,
     pub rows: Vec<ApplicationLine>,
+    /// Questions about nothing that is known: each with what would mend it.
+    pub strangers: Vec<StrangerLine>,
     /// The form of a new one stands open.
     pub open: bool,
     pub name: String,
@@ -30,6 +33,32 @@ pub struct ApplicationLine {
     /// Settings in its scope of the policy, and where they are edited.
     pub overrides: i64,
     pub policy: String,
+    pub seen: SeenLine,
+}
+
+/// What proxies asked about an application.
+pub struct SeenLine {
+    /// The last question that was answered.
+    pub answered: Option<AskedLine>,
+    /// The last one that could not be read.
+    pub unreadable: Option<AskedLine>,
+}
+
+/// One question of a proxy.
+pub struct AskedLine {
+    pub at: Timestamp,
+    pub peer: String,
+    /// Who asks in this dialect.
+    pub proxies: &'static str,
+    /// Headers that were missing or could not be read.
+    pub lacks: Vec<String>,
+}
+
+/// A question that no application's page can show.
+pub struct StrangerLine {
+    pub asked: AskedLine,
+    pub what: String,
+    pub mend: String,
 }
 
 /// The fields that making and changing share.

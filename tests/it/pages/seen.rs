@@ -1,0 +1,158 @@
+//! What the console shows of proxies' questions: who asked last, by which dialect, and what was wrong with those that were refused.
+
+use crate::harness::{
+    client::Client,
+    server::{On, TestServer, operator},
+};
+use nightlatch::flows::applications::{self, Change, Verdict};
+use reqwest::Method;
+
+fn server(on: On) -> TestServer {
+    let server = TestServer::on(on)
+        .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
+        .start();
+    protect(&server, "wiki");
+    server
+}
+
+fn protect(server: &TestServer, name: &str) {
+    let change = Change {
+        hosts: Some(vec![format!("{name}.example.org")]),
+        ..Change::default()
+    };
+    let made = applications::create(&server.ctx, &operator(), name, change);
+    assert_eq!(server.run(made).unwrap(), Verdict::Done);
+}
+
+fn ask(client: &Client, headers: &[(&str, &str)]) -> u16 {
+    client
+        .send(Method::GET, "/api/authz/auth-request", None, headers)
+        .status()
+}
+
+fn nginx(client: &Client, host: &str) -> u16 {
+    let url = format!("https://{host}.example.org/");
+    let headers = [
+        ("x-original-url", url.as_str()),
+        ("x-original-method", "GET"),
+        ("x-forwarded-for", "203.0.113.9"),
+    ];
+    ask(client, &headers)
+}
+
+#[test]
+fn the_last_question_about_an_application_is_shown_with_who_asked_and_how() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = server(on);
+        let boss = server.admin("boss");
+        let shown = |path: &str| boss.get(path).expect(200).text().to_owned();
+        assert!(shown("/admin/applications").contains("never"), "{on:?}");
+        assert_eq!(nginx(&server.anyone(), "wiki"), 401);
+        for path in ["/admin/applications", "/admin/applications/wiki"] {
+            let page = shown(path);
+            assert!(page.contains("from 127.0.0.1, nginx"), "{on:?} {path}");
+            assert!(
+                !page.contains("is missing") && !page.contains("Refused before"),
+                "{on:?} {path}"
+            );
+        }
+        // Without the client's address everybody is the proxy, which nothing else would show.
+        server.advance(1);
+        let without = [
+            ("x-original-url", "https://wiki.example.org/"),
+            ("x-original-method", "GET"),
+        ];
+        assert_eq!(ask(&server.anyone(), &without), 401);
+        assert!(
+            shown("/admin/applications/wiki").contains("X-Forwarded-For: the header is missing"),
+            "{on:?}"
+        );
+        // Another proxy of the same second is noted too.
+        let caddy = [
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "wiki.example.org"),
+            ("x-forwarded-uri", "/"),
+            ("x-forwarded-method", "GET"),
+            ("x-forwarded-for", "203.0.113.9"),
+        ];
+        let answer = server
+            .anyone()
+            .send(Method::GET, "/api/authz/forward-auth", None, &caddy);
+        assert_eq!(answer.status(), 302, "{on:?}");
+        let page = shown("/admin/applications");
+        assert!(page.contains("from 127.0.0.1, Traefik or Caddy"), "{on:?}");
+        assert!(!page.contains("is missing"), "{on:?}");
+    }
+}
+
+#[test]
+fn refused_questions_are_shown_with_what_would_mend_them_until_they_are_mended() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = server(on);
+        let boss = server.admin("boss");
+        let shown = |path: &str| boss.get(path).expect(200).text().to_owned();
+        let proxy = server.anyone();
+        assert_eq!(nginx(&proxy, "docs"), 403);
+        assert_eq!(nginx(&proxy.thief().from("127.0.0.2"), "wiki"), 403);
+        assert_eq!(ask(&proxy, &[("x-original-method", "GET"), ("host", "elsewhere")]), 400);
+        assert_eq!(
+            ask(&proxy, &[("x-original-method", "GET"), ("host", "wiki.example.org")]),
+            400
+        );
+        let list = shown("/admin/applications");
+        for words in [
+            "docs.example.org was asked for, and no application has it.",
+            "add 127.0.0.2 to NIGHTLATCH_TRUSTED_PROXIES",
+            "A question from 127.0.0.1 could not be read: X-Original-URL: the header is missing.",
+            "write proxy_set_header X-Original-URL $scheme://$http_host$request_uri;",
+        ] {
+            assert!(list.contains(words), "{on:?}: {words}");
+        }
+        let unreadable = "from 127.0.0.1: X-Original-URL: the header is missing";
+        assert!(shown("/admin/applications/wiki").contains(unreadable), "{on:?}");
+        protect(&server, "docs");
+        assert!(
+            !shown("/admin/applications").contains("no application has it"),
+            "{on:?}"
+        );
+        server.advance(8 * 24 * 3600);
+        let boss = server.signed_in("boss");
+        assert_eq!(nginx(&proxy, "wiki"), 401);
+        let list = boss.get("/admin/applications").expect(200);
+        assert!(!list.text().contains("Refused before"), "{on:?}: told for a week");
+        assert!(list.text().contains("from 127.0.0.1, nginx"), "{on:?}");
+    }
+}
+
+#[test]
+fn whoever_makes_up_hosts_fills_neither_memory_nor_table() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = server(on);
+        let boss = server.admin("boss");
+        for host in 0..100 {
+            assert_eq!(nginx(&server.anyone(), &format!("h{host}")), 403);
+        }
+        let list = boss.get("/admin/applications").expect(200);
+        let told = list.text().matches("no application has it").count();
+        assert!((1..=20).contains(&told), "{on:?}: {told}");
+    }
+}
+
+#[test]
+fn what_was_asked_of_one_server_is_seen_at_another_and_goes_with_its_application() {
+    for on in [On::Sqlite, On::Postgres] {
+        // SQLite has one server at a time: the second one finds what the first wrote when it stopped.
+        let first = server(on);
+        assert_eq!(nginx(&first.anyone(), "wiki"), 401);
+        let database = first.database.clone();
+        first.stop();
+        let second = TestServer::beside(&database).start();
+        let boss = second.admin("boss");
+        let list = || boss.get("/admin/applications").expect(200).text().to_owned();
+        assert!(list().contains("from 127.0.0.1, nginx"), "{on:?}");
+        let deleted = applications::delete(&second.ctx, &operator(), "wiki");
+        assert_eq!(second.run(deleted).unwrap(), Verdict::Done);
+        protect(&second, "wiki");
+        assert!(list().contains("never"), "{on:?}");
+    }
+}
