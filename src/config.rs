@@ -2,11 +2,15 @@
 //! All faults are reported at once; unknown keys refuse to start. Session policy is not here: it lives in the database.
 
 use crate::{
-    domain::policy::{Key, Pins},
+    domain::{
+        origin::cookie_reaches,
+        policy::{Key, Pins},
+    },
     hashing::HashCost,
 };
 use ipnetwork::IpNetwork;
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fmt,
     net::SocketAddr,
@@ -246,6 +250,20 @@ impl Config {
     /// The scheme people use, from the public URL.
     pub fn https(&self) -> bool {
         self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
+    }
+
+    /// The host of [`Self::base_url`], without a port.
+    pub fn own_host(&self) -> Cow<'_, str> {
+        match (&self.public_url, self.bind.first()) {
+            (Some(url), _) => url.host_str().unwrap_or_default().into(),
+            (None, Some(address)) => address.ip().to_string().into(),
+            (None, None) => "".into(),
+        }
+    }
+
+    /// Whether browsers send our own cookie there: to our own host, or within the configured domain.
+    pub fn cookie_reaches(&self, host: &str) -> bool {
+        cookie_reaches(host, &self.own_host(), self.cookie_domain.as_deref())
     }
 
     /// `https://host[:port]` or, without a public URL, `http://` and the first bound address.

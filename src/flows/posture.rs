@@ -2,12 +2,15 @@
 
 use super::{Ctx, FlowError};
 use crate::{
-    domain::policy::{
-        effective::Policy,
-        posture::{self, Baseline, Checked, Finding, Installation, baselines, installation},
+    domain::{
+        forwarded::Subject,
+        policy::{
+            effective::Policy,
+            posture::{self, Baseline, Checked, Finding, Installation, Protected, baselines, installation},
+        },
     },
     store::{
-        Conn, StoreError,
+        Conn, StoreError, applications, forwarded,
         lockouts::{self, LockoutFilter, LockoutListState},
         policies,
     },
@@ -37,6 +40,24 @@ pub async fn posture(ctx: &Ctx) -> Result<Posture, FlowError> {
 }
 
 impl Ctx {
+    fn protected(&self, c: &mut Conn) -> Result<Vec<Protected>, StoreError> {
+        let asked = forwarded::list(c)?;
+        let known = applications::list(c)?.into_iter();
+        let protected = known.map(|application| Protected {
+            asked: asked
+                .iter()
+                .any(|(subject, _)| *subject == Subject::Answered(application.name.clone())),
+            outside: application
+                .hosts
+                .iter()
+                .filter(|host| !self.config.cookie_reaches(&host.name))
+                .map(|host| host.name.clone())
+                .collect(),
+            name: application.name,
+        });
+        Ok(protected.collect())
+    }
+
     /// What is known about the installation, judged.
     pub(super) fn installation(&self, c: &mut Conn, policy: &Policy) -> Result<Vec<Finding>, StoreError> {
         let locked = LockoutFilter {
@@ -57,6 +78,7 @@ impl Ctx {
                 .filter(|_| locks.len() > 1 && addresses.len() == 1)
                 .map(ToString::to_string),
             security_log: self.config.security_log.is_some(),
+            applications: self.protected(c)?,
             pins: policies::pins(c, self.pins_fresh_since())?,
         };
         Ok(installation(&facts, policy))

@@ -115,14 +115,9 @@ fn page(origins: &[String], headers: &HeaderMap) -> Option<Target> {
     own.and_then(|url| Target::of_url(url).ok()).or_else(root)
 }
 
-/// Whether browsers send our own cookie there: to our own host, or within the configured domain.
+/// Whether browsers send our own cookie there.
 pub fn shares_cookie(config: &Config, host: &str) -> bool {
-    let own = Url::parse(&config.base_url()).ok();
-    own.is_some_and(|own| own.host_str() == Some(host))
-        || config.cookie_domain.as_ref().is_some_and(|domain| {
-            host.strip_suffix(domain.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        })
+    config.cookie_reaches(host)
 }
 
 /// A host as tokens name it.

@@ -13,7 +13,7 @@ mod baselines;
 mod installation;
 
 pub use baselines::{Baseline, baselines};
-pub use installation::{Finding, Installation, differing_pins, installation};
+pub use installation::{Finding, Installation, Protected, differing_pins, installation};
 
 /// One thing that a baseline asks for.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,9 @@ use super::{document, policy};
 use nightlatch::domain::policy::{
     Key, Pins, PolicyDocument, Scope, Value,
     effective::Policy,
-    posture::{Accepts, Baseline, Checked, Installation, baselines, check, differing_pins, installation, remedy},
+    posture::{
+        Accepts, Baseline, Checked, Installation, Protected, baselines, check, differing_pins, installation, remedy,
+    },
 };
 
 fn pins(settings: &[(&str, &str)]) -> Pins {
@@ -246,6 +248,24 @@ fn the_installation_is_told_what_is_wrong_with_it() {
     assert_eq!(
         wrong(&right, &policy(document(&[]))),
         ["The cookie's Secure attribute fits the address"]
+    );
+    let mut protected = right.clone();
+    let application = |name: &str, asked: bool, outside: &[&str]| Protected {
+        name: name.to_owned(),
+        asked,
+        outside: outside.iter().map(|host| (*host).to_owned()).collect(),
+    };
+    protected.applications = vec![application("wiki", true, &[])];
+    assert_eq!(wrong(&protected, &secure), Vec::<&str>::new());
+    protected
+        .applications
+        .push(application("docs", false, &["docs.example.com"]));
+    assert_eq!(
+        wrong(&protected, &secure),
+        [
+            "The proxy of each application asks",
+            "The cookie reaches each application"
+        ]
     );
     let dev = Policy::new(1, secure.document().clone(), Pins::new(), true);
     assert_eq!(wrong(&right, &dev), ["Idle endings are enforced"]);

@@ -20,7 +20,8 @@ fn protect(server: &TestServer, name: &str) {
         hosts: Some(vec![format!("{name}.example.org")]),
         ..Change::default()
     };
-    let made = applications::create(&server.ctx, &operator(), name, change);
+    let operator = operator();
+    let made = applications::create(&server.ctx, &operator, name, change);
     assert_eq!(server.run(made).unwrap(), Verdict::Done);
 }
 
@@ -150,9 +151,44 @@ fn what_was_asked_of_one_server_is_seen_at_another_and_goes_with_its_application
         let boss = second.admin("boss");
         let list = || boss.get("/admin/applications").expect(200).text().to_owned();
         assert!(list().contains("from 127.0.0.1, nginx"), "{on:?}");
-        let deleted = applications::delete(&second.ctx, &operator(), "wiki");
+        let operator = operator();
+        let deleted = applications::delete(&second.ctx, &operator, "wiki");
         assert_eq!(second.run(deleted).unwrap(), Verdict::Done);
         protect(&second, "wiki");
         assert!(list().contains("never"), "{on:?}");
+    }
+}
+
+#[test]
+fn the_checklist_asks_for_a_question_of_each_application_and_a_cookie_that_reaches_it() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on)
+            .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
+            .env("NIGHTLATCH_PUBLIC_URL", "http://login.example.org")
+            .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
+            .start();
+        server.account("boss", nightlatch::domain::account::Role::Administrator);
+        let boss = server.anyone().header("host", "login.example.org");
+        boss.sign_in("boss", crate::harness::server::PASSWORD).expect(303);
+        let overview = || boss.get("/admin").expect(200).text().to_owned();
+        assert!(
+            !overview().contains("The proxy of each application asks"),
+            "{on:?}: nothing is protected"
+        );
+        protect(&server, "wiki");
+        let open = overview();
+        assert!(open.contains("No forwarded request was ever seen of wiki"), "{on:?}");
+        assert!(!open.contains("Browsers do not send"), "{on:?}");
+        assert_eq!(nginx(&server.anyone(), "wiki"), 401);
+        server.run(applications::flush_seen(&server.ctx)).unwrap();
+        assert!(!overview().contains("No forwarded request was ever seen"), "{on:?}");
+        let far = Change {
+            hosts: Some(vec!["far.example.com".to_owned()]),
+            ..Change::default()
+        };
+        let operator = operator();
+        let made = applications::create(&server.ctx, &operator, "far", far);
+        assert_eq!(server.run(made).unwrap(), Verdict::Done);
+        assert!(overview().contains("cookie to far.example.com"), "{on:?}");
     }
 }

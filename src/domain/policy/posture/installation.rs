@@ -18,8 +18,21 @@ pub struct Installation {
     pub one_locked_address: Option<String>,
     /// The security log file is written.
     pub security_log: bool,
+    /// Protected applications.
+    pub applications: Vec<Protected>,
     /// What each running server fixes by its environment.
     pub pins: Vec<(String, Pins)>,
+}
+
+/// What is known about a protected application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Protected {
+    /// Its name.
+    pub name: String,
+    /// Its proxy asked at least once.
+    pub asked: bool,
+    /// Its hosts to which browsers do not send the session's cookie.
+    pub outside: Vec<String>,
 }
 
 /// One thing about the installation, right or not.
@@ -37,7 +50,7 @@ pub struct Finding {
 
 /// Everything there is to say, in the order in which somebody would mend it.
 pub fn installation(facts: &Installation, policy: &Policy) -> Vec<Finding> {
-    vec![
+    let around = vec![
         Finding {
             ok: facts.public_address,
             title: "The public address is configured",
@@ -75,7 +88,42 @@ pub fn installation(facts: &Installation, policy: &Policy) -> Vec<Finding> {
                 .to_owned(),
             key: None,
         },
-    ]
+    ];
+    around.into_iter().chain(applications(&facts.applications)).collect()
+}
+
+/// The two silent ways in which forwarding requests fails; nothing where nothing is protected.
+fn applications(protected: &[Protected]) -> Vec<Finding> {
+    let silent: Vec<&str> = protected
+        .iter()
+        .filter(|application| !application.asked)
+        .map(|application| application.name.as_str())
+        .collect();
+    let outside: Vec<&str> = protected
+        .iter()
+        .flat_map(|application| application.outside.iter().map(String::as_str))
+        .collect();
+    let findings = [
+        Finding {
+            ok: silent.is_empty(),
+            title: "The proxy of each application asks",
+            why: format!(
+                "No forwarded request was ever seen of {}: until the proxy asks, nothing is protected.",
+                silent.join(", ")
+            ),
+            key: None,
+        },
+        Finding {
+            ok: outside.is_empty(),
+            title: "The cookie reaches each application",
+            why: format!(
+                "Browsers do not send the session's cookie to {}: NIGHTLATCH_COOKIE_DOMAIN must be a domain above Nightlatch and these.",
+                outside.join(", ")
+            ),
+            key: None,
+        },
+    ];
+    findings.into_iter().filter(|_| !protected.is_empty()).collect()
 }
 
 fn proxies(facts: &Installation) -> Finding {
