@@ -1,5 +1,7 @@
 //! `nightlatch application …`: which applications are protected, where they answer and who may enter.
 
+mod test;
+
 use super::{
     CliError, Done,
     desk::Desk,
@@ -26,6 +28,8 @@ pub enum Application {
     Show(Show),
     /// Change what is given; everything else stays
     Set(Set),
+    /// Say what a forwarded request would get, and why; changes nothing
+    Test(test::Test),
     /// Stop protecting one: forwarded requests for it are refused from then on
     Delete(Delete),
 }
@@ -111,6 +115,7 @@ impl Application {
             Self::List(list) => list.run(desk).await,
             Self::Show(show) => show.run(desk).await,
             Self::Set(set) => set.run(desk).await,
+            Self::Test(test) => test.run(desk).await,
             Self::Delete(delete) => delete.run(desk).await,
         }
     }

@@ -5,11 +5,13 @@ mod activity;
 mod change;
 mod ending;
 mod handover;
+mod rehearse;
 mod verify;
 
 pub use activity::flush_activity;
 pub use ending::write_kept_endings;
 pub use handover::{Issued, Redeemed, Traveller, forget_old_handovers, hand_over, redeem};
+pub use rehearse::{Outcome, Rehearsal, Rehearsed, Standing, Supposed, Tried, rehearse};
 pub use verify::{Forwarded, Passage, verify};
 
 use super::{Ctx, FlowError};
@@ -27,7 +29,7 @@ use crate::{
         },
         time::Timestamp,
     },
-    live::sessions::LiveSession,
+    live::{policy::InForce, sessions::LiveSession},
     store::{
         StoreError,
         accounts::{self, Account},
@@ -95,11 +97,7 @@ pub async fn admit(
         let Some(presented) = session.token(&digest).filter(usable) else {
             return Ok(Access::Anonymous);
         };
-        let entering = door
-            .application
-            .filter(|application| application.admits(account.role, &account.groups));
-        let entered = with_entered(&session.row.applications, entering);
-        let policy = in_force.effective(account.role, &entered, entering.map(|entering| entering.name.as_str()));
+        let policy = rules_at(&in_force, &session.row.applications, &account, door.application);
         if !acceptable(&policy, &presented.cookie_form) {
             return Ok(Access::Anonymous);
         }
@@ -144,6 +142,19 @@ pub async fn admit(
         }
     }
     Ok(Access::Anonymous)
+}
+
+/// The rules that hold for a session that entered these applications, at the door of another: that one's included for whoever may
+/// enter it.
+fn rules_at(
+    in_force: &InForce,
+    entered: &[String],
+    account: &Account,
+    application: Option<&Application>,
+) -> Arc<EffectivePolicy> {
+    let entering = application.filter(|application| application.admits(account.role, &account.groups));
+    let entered = with_entered(entered, entering);
+    in_force.effective(account.role, &entered, entering.map(|entering| entering.name.as_str()))
 }
 
 /// The applications whose rules hold: those that the session entered, and the one that it is about to enter.

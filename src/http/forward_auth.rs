@@ -7,6 +7,7 @@ mod auth_request;
 mod ext_authz;
 mod forwarded;
 mod refused;
+mod told;
 
 use super::{
     Route, Who, client_ip, headers, paths,
@@ -36,6 +37,7 @@ use answer::{Question, answer, problem};
 use futures_util::FutureExt;
 use session_cookie::CookieKeys;
 use std::panic::AssertUnwindSafe;
+pub use told::{Told, told};
 
 pub fn routes() -> Vec<Route> {
     vec![
@@ -121,7 +123,7 @@ async fn decide(req: &HttpRequest, ctx: &Ctx, keys: &CookieKeys, dialect: Dialec
                 repeatable: matches!(original.method, Method::GET | Method::HEAD | Method::OPTIONS),
                 target: &original.target,
             };
-            answer(&question, ctx, passage)
+            answer(&question, ctx, &passage)
         }
         Err(error) => {
             tracing::error!(%error, "a forwarded request cannot be judged");

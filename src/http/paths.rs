@@ -46,6 +46,7 @@ pub const ADMIN_ACCOUNTS_BULK: &str = "/admin/accounts/bulk";
 pub const ADMIN_ACCOUNT: &str = "/admin/accounts/{id}";
 pub const ADMIN_APPLICATIONS: &str = "/admin/applications";
 pub const ADMIN_APPLICATION: &str = "/admin/applications/{name}";
+pub const ADMIN_APPLICATION_TEST: &str = "/admin/applications/{name}/test";
 /// What proxies ask, before they forward a request.
 pub const AUTHZ: &str = "/api/authz/";
 pub const AUTH_REQUEST: &str = "/api/authz/auth-request";

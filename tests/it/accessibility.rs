@@ -75,6 +75,7 @@ const REACHED: &[&str] = &[
     paths::ADMIN_SESSION,
     paths::ADMIN_ACCOUNT,
     paths::ADMIN_APPLICATION,
+    paths::ADMIN_APPLICATION_TEST,
 ];
 
 fn is_page(route: &Route) -> bool {
@@ -285,5 +286,7 @@ async fn addresses(server: &TestServer) -> Vec<String> {
         format!("/admin/accounts/{}", session.row.session.account_id.0),
         format!("/admin/accounts/{NOBODY}"),
         "/admin/applications/wiki".to_owned(),
+        "/admin/applications/wiki/test".to_owned(),
+        "/admin/applications/wiki/test?url=https%3A%2F%2Fwiki.example.org%2F&account=bob".to_owned(),
     ]
 }

@@ -3,7 +3,7 @@
 
 use super::{
     super::{Acting, Ctx, FlowError, endings::Ending},
-    binding_json, judge_row, with_entered,
+    binding_json, judge_row, rules_at,
 };
 use crate::{
     domain::{
@@ -125,15 +125,8 @@ impl Ctx {
         if let (Some(_), Some(reason)) = (row.ended_at, row.end_reason) {
             return Ok(Accepted::Refused(reason));
         }
-        let account = &change.account;
-        let entering = change
-            .application
-            .as_ref()
-            .filter(|application| application.admits(account.role, &account.groups));
-        let entered = with_entered(&row.applications, entering).into_owned();
-        let policy = self
-            .in_force()
-            .effective(account.role, &entered, entering.map(|entering| entering.name.as_str()));
+        let application = change.application.as_ref();
+        let policy = rules_at(&self.in_force(), &row.applications, &change.account, application);
         let known = self.live.sessions.get_by_id(change.session).map(|known| known.life());
         let current = LiveSession::from_row(row, known);
         let Some(presented) = current.token(&change.digest).filter(|token| token.killed_at.is_none()) else {

@@ -40,15 +40,15 @@ pub struct Question<'a> {
     pub target: &'a Target,
 }
 
-pub fn answer(question: &Question<'_>, ctx: &Ctx, passage: Passage) -> HttpResponse {
+pub fn answer(question: &Question<'_>, ctx: &Ctx, passage: &Passage) -> HttpResponse {
     match passage {
         Passage::Public => pass(None, ctx),
-        Passage::Admitted(admitted) => pass(Some(&admitted), ctx),
+        Passage::Admitted(admitted) => pass(Some(admitted), ctx),
         Passage::NotSignedIn(reason) => {
             let address = question.target.url();
             let return_to = question.repeatable.then_some(address.as_str());
             let code = reason.map_or("sign_in", EndReason::as_str);
-            send_away(question, ctx, &login_url(return_to, reason), code)
+            send_away(question, ctx, &login_url(return_to, *reason), code)
         }
         Passage::PasswordChange => send_away(question, ctx, paths::PASSWORD, "password_change"),
         Passage::NotAllowed => {

@@ -165,3 +165,47 @@ fn all_faults_are_said_and_nothing_is_done() {
         );
     });
 }
+
+#[test]
+fn a_rehearsal_says_what_a_request_would_get_and_why() {
+    on_both(|cli| {
+        cli.run(&[
+            "application",
+            "create",
+            "wiki",
+            "--host",
+            "wiki.example.org",
+            "--public-path",
+            "/healthz",
+        ])
+        .done();
+        let test = |arguments: &[&str]| cli.run(&[&["application", "test"][..], arguments].concat());
+        test(&["https://wiki.example.org/page"]).done().prints(&[
+            "Application",
+            "wiki",
+            "Is sent to the sign-in.",
+            "/api/authz/forward-auth: 302",
+            "location: ",
+        ]);
+        let json = test(&["https://wiki.example.org/healthz", "--json"]).json();
+        assert_eq!(members(&json), ["url", "application", "place", "account", "outcomes"]);
+        assert_eq!(
+            (&json["application"], &json["place"], &json["outcomes"][0]["passage"]),
+            (&json!("wiki"), &json!("public"), &json!("public"))
+        );
+        let statuses: Vec<_> = json["outcomes"][0]["answers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|answer| answer["status"].clone())
+            .collect();
+        assert_eq!(statuses, [200, 200, 200]);
+        let unknown = test(&["https://docs.example.org/", "--json"]).json();
+        assert_eq!(
+            (&unknown["place"], &unknown["application"]),
+            (&json!("unknown"), &json!(null))
+        );
+        test(&["wiki"]).refused(&["the address cannot be read"]);
+        test(&["https://wiki.example.org/", "--account", "nobody"]).refused(&["there is no account named nobody"]);
+    });
+}

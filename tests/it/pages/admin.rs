@@ -14,5 +14,6 @@ mod policy;
 mod policy_export;
 mod policy_import;
 mod posture;
+mod rehearsal;
 mod review;
 mod sessions;

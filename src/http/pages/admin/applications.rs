@@ -18,6 +18,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use submitted::Fields;
 use view::{ApplicationForm, ApplicationLine, ApplicationPage, ApplicationsPage};
 
+mod rehearsal;
 mod seen;
 pub mod submitted;
 pub mod view;
@@ -31,6 +32,7 @@ pub fn routes() -> Vec<Route> {
         Route::post(paths::ADMIN_APPLICATIONS, Who::Administrator, create).step_up(),
         Route::get(paths::ADMIN_APPLICATION, Who::Administrator, detail),
         Route::post(paths::ADMIN_APPLICATION, Who::Administrator, submit).step_up(),
+        Route::get(paths::ADMIN_APPLICATION_TEST, Who::Administrator, rehearsal::show),
     ]
 }
 

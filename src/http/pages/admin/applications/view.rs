@@ -36,6 +36,41 @@ pub struct ApplicationLine {
     pub seen: SeenLine,
 }
 
+#[derive(Template)]
+#[template(path = "pages/admin/applications/test.html")]
+pub struct RehearsalPage {
+    pub shell: Shell,
+    pub name: String,
+    /// The application's own page.
+    pub href: String,
+    pub url: String,
+    pub account: String,
+    pub ip: String,
+    pub agent: String,
+    pub faults: Vec<(String, String)>,
+    /// What was looked at, and what was found.
+    pub reasons: Vec<(&'static str, String)>,
+    pub outcomes: Vec<OutcomeLine>,
+}
+
+/// What one session, or none, would come to.
+pub struct OutcomeLine {
+    pub who: String,
+    /// The session's id, with when it began.
+    pub session: Option<String>,
+    pub signed_in: Option<Timestamp>,
+    pub sentence: String,
+    pub answers: Vec<Answered>,
+}
+
+/// One endpoint's answer.
+pub struct Answered {
+    pub path: String,
+    pub proxies: &'static str,
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+}
+
 /// What proxies asked about an application.
 pub struct SeenLine {
     /// The last question that was answered.

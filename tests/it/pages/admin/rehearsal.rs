@@ -1,0 +1,237 @@
+//! `/admin/applications/{name}/test`: the rehearsal says what the door would say, and changes nothing.
+
+use crate::harness::{
+    client::{Answer, CHROME, Client, FIREFOX},
+    server::{On, TestServer, operator},
+};
+use nightlatch::{
+    domain::{account::Role, forwarded::Dialect},
+    flows::{
+        access::{Rehearsal, Rehearsed, Supposed, rehearse},
+        accounts::Act,
+        applications::{self, Change, Verdict},
+        sessions,
+    },
+    http::forward_auth::{Told, told},
+    store::sessions::SessionFilter,
+};
+use reqwest::Method;
+
+const PAGE: &str = "https://wiki.example.org/page";
+
+fn texts(items: &[&str]) -> Vec<String> {
+    items.iter().map(|item| (*item).to_owned()).collect()
+}
+
+fn server(on: On) -> TestServer {
+    let server = TestServer::on(on)
+        .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
+        .start();
+    let all = [
+        ("wiki", Change::default()),
+        (
+            "console",
+            Change {
+                roles: Some(vec![Role::Administrator]),
+                ..Change::default()
+            },
+        ),
+        (
+            "site",
+            Change {
+                prefixes: Some(texts(&["/docs"])),
+                public: Some(texts(&["/docs/public/*"])),
+                ..Change::default()
+            },
+        ),
+    ];
+    for (name, change) in all {
+        let change = Change {
+            hosts: Some(vec![format!("{name}.example.org")]),
+            ..change
+        };
+        let operator = operator();
+        let made = applications::create(&server.ctx, &operator, name, change);
+        assert_eq!(server.run(made).unwrap(), Verdict::Done);
+    }
+    server
+}
+
+fn supposed(address: &str, account: &str) -> Supposed {
+    Supposed {
+        address: address.to_owned(),
+        account: Some(account.to_owned()),
+        ..Supposed::default()
+    }
+}
+
+fn rehearsed(server: &TestServer, supposed: &Supposed) -> Rehearsal {
+    match server.run(rehearse(&server.ctx, supposed)).unwrap() {
+        Rehearsed::Done(rehearsal) => *rehearsal,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The door itself, in each dialect, asked by a browser's navigation.
+fn asked(client: &Client, url: &str) -> Vec<(Dialect, Answer)> {
+    let (proto, rest) = url.split_once("://").unwrap();
+    let (host, _) = rest.split_once('/').unwrap();
+    let uri = &rest[host.len()..];
+    let envoy = format!("/api/authz/ext-authz{uri}");
+    let nginx = [("x-original-url", url), ("x-original-method", "GET")];
+    let caddy = [
+        ("x-forwarded-proto", proto),
+        ("x-forwarded-host", host),
+        ("x-forwarded-uri", uri),
+        ("x-forwarded-method", "GET"),
+    ];
+    let envoys = [("x-forwarded-proto", proto), ("host", host)];
+    let send = |path: &str, headers: &[(&str, &str)]| client.send(Method::GET, path, None, headers);
+    vec![
+        (Dialect::AuthRequest, send("/api/authz/auth-request", &nginx)),
+        (Dialect::ForwardAuth, send("/api/authz/forward-auth", &caddy)),
+        (Dialect::ExtAuthz, send(&envoy, &envoys)),
+    ]
+}
+
+fn assert_same(told: &[Told], door: &[(Dialect, Answer)], what: &str) {
+    for (told, (dialect, answer)) in told.iter().zip(door) {
+        assert_eq!((told.dialect, told.status), (*dialect, answer.status()), "{what}");
+        for (name, value) in &told.headers {
+            assert_eq!(answer.header(name), Some(value.as_str()), "{what}: {name}");
+        }
+    }
+    assert_eq!(told.len(), door.len());
+}
+
+#[test]
+fn the_rehearsal_says_what_the_door_says() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = server(on);
+        let id = server.account("ada", Role::Member);
+        let ada = server.signed_in("ada");
+        for url in [
+            PAGE,
+            "https://console.example.org/",
+            "https://site.example.org/docs/page",
+            "https://site.example.org/docs/public/a.css",
+            "https://unknown.example.org/",
+            "https://wiki.example.org//a",
+        ] {
+            let rehearsal = rehearsed(&server, &supposed(url, "ADA"));
+            let what = format!("{on:?} {url}");
+            let first = &rehearsal.outcomes[0];
+            assert_same(
+                &told(&server.ctx, &rehearsal.target, &first.passage),
+                &asked(&ada, url),
+                &what,
+            );
+            let last = rehearsal.outcomes.last().unwrap();
+            assert!(last.session.is_none(), "{what}");
+            assert_same(
+                &told(&server.ctx, &rehearsal.target, &last.passage),
+                &asked(&server.anyone(), url),
+                &what,
+            );
+        }
+        server.act(id, Act::ForceChange);
+        let rehearsal = rehearsed(&server, &supposed(PAGE, "ada"));
+        let passage = &rehearsal.outcomes[0].passage;
+        assert_same(
+            &told(&server.ctx, &rehearsal.target, passage),
+            &asked(&ada, PAGE),
+            "a pending change",
+        );
+    }
+}
+
+#[test]
+fn each_live_session_is_judged_for_that_address_and_browser_and_none_is_touched() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = server(on);
+        server.policy(&[("session.session_allow_ip_changes", "0")]);
+        let ada = server.member("ada");
+        let second = server.anyone().header("user-agent", CHROME);
+        second.sign_in("ada", crate::harness::server::PASSWORD).expect(303);
+        let before = server.events();
+        let sentences = |supposed: Supposed| -> Vec<String> {
+            let rehearsal = rehearsed(&server, &supposed);
+            rehearsal
+                .outcomes
+                .iter()
+                .map(|outcome| outcome.passage.sentence())
+                .collect()
+        };
+        let both = sentences(supposed(PAGE, "ada"));
+        assert_eq!(both, ["Passes.", "Passes.", "Is sent to the sign-in."], "{on:?}");
+        let moved = sentences(Supposed {
+            ip: Some("198.51.100.7".parse().unwrap()),
+            ..supposed(PAGE, "ada")
+        });
+        assert!(
+            moved[..2].iter().all(|sentence| sentence.contains("another network")),
+            "{moved:?}"
+        );
+        let firefox = sentences(Supposed {
+            user_agent: Some(FIREFOX.to_owned()),
+            ..supposed(PAGE, "ada")
+        });
+        let ended = firefox
+            .iter()
+            .filter(|sentence| sentence.contains("another browser"))
+            .count();
+        assert_eq!(ended, 1, "{on:?}: {firefox:?}");
+        assert_eq!(server.events(), before, "{on:?}");
+        let filter = SessionFilter {
+            limit: 10,
+            ..SessionFilter::default()
+        };
+        let live = server.run(sessions::list(&server.ctx, filter)).unwrap().items;
+        assert!(
+            live.iter().all(|view| view.row.session.applications.is_empty()),
+            "{on:?}: nothing was entered"
+        );
+        ada.get("/").expect(200);
+        second.get("/").expect(200);
+    }
+}
+
+#[test]
+fn the_page_shows_the_answers_and_why() {
+    let server = server(On::Sqlite);
+    let boss = server.admin("boss");
+    server.member("ada");
+    let at = |query: &str| boss.get(&format!("/admin/applications/wiki/test{query}"));
+    let empty = at("").expect(200);
+    assert!(empty.text().contains("value=\"https://wiki.example.org/\""));
+    assert!(!empty.text().contains("<h2 id=\"why-h\">"));
+    let page = at("?url=https%3A%2F%2Fwiki.example.org%2Fpage&account=ada").expect(200);
+    for words in [
+        "not public: a session must be live",
+        "ada: member, no groups, enabled; may enter",
+        "Passes.",
+        "remote-user: ada",
+        "x-nightlatch-session-ends: 1209600",
+        "/api/authz/ext-authz",
+        "Somebody who is not signed in",
+        "login?return_to=https%3A%2F%2Fwiki.example.org%2Fpage",
+    ] {
+        assert!(page.text().contains(words), "{words}");
+    }
+    for (query, fault) in [
+        ("?url=wiki", "The address cannot be read"),
+        (
+            "?url=https%3A%2F%2Fwiki.example.org%2F&account=nobody",
+            "There is no account of that name.",
+        ),
+        ("?url=https%3A%2F%2Fwiki.example.org%2F&ip=here", "Write one address"),
+    ] {
+        assert!(at(query).expect(422).text().contains(fault), "{query}");
+    }
+    boss.get("/admin/applications/nothing/test").expect(404);
+    assert!(
+        boss.get("/admin/applications/wiki")
+            .text()
+            .contains("/admin/applications/wiki/test")
+    );
+}
