@@ -5,6 +5,7 @@ pub mod activity;
 pub mod agent;
 pub mod application;
 pub mod audit;
+pub mod bounce;
 pub mod duration;
 pub mod forwarded;
 pub mod lockout;

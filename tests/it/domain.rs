@@ -5,6 +5,7 @@ mod activity;
 mod agent;
 mod application;
 mod audit;
+mod bounce;
 mod cases;
 mod catalogue;
 mod document;

@@ -1,6 +1,7 @@
 //! Pages through a real server, mirroring `src/http/pages`; and what attackers of all of them try.
 
 mod admin;
+mod bounce;
 mod busy;
 mod closed;
 mod csrf;

@@ -1,5 +1,7 @@
 //! `/login`: the form, and what becomes of an attempt.
 
+mod bounce;
+
 use super::{Shell, filters, page, see_other};
 use crate::{
     domain::{
@@ -82,7 +84,11 @@ pub async fn form(
 ) -> Result<HttpResponse, PageError> {
     let (return_to, origin) = return_to(&ctx, &query.return_to);
     if anyone.visitor.is_some() {
-        return Ok(see_other(&way_to(&ctx, return_to.as_ref(), origin.as_ref())));
+        let go_on = see_other(&way_to(&ctx, return_to.as_ref(), origin.as_ref()));
+        return match (&return_to, &origin) {
+            (Some(return_to), Some(origin)) => bounce::watched(&req, &ctx, return_to, origin, go_on),
+            (_, _) => Ok(go_on),
+        };
     }
     let reason = EndReason::parse(&query.reason).or(anyone.ended);
     let mut login = LoginPage::new(&req, &ctx, String::new(), return_to);

@@ -1,0 +1,75 @@
+//! When a bounce between us and an application is a circle, and what is said about it.
+
+use super::MICRO;
+use nightlatch::domain::{
+    bounce::{Bounces, Configuration, MOST, WITHIN, causes},
+    policy::effective::SameSite,
+    time::Timestamp,
+};
+
+const NOW: Timestamp = Timestamp::from_micros(1_795_281_600_000_000);
+
+#[test]
+fn three_within_half_a_minute_are_a_circle() {
+    let mut known = None;
+    for count in 1..=MOST {
+        let bounces = Bounces::with(known, "wiki.example.org", NOW);
+        assert_eq!((bounces.count, bounces.is_loop()), (count, count == MOST));
+        known = Bounces::parse(&bounces.to_text());
+        assert_eq!(known.as_ref(), Some(&bounces), "as the cookie carries it");
+    }
+    let late = NOW.saturating_add(WITHIN);
+    assert!(Bounces::with(known.clone(), "wiki.example.org", late).is_loop());
+    let later = Bounces::with(known.clone(), "wiki.example.org", late.saturating_add(MICRO));
+    assert_eq!((later.count, later.is_loop()), (1, false));
+    assert_eq!(Bounces::with(known, "docs.example.org", NOW).count, 1);
+}
+
+#[test]
+fn only_what_was_written_is_read() {
+    for text in ["", "3", "3:x:wiki", "-1:0:wiki", "3:0"] {
+        assert_eq!(Bounces::parse(text), None, "{text}");
+    }
+    let port = Bounces::parse("2:5:[::1]").unwrap();
+    assert_eq!((port.count, port.host.as_str()), (2, "[::1]"));
+}
+
+#[test]
+fn the_causes_are_those_of_this_configuration() {
+    let right = Configuration {
+        own_https: true,
+        own_host: "login.example.org",
+        https: true,
+        host: "wiki.example.org",
+        cookie_domain: Some("example.org"),
+        secure: true,
+        same_site: SameSite::Lax,
+    };
+    assert_eq!(causes(&right), Vec::<String>::new(), "then it is not the configuration");
+    let said = |configuration: Configuration<'_>| causes(&configuration).join("\n");
+    let handed_over = [
+        Configuration { cookie_domain: None, ..right },
+        Configuration { host: "wiki.example.com", ..right },
+        Configuration { host: "wikiexample.org", ..right },
+    ];
+    for beyond in handed_over {
+        let words = said(beyond);
+        assert!(words.contains("must pass /nightlatch/ through"), "{beyond:?}: {words}");
+    }
+    let plain = said(Configuration { https: false, ..right });
+    assert!(
+        plain.contains("over https only") && plain.contains("two sites"),
+        "{plain}"
+    );
+    let strict = said(Configuration {
+        same_site: SameSite::Strict,
+        ..right
+    });
+    assert!(strict.contains("session.same_site is Strict"), "{strict}");
+    let refused = said(Configuration {
+        same_site: SameSite::None,
+        secure: false,
+        ..right
+    });
+    assert!(refused.contains("turn session.secure on"), "{refused}");
+}

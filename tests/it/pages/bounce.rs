@@ -1,0 +1,80 @@
+//! Somebody signed in whom an application sends back again and again.
+
+use crate::harness::{
+    client::{Answer, Client},
+    server::{On, TestServer, operator},
+};
+use nightlatch::flows::applications::{self, Change, Verdict};
+
+fn server() -> TestServer {
+    let server = TestServer::on(On::Sqlite)
+        .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
+        .start();
+    for name in ["wiki", "docs"] {
+        let change = Change {
+            hosts: Some(vec![format!("{name}.example.org")]),
+            ..Change::default()
+        };
+        let operator = operator();
+        let made = applications::create(&server.ctx, &operator, name, change);
+        assert_eq!(server.run(made).unwrap(), Verdict::Done);
+    }
+    server
+}
+
+fn back(client: &Client, host: &str) -> Answer {
+    client.get(&format!("/login?return_to=https%3A%2F%2F{host}.example.org%2Fpage"))
+}
+
+#[test]
+fn the_third_bounce_stops_on_a_page_that_says_why_and_offers_a_way_on() {
+    let server = server();
+    let ada = server.member("ada");
+    for _ in 0..2 {
+        assert_eq!(
+            back(&ada, "wiki").expect(303).location(),
+            "https://wiki.example.org/page"
+        );
+        server.advance(10);
+    }
+    let page = back(&ada, "wiki").expect(409);
+    for words in [
+        "<strong>wiki.example.org</strong> sent you back 3 times within 30 seconds",
+        "127.0.0.1 is reached over http and wiki.example.org over https",
+        "href=\"https://wiki.example.org/page\"",
+        "href=\"/\"",
+    ] {
+        assert!(page.text().contains(words), "{words}: {}", page.text());
+    }
+    // Nobody is kept out: whoever goes on is counted from the beginning, and is still signed in.
+    ada.get("/").expect(200);
+    back(&ada, "wiki").expect(303);
+}
+
+#[test]
+fn what_is_no_circle_is_not_counted() {
+    let server = server();
+    let ada = server.member("ada");
+    for host in ["wiki", "docs", "wiki", "docs"] {
+        back(&ada, host).expect(303);
+    }
+    for _ in 0..4 {
+        back(&ada, "wiki").expect(303);
+        server.advance(16);
+        back(&ada, "wiki").expect(303);
+        server.advance(16);
+    }
+    for _ in 0..5 {
+        back(&server.anyone(), "wiki").expect(200);
+        ada.get("/login?return_to=%2Fpassword").expect(303);
+    }
+}
+
+#[test]
+fn a_count_that_we_did_not_write_is_none() {
+    let server = server();
+    let ada = server.member("ada");
+    let now = server.now().as_micros();
+    ada.set_cookie("nightlatch-bounces", &format!("9:{now}:wiki.example.org"));
+    back(&ada, "wiki").expect(303);
+}
