@@ -41,7 +41,7 @@ use crate::{
     store::{Conn, Store, StoreError, audit as audit_rows},
 };
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicU32, Ordering},
 };
 use uuid::Uuid;
@@ -133,18 +133,21 @@ impl Ctx {
 
     /// An id that sorts by time, and within one instant in the order of making: public, never a secret.
     pub fn new_id(&self, now: Timestamp) -> Uuid {
-        /// Made in this process so far; 26 bits of it lead the random part of version 7 (RFC 9562, 6.2, method 1).
-        static MADE: AtomicU32 = AtomicU32::new(0);
         let mut random = [0; 10];
         self.random.fill(&mut random);
-        let counter = MADE.fetch_add(1, Ordering::Relaxed);
-        // The version takes the upper half of the first byte, the variant two bits of the third.
-        random[0] = (counter >> 22) as u8 & 0x0f;
-        random[1] = (counter >> 14) as u8;
-        random[2] = (counter >> 8) as u8 & 0x3f;
-        random[3] = counter as u8;
-        uuid::Builder::from_unix_timestamp_millis(u64::try_from(now.as_micros() / 1000).unwrap_or(0), &random)
-            .into_uuid()
+        self::id(now, random)
+    }
+
+    /// A number for a request, different among all instances. Its random part is drawn once for this process, and the counter
+    /// makes the difference: asking the system for bytes costs as much as judging a request.
+    pub fn request_id(&self, now: Timestamp) -> Uuid {
+        static DRAWN: OnceLock<[u8; 10]> = OnceLock::new();
+        let drawn = DRAWN.get_or_init(|| {
+            let mut random = [0; 10];
+            self.random.fill(&mut random);
+            random
+        });
+        self::id(now, *drawn)
     }
 
     /// 32 fresh random bytes.
@@ -185,4 +188,17 @@ impl Ctx {
         }
         Ok(())
     }
+}
+
+/// Version 7 of this time.
+fn id(now: Timestamp, mut random: [u8; 10]) -> Uuid {
+    /// Made in this process so far; 26 bits of it lead the random part of version 7 (RFC 9562, 6.2, method 1).
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let counter = MADE.fetch_add(1, Ordering::Relaxed);
+    // The version takes the upper half of the first byte, the variant two bits of the third.
+    random[0] = (counter >> 22) as u8 & 0x0f;
+    random[1] = (counter >> 14) as u8;
+    random[2] = (counter >> 8) as u8 & 0x3f;
+    random[3] = counter as u8;
+    uuid::Builder::from_unix_timestamp_millis(u64::try_from(now.as_micros() / 1000).unwrap_or(0), &random).into_uuid()
 }

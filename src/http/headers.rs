@@ -70,7 +70,7 @@ pub async fn apply(
 
 /// A number of its own for each request, for logs and records.
 pub fn request_id(ctx: &Ctx) -> String {
-    ctx.new_id(ctx.now()).simple().to_string()
+    ctx.request_id(ctx.now()).simple().to_string()
 }
 
 /// What every response carries; `https_only`: the host that it comes from is never to be asked over plain http.
