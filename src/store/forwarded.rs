@@ -5,8 +5,7 @@ use crate::domain::{
     time::Timestamp,
 };
 use diesel::{
-    AsChangeset, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
-    SelectableHelper,
+    AsChangeset, ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
 };
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset, Clone)]
@@ -73,6 +72,9 @@ pub fn list(c: &mut Conn) -> Result<Vec<(Subject, Asked)>, StoreError> {
     rows.into_iter().map(Record::read).collect()
 }
 
+/// Strangers of one kind forgotten at once at most: no write brings more.
+const AT_ONCE: i64 = 500;
+
 /// Forgets what went wrong long ago, and of strangers all but the latest.
 pub fn forget_old(c: &mut Conn, now: Timestamp) -> Result<(), StoreError> {
     let old = At::from(now.saturating_sub(TOLD_FOR));
@@ -83,19 +85,18 @@ pub fn forget_old(c: &mut Conn, now: Timestamp) -> Result<(), StoreError> {
     )
     .execute(c.db())?;
     for kind in ["stray", "unknown", "untrusted"] {
-        let first_too_many: Option<At> = forwarded_requests::table
+        let too_many: Vec<String> = forwarded_requests::table
             .filter(forwarded_requests::kind.eq(kind))
-            .order(forwarded_requests::asked_at.desc())
+            .order((forwarded_requests::asked_at.desc(), forwarded_requests::subject))
             .offset(MOST_STRANGERS)
-            .limit(1)
-            .select(forwarded_requests::asked_at)
-            .first(c.db())
-            .optional()?;
-        if let Some(at) = first_too_many {
+            .limit(AT_ONCE)
+            .select(forwarded_requests::subject)
+            .load(c.db())?;
+        if !too_many.is_empty() {
             diesel::delete(
                 forwarded_requests::table
                     .filter(forwarded_requests::kind.eq(kind))
-                    .filter(forwarded_requests::asked_at.le(at)),
+                    .filter(forwarded_requests::subject.eq_any(too_many)),
             )
             .execute(c.db())?;
         }

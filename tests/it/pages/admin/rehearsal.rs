@@ -26,6 +26,7 @@ fn texts(items: &[&str]) -> Vec<String> {
 fn server(on: On) -> TestServer {
     let server = TestServer::on(on)
         .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
+        .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
         .start();
     let all = [
         ("wiki", Change::default()),
@@ -194,6 +195,21 @@ fn each_live_session_is_judged_for_that_address_and_browser_and_none_is_touched(
         ada.get("/").expect(200);
         second.get("/").expect(200);
     }
+}
+
+#[test]
+fn a_host_that_the_cookie_does_not_reach_knows_nobody() {
+    let server = server(On::Sqlite);
+    let far = Change {
+        hosts: Some(texts(&["far.example.com"])),
+        ..Change::default()
+    };
+    let operator = operator();
+    let made = applications::create(&server.ctx, &operator, "far", far);
+    assert_eq!(server.run(made).unwrap(), Verdict::Done);
+    server.member("ada");
+    let rehearsal = rehearsed(&server, &supposed("https://far.example.com/", "ada"));
+    assert_eq!(rehearsal.outcomes[0].passage.sentence(), "Is sent to the sign-in.");
 }
 
 #[test]
