@@ -60,6 +60,7 @@ impl Server {
         let process = command(url, dir)
             .env("NIGHTLATCH_BIND", &address)
             .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
+            .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
             .spawn()
             .expect("the program starts");
         Self { process, address }.ready("/healthz")

@@ -3,7 +3,7 @@
 
 use crate::{
     domain::{
-        origin::cookie_reaches,
+        origin::within,
         policy::{Key, Pins},
     },
     hashing::HashCost,
@@ -263,7 +263,8 @@ impl Config {
 
     /// Whether browsers send our own cookie there: to our own host, or within the configured domain.
     pub fn cookie_reaches(&self, host: &str) -> bool {
-        cookie_reaches(host, &self.own_host(), self.cookie_domain.as_deref())
+        let below = self.cookie_domain.as_ref().is_some_and(|domain| within(host, domain));
+        below || self.own_host() == host
     }
 
     /// `https://host[:port]` or, without a public URL, `http://` and the first bound address.

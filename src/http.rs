@@ -144,6 +144,23 @@ pub fn app(
         InitError = (),
     >,
 > {
+    app_and(ctx, keys, |_| {})
+}
+
+/// The same with further addresses among those of people: behind the same layers.
+pub fn app_and(
+    ctx: Ctx,
+    keys: Arc<CookieKeys>,
+    further: impl FnOnce(&mut web::ServiceConfig),
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
     let sessions = SessionMiddleware::builder(LiveSessionStore(ctx.live.clone()), keys.newest().clone())
         .cookie_name(ctx.config.cookie_name.clone())
         .cookie_content_security(CookieContentSecurity::Signed)
@@ -152,7 +169,10 @@ pub fn app(
         .build();
     let nothing = || async { Err::<HttpResponse, _>(error::PageError::NotFound) };
     let people = web::scope("")
-        .configure(|config| register(config, for_people()))
+        .configure(|config| {
+            register(config, for_people());
+            further(config);
+        })
         .default_service(web::to(nothing))
         // A request meets these from the last to the first.
         // 6. a rotated token on its way to the cookie, 5. who the session belongs to, 4. what the flows prepared,

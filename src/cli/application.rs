@@ -193,32 +193,36 @@ impl List {
             output::say_json(&all.iter().map(as_json).collect())?;
             return Ok(ExitCode::SUCCESS);
         }
-        if all.is_empty() {
-            output::say("There is no application yet: nightlatch application create NAME --host HOST.")?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        let mut table = Table::new(&[
-            "NAME",
-            "HOSTS",
-            "PATHS",
-            "MAY ENTER",
-            "PUBLIC PATHS",
-            "ACTIVITY",
-            "LAST ASKED",
-        ]);
-        for view in &all {
-            let [name, hosts, paths, enter, public, activity] = as_row(view);
-            let asked = time_or_dash(view.seen.answered.as_ref().map(|asked| asked.at));
-            table.row([name, hosts, paths, enter, public, activity, asked]);
-        }
         let mut out = Output::new();
-        out.table(&table)?;
+        if all.is_empty() {
+            out.line("There is no application yet: nightlatch application create NAME --host HOST.")?;
+        } else {
+            out.table(&table(&all))?;
+        }
         for line in refused(&applications::strangers(&desk.ctx).await?) {
             out.line(&line)?;
         }
         out.finish()?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn table(all: &[ApplicationView]) -> Table {
+    let mut table = Table::new(&[
+        "NAME",
+        "HOSTS",
+        "PATHS",
+        "MAY ENTER",
+        "PUBLIC PATHS",
+        "ACTIVITY",
+        "LAST ASKED",
+    ]);
+    for view in all {
+        let [name, hosts, paths, enter, public, activity] = as_row(view);
+        let asked = time_or_dash(view.seen.answered.as_ref().map(|asked| asked.at));
+        table.row([name, hosts, paths, enter, public, activity, asked]);
+    }
+    table
 }
 
 impl Show {

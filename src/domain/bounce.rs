@@ -2,7 +2,7 @@
 //! happen before it is said, and why it does in which configuration. Counting is a cookie's, not ours to keep.
 
 use super::{
-    origin::cookie_reaches,
+    origin::within,
     policy::effective::SameSite,
     time::{Span, Timestamp},
 };
@@ -93,7 +93,8 @@ pub fn causes(configuration: &Configuration<'_>) -> Vec<String> {
         secure,
         same_site,
     } = *configuration;
-    let beyond = (!cookie_reaches(host, own_host, cookie_domain)).then(|| {
+    let reached = host == own_host || cookie_domain.is_some_and(|domain| within(host, domain));
+    let beyond = (!reached).then(|| {
         format!(
             "{host} is on another domain than {own_host}, so the session is handed over by way of /nightlatch/ there: its proxy must pass \
              /nightlatch/ through to Nightlatch, with the cookies of both directions."

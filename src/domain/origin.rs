@@ -89,13 +89,10 @@ fn registered(text: &str, origins: &[Origin]) -> Option<ReturnTo> {
     (http && anonymous && !authority.is_empty() && origins.contains(&url.origin())).then(|| ReturnTo(url.into()))
 }
 
-/// Whether browsers send a cookie of our own host, or of `domain`, to `host`.
-pub fn cookie_reaches(host: &str, own_host: &str, domain: Option<&str>) -> bool {
-    let below = |domain: &str| {
-        host.strip_suffix(domain)
-            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    };
-    host == own_host || domain.is_some_and(below)
+/// Whether a host is the domain or below it: there browsers send the domain's cookies.
+pub fn within(host: &str, domain: &str) -> bool {
+    host.strip_suffix(domain)
+        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 /// What a state-changing request says about where it comes from.

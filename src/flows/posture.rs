@@ -47,12 +47,6 @@ impl Ctx {
             asked: asked
                 .iter()
                 .any(|(subject, _)| *subject == Subject::Answered(application.name.clone())),
-            outside: application
-                .hosts
-                .iter()
-                .filter(|host| !self.config.cookie_reaches(&host.name))
-                .map(|host| host.name.clone())
-                .collect(),
             name: application.name,
         });
         Ok(protected.collect())

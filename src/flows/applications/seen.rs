@@ -7,7 +7,7 @@ use crate::{
         application::Applications,
         forwarded::{Asked, Subject},
     },
-    store::{StoreError, forwarded},
+    store::forwarded,
 };
 use std::{collections::HashMap, net::IpAddr};
 
@@ -68,7 +68,7 @@ impl Ctx {
     /// What stands in the database, with what this instance has not written yet.
     pub(in crate::flows) async fn forwarded_notes(&self) -> Result<Notes, FlowError> {
         flush(self).await?;
-        let rows = self.store.read(|c| Ok::<_, StoreError>(forwarded::list(c)?)).await?;
+        let rows = self.store.read(forwarded::list).await?;
         Ok(self.sorted(rows, &self.live.applications()))
     }
 

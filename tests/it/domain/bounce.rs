@@ -48,9 +48,18 @@ fn the_causes_are_those_of_this_configuration() {
     assert_eq!(causes(&right), Vec::<String>::new(), "then it is not the configuration");
     let said = |configuration: Configuration<'_>| causes(&configuration).join("\n");
     let handed_over = [
-        Configuration { cookie_domain: None, ..right },
-        Configuration { host: "wiki.example.com", ..right },
-        Configuration { host: "wikiexample.org", ..right },
+        Configuration {
+            cookie_domain: None,
+            ..right
+        },
+        Configuration {
+            host: "wiki.example.com",
+            ..right
+        },
+        Configuration {
+            host: "wikiexample.org",
+            ..right
+        },
     ];
     for beyond in handed_over {
         let words = said(beyond);

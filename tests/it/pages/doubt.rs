@@ -247,7 +247,9 @@ fn a_handler_that_panics_is_a_500_and_the_next_request_is_answered() {
             };
             let built = HttpServer::new(move || {
                 let resource = web::resource("/panics").route(web::route().to(panics));
-                http::app(ctx.clone(), keys.clone()).service(resource.wrap(from_fn(http::error::catch)))
+                http::app_and(ctx.clone(), keys.clone(), |config| {
+                    config.service(resource.wrap(from_fn(http::error::catch)));
+                })
             })
             .workers(1)
             .disable_signals()

@@ -31,8 +31,6 @@ pub struct Protected {
     pub name: String,
     /// Its proxy asked at least once.
     pub asked: bool,
-    /// Its hosts to which browsers do not send the session's cookie.
-    pub outside: Vec<String>,
 }
 
 /// One thing about the installation, right or not.
@@ -92,38 +90,23 @@ pub fn installation(facts: &Installation, policy: &Policy) -> Vec<Finding> {
     around.into_iter().chain(applications(&facts.applications)).collect()
 }
 
-/// The two silent ways in which forwarding requests fails; nothing where nothing is protected.
-fn applications(protected: &[Protected]) -> Vec<Finding> {
+/// The silent way in which forwarding requests fails; nothing where nothing is protected. Hosts beyond the cookie domain are no fault:
+/// sessions are handed over to them.
+fn applications(protected: &[Protected]) -> Option<Finding> {
     let silent: Vec<&str> = protected
         .iter()
         .filter(|application| !application.asked)
         .map(|application| application.name.as_str())
         .collect();
-    let outside: Vec<&str> = protected
-        .iter()
-        .flat_map(|application| application.outside.iter().map(String::as_str))
-        .collect();
-    let findings = [
-        Finding {
-            ok: silent.is_empty(),
-            title: "The proxy of each application asks",
-            why: format!(
-                "No forwarded request was ever seen of {}: until the proxy asks, nothing is protected.",
-                silent.join(", ")
-            ),
-            key: None,
-        },
-        Finding {
-            ok: outside.is_empty(),
-            title: "The cookie reaches each application",
-            why: format!(
-                "Browsers do not send the session's cookie to {}: NIGHTLATCH_COOKIE_DOMAIN must be a domain above Nightlatch and these.",
-                outside.join(", ")
-            ),
-            key: None,
-        },
-    ];
-    findings.into_iter().filter(|_| !protected.is_empty()).collect()
+    (!protected.is_empty()).then(|| Finding {
+        ok: silent.is_empty(),
+        title: "The proxy of each application asks",
+        why: format!(
+            "No forwarded request was ever seen of {}: until the proxy asks, nothing is protected.",
+            silent.join(", ")
+        ),
+        key: None,
+    })
 }
 
 fn proxies(facts: &Installation) -> Finding {
