@@ -5,7 +5,7 @@ mod words;
 
 use super::{
     super::{Ctx, FlowError},
-    Admitted, Passage, account_state, judge_row, rules_at,
+    Admitted, Passage, judge_row, rules_at,
 };
 use crate::{
     domain::{
@@ -163,7 +163,7 @@ fn standing(account: &Account, place: &Place) -> Standing {
         name: account.name.clone(),
         role: account.role,
         groups: account.groups.clone(),
-        state: account_state(account),
+        state: AccountState::of(account.disabled_at.is_some(), account.expired_at.is_some()),
         may_enter: match place {
             Place::Guarded(application) => Some(application.admits(account.role, &account.groups)),
             Place::Unknown | Place::NotCanonical | Place::Public(_) => None,
