@@ -38,6 +38,12 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// Instead of example.org.
+    pub fn domain(mut self, domain: &'static str) -> Self {
+        self.domain = domain;
+        self
+    }
+
     pub fn wiki(mut self, wiki: Change) -> Self {
         self.wiki = wiki;
         self

@@ -93,8 +93,6 @@ impl Browser {
             "--window-size=1280,800",
             // Colours change at once.
             "--force-prefers-reduced-motion",
-            // Nightlatch and the applications that it protects.
-            "--host-resolver-rules=MAP *.example.org 127.0.0.1",
         ];
         let mut arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         arguments.push(format!("--user-data-dir={}", profile.path().display()));
