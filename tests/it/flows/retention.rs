@@ -23,10 +23,10 @@ fn run(server: &TestServer) -> Removed {
     server.run(remove_old(&server.ctx)).unwrap()
 }
 
-/// Midnight comes so many seconds after now.
-fn to_midnight(server: &TestServer) -> i64 {
-    let secs = server.now().as_micros().div_euclid(1_000_000);
-    DAY - secs.rem_euclid(DAY)
+/// How long until midnight.
+fn to_midnight(server: &TestServer) -> Span {
+    const DAY_MICROS: i64 = DAY * 1_000_000;
+    Span::from_micros(DAY_MICROS - server.now().as_micros().rem_euclid(DAY_MICROS))
 }
 
 /// Writes so many audit entries of this instant.
@@ -68,7 +68,8 @@ fn the_audit_goes_by_whole_days_and_says_so_itself() {
         let server = TestServer::on(on).start();
         server.policy(&[("retention.audit", "30 days")]);
         let saved = server.events().len();
-        server.advance(to_midnight(&server) - 1);
+        server.clock.advance(to_midnight(&server));
+        server.advance(-1);
         let midnight = server.now().saturating_add(Span::from_secs(1));
         entries(&server, 1, server.now());
         seal(&server);
