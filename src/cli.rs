@@ -11,6 +11,7 @@ mod desk;
 mod doctor;
 mod input;
 mod lockout;
+mod mail;
 mod migrate;
 mod output;
 mod policy;
@@ -74,6 +75,9 @@ enum Command {
     /// Look at failed sign-ins and release locks
     #[command(subcommand)]
     Lockout(lockout::Lockout),
+    /// Look at letters, have them tried again, take them back
+    #[command(subcommand)]
+    Mail(mail::Mail),
     /// Read the audit trail
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -181,6 +185,7 @@ pub fn main() -> ExitCode {
         Command::Session(session) => global.at_desk(async |desk| session.run(desk).await),
         Command::Application(application) => global.at_desk(async |desk| application.run(desk).await),
         Command::Lockout(lockout) => global.at_desk(async |desk| lockout.run(desk).await),
+        Command::Mail(mail) => global.at_desk(async |desk| mail.run(desk).await),
         Command::Audit(audit) => global.at_desk(async |desk| audit.run(desk).await),
         Command::Config(config) => config.run(&global),
         Command::Migrate(migrate) => migrate.run(&global),

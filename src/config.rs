@@ -18,7 +18,9 @@ use std::{
 };
 use url::Url;
 
+mod mail;
 mod sources;
+pub use mail::{MailConfig, MailFrom, SmtpUrl};
 pub use sources::{Flags, Origin, SETTINGS, SettingInfo};
 use sources::{Settings, read};
 
@@ -38,6 +40,7 @@ pub struct Config {
     pub secret_keys: Vec<SecretKey>,
     pub metrics_bind: Option<SocketAddr>,
     pub security_log: Option<PathBuf>,
+    pub mail: MailConfig,
     pub hash_cost: HashCost,
     /// Sessions kept in memory at most.
     pub session_cache: usize,
@@ -193,6 +196,17 @@ impl Config {
                 "cookie_domain: {domain} does not cover the host of public_url ({host})"
             ));
         }
+        let mail = MailConfig {
+            smtp_url: s.optional("smtp_url", SmtpUrl::parse),
+            from: s
+                .optional("mail_from", MailFrom::parse)
+                .unwrap_or_else(|| MailFrom::of_host(public_url.as_ref().and_then(Url::host_str))),
+            outbox: s.value("mail_outbox", "mail-outbox", |text| {
+                (!text.is_empty())
+                    .then(|| PathBuf::from(text))
+                    .ok_or("a folder".to_owned())
+            }),
+        };
         let positive = |text: &str| {
             text.parse::<u32>()
                 .ok()
@@ -234,6 +248,7 @@ impl Config {
                     .map_err(|_| "an address and port, such as 127.0.0.1:9100".into())
             }),
             security_log: s.optional("security_log", |text| Ok(PathBuf::from(text))),
+            mail,
             hash_cost: HashCost {
                 memory_kib: s.value("argon2_memory_kib", "19456", floor(HashCost::FLOOR.memory_kib)),
                 iterations: s.value("argon2_iterations", "2", floor(HashCost::FLOOR.iterations)),

@@ -1,6 +1,7 @@
 //! The things people do, one file each. A flow reads the facts, lets the domain decide, and makes one write:
 //! the act, its audit event and its announcement stand or fall together. What several flows do inside their writes are methods of
-//! [`Ctx`]: `attempts` (guesses at a password), `current_password` (asking for it again) and `endings` (of sessions and accounts).
+//! [`Ctx`]: `attempts` (guesses at a password), `current_password` (asking for it again), `endings` (of sessions and accounts)
+//! and [`Ctx::post`] (letters).
 
 pub mod access;
 pub mod accounts;
@@ -13,8 +14,10 @@ pub mod explain;
 pub mod lockouts;
 pub mod login;
 pub mod logout;
+pub mod mail;
 pub mod overview;
 pub mod password_change;
+pub mod password_reset;
 pub mod policy;
 pub mod posture;
 pub mod preview;
@@ -36,6 +39,7 @@ use crate::{
     },
     hashing::{Hasher, HashingBusyError},
     live::{Live, policy::InForce},
+    mail::Mailer,
     random::{Random, bytes32},
     security_log::SecurityLog,
     store::{Conn, Store, StoreError, audit as audit_rows},
@@ -53,6 +57,7 @@ pub struct Ctx {
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
     pub hasher: Hasher,
+    pub mailer: Mailer,
     pub live: Arc<Live>,
     pub config: Arc<Config>,
     pub security_log: Option<Arc<SecurityLog>>,

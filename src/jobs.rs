@@ -1,7 +1,10 @@
 //! What happens by itself: activity is flushed, ended sessions are marked, accounts expire, locks that ran out are said so,
-//! pins are renewed, the audit is sealed, old rows go. Each job is bounded per run; several instances may run the same job, since every write is conditional.
+//! pins are renewed, letters are sent, the audit is sealed, old rows go. Each job is bounded per run; several instances may run the same job,
+//! since every write is conditional.
 
-use crate::flows::{Ctx, FlowError, access, accounts, applications, audit, lockouts, policy, retention, sessions};
+use crate::flows::{
+    Ctx, FlowError, access, accounts, applications, audit, lockouts, mail, password_reset, policy, retention, sessions,
+};
 use std::{future::Future, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
 
@@ -60,6 +63,10 @@ impl Jobs {
                 &stopped,
                 |ctx| async move { accounts::expire_due(&ctx).await.map(drop) },
             ),
+            every(Duration::from_secs(1), "mail", ctx, &stopped, |ctx| async move {
+                password_reset::answer_requests(&ctx).await?;
+                mail::send_due(&ctx).await.map(drop)
+            }),
             every(Duration::from_secs(30), "pins", ctx, &stopped, |ctx| async move {
                 policy::publish_pins(&ctx).await
             }),
@@ -69,6 +76,8 @@ impl Jobs {
             every(Duration::from_secs(60), "retention", ctx, &stopped, |ctx| async move {
                 retention::remove_old(&ctx).await?;
                 access::forget_old_handovers(&ctx).await?;
+                mail::forget_old(&ctx).await?;
+                password_reset::forget_old(&ctx).await?;
                 policy::forget_old_drafts(&ctx).await
             }),
         ];

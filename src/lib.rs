@@ -10,6 +10,7 @@
 //! | [`config`] | what the operator decides before the start |
 //! | [`security_log`] | the security log file |
 //! | [`store`] | the database: the only place that knows Diesel |
+//! | [`mail`] | letters: their words, the message, the mail server or a folder |
 //! | [`live`] | what this instance remembers, and how it learns that it is stale |
 //! | [`flows`] | the things people do, one file each |
 //! | [`http`] | Actix and askama: routes, middleware, pages |
@@ -27,6 +28,8 @@ pub mod config;
 pub mod security_log;
 
 pub mod store;
+
+pub mod mail;
 
 pub mod live;
 

@@ -9,6 +9,7 @@ use crate::{
     http::{self, session_cookie::CookieKeys},
     jobs::Jobs,
     live::{self, Live, invalidation},
+    mail::{MailError, Mailer},
     random::Random,
     security_log::SecurityLog,
     store::{
@@ -34,6 +35,8 @@ pub enum StartError {
     Bind { address: SocketAddr, error: std::io::Error },
     #[error("security log {path}: {error}")]
     SecurityLog { path: String, error: std::io::Error },
+    #[error(transparent)]
+    Mail(#[from] MailError),
     #[error("the cookie key in the database is unusable")]
     Key,
     #[error("metrics: {0}")]
@@ -82,6 +85,7 @@ pub fn context(
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let hasher = Hasher::start(config.hash_cost, threads)?;
+    let mailer = Mailer::new(&config)?;
     let (pins, dev) = (config.pins.clone(), config.dev);
     let (seq, policy, applications) = store.read_now(move |c| {
         // In this order: what changes after the number was read is taken in again.
@@ -95,6 +99,7 @@ pub fn context(
         clock,
         random,
         hasher,
+        mailer,
         live,
         config: Arc::new(config),
         security_log,
@@ -127,6 +132,7 @@ impl Server {
             )
         });
         announce_idle(&ctx);
+        tracing::info!("mail goes to {}", ctx.mailer.describe());
         let addresses = ctx.config.bind.clone();
         let app_ctx = ctx.clone();
         let mut server = HttpServer::new(move || http::app(app_ctx.clone(), keys.clone()))

@@ -14,6 +14,8 @@ mod instant;
 pub mod lockouts;
 pub mod meta;
 pub mod notify;
+pub mod outbox;
+pub mod password_links;
 mod per_backend;
 pub mod policies;
 mod schema;

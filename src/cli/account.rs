@@ -13,6 +13,7 @@ use crate::{
     flows::{
         self,
         accounts::{AccountState, AccountView, Act, ActVerdict, CreateVerdict, FieldFault, NewAccount, NewPassword},
+        password_reset::Invited,
     },
     store::accounts::{Account as Row, AccountFilter, AccountListState},
 };
@@ -39,6 +40,8 @@ pub enum Account {
     Delete(Named),
     /// Give an account another password and end its sessions
     ResetPassword(ResetPassword),
+    /// Mail the invitation of an account again, with a new link
+    Invite(Named),
     /// Make an account an administrator or a member
     SetRole(SetRole),
     /// Set or remove an account's e-mail address
@@ -76,6 +79,9 @@ pub struct Create {
     /// Make a one-time password and print it, once, alone on standard output; it must be changed at the first sign-in
     #[arg(long, conflicts_with = "password_stdin")]
     one_time: bool,
+    /// Mail a link to choose the first password; works once, for 72 hours
+    #[arg(long, conflicts_with_all = ["password_stdin", "one_time", "must_change"], requires = "email")]
+    invite: bool,
     /// E-mail address
     #[arg(long)]
     email: Option<String>,
@@ -215,6 +221,7 @@ impl Account {
             Self::Enable(named) => enable(desk, &named.name).await,
             Self::Delete(named) => delete(desk, &named.name).await,
             Self::ResetPassword(reset) => reset.run(desk).await,
+            Self::Invite(named) => invite(desk, &named.name).await,
             Self::SetRole(set) => set.run(desk).await,
             Self::SetEmail(set) => set.run(desk).await,
             Self::SetGroups(set) => set.run(desk).await,
@@ -233,6 +240,8 @@ impl Create {
         }
         let password = if self.one_time {
             NewPassword::OneTime
+        } else if self.invite {
+            NewPassword::Invitation
         } else {
             NewPassword::Given {
                 password: input::new_password(self.password_stdin)?,
@@ -252,7 +261,12 @@ impl Create {
             CreateVerdict::Faulty(faults) => Err(faulty(faults)),
             CreateVerdict::Created { one_time_password, .. } => {
                 flows::setup::close(&desk.ctx, &desk.acting).await?;
-                let done = format!("Created {} ({}).", plain(self.name.trim()), self.role.as_str());
+                let mailed = if self.invite {
+                    " The invitation is on its way."
+                } else {
+                    ""
+                };
+                let done = format!("Created {} ({}).{mailed}", plain(self.name.trim()), self.role.as_str());
                 match one_time_password {
                     Some(password) => {
                         output::note(&done);
@@ -584,11 +598,26 @@ fn state_shown(view: &AccountView) -> String {
         AccountState::Disabled => "disabled".to_owned(),
         AccountState::Expired => "expired".to_owned(),
     };
+    let state = if view.invited.is_some() {
+        format!("{state}, invited")
+    } else {
+        state
+    };
     if view.locked.is_some() {
         format!("{state}, locked")
     } else {
         state
     }
+}
+
+async fn invite(desk: &Desk, name: &str) -> Done {
+    let account = desk.account(name).await?;
+    match flows::password_reset::invite(&desk.ctx, &desk.acting, account.id).await? {
+        Invited::Sent => output::say("The invitation is on its way; the earlier link is dead.")?,
+        Invited::NoAddress => return Err(CliError::refused("there is no e-mail address to send it to")),
+        Invited::NotInvited => return Err(CliError::refused("no invitation is open for this account")),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn change_reason(reason: ChangeReason) -> &'static str {
@@ -621,6 +650,7 @@ fn as_json(view: &AccountView) -> Value {
         "expired_by": account.expired_by,
         "expires_at": json_time(view.expires.map(|(at, _)| at)),
         "expires_by": view.expires.map(|(_, rule)| rule.code()),
+        "invited_until": json_time(view.invited),
         "last_administrator": view.is_last_administrator,
     })
 }

@@ -43,7 +43,7 @@ impl Global {
 
 /// Flows are asynchronous, a command is not.
 pub fn block_on(work: impl Future<Output = Done>) -> Done {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime
         .map_err(|error| CliError::refused(format!("cannot start: {error}")))?
         .block_on(work)

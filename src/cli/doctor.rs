@@ -11,7 +11,11 @@ use crate::{
         policy::{Key, Pins, Scope, Value, effective::Policy, posture::differing_pins},
         time::{Span, Timestamp},
     },
+    flows,
+    mail::Mailer,
+    random::OsRandom,
     security_log::SecurityLog,
+    server,
     store::{
         OpenOptions, Store, StoreError, accounts, meta,
         policies::{self, Revision},
@@ -24,6 +28,7 @@ use std::{
     net::IpAddr,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 #[derive(Args)]
@@ -31,6 +36,9 @@ pub struct Doctor {
     /// Print JSON: [{"check","status","message"}]; status is ok, warning or fault
     #[arg(long)]
     json: bool,
+    /// Send a letter to this address, past the queue, and say what became of it
+    #[arg(long, value_name = "ADDRESS")]
+    send_test_mail: Option<String>,
 }
 
 /// How bad it is.
@@ -94,6 +102,10 @@ impl Doctor {
                     findings.database(&config).await;
                     findings.posture(&config);
                     findings.security_log(&config);
+                    findings.mail(&config);
+                    if let Some(address) = &self.send_test_mail {
+                        findings.test_mail(config, address).await;
+                    }
                 }
             }
             findings.print(self.json)
@@ -289,6 +301,36 @@ impl Findings {
         match SecurityLog::open(path) {
             Ok(_) => self.ok("security_log", format!("{} is writable", path.display())),
             Err(error) => self.fault("security_log", format!("{}: {error}", path.display())),
+        }
+    }
+
+    /// Where letters go. Whether they arrive only a letter tells.
+    fn mail(&mut self, config: &Config) {
+        match (Mailer::new(config), &config.mail.smtp_url) {
+            (Err(error), _) => self.fault("mail", error.to_string()),
+            (Ok(mailer), None) => self.warning("mail", format!("no mail server: letters become {}", mailer.describe())),
+            (Ok(mailer), Some(_)) if config.public_url.is_none() => {
+                let how = format!(
+                    "{}; links in letters lead to {}: set public_url",
+                    mailer.describe(),
+                    config.base_url()
+                );
+                self.warning("mail", how);
+            }
+            (Ok(mailer), Some(_)) => {
+                self.ok("mail", format!("{} as {}", mailer.describe(), config.mail.from.address));
+            }
+        }
+    }
+
+    async fn test_mail(&mut self, config: Config, address: &str) {
+        let ctx = match server::context(config, Arc::new(SystemClock), Arc::new(OsRandom), false) {
+            Ok(ctx) => ctx,
+            Err(error) => return self.fault("test mail", error.to_string()),
+        };
+        match flows::mail::send_test(&ctx, address).await {
+            Ok(words) => self.ok("test mail", format!("taken: {words}")),
+            Err(why) => self.fault("test mail", why),
         }
     }
 

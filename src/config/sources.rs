@@ -96,6 +96,25 @@ pub const SETTINGS: &[SettingInfo] = &[
         "",
         "security log file (JSON lines)",
     ),
+    SettingInfo {
+        name: "smtp_url",
+        env: "NIGHTLATCH_SMTP_URL",
+        default: "",
+        meaning: "mail server: `smtps://USER:PASSWORD@HOST`, or `smtp://` with `?tls=required`; absent: letters become files",
+        secret: true,
+    },
+    setting(
+        "mail_from",
+        "NIGHTLATCH_MAIL_FROM",
+        "",
+        "whom letters come from; absent: `nightlatch@` the public URL's host",
+    ),
+    setting(
+        "mail_outbox",
+        "NIGHTLATCH_MAIL_OUTBOX",
+        "mail-outbox",
+        "folder for letters (`.eml` files) where there is no mail server",
+    ),
     setting(
         "argon2_memory_kib",
         "NIGHTLATCH_ARGON2_MEMORY_KIB",

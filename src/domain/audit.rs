@@ -71,6 +71,9 @@ events! {
     AuditExported "audit.exported" "Audit exported",
     AuditPurged "audit.purged" "Old audit entries removed",
     AccessDenied "access.denied" "Access denied",
+    MailGivenUp "mail.given_up" "A letter could not be sent",
+    MailRetried "mail.retried" "A letter was sent for again",
+    MailDiscarded "mail.discarded" "A letter was discarded",
 }
 
 impl Event {

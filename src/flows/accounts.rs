@@ -52,6 +52,8 @@ pub struct AccountView {
     /// When it would expire if nothing happens, and by which rule.
     pub expires: Option<(Timestamp, ExpiryRule)>,
     pub is_last_administrator: bool,
+    /// Invited, and no password chosen yet: when the link runs out (or ran out).
+    pub invited: Option<Timestamp>,
 }
 
 pub struct AccountList {
@@ -194,6 +196,7 @@ impl Ctx {
             live_sessions: i64::try_from(live_sessions).unwrap_or(i64::MAX),
             expires,
             is_last_administrator: facts.is_last_administrator,
+            invited: self.pending_invitation(c, &account)?,
             account,
         })
     }

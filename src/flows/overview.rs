@@ -4,12 +4,14 @@ use super::{Ctx, FlowError, sessions::SessionView};
 use crate::{
     domain::{
         audit::Event,
+        mail::LetterState,
         policy::{Key, Scope, Value, effective::Policy, posture::Finding},
         time::{Span, Timestamp},
     },
     store::{
         Backend, StoreError, accounts, audit, lockouts,
         lockouts::{LockoutFilter, LockoutListState},
+        outbox,
         policies::{self, Revision},
         sessions::{self, SessionFilter},
     },
@@ -25,6 +27,8 @@ pub struct Overview {
     pub ending_soon: Vec<SessionView>,
     pub revision: Revision,
     pub checklist: Vec<CheckItem>,
+    /// Letters that wait, and that were given up.
+    pub mail: (i64, i64),
     pub backend: String,
 }
 
@@ -71,10 +75,14 @@ pub async fn overview(ctx: &Ctx) -> Result<Overview, FlowError> {
                     .ok_or(StoreError::NotFound("policy revision"))?
                     .in_force,
                 checklist(&policy, flow.installation(c, &policy)?),
+                (
+                    outbox::count(c, Some(LetterState::Queued))?,
+                    outbox::count(c, Some(LetterState::GivenUp))?,
+                ),
             ))
         })
         .await?;
-    let (live_sessions, accounts, locked, accepted, refused, recent, revision, checklist) = facts;
+    let (live_sessions, accounts, locked, accepted, refused, recent, revision, checklist, mail) = facts;
     let mut ending_soon: Vec<SessionView> = recent
         .into_iter()
         .map(|row| ctx.view(&in_force, row))
@@ -91,6 +99,7 @@ pub async fn overview(ctx: &Ctx) -> Result<Overview, FlowError> {
         ending_soon,
         revision,
         checklist,
+        mail,
         backend: match ctx.store.backend() {
             Backend::Sqlite => "SQLite".to_owned(),
             Backend::Postgres => "PostgreSQL".to_owned(),

@@ -20,6 +20,7 @@ use crate::{
         Conn, StoreError,
         accounts::{self, Account},
         changes::{self, ChangeKind},
+        password_links,
         sessions::{self, Token},
     },
 };
@@ -150,6 +151,7 @@ async fn write(
             if account.password_hash != checked.password_hash {
                 return Ok((Changed::WrongCurrent, Vec::new()));
             }
+            password_links::kill_all(c, id)?;
             accounts::push_password(c, id, &account.password_hash, now, keep)?;
             account.password_hash = hash;
             account.password_changed_at = now;

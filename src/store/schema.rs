@@ -267,6 +267,61 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    outbox (id) {
+        id -> Text,
+        kind -> Text,
+        account_id -> Nullable<Text>,
+        recipient -> Text,
+        recipient_name -> Text,
+        subject -> Text,
+        body -> Nullable<Text>,
+        secret -> Bool,
+        message_id -> Text,
+        dedupe -> Nullable<Text>,
+        state -> Text,
+        queued_at -> Timestamp,
+        due_at -> Timestamp,
+        give_up_at -> Timestamp,
+        attempts -> Integer,
+        leased_until -> Nullable<Timestamp>,
+        words -> Text,
+        finished_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    password_links (digest) {
+        digest -> Text,
+        account_id -> Text,
+        kind -> Text,
+        email -> Text,
+        password_changed_at -> Timestamp,
+        made_at -> Timestamp,
+        expires_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    reset_requests (id) {
+        id -> Text,
+        account_key -> Text,
+        ip -> Text,
+        user_agent -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        requested_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    reset_counters (id) {
+        id -> Text,
+        recent -> Text,
+        refused -> Integer,
+        last_at -> Timestamp,
+    }
+}
+
 diesel::joinable!(sessions -> accounts (account_id));
 diesel::joinable!(session_tokens -> sessions (session_id));
 diesel::allow_tables_to_appear_in_same_query!(

@@ -32,6 +32,8 @@ const PAGES: &[(&str, &[&str])] = &[
     (paths::HOME, &[""]),
     (paths::HISTORY, &["", "?outcome=failure"]),
     (paths::PASSWORD, &[""]),
+    (paths::PASSWORD_FORGOT, &[""]),
+    (paths::PASSWORD_RESET, &[""]),
     (paths::ADMIN, &[""]),
     (
         paths::ADMIN_POLICY,
@@ -59,6 +61,7 @@ const PAGES: &[(&str, &[&str])] = &[
     (paths::ADMIN_SESSIONS, &["", "?state=ended", "?q=nobody-is-called-so"]),
     (paths::ADMIN_SESSIONS_END, &["?q=bob"]),
     (paths::ADMIN_LOCKOUTS, &["", "?state=counting"]),
+    (paths::ADMIN_MAIL, &["", "?state=given_up"]),
     (paths::ADMIN_AUDIT, &["", "?q=nothing-is-called-so"]),
     (paths::ADMIN_ACCOUNTS, &[""]),
     (paths::ADMIN_ACCOUNTS_NEW, &[""]),

@@ -9,6 +9,7 @@ mod beside;
 mod explain;
 mod files;
 mod lockout;
+mod mail;
 mod operations;
 mod policy;
 mod preview;

@@ -7,4 +7,5 @@ pub mod gateway;
 pub mod postgres;
 pub mod program;
 pub mod server;
+pub mod smtp;
 pub mod upstream;

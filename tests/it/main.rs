@@ -9,6 +9,7 @@ mod flows;
 mod guard;
 mod harness;
 mod house;
+mod mail;
 mod pages;
 mod proxies;
 mod start;

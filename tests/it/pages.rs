@@ -16,6 +16,7 @@ mod late;
 mod locks;
 mod login;
 mod password;
+mod reset;
 mod routes;
 mod secrets;
 mod seen;

@@ -10,6 +10,8 @@ mod lockouts;
 mod meta;
 mod notify;
 mod open;
+mod outbox;
+mod password_links;
 mod policies;
 mod sessions;
 mod setup;

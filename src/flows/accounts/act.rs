@@ -20,7 +20,7 @@ use crate::{
         Conn, StoreError,
         accounts::{self, Account},
         changes::{self, ChangeKind},
-        sessions,
+        password_links, sessions,
     },
 };
 
@@ -266,6 +266,8 @@ impl Ctx {
             }
         }
         if hash.is_some() {
+            // A link that is out, an invitation too, is for the password that stood before.
+            password_links::kill_all(c, id)?;
             accounts::push_password(c, id, &before.password_hash, now, PASSWORDS_KEPT)?;
         }
         let mut ended = Vec::new();

@@ -1,4 +1,4 @@
-//! Making an account: with a one-time password, or with one from standard input.
+//! Making an account: with a one-time password, with one from standard input, or with an invitation to choose one.
 
 use super::{
     super::{Acting, Ctx, FlowError},
@@ -36,6 +36,8 @@ pub struct NewAccount {
 pub enum NewPassword {
     /// Made here, shown once, must be changed at the first sign-in.
     OneTime,
+    /// Chosen by its owner, through a link in a letter; until then there is none.
+    Invitation,
     /// Given on standard input.
     Given { password: Secret, must_change: bool },
 }
@@ -45,6 +47,8 @@ pub enum CreateVerdict {
     Created {
         id: AccountId,
         one_time_password: Option<Secret>,
+        /// A letter is on its way.
+        invited: bool,
     },
     Faulty(Vec<FieldFault>),
 }
@@ -61,6 +65,13 @@ pub async fn create(ctx: &Ctx, acting: &Acting, new: NewAccount) -> Result<Creat
             let password = secret::one_time_password(ctx.random_bytes());
             (password.clone(), Some(password), true)
         }
+        NewPassword::Invitation => {
+            if profile.email.is_none() && !faults.iter().any(|(field, _)| *field == "email") {
+                faults.push(("email", "An invitation needs an e-mail address.".to_owned()));
+            }
+            // Nobody knows it: checking against it takes as long as against any other, and fails.
+            (secret::token(ctx.random_bytes()), None, false)
+        }
         NewPassword::Given { password, must_change } => {
             faults.extend(password_faults(
                 password,
@@ -75,12 +86,13 @@ pub async fn create(ctx: &Ctx, acting: &Acting, new: NewAccount) -> Result<Creat
     };
     let hash = ctx.hasher.hash(password, ctx.salt()).await?;
     let now = ctx.now();
+    let invited = matches!(new.password, NewPassword::Invitation);
     let account = Account {
         display_name: profile.display_name,
         email: profile.email,
         groups: profile.groups,
         expires_at: new.expires_at,
-        password_set_by_other: true,
+        password_set_by_other: !invited,
         must_change_password: must_change,
         ..ctx.new_account(&name, new.role, hash, now)
     };
@@ -96,9 +108,13 @@ pub async fn create(ctx: &Ctx, acting: &Acting, new: NewAccount) -> Result<Creat
                 return Ok(None);
             }
             flow.create_in(c, now, &acting, &account, one_time.is_some())?;
+            if invited {
+                flow.invite_in(c, now, &account)?;
+            }
             Ok::<_, StoreError>(Some(CreateVerdict::Created {
                 id: account.id,
                 one_time_password: one_time,
+                invited,
             }))
         })
         .await;

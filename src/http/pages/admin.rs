@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod applications;
 pub mod audit;
 pub mod lockouts;
+pub mod mail;
 pub mod overview;
 pub mod policy;
 pub mod sessions;
@@ -27,6 +28,7 @@ pub fn routes() -> Vec<Route> {
         audit::routes(),
         accounts::routes(),
         applications::routes(),
+        mail::routes(),
     ]
     .into_iter()
     .flatten()

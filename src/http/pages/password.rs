@@ -1,4 +1,7 @@
-//! `/password`: changing one's own password, by choice or because it must be.
+//! `/password`: changing one's own password, by choice or because it must be. With a mailed link: `forgot` and `reset`.
+
+pub mod forgot;
+pub mod reset;
 
 use super::{Shell, filters, page};
 use crate::{

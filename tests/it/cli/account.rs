@@ -78,6 +78,7 @@ fn an_account_is_created_with_everything_that_was_said() {
             "expired_by",
             "expires_at",
             "expires_by",
+            "invited_until",
             "last_administrator",
         ]
     );

@@ -202,7 +202,8 @@ fn the_doctor_finds_a_healthy_installation_healthy() {
         let cli = cli
             .env("NIGHTLATCH_PUBLIC_URL", "https://login.example.org")
             .env("NIGHTLATCH_TRUSTED_PROXIES", "10.0.0.0/8")
-            .env("NIGHTLATCH_SECURITY_LOG", log.to_str().unwrap());
+            .env("NIGHTLATCH_SECURITY_LOG", log.to_str().unwrap())
+            .env("NIGHTLATCH_SMTP_URL", "smtp://127.0.0.1:25");
         cli.run(&["policy", "set", "session.secure", "on"]).done();
         let (code, found) = checks(&cli);
         assert_eq!(code, Some(0), "{on:?}: {found:?}");
@@ -222,6 +223,7 @@ fn the_doctor_finds_a_healthy_installation_healthy() {
                 "public_url",
                 "trusted_proxies",
                 "security_log",
+                "mail",
             ]
         );
         cli.run(&["doctor"]).done().prints(&["ok", "security_log"]);

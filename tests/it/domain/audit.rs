@@ -3,7 +3,7 @@
 use nightlatch::domain::audit::*;
 
 #[test]
-fn the_event_codes_are_exactly_those_of_the_http_contract() {
+fn the_event_codes_are_those_of_the_http_contract_and_those_of_mail() {
     let codes: Vec<_> = Event::ALL.iter().map(|event| event.as_str()).collect();
     let contract = [
         "sign_in.accepted",
@@ -40,6 +40,9 @@ fn the_event_codes_are_exactly_those_of_the_http_contract() {
         "audit.exported",
         "audit.purged",
         "access.denied",
+        "mail.given_up",
+        "mail.retried",
+        "mail.discarded",
     ];
     assert_eq!(codes, contract);
 }

@@ -80,12 +80,15 @@ pub struct TestServer {
     pub setup_link: Option<String>,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
+    /// Letters, where the test names no mail server.
+    outbox: Arc<tempfile::TempDir>,
     pub database: Arc<TestDatabase>,
 }
 
 /// What a server is started with.
 pub struct Start {
     database: Arc<TestDatabase>,
+    outbox: Arc<tempfile::TempDir>,
     env: Vec<(String, String)>,
     clock: Option<Arc<FixedClock>>,
     dev: bool,
@@ -116,7 +119,11 @@ impl Start {
             no_migrate: false,
             dev: self.dev,
         };
-        Config::load(Some(empty.path()), self.env.iter().cloned(), flags).unwrap()
+        let outbox = (
+            "NIGHTLATCH_MAIL_OUTBOX".to_owned(),
+            self.outbox.path().display().to_string(),
+        );
+        Config::load(Some(empty.path()), self.env.iter().cloned().chain([outbox]), flags).unwrap()
     }
 
     /// Starts it and waits until it answers.
@@ -150,6 +157,7 @@ impl Start {
             setup_link,
             handle,
             thread: Some(thread),
+            outbox: self.outbox,
             database: self.database,
         }
     }
@@ -164,6 +172,7 @@ impl TestServer {
     pub fn beside(database: &Arc<TestDatabase>) -> Start {
         Start {
             database: database.clone(),
+            outbox: Arc::new(tempfile::tempdir().unwrap()),
             env: Vec::new(),
             clock: None,
             dev: false,
@@ -278,6 +287,21 @@ impl TestServer {
                 Some(reason) => format!("{} {reason}", row.event.as_str()),
                 None => row.event.as_str().to_owned(),
             })
+            .collect()
+    }
+
+    /// The letters that were written to files so far, oldest first.
+    pub fn letters(&self) -> Vec<String> {
+        let mut files: Vec<_> = std::fs::read_dir(self.outbox.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "eml"))
+            .collect();
+        // Ids sort by time.
+        files.sort();
+        files
+            .iter()
+            .map(|path| std::fs::read_to_string(path).unwrap())
             .collect()
     }
 

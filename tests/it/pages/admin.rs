@@ -9,6 +9,7 @@ mod effect;
 mod explain;
 mod history;
 mod lockouts;
+mod mail;
 mod matrix;
 mod policy;
 mod policy_export;

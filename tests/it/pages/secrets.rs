@@ -1,7 +1,10 @@
 //! Canaries: passwords, tokens and cookies are in no log, no record, no error, no list and no export.
 
 use super::kit::{NOBODY, one_time_password};
-use crate::harness::server::{On, PASSWORD, TestServer};
+use crate::harness::{
+    server::{On, PASSWORD, TestServer, eventually},
+    smtp,
+};
 use nightlatch::domain::account::Role;
 use reqwest::Method;
 use std::{
@@ -102,8 +105,42 @@ fn secrets_show_nowhere() {
             "/admin/accounts",
             &[("name", "e,e"), ("role", "member"), ("password", wrong)],
         ));
+        // A link of each kind, looked at, misused and used.
+        let invitation = [
+            ("name", "ivy"),
+            ("role", "member"),
+            ("email", "ivy@example.org"),
+            ("invite", "on"),
+        ];
+        boss.post("/admin/accounts", &invitation).expect(303);
+        said.push(server.anyone().post("/password/forgot", &[("username", "ivy")]));
+        let mut links = Vec::new();
+        eventually("both letters are written", || {
+            links = server
+                .letters()
+                .iter()
+                .filter_map(|letter| smtp::link(letter, "/password/reset"))
+                .collect();
+            links.len() == 2
+        });
+        let tokens: Vec<String> = links
+            .iter()
+            .map(|link| link.split("token=").nth(1).unwrap().to_owned())
+            .collect();
+        for token in &tokens {
+            let ivy = server.anyone();
+            said.push(ivy.get(&format!("/password/reset?token={token}")));
+            said.push(ivy.get("/password/reset"));
+            for chosen in ["canary", new] {
+                said.push(ivy.post(
+                    "/password/reset",
+                    &[("new_password", chosen), ("new_password_again", chosen)],
+                ));
+            }
+        }
         for path in [
             "/admin",
+            "/admin/mail",
             "/admin/audit",
             "/admin/sessions",
             "/admin/sessions/export?format=json",
@@ -121,6 +158,7 @@ fn secrets_show_nowhere() {
         said.push(ada.post("/logout", &[]));
         let secrets: Vec<String> = [setup, PASSWORD.to_owned(), wrong.to_owned(), new.to_owned(), one_time]
             .into_iter()
+            .chain(tokens)
             // The end of a cookie is the token's; its beginning is the signature.
             .chain(cookies.iter().chain([&changed]).flat_map(|cookie| {
                 let half = cookie.len() / 2;

@@ -1,4 +1,4 @@
-//! Does the work of a refused sign-in tell what kind of account was named? (`cargo bench --bench http` shows the times.)
+//! Does the work of a refused sign-in, or of asking for a link, tell what kind of account was named? (`cargo bench --bench http` shows the times.)
 
 use crate::harness::server::{On, PASSWORD, TestDatabase, TestServer, block_on};
 use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
@@ -9,6 +9,7 @@ use nightlatch::{
         Ctx,
         accounts::Act,
         login::{Attempt, SignIn, sign_in},
+        password_reset::{self, Request},
     },
     random::OsRandom,
 };
@@ -71,6 +72,21 @@ fn work(ctx: &Ctx, name: &str) -> (Vec<String>, u64, usize) {
     (statements, ctx.store.calls() - calls, ctx.hasher.checked() - checked)
 }
 
+/// Statements and calls of one request for a link.
+fn asking(ctx: &Ctx, name: &str) -> (Vec<String>, u64) {
+    let calls = ctx.store.calls();
+    STATEMENTS.lock().unwrap().clear();
+    let request = Request {
+        username: name.to_owned(),
+        ip: [192, 0, 2, 1].into(),
+        user_agent: None,
+        request_id: None,
+    };
+    block_on(password_reset::request(ctx, request)).unwrap();
+    let statements = std::mem::take(&mut *STATEMENTS.lock().unwrap());
+    (statements, ctx.store.calls() - calls)
+}
+
 #[test]
 fn a_wrong_password_costs_the_same_work_whatever_account_was_named() {
     set_default_instrumentation(|| Some(Box::new(Recorder::default()))).unwrap();
@@ -108,6 +124,11 @@ fn a_wrong_password_costs_the_same_work_whatever_account_was_named() {
         // (The policy is read anew, for nobody listens to its changes here; SQLite takes a statement a counter.)
         let journeys = statements.iter().filter(|words| !words.contains("policies")).count();
         assert!(matches!(on, On::Sqlite) || journeys <= 12, "{statements:#?}");
+        let known = asking(&ctx, "known");
+        assert!(known.0.len() >= 5, "{on:?}: {known:?}");
+        for name in ["unknown", "disabled", "expired", "boss"] {
+            assert_eq!(asking(&ctx, name), known, "{on:?}: {name}");
+        }
         WATCHED.lock().unwrap().clear();
     }
 }

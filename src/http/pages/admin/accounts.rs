@@ -157,6 +157,7 @@ async fn shown(req: &HttpRequest, ctx: &Ctx, admin: &Admin, id: AccountId) -> Re
         }),
         drafted,
         must_change: matches!(view.state, AccountState::MustChange(_)),
+        invited: view.invited,
         locked: view.locked.is_some(),
         created: account.created_at,
         activated: account.activated_at,

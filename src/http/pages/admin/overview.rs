@@ -51,6 +51,8 @@ async fn show(req: HttpRequest, ctx: web::Data<Ctx>, admin: Admin) -> Result<Htt
                 key: item.key.map(Key::name),
             })
             .collect(),
+        mail_queued: seen.mail.0,
+        mail_given_up: seen.mail.1,
         backend: seen.backend,
     };
     page(StatusCode::OK, &view)

@@ -5,6 +5,7 @@ use crate::domain::account::{AccountId, Role, profile::split_groups};
 use crate::domain::time::Timestamp;
 use crate::flows::Ctx;
 use crate::flows::accounts::{self, Act, ActVerdict};
+use crate::flows::password_reset::{self, Invited};
 use crate::http::error::PageError;
 use crate::http::filters::{counted, utc_words};
 use crate::http::flash::{Flash, redirect};
@@ -80,6 +81,9 @@ pub async fn submit(
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let (id, fields) = (id_of(&id)?, fields.0);
+    if fields.act == "invite" {
+        return invite(&req, &ctx, &admin, id).await;
+    }
     let act = match fields.act() {
         Ok(act) => act,
         Err(faults) => return refused(&req, &ctx, &admin, id, &fields, faults).await,
@@ -129,6 +133,16 @@ pub async fn submit(
             .collect(),
     };
     refused(&req, &ctx, &admin, id, &fields, faults).await
+}
+
+/// The invitation once more, with another link.
+async fn invite(req: &HttpRequest, ctx: &Ctx, admin: &Admin, id: AccountId) -> Result<HttpResponse, PageError> {
+    let said = match password_reset::invite(ctx, &admin.0.acting, id).await? {
+        Invited::Sent => Flash::ok("The invitation is on its way; the earlier link is dead."),
+        Invited::NoAddress => Flash::error("There is no e-mail address to send it to."),
+        Invited::NotInvited => Flash::info("No invitation is open for this account."),
+    };
+    Ok(redirect(req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &said))
 }
 
 /// The page again, with what was typed.

@@ -100,6 +100,10 @@ pub fn badges(view: &AccountView, now: Timestamp) -> Vec<Badge> {
         AccountState::Disabled => Badge::plain("pause", "Disabled"),
         AccountState::Expired => Badge::plain("clock", "Expired"),
     }];
+    if let Some(until) = view.invited {
+        let words = if now <= until { "Invited" } else { "Invitation ran out" };
+        badges.push(Badge::info(words).with_icon("mail"));
+    }
     match view.locked {
         Some(Locked::Until(at)) => {
             badges.push(Badge::danger(format!("Locked, ends {}", relative_words(at, now))).with_icon("lock"))

@@ -1,4 +1,4 @@
-//! `/admin/accounts/new`: an account with a one-time password that is shown once, or with one set by hand.
+//! `/admin/accounts/new`: an account with an invitation by mail, a one-time password that is shown once, or one set by hand.
 use super::view::NewAccountPage;
 use crate::domain::account::{Role, profile::split_groups};
 use crate::domain::secret::Secret;
@@ -27,6 +27,8 @@ pub struct Fields {
     role: String,
     groups: String,
     expires_at: String,
+    /// `on`: the owner chooses the password through a mailed link.
+    invite: String,
     /// Blank: one is made.
     password: String,
     must_change: String,
@@ -60,6 +62,7 @@ async fn shown(
         groups: fields.groups.clone(),
         expires: fields.expires_at.clone(),
         roles: Choice::list(ROLES, &fields.role),
+        invite: !fields.invite.is_empty(),
         given: !fields.password.is_empty() || faults.iter().any(|(field, _)| field == "password"),
         must_change: !fields.must_change.is_empty(),
         min_length: ctx.in_force().everyone().password.min_length,
@@ -77,8 +80,17 @@ pub async fn create(
     let (new, mut faults) = read(&fields);
     if faults.is_empty() {
         match accounts::create(&ctx, &admin.0.acting, new).await? {
-            CreateVerdict::Created { id, one_time_password } => {
-                let said = Flash::ok(format!("Account {} was created.", fields.name.trim()));
+            CreateVerdict::Created {
+                id,
+                one_time_password,
+                invited,
+            } => {
+                let mailed = if invited {
+                    " An invitation is on its way; its link works for 72 hours."
+                } else {
+                    ""
+                };
+                let said = Flash::ok(format!("Account {} was created.{mailed}", fields.name.trim()));
                 let said = one_time_password
                     .iter()
                     .fold(said, |said, secret| said.with_secret(secret));
@@ -106,6 +118,7 @@ fn read(fields: &Fields) -> (NewAccount, Vec<(String, String)>) {
         None
     });
     let password = match filled(&fields.password) {
+        _ if !fields.invite.is_empty() => NewPassword::Invitation,
         None => NewPassword::OneTime,
         Some(_) => NewPassword::Given {
             password: Secret::new(fields.password.clone()),

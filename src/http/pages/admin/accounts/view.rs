@@ -52,6 +52,8 @@ pub struct NewAccountPage {
     pub groups: String,
     pub expires: String,
     pub roles: Vec<Choice>,
+    /// A letter with a link, instead of a one-time password.
+    pub invite: bool,
     /// The password is typed here instead of made.
     pub given: bool,
     pub must_change: bool,
@@ -72,6 +74,8 @@ pub struct AccountPage {
     /// Address of the visitor's newest draft of the policy, under which it would expire at another time, by that rule, or not at all.
     pub drafted: Option<(String, Option<(Timestamp, String)>)>,
     pub must_change: bool,
+    /// Nobody has taken up the invitation yet: when its link runs out (or ran out).
+    pub invited: Option<Timestamp>,
     pub locked: bool,
     pub created: Timestamp,
     pub activated: Timestamp,

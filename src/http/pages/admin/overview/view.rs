@@ -22,6 +22,8 @@ pub struct OverviewPage {
     pub revision_reason: String,
     pub checklist: Vec<Check>,
     pub open_checks: usize,
+    pub mail_queued: i64,
+    pub mail_given_up: i64,
     pub backend: String,
 }
 

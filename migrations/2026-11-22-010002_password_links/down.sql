@@ -1,0 +1,3 @@
+DROP TABLE reset_counters;
+DROP TABLE reset_requests;
+DROP TABLE password_links;

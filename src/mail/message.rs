@@ -1,0 +1,94 @@
+//! A letter as an RFC 5322 message: one sender, one recipient, text and HTML, a Message-ID that stays the same at every attempt.
+//! Nothing that somebody typed becomes a header of its own.
+
+use crate::{config::MailFrom, domain::time::Timestamp};
+use lettre::{
+    Address,
+    address::Envelope,
+    message::{
+        Mailbox, MultiPart,
+        header::{Header, HeaderName, HeaderValue},
+    },
+};
+use std::time::{Duration, UNIX_EPOCH};
+use uuid::Uuid;
+
+/// What a message is made of.
+pub struct Parts<'a> {
+    pub id: Uuid,
+    pub message_id: &'a str,
+    pub from: &'a MailFrom,
+    pub to: &'a str,
+    pub to_name: &'a str,
+    pub subject: &'a str,
+    pub text: &'a str,
+    pub html: &'a str,
+    pub at: Timestamp,
+}
+
+/// Ready to be handed over.
+pub struct Message {
+    pub id: Uuid,
+    pub envelope: Envelope,
+    pub bytes: Vec<u8>,
+}
+
+/// RFC 3834: no holiday answers to this.
+#[derive(Clone)]
+struct AutoSubmitted;
+
+impl Header for AutoSubmitted {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
+impl Message {
+    /// Err: an address that is none, in a sentence.
+    pub fn new(parts: &Parts<'_>) -> Result<Self, String> {
+        let address = |text: &str| {
+            let parsed = text.parse::<Address>();
+            parsed.map_err(|error| format!("{text:?} is no e-mail address: {error}"))
+        };
+        let (from, to) = (address(&parts.from.address)?, address(parts.to)?);
+        let at = u64::try_from(parts.at.as_micros()).unwrap_or(0);
+        let named = |name: &str| Some(one_line(name)).filter(|name| !name.is_empty());
+        let message = lettre::Message::builder()
+            .from(Mailbox::new(named(&parts.from.name), from))
+            .to(Mailbox::new(named(parts.to_name), to))
+            .subject(one_line(parts.subject))
+            .date(UNIX_EPOCH + Duration::from_micros(at))
+            .message_id(Some(parts.message_id.to_owned()))
+            .header(AutoSubmitted)
+            .multipart(MultiPart::alternative_plain_html(
+                parts.text.to_owned(),
+                parts.html.to_owned(),
+            ))
+            .map_err(|error| error.to_string())?;
+        Ok(Self {
+            id: parts.id,
+            envelope: message.envelope().clone(),
+            bytes: message.formatted(),
+        })
+    }
+}
+
+/// The Message-ID of a letter: of the sender's domain, from the letter's own id.
+pub fn message_id(id: Uuid, from: &MailFrom) -> String {
+    let domain = from.address.rsplit('@').next().unwrap_or("localhost");
+    format!("<{}@{domain}>", id.simple())
+}
+
+/// A header is one line, whatever was typed.
+fn one_line(text: &str) -> String {
+    let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+}

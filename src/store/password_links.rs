@@ -1,0 +1,244 @@
+//! Who asked for a link to choose a password with, which links are out, and how often was asked of late? Digests only; what a
+//! link opens is decided in `domain::reset`.
+use super::{
+    Conn, StoreError,
+    instant::At,
+    per_backend::{Both, Held},
+    schema::{password_links, reset_counters, reset_requests},
+    text,
+};
+use crate::domain::{
+    account::AccountId,
+    reset::{LinkKind, RecentRequests},
+    time::Timestamp,
+};
+use diesel::{
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    upsert::excluded,
+};
+use std::net::IpAddr;
+use uuid::Uuid;
+
+/// A link that is out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasswordLink {
+    pub digest: String,
+    pub account: AccountId,
+    pub kind: LinkKind,
+    /// Where it was sent.
+    pub email: String,
+    /// Of the password that stood when it was made.
+    pub password_changed_at: Timestamp,
+    pub made_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// A request as it came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResetRequest {
+    pub id: Uuid,
+    /// The name key of what was typed.
+    pub account_key: String,
+    pub ip: IpAddr,
+    pub user_agent: Option<String>,
+    pub request_id: Option<String>,
+    pub requested_at: Timestamp,
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = password_links)]
+struct LinkRecord {
+    digest: String,
+    account_id: String,
+    kind: String,
+    email: String,
+    password_changed_at: At,
+    made_at: At,
+    expires_at: At,
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = reset_requests, treat_none_as_default_value = false)]
+struct RequestRecord {
+    id: String,
+    account_key: String,
+    ip: String,
+    user_agent: Option<String>,
+    request_id: Option<String>,
+    requested_at: At,
+}
+
+fn corrupt(what: &str) -> StoreError {
+    StoreError::Corrupt(format!("a password link's {what}"))
+}
+
+impl LinkRecord {
+    fn read(self) -> Result<PasswordLink, StoreError> {
+        Ok(PasswordLink {
+            account: super::accounts::id_of(&self.account_id)?,
+            kind: LinkKind::parse(&self.kind).ok_or_else(|| corrupt("kind"))?,
+            digest: self.digest,
+            email: self.email,
+            password_changed_at: self.password_changed_at.into(),
+            made_at: self.made_at.into(),
+            expires_at: self.expires_at.into(),
+        })
+    }
+}
+
+/// The newest link of an account and kind kills those before it.
+pub fn replace(c: &mut Conn, link: &PasswordLink) -> Result<(), StoreError> {
+    let account = link.account.0.to_string();
+    let older = password_links::table
+        .filter(password_links::account_id.eq(&account))
+        .filter(password_links::kind.eq(link.kind.as_str()));
+    diesel::delete(older).execute(c.db())?;
+    let row = LinkRecord {
+        digest: link.digest.clone(),
+        account_id: account,
+        kind: link.kind.as_str().to_owned(),
+        email: text::clean(&link.email).into_owned(),
+        password_changed_at: link.password_changed_at.into(),
+        made_at: link.made_at.into(),
+        expires_at: link.expires_at.into(),
+    };
+    diesel::insert_into(password_links::table).values(row).execute(c.db())?;
+    Ok(())
+}
+
+/// Looking does not use it up.
+pub fn find(c: &mut Conn, digest: &str) -> Result<Option<PasswordLink>, StoreError> {
+    let row: Option<LinkRecord> = password_links::table
+        .find(digest)
+        .select(LinkRecord::as_select())
+        .first(c.db())
+        .optional()?;
+    row.map(LinkRecord::read).transpose()
+}
+
+/// Uses a link up: true for one of those who try.
+pub fn redeem(c: &mut Conn, digest: &str) -> Result<bool, StoreError> {
+    Ok(diesel::delete(password_links::table.find(digest)).execute(c.db())? == 1)
+}
+
+/// All links of an account die.
+pub fn kill_all(c: &mut Conn, account: AccountId) -> Result<usize, StoreError> {
+    let links = password_links::table.filter(password_links::account_id.eq(account.0.to_string()));
+    Ok(diesel::delete(links).execute(c.db())?)
+}
+
+/// The invitation of an account, over or not.
+pub fn invitation_of(c: &mut Conn, account: AccountId) -> Result<Option<PasswordLink>, StoreError> {
+    let row: Option<LinkRecord> = password_links::table
+        .filter(password_links::account_id.eq(account.0.to_string()))
+        .filter(password_links::kind.eq(LinkKind::Invitation.as_str()))
+        .select(LinkRecord::as_select())
+        .first(c.db())
+        .optional()?;
+    row.map(LinkRecord::read).transpose()
+}
+
+/// Counts a request under each key, all or none. Ok(None): counted. Ok(Some(n)): one of them is at its limit, and that for the n-th time this hour.
+/// `keys` in an order of their own, so that two requests never wait for each other.
+pub fn count_request(c: &mut Conn, keys: &[String], limit: usize, now: Timestamp) -> Result<Option<i32>, StoreError> {
+    let mut keys = keys.to_vec();
+    keys.sort();
+    let mut counters = Vec::new();
+    for key in keys {
+        let row = (
+            reset_counters::id.eq(key.clone()),
+            reset_counters::recent.eq("[]"),
+            reset_counters::refused.eq(0),
+            reset_counters::last_at.eq(At::from(now)),
+        );
+        // Holds the row, new or old, to the end of the write.
+        let upsert = diesel::insert_into(reset_counters::table)
+            .values(row)
+            .on_conflict(reset_counters::id)
+            .do_update()
+            .set(reset_counters::last_at.eq(excluded(reset_counters::last_at)));
+        Both(upsert).execute(c.db())?;
+        let held = reset_counters::table
+            .find(key.clone())
+            .select((reset_counters::recent, reset_counters::refused));
+        let (recent, refused): (String, i32) = Held(held).get_result(c.db())?;
+        let recent: Vec<i64> = serde_json::from_str(&recent).map_err(|_| corrupt("counter"))?;
+        counters.push((key, RecentRequests(recent), refused));
+    }
+    let mut over = None;
+    for (_, recent, refused) in &mut counters {
+        if !recent.allows(limit, now) {
+            *refused += 1;
+            over = over.max(Some(*refused));
+        }
+    }
+    for (key, mut recent, mut refused) in counters {
+        if over.is_none() {
+            recent.note(now);
+            refused = 0;
+        }
+        let noted = serde_json::json!(recent.0).to_string();
+        diesel::update(reset_counters::table.find(key))
+            .set((reset_counters::recent.eq(noted), reset_counters::refused.eq(refused)))
+            .execute(c.db())?;
+    }
+    Ok(over)
+}
+
+pub fn queue_request(c: &mut Conn, request: &ResetRequest) -> Result<(), StoreError> {
+    let clean = |text: &Option<String>| text.as_deref().map(|text| text::clean(text).into_owned());
+    let row = RequestRecord {
+        id: request.id.to_string(),
+        account_key: text::clean(&request.account_key).into_owned(),
+        ip: request.ip.to_string(),
+        user_agent: clean(&request.user_agent),
+        request_id: clean(&request.request_id),
+        requested_at: request.requested_at.into(),
+    };
+    diesel::insert_into(reset_requests::table).values(row).execute(c.db())?;
+    Ok(())
+}
+
+/// Whether a request waits: asked often, and without a write.
+pub fn any_request(c: &mut Conn) -> Result<bool, StoreError> {
+    let first = reset_requests::table
+        .select(reset_requests::id)
+        .limit(1)
+        .first::<String>(c.db());
+    Ok(first.optional()?.is_some())
+}
+
+/// Takes the oldest request out of the queue, inside the write that answers it; `None`: none waits that nobody else answers.
+pub fn take_request(c: &mut Conn) -> Result<Option<ResetRequest>, StoreError> {
+    /// Looked at in one go, of which others may take some meanwhile.
+    const LOOKED_AT: i64 = 20;
+    let rows: Vec<RequestRecord> = reset_requests::table
+        .order((reset_requests::requested_at, reset_requests::id))
+        .limit(LOOKED_AT)
+        .select(RequestRecord::as_select())
+        .load(c.db())?;
+    for row in rows {
+        if diesel::delete(reset_requests::table.find(&row.id)).execute(c.db())? == 1 {
+            return Ok(Some(ResetRequest {
+                id: Uuid::parse_str(&row.id).map_err(|_| corrupt("request"))?,
+                account_key: row.account_key,
+                ip: row.ip.parse().map_err(|_| corrupt("address"))?,
+                user_agent: row.user_agent,
+                request_id: row.request_id,
+                requested_at: row.requested_at.into(),
+            }));
+        }
+    }
+    Ok(None)
+}
+
+/// Links for forgotten passwords that ran out before `before`, and counters not used since, go. Invitations stay: they say that nobody has come yet.
+pub fn purge(c: &mut Conn, before: Timestamp) -> Result<(), StoreError> {
+    let at = At::from(before);
+    let links = password_links::table
+        .filter(password_links::expires_at.lt(at))
+        .filter(password_links::kind.eq(LinkKind::Reset.as_str()));
+    diesel::delete(links).execute(c.db())?;
+    diesel::delete(reset_counters::table.filter(reset_counters::last_at.lt(at))).execute(c.db())?;
+    Ok(())
+}

@@ -1,0 +1,394 @@
+//! Letters on their way: messages that cannot be bent, a mail server that refuses, stalls and hangs up, and the outbox between.
+
+use crate::harness::{
+    server::{On, TestServer, block_on, eventually, operator},
+    smtp::{Manner, SmtpServer, header},
+};
+use nightlatch::{
+    config::{MailFrom, SmtpUrl},
+    domain::{mail::LetterState, time::Timestamp},
+    flows::{mail, rows::OutboxFilter},
+    mail::{
+        Refusal,
+        message::{Message, Parts, message_id},
+        render::{About, Invitation, Letter, PasswordReset, PasswordWasReset, Test},
+        smtp::Smtp,
+    },
+    store::outbox::{self, NewLetter},
+};
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+const AT: Timestamp = Timestamp::from_micros(1_795_281_600_000_000);
+
+fn sender() -> MailFrom {
+    MailFrom::parse("Nightlatch <nightlatch@example.org>").unwrap()
+}
+
+fn message(to: &str, name: &str, subject: &str) -> Result<Message, String> {
+    let id = Uuid::from_u128(7);
+    Message::new(&Parts {
+        id,
+        message_id: &message_id(id, &sender()),
+        from: &sender(),
+        to,
+        to_name: name,
+        subject,
+        text: "Hello",
+        html: "<p>Hello</p>",
+        at: AT,
+    })
+}
+
+fn smtp(server: &SmtpServer, more: &str) -> Smtp {
+    let url = SmtpUrl::parse(&format!("{}{more}", server.url())).unwrap();
+    Smtp::with_timeouts(&url, Duration::from_millis(500), Duration::from_secs(3)).unwrap()
+}
+
+fn send(server: &SmtpServer, more: &str) -> Result<String, Refusal> {
+    let smtp = smtp(server, more);
+    block_on(smtp.send(&message("ada@example.org", "Ada", "Hello").unwrap()))
+}
+
+#[test]
+fn a_message_says_who_what_and_when_in_text_and_html() {
+    let text = String::from_utf8(message("ada@example.org", "Ada Lovelace", "Grüße").unwrap().bytes).unwrap();
+    let value = |name| header(&text, name).unwrap();
+    assert_eq!(value("From"), "Nightlatch <nightlatch@example.org>");
+    assert_eq!(value("To"), "\"Ada Lovelace\" <ada@example.org>");
+    assert_eq!(value("Message-ID"), "<00000000000000000000000000000007@example.org>");
+    assert_eq!(value("Date"), "Sat, 21 Nov 2026 17:20:00 +0000");
+    assert_eq!(value("Auto-Submitted"), "auto-generated");
+    assert!(value("Content-Type").starts_with("multipart/alternative"));
+    assert!(value("Subject").starts_with("=?utf-8?"), "{}", value("Subject"));
+    for part in ["text/plain", "text/html"] {
+        assert_eq!(text.matches(part).count(), 1, "{part}");
+    }
+}
+
+#[test]
+fn nothing_that_was_typed_becomes_a_header() {
+    for evil in [
+        "a\r\nBcc: eve@example.org",
+        "a\nBcc: eve@example.org",
+        "a\r\n\r\nBcc: eve@example.org",
+        "a\u{2028}Bcc: eve@example.org",
+    ] {
+        let bytes = message("ada@example.org", evil, evil).unwrap().bytes;
+        let text = String::from_utf8(bytes).unwrap();
+        assert_eq!(header(&text, "Bcc"), None, "{evil:?}");
+        let made = message("ada@example.org", evil, evil).unwrap().envelope;
+        assert_eq!(made.to().len(), 1);
+        assert!(message(evil, "Ada", "Hello").is_err());
+        assert!(message(&format!("ada@example.org{evil}"), "Ada", "Hello").is_err());
+    }
+    assert!(message("ada@example.org, eve@example.org", "Ada", "Hello").is_err());
+}
+
+fn about(name: &str) -> About {
+    About {
+        name: name.to_owned(),
+        base_url: "https://login.example.org".to_owned(),
+    }
+}
+
+#[test]
+fn letters_say_what_they_are_for() {
+    let link = "https://login.example.org/password/reset?token=abc".to_owned();
+    let (username, ip) = ("ada".to_owned(), "192.0.2.7".to_owned());
+    let reset = PasswordReset {
+        username: username.clone(),
+        link: link.clone(),
+        until: AT,
+        ip: ip.clone(),
+    };
+    let was_reset = PasswordWasReset {
+        username: username.clone(),
+        at: AT,
+        ip,
+    };
+    let invitation = Invitation {
+        username,
+        link,
+        until: AT,
+    };
+    let about = about("Ada");
+    insta::assert_snapshot!("test_text", Test { sent_at: AT }.write(&about).unwrap().text);
+    insta::assert_snapshot!("reset_text", reset.write(&about).unwrap().text);
+    insta::assert_snapshot!("reset_html", reset.write(&about).unwrap().html);
+    insta::assert_snapshot!("was_reset_text", was_reset.write(&about).unwrap().text);
+    insta::assert_snapshot!("invitation_text", invitation.write(&about).unwrap().text);
+    insta::assert_snapshot!("invitation_html", invitation.write(&about).unwrap().html);
+}
+
+#[test]
+fn markup_in_a_name_is_text_in_a_letter() {
+    let evil = "<img src=x onerror=alert(1)>";
+    let letter = PasswordWasReset {
+        username: evil.to_owned(),
+        at: AT,
+        ip: evil.to_owned(),
+    };
+    let html = letter.write(&about(evil)).unwrap().html;
+    assert!(!html.contains("<img"), "{html}");
+    assert!(
+        letter.write(&about(evil)).unwrap().text.contains(evil),
+        "plain text stays as it is"
+    );
+}
+
+#[test]
+fn the_mail_server_takes_a_letter_for_one_recipient() {
+    let server = SmtpServer::start(Manner::Takes);
+    assert_eq!(send(&server, ""), Ok("250 2.0.0 taken as 4711".to_owned()));
+    let received = server.received();
+    assert_eq!(received.len(), 1);
+    assert!(
+        received[0].from.contains("<nightlatch@example.org>"),
+        "{}",
+        received[0].from
+    );
+    assert_eq!(received[0].to.len(), 1);
+    assert!(received[0].to[0].contains("<ada@example.org>"));
+    assert_eq!(received[0].header("Subject").as_deref(), Some("Hello"));
+}
+
+#[test]
+fn a_refusal_for_now_comes_back_and_one_for_good_does_not() {
+    for (manner, never) in [
+        (Manner::Recipient("450 4.2.0 greylisted, come back"), false),
+        (Manner::Recipient("550 5.1.1 no such user"), true),
+        (Manner::Letter("452 4.3.1 disk full"), false),
+        (
+            Manner::Letter("554 5.7.1 rejected as http://evil.example/?token=x"),
+            true,
+        ),
+    ] {
+        let server = SmtpServer::start(manner);
+        match send(&server, "").unwrap_err() {
+            Refusal::Never(words) => assert!(never && !words.contains("evil"), "{manner:?}: {words}"),
+            Refusal::Later(words) => assert!(!never && words.contains('4'), "{manner:?}: {words}"),
+        }
+        assert_eq!(server.received().len(), 0);
+    }
+}
+
+#[test]
+fn a_password_that_the_mail_server_does_not_know_is_ours_to_mend() {
+    let server = SmtpServer::start(Manner::Login("535 5.7.8 wrong"));
+    let url = SmtpUrl::parse(&format!("smtp://ada:hunter2@{}", server.address())).unwrap();
+    let smtp = Smtp::with_timeouts(&url, Duration::from_millis(500), Duration::from_secs(3)).unwrap();
+    let refused = block_on(smtp.send(&message("ada@example.org", "", "Hello").unwrap())).unwrap_err();
+    assert!(
+        matches!(&refused, Refusal::Later(words) if words.contains("535") && !words.contains("hunter2")),
+        "{refused:?}"
+    );
+    server.behave(Manner::Takes);
+    assert!(block_on(smtp.send(&message("ada@example.org", "", "Hello").unwrap())).is_ok());
+}
+
+#[test]
+fn a_server_that_is_silent_gone_or_hangs_up_is_tried_again() {
+    let began = Instant::now();
+    for manner in [Manner::Silent, Manner::HangsUp] {
+        let server = SmtpServer::start(manner);
+        let refused = send(&server, "").unwrap_err();
+        assert!(matches!(refused, Refusal::Later(_)), "{manner:?}: {refused:?}");
+    }
+    let server = SmtpServer::start(Manner::Takes);
+    let gone = smtp(&server, "");
+    drop(server);
+    let refused = block_on(gone.send(&message("ada@example.org", "", "Hello").unwrap())).unwrap_err();
+    assert!(matches!(refused, Refusal::Later(_)), "{refused:?}");
+    assert!(began.elapsed() < Duration::from_secs(10), "bounded");
+}
+
+#[test]
+fn where_encryption_is_required_nothing_is_sent_without_it() {
+    let server = SmtpServer::start(Manner::Takes);
+    let refused = send(&server, "?tls=required").unwrap_err();
+    assert!(
+        matches!(&refused, Refusal::Later(words) if words.to_uppercase().contains("TLS")),
+        "{refused:?}"
+    );
+    assert_eq!(server.received().len(), 0);
+    assert!(send(&server, "?tls=opportunistic").is_ok());
+}
+
+/// Queues a letter as a flow would.
+fn queue(server: &TestServer, number: u128, secret: bool) -> Uuid {
+    let (id, now) = (Uuid::from_u128(number), server.now());
+    let letter = NewLetter {
+        id,
+        kind: "test".to_owned(),
+        account: None,
+        recipient: "ada@example.org".to_owned(),
+        recipient_name: "Ada".to_owned(),
+        subject: "Hello".to_owned(),
+        body: r#"{"text":"a canary-link","html":"<p>a canary-link</p>"}"#.to_owned(),
+        secret,
+        message_id: message_id(id, &sender()),
+        dedupe: None,
+        queued_at: now,
+        give_up_at: now.saturating_add(nightlatch::domain::time::Span::from_secs(1800)),
+    };
+    server.ctx.store.write_now(|c| outbox::queue(c, &letter)).unwrap();
+    id
+}
+
+fn state(server: &TestServer, id: Uuid) -> outbox::OutboxLetter {
+    server.ctx.store.read_now(|c| outbox::find(c, id)).unwrap().unwrap()
+}
+
+#[test]
+fn the_outbox_is_emptied_by_itself_and_a_refusal_is_tried_again_later() {
+    for on in [On::Sqlite, On::Postgres] {
+        let smtp = SmtpServer::start(Manner::Recipient("451 4.3.0 later"));
+        let server = TestServer::on(on).env("NIGHTLATCH_SMTP_URL", &smtp.url()).start();
+        let id = queue(&server, 1, true);
+        eventually("the first attempt", || state(&server, id).words.contains("451"));
+        let waiting = state(&server, id);
+        assert_eq!((waiting.state, waiting.attempts), (LetterState::Queued, 1), "{on:?}");
+        assert!(waiting.due_at > server.now(), "{on:?}");
+        smtp.behave(Manner::Takes);
+        server.advance(60);
+        eventually("it is taken", || state(&server, id).state == LetterState::Sent);
+        let sent = state(&server, id);
+        assert_eq!(
+            (sent.attempts, sent.body, sent.words.as_str()),
+            (2, None, "250 2.0.0 taken as 4711"),
+            "{on:?}"
+        );
+        assert_eq!(smtp.received().len(), 1, "{on:?}");
+        assert_eq!(smtp.received()[0].header("Message-ID"), Some(sent.message_id), "{on:?}");
+    }
+}
+
+#[test]
+fn what_is_refused_for_good_or_too_late_is_given_up_visibly_and_loses_its_link() {
+    for on in [On::Sqlite, On::Postgres] {
+        let smtp = SmtpServer::start(Manner::Recipient("550 5.1.1 no such user"));
+        let server = TestServer::on(on).env("NIGHTLATCH_SMTP_URL", &smtp.url()).start();
+        let refused = queue(&server, 1, true);
+        eventually("it is given up", || {
+            state(&server, refused).state == LetterState::GivenUp
+        });
+        assert_eq!(state(&server, refused).body, None);
+        assert!(state(&server, refused).words.contains("550"), "{on:?}");
+        smtp.behave(Manner::Recipient("451 later"));
+        let late = queue(&server, 2, true);
+        eventually("the first attempt", || state(&server, late).words.contains("451"));
+        server.advance(1801);
+        eventually("it is given up", || state(&server, late).state == LetterState::GivenUp);
+        assert_eq!(state(&server, late).body, None);
+        let events = server.events();
+        assert_eq!(
+            events.iter().filter(|event| *event == "mail.given_up").count(),
+            2,
+            "{on:?}: {events:?}"
+        );
+        let said: String = server.audit().iter().map(|row| row.to_json().to_string()).collect();
+        assert!(!said.contains("canary-link"), "{on:?}");
+    }
+}
+
+#[test]
+fn a_crash_before_the_word_was_written_sends_it_again_under_the_same_id() {
+    let smtp = SmtpServer::start(Manner::TakesSilently);
+    let server = TestServer::on(On::Sqlite)
+        .env("NIGHTLATCH_SMTP_URL", &smtp.url())
+        .start();
+    let id = queue(&server, 1, false);
+    eventually("the server has it", || !smtp.received().is_empty());
+    eventually("and did not say so", || !state(&server, id).words.is_empty());
+    smtp.behave(Manner::Takes);
+    server.advance(60);
+    eventually("it is taken", || state(&server, id).state == LetterState::Sent);
+    let ids: Vec<_> = smtp
+        .received()
+        .iter()
+        .map(|letter| letter.header("Message-ID"))
+        .collect();
+    assert_eq!(ids.len(), 2);
+    assert_eq!(ids[0], ids[1]);
+}
+
+#[test]
+fn two_instances_send_each_letter_once() {
+    let smtp = SmtpServer::start(Manner::Takes);
+    let first = TestServer::on(On::Postgres)
+        .env("NIGHTLATCH_SMTP_URL", &smtp.url())
+        .start();
+    let second = TestServer::beside(&first.database)
+        .env("NIGHTLATCH_SMTP_URL", &smtp.url())
+        .clock(&first.clock)
+        .start();
+    let letters: Vec<Uuid> = (1..=30).map(|number| queue(&first, number, false)).collect();
+    let sent = |id: &Uuid| state(&second, *id).state == LetterState::Sent;
+    eventually("all are sent", || letters.iter().all(sent));
+    assert_eq!(smtp.received().len(), 30);
+}
+
+#[test]
+fn without_a_mail_server_letters_become_files_that_only_their_owner_reads() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("letters");
+    let files = nightlatch::mail::file::Files::new(folder.clone());
+    let letter = message("ada@example.org", "Ada", "Hello").unwrap();
+    for _ in 0..2 {
+        files.send(&letter).unwrap();
+    }
+    let written: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .collect();
+    assert_eq!(written.len(), 1, "one letter, one file");
+    assert_eq!(written[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+    let text = std::fs::read_to_string(written[0].path()).unwrap();
+    assert_eq!(header(&text, "To").as_deref(), Some("Ada <ada@example.org>"));
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::write(&folder, "in the way").unwrap();
+    assert!(matches!(files.send(&letter), Err(Refusal::Later(_))));
+}
+
+#[test]
+fn administrators_try_again_and_take_back_and_both_are_on_record() {
+    for on in [On::Sqlite, On::Postgres] {
+        let smtp = SmtpServer::start(Manner::Recipient("550 no"));
+        let server = TestServer::on(on).env("NIGHTLATCH_SMTP_URL", &smtp.url()).start();
+        let id = queue(&server, 1, false);
+        eventually("it is given up", || state(&server, id).state == LetterState::GivenUp);
+        smtp.behave(Manner::Takes);
+        assert!(server.run(mail::retry(&server.ctx, &operator(), id)).unwrap());
+        eventually("it is taken", || state(&server, id).state == LetterState::Sent);
+        assert!(!server.run(mail::retry(&server.ctx, &operator(), id)).unwrap());
+        smtp.behave(Manner::Recipient("450 later"));
+        let other = queue(&server, 2, false);
+        eventually("it waits", || state(&server, other).words.contains("450"));
+        assert!(server.run(mail::discard(&server.ctx, &operator(), other)).unwrap());
+        assert!(!server.run(mail::discard(&server.ctx, &operator(), other)).unwrap());
+        let outbox = server
+            .run(mail::list(
+                &server.ctx,
+                OutboxFilter {
+                    limit: 10,
+                    ..OutboxFilter::default()
+                },
+            ))
+            .unwrap();
+        assert_eq!(
+            (outbox.items.len(), outbox.counts.sent, outbox.counts.discarded),
+            (2, 1, 1)
+        );
+        let events = server.events();
+        for event in ["mail.retried", "mail.discarded"] {
+            assert_eq!(
+                events.iter().filter(|known| *known == event).count(),
+                1,
+                "{on:?}: {events:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The page of letters: what waits, what was refused and why, trying again and taking back.
+
+use crate::{
+    harness::{
+        server::{On, TestServer, eventually},
+        smtp::{Manner, SmtpServer},
+    },
+    pages::kit::{NOBODY, between},
+};
+use nightlatch::domain::account::Role;
+use nightlatch::flows::accounts::{self, CreateVerdict, NewAccount, NewPassword};
+
+fn invite(server: &TestServer, name: &str) {
+    let new = NewAccount {
+        name: name.to_owned(),
+        display_name: String::new(),
+        email: format!("{name}@example.org"),
+        role: Role::Member,
+        groups: Vec::new(),
+        expires_at: None,
+        password: NewPassword::Invitation,
+    };
+    let created = server.run(accounts::create(&server.ctx, &crate::harness::server::operator(), new));
+    assert!(matches!(created, Ok(CreateVerdict::Created { invited: true, .. })));
+}
+
+#[test]
+fn letters_show_with_the_servers_words_and_are_tried_again_or_taken_back() {
+    for on in [On::Sqlite, On::Postgres] {
+        let smtp = SmtpServer::start(Manner::Recipient("451 4.7.1 <b>greylisted</b>"));
+        let server = TestServer::on(on).env("NIGHTLATCH_SMTP_URL", &smtp.url()).start();
+        let admin = server.admin("boss");
+        assert!(
+            admin.get("/admin/mail").expect(200).text().contains("No letters yet"),
+            "{on:?}"
+        );
+        invite(&server, "eve");
+        let shows = |words: &str| admin.get("/admin/mail").expect(200).text().contains(words);
+        eventually("the refusal shows", || shows("greylisted"));
+        let page = admin.get("/admin/mail").expect(200);
+        assert!(!page.text().contains("<b>greylisted"), "{on:?}: as text");
+        assert!(!page.text().contains("token="), "{on:?}: nothing of what it says");
+        assert!(page.text().contains("Waiting again"), "{on:?}");
+        assert!(
+            admin.get("/admin").expect(200).text().contains("href=\"/admin/mail\""),
+            "{on:?}"
+        );
+        let id = between(page.text(), "name=\"id\" value=\"", "\"")[0].to_owned();
+        smtp.behave(Manner::Takes);
+        admin.post("/admin/mail", &[("id", &id), ("act", "retry")]).expect(303);
+        eventually("it is sent", || shows("taken as 4711"));
+        admin
+            .post("/admin/mail", &[("id", &id), ("act", "discard")])
+            .expect(303);
+        assert!(shows("There was nothing to take back"), "{on:?}");
+        smtp.behave(Manner::Recipient("550 5.1.1 no such user"));
+        invite(&server, "bob");
+        eventually("it is given up", || shows("its link was removed"));
+        let overview = admin.get("/admin").expect(200);
+        assert!(overview.text().contains("/admin/mail?state=given_up"), "{on:?}");
+        let given_up = admin.get("/admin/mail?state=given_up").expect(200);
+        let id = between(given_up.text(), "name=\"id\" value=\"", "\"")[0].to_owned();
+        admin
+            .post(
+                "/admin/mail",
+                &[("id", &id), ("act", "discard"), ("back", "state=given_up")],
+            )
+            .expect(303);
+        assert!(
+            admin
+                .get("/admin/mail?state=given_up")
+                .text()
+                .contains("Nothing matches"),
+            "{on:?}"
+        );
+        admin
+            .post("/admin/mail", &[("id", NOBODY), ("act", "retry")])
+            .expect(404);
+        admin.post("/admin/mail", &[("id", &id), ("act", "burn")]).expect(400);
+    }
+}

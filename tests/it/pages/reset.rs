@@ -1,0 +1,501 @@
+//! Forgotten passwords and invitations, by the letters that go out: security.md, section 5.
+
+use super::kit::{at_once, wire};
+use crate::harness::{
+    client::Answer,
+    server::{On, PASSWORD, TestServer, block_on, operator},
+    smtp,
+};
+use nightlatch::{
+    domain::account::{AccountId, Role},
+    flows::{
+        accounts::{self, Act, CreateVerdict, NewAccount, NewPassword},
+        password_reset,
+    },
+};
+
+const NEW: &str = "quartz lantern meadow";
+
+fn account(server: &TestServer, name: &str, email: &str, password: NewPassword) -> AccountId {
+    let new = NewAccount {
+        name: name.to_owned(),
+        display_name: String::new(),
+        email: email.to_owned(),
+        role: Role::Member,
+        groups: Vec::new(),
+        expires_at: None,
+        password,
+    };
+    match server.run(accounts::create(&server.ctx, &operator(), new)).unwrap() {
+        CreateVerdict::Created { id, .. } => id,
+        CreateVerdict::Faulty(faults) => panic!("{faults:?}"),
+    }
+}
+
+fn ada(server: &TestServer) -> AccountId {
+    let password = NewPassword::Given {
+        password: nightlatch::domain::secret::Secret::new(PASSWORD.to_owned()),
+        must_change: false,
+    };
+    account(server, "ada", "ada@example.org", password)
+}
+
+fn ask(server: &TestServer, name: &str) -> Answer {
+    server.anyone().post("/password/forgot", &[("username", name)])
+}
+
+/// What has been asked for is answered, and what is due is sent.
+fn delivered(server: &TestServer) -> Vec<String> {
+    block_on(password_reset::answer_requests(&server.ctx)).unwrap();
+    // The server's own job may hold a letter this moment.
+    crate::harness::server::eventually("everything is sent", || {
+        block_on(nightlatch::flows::mail::send_due(&server.ctx)).unwrap();
+        block_on(nightlatch::flows::mail::counts(&server.ctx)).unwrap().queued == 0
+    });
+    server.letters()
+}
+
+/// The path of the link in the newest letter.
+fn link(server: &TestServer) -> String {
+    let letters = delivered(server);
+    let link = smtp::link(letters.last().expect("a letter"), "/password/reset").expect("a link");
+    link.strip_prefix(&server.base)
+        .unwrap_or_else(|| panic!("{link}"))
+        .to_owned()
+}
+
+/// Opens a link as a browser does: the token leaves the address.
+fn open(browser: &crate::harness::client::Client, link: &str) -> Answer {
+    let moved = browser.get(link).expect(303);
+    assert_eq!(moved.location(), "/password/reset");
+    browser.get("/password/reset")
+}
+
+fn choose(browser: &crate::harness::client::Client, new: &str) -> Answer {
+    browser.post("/password/reset", &[("new_password", new), ("new_password_again", new)])
+}
+
+#[test]
+fn a_forgotten_password_is_set_anew_with_the_mailed_link_once() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        ada(&server);
+        let elsewhere = server.signed_in("ada");
+        let asked = ask(&server, "ada").expect(303);
+        assert_eq!(asked.location(), "/login");
+        let link = link(&server);
+        let browser = server.anyone();
+        let form = open(&browser, &link).expect(200);
+        assert!(form.text().contains("ada"), "{on:?}");
+        assert!(
+            !form.text().contains(link.split('=').nth(1).unwrap()),
+            "{on:?}: no token in the page"
+        );
+        elsewhere.get("/").expect(200);
+        choose(&browser, "short").expect(422);
+        let done = choose(&browser, NEW).expect(303);
+        assert_eq!(done.location(), "/login");
+        assert_eq!(browser.cookie("nightlatch"), None, "{on:?}: nobody is signed in by it");
+        elsewhere.get("/").expect(303);
+        server.anyone().sign_in("ada", PASSWORD).expect(422);
+        server.anyone().sign_in("ada", NEW).expect(303);
+        open(&server.anyone(), &link).expect(410);
+        choose(&browser, "another quartz lantern").expect(410);
+        let letters = delivered(&server);
+        assert_eq!(letters.len(), 2, "{on:?}");
+        let notice = &letters[1];
+        assert_eq!(
+            smtp::header(notice, "Subject").as_deref(),
+            Some("Your password was changed")
+        );
+        assert!(!notice.contains("token="), "{on:?}");
+        let events = server.events();
+        assert!(
+            events.contains(&"password.reset_requested".to_owned()),
+            "{on:?}: {events:?}"
+        );
+        assert!(
+            events.contains(&"password.reset reset".to_owned()),
+            "{on:?}: {events:?}"
+        );
+        assert!(events.contains(&"session.ended password_changed".to_owned()), "{on:?}");
+    }
+}
+
+#[test]
+fn the_answer_is_the_same_for_every_name_and_only_an_owner_gets_a_letter() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        ada(&server);
+        server.account("nomail", Role::Member);
+        let gone = account(&server, "gone", "gone@example.org", NewPassword::OneTime);
+        server.act(gone, Act::Disable);
+        let over = account(&server, "over", "over@example.org", NewPassword::OneTime);
+        server.act(over, Act::ExpireNow);
+        let shape = |answer: &Answer| {
+            let mut names: Vec<_> = answer.headers().keys().map(ToString::to_string).collect();
+            names.sort();
+            (
+                answer.status(),
+                answer.location().to_owned(),
+                names,
+                answer.text().to_owned(),
+            )
+        };
+        let known = shape(&ask(&server, "ada"));
+        for name in ["nobody", "nomail", "gone", "over", "ADA ", "x\r\ny"] {
+            assert_eq!(shape(&ask(&server, name)), known, "{on:?}: {name}");
+        }
+        let letters = delivered(&server);
+        assert!(!letters.is_empty(), "{on:?}");
+        for letter in &letters {
+            assert_eq!(
+                smtp::header(letter, "To").as_deref(),
+                Some("ada <ada@example.org>"),
+                "{on:?}"
+            );
+        }
+        let events = server.events();
+        for reason in ["no_account", "no_address", "account_disabled", "account_expired"] {
+            let event = format!("password.reset_requested {reason}");
+            assert!(events.contains(&event), "{on:?}: {event}: {events:?}");
+        }
+        server.anyone().sign_in("ada", PASSWORD).expect(303);
+        server
+            .anyone()
+            .post("/password/forgot", &[("username", " ")])
+            .expect(422);
+    }
+}
+
+#[test]
+fn a_newer_link_kills_the_older_and_all_run_out() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        ada(&server);
+        ask(&server, "ada").expect(303);
+        let first = link(&server);
+        ask(&server, "ada").expect(303);
+        let second = link(&server);
+        assert_ne!(first, second);
+        open(&server.anyone(), &first).expect(410);
+        let browser = server.anyone();
+        open(&browser, &second).expect(200);
+        server.advance(1800);
+        browser.get("/password/reset").expect(200);
+        server.advance(1);
+        browser.get("/password/reset").expect(410);
+        choose(&browser, NEW).expect(410);
+        server.anyone().sign_in("ada", PASSWORD).expect(303);
+    }
+}
+
+#[test]
+fn of_twenty_who_use_a_link_at_once_one_succeeds() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        ada(&server);
+        ask(&server, "ada").expect(303);
+        let link = link(&server);
+        let browsers: Vec<_> = (0..20)
+            .map(|_| {
+                let browser = server.anyone();
+                browser.get(&link).expect(303);
+                browser
+            })
+            .collect();
+        let statuses = at_once(20, |number| {
+            loop {
+                let status = choose(&browsers[number], &format!("quartz lantern meadow {number}")).status();
+                // A full hashing queue is no answer.
+                if status != 503 {
+                    return status;
+                }
+            }
+        });
+        let done = statuses.iter().filter(|status| **status == 303).count();
+        assert_eq!(done, 1, "{on:?}: {statuses:?}");
+        assert!(
+            statuses.iter().all(|status| [303, 410].contains(status)),
+            "{on:?}: {statuses:?}"
+        );
+        let resets = server
+            .events()
+            .iter()
+            .filter(|event| event.starts_with("password.reset "))
+            .count();
+        assert_eq!(resets, 1, "{on:?}");
+    }
+}
+
+#[test]
+fn a_link_leads_to_the_configured_address_whatever_a_request_called_us() {
+    let server = TestServer::start();
+    ada(&server);
+    let body = "username=ada";
+    let authority = server.base.trim_start_matches("http://").to_owned();
+    for (host, more) in [
+        ("evil.example", ""),
+        (authority.as_str(), "X-Forwarded-Host: evil.example\r\n"),
+        (authority.as_str(), "Forwarded: host=evil.example;proto=https\r\n"),
+        (authority.as_str(), "Host: evil.example\r\n"),
+        (
+            authority.as_str(),
+            "X-Original-URL: http://evil.example/\r\nX-Host: evil.example\r\n",
+        ),
+    ] {
+        let request = format!(
+            "POST /password/forgot HTTP/1.1\r\nHost: {host}\r\n{more}Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        wire(&server, request.as_bytes());
+    }
+    let absolute = format!(
+        "POST http://evil.example/password/forgot HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    wire(&server, absolute.as_bytes());
+    let letters = delivered(&server);
+    assert!(!letters.is_empty());
+    for letter in &letters {
+        assert!(!letter.contains("evil"), "{letter}");
+        assert!(smtp::link(letter, "/password/reset").unwrap().starts_with(&server.base));
+    }
+}
+
+#[test]
+fn requests_beyond_the_limit_are_answered_alike_and_send_nothing() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        ada(&server);
+        server.policy(&[("auth.reset_limit", "2")]);
+        for _ in 0..5 {
+            assert_eq!(ask(&server, "ada").expect(303).location(), "/login");
+        }
+        let events = server.events();
+        let refused = events
+            .iter()
+            .filter(|event| *event == "password.reset_requested limit")
+            .count();
+        assert_eq!(refused, 1, "{on:?}: said once");
+        delivered(&server);
+        let asked = |server: &TestServer| {
+            let events = server.events();
+            events
+                .iter()
+                .filter(|event| *event == "password.reset_requested")
+                .count()
+        };
+        assert_eq!(asked(&server), 2, "{on:?}");
+        // Another name from the same address is over the address's limit; from elsewhere it is not.
+        account(&server, "bob", "bob@example.org", NewPassword::OneTime);
+        ask(&server, "bob").expect(303);
+        delivered(&server);
+        assert_eq!(asked(&server), 2, "{on:?}");
+        let elsewhere = server.anyone().from("127.0.0.9");
+        elsewhere.post("/password/forgot", &[("username", "bob")]).expect(303);
+        elsewhere.post("/password/forgot", &[("username", "ada")]).expect(303);
+        delivered(&server);
+        assert_eq!(asked(&server), 3, "{on:?}: ada's own limit holds from everywhere");
+        server.advance(3601);
+        ask(&server, "ada").expect(303);
+        delivered(&server);
+        assert_eq!(asked(&server), 4, "{on:?}");
+    }
+}
+
+#[test]
+fn looking_at_a_link_uses_nothing_up_and_its_token_leaves_the_address() {
+    let server = TestServer::start();
+    ada(&server);
+    ask(&server, "ada").expect(303);
+    let link = link(&server);
+    let token = link.split('=').nth(1).unwrap();
+    for _ in 0..3 {
+        // A mail scanner: no cookies, perhaps both steps.
+        let moved = server.anyone().get(&link).expect(303);
+        assert_eq!(moved.header("referrer-policy"), Some("no-referrer"));
+        assert!(!moved.location().contains("token"));
+        let cookie = moved
+            .cookies()
+            .into_iter()
+            .find(|line| line.starts_with("nightlatch-reset="))
+            .unwrap();
+        assert!(!cookie.contains(token), "encrypted");
+        for attribute in ["HttpOnly", "SameSite=Lax", "Path=/password/reset", "Max-Age=900"] {
+            assert!(cookie.contains(attribute), "{attribute}: {cookie}");
+        }
+        open(&server.anyone(), &link).expect(200);
+        server.anyone().send(reqwest::Method::HEAD, &link, None, &[]);
+    }
+    server.anyone().get("/password/reset").expect(410);
+    let stranger = server.anyone();
+    choose(&stranger, NEW).expect(410);
+    stranger
+        .post(
+            "/password/reset",
+            &[("token", token), ("new_password", NEW), ("new_password_again", NEW)],
+        )
+        .expect(410);
+    open(&server.anyone(), "/password/reset?token=made-up").expect(410);
+    let browser = server.anyone();
+    open(&browser, &link).expect(200);
+    browser
+        .send(
+            reqwest::Method::POST,
+            "/password/reset",
+            Some(&[("new_password", NEW), ("new_password_again", NEW)]),
+            &[("sec-fetch-site", "cross-site")],
+        )
+        .expect(403);
+    choose(&browser, NEW).expect(303);
+}
+
+#[test]
+fn every_step_looks_again_whether_the_account_may_still() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let id = ada(&server);
+        let acts: [(Act, Option<Act>); 4] = [
+            (Act::Disable, Some(Act::Enable)),
+            (Act::ExpireNow, Some(Act::Enable)),
+            (
+                Act::SetProfile {
+                    display_name: String::new(),
+                    email: "other@example.org".to_owned(),
+                    groups: Vec::new(),
+                },
+                None,
+            ),
+            (Act::ResetPassword, None),
+        ];
+        for (number, (act, back)) in acts.into_iter().enumerate() {
+            ask(&server, "ada").expect(303);
+            let link = link(&server);
+            let browser = server.anyone();
+            open(&browser, &link).expect(200);
+            server.act(id, act);
+            choose(&browser, NEW).expect(410);
+            browser.get(&link).expect(303);
+            browser.get("/password/reset").expect(410);
+            if let Some(back) = back {
+                server.act(id, back);
+            }
+            server.advance(3601);
+            assert!(number < 4, "{on:?}");
+        }
+        server.anyone().sign_in("ada", NEW).expect(422);
+    }
+}
+
+#[test]
+fn choosing_a_new_password_lets_a_locked_owner_in_again() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        ada(&server);
+        server.policy(&[
+            ("auth.login_lock_out_at_failure", "true"),
+            ("auth.login_lock_out_by_combination_user_and_ip", "true"),
+        ]);
+        for _ in 0..3 {
+            server.anyone().sign_in("ada", "wrong");
+        }
+        server.anyone().sign_in("ada", PASSWORD).expect(429);
+        ask(&server, "ada").expect(303);
+        server.anyone().sign_in("ada", PASSWORD).expect(429);
+        let link = link(&server);
+        let browser = server.anyone();
+        open(&browser, &link).expect(200);
+        choose(&browser, NEW).expect(303);
+        server.anyone().sign_in("ada", NEW).expect(303);
+        assert!(server.events().contains(&"lockout.released".to_owned()), "{on:?}");
+    }
+}
+
+#[test]
+fn somebody_invited_chooses_the_first_password() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let admin = server.admin("boss");
+        let form = [
+            ("name", "eve"),
+            ("role", "member"),
+            ("email", "eve@example.org"),
+            ("invite", "on"),
+        ];
+        let created = admin.post("/admin/accounts", &form).expect(303);
+        let place = created.location().to_owned();
+        let page = admin.get(&place).expect(200);
+        assert!(
+            page.text().contains("Invited") && !page.text().contains("one-time-secret"),
+            "{on:?}"
+        );
+        assert!(
+            admin.get("/admin/accounts").expect(200).text().contains("Invited"),
+            "{on:?}"
+        );
+        let first = link(&server);
+        let letter = server.letters().pop().unwrap();
+        assert!(
+            letter.contains("72 hours") && letter.contains("eve@example.org"),
+            "{on:?}"
+        );
+        server.advance(72 * 3600 + 1);
+        open(&server.anyone(), &first).expect(410);
+        let admin = server.signed_in("boss");
+        assert!(
+            admin.get(&place).expect(200).text().contains("Invitation ran out"),
+            "{on:?}"
+        );
+        admin.post(&place, &[("act", "invite")]).expect(303);
+        let second = link(&server);
+        assert_ne!(first, second, "{on:?}");
+        open(&server.anyone(), &first).expect(410);
+        let browser = server.anyone();
+        assert!(
+            open(&browser, &second)
+                .expect(200)
+                .text()
+                .contains("Choose your password"),
+            "{on:?}"
+        );
+        choose(&browser, "eve2026!!!!!").expect(422);
+        choose(&browser, NEW).expect(303);
+        server.anyone().sign_in("eve", NEW).expect(303);
+        let eve = server.anyone();
+        assert_eq!(
+            eve.sign_in("eve", NEW).location(),
+            "/",
+            "{on:?}: nothing more to change"
+        );
+        let page = admin.get(&place).expect(200);
+        assert!(!page.text().contains("Invited"), "{on:?}");
+        admin.post(&place, &[("act", "invite")]).expect(303);
+        assert!(admin.get(&place).text().contains("No invitation is open"), "{on:?}");
+        assert!(
+            server.events().contains(&"password.reset invitation".to_owned()),
+            "{on:?}"
+        );
+    }
+}
+
+#[test]
+fn an_invitation_needs_an_address_and_dies_when_a_password_is_set_otherwise() {
+    let server = TestServer::start();
+    let admin = server.admin("boss");
+    let refused = admin
+        .post(
+            "/admin/accounts",
+            &[("name", "eve"), ("role", "member"), ("invite", "on")],
+        )
+        .expect(422);
+    assert!(refused.text().contains("An invitation needs an e-mail address."));
+    let id = account(&server, "eve", "eve@example.org", NewPassword::Invitation);
+    let link = link(&server);
+    let browser = server.anyone();
+    open(&browser, &link).expect(200);
+    server.act(id, Act::ResetPassword);
+    choose(&browser, NEW).expect(410);
+    let page = admin.get(&format!("/admin/accounts/{}", id.0)).expect(200);
+    assert!(!page.text().contains("Invited"));
+}

@@ -1,0 +1,247 @@
+//! The outbox: leases, what comes of them, and who may still say so.
+use super::{Fresh, at, id, on_both};
+use nightlatch::{
+    domain::{account::AccountId, mail::LetterState},
+    store::outbox::{self, NewLetter, OutboxFilter, Outcome},
+};
+
+on_both!(
+    a_key_is_queued_once,
+    a_letter_has_one_holder_at_a_time,
+    only_the_latest_lease_says_what_came_of_it,
+    bodies_go_when_a_letter_is_done_with,
+    what_was_given_up_is_tried_again_while_its_words_are_there,
+    pages_follow_one_another,
+    the_letters_of_an_account_are_taken_back_by_kind,
+    what_is_done_with_is_forgotten_after_a_while,
+);
+
+fn letter(number: u32) -> NewLetter {
+    NewLetter {
+        id: id(u128::from(number) + 1),
+        kind: "test".to_owned(),
+        account: None,
+        recipient: format!("ada{number}@example.org"),
+        recipient_name: "Ada".to_owned(),
+        subject: "Hello".to_owned(),
+        body: "{}".to_owned(),
+        secret: false,
+        message_id: format!("<{number}@example.org>"),
+        dedupe: None,
+        queued_at: at(i64::from(number)),
+        give_up_at: at(10_000),
+    }
+}
+
+fn a_key_is_queued_once(db: &Fresh) {
+    let keyed = |number, key: &str| NewLetter {
+        dedupe: Some(key.to_owned()),
+        ..letter(number)
+    };
+    assert!(db.write(|c| outbox::queue(c, &keyed(1, "expiry"))));
+    assert!(!db.write(|c| outbox::queue(c, &keyed(2, "expiry"))));
+    assert!(db.write(|c| outbox::queue(c, &keyed(3, "other"))));
+    assert!(db.write(|c| outbox::queue(c, &letter(4))));
+    assert!(db.write(|c| outbox::queue(c, &letter(5))));
+    assert_eq!(db.read(|c| outbox::count(c, None)), 4);
+}
+
+fn a_letter_has_one_holder_at_a_time(db: &Fresh) {
+    for number in 0..20 {
+        db.write(|c| outbox::queue(c, &letter(number)));
+    }
+    let other = db.other();
+    let claimed: Vec<_> = std::thread::scope(|scope| {
+        let threads = [&db.store, &other, &db.store, &other].map(|store| {
+            scope.spawn(move || {
+                let mut mine = Vec::new();
+                while let Some(letter) = store
+                    .write_now(|c| outbox::claim(c, at(100), at(160)))
+                    .expect("a claim")
+                {
+                    assert_eq!(letter.attempts, 1);
+                    mine.push(letter.id);
+                }
+                mine
+            })
+        });
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().expect("no panic"))
+            .collect()
+    });
+    let distinct: std::collections::BTreeSet<_> = claimed.iter().collect();
+    assert!(distinct.len() == claimed.len(), "none twice");
+    // Whoever loses a race looks again with the next run of the job.
+    let left = db.read(|c| outbox::anything_due(c, at(100)));
+    assert!(!left || claimed.len() < 20);
+    while db.write(|c| outbox::claim(c, at(100), at(160))).is_some() {}
+    assert!(
+        !db.read(|c| outbox::anything_due(c, at(160))),
+        "held to the end of the lease"
+    );
+    assert!(
+        db.read(|c| outbox::anything_due(c, at(161))),
+        "a holder that died is replaced"
+    );
+}
+
+fn only_the_latest_lease_says_what_came_of_it(db: &Fresh) {
+    db.write(|c| outbox::queue(c, &letter(1)));
+    assert_eq!(db.write(|c| outbox::claim(c, at(0), at(60))), None, "not due yet");
+    let slow = db.write(|c| outbox::claim(c, at(1), at(60))).expect("due");
+    let second = db
+        .write(|c| outbox::claim(c, at(61), at(120)))
+        .expect("the lease ran out");
+    assert_eq!((slow.id, slow.attempts, second.attempts), (second.id, 1, 2));
+    assert!(!db.write(|c| outbox::settle(c, &slow, &Outcome::GivenUp, "late", at(62))));
+    assert!(db.write(|c| outbox::settle(c, &second, &Outcome::Later(at(90)), "451 busy", at(62))));
+    assert!(!db.read(|c| outbox::anything_due(c, at(89))));
+    let third = db.write(|c| outbox::claim(c, at(90), at(120))).expect("due again");
+    assert_eq!(third.words, "451 busy");
+    assert!(db.write(|c| outbox::settle(c, &third, &Outcome::Sent, "250 ok", at(91))));
+    assert!(
+        !db.write(|c| outbox::settle(c, &third, &Outcome::Sent, "250 ok", at(92))),
+        "once"
+    );
+    let done = db.read(|c| outbox::find(c, third.id)).expect("there");
+    assert_eq!(
+        (done.state, done.finished_at, done.words.as_str()),
+        (LetterState::Sent, Some(at(91)), "250 ok")
+    );
+}
+
+fn bodies_go_when_a_letter_is_done_with(db: &Fresh) {
+    let outcomes = [
+        (1, true, Outcome::Sent, false),
+        (2, false, Outcome::Sent, false),
+        (3, true, Outcome::GivenUp, false),
+        (4, false, Outcome::GivenUp, true),
+        (5, true, Outcome::Later(at(200)), true),
+    ];
+    for (number, secret, outcome, kept) in outcomes {
+        let queued = NewLetter {
+            secret,
+            ..letter(number)
+        };
+        db.write(|c| outbox::queue(c, &queued));
+        let claimed = db.write(|c| outbox::claim(c, at(100), at(160))).expect("due");
+        assert_eq!(claimed.id, queued.id);
+        db.write(|c| outbox::settle(c, &claimed, &outcome, "", at(101)));
+        let body = db.read(|c| outbox::find(c, queued.id)).expect("there").body;
+        assert_eq!(body.is_some(), kept, "{number}");
+    }
+    let waiting = id(6);
+    assert!(db.write(|c| outbox::discard(c, waiting, at(102))), "still queued");
+    assert_eq!(db.read(|c| outbox::find(c, waiting)).expect("there").body, None);
+    assert!(!db.write(|c| outbox::discard(c, waiting, at(103))), "once");
+    assert!(!db.write(|c| outbox::discard(c, id(2), at(103))), "it was sent");
+}
+
+fn what_was_given_up_is_tried_again_while_its_words_are_there(db: &Fresh) {
+    for (number, secret) in [(1, false), (2, true)] {
+        db.write(|c| {
+            outbox::queue(
+                c,
+                &NewLetter {
+                    secret,
+                    ..letter(number)
+                },
+            )
+        });
+        let claimed = db.write(|c| outbox::claim(c, at(100), at(160))).expect("due");
+        db.write(|c| outbox::settle(c, &claimed, &Outcome::GivenUp, "550 no", at(101)));
+    }
+    assert!(db.write(|c| outbox::retry(c, id(2), at(200), at(900))));
+    assert!(
+        !db.write(|c| outbox::retry(c, id(3), at(200), at(900))),
+        "its words are gone"
+    );
+    let again = db.write(|c| outbox::claim(c, at(200), at(260))).expect("due at once");
+    assert_eq!((again.id, again.give_up_at, again.attempts), (id(2), at(900), 2));
+    assert!(
+        !db.write(|c| outbox::retry(c, id(2), at(201), at(900))),
+        "it is on its way"
+    );
+    assert!(
+        !db.write(|c| outbox::retry(c, id(99), at(201), at(900))),
+        "no such letter"
+    );
+}
+
+fn pages_follow_one_another(db: &Fresh) {
+    for number in 0..5 {
+        db.write(|c| outbox::queue(c, &letter(number)));
+    }
+    let filter = OutboxFilter {
+        limit: 2,
+        ..OutboxFilter::default()
+    };
+    let ids = |items: &[outbox::OutboxLetter]| items.iter().map(|letter| letter.id).collect::<Vec<_>>();
+    let first = db.read(|c| outbox::list(c, &filter));
+    assert_eq!(
+        (ids(&first.items), first.newer, first.older),
+        (vec![id(5), id(4)], false, true)
+    );
+    let place = (first.items[1].queued_at, first.items[1].id);
+    let second = db.read(|c| {
+        outbox::list(
+            c,
+            &OutboxFilter {
+                after: Some(place),
+                ..filter.clone()
+            },
+        )
+    });
+    assert_eq!(
+        (ids(&second.items), second.newer, second.older),
+        (vec![id(3), id(2)], true, true)
+    );
+    let place = (second.items[0].queued_at, second.items[0].id);
+    let back = db.read(|c| {
+        outbox::list(
+            c,
+            &OutboxFilter {
+                before: Some(place),
+                ..filter.clone()
+            },
+        )
+    });
+    assert_eq!(
+        (ids(&back.items), back.newer, back.older),
+        (vec![id(5), id(4)], false, true)
+    );
+    let sent = OutboxFilter {
+        state: Some(LetterState::Sent),
+        ..filter
+    };
+    assert_eq!(db.read(|c| outbox::list(c, &sent)).items, []);
+}
+
+fn the_letters_of_an_account_are_taken_back_by_kind(db: &Fresh) {
+    let (ada, bob) = (AccountId(id(70)), AccountId(id(71)));
+    for (number, account, kind) in [(1, ada, "reset"), (2, ada, "notice"), (3, bob, "reset")] {
+        let queued = NewLetter {
+            account: Some(account),
+            kind: kind.to_owned(),
+            ..letter(number)
+        };
+        db.write(|c| outbox::queue(c, &queued));
+    }
+    assert_eq!(db.write(|c| outbox::discard_of_account(c, ada, &["reset"], at(5))), 1);
+    assert_eq!(db.read(|c| outbox::count(c, Some(LetterState::Queued))), 2);
+    assert_eq!(
+        db.read(|c| outbox::find(c, id(2))).expect("there").state,
+        LetterState::Discarded
+    );
+}
+
+fn what_is_done_with_is_forgotten_after_a_while(db: &Fresh) {
+    for number in 1..=2 {
+        db.write(|c| outbox::queue(c, &letter(number)));
+    }
+    db.write(|c| outbox::discard(c, id(2), at(50)));
+    assert_eq!(db.write(|c| outbox::purge(c, at(50), 10)), 0);
+    assert_eq!(db.write(|c| outbox::purge(c, at(51), 10)), 1);
+    assert_eq!(db.read(|c| outbox::count(c, None)), 1, "what waits stays");
+}

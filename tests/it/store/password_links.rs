@@ -1,0 +1,138 @@
+//! Links to choose a password with, and the counters of requests.
+use super::{Fresh, at, id, ip, on_both};
+use nightlatch::{
+    domain::reset::LinkKind,
+    store::password_links::{self, PasswordLink, ResetRequest},
+};
+
+on_both!(
+    the_newest_link_kills_those_before_it,
+    of_many_who_use_a_link_one_does,
+    requests_are_counted_under_every_key_or_none,
+    parallel_requests_never_pass_the_limit,
+    a_request_is_taken_once,
+    what_ran_out_goes_and_invitations_stay,
+);
+
+fn link(account: &nightlatch::store::accounts::Account, digest: &str, kind: LinkKind) -> PasswordLink {
+    PasswordLink {
+        digest: digest.to_owned(),
+        account: account.id,
+        kind,
+        email: "ada@example.org".to_owned(),
+        password_changed_at: at(0),
+        made_at: at(1),
+        expires_at: at(1801),
+    }
+}
+
+fn the_newest_link_kills_those_before_it(db: &Fresh) {
+    let (ada, bob) = (db.with_account("ada"), db.with_account("bob"));
+    for (account, digest, kind) in [
+        (&ada, "one", LinkKind::Reset),
+        (&ada, "invited", LinkKind::Invitation),
+        (&bob, "other", LinkKind::Reset),
+        (&ada, "two", LinkKind::Reset),
+    ] {
+        db.write(|c| password_links::replace(c, &link(account, digest, kind)));
+    }
+    let there = |digest: &str| db.read(|c| password_links::find(c, digest)).is_some();
+    assert_eq!(["one", "two", "invited", "other"].map(there), [false, true, true, true]);
+    let invitation = db.read(|c| password_links::invitation_of(c, ada.id));
+    assert_eq!(invitation, Some(link(&ada, "invited", LinkKind::Invitation)));
+    assert_eq!(db.write(|c| password_links::kill_all(c, ada.id)), 2);
+    assert!(there("other"));
+}
+
+fn of_many_who_use_a_link_one_does(db: &Fresh) {
+    let ada = db.with_account("ada");
+    db.write(|c| password_links::replace(c, &link(&ada, "one", LinkKind::Reset)));
+    let other = db.other();
+    let used: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..10)
+            .map(|number| {
+                let store = if number % 2 == 0 { &db.store } else { &other };
+                scope.spawn(move || {
+                    store
+                        .write_now(|c| password_links::redeem(c, "one"))
+                        .expect("an answer")
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| usize::from(thread.join().expect("no panic")))
+            .sum()
+    });
+    assert_eq!(used, 1);
+}
+
+fn requests_are_counted_under_every_key_or_none(db: &Fresh) {
+    let ask = |keys: [&str; 2], seconds| {
+        let keys = keys.map(str::to_owned);
+        db.write(|c| password_links::count_request(c, &keys, 2, at(seconds)))
+    };
+    assert_eq!(ask(["ada", "net"], 0), None);
+    assert_eq!(ask(["ada", "other net"], 1), None);
+    assert_eq!(ask(["ada", "net"], 2), Some(1), "the account is at its limit");
+    assert_eq!(ask(["ada", "net"], 3), Some(2));
+    assert_eq!(ask(["bob", "net"], 4), None, "what was refused is not counted");
+    assert_eq!(ask(["eve", "net"], 5), Some(1), "now the network is at its limit");
+    assert_eq!(
+        ask(["ada", "third net"], 3600),
+        Some(3),
+        "a request counts for exactly an hour"
+    );
+    assert_eq!(ask(["ada", "third net"], 3601), None);
+}
+
+fn parallel_requests_never_pass_the_limit(db: &Fresh) {
+    let other = db.other();
+    let counted: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..12)
+            .map(|number| {
+                let store = if number % 2 == 0 { &db.store } else { &other };
+                let keys = ["ada".to_owned(), format!("net {number}")];
+                scope.spawn(move || {
+                    let over = store.write_now(|c| password_links::count_request(c, &keys, 5, at(0)));
+                    usize::from(over.expect("an answer").is_none())
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+    });
+    assert_eq!(counted, 5);
+}
+
+fn request(number: u128) -> ResetRequest {
+    ResetRequest {
+        id: id(number),
+        account_key: "ada".to_owned(),
+        ip: ip("2001:db8::7"),
+        user_agent: Some("Firefox".to_owned()),
+        request_id: None,
+        requested_at: at(0),
+    }
+}
+
+fn a_request_is_taken_once(db: &Fresh) {
+    for number in [2, 1] {
+        db.write(|c| password_links::queue_request(c, &request(number)));
+    }
+    assert!(db.read(password_links::any_request));
+    assert_eq!(db.write(password_links::take_request), Some(request(1)));
+    assert_eq!(db.write(password_links::take_request), Some(request(2)));
+    assert_eq!(db.write(password_links::take_request), None);
+    assert!(!db.read(password_links::any_request));
+}
+
+fn what_ran_out_goes_and_invitations_stay(db: &Fresh) {
+    let ada = db.with_account("ada");
+    db.write(|c| password_links::replace(c, &link(&ada, "one", LinkKind::Reset)));
+    db.write(|c| password_links::replace(c, &link(&ada, "two", LinkKind::Invitation)));
+    db.write(|c| password_links::purge(c, at(1801)));
+    assert!(db.read(|c| password_links::find(c, "one")).is_some());
+    db.write(|c| password_links::purge(c, at(1802)));
+    assert!(db.read(|c| password_links::find(c, "one")).is_none());
+    assert!(db.read(|c| password_links::find(c, "two")).is_some());
+}
