@@ -186,7 +186,7 @@ pub async fn issue(
         }
         Issued::NotAllowed => Err(PageError::NoEntry),
         Issued::TooMany => Err(PageError::TooOften(
-            "You are being sent round in circles: your browser seems to keep no cookie for this application. Try again in a moment.",
+            "Your browser has asked for this application too often at once; perhaps it keeps no cookie there. Try again in a moment.",
         )),
         Issued::Unknown => Err(nowhere()),
     }

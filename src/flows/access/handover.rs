@@ -29,8 +29,9 @@ use std::{net::IpAddr, sync::Arc};
 
 /// How long a code is good, inclusive.
 const VALID: Span = Span::from_secs(30);
-/// Codes of one session within that time. More is a browser going round in circles: it keeps no cookie there.
-const MOST: i64 = 8;
+/// Codes of one session within that time: enough for the tabs that a browser opens at its start. More is a browser going round in
+/// circles, because it keeps no cookie there.
+const MOST: i64 = 32;
 /// Codes removed in one run at most.
 const PURGED: i64 = 1000;
 
