@@ -14,12 +14,13 @@ use nightlatch::{
     store::sessions::SessionFilter,
 };
 
-/// Answers of GET routes that are no pages: files, programs' answers, a redirect, downloads.
+/// Answers of GET routes that are no pages: files, programs' answers, redirects, downloads.
 const NO_PAGES: &[&str] = &[
     paths::STATIC,
     paths::HEALTHZ,
     paths::READYZ,
     paths::CHANGE_PASSWORD,
+    paths::HANDOVER,
     paths::ADMIN_POLICY_EXPORT,
     paths::ADMIN_POLICY_REVIEW_EXPORT,
     paths::ADMIN_SESSIONS_EXPORT,
