@@ -12,6 +12,7 @@ pub mod lockout;
 pub mod login;
 pub mod mail;
 pub mod network;
+pub mod notice;
 pub mod origin;
 pub mod password;
 pub mod policy;

@@ -3,7 +3,8 @@
 //! since every write is conditional.
 
 use crate::flows::{
-    Ctx, FlowError, access, accounts, applications, audit, lockouts, mail, password_reset, policy, retention, sessions,
+    Ctx, FlowError, access, accounts, applications, audit, email_change, lockouts, mail, notices, password_reset,
+    policy, retention, sessions,
 };
 use std::{future::Future, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
@@ -70,6 +71,10 @@ impl Jobs {
             every(Duration::from_secs(30), "pins", ctx, &stopped, |ctx| async move {
                 policy::publish_pins(&ctx).await
             }),
+            every(Duration::from_secs(60), "notices", ctx, &stopped, |ctx| async move {
+                notices::tell_expiring(&ctx).await?;
+                notices::send_digest(&ctx).await.map(drop)
+            }),
             every(Duration::from_secs(60), "audit seal", ctx, &stopped, |ctx| async move {
                 audit::seals::seal_due(&ctx).await.map(drop)
             }),
@@ -78,6 +83,8 @@ impl Jobs {
                 access::forget_old_handovers(&ctx).await?;
                 mail::forget_old(&ctx).await?;
                 password_reset::forget_old(&ctx).await?;
+                email_change::forget_old(&ctx).await?;
+                notices::forget_old(&ctx).await?;
                 policy::forget_old_drafts(&ctx).await
             }),
         ];

@@ -20,6 +20,26 @@ pub enum LetterKind {
     PasswordWasReset,
     /// The link to choose a first password.
     Invitation,
+    /// A sign-in with a new device or from a new network.
+    NewSignIn,
+    /// The password was changed or reset.
+    PasswordChanged,
+    /// The link that confirms a new e-mail address.
+    EmailConfirm,
+    /// The link by which the old address takes the change back.
+    EmailAskedFor,
+    /// The e-mail address was changed.
+    EmailChanged,
+    /// Failures locked the account.
+    LockedOut,
+    /// The account expires soon.
+    ExpiresSoon,
+    /// The account has expired.
+    Expired,
+    /// The account was re-activated.
+    Reactivated,
+    /// What administrators should look at.
+    Digest,
 }
 
 impl LetterKind {
@@ -30,6 +50,16 @@ impl LetterKind {
             LetterKind::PasswordReset => "password_reset",
             LetterKind::PasswordWasReset => "password_was_reset",
             LetterKind::Invitation => "invitation",
+            LetterKind::NewSignIn => "new_sign_in",
+            LetterKind::PasswordChanged => "password_changed",
+            LetterKind::EmailConfirm => "email_confirm",
+            LetterKind::EmailAskedFor => "email_asked_for",
+            LetterKind::EmailChanged => "email_changed",
+            LetterKind::LockedOut => "locked_out",
+            LetterKind::ExpiresSoon => "expires_soon",
+            LetterKind::Expired => "expired",
+            LetterKind::Reactivated => "reactivated",
+            LetterKind::Digest => "digest",
         }
     }
 }

@@ -163,7 +163,12 @@ impl Ctx {
         }
     }
 
-    fn account_view(&self, c: &mut Conn, in_force: &InForce, account: Account) -> Result<AccountView, StoreError> {
+    pub(super) fn account_view(
+        &self,
+        c: &mut Conn,
+        in_force: &InForce,
+        account: Account,
+    ) -> Result<AccountView, StoreError> {
         let now = self.now();
         let policy = in_force.effective(account.role, &[], None);
         let (facts, live_sessions) = self.expiry_facts_now(c, in_force, &account)?;

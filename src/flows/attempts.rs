@@ -252,6 +252,9 @@ impl Ctx {
             }),
         };
         self.record(c, now, &entry)?;
+        if let (Event::LockoutBegan, Some(name_key)) = (event, &row.key.account) {
+            self.tell_lockout_in(c, now, name_key, row.counter.failures.len(), origin)?;
+        }
         changes::announce(c, ChangeKind::Lockout, &row.id.to_string())
     }
 }

@@ -145,6 +145,7 @@ impl Ctx {
             detail: serde_json::Value::Null,
         };
         self.record(c, now, &entry)?;
+        self.tell_expired_in(c, now, account)?;
         Ok(Some(rule))
     }
 

@@ -4,6 +4,7 @@ use super::{
     Acting, Ctx, FlowError,
     attempts::{Guess, Guessing, Look, Reservation},
     endings::{Ending, concerned},
+    notices::SignedIn,
 };
 use crate::{
     domain::{
@@ -347,6 +348,13 @@ fn open(
     let ended = make_room(ctx, c, &acting, &account, attempt.replaces, in_force, now)?;
     sessions::insert(c, &session)?;
     let network = network::known_network(attempt.ip).to_string();
+    let sign_in = SignedIn {
+        account: &account,
+        ip: network::canonical(attempt.ip),
+        user_agent: attempt.user_agent.as_deref(),
+        network: &network,
+    };
+    ctx.tell_sign_in_in(c, now, &sign_in)?;
     accounts::record_sign_in(c, account.id, &network, now)?;
     let entry = |event| {
         let of = Some((account.id, account.name.as_str()));

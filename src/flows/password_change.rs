@@ -190,6 +190,7 @@ async fn write(
                 now,
                 &flow.entry_of(&acting, Event::PasswordChanged, Some((id, &account.name)), detail),
             )?;
+            flow.tell_password_in(c, now, &account, true, &acting.origin)?;
             Ok((
                 Changed::Done {
                     token,

@@ -306,7 +306,8 @@ impl Ctx {
         Ok(open.map(|link| link.expires_at))
     }
 
-    fn send_link_in(
+    /// A link to choose a password, to the account's address. False: it has none.
+    pub(super) fn send_link_in(
         &self,
         c: &mut Conn,
         now: Timestamp,

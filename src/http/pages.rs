@@ -1,11 +1,14 @@
 //! The public pages, and what every page shares: the shell around it and the two ways to answer.
 
 pub mod admin;
+pub mod email;
 mod event_line;
 pub mod history;
 pub mod home;
+mod link_page;
 pub mod login;
 pub mod logout;
+pub mod not_me;
 pub mod operations;
 pub mod password;
 pub mod setup;
@@ -51,6 +54,14 @@ pub fn routes() -> Vec<Route> {
         Route::get(paths::HOME, Who::Member, home::show),
         Route::post(paths::SESSION_END, Who::Member, home::end).step_up(),
         Route::post(paths::SESSION_DISOWN, Who::Member, home::disown).step_up(),
+        Route::post(paths::EMAIL, Who::Member, email::request).step_up(),
+        Route::get(paths::EMAIL_CONFIRM, Who::Anyone, email::confirm_form),
+        Route::post(paths::EMAIL_CONFIRM, Who::Anyone, email::confirm),
+        Route::get(paths::EMAIL_CANCEL, Who::Anyone, email::cancel_form),
+        Route::post(paths::EMAIL_CANCEL, Who::Anyone, email::cancel),
+        Route::get(paths::NOT_ME, Who::Anyone, not_me::form),
+        Route::post(paths::NOT_ME, Who::Anyone, not_me::submit),
+        Route::post(paths::NOTICES, Who::Member, home::choose_notices).step_up(),
         Route::get(paths::HISTORY, Who::Member, history::show),
         Route::post(paths::SESSIONS_END_OTHERS, Who::Member, home::end_others).step_up(),
     ]

@@ -67,6 +67,8 @@ macro_rules! written {
     };
 }
 
+pub mod notices;
+
 /// An instant in a letter: `2026-11-22 03:05 UTC`.
 pub fn utc(at: Timestamp) -> String {
     let text = at.to_rfc3339();

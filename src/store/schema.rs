@@ -322,6 +322,45 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    email_changes (account_id) {
+        account_id -> Text,
+        old_email -> Nullable<Text>,
+        new_email -> Text,
+        confirm_digest -> Text,
+        cancel_digest -> Text,
+        requested_at -> Timestamp,
+        confirmed_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    notices (account_id, kind) {
+        account_id -> Text,
+        kind -> Text,
+        off -> Bool,
+        about -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    known_devices (account_id, device) {
+        account_id -> Text,
+        device -> Text,
+        seen_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    disavowals (digest) {
+        digest -> Text,
+        account_id -> Text,
+        made_at -> Timestamp,
+        device -> Text,
+        ip -> Text,
+    }
+}
+
 diesel::joinable!(sessions -> accounts (account_id));
 diesel::joinable!(session_tokens -> sessions (session_id));
 diesel::allow_tables_to_appear_in_same_query!(

@@ -31,6 +31,9 @@ const NO_PAGES: &[&str] = &[
 /// Pages that an administrator opens by their address alone: route, and what follows it.
 const PAGES: &[(&str, &[&str])] = &[
     (paths::HOME, &[""]),
+    (paths::EMAIL_CONFIRM, &[""]),
+    (paths::EMAIL_CANCEL, &[""]),
+    (paths::NOT_ME, &[""]),
     (paths::HISTORY, &["", "?outcome=failure"]),
     (paths::PASSWORD, &[""]),
     (paths::PASSWORD_FORGOT, &[""]),

@@ -13,6 +13,7 @@ mod home;
 mod host;
 pub mod kit;
 mod late;
+mod letters;
 mod locks;
 mod login;
 mod password;

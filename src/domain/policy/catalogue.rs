@@ -98,6 +98,8 @@ pub enum Group {
     Validation,
     /// How long what has happened is kept.
     Retention,
+    /// Which letters are sent.
+    Notices,
 }
 
 impl Group {
@@ -111,6 +113,7 @@ impl Group {
         Group::Cookie,
         Group::Validation,
         Group::Retention,
+        Group::Notices,
     ];
 
     /// The heading.
@@ -124,6 +127,7 @@ impl Group {
             Group::Cookie => "Cookie",
             Group::Validation => "Session validation",
             Group::Retention => "Retention",
+            Group::Notices => "Letters",
         }
     }
 
@@ -138,6 +142,7 @@ impl Group {
             Group::Cookie => "cookie",
             Group::Validation => "validation",
             Group::Retention => "retention",
+            Group::Notices => "notices",
         }
     }
 
@@ -398,6 +403,26 @@ catalogue! {
         RetentionPins "retention.pins" "Pins of servers that are gone" [Kind::Duration { min: 3_600, never: true }] = number 86_400, for everyone;
             "Forgets what a server had pinned this long after it was last heard of; it counts only while the server is heard of."
             synonyms ["environment", "instance", "purge", "delete", "keep"] from "Nightlatch";
+    }
+    Notices {
+        NoticesSignIn "notices.sign_in" "New device or network" [Kind::Flag] = flag true, for everyone;
+            "Mails the owner when somebody signs in with a new device or from a new network, with a link to say that it was somebody else."
+            synonyms ["mail", "e-mail", "letter", "suspicious", "login", "notification"] from "Nightlatch";
+        NoticesPassword "notices.password" "Password changed" [Kind::Flag] = flag true, for everyone;
+            "Mails the owner when the password was changed or reset."
+            synonyms ["mail", "e-mail", "letter", "credentials", "notification"] from "Nightlatch";
+        NoticesEmail "notices.email" "E-mail address changed" [Kind::Flag] = flag true, for everyone;
+            "Mails both addresses when the e-mail address was changed."
+            synonyms ["mail", "letter", "address", "notification"] from "Nightlatch";
+        NoticesLockout "notices.lockout" "Account locked out" [Kind::Flag] = flag true, for everyone;
+            "Mails the owner when failures locked the account, at most once an hour."
+            synonyms ["mail", "e-mail", "letter", "lockout", "brute force", "notification"] from "Nightlatch";
+        NoticesExpiry "notices.expiry" "Account expires" [Kind::Flag] = flag true, for everyone;
+            "Mails the owner before the account expires, when it has expired and when it is re-activated."
+            synonyms ["mail", "e-mail", "letter", "reminder", "notification"] from "Nightlatch";
+        NoticesDigest "notices.digest" "Digest for administrators" [Kind::Flag] = flag true, for everyone;
+            "Mails administrators about lockouts, patterns of attack, reused session ids and policy changes, at most once an hour."
+            synonyms ["mail", "e-mail", "letter", "spraying", "targeted", "summary", "notification"] from "Nightlatch";
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::domain::{account::Role, time::Span};
+use crate::domain::{account::Role, notice::Notice, time::Span};
 
 mod glob;
 mod pattern;
@@ -148,6 +148,7 @@ impl Policy {
             cookie: read.cookie(),
             validation: read.validation(),
             retention: read.retention(),
+            notices: read.notices(),
         }
     }
 
@@ -222,6 +223,8 @@ pub struct EffectivePolicy {
     pub validation: ValidationPolicy,
     /// How long what has happened is kept.
     pub retention: RetentionPolicy,
+    /// The kinds of letters that are sent.
+    pub notices: Vec<Notice>,
 }
 
 /// The lifetimes that one scope asks for, each value with its fallback.
@@ -478,6 +481,11 @@ impl Read<'_> {
             reset_limit: self.count(Key::AuthResetLimit),
             allow_list: catalogue::networks(&self.list(Key::AuthLoginAllowList)),
         }
+    }
+
+    fn notices(&self) -> Vec<Notice> {
+        let sent = Notice::ALL.iter().copied().filter(|notice| self.flag(notice.key()));
+        sent.collect()
     }
 
     fn cookie(&self) -> CookiePolicy {

@@ -293,12 +293,39 @@ impl Ctx {
                 now,
                 &self.entry_of(&acting, event, Some((id, &account.name)), detail),
             )?;
+            self.tell_owner_in(c, now, &acting, &act, &before, &account)?;
         }
         let done = ActVerdict::Done {
             one_time_password: None,
             ended: ended.len(),
         };
         Ok((done, act.ends_sessions().map(|reason| (ended, reason))))
+    }
+
+    /// What was done to somebody's account is told to them.
+    fn tell_owner_in(
+        &self,
+        c: &mut Conn,
+        now: Timestamp,
+        acting: &Acting,
+        act: &Act,
+        before: &Account,
+        after: &Account,
+    ) -> Result<(), StoreError> {
+        match act {
+            Act::ResetPassword | Act::SetPassword { .. } => self.tell_password_in(c, now, after, false, &acting.origin),
+            Act::SetProfile { .. } => self.tell_email_in(c, now, before, after),
+            Act::ExpireNow => self.tell_expired_in(c, now, after),
+            Act::Enable if before.expired_at.is_some() => self.tell_reactivated_in(c, now, after),
+            Act::Enable
+            | Act::Disable
+            | Act::SetExpiry(_)
+            | Act::ForceChange
+            | Act::SetRole(_)
+            | Act::EndSessions
+            | Act::Unlock
+            | Act::Delete => Ok(()),
+        }
     }
 
     fn end_all_in(

@@ -5,6 +5,7 @@ use crate::{
     domain::{
         account::ExpiryRule,
         agent,
+        notice::Notice,
         policy::Scope,
         session::{EndReason, SessionId},
         time::{Span, Timestamp},
@@ -12,19 +13,21 @@ use crate::{
     flows::{
         Ctx,
         accounts::{self, AccountView},
-        audit,
+        audit, notices,
         sessions::{self, SessionView},
     },
     http::{
         error::PageError,
         flash::{self, Flash},
+        forms::Form,
         paths,
-        step_up::Confirmed,
+        step_up::{Confirmed, Critical},
         visitor::Member,
     },
 };
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use askama::Template;
+use serde::Deserialize;
 use uuid::Uuid;
 
 const EVENTS_SHOWN: i64 = 15;
@@ -42,6 +45,8 @@ struct HomePage {
     email: Option<String>,
     password_changed: Timestamp,
     expires_at: Option<Timestamp>,
+    /// Kinds of letters: code, label, whether they are wanted.
+    notices: Vec<(&'static str, &'static str, bool)>,
 }
 
 struct SessionCard {
@@ -71,6 +76,7 @@ pub async fn show(req: HttpRequest, ctx: web::Data<Ctx>, member: Member) -> Resu
         .ok_or(PageError::NotFound)?
         .view;
     let expiry = soon_expiring(&ctx, &member, &view);
+    let chosen = notices::chosen(&ctx, visitor.account, visitor.role).await?;
     let account = view.account;
     page(
         StatusCode::OK,
@@ -84,6 +90,10 @@ pub async fn show(req: HttpRequest, ctx: web::Data<Ctx>, member: Member) -> Resu
             email: account.email,
             password_changed: account.password_changed_at,
             expires_at: account.expires_at,
+            notices: chosen
+                .into_iter()
+                .map(|(notice, wanted)| (notice.as_str(), notice.label(), wanted))
+                .collect(),
         },
     )
 }
@@ -129,6 +139,34 @@ pub async fn end_others(
         ended => format!("{ended} other sessions were ended."),
     };
     Ok(flash::redirect(&req, paths::HOME, &Flash::ok(words)))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Chosen {
+    /// Codes of the kinds that are wanted.
+    notice: Vec<String>,
+}
+
+impl Critical for Chosen {}
+
+/// `POST /notices`: which letters I want.
+pub async fn choose_notices(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    Confirmed(member, form): Confirmed<Member, Form<Chosen>>,
+) -> Result<HttpResponse, PageError> {
+    let visitor = &member.0;
+    let offered = notices::chosen(&ctx, visitor.account, visitor.role).await?;
+    let offered: Vec<Notice> = offered.into_iter().map(|(notice, _)| notice).collect();
+    let wanted = |notice: &Notice| form.0.notice.iter().any(|code| code == notice.as_str());
+    let wanted = offered.iter().copied().filter(wanted).collect();
+    notices::choose(&ctx, &visitor.acting, visitor.account, offered, wanted).await?;
+    Ok(flash::redirect(
+        &req,
+        paths::HOME,
+        &Flash::ok("Saved: these letters are sent from now on."),
+    ))
 }
 
 fn card(view: &SessionView, this: SessionId) -> SessionCard {

@@ -53,6 +53,12 @@ const CONTRACT: &[(&str, &str, &str)] = &[
     ("retention.known_networks", "7776000", ""),
     ("retention.tokens", "2592000", ""),
     ("retention.pins", "86400", ""),
+    ("notices.sign_in", "true", ""),
+    ("notices.password", "true", ""),
+    ("notices.email", "true", ""),
+    ("notices.lockout", "true", ""),
+    ("notices.expiry", "true", ""),
+    ("notices.digest", "true", ""),
 ];
 
 fn key(name: &str) -> Key {

@@ -1,0 +1,3 @@
+DROP TABLE disavowals;
+DROP TABLE known_devices;
+DROP TABLE notices;

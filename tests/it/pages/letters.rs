@@ -1,0 +1,503 @@
+//! Letters about one's account: which act writes which, to whom, and what their links do. Changing the e-mail address rests on them.
+
+use crate::harness::{
+    client::{CHROME, Client},
+    server::{On, PASSWORD, TestServer},
+};
+use nightlatch::{
+    domain::{
+        account::{AccountId, Role},
+        notice::Notice,
+        time::{Span, Timestamp},
+    },
+    flows::{
+        accounts::{self, Act},
+        mail, notices,
+        rows::OutboxFilter,
+    },
+    mail::render::{About, Letter, notices as written},
+};
+
+const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
+const OLD: &str = "ada@example.org";
+const NEW: &str = "ada@example.net";
+const OTHER: &str = "quiet lantern orchard 9";
+const DAY: i64 = 86_400;
+
+/// An account with an address, signed in once.
+fn ada(server: &TestServer, role: Role) -> (AccountId, Client) {
+    let id = server.account("ada", role);
+    set_email(server, id, OLD);
+    (id, server.signed_in("ada"))
+}
+
+fn set_email(server: &TestServer, id: AccountId, email: &str) {
+    let profile = Act::SetProfile {
+        display_name: String::new(),
+        email: email.to_owned(),
+        groups: Vec::new(),
+    };
+    server.act(id, profile);
+}
+
+/// What was written since `from`, oldest first: kind and recipient.
+fn since(server: &TestServer, from: usize) -> Vec<(String, String)> {
+    let filter = OutboxFilter {
+        limit: 500,
+        ..OutboxFilter::default()
+    };
+    let mut letters = server.run(mail::list(&server.ctx, filter)).unwrap().items;
+    letters.sort_by_key(|letter| letter.id);
+    letters
+        .into_iter()
+        .skip(from)
+        .map(|letter| (letter.kind, letter.recipient))
+        .collect()
+}
+
+fn count(server: &TestServer) -> usize {
+    since(server, 0).len()
+}
+
+fn kinds(server: &TestServer, from: usize) -> Vec<String> {
+    since(server, from).into_iter().map(|(kind, _)| kind).collect()
+}
+
+/// The token of the newest letter with a link to this path.
+fn token(server: &TestServer, path: &str) -> String {
+    let mark = format!("{path}?token=");
+    let letters = server.deliver();
+    let text = |letter: &String| letter.replace("=\r\n", "").replace("=3D", "=");
+    let letter = letters
+        .iter()
+        .rev()
+        .map(text)
+        .find(|letter| letter.contains(&mark))
+        .unwrap();
+    let rest = letter.split(&mark).nth(1).unwrap();
+    rest.chars()
+        .take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c))
+        .collect()
+}
+
+fn email(server: &TestServer) -> Option<String> {
+    server
+        .run(accounts::find_by_name(&server.ctx, "ada"))
+        .unwrap()
+        .unwrap()
+        .email
+}
+
+#[test]
+fn a_new_address_counts_once_it_is_confirmed_and_the_old_one_can_take_it_back() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let (_, ada) = ada(&server, Role::Member);
+        let before = count(&server);
+        ada.post("/email", &[("email", NEW)]).expect(303);
+        let pair = |kind: &str, to: &str| (kind.to_owned(), to.to_owned());
+        assert_eq!(
+            since(&server, before),
+            [pair("email_confirm", NEW), pair("email_asked_for", OLD)],
+            "{on:?}"
+        );
+        let (confirm, cancel) = (token(&server, "/email/confirm"), token(&server, "/email/cancel"));
+        // Programs that look at links change nothing, whoever they are.
+        let anyone = server.anyone();
+        for _ in 0..2 {
+            assert!(
+                anyone
+                    .get(&format!("/email/confirm?token={confirm}"))
+                    .expect(200)
+                    .text()
+                    .contains(NEW)
+            );
+            anyone.get(&format!("/email/cancel?token={cancel}")).expect(200);
+        }
+        assert_eq!(email(&server).as_deref(), Some(OLD), "{on:?}");
+        let before = count(&server);
+        anyone.post("/email/confirm", &[("token", &confirm)]).expect(303);
+        assert_eq!(email(&server).as_deref(), Some(NEW), "{on:?}");
+        assert_eq!(
+            since(&server, before),
+            [pair("email_changed", OLD), pair("email_changed", NEW)],
+            "{on:?}"
+        );
+        anyone.post("/email/confirm", &[("token", &confirm)]).expect(404);
+        anyone.post("/email/cancel", &[("token", &cancel)]).expect(303);
+        assert_eq!(email(&server).as_deref(), Some(OLD), "{on:?}: taken back");
+        anyone.post("/email/cancel", &[("token", &cancel)]).expect(404);
+        let events = server.events();
+        for event in ["email.change_requested", "email.changed", "email.change_cancelled"] {
+            assert!(events.iter().any(|known| known == event), "{on:?} {event}");
+        }
+        for row in server.audit() {
+            let said = row.to_json().to_string();
+            assert!(!said.contains(&confirm) && !said.contains(&cancel), "{on:?}");
+        }
+    }
+}
+
+#[test]
+fn links_of_an_address_are_good_for_a_day_to_the_microsecond() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let (_, ada) = ada(&server, Role::Member);
+        ada.post("/email", &[("email", NEW)]).expect(303);
+        let confirm = token(&server, "/email/confirm");
+        server.advance(DAY);
+        server
+            .anyone()
+            .get(&format!("/email/confirm?token={confirm}"))
+            .expect(200);
+        server.clock.advance(Span::from_micros(1));
+        server
+            .anyone()
+            .get(&format!("/email/confirm?token={confirm}"))
+            .expect(404);
+        server
+            .anyone()
+            .post("/email/confirm", &[("token", &confirm)])
+            .expect(404);
+        assert_eq!(email(&server).as_deref(), Some(OLD), "{on:?}");
+    }
+}
+
+#[test]
+fn a_newer_request_or_another_change_kills_the_earlier_links() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let (id, ada) = ada(&server, Role::Member);
+        ada.post("/email", &[("email", NEW)]).expect(303);
+        let first = token(&server, "/email/confirm");
+        let before = count(&server);
+        ada.post("/email", &[("email", "third@example.org")]).expect(303);
+        assert!(ada.get("/").expect(200).text().contains("wait a minute"), "{on:?}");
+        assert_eq!(count(&server), before, "{on:?}");
+        server.advance(60);
+        ada.post("/email", &[("email", "third@example.org")]).expect(303);
+        server.anyone().post("/email/confirm", &[("token", &first)]).expect(404);
+        let second = token(&server, "/email/confirm");
+        set_email(&server, id, "by-an-administrator@example.org");
+        server
+            .anyone()
+            .post("/email/confirm", &[("token", &second)])
+            .expect(404);
+        for odd in ["", "x", "../../etc"] {
+            server.anyone().post("/email/confirm", &[("token", odd)]).expect(404);
+        }
+        let before = count(&server);
+        server.advance(60);
+        for (typed, said) in [
+            ("not an address", "address"),
+            ("by-an-administrator@example.org", "already"),
+        ] {
+            ada.post("/email", &[("email", typed)]).expect(303);
+            assert!(ada.get("/").expect(200).text().contains(said), "{on:?} {typed}");
+        }
+        assert_eq!(count(&server), before, "{on:?}");
+    }
+}
+
+#[test]
+fn a_new_device_or_network_is_told_and_the_first_ones_are_not() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let (_, _browser) = ada(&server, Role::Member);
+        let before = count(&server);
+        server.signed_in("ada");
+        assert_eq!(kinds(&server, before), Vec::<String>::new(), "{on:?}");
+        server
+            .anyone()
+            .header("user-agent", CHROME)
+            .sign_in("ada", PASSWORD)
+            .expect(303);
+        assert_eq!(kinds(&server, before), ["new_sign_in"], "{on:?}: another browser");
+        server.anyone().from("127.0.7.7").sign_in("ada", PASSWORD).expect(303);
+        assert_eq!(kinds(&server, before).len(), 2, "{on:?}: another network");
+        server
+            .anyone()
+            .from("127.0.7.8")
+            .header("user-agent", CHROME)
+            .sign_in("ada", PASSWORD)
+            .expect(303);
+        server
+            .anyone()
+            .header("user-agent", CHROME)
+            .sign_in("ada", "wrong")
+            .expect(422);
+        assert_eq!(kinds(&server, before).len(), 2, "{on:?}: both are known now");
+    }
+}
+
+#[test]
+fn who_says_that_it_was_somebody_else_ends_every_session_and_must_change_the_password() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let (_, mine) = ada(&server, Role::Member);
+        let thief = server.anyone().header("user-agent", CHROME);
+        thief.sign_in("ada", PASSWORD).expect(303);
+        let token = token(&server, "/not-me");
+        let path = format!("/not-me?token={token}");
+        for _ in 0..2 {
+            let page = server.anyone().get(&path).expect(200);
+            assert!(
+                page.text().contains("Chrome · Windows") && page.text().contains("127.0.0.1"),
+                "{on:?}"
+            );
+        }
+        thief.get("/").expect(200);
+        let cross = [("sec-fetch-site", "cross-site")];
+        let form: &[(&str, &str)] = &[("token", &token)];
+        server
+            .anyone()
+            .send(reqwest::Method::POST, "/not-me", Some(form), &cross)
+            .expect(403);
+        let before = count(&server);
+        server.anyone().post("/not-me", form).expect(303);
+        assert_eq!(
+            since(&server, before),
+            [("password_reset".to_owned(), OLD.to_owned())],
+            "{on:?}: the way back in"
+        );
+        for session in [&thief, &mine] {
+            assert_eq!(
+                session.get("/").expect(303).location(),
+                "/login?reason=revoked",
+                "{on:?}"
+            );
+        }
+        assert_eq!(
+            mine.sign_in("ada", PASSWORD).expect(303).location(),
+            "/password",
+            "{on:?}"
+        );
+        server.anyone().post("/not-me", form).expect(404);
+        server.anyone().get(&path).expect(404);
+        assert!(server.events().contains(&"sign_in.disowned".to_owned()), "{on:?}");
+    }
+}
+
+#[test]
+fn a_link_to_disown_a_sign_in_is_good_for_a_week() {
+    let server = TestServer::start();
+    ada(&server, Role::Member);
+    server
+        .anyone()
+        .header("user-agent", CHROME)
+        .sign_in("ada", PASSWORD)
+        .expect(303);
+    let path = format!("/not-me?token={}", token(&server, "/not-me"));
+    server.advance(7 * DAY);
+    server.anyone().get(&path).expect(200);
+    server.clock.advance(Span::from_micros(1));
+    server.anyone().get(&path).expect(404);
+}
+
+#[test]
+fn a_changed_or_reset_password_is_told_once() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let (id, ada) = ada(&server, Role::Member);
+        let before = count(&server);
+        let change = |current, new| {
+            let form = [
+                ("current_password", current),
+                ("new_password", new),
+                ("new_password_again", new),
+            ];
+            ada.post("/password", &form)
+        };
+        change("wrong", OTHER).expect(422);
+        assert_eq!(count(&server), before, "{on:?}");
+        change(PASSWORD, OTHER).expect(303);
+        assert_eq!(kinds(&server, before), ["password_changed"], "{on:?}");
+        server.act(id, Act::ResetPassword);
+        assert_eq!(kinds(&server, before).len(), 2, "{on:?}");
+        let letters = server.deliver().join("\n");
+        assert!(
+            !letters.contains(OTHER) && !letters.contains(PASSWORD),
+            "{on:?}: no secret in a letter"
+        );
+    }
+}
+
+#[test]
+fn a_lock_is_told_at_most_once_an_hour() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        server.policy(&[
+            ("auth.login_lock_out_at_failure", "true"),
+            ("auth.login_lock_out_by_combination_user_and_ip", "true"),
+            ("auth.login_failure_limit", "1"),
+            ("auth.login_cooloff_time", "60"),
+        ]);
+        ada(&server, Role::Member);
+        let before = count(&server);
+        let wrong = || server.anyone().sign_in("ada", "wrong").expect(429);
+        wrong();
+        assert_eq!(kinds(&server, before), ["locked_out"], "{on:?}");
+        server.advance(61);
+        wrong();
+        assert_eq!(count(&server), before + 1, "{on:?}: within the hour");
+        server.advance(3600);
+        wrong();
+        assert_eq!(count(&server), before + 2, "{on:?}");
+        server.anyone().sign_in("nobody", "wrong").expect(429);
+        assert_eq!(count(&server), before + 2, "{on:?}");
+    }
+}
+
+#[test]
+fn an_expiry_is_told_before_once_for_each_date_and_when_it_has_come_and_gone() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let (id, _) = ada(&server, Role::Member);
+        let tell = || server.run(notices::tell_expiring(&server.ctx)).unwrap();
+        let at = server.now().saturating_add(Span::from_secs(10 * DAY));
+        server.act(id, Act::SetExpiry(Some(at)));
+        let before = count(&server);
+        tell();
+        assert_eq!(count(&server), before, "{on:?}: ten days are far");
+        server.advance(3 * DAY + 1);
+        tell();
+        tell();
+        assert_eq!(kinds(&server, before), ["expires_soon"], "{on:?}: once");
+        server.act(id, Act::SetExpiry(Some(at.saturating_add(Span::from_secs(60)))));
+        server.advance(60);
+        tell();
+        assert_eq!(count(&server), before + 2, "{on:?}: another date");
+        server.advance(7 * DAY + 61);
+        server.run(accounts::expire_due(&server.ctx)).unwrap();
+        server.act(id, Act::Enable);
+        assert_eq!(kinds(&server, before)[2..], ["expired", "reactivated"], "{on:?}");
+    }
+}
+
+#[test]
+fn administrators_get_a_digest_at_most_once_an_hour_and_only_of_something() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let (_, _boss) = ada(&server, Role::Administrator);
+        let look = || server.run(notices::send_digest(&server.ctx)).unwrap();
+        let digests = || kinds(&server, 0).into_iter().filter(|kind| kind == "digest").count();
+        look();
+        server.advance(3600);
+        look();
+        assert_eq!(digests(), 0, "{on:?}: nothing to tell");
+        for name in 0..5 {
+            server.anyone().sign_in(&format!("name{name}"), "wrong").expect(422);
+        }
+        server.policy(&[("session.ttl", "5 days")]);
+        server.advance(3599);
+        look();
+        assert_eq!(digests(), 0, "{on:?}: within the hour");
+        server.advance(1);
+        look();
+        look();
+        assert_eq!(digests(), 1, "{on:?}");
+        let letters = server.deliver();
+        let text = letters.last().unwrap().replace("=\r\n", "").replace("=3D", "=");
+        assert!(
+            text.contains("1 address, 5 names: 127.0.0.1 tries many accounts (spraying)."),
+            "{on:?}: {text}"
+        );
+        assert!(text.contains("changed the policy"), "{on:?}: {text}");
+    }
+}
+
+#[test]
+fn a_kind_that_policy_or_its_owner_switched_off_is_not_sent() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let (id, ada) = ada(&server, Role::Member);
+        let before = count(&server);
+        let reset = || server.act(id, Act::ForceChange);
+        reset();
+        server.policy(&[("notices.password", "false")]);
+        server.act(id, Act::ResetPassword);
+        assert_eq!(count(&server), before, "{on:?}: by policy");
+        server.policy(&[("notices.password", "true")]);
+        drop(ada);
+        let other = server.account("eve", Role::Member);
+        set_email(&server, other, "eve@example.org");
+        let eve = server.signed_in("eve");
+        let page = eve.get("/").expect(200);
+        assert!(page.text().contains(Notice::Password.label()) && !page.text().contains(Notice::Digest.label()));
+        // Everything but the password's.
+        let wanted: Vec<(&str, &str)> = ["sign_in", "email", "lockout", "expiry"]
+            .map(|code| ("notice", code))
+            .into();
+        eve.post("/notices", &wanted).expect(303);
+        let before = count(&server);
+        server.act(other, Act::ResetPassword);
+        assert_eq!(count(&server), before, "{on:?}: by its owner");
+        server.act(id, Act::ResetPassword);
+        assert_eq!(
+            kinds(&server, before),
+            ["password_changed"],
+            "{on:?}: others still get theirs"
+        );
+    }
+}
+
+#[test]
+fn nothing_is_mailed_to_whom_has_no_address() {
+    let server = TestServer::start();
+    let id = server.account("ada", Role::Member);
+    server.signed_in("ada");
+    server
+        .anyone()
+        .header("user-agent", CHROME)
+        .sign_in("ada", PASSWORD)
+        .expect(303);
+    server.act(id, Act::ResetPassword);
+    assert_eq!(count(&server), 0);
+}
+
+/// `UPDATE_DOCS=1` writes it anew.
+#[test]
+fn the_letters_say_what_they_said() {
+    let (at, later) = (
+        Timestamp::from_micros(1_795_281_600_000_000),
+        Timestamp::from_micros(1_795_368_000_000_000),
+    );
+    let link = |path: &str| format!("https://nightlatch.example.org{path}?token=TOKEN");
+    let lines = ["2 lockouts began.".to_owned(), "boss changed the policy.".to_owned()];
+    let letters = [
+        written::new_sign_in("ada", at, "Firefox · Linux", "203.0.113.9", link("/not-me"), later),
+        written::password_changed("ada", at, true, Some("Firefox · Linux"), Some("203.0.113.9")),
+        written::password_changed("ada", at, false, None, None),
+        written::confirm_email("ada", link("/email/confirm"), later),
+        written::email_asked_for("ada", NEW, link("/email/cancel"), later),
+        written::email_changed("ada", at, Some(OLD), Some(NEW)),
+        written::locked_out("ada", at, 3, Some("203.0.113.9")),
+        written::expires_soon("ada", later),
+        written::expired("ada", at),
+        written::reactivated("ada", at),
+        written::digest(at, later, &lines, "https://nightlatch.example.org"),
+    ];
+    let about = About {
+        name: "Ada Lovelace".to_owned(),
+        base_url: "https://nightlatch.example.org".to_owned(),
+    };
+    let mut found = String::new();
+    for letter in &letters {
+        let both = letter.write(&about).unwrap();
+        found.push_str(&format!(
+            "=== {}: {}\n{}\n",
+            letter.kind().as_str(),
+            letter.subject(),
+            both.text
+        ));
+        assert_eq!(letter.secret(), both.text.contains("TOKEN"));
+        for (_, value) in &letter.facts {
+            assert!(both.html.contains(value.as_str()), "{value}");
+        }
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/cases/letters.txt");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, &found).unwrap();
+    }
+    assert_eq!(found, std::fs::read_to_string(path).unwrap_or_default());
+}
