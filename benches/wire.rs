@@ -157,9 +157,11 @@ pub fn ask(connection: &mut BufReader<TcpStream>, request: &str) -> Answer {
     loop {
         line.clear();
         connection.read_line(&mut line).expect("a header");
-        let Some((name, value)) = line.trim_end().split_once(": ") else {
+        // A header without a value is one too.
+        let Some((name, value)) = line.trim_end().split_once(':') else {
             break;
         };
+        let value = value.trim_start();
         match name.to_ascii_lowercase().as_str() {
             "location" => location = Some(value.to_owned()),
             "content-length" => length = value.parse().expect("a length"),
