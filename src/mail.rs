@@ -15,7 +15,7 @@ use smtp::Smtp;
 #[derive(Clone)]
 pub enum Mailer {
     /// To the configured mail server.
-    Smtp(Smtp),
+    Smtp(Box<Smtp>),
     /// Into a folder, as files that a mail program opens: there is no mail server.
     Files(Files),
 }
@@ -38,7 +38,7 @@ impl Mailer {
     pub fn new(config: &Config) -> Result<Self, MailError> {
         let MailConfig { smtp_url, outbox, .. } = &config.mail;
         Ok(match smtp_url {
-            Some(url) => Self::Smtp(Smtp::new(url)?),
+            Some(url) => Self::Smtp(Box::new(Smtp::new(url)?)),
             None => Self::Files(Files::new(outbox.clone())),
         })
     }

@@ -16,6 +16,7 @@ use nightlatch::{
     flows::{
         Acting, Ctx,
         accounts::{self, CreateVerdict, NewAccount, NewPassword},
+        mail, password_reset,
         policy::{self, Edit, SaveKind, SaveVerdict},
     },
     random::OsRandom,
@@ -303,6 +304,17 @@ impl TestServer {
             .iter()
             .map(|path| std::fs::read_to_string(path).unwrap())
             .collect()
+    }
+
+    /// Answers what was asked for, and sends what is due; all letters so far, oldest first.
+    pub fn deliver(&self) -> Vec<String> {
+        self.run(password_reset::answer_requests(&self.ctx)).unwrap();
+        // The server's own job may hold a letter this moment.
+        eventually("everything is sent", || {
+            self.run(mail::send_due(&self.ctx)).unwrap();
+            self.run(mail::counts(&self.ctx)).unwrap().queued == 0
+        });
+        self.letters()
     }
 
     pub fn advance(&self, secs: i64) {

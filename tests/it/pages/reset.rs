@@ -3,15 +3,12 @@
 use super::kit::{at_once, wire};
 use crate::harness::{
     client::Answer,
-    server::{On, PASSWORD, TestServer, block_on, operator},
+    server::{On, PASSWORD, TestServer, operator},
     smtp,
 };
 use nightlatch::{
     domain::account::{AccountId, Role},
-    flows::{
-        accounts::{self, Act, CreateVerdict, NewAccount, NewPassword},
-        password_reset,
-    },
+    flows::accounts::{self, Act, CreateVerdict, NewAccount, NewPassword},
 };
 
 const NEW: &str = "quartz lantern meadow";
@@ -44,20 +41,9 @@ fn ask(server: &TestServer, name: &str) -> Answer {
     server.anyone().post("/password/forgot", &[("username", name)])
 }
 
-/// What has been asked for is answered, and what is due is sent.
-fn delivered(server: &TestServer) -> Vec<String> {
-    block_on(password_reset::answer_requests(&server.ctx)).unwrap();
-    // The server's own job may hold a letter this moment.
-    crate::harness::server::eventually("everything is sent", || {
-        block_on(nightlatch::flows::mail::send_due(&server.ctx)).unwrap();
-        block_on(nightlatch::flows::mail::counts(&server.ctx)).unwrap().queued == 0
-    });
-    server.letters()
-}
-
 /// The path of the link in the newest letter.
 fn link(server: &TestServer) -> String {
-    let letters = delivered(server);
+    let letters = server.deliver();
     let link = smtp::link(letters.last().expect("a letter"), "/password/reset").expect("a link");
     link.strip_prefix(&server.base)
         .unwrap_or_else(|| panic!("{link}"))
@@ -101,7 +87,7 @@ fn a_forgotten_password_is_set_anew_with_the_mailed_link_once() {
         server.anyone().sign_in("ada", NEW).expect(303);
         open(&server.anyone(), &link).expect(410);
         choose(&browser, "another quartz lantern").expect(410);
-        let letters = delivered(&server);
+        let letters = server.deliver();
         assert_eq!(letters.len(), 2, "{on:?}");
         let notice = &letters[1];
         assert_eq!(
@@ -146,7 +132,7 @@ fn the_answer_is_the_same_for_every_name_and_only_an_owner_gets_a_letter() {
         for name in ["nobody", "nomail", "gone", "over", "ADA ", "x\r\ny"] {
             assert_eq!(shape(&ask(&server, name)), known, "{on:?}: {name}");
         }
-        let letters = delivered(&server);
+        let letters = server.deliver();
         assert!(!letters.is_empty(), "{on:?}");
         for letter in &letters {
             assert_eq!(
@@ -255,7 +241,7 @@ fn a_link_leads_to_the_configured_address_whatever_a_request_called_us() {
         body.len()
     );
     wire(&server, absolute.as_bytes());
-    let letters = delivered(&server);
+    let letters = server.deliver();
     assert!(!letters.is_empty());
     for letter in &letters {
         assert!(!letter.contains("evil"), "{letter}");
@@ -278,7 +264,7 @@ fn requests_beyond_the_limit_are_answered_alike_and_send_nothing() {
             .filter(|event| *event == "password.reset_requested limit")
             .count();
         assert_eq!(refused, 1, "{on:?}: said once");
-        delivered(&server);
+        server.deliver();
         let asked = |server: &TestServer| {
             let events = server.events();
             events
@@ -290,16 +276,16 @@ fn requests_beyond_the_limit_are_answered_alike_and_send_nothing() {
         // Another name from the same address is over the address's limit; from elsewhere it is not.
         account(&server, "bob", "bob@example.org", NewPassword::OneTime);
         ask(&server, "bob").expect(303);
-        delivered(&server);
+        server.deliver();
         assert_eq!(asked(&server), 2, "{on:?}");
         let elsewhere = server.anyone().from("127.0.0.9");
         elsewhere.post("/password/forgot", &[("username", "bob")]).expect(303);
         elsewhere.post("/password/forgot", &[("username", "ada")]).expect(303);
-        delivered(&server);
+        server.deliver();
         assert_eq!(asked(&server), 3, "{on:?}: ada's own limit holds from everywhere");
         server.advance(3601);
         ask(&server, "ada").expect(303);
-        delivered(&server);
+        server.deliver();
         assert_eq!(asked(&server), 4, "{on:?}");
     }
 }
