@@ -2,7 +2,6 @@
 //! happen before it is said, and why it does in which configuration. Counting is a cookie's, not ours to keep.
 
 use super::{
-    origin::within,
     policy::effective::SameSite,
     time::{Span, Timestamp},
 };
@@ -74,8 +73,6 @@ pub struct Configuration<'a> {
     pub https: bool,
     /// Its host.
     pub host: &'a str,
-    /// `NIGHTLATCH_COOKIE_DOMAIN`.
-    pub cookie_domain: Option<&'a str>,
     /// `session.secure`
     pub secure: bool,
     /// `session.same_site`
@@ -89,17 +86,9 @@ pub fn causes(configuration: &Configuration<'_>) -> Vec<String> {
         own_host,
         https,
         host,
-        cookie_domain,
         secure,
         same_site,
     } = *configuration;
-    let reached = host == own_host || cookie_domain.is_some_and(|domain| within(host, domain));
-    let beyond = (!reached).then(|| {
-        format!(
-            "{host} is on another domain than {own_host}, so the session is handed over by way of /nightlatch/ there: its proxy must pass \
-             /nightlatch/ through to Nightlatch, with the cookies of both directions."
-        )
-    });
     let plain = (secure && !https).then(|| {
         format!(
             "The cookie is sent over https only (session.secure is on), and {host} was asked for over http. Its proxy must redirect to https, \
@@ -121,8 +110,5 @@ pub fn causes(configuration: &Configuration<'_>) -> Vec<String> {
             name(https)
         )
     });
-    [beyond, plain, refused, strict, schemes]
-        .into_iter()
-        .flatten()
-        .collect()
+    [plain, refused, strict, schemes].into_iter().flatten().collect()
 }

@@ -147,7 +147,8 @@ fn what_strangers_typed_does_not_steer_the_terminal() {
         &["audit", "export"],
         &["audit", "export", "--format", "csv"],
     ] {
-        let out = cli.run(arguments).done().out;
+        // Lines of CSV end in CR LF (RFC 4180).
+        let out = cli.run(arguments).done().out.replace("\r\n", "\n");
         assert!(
             !out.chars().any(|c| c != '\n' && c.is_control() || c == '\u{202e}'),
             "{arguments:?}\n{out:?}"

@@ -2,7 +2,7 @@
 
 use super::{Cli, members};
 use crate::{
-    harness::server::{On, TestServer},
+    harness::server::{On, PASSWORD, TestServer},
     pages::kit::{draft, save_reviewed},
 };
 use nightlatch::{
@@ -63,7 +63,8 @@ fn the_command_line_the_page_and_what_then_happens_agree() {
             ends
         };
         assert_eq!(ends(&exported), ends(&said["affected"]), "{on:?}");
-        save_reviewed(boss, review.location(), &[]).expect(303);
+        let asked = save_reviewed(boss, review.location(), &[]).expect(403);
+        boss.confirm(&asked, PASSWORD).expect(303);
         let mut asked: Vec<(String, bool)> = people
             .iter()
             .map(|(name, client)| ((*name).to_owned(), client.get("/").status() != 200))

@@ -66,7 +66,7 @@ impl TestDatabase {
         match self {
             Self::Sqlite(dir) => SqliteConnection::establish(dir.path().join("test.db").to_str().unwrap())
                 .unwrap()
-                .batch_execute(sql),
+                .batch_execute(&format!("PRAGMA busy_timeout = 5000; {sql}")),
             Self::Postgres(database) => PgConnection::establish(database.url()).unwrap().batch_execute(sql),
         }
         .unwrap();

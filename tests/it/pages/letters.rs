@@ -495,7 +495,7 @@ fn the_letters_say_what_they_said() {
             assert!(both.html.contains(value.as_str()), "{value}");
         }
     }
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/cases/letters.txt");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/pages/letters.txt");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(path, &found).unwrap();
     }

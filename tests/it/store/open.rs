@@ -39,9 +39,10 @@ fn run_sql(db: &Fresh, sql: &str) {
         Place::Postgres(database) => PgConnection::establish(database.url())
             .expect("connects")
             .batch_execute(sql),
+        // The store's own connections may be setting themselves up.
         Place::Sqlite(_) => SqliteConnection::establish(path(db))
             .expect("connects")
-            .batch_execute(sql),
+            .batch_execute(&format!("PRAGMA busy_timeout = 5000; {sql}")),
     }
     .expect("the statement runs");
 }

@@ -56,6 +56,10 @@ pub fn watched(
         return Ok(go_on);
     };
     let (https, host) = (scheme == "https", host.to_string());
+    // Beyond the cookie domain each tab comes by here once, for its hand-over, which has a limit of its own.
+    if !ctx.config.cookie_reaches(&host) {
+        return Ok(go_on);
+    }
     let keys = req.app_data::<web::Data<CookieKeys>>().ok_or(PageError::misbuilt())?;
     let bounces = Bounces::with(counted(req, keys), &host, ctx.now());
     if !bounces.is_loop() {
@@ -84,7 +88,6 @@ fn likely(ctx: &Ctx, https: bool, host: &str) -> Vec<String> {
         own_host: &ctx.config.own_host(),
         https,
         host,
-        cookie_domain: ctx.config.cookie_domain.as_deref(),
         secure: cookie.secure,
         same_site: cookie.same_site,
     })

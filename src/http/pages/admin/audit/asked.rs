@@ -221,7 +221,7 @@ mod tests {
         };
         assert_eq!(
             asked.filter(Timestamp::default()).events,
-            [Event::SignInAccepted, Event::SignInRefused]
+            [Event::SignInAccepted, Event::SignInRefused, Event::SignInDisowned]
         );
         let unknown = Asked {
             event: "nonsense".into(),
