@@ -81,7 +81,6 @@ impl Jobs {
             every(Duration::from_secs(60), "retention", ctx, &stopped, |ctx| async move {
                 retention::remove_old(&ctx).await?;
                 access::forget_old_handovers(&ctx).await?;
-                mail::forget_old(&ctx).await?;
                 password_reset::forget_old(&ctx).await?;
                 email_change::forget_old(&ctx).await?;
                 notices::forget_old(&ctx).await?;

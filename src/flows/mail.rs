@@ -26,8 +26,6 @@ use uuid::Uuid;
 const LEASE: Span = Span::from_secs(180);
 /// Letters sent in one run of the job.
 const BATCH: usize = 50;
-/// What became of a letter is remembered so long.
-const REMEMBERED: Span = Span::from_secs(30 * 86_400);
 
 /// How a letter is queued; the default suits most.
 #[derive(Debug, Clone, Default)]
@@ -286,15 +284,6 @@ pub async fn send_test(ctx: &Ctx, address: &str) -> Result<String, String> {
     ctx.mailer.send(&message).await.map_err(|refusal| match refusal {
         Refusal::Later(words) | Refusal::Never(words) => words,
     })
-}
-
-/// Letters that were done with long ago go.
-pub async fn forget_old(ctx: &Ctx) -> Result<(), FlowError> {
-    let before = ctx.now().saturating_sub(REMEMBERED);
-    Ok(ctx
-        .store
-        .write(move |c| outbox::purge(c, before, 500).map(drop))
-        .await?)
 }
 
 impl Ctx {

@@ -1,4 +1,4 @@
-//! What is kept so long and no longer: old audit entries, ended sessions, networks, replaced session ids and pins go, a bounded
+//! What is kept so long and no longer: old audit entries, ended sessions, networks, replaced session ids, letters and pins go, a bounded
 //! number at a time. How long is policy (`retention.*`); policy revisions never go.
 
 use super::{Acting, Ctx, FlowError};
@@ -10,7 +10,7 @@ use crate::{
         },
         time::{Span, Timestamp},
     },
-    store::{Conn, StoreError, accounts, audit::seals, changes, policies, sessions},
+    store::{Conn, StoreError, accounts, audit::seals, changes, outbox, policies, sessions},
 };
 
 /// Rows that one write removes at most: what waits behind it does not wait long.
@@ -32,6 +32,7 @@ pub struct Removed {
     pub sessions: usize,
     pub known_networks: usize,
     pub tokens: usize,
+    pub mail: usize,
     pub pins: usize,
 }
 
@@ -51,6 +52,7 @@ pub async fn remove_old(ctx: &Ctx) -> Result<Removed, FlowError> {
         tokens: ctx
             .remove("tokens", before(keep.tokens), sessions::purge_tokens)
             .await?,
+        mail: ctx.remove("mail", before(keep.mail), outbox::purge).await?,
         pins: ctx.remove("pins", before(keep.pins), policies::purge_pins).await?,
     };
     let notices = now.saturating_sub(CHANGES_KEPT);
@@ -63,6 +65,7 @@ pub async fn remove_old(ctx: &Ctx) -> Result<Removed, FlowError> {
             sessions = removed.sessions,
             known_networks = removed.known_networks,
             tokens = removed.tokens,
+            mail = removed.mail,
             pins = removed.pins,
             "removed what was kept long enough"
         );

@@ -400,6 +400,9 @@ catalogue! {
         RetentionTokens "retention.tokens" "Replaced session ids" [Kind::Duration { min: DAY, never: true }] = number 2_592_000, for everyone;
             "Forgets session ids that were replaced or made void longer ago; until then their use is told from that of an unknown one."
             synonyms ["token", "rotated", "purge", "delete", "keep"] from "Nightlatch";
+        RetentionMail "retention.mail" "Letters" [Kind::Duration { min: DAY, never: true }] = number 2_592_000, for everyone;
+            "Forgets what became of a letter this long after it was sent or given up; its text goes at once."
+            synonyms ["mail", "e-mail", "outbox", "purge", "delete", "keep", "gdpr"] from "Nightlatch";
         RetentionPins "retention.pins" "Pins of servers that are gone" [Kind::Duration { min: 3_600, never: true }] = number 86_400, for everyone;
             "Forgets what a server had pinned this long after it was last heard of; it counts only while the server is heard of."
             synonyms ["environment", "instance", "purge", "delete", "keep"] from "Nightlatch";

@@ -348,6 +348,8 @@ pub struct RetentionPolicy {
     pub known_networks: Option<Span>,
     /// `retention.tokens`.
     pub tokens: Option<Span>,
+    /// `retention.mail`.
+    pub mail: Option<Span>,
     /// `retention.pins`.
     pub pins: Option<Span>,
 }
@@ -507,6 +509,7 @@ impl Read<'_> {
             sessions: self.span(Key::RetentionSessions),
             known_networks: self.span(Key::RetentionKnownNetworks),
             tokens: self.span(Key::RetentionTokens),
+            mail: self.span(Key::RetentionMail),
             pins: self.span(Key::RetentionPins),
         }
     }

@@ -52,6 +52,7 @@ const CONTRACT: &[(&str, &str, &str)] = &[
     ("retention.sessions", "7776000", ""),
     ("retention.known_networks", "7776000", ""),
     ("retention.tokens", "2592000", ""),
+    ("retention.mail", "2592000", ""),
     ("retention.pins", "86400", ""),
     ("notices.sign_in", "true", ""),
     ("notices.password", "true", ""),

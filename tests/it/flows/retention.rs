@@ -9,7 +9,9 @@ use nightlatch::{
         time::{Span, Timestamp},
     },
     flows::{
+        accounts::{NewAccount, NewPassword, create},
         audit::seals,
+        mail,
         replay::{self, Days},
         retention::{Removed, remove_old},
     },
@@ -125,7 +127,7 @@ fn a_run_is_bounded_and_the_next_one_goes_on() {
 fn what_is_kept_for_ever_never_goes_and_revisions_never_do() {
     for on in BOTH {
         let server = TestServer::on(on).start();
-        let settings = ["audit", "sessions", "known_networks", "tokens", "pins"];
+        let settings = ["audit", "sessions", "known_networks", "tokens", "mail", "pins"];
         let never: Vec<(String, &str)> = settings
             .iter()
             .map(|name| (format!("retention.{name}"), "never"))
@@ -202,6 +204,31 @@ fn sessions_networks_ids_and_pins_go_when_their_time_is_over() {
         assert_eq!(run(&server).known_networks, 1, "{on:?}");
         assert_eq!(networks(), [], "{on:?}");
         live.get("/").expect(200);
+    }
+}
+
+#[test]
+fn what_became_of_a_letter_is_forgotten_when_its_time_is_over() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        server.policy(&[("retention.mail", "1 day")]);
+        let new = NewAccount {
+            name: "ada".to_owned(),
+            display_name: String::new(),
+            email: "ada@example.org".to_owned(),
+            role: Role::Member,
+            groups: Vec::new(),
+            expires_at: None,
+            password: NewPassword::Invitation,
+        };
+        server.run(create(&server.ctx, &operator(), new)).unwrap();
+        let counted = || server.run(mail::counts(&server.ctx)).unwrap().all();
+        assert_eq!(server.deliver().len(), 1, "{on:?}");
+        server.advance(DAY);
+        assert_eq!((run(&server).mail, counted()), (0, 1), "{on:?}: inclusive");
+        server.advance(1);
+        run(&server);
+        assert_eq!(counted(), 0, "{on:?}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! `/admin/mail`: letters that wait, that were not taken and why, trying again and taking back. What a letter says is not shown: some carry a link.
 use super::list::{back, href, limit, pager, place, query, read_place, sizes};
 use super::part::Badge;
+use crate::domain::duration::humanize;
 use crate::domain::mail::LetterState;
 use crate::flows::mail::{self, Outbox};
 use crate::flows::rows::{OutboxFilter, OutboxLetter};
@@ -69,6 +70,10 @@ async fn list(
         sizes: sizes(&asked.limit),
         total: LetterState::parse(&asked.state).map_or(outbox.counts.all(), |state| outbox.counts.of(state)),
         filtered: LetterState::parse(&asked.state).is_some(),
+        kept: match ctx.in_force().everyone().retention.mail {
+            Some(kept) => format!("for {}", humanize(kept.as_secs())),
+            None => "for ever".to_owned(),
+        },
         pager: pager(
             paths::ADMIN_MAIL,
             &pairs,

@@ -16,6 +16,8 @@ pub struct MailPage {
     pub state: String,
     pub sizes: Vec<Choice>,
     pub filtered: bool,
+    /// `for 30 days`: how long what became of a letter is remembered.
+    pub kept: String,
     pub rows: Vec<LetterLine>,
     pub total: i64,
     pub pager: Pager,
