@@ -37,26 +37,36 @@ pub struct Request {
     pub request_id: Option<String>,
 }
 
-/// Queues the request, or does nothing beyond `auth.reset_limit`: nobody learns which. No account is looked up here.
+/// Queues the request, or does nothing beyond `auth.reset_limit`: nobody learns which. No account is looked up here, and a flood costs
+/// one read a request.
 pub async fn request(ctx: &Ctx, request: Request) -> Result<(), FlowError> {
     let in_force = ctx.current_policy().await?;
     let limit = usize::try_from(in_force.everyone().lockout.reset_limit).unwrap_or(usize::MAX);
     let (flow, now) = (ctx.clone(), ctx.now());
+    let queued = ResetRequest {
+        id: ctx.new_id(now),
+        account_key: name_key(&request.username),
+        ip: network::canonical(request.ip),
+        user_agent: request.user_agent,
+        request_id: request.request_id,
+        requested_at: now,
+    };
+    // The address first: one at its limit leaves nothing behind of the names that it tries.
+    let keys = [
+        secret::digest(&format!("address {}", lockout::address_key(queued.ip))),
+        secret::digest(&format!("account {}", queued.account_key)),
+    ];
+    let asked = keys.clone();
+    if ctx
+        .store
+        .read(move |c| password_links::is_flood(c, &asked, limit, now))
+        .await?
+    {
+        return Ok(());
+    }
     Ok(ctx
         .store
         .write(move |c| {
-            let queued = ResetRequest {
-                id: flow.new_id(now),
-                account_key: name_key(&request.username),
-                ip: network::canonical(request.ip),
-                user_agent: request.user_agent,
-                request_id: request.request_id,
-                requested_at: now,
-            };
-            let keys = [
-                secret::digest(&format!("account {}", queued.account_key)),
-                secret::digest(&format!("address {}", lockout::address_key(queued.ip))),
-            ];
             match password_links::count_request(c, &keys, limit, now)? {
                 None => password_links::queue_request(c, &queued),
                 // Once an hour: a flood must not bury the rest.

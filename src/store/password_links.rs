@@ -127,6 +127,15 @@ pub fn kill_all(c: &mut Conn, account: AccountId) -> Result<usize, StoreError> {
     Ok(diesel::delete(links).execute(c.db())?)
 }
 
+/// Every link for a forgotten password dies, and nobody who asked for one waits any more. Invitations stay: without them those
+/// invited have no way in.
+pub fn drop_resets(c: &mut Conn) -> Result<(), StoreError> {
+    let resets = password_links::table.filter(password_links::kind.eq(LinkKind::Reset.as_str()));
+    diesel::delete(resets).execute(c.db())?;
+    diesel::delete(reset_requests::table).execute(c.db())?;
+    Ok(())
+}
+
 /// The invitation of an account, over or not.
 pub fn invitation_of(c: &mut Conn, account: AccountId) -> Result<Option<PasswordLink>, StoreError> {
     let row: Option<LinkRecord> = password_links::table
@@ -138,11 +147,29 @@ pub fn invitation_of(c: &mut Conn, account: AccountId) -> Result<Option<Password
     row.map(LinkRecord::read).transpose()
 }
 
-/// Counts a request under each key, all or none. Ok(None): counted. Ok(Some(n)): one of them is at its limit, and that for the n-th time this hour.
-/// `keys` in an order of their own, so that two requests never wait for each other.
+/// Whether a request under these keys is one more of a flood: one of them is at its limit, and that is on record. Costs no write.
+pub fn is_flood(c: &mut Conn, keys: &[String], limit: usize, now: Timestamp) -> Result<bool, StoreError> {
+    let rows: Vec<(String, i32)> = reset_counters::table
+        .filter(reset_counters::id.eq_any(keys))
+        .select((reset_counters::recent, reset_counters::refused))
+        .load(c.db())?;
+    for (recent, refused) in rows {
+        if refused > 0 && !recent_of(&recent)?.allows(limit, now) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn recent_of(text: &str) -> Result<RecentRequests, StoreError> {
+    let recent = serde_json::from_str(text).map_err(|_| corrupt("counter"))?;
+    Ok(RecentRequests(recent))
+}
+
+/// Counts a request under each key, all or none. Ok(None): counted. Ok(Some(n)): one of them is at its limit, and that for the n-th time
+/// this hour; the keys after it are not even looked at. Every caller names kinds of keys in the same order, so that no two requests
+/// wait for each other.
 pub fn count_request(c: &mut Conn, keys: &[String], limit: usize, now: Timestamp) -> Result<Option<i32>, StoreError> {
-    let mut keys = keys.to_vec();
-    keys.sort();
     let mut counters = Vec::new();
     for key in keys {
         let row = (
@@ -162,27 +189,23 @@ pub fn count_request(c: &mut Conn, keys: &[String], limit: usize, now: Timestamp
             .find(key.clone())
             .select((reset_counters::recent, reset_counters::refused));
         let (recent, refused): (String, i32) = Held(held).get_result(c.db())?;
-        let recent: Vec<i64> = serde_json::from_str(&recent).map_err(|_| corrupt("counter"))?;
-        counters.push((key, RecentRequests(recent), refused));
-    }
-    let mut over = None;
-    for (_, recent, refused) in &mut counters {
+        let mut recent = recent_of(&recent)?;
         if !recent.allows(limit, now) {
-            *refused += 1;
-            over = over.max(Some(*refused));
+            diesel::update(reset_counters::table.find(key.clone()))
+                .set(reset_counters::refused.eq(refused + 1))
+                .execute(c.db())?;
+            return Ok(Some(refused + 1));
         }
+        counters.push((key, recent));
     }
-    for (key, mut recent, mut refused) in counters {
-        if over.is_none() {
-            recent.note(now);
-            refused = 0;
-        }
+    for (key, mut recent) in counters {
+        recent.note(now);
         let noted = serde_json::json!(recent.0).to_string();
-        diesel::update(reset_counters::table.find(key))
-            .set((reset_counters::recent.eq(noted), reset_counters::refused.eq(refused)))
+        diesel::update(reset_counters::table.find(key.clone()))
+            .set((reset_counters::recent.eq(noted), reset_counters::refused.eq(0)))
             .execute(c.db())?;
     }
-    Ok(over)
+    Ok(None)
 }
 
 pub fn queue_request(c: &mut Conn, request: &ResetRequest) -> Result<(), StoreError> {

@@ -9,6 +9,7 @@ on_both!(
     the_newest_link_kills_those_before_it,
     of_many_who_use_a_link_one_does,
     requests_are_counted_under_every_key_or_none,
+    a_flood_is_known_without_a_write,
     parallel_requests_never_pass_the_limit,
     a_request_is_taken_once,
     what_ran_out_goes_and_invitations_stay,
@@ -72,18 +73,44 @@ fn requests_are_counted_under_every_key_or_none(db: &Fresh) {
         let keys = keys.map(str::to_owned);
         db.write(|c| password_links::count_request(c, &keys, 2, at(seconds)))
     };
-    assert_eq!(ask(["ada", "net"], 0), None);
-    assert_eq!(ask(["ada", "other net"], 1), None);
-    assert_eq!(ask(["ada", "net"], 2), Some(1), "the account is at its limit");
-    assert_eq!(ask(["ada", "net"], 3), Some(2));
-    assert_eq!(ask(["bob", "net"], 4), None, "what was refused is not counted");
-    assert_eq!(ask(["eve", "net"], 5), Some(1), "now the network is at its limit");
+    assert_eq!(ask(["net", "ada"], 0), None);
+    assert_eq!(ask(["other net", "ada"], 1), None);
+    assert_eq!(ask(["net", "ada"], 2), Some(1), "the account is at its limit");
+    assert_eq!(ask(["net", "ada"], 3), Some(2));
+    assert_eq!(ask(["net", "bob"], 4), None, "what was refused is not counted");
+    assert_eq!(ask(["net", "eve"], 5), Some(1), "now the network is at its limit");
     assert_eq!(
-        ask(["ada", "third net"], 3600),
+        ask(["third net", "ada"], 3600),
         Some(3),
         "a request counts for exactly an hour"
     );
-    assert_eq!(ask(["ada", "third net"], 3601), None);
+    assert_eq!(ask(["third net", "ada"], 3601), None);
+}
+
+fn a_flood_is_known_without_a_write(db: &Fresh) {
+    let keys = |keys: [&str; 2]| keys.map(str::to_owned);
+    let ask = |named: [&str; 2], seconds| db.write(|c| password_links::count_request(c, &keys(named), 1, at(seconds)));
+    let flood = |named: [&str; 2], seconds| db.read(|c| password_links::is_flood(c, &keys(named), 1, at(seconds)));
+    assert!(!flood(["net", "ada"], 0), "nobody has asked");
+    assert_eq!(ask(["net", "ada"], 0), None);
+    assert!(!flood(["net", "ada"], 1), "the first refusal is still to be noted");
+    assert_eq!(ask(["net", "bob"], 1), Some(1));
+    for named in [["net", "ada"], ["net", "bob"], ["net", "nobody"]] {
+        assert!(flood(named, 3600), "{named:?}");
+    }
+    assert!(
+        !flood(["other net", "bob"], 2),
+        "nothing is kept of a name that a full address tried"
+    );
+    assert!(
+        !flood(["other net", "ada"], 2),
+        "the name's own refusal is still to be noted"
+    );
+    assert_eq!(ask(["other net", "ada"], 2), Some(1));
+    assert!(flood(["third net", "ada"], 2));
+    assert!(!flood(["net", "bob"], 3601), "over after an hour");
+    assert_eq!(ask(["net", "bob"], 3601), None);
+    assert!(!flood(["net", "bob"], 3601));
 }
 
 fn parallel_requests_never_pass_the_limit(db: &Fresh) {
@@ -92,7 +119,7 @@ fn parallel_requests_never_pass_the_limit(db: &Fresh) {
         let threads: Vec<_> = (0..12)
             .map(|number| {
                 let store = if number % 2 == 0 { &db.store } else { &other };
-                let keys = ["ada".to_owned(), format!("net {number}")];
+                let keys = [format!("net {number}"), "ada".to_owned()];
                 scope.spawn(move || {
                     let over = store.write_now(|c| password_links::count_request(c, &keys, 5, at(0)));
                     usize::from(over.expect("an answer").is_none())
