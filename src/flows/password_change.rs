@@ -20,7 +20,7 @@ use crate::{
         Conn, StoreError,
         accounts::{self, Account},
         changes::{self, ChangeKind},
-        password_links,
+        handovers, password_links,
         sessions::{self, Token},
     },
 };
@@ -226,6 +226,8 @@ impl Ctx {
             rotation_due: false,
         };
         sessions::kill_tokens(c, session, now, None)?;
+        // A code on its way to another host would become an id all the same.
+        handovers::drop_unredeemed(c, session)?;
         sessions::add_token(c, session, &row)?;
         changes::announce(c, ChangeKind::Session, &session.0.to_string())?;
         Ok(token)

@@ -118,6 +118,20 @@ pub fn redeem(c: &mut Conn, shown: &Bound, now: Timestamp) -> Result<Option<(Ses
         .transpose()
 }
 
+/// The codes of a session that nobody has redeemed go.
+pub fn drop_unredeemed(c: &mut Conn, session: SessionId) -> Result<(), StoreError> {
+    let waiting = handovers::table
+        .filter(handovers::session_id.eq(session.0.to_string()))
+        .filter(handovers::redeemed_at.is_null());
+    diesel::delete(waiting).execute(c.db())?;
+    Ok(())
+}
+
+pub fn drop_all(c: &mut Conn) -> Result<(), StoreError> {
+    diesel::delete(handovers::table).execute(c.db())?;
+    Ok(())
+}
+
 /// Codes that ran out before `before` go, at most `limit`; how many.
 pub fn purge(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
     let old: Vec<String> = handovers::table

@@ -573,6 +573,30 @@ pub fn kill_tokens(c: &mut Conn, session: SessionId, at: Timestamp, except: Opti
     Ok(())
 }
 
+/// Ends the tokens of a session that count on this host alone and were issued before `issued_before`. What was replaced stays as it is:
+/// its use is to be noticed.
+pub fn kill_tokens_of_host(
+    c: &mut Conn,
+    session: SessionId,
+    host: &str,
+    issued_before: Timestamp,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let older = session_tokens::table
+        .filter(session_tokens::session_id.eq(key(session)))
+        .filter(session_tokens::host.eq(text::clean(host).into_owned()))
+        .filter(session_tokens::issued_at.lt(At::from(issued_before)))
+        .filter(session_tokens::rotated_at.is_null())
+        .filter(session_tokens::killed_at.is_null());
+    let killed = diesel::update(older)
+        .set(session_tokens::killed_at.eq(At::from(at)))
+        .execute(c.db())?;
+    if killed > 0 {
+        announce(c, ChangeKind::Session, &key(session))?;
+    }
+    Ok(())
+}
+
 /// Which cookie name and attributes the token was last sent with.
 pub fn set_cookie_form(c: &mut Conn, digest: &str, form: &str) -> Result<(), StoreError> {
     diesel::update(session_tokens::table.find(digest))

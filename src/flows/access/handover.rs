@@ -32,6 +32,9 @@ const VALID: Span = Span::from_secs(30);
 /// Codes of one session within that time: enough for the tabs that a browser opens at its start. More is a browser going round in
 /// circles, because it keeps no cookie there.
 const MOST: i64 = 32;
+/// Arrivals of one browser's tabs so close together keep the ids that each was given; an older id of that host dies with a new arrival,
+/// whose cookie has taken its place.
+const TOGETHER: Span = Span::from_secs(60);
 /// Codes removed in one run at most.
 const PURGED: i64 = 1000;
 
@@ -200,6 +203,8 @@ impl Ctx {
         if !arrival.finds_live(&session, &row, &account, &application) {
             return Ok((Redeemed::Refused, None));
         }
+        let outlived = arrival.now.saturating_sub(TOGETHER);
+        sessions::kill_tokens_of_host(c, id, &row.host, outlived, arrival.now)?;
         sessions::add_token(c, id, &row)?;
         self.record(c, arrival.now, &self.carried(arrival, &session, &account, &application))?;
         let carried = Carried {

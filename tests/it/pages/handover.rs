@@ -580,6 +580,52 @@ fn a_carried_id_counts_on_its_host_alone_and_rotates_by_itself() {
 }
 
 #[test]
+fn a_code_dies_with_the_password() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = server(on);
+        server.account("ada", Role::Member);
+        let browser = Browser::signed_in(&server, "ada");
+        let ticket = browser.ticket();
+        let form = [
+            ("current_password", PASSWORD),
+            ("new_password", "harbour violin unlocked"),
+            ("new_password_again", "harbour violin unlocked"),
+        ];
+        browser.own.post("/password", &form).expect(303);
+        refused(browser.shop.get(&ticket));
+        // The session itself goes on, under its new id.
+        browser.carried_over().shop.get("/nightlatch/session").expect(200);
+    }
+}
+
+#[test]
+fn a_new_arrival_ends_the_id_that_the_host_had_before() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = server(on);
+        server.account("ada", Role::Member);
+        let browser = Browser::signed_in(&server, "ada").carried_over();
+        let first = browser.shop.thief();
+        let state = |client: &Client| client.get("/nightlatch/session").expect(200).json();
+        server.advance(60);
+        let browser = browser.carried_over();
+        assert_eq!(state(&first)["state"], "live", "{on:?}: tabs that arrive together");
+        let second = browser.shop.thief();
+        server.advance(1);
+        let browser = browser.carried_over();
+        let told = state(&first);
+        assert_eq!(told["state"], "anonymous", "{on:?}");
+        assert_eq!(
+            told["reason"],
+            serde_json::Value::Null,
+            "{on:?}: not taken for a thief's"
+        );
+        for client in [&second, &browser.shop, &browser.own] {
+            assert_eq!(state(client)["state"], "live", "{on:?}");
+        }
+    }
+}
+
+#[test]
 fn whoever_is_sent_in_circles_is_stopped_and_old_codes_go() {
     for on in [On::Sqlite, On::Postgres] {
         let server = server(on);
