@@ -152,13 +152,7 @@ impl Location {
         let name = PathBuf::from(name);
         let shown = name.display();
         let cannot = |fault: std::io::Error| StoreError::Config(format!("SQLite: cannot lock {shown}: {fault}"));
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&name)
-            .map_err(cannot)?;
+        let file = lock_file(&name).map_err(cannot)?;
         // A server that is just ending gives it up in a moment.
         let deadline = Instant::now() + HANDOVER;
         loop {
@@ -246,6 +240,26 @@ impl Location {
         }
         shown
     }
+}
+
+/// Whoever can open this file can lock it, and so keep a server from starting: it is its owner's alone. One from before that was
+/// everybody's to read is tightened where it is ours.
+fn lock_file(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        if file.metadata()?.permissions().mode() & 0o077 != 0
+            && let Err(fault) = file.set_permissions(fs::Permissions::from_mode(0o600))
+        {
+            tracing::warn!(%fault, lock = %path.display(), "others than its owner can open the lock file");
+        }
+    }
+    Ok(file)
 }
 
 fn directory_of(path: &Path) -> PathBuf {

@@ -221,6 +221,25 @@ fn a_new_file_is_for_nobody_else_to_read() {
 }
 
 #[test]
+#[cfg(unix)]
+fn nobody_else_can_hold_the_lock_of_a_server() {
+    use std::os::unix::fs::PermissionsExt;
+    let db = Fresh::sqlite();
+    let lock = format!("{}.lock", path(&db));
+    let serve = || {
+        let exclusive = OpenOptions {
+            exclusive: true,
+            ..options()
+        };
+        drop(Store::open(&db.url, exclusive).expect("it serves"));
+        std::fs::metadata(&lock).expect("a lock file").permissions().mode() & 0o777
+    };
+    assert_eq!(serve(), 0o600);
+    std::fs::set_permissions(&lock, std::fs::Permissions::from_mode(0o644)).expect("as it was made before");
+    assert_eq!(serve(), 0o600);
+}
+
+#[test]
 fn one_server_per_file() {
     let db = Fresh::sqlite();
     let exclusive = || OpenOptions {
