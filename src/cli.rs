@@ -13,6 +13,7 @@ mod input;
 mod lockout;
 mod mail;
 mod migrate;
+mod operator;
 mod output;
 mod policy;
 mod serve;

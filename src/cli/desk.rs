@@ -1,10 +1,10 @@
 //! Where a command sits down to work: the database opened beside a running server, and who is sitting there.
 
-use super::{CliError, Done, Global};
+use super::{CliError, Done, Global, operator::operator};
 use crate::{
     clock::SystemClock,
-    config::Flags,
-    domain::{account::invisible, audit::Actor, audit::Origin},
+    config::{Config, Flags},
+    domain::{audit::Actor, audit::Origin},
     flows::{self, Acting, Ctx},
     random::OsRandom,
     server,
@@ -24,21 +24,25 @@ pub struct Desk {
 impl Global {
     /// Runs a command on the database, which it creates and migrates where needed.
     pub fn at_desk(&self, command: impl AsyncFnOnce(&Desk) -> Done) -> Done {
-        block_on(async {
-            let mut config = self.load(Flags::default())?;
-            config.database_connections = CONNECTIONS;
-            let ctx = server::context(config, Arc::new(SystemClock), Arc::new(OsRandom), false)?;
-            if ctx.in_force().policy.revision() == 0 {
-                flows::policy::ensure_first_revision(&ctx).await?;
-            }
-            let acting = Acting {
-                actor: Actor::Cli { user: user() },
-                origin: Origin::default(),
-                session: None,
-            };
-            command(&Desk { ctx, acting }).await
-        })
+        at_desk_of(self.load(Flags::default())?, command)
     }
+}
+
+/// As [`Global::at_desk`], on the database of this configuration.
+pub fn at_desk_of(mut config: Config, command: impl AsyncFnOnce(&Desk) -> Done) -> Done {
+    block_on(async {
+        config.database_connections = CONNECTIONS;
+        let ctx = server::context(config, Arc::new(SystemClock), Arc::new(OsRandom), false)?;
+        if ctx.in_force().policy.revision() == 0 {
+            flows::policy::ensure_first_revision(&ctx).await?;
+        }
+        let acting = Acting {
+            actor: Actor::Cli { user: operator() },
+            origin: Origin::default(),
+            session: None,
+        };
+        command(&Desk { ctx, acting }).await
+    })
 }
 
 /// Flows are asynchronous, a command is not.
@@ -55,14 +59,4 @@ impl Desk {
         let found = flows::accounts::find_by_name(&self.ctx, name).await?;
         found.ok_or_else(|| CliError::refused(format!("there is no account named {}", super::output::plain(name))))
     }
-}
-
-/// The operating system's name for whoever runs this, as the audit records it.
-fn user() -> String {
-    let named = ["USER", "LOGNAME"].into_iter().find_map(|variable| {
-        let name = std::env::var(variable).ok()?;
-        let name: String = name.trim().chars().filter(|c| !invisible(*c)).take(64).collect();
-        (!name.is_empty()).then_some(name)
-    });
-    named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }

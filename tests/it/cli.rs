@@ -107,6 +107,7 @@ impl Cli {
             .current_dir(self.directory())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            // What nobody should believe.
             .env("USER", "tess")
             .env("DATABASE_URL", self.database.url())
             .envs(self.env.iter().map(|(name, value)| (name, value)))
@@ -229,6 +230,15 @@ impl Ran {
         }
         self
     }
+}
+
+/// Who a command says acts: whoever runs these tests, by the system's own word.
+pub fn actor() -> String {
+    let said = |flags: &str| {
+        let said = Command::new("id").arg(flags).output().unwrap().stdout;
+        String::from_utf8(said).unwrap().trim().to_owned()
+    };
+    format!("cli:{} (uid {})", said("-run"), said("-ru"))
 }
 
 /// The names of an object's members, in order.

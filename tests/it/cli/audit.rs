@@ -1,6 +1,6 @@
 //! The audit trail from the command line.
 
-use super::{Cli, assert_instant, members};
+use super::{Cli, actor, assert_instant, members};
 use crate::harness::server::{On, TestServer};
 use serde_json::{Value, json};
 
@@ -127,7 +127,7 @@ fn an_export_is_recorded_and_has_both_formats() {
         .run(&["audit", "list", "--json", "--event", "audit.exported"])
         .json();
     assert_eq!(exports.as_array().unwrap().len(), 2);
-    assert_eq!(exports[0]["actor"], "cli:tess");
+    assert_eq!(exports[0]["actor"], actor());
     assert_eq!(
         (&exports[0]["detail"]["format"], &exports[1]["detail"]["format"]),
         (&json!("csv"), &json!("jsonl"))

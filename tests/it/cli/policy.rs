@@ -1,6 +1,6 @@
 //! The policy from the command line: all faults at once, one revision for all, nothing lost to anybody else's save.
 
-use super::{Cli, assert_instant, members};
+use super::{Cli, actor, assert_instant, members};
 use crate::harness::server::On;
 use nightlatch::domain::policy::Key;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ fn show_is_complete_for_everyone_and_has_only_overrides_elsewhere() {
         assert_eq!(scopes["app:wiki"], json!({ "session.ttl": 3600 }));
         cli.run(&["policy", "show"]).done().prints(&[
             "Revision 4",
-            "by cli:tess",
+            &format!("by {}", actor()),
             "auth.idle_session_timeout              15 minutes",
             "Administrators",
             "10 minutes",
@@ -121,7 +121,7 @@ fn several_settings_are_one_revision_or_none() {
     let newest = &revisions[0];
     assert_eq!(members(newest), ["revision", "author", "at", "reason", "changes"]);
     assert_eq!(newest["revision"], 2);
-    assert_eq!(newest["author"], "cli:tess");
+    assert_eq!(newest["author"], actor());
     assert_eq!(newest["reason"], "audit 7");
     assert_instant(&newest["at"]);
     assert_eq!(
@@ -136,7 +136,7 @@ fn several_settings_are_one_revision_or_none() {
     assert_eq!(limited, json!([newest]));
     cli.run(&["policy", "revisions"])
         .done()
-        .prints(&["REVISION", "cli:tess", "audit 7", "initial"]);
+        .prints(&["REVISION", &actor(), "audit 7", "initial"]);
     cli.run(&["policy", "set", "auth.idle_session_timeout=20m", "session.ttl=0"])
         .refused(&["session.ttl = 0"]);
     assert_eq!((cli.revision(), cli.get(IDLE)), (2, json!(900)));

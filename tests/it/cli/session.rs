@@ -1,6 +1,6 @@
 //! Sessions from the command line.
 
-use super::{Cli, assert_instant, members};
+use super::{Cli, actor, assert_instant, members};
 use crate::harness::{
     client::FIREFOX,
     server::{On, TestServer},
@@ -87,7 +87,7 @@ fn live_sessions_are_listed_and_ended() {
         assert!(
             endings
                 .iter()
-                .all(|row| row["actor"] == "cli:tess" && row["reason"] == "revoked"),
+                .all(|row| row["actor"] == actor() && row["reason"] == "revoked"),
             "{endings:?}"
         );
     }
