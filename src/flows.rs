@@ -24,6 +24,7 @@ pub mod policy;
 pub mod posture;
 pub mod preview;
 pub mod replay;
+pub mod restore;
 pub mod retention;
 pub mod rows;
 pub mod sessions;

@@ -74,6 +74,7 @@ events! {
     ApplicationChanged "application.changed" "Application changed",
     AuditExported "audit.exported" "Audit exported",
     AuditPurged "audit.purged" "Old audit entries removed",
+    DatabaseRestored "database.restored" "Database restored from a copy",
     AccessDenied "access.denied" "Access denied",
     MailGivenUp "mail.given_up" "A letter could not be sent",
     MailRetried "mail.retried" "A letter was sent for again",
@@ -166,7 +167,7 @@ pub enum Actor {
     System,
     /// A person at the command line.
     Cli {
-        /// Their name on the machine.
+        /// Their name and number on the machine.
         user: String,
     },
 }

@@ -1,7 +1,7 @@
 //! Copies of an SQLite database: taken while it is in use, and put in its place while no server has it.
 //! Postgres has tools of its own for both, which are named and not imitated.
 use super::{
-    StoreError,
+    StoreError, WAIT,
     conn::{self, AnyConn, Location},
 };
 use diesel::{
@@ -12,6 +12,7 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 /// Writes a consistent copy of the database to `target`, which must not exist yet; only its owner can read it. Servers and
@@ -42,53 +43,112 @@ fn fill(connection: &mut AnyConn, name: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A database that was put in place; other servers are kept away until this is dropped.
-#[derive(Debug)]
-pub struct Restored {
-    /// Where the database went that was there before.
-    pub kept: Option<PathBuf>,
+/// A copy that stands beside its place, whole and known to be one of ours: for what must be done to it before it takes that place.
+/// Other servers are kept away, and nothing in the place is touched, until [`Incoming::put_in_place`]; dropping it leaves no trace.
+pub struct Incoming {
+    location: Location,
+    /// The place.
+    path: PathBuf,
+    coming: PathBuf,
+    /// Where the database goes that is in the place now.
+    kept: PathBuf,
     _lock: Option<File>,
 }
 
-/// Puts the copy `from` where the database is. What was there is kept beside it, under its name and `.before-restore`. Refused while a
-/// server runs, and when `from` is damaged, newer than this program, or no database of it.
-pub fn restore(url: &str, from: &Path) -> Result<Restored, StoreError> {
+/// Brings the copy `from` beside the place of the database. Refused while a server runs, when `from` is damaged, newer than this
+/// program, or no database of it, and when the database from before an earlier restore is still there.
+pub fn bring(url: &str, from: &Path) -> Result<Incoming, StoreError> {
     let location = Location::parse(url)?;
-    let Location::Sqlite(path) = &location else {
+    let Location::Sqlite(path) = location.clone() else {
         return Err(elsewhere("pg_restore --clean --if-exists --dbname=URL FILE", &location));
     };
-    let kept = beside(path, ".before-restore");
+    let kept = beside(&path, ".before-restore");
     if kept.exists() {
         return Err(refused(&kept, "is kept from an earlier restore: move it away first"));
     }
     if beside(from, "-wal").metadata().is_ok_and(|wal| wal.len() > 0) {
         return Err(refused(from, "is in use: copy it with `nightlatch backup` first"));
     }
-    let there = path.exists();
     let lock = location.lock_for_serving()?;
-    let coming = beside(path, ".restoring");
-    let replaced = take_in(from, &coming).and_then(|()| {
-        if there {
-            set_aside(&location, path, &kept)?;
-        }
-        fs::rename(&coming, path).map_err(|error| refused(path, error))
-    });
-    if replaced.is_err() && coming.exists() {
-        fs::remove_file(&coming).map_err(|error| refused(&coming, error))?;
-    }
-    replaced?;
-    Ok(Restored {
-        kept: there.then_some(kept),
+    let coming = beside(&path, ".restoring");
+    remove_database(&coming)?;
+    let incoming = Incoming {
+        location,
+        path,
+        coming,
+        kept,
         _lock: lock,
-    })
+    };
+    take_in(from, &incoming.coming)?;
+    Ok(incoming)
+}
+
+impl Incoming {
+    /// The copy's own address.
+    pub fn url(&self) -> Result<String, StoreError> {
+        Ok(format!("sqlite:{}", text_of(&self.coming)?))
+    }
+
+    /// The copy becomes the database. What was there is kept beside it, under its name and `.before-restore`: that name, if there was any.
+    pub fn put_in_place(self) -> Result<Option<PathBuf>, StoreError> {
+        let unfinished = |fault: &dyn std::fmt::Display| refused(&self.coming, fault);
+        let mut copy = SqliteConnection::establish(text_of(&self.coming)?).map_err(|fault| unfinished(&fault))?;
+        whole(&mut copy).map_err(|fault| unfinished(&fault))?;
+        drop(copy);
+        synced(&self.coming)?;
+        let there = self.path.exists();
+        if there {
+            set_aside(&self.location, &self.path, &self.kept)?;
+        }
+        if let Err(fault) = fs::rename(&self.coming, &self.path) {
+            if there {
+                take_back(&self.path, &self.kept)?;
+            }
+            return Err(refused(&self.path, fault));
+        }
+        Ok(there.then(|| self.kept.clone()))
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if let Err(fault) = remove_database(&self.coming) {
+            tracing::warn!(%fault, "a copy that was not put in place is left behind");
+        }
+    }
+}
+
+/// Told to a database that is to be one file, without a log of changes beside it.
+const WHOLE: &str = "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE;";
+
+/// The file is all there is of its database after this. Connections that are just closing are waited for.
+fn whole(connection: &mut SqliteConnection) -> Result<(), diesel::result::Error> {
+    let since = Instant::now();
+    loop {
+        match connection.batch_execute(WHOLE) {
+            Err(fault) if fault.to_string().contains("locked") && since.elapsed() < WAIT => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            done => return done,
+        }
+    }
+}
+
+/// The file and what SQLite keeps beside it.
+fn remove_database(path: &Path) -> Result<(), StoreError> {
+    for file in ["-wal", "-shm", ""].map(|end| beside(path, end)) {
+        match fs::remove_file(&file) {
+            Ok(()) => {}
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => {}
+            Err(fault) => return Err(refused(&file, fault)),
+        }
+    }
+    Ok(())
 }
 
 /// Copies `from` next to its place and looks at the copy.
 fn take_in(from: &Path, coming: &Path) -> Result<(), StoreError> {
     let mut source = File::open(from).map_err(|error| refused(from, error))?;
-    if coming.exists() {
-        fs::remove_file(coming).map_err(|error| refused(coming, error))?;
-    }
     let mut target = create(coming)?;
     io::copy(&mut source, &mut target).map_err(|error| refused(coming, error))?;
     synced(coming)?;
@@ -118,7 +178,7 @@ fn set_aside(location: &Location, path: &Path, kept: &Path) -> Result<(), StoreE
     // A log of changes that stayed behind would be taken for that of the new file. One that the old file is too damaged to take in is
     // kept with it.
     if let Ok(AnyConn::Sqlite(mut connection)) = location.connect() {
-        match connection.batch_execute("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE;") {
+        match connection.batch_execute(WHOLE) {
             Err(fault) if fault.to_string().contains("locked") => {
                 return Err(refused(path, "is in use by another command"));
             }
@@ -133,6 +193,17 @@ fn set_aside(location: &Location, path: &Path, kept: &Path) -> Result<(), StoreE
     }
     let linked = fs::hard_link(path, kept).or_else(|_| fs::copy(path, kept).map(|_| ()));
     linked.map_err(|error| refused(kept, error))
+}
+
+/// Undoes [`set_aside`]: the database is still in its place.
+fn take_back(path: &Path, kept: &Path) -> Result<(), StoreError> {
+    for part in ["-wal", "-shm"] {
+        let log = beside(kept, part);
+        if log.exists() {
+            fs::rename(&log, beside(path, part)).map_err(|error| refused(&log, error))?;
+        }
+    }
+    fs::remove_file(kept).map_err(|error| refused(kept, error))
 }
 
 fn create(path: &Path) -> Result<File, StoreError> {

@@ -104,6 +104,11 @@ pub fn delete(c: &mut Conn, account: AccountId) -> Result<bool, StoreError> {
     Ok(diesel::delete(email_changes::table.find(account.0.to_string())).execute(c.db())? == 1)
 }
 
+pub fn drop_all(c: &mut Conn) -> Result<(), StoreError> {
+    diesel::delete(email_changes::table).execute(c.db())?;
+    Ok(())
+}
+
 /// Forgets those asked for before `before`.
 pub fn purge(c: &mut Conn, before: Timestamp) -> Result<usize, StoreError> {
     Ok(

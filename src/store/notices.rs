@@ -157,6 +157,11 @@ pub fn delete_disavowals(c: &mut Conn, account: AccountId) -> Result<(), StoreEr
     Ok(())
 }
 
+pub fn drop_disavowals(c: &mut Conn) -> Result<(), StoreError> {
+    diesel::delete(disavowals::table).execute(c.db())?;
+    Ok(())
+}
+
 /// Forgets links made before `before`.
 pub fn purge_disavowals(c: &mut Conn, before: Timestamp) -> Result<usize, StoreError> {
     Ok(diesel::delete(disavowals::table.filter(disavowals::made_at.lt(At::from(before)))).execute(c.db())?)

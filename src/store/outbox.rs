@@ -313,6 +313,15 @@ pub fn discard_of_account(
     Ok(diesel::update(waiting).set(discarded(now)).execute(c.db())?)
 }
 
+/// Takes back what waits with a secret link in it, but letters of this kind; how many.
+pub fn discard_links(c: &mut Conn, but: &str, now: Timestamp) -> Result<usize, StoreError> {
+    let waiting = outbox::table
+        .filter(outbox::secret)
+        .filter(outbox::kind.ne(but.to_owned()))
+        .filter(outbox::state.eq(LetterState::Queued.as_str()));
+    Ok(diesel::update(waiting).set(discarded(now)).execute(c.db())?)
+}
+
 type Discarded = (
     diesel::dsl::Eq<outbox::state, &'static str>,
     diesel::dsl::Eq<outbox::body, Option<String>>,

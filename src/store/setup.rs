@@ -41,6 +41,11 @@ pub fn is_valid(c: &mut Conn, digest: &str, not_before: Timestamp) -> Result<boo
     Ok(diesel::select(diesel::dsl::exists(link)).get_result(c.db())?)
 }
 
+pub fn drop_tokens(c: &mut Conn) -> Result<(), StoreError> {
+    diesel::delete(setup_tokens::table).execute(c.db())?;
+    Ok(())
+}
+
 pub fn completed(c: &mut Conn) -> Result<bool, StoreError> {
     Ok(meta::get(c, COMPLETED)?.is_some())
 }

@@ -1,7 +1,20 @@
 //! `backup` and `restore`: a copy taken while a server writes, put back when none runs, without bringing ended sessions back.
 
-use super::{Cli, PASSWORD};
-use crate::harness::server::{On, TestServer};
+use super::{Cli, PASSWORD, actor};
+use crate::harness::server::{On, TestServer, operator};
+use nightlatch::{
+    domain::{account::Role, reset::LinkKind, session::SessionId},
+    flows,
+    store::{
+        OpenOptions, Store, StoreError,
+        email_changes::{self, EmailChange},
+        handovers::{self, Bound, Handover},
+        notices::{self, Disavowal},
+        password_links::{self, PasswordLink},
+        sessions::SessionFilter,
+        setup,
+    },
+};
 use std::{os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc};
 
 /// Where the database of `cli` is.
@@ -114,4 +127,130 @@ fn postgres_is_left_to_its_own_tools() {
     cli.run(&["backup", "copy.db"]).refused(&["pg_dump"]);
     cli.run(&["restore", "copy.db"]).refused(&["pg_restore"]);
     assert!(!cli.directory().join("copy.db").exists());
+}
+
+#[test]
+fn what_fails_before_the_end_leaves_the_database_as_it_was() {
+    let server = TestServer::start();
+    server.admin("ada");
+    let cli = Cli::beside(&server);
+    cli.run(&["backup", "copy.db"]).done();
+    server
+        .run(flows::sessions::end_matching(
+            &server.ctx,
+            &operator(),
+            SessionFilter::default(),
+            None,
+        ))
+        .unwrap();
+    server.stop();
+    let sessions = |cli: &Cli| cli.run(&["session", "list", "--json"]).json();
+    let events = cli.events();
+    // A security log that cannot be written: the sessions of the copy cannot be ended.
+    let cli = cli.env("NIGHTLATCH_SECURITY_LOG", ".");
+    cli.run(&["restore", "copy.db"]).refused(&["security log"]);
+    for end in [".restoring", ".restoring-wal", ".restoring-shm", ".before-restore"] {
+        assert!(!beside(&cli, end).exists(), "{end}");
+    }
+    let cli = cli.env("NIGHTLATCH_SECURITY_LOG", "security.log");
+    assert_eq!(cli.events(), events);
+    assert_eq!(sessions(&cli), serde_json::json!([]));
+    // What an earlier attempt left behind when the power went is not taken for a part of the copy.
+    std::fs::write(beside(&cli, ".restoring-wal"), b"of another time").unwrap();
+    cli.run(&["restore", "copy.db"]).done().prints(&["Ended 1 session"]);
+    assert_eq!(sessions(&cli), serde_json::json!([]));
+    let restored = cli
+        .run(&["audit", "list", "--json", "--event", "database.restored"])
+        .json();
+    assert_eq!(restored[0]["actor"], actor());
+    assert_eq!(restored[0]["detail"], serde_json::json!({ "ended_sessions": 1 }));
+}
+
+#[test]
+fn links_and_codes_of_the_time_of_the_copy_open_nothing() {
+    let server = TestServer::start();
+    let ada = server.account("ada", Role::Administrator);
+    server.signed_in("ada");
+    let (now, session) = (server.now(), live_session(&server));
+    let code = Bound {
+        digest: "code".to_owned(),
+        host: "shop.other.test".to_owned(),
+        nonce: "nonce".to_owned(),
+        user_agent: String::new(),
+        network: "192.0.2.0/24".parse().unwrap(),
+    };
+    let link = |kind: LinkKind| PasswordLink {
+        digest: kind.as_str().to_owned(),
+        account: ada,
+        kind,
+        email: "ada@example.org".to_owned(),
+        password_changed_at: now,
+        made_at: now,
+        expires_at: now,
+    };
+    let bound = code.clone();
+    let made = server.ctx.store.write_now(|c| {
+        handovers::insert(
+            c,
+            &Handover {
+                bound: bound.clone(),
+                session,
+                return_to: "http://shop.other.test/".to_owned(),
+                issued_at: now,
+                expires_at: now,
+            },
+        )?;
+        password_links::replace(c, &link(LinkKind::Reset))?;
+        password_links::replace(c, &link(LinkKind::Invitation))?;
+        email_changes::replace(
+            c,
+            &EmailChange {
+                account: ada,
+                old: None,
+                new: "other@example.org".to_owned(),
+                confirm_digest: "confirm".to_owned(),
+                cancel_digest: "cancel".to_owned(),
+                requested_at: now,
+                confirmed_at: None,
+            },
+        )?;
+        notices::add_disavowal(
+            c,
+            &Disavowal {
+                digest: "disavowal".to_owned(),
+                account: ada,
+                made_at: now,
+                device: String::new(),
+                ip: String::new(),
+            },
+        )?;
+        setup::create_token(c, "token", now)
+    });
+    made.unwrap();
+    let cli = Cli::beside(&server);
+    cli.run(&["backup", "copy.db"]).done();
+    server.stop();
+    cli.run(&["restore", "copy.db"]).done();
+    let store = Store::open(&cli.database().url(), OpenOptions::default()).unwrap();
+    let left = store.read_now(|c| {
+        Ok::<_, StoreError>([
+            password_links::find(c, "reset")?.is_some(),
+            email_changes::find(c, ada)?.is_some(),
+            notices::find_disavowal(c, "disavowal")?.is_some(),
+            setup::is_valid(c, "token", now)?,
+            handovers::count_since(c, session, now)? > 0,
+        ])
+    });
+    assert_eq!(left.unwrap(), [false; 5]);
+    let invited = store.read_now(|c| password_links::find(c, "invitation")).unwrap();
+    assert!(invited.is_some(), "whoever is invited has no other way in");
+}
+
+fn live_session(server: &TestServer) -> SessionId {
+    let filter = SessionFilter {
+        limit: 1,
+        ..SessionFilter::default()
+    };
+    let list = server.run(flows::sessions::list(&server.ctx, filter)).unwrap();
+    list.items[0].row.session.id
 }
