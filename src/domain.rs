@@ -7,6 +7,7 @@ pub mod application;
 pub mod audit;
 pub mod bounce;
 pub mod duration;
+pub mod email_change;
 pub mod forwarded;
 pub mod lockout;
 pub mod login;

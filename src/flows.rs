@@ -1,7 +1,7 @@
 //! The things people do, one file each. A flow reads the facts, lets the domain decide, and makes one write:
 //! the act, its audit event and its announcement stand or fall together. What several flows do inside their writes are methods of
-//! [`Ctx`]: `attempts` (guesses at a password), `current_password` (asking for it again), `endings` (of sessions and accounts)
-//! and [`Ctx::post`] (letters).
+//! [`Ctx`]: `attempts` (guesses at a password), `current_password` (asking for it again), `endings` (of sessions and accounts),
+//! `mailed_links` (when they die) and [`Ctx::post`] (letters).
 
 pub mod access;
 pub mod accounts;
@@ -16,6 +16,7 @@ pub mod lockouts;
 pub mod login;
 pub mod logout;
 pub mod mail;
+mod mailed_links;
 pub mod notices;
 pub mod overview;
 pub mod password_change;

@@ -26,8 +26,10 @@ pub enum LetterKind {
     PasswordChanged,
     /// The link that confirms a new e-mail address.
     EmailConfirm,
-    /// The link by which the old address takes the change back.
+    /// The link that confirms it from the old one.
     EmailAskedFor,
+    /// Somebody else asked for an address that has its account.
+    EmailTaken,
     /// The e-mail address was changed.
     EmailChanged,
     /// Failures locked the account.
@@ -40,6 +42,8 @@ pub enum LetterKind {
     Reactivated,
     /// What administrators should look at.
     Digest,
+    /// Kinds of letters were switched off.
+    SwitchedOff,
 }
 
 impl LetterKind {
@@ -54,12 +58,14 @@ impl LetterKind {
             LetterKind::PasswordChanged => "password_changed",
             LetterKind::EmailConfirm => "email_confirm",
             LetterKind::EmailAskedFor => "email_asked_for",
+            LetterKind::EmailTaken => "email_taken",
             LetterKind::EmailChanged => "email_changed",
             LetterKind::LockedOut => "locked_out",
             LetterKind::ExpiresSoon => "expires_soon",
             LetterKind::Expired => "expired",
             LetterKind::Reactivated => "reactivated",
             LetterKind::Digest => "digest",
+            LetterKind::SwitchedOff => "switched_off",
         }
     }
 }

@@ -35,6 +35,14 @@ impl Notice {
         Notice::Digest,
     ];
 
+    /// Its owner cannot switch it off, only policy: whoever got hold of the account must not silence what tells of it.
+    pub const fn always(self) -> bool {
+        match self {
+            Notice::Password | Notice::Email => true,
+            Notice::SignIn | Notice::Lockout | Notice::Expiry | Notice::Digest => false,
+        }
+    }
+
     /// The stable code.
     pub const fn as_str(self) -> &'static str {
         match self {

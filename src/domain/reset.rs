@@ -12,6 +12,9 @@ pub enum LinkKind {
 }
 
 impl LinkKind {
+    /// Both.
+    pub const ALL: &[LinkKind] = &[LinkKind::Reset, LinkKind::Invitation];
+
     /// `reset` or `invitation`.
     pub const fn as_str(self) -> &'static str {
         match self {

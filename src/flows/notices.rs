@@ -12,13 +12,16 @@ use crate::{
         agent,
         audit::{Event, Origin},
         mail::LetterKind,
+        network,
         notice::Notice,
         reset::LinkKind,
         secret,
         session::{EndReason, SessionId},
         time::{Span, Timestamp},
     },
-    mail::render::notices::{self as letters, NoticeLetter, email_changed, locked_out, new_sign_in, password_changed},
+    mail::render::notices::{
+        self as letters, NoticeLetter, email_changed, locked_out, new_sign_in, password_changed, switched_off,
+    },
     store::{
         Conn, StoreError,
         accounts::{self, Account},
@@ -60,9 +63,11 @@ impl Ctx {
     }
 
     fn wants_in(&self, c: &mut Conn, account: &Account, notice: Notice) -> Result<bool, StoreError> {
-        let sent = account.email.is_some() && self.in_force().everyone().notices.contains(&notice);
-        Ok(sent
-            && !notices::switched_off(c, account.id)?
+        if account.email.is_none() || !self.in_force().everyone().notices.contains(&notice) {
+            return Ok(false);
+        }
+        Ok(notice.always()
+            || !notices::switched_off(c, account.id)?
                 .iter()
                 .any(|kind| kind == notice.as_str()))
     }
@@ -83,7 +88,8 @@ impl Ctx {
         let known = notices::knows_device(c, account.id, &device)?;
         notices::remember_device(c, account.id, &device, now)?;
         let network_known = accounts::knows_network(c, account.id, sign_in.network, Timestamp::default())?;
-        let first = known.is_none() || account.last_sign_in_at.is_none();
+        // Without any device: letters were off so far, or its only one was disowned, together with the network.
+        let first = account.last_sign_in_at.is_none() || (known.is_none() && network_known);
         if first || (known == Some(true) && network_known) {
             return Ok(());
         }
@@ -184,7 +190,7 @@ impl Ctx {
     }
 }
 
-/// The kinds that policy sends to the account, each with whether its owner wants it.
+/// The kinds that policy sends to the account, each with whether its owner gets it.
 pub async fn chosen(ctx: &Ctx, id: AccountId, role: Role) -> Result<Vec<(Notice, bool)>, FlowError> {
     let off = ctx.store.read(move |c| notices::switched_off(c, id)).await?;
     let sent = ctx.in_force().everyone().notices.clone();
@@ -192,11 +198,17 @@ pub async fn chosen(ctx: &Ctx, id: AccountId, role: Role) -> Result<Vec<(Notice,
         .into_iter()
         .filter(|notice| *notice != Notice::Digest || role == Role::Administrator);
     Ok(theirs
-        .map(|notice| (notice, !off.iter().any(|kind| kind == notice.as_str())))
+        .map(|notice| {
+            (
+                notice,
+                notice.always() || !off.iter().any(|kind| kind == notice.as_str()),
+            )
+        })
         .collect())
 }
 
-/// Of `offered` those in `wanted` are sent from now on, the others are not.
+/// Of `offered` those in `wanted` are sent from now on, the others are not. Whoever switches off what would tell of a stranger's sign-in is
+/// told so once more.
 pub async fn choose(
     ctx: &Ctx,
     acting: &Acting,
@@ -208,17 +220,22 @@ pub async fn choose(
     ctx.store
         .write(move |c| {
             let account = accounts::find(c, id)?.ok_or(FlowError::NotFound)?;
-            for notice in &offered {
-                notices::switch(c, id, notice.as_str(), !wanted.contains(notice))?;
+            let before = notices::switched_off(c, id)?;
+            let mut off = Vec::new();
+            for notice in offered.into_iter().filter(|notice| !notice.always()) {
+                let unwanted = !wanted.contains(&notice);
+                notices::switch(c, id, notice.as_str(), unwanted)?;
+                off.extend(unwanted.then_some(notice));
             }
-            let off: Vec<&str> = offered
-                .iter()
-                .filter(|notice| !wanted.contains(notice))
-                .map(|notice| notice.as_str())
-                .collect();
-            let detail = serde_json::json!({ "letters_switched_off": off });
+            let codes: Vec<&str> = off.iter().map(|notice| notice.as_str()).collect();
+            let detail = serde_json::json!({ "letters_switched_off": codes });
             let entry = flow.entry_of(&acting, Event::AccountUpdated, Some((id, &account.name)), detail);
             flow.record(c, now, &entry)?;
+            off.retain(|notice| !before.iter().any(|kind| kind == notice.as_str()));
+            if off.contains(&Notice::SignIn) {
+                let letter = switched_off(&account.name, now, &off, acting.origin.ip);
+                flow.post(c, now, &account, &letter, Terms::default())?;
+            }
             Ok::<_, FlowError>(())
         })
         .await
@@ -238,9 +255,14 @@ fn good(c: &mut Conn, digest: &str, now: Timestamp) -> Result<Option<(Disavowal,
     Ok(accounts::find(c, link.account)?.map(|account| (link, account.name)))
 }
 
-/// It was somebody else: all sessions of the account end, and its password must be changed before anything else. How many ended;
-/// `None`: the link is not good (any more), and nothing happened.
+/// It was somebody else: all sessions of the account end, its password opens nothing any more, and a letter has the link to a new one.
+/// How many ended; `None`: the link is not good (any more), and nothing happened.
 pub async fn disown(ctx: &Ctx, acting: &Acting, token: &str) -> Result<Option<usize>, FlowError> {
+    // A stranger's token costs no hash.
+    if look(ctx, token).await?.is_none() {
+        return Ok(None);
+    }
+    let nobodys = ctx.hasher.hash(secret::token(ctx.random_bytes()), ctx.salt()).await?;
     let (flow, acting, digest, now) = (ctx.clone(), acting.clone(), secret::digest(token), ctx.now());
     let done = ctx
         .store
@@ -253,7 +275,7 @@ pub async fn disown(ctx: &Ctx, acting: &Acting, token: &str) -> Result<Option<us
             let Some((link, _)) = good(c, &digest, now)? else {
                 return Ok(None);
             };
-            let ended = flow.disown_in(c, now, &acting, &link)?;
+            let ended = flow.disown_in(c, now, &acting, &link, nobodys)?;
             Ok::<_, FlowError>(Some((id, ended)))
         })
         .await?;
@@ -274,15 +296,33 @@ pub async fn forget_old(ctx: &Ctx) -> Result<(), FlowError> {
 }
 
 impl Ctx {
+    /// A device and a network that somebody else used: their next sign-in is told again, and no ceiling spares them.
+    pub(super) fn forget_stranger_in(
+        &self,
+        c: &mut Conn,
+        account: AccountId,
+        device: &str,
+        ip: Option<IpAddr>,
+    ) -> Result<(), StoreError> {
+        notices::forget_device(c, account, device)?;
+        match ip {
+            Some(ip) => accounts::forget_network(c, account, &network::known_network(ip).to_string()),
+            None => Ok(()),
+        }
+    }
+
     fn disown_in(
         &self,
         c: &mut Conn,
         now: Timestamp,
         acting: &Acting,
         link: &Disavowal,
+        nobodys: String,
     ) -> Result<Vec<SessionId>, FlowError> {
         let id = link.account;
         notices::delete_disavowals(c, id)?;
+        self.kill_links_in(c, now, id, LinkKind::ALL)?;
+        self.forget_stranger_in(c, id, &link.device, link.ip.parse().ok())?;
         let account = accounts::find(c, id)?.ok_or(FlowError::NotFound)?;
         let mut ended = Vec::new();
         for session in sessions::live_of_account(c, id)? {
@@ -300,6 +340,11 @@ impl Ctx {
         }
         // Read again: ending its sessions moved the account's clock.
         let mut account = accounts::find(c, id)?.ok_or(FlowError::NotFound)?;
+        // Whoever signed in knows it: it must not choose the next one before the owner does.
+        let keep = i64::from(self.in_force().everyone().password.history).max(1);
+        accounts::push_password(c, id, &account.password_hash, now, keep)?;
+        account.password_hash = nobodys;
+        account.password_changed_at = now;
         account.must_change_password = true;
         accounts::update(c, &account)?;
         changes::announce(c, ChangeKind::Account, &id.0.to_string())?;

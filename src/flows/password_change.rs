@@ -11,6 +11,7 @@ use crate::{
         audit::Event,
         login::Refusal,
         password::{self, ChangeReason, MAX_CHARS, NewPasswordFacts, PasswordFault, Reuse},
+        reset::LinkKind,
         secret::{self, Secret},
         session::{EndReason, SessionId},
         time::Timestamp,
@@ -20,7 +21,7 @@ use crate::{
         Conn, StoreError,
         accounts::{self, Account},
         changes::{self, ChangeKind},
-        handovers, password_links,
+        handovers,
         sessions::{self, Token},
     },
 };
@@ -151,7 +152,7 @@ async fn write(
             if account.password_hash != checked.password_hash {
                 return Ok((Changed::WrongCurrent, Vec::new()));
             }
-            password_links::kill_all(c, id)?;
+            flow.kill_links_in(c, now, id, LinkKind::ALL)?;
             accounts::push_password(c, id, &account.password_hash, now, keep)?;
             account.password_hash = hash;
             account.password_changed_at = now;

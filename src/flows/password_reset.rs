@@ -212,7 +212,9 @@ async fn check(
     let policy = &in_force.everyone().password;
     let mut reused = Reuse::No;
     if choice.new.expose().chars().nth(MAX_CHARS).is_none() {
-        let (id, wanted) = (account.id, i64::from(policy.history));
+        // One that must be changed may have been put out of use: the one before it is then the last that somebody knew.
+        let least = i64::from(account.must_change_password);
+        let (id, wanted) = (account.id, i64::from(policy.history).max(least));
         let mut known = vec![(account.password_hash.clone(), Reuse::Current)];
         if wanted > 0 {
             let old = ctx.store.read(move |c| accounts::list_passwords(c, id, wanted)).await?;
@@ -388,8 +390,7 @@ impl Ctx {
         if !link_works(link, &account, now) || !password_links::redeem(c, &link.digest)? {
             return Ok(None);
         }
-        password_links::kill_all(c, account.id)?;
-        outbox::discard_of_account(c, account.id, &["password_reset", "invitation"], now)?;
+        self.kill_links_in(c, now, account.id, LinkKind::ALL)?;
         accounts::push_password(c, account.id, &account.password_hash, now, keep)?;
         account.password_hash = hash;
         account.password_changed_at = now;

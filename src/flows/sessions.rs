@@ -4,6 +4,8 @@ use super::{Acting, Ctx, FlowError, endings::Ending};
 use crate::{
     domain::{
         account::{AccountId, Role},
+        agent,
+        audit::Event,
         policy::{Scope, effective::Idle},
         session::{End, EndReason, SessionId, ends_at},
         time::{Span, Timestamp},
@@ -178,6 +180,43 @@ pub async fn end_mine(ctx: &Ctx, acting: &Acting, account: AccountId, id: Sessio
         return Ok(false);
     }
     Ok(ctx.end_sessions(acting, vec![id], EndReason::Revoked).await? == 1)
+}
+
+/// The same for one that its owner does not know: what it signed in with is no friend of the account any more.
+pub async fn disown_mine(ctx: &Ctx, acting: &Acting, account: AccountId, id: SessionId) -> Result<bool, FlowError> {
+    let (flow, acting, now) = (ctx.clone(), acting.clone(), ctx.now());
+    let ended = ctx
+        .store
+        .write(move |c| {
+            let found = flow.held_in(c, vec![id])?.pop();
+            let Some((session, owner)) = found.filter(|(session, _)| session.account_id == account) else {
+                return Ok(false);
+            };
+            let ending = Ending {
+                session: &session,
+                account_name: &owner.name,
+                reason: EndReason::Revoked,
+                at: now,
+                acting: &acting,
+                detail: serde_json::Value::Null,
+            };
+            if !flow.end_in(c, now, &ending)? {
+                return Ok(false);
+            }
+            let device = agent::describe(session.binding.user_agent.as_deref());
+            flow.forget_stranger_in(c, account, &device, Some(session.signed_in_ip))?;
+            let detail = serde_json::json!({
+                "device": device, "ip": session.signed_in_ip, "signed_in_at": session.signed_in_at.to_rfc3339(),
+            });
+            let entry = flow.entry_of(&acting, Event::SignInDisowned, Some((account, &owner.name)), detail);
+            flow.record(c, now, &entry)?;
+            Ok::<_, StoreError>(true)
+        })
+        .await?;
+    if ended {
+        ctx.forget_ended(&[id], EndReason::Revoked);
+    }
+    Ok(ended)
 }
 
 /// Ends the account's sessions but one; how many.

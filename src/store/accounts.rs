@@ -225,6 +225,19 @@ pub fn find_by_name_key(c: &mut Conn, name_key: &str) -> Result<Option<Account>,
     row.map(Record::read).transpose()
 }
 
+/// Another account than `except` that has this address, whatever the case.
+pub fn of_email(c: &mut Conn, email: &str, except: AccountId) -> Result<Option<Account>, StoreError> {
+    let wanted = text::fold(email);
+    let rows: Vec<Record> = accounts::table
+        .filter(accounts::search.like(text::containing(email)).escape('\\'))
+        .filter(accounts::id.ne(except.0.to_string()))
+        .order(accounts::id)
+        .select(Record::as_select())
+        .load(c.db())?;
+    let same = |row: &Record| row.email.as_deref().is_some_and(|email| text::fold(email) == wanted);
+    rows.into_iter().find(same).map(Record::read).transpose()
+}
+
 /// Those of these keys that there are; in a write their rows are held, as by [`find`].
 pub fn find_by_name_keys(c: &mut Conn, keys: &[&str]) -> Result<Vec<Account>, StoreError> {
     let keys: Vec<String> = keys.iter().map(|key| text::clean(key).into_owned()).collect();
@@ -530,6 +543,12 @@ pub fn networks(c: &mut Conn, id: AccountId, limit: i64) -> Result<Vec<(String, 
         .select((known_networks::network, known_networks::seen_at))
         .load(c.db())?;
     Ok(rows.into_iter().map(|(network, at)| (network, at.into())).collect())
+}
+
+/// The account is known from this network no more.
+pub fn forget_network(c: &mut Conn, id: AccountId, network: &str) -> Result<(), StoreError> {
+    diesel::delete(known_networks::table.find((id.0.to_string(), network))).execute(c.db())?;
+    Ok(())
 }
 
 /// Forgets networks that were last seen before `before`, oldest first, at most `limit` and those of the same instants.

@@ -1,8 +1,14 @@
-//! Which new e-mail addresses wait to be confirmed, or could still be taken back? One an account; a newer request replaces it.
+//! Which new e-mail addresses wait for their confirmations? One an account; a newer request replaces it, and one that took effect or was
+//! refused is gone.
 use super::{Conn, StoreError, accounts as account_rows, instant::At, schema::email_changes, text};
-use crate::domain::{account::AccountId, time::Timestamp};
+use crate::domain::{
+    account::AccountId,
+    email_change::{Confirmations, Side},
+    time::Timestamp,
+};
 use diesel::{
-    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl,
+    Selectable, SelectableHelper,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,11 +17,22 @@ pub struct EmailChange {
     pub old: Option<String>,
     pub new: String,
     /// Digest of the token that was sent to the new address.
-    pub confirm_digest: String,
+    pub new_digest: String,
     /// Digest of the token that was sent to the old address.
-    pub cancel_digest: String,
+    pub old_digest: String,
     pub requested_at: Timestamp,
-    pub confirmed_at: Option<Timestamp>,
+    pub new_confirmed_at: Option<Timestamp>,
+    pub old_confirmed_at: Option<Timestamp>,
+}
+
+impl EmailChange {
+    pub fn confirmations(&self) -> Confirmations {
+        Confirmations {
+            new: self.new_confirmed_at.is_some(),
+            old: self.old_confirmed_at.is_some(),
+            has_old: self.old.is_some(),
+        }
+    }
 }
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -24,10 +41,11 @@ struct Record {
     account_id: String,
     old_email: Option<String>,
     new_email: String,
-    confirm_digest: String,
-    cancel_digest: String,
+    new_digest: String,
+    old_digest: String,
     requested_at: At,
-    confirmed_at: Option<At>,
+    new_confirmed_at: Option<At>,
+    old_confirmed_at: Option<At>,
 }
 
 impl Record {
@@ -36,26 +54,27 @@ impl Record {
             account: account_rows::id_of(&self.account_id)?,
             old: self.old_email,
             new: self.new_email,
-            confirm_digest: self.confirm_digest,
-            cancel_digest: self.cancel_digest,
+            new_digest: self.new_digest,
+            old_digest: self.old_digest,
             requested_at: self.requested_at.into(),
-            confirmed_at: self.confirmed_at.map(Timestamp::from),
+            new_confirmed_at: self.new_confirmed_at.map(Timestamp::from),
+            old_confirmed_at: self.old_confirmed_at.map(Timestamp::from),
         })
     }
 }
 
-/// In place of the account's earlier one, whose links are dead from now on.
-pub fn replace(c: &mut Conn, change: &EmailChange) -> Result<(), StoreError> {
-    delete(c, change.account)?;
+/// The account has none ([`delete`]).
+pub fn insert(c: &mut Conn, change: &EmailChange) -> Result<(), StoreError> {
     diesel::insert_into(email_changes::table)
         .values(Record {
             account_id: change.account.0.to_string(),
             old_email: change.old.as_deref().map(|old| text::clean(old).into_owned()),
             new_email: text::clean(&change.new).into_owned(),
-            confirm_digest: change.confirm_digest.clone(),
-            cancel_digest: change.cancel_digest.clone(),
+            new_digest: change.new_digest.clone(),
+            old_digest: change.old_digest.clone(),
             requested_at: change.requested_at.into(),
-            confirmed_at: change.confirmed_at.map(At::from),
+            new_confirmed_at: change.new_confirmed_at.map(At::from),
+            old_confirmed_at: change.old_confirmed_at.map(At::from),
         })
         .execute(c.db())?;
     Ok(())
@@ -70,33 +89,37 @@ pub fn find(c: &mut Conn, account: AccountId) -> Result<Option<EmailChange>, Sto
     row.map(Record::read).transpose()
 }
 
-pub fn find_by_confirm(c: &mut Conn, digest: &str) -> Result<Option<EmailChange>, StoreError> {
+/// The change that a link is about, and whose link it is.
+pub fn find_by_digest(c: &mut Conn, digest: &str) -> Result<Option<(EmailChange, Side)>, StoreError> {
     let row = email_changes::table
-        .filter(email_changes::confirm_digest.eq(digest))
+        .filter(
+            email_changes::new_digest
+                .eq(digest)
+                .or(email_changes::old_digest.eq(digest)),
+        )
         .select(Record::as_select())
         .first(c.db())
         .optional()?;
-    row.map(Record::read).transpose()
+    let change = row.map(Record::read).transpose()?;
+    Ok(change.map(|change| {
+        let side = if change.new_digest == digest {
+            Side::New
+        } else {
+            Side::Old
+        };
+        (change, side)
+    }))
 }
 
-pub fn find_by_cancel(c: &mut Conn, digest: &str) -> Result<Option<EmailChange>, StoreError> {
-    let row = email_changes::table
-        .filter(email_changes::cancel_digest.eq(digest))
-        .select(Record::as_select())
-        .first(c.db())
-        .optional()?;
-    row.map(Record::read).transpose()
-}
-
-/// False: it was confirmed, replaced or taken back before.
-pub fn confirm(c: &mut Conn, digest: &str, at: Timestamp) -> Result<bool, StoreError> {
-    let waiting = email_changes::table
-        .filter(email_changes::confirm_digest.eq(digest))
-        .filter(email_changes::confirmed_at.is_null());
-    let done = diesel::update(waiting)
-        .set(email_changes::confirmed_at.eq(At::from(at)))
-        .execute(c.db())?;
-    Ok(done == 1)
+/// The account's row is held, and the change was read since.
+pub fn confirm(c: &mut Conn, account: AccountId, side: Side, at: Timestamp) -> Result<(), StoreError> {
+    let row = diesel::update(email_changes::table.find(account.0.to_string()));
+    let at = At::from(at);
+    match side {
+        Side::New => row.set(email_changes::new_confirmed_at.eq(at)).execute(c.db())?,
+        Side::Old => row.set(email_changes::old_confirmed_at.eq(at)).execute(c.db())?,
+    };
+    Ok(())
 }
 
 /// False: there was none.

@@ -100,6 +100,13 @@ pub fn remember_device(c: &mut Conn, account: AccountId, device: &str, at: Times
     Ok(())
 }
 
+/// The account is known by this device no more.
+pub fn forget_device(c: &mut Conn, account: AccountId, device: &str) -> Result<(), StoreError> {
+    let device = text::clean(device).into_owned();
+    diesel::delete(known_devices::table.find((account.0.to_string(), device))).execute(c.db())?;
+    Ok(())
+}
+
 /// A link that a letter carries, and the sign-in that it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disavowal {

@@ -88,14 +88,10 @@ impl LinkRecord {
 
 /// The newest link of an account and kind kills those before it.
 pub fn replace(c: &mut Conn, link: &PasswordLink) -> Result<(), StoreError> {
-    let account = link.account.0.to_string();
-    let older = password_links::table
-        .filter(password_links::account_id.eq(&account))
-        .filter(password_links::kind.eq(link.kind.as_str()));
-    diesel::delete(older).execute(c.db())?;
+    kill(c, link.account, link.kind)?;
     let row = LinkRecord {
         digest: link.digest.clone(),
-        account_id: account,
+        account_id: link.account.0.to_string(),
         kind: link.kind.as_str().to_owned(),
         email: text::clean(&link.email).into_owned(),
         password_changed_at: link.password_changed_at.into(),
@@ -121,9 +117,11 @@ pub fn redeem(c: &mut Conn, digest: &str) -> Result<bool, StoreError> {
     Ok(diesel::delete(password_links::table.find(digest)).execute(c.db())? == 1)
 }
 
-/// All links of an account die.
-pub fn kill_all(c: &mut Conn, account: AccountId) -> Result<usize, StoreError> {
-    let links = password_links::table.filter(password_links::account_id.eq(account.0.to_string()));
+/// An account's links of one kind die.
+pub fn kill(c: &mut Conn, account: AccountId, kind: LinkKind) -> Result<usize, StoreError> {
+    let links = password_links::table
+        .filter(password_links::account_id.eq(account.0.to_string()))
+        .filter(password_links::kind.eq(kind.as_str()));
     Ok(diesel::delete(links).execute(c.db())?)
 }
 

@@ -327,10 +327,11 @@ diesel::table! {
         account_id -> Text,
         old_email -> Nullable<Text>,
         new_email -> Text,
-        confirm_digest -> Text,
-        cancel_digest -> Text,
+        new_digest -> Text,
+        old_digest -> Text,
         requested_at -> Timestamp,
-        confirmed_at -> Nullable<Timestamp>,
+        new_confirmed_at -> Nullable<Timestamp>,
+        old_confirmed_at -> Nullable<Timestamp>,
     }
 }
 

@@ -11,6 +11,7 @@ mod catalogue;
 mod document;
 mod duration;
 mod effective;
+mod email_change;
 mod explain;
 mod forwarded;
 mod interchange;

@@ -12,6 +12,7 @@ use crate::{
             profile::{FieldFault, check_profile},
         },
         audit::Event,
+        reset::LinkKind,
         secret::{self, Secret},
         session::{EndReason, SessionId},
         time::Timestamp,
@@ -20,7 +21,7 @@ use crate::{
         Conn, StoreError,
         accounts::{self, Account},
         changes::{self, ChangeKind},
-        password_links, sessions,
+        sessions,
     },
 };
 
@@ -267,8 +268,12 @@ impl Ctx {
         }
         if hash.is_some() {
             // A link that is out, an invitation too, is for the password that stood before.
-            password_links::kill_all(c, id)?;
+            self.kill_links_in(c, now, id, LinkKind::ALL)?;
             accounts::push_password(c, id, &before.password_hash, now, PASSWORDS_KEPT)?;
+        }
+        if matches!(act, Act::Disable | Act::ExpireNow) {
+            // An invitation stays: it says that nobody has come yet, and opens nothing before the account can be used.
+            self.kill_links_in(c, now, id, &[LinkKind::Reset])?;
         }
         let mut ended = Vec::new();
         if let Some(reason) = act.ends_sessions() {
@@ -282,6 +287,9 @@ impl Ctx {
             let mut account = accounts::find(c, id)?.ok_or(FlowError::NotFound)?;
             act.apply(&mut account, hash, now);
             let detail = changed_fields(&before, &account);
+            if account.email != before.email {
+                self.kill_links_in(c, now, id, &[LinkKind::Reset])?;
+            }
             if matches!(act, Act::Delete) {
                 accounts::delete(c, id)?;
             } else {

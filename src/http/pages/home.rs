@@ -13,7 +13,7 @@ use crate::{
     flows::{
         Ctx,
         accounts::{self, AccountView},
-        audit, notices,
+        audit, email_change, notices,
         sessions::{self, SessionView},
     },
     http::{
@@ -43,10 +43,20 @@ struct HomePage {
     name: String,
     display_name: String,
     email: Option<String>,
+    /// Another address that waits to be confirmed.
+    pending_email: Option<email_change::Pending>,
     password_changed: Timestamp,
     expires_at: Option<Timestamp>,
-    /// Kinds of letters: code, label, whether they are wanted.
-    notices: Vec<(&'static str, &'static str, bool)>,
+    /// Kinds of letters that policy sends.
+    notices: Vec<NoticeChoice>,
+}
+
+struct NoticeChoice {
+    code: &'static str,
+    label: &'static str,
+    wanted: bool,
+    /// It cannot be switched off.
+    always: bool,
 }
 
 struct SessionCard {
@@ -77,6 +87,7 @@ pub async fn show(req: HttpRequest, ctx: web::Data<Ctx>, member: Member) -> Resu
         .view;
     let expiry = soon_expiring(&ctx, &member, &view);
     let chosen = notices::chosen(&ctx, visitor.account, visitor.role).await?;
+    let pending_email = email_change::pending(&ctx, visitor.account).await?;
     let account = view.account;
     page(
         StatusCode::OK,
@@ -88,11 +99,17 @@ pub async fn show(req: HttpRequest, ctx: web::Data<Ctx>, member: Member) -> Resu
             name: account.name,
             display_name: account.display_name,
             email: account.email,
+            pending_email,
             password_changed: account.password_changed_at,
             expires_at: account.expires_at,
             notices: chosen
                 .into_iter()
-                .map(|(notice, wanted)| (notice.as_str(), notice.label(), wanted))
+                .map(|(notice, wanted)| NoticeChoice {
+                    code: notice.as_str(),
+                    label: notice.label(),
+                    wanted,
+                    always: notice.always(),
+                })
                 .collect(),
         },
     )
@@ -105,7 +122,10 @@ pub async fn end(
     Confirmed(member, ()): Confirmed<Member, ()>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    end_one(&ctx, &member, &id).await?;
+    let visitor = &member.0;
+    let id = session_id(&id)?;
+    let ended = sessions::end_mine(&ctx, &visitor.acting, visitor.account, id).await?;
+    ended.then_some(()).ok_or(PageError::NotFound)?;
     Ok(flash::redirect(&req, paths::HOME, &Flash::ok("The session was ended.")))
 }
 
@@ -116,15 +136,16 @@ pub async fn disown(
     Confirmed(member, ()): Confirmed<Member, ()>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    end_one(&ctx, &member, &id).await?;
+    let visitor = &member.0;
+    let id = session_id(&id)?;
+    let ended = sessions::disown_mine(&ctx, &visitor.acting, visitor.account, id).await?;
+    ended.then_some(()).ok_or(PageError::NotFound)?;
     let words = "The session was ended. Now choose another password: whoever opened it may know yours.";
     Ok(flash::redirect(&req, paths::PASSWORD, &Flash::ok(words)))
 }
 
-async fn end_one(ctx: &Ctx, member: &Member, id: &str) -> Result<(), PageError> {
-    let id = Uuid::parse_str(id).map_err(|_| PageError::NotFound)?;
-    let ended = sessions::end_mine(ctx, &member.0.acting, member.0.account, SessionId(id)).await?;
-    ended.then_some(()).ok_or(PageError::NotFound)
+fn session_id(text: &str) -> Result<SessionId, PageError> {
+    Uuid::parse_str(text).map(SessionId).map_err(|_| PageError::NotFound)
 }
 
 pub async fn end_others(

@@ -1,4 +1,4 @@
-//! What a mailed link opens: it says what it is for and has one button, as programs that look at links must not be able to do anything.
+//! What a mailed link opens: it says what it is for and has buttons, as programs that look at links must not be able to do anything.
 
 use super::{Shell, filters, page};
 use crate::{
@@ -21,9 +21,13 @@ pub struct Token {
 pub struct Offer {
     pub title: &'static str,
     pub words: Vec<String>,
-    /// Where the button leads.
+    pub buttons: Vec<Button>,
+}
+
+pub struct Button {
+    /// Where it leads.
     pub action: &'static str,
-    pub button: &'static str,
+    pub label: &'static str,
     /// What it does is no small thing.
     pub danger: bool,
 }

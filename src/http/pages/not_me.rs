@@ -1,6 +1,6 @@
 //! `/not-me`: a mailed sign-in was somebody else's. Looking changes nothing; the button ends every session of the account.
 
-use super::link_page::{Offer, Token, acting, show};
+use super::link_page::{Button, Offer, Token, acting, show};
 use crate::{
     flows::{Ctx, notices},
     http::{
@@ -29,11 +29,13 @@ pub async fn form(
                 link.device,
                 link.ip
             ),
-            "If it was not you: every session of the account ends, its password must be changed at the next sign-in, and a link to choose another one is mailed to you.".to_owned(),
+            "If it was not you: every session of the account ends, its password stops working, and a link to choose a new one is mailed to you.".to_owned(),
         ],
-        action: paths::NOT_ME,
-        button: "It was not me: sign out everywhere",
-        danger: true,
+        buttons: vec![Button {
+            action: paths::NOT_ME,
+            label: "It was not me: sign out everywhere",
+            danger: true,
+        }],
     });
     show(&req, &ctx, &given.token, offer)
 }
@@ -47,7 +49,9 @@ pub async fn submit(
     match notices::disown(&ctx, &acting(&anyone), &given.token).await? {
         Some(ended) => {
             let ended = counted(i64::try_from(ended).unwrap_or(i64::MAX), "session");
-            let said = format!("{ended} ended. Choose another password now, with the link that is on its way to you.");
+            let said = format!(
+                "{ended} ended, and the password works no more. Choose a new one with the link that is on its way to you."
+            );
             Ok(flash::redirect(&req, paths::HOME, &Flash::ok(said)))
         }
         None => show(&req, &ctx, &given.token, None),

@@ -1,8 +1,9 @@
 //! What letters about one's account say: one form for all, a lead, facts, perhaps a link, and what to do.
 
 use super::{About, Letter, Written, utc};
-use crate::domain::{mail::LetterKind, time::Timestamp};
+use crate::domain::{mail::LetterKind, notice::Notice, time::Timestamp};
 use askama::Template;
+use std::net::IpAddr;
 
 /// A notice in full.
 #[derive(Debug, Clone)]
@@ -64,8 +65,8 @@ pub fn new_sign_in(name: &str, at: Timestamp, device: &str, ip: &str, link: Stri
         ],
         link: secret_link("This was not me", link),
         close: format!(
-            "If it was you, there is nothing to do. If not, open the link and confirm there: every session of the account ends and its password must be \
-             changed. The link works once, until {}.",
+            "If it was you, there is nothing to do. If not, open the link and confirm there: every session of the account ends, its password stops working, \
+             and a link to choose a new one is mailed to you. The link works once, until {}.",
             utc(until)
         ),
     }
@@ -103,15 +104,22 @@ pub fn password_changed(
 }
 
 /// To the new address.
-pub fn confirm_email(name: &str, link: String, until: Timestamp) -> NoticeLetter {
+/// `both`: the address of today must confirm too.
+pub fn confirm_email(name: &str, both: bool, link: String, until: Timestamp) -> NoticeLetter {
+    let lead = match both {
+        true => format!(
+            "The account {name} is to use this e-mail address. It is used once this address and the one of today have both confirmed it."
+        ),
+        false => format!("The account {name} is to use this e-mail address. It is used once you confirm it."),
+    };
     NoticeLetter {
         kind: LetterKind::EmailConfirm,
         subject: "Confirm your e-mail address".to_owned(),
-        lead: format!("The account {name} is to use this e-mail address."),
+        lead,
         facts: Vec::new(),
-        link: secret_link("Confirm this address", link),
+        link: secret_link("Confirm or refuse", link),
         close: format!(
-            "The link works once, until {}. If you know nothing of it, do nothing: the address is not used without you.",
+            "The link works once, until {}. If you know nothing of it, do nothing or refuse: the address is not used without you.",
             utc(until)
         ),
     }
@@ -124,12 +132,26 @@ pub fn email_asked_for(name: &str, new: &str, link: String, until: Timestamp) ->
         subject: "Your e-mail address is to be changed".to_owned(),
         lead: format!("Somebody signed in as {name} asked to use another e-mail address."),
         facts: vec![("New address", new.to_owned())],
-        link: secret_link("Take it back", link),
+        link: secret_link("Confirm or cancel", link),
         close: format!(
-            "If it was you, there is nothing to do here: the new address confirms it. If not, take it back, also after it was confirmed, and change your \
+            "If it was you, confirm it: it is used once this address and the new one have both confirmed it. If not, cancel it there and change your \
              password. The link works once, until {}.",
             utc(until)
         ),
+    }
+}
+
+/// To an address that has its account, when somebody else asked for it.
+pub fn email_taken(name: &str) -> NoticeLetter {
+    NoticeLetter {
+        kind: LetterKind::EmailTaken,
+        subject: "Your e-mail address was asked for".to_owned(),
+        lead: format!(
+            "Somebody signed in as {name} asked to use this e-mail address. It belongs to your account, so that nothing is changed."
+        ),
+        facts: Vec::new(),
+        link: None,
+        close: "There is nothing to do. If both accounts are yours, ask an administrator.".to_owned(),
     }
 }
 
@@ -193,6 +215,21 @@ pub fn reactivated(name: &str, at: Timestamp) -> NoticeLetter {
         facts: vec![("When", utc(at))],
         link: None,
         close: "If you did not expect this, ask an administrator.".to_owned(),
+    }
+}
+
+/// The last one before those of these kinds stop.
+pub fn switched_off(name: &str, at: Timestamp, kinds: &[Notice], ip: Option<IpAddr>) -> NoticeLetter {
+    let mut facts = vec![("When", utc(at))];
+    facts.extend(ip.map(|ip| ("Address", ip.to_string())));
+    facts.extend(kinds.iter().map(|kind| ("Not sent any more", kind.label().to_owned())));
+    NoticeLetter {
+        kind: LetterKind::SwitchedOff,
+        subject: "Letters about your account were switched off".to_owned(),
+        lead: format!("Somebody signed in as {name} chose not to get some letters any more."),
+        facts,
+        link: None,
+        close: "If it was not you, change your password, then switch them on again in your account.".to_owned(),
     }
 }
 

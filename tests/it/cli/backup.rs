@@ -202,16 +202,17 @@ fn links_and_codes_of_the_time_of_the_copy_open_nothing() {
         )?;
         password_links::replace(c, &link(LinkKind::Reset))?;
         password_links::replace(c, &link(LinkKind::Invitation))?;
-        email_changes::replace(
+        email_changes::insert(
             c,
             &EmailChange {
                 account: ada,
                 old: None,
                 new: "other@example.org".to_owned(),
-                confirm_digest: "confirm".to_owned(),
-                cancel_digest: "cancel".to_owned(),
+                new_digest: "confirm".to_owned(),
+                old_digest: "cancel".to_owned(),
                 requested_at: now,
-                confirmed_at: None,
+                new_confirmed_at: None,
+                old_confirmed_at: None,
             },
         )?;
         notices::add_disavowal(

@@ -25,6 +25,7 @@ fn the_event_codes_are_those_of_the_http_contract_and_those_of_mail() {
         "password.reset_requested",
         "password.reset",
         "email.change_requested",
+        "email.change_confirmed",
         "email.changed",
         "email.change_cancelled",
         "sign_in.disowned",

@@ -71,6 +71,7 @@ fn a_device_that_nobody_knows_is_ended_and_another_password_is_next() {
         assert!(form.text().contains("whoever opened it may know yours"), "{on:?}");
         stranger.get("/").expect(303);
         ada.post(&format!("/sessions/{id}/disown"), &[]).expect(404);
+        assert!(server.events().contains(&"sign_in.disowned".to_owned()), "{on:?}");
     }
 }
 

@@ -1,8 +1,10 @@
 //! Letters about one's account: which act writes which, to whom, and what their links do. Changing the e-mail address rests on them.
 
+use super::kit::between;
 use crate::harness::{
     client::{CHROME, Client},
     server::{On, PASSWORD, TestServer},
+    smtp,
 };
 use nightlatch::{
     domain::{
@@ -65,19 +67,17 @@ fn kinds(server: &TestServer, from: usize) -> Vec<String> {
 
 /// The token of the newest letter with a link to this path.
 fn token(server: &TestServer, path: &str) -> String {
-    let mark = format!("{path}?token=");
-    let letters = server.deliver();
-    let text = |letter: &String| letter.replace("=\r\n", "").replace("=3D", "=");
-    let letter = letters
+    server
+        .deliver()
         .iter()
         .rev()
-        .map(text)
-        .find(|letter| letter.contains(&mark))
-        .unwrap();
-    let rest = letter.split(&mark).nth(1).unwrap();
-    rest.chars()
-        .take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c))
-        .collect()
+        .find_map(|letter| token_in(letter, path))
+        .unwrap()
+}
+
+fn token_in(letter: &str, path: &str) -> Option<String> {
+    let url = smtp::link(letter, path)?;
+    url.split_once("?token=").map(|(_, token)| token.to_owned())
 }
 
 fn email(server: &TestServer) -> Option<String> {
@@ -88,9 +88,33 @@ fn email(server: &TestServer) -> Option<String> {
         .email
 }
 
+/// The tokens of a change of address that was just asked for: to the new address and to the old one.
+fn tokens(server: &TestServer, new: &str, old: &str) -> (String, String) {
+    (token_to(server, new), token_to(server, old))
+}
+
+/// The token of the newest letter to this address.
+fn token_to(server: &TestServer, address: &str) -> String {
+    let letters = server.deliver();
+    let to = |letter: &&String| {
+        let head = letter.split("\r\n\r\n").next().unwrap();
+        head.lines()
+            .any(|line| line.starts_with("To:") && line.contains(address))
+    };
+    token_in(letters.iter().rev().find(to).unwrap(), "/email/confirm").unwrap()
+}
+
+fn opened(server: &TestServer, token: &str) -> u16 {
+    server.anyone().get(&format!("/email/confirm?token={token}")).status()
+}
+
+fn answer(server: &TestServer, path: &str, token: &str) -> u16 {
+    server.anyone().post(path, &[("token", token)]).status()
+}
+
 #[test]
-fn a_new_address_counts_once_it_is_confirmed_and_the_old_one_can_take_it_back() {
-    for on in BOTH {
+fn a_new_address_counts_once_both_addresses_have_confirmed_it() {
+    for (on, old_first) in [(On::Sqlite, false), (On::Postgres, true)] {
         let server = TestServer::on(on).start();
         let (_, ada) = ada(&server, Role::Member);
         let before = count(&server);
@@ -101,39 +125,227 @@ fn a_new_address_counts_once_it_is_confirmed_and_the_old_one_can_take_it_back() 
             [pair("email_confirm", NEW), pair("email_asked_for", OLD)],
             "{on:?}"
         );
-        let (confirm, cancel) = (token(&server, "/email/confirm"), token(&server, "/email/cancel"));
+        let (new, old) = tokens(&server, NEW, OLD);
         // Programs that look at links change nothing, whoever they are.
         let anyone = server.anyone();
-        for _ in 0..2 {
-            assert!(
-                anyone
-                    .get(&format!("/email/confirm?token={confirm}"))
-                    .expect(200)
-                    .text()
-                    .contains(NEW)
-            );
-            anyone.get(&format!("/email/cancel?token={cancel}")).expect(200);
+        for path in ["/email/confirm", "/email/cancel"] {
+            for token in [&new, &old] {
+                let page = anyone.get(&format!("{path}?token={token}")).expect(200);
+                assert!(
+                    page.text().contains(NEW) && page.text().contains("It was not me: cancel"),
+                    "{on:?}"
+                );
+                assert_eq!(page.text().contains(OLD), false, "{on:?}: not told to the new mailbox");
+            }
         }
-        assert_eq!(email(&server).as_deref(), Some(OLD), "{on:?}");
+        let waits = |address: &str| {
+            let page = ada.get("/").expect(200);
+            between(page.text(), "To be changed to", "must be confirmed")
+                .iter()
+                .any(|words| {
+                    words
+                        .split_once(": the link")
+                        .is_some_and(|(_, awaited)| awaited.contains(address))
+                })
+        };
+        assert!(waits(NEW) && waits(OLD), "{on:?}");
         let before = count(&server);
-        anyone.post("/email/confirm", &[("token", &confirm)]).expect(303);
+        let (first, second) = if old_first { (&old, &new) } else { (&new, &old) };
+        assert_eq!(answer(&server, "/email/confirm", first), 303, "{on:?}");
+        assert_eq!(
+            (email(&server).as_deref(), count(&server)),
+            (Some(OLD), before),
+            "{on:?}: one is not enough"
+        );
+        assert_eq!((waits(NEW), waits(OLD)), (old_first, !old_first), "{on:?}");
+        for path in ["/email/confirm", "/email/cancel"] {
+            assert_eq!(answer(&server, path, first), 404, "{on:?}: used up");
+        }
+        assert_eq!(answer(&server, "/email/confirm", second), 303, "{on:?}");
         assert_eq!(email(&server).as_deref(), Some(NEW), "{on:?}");
+        assert!(!waits(NEW) && !waits(OLD), "{on:?}");
         assert_eq!(
             since(&server, before),
             [pair("email_changed", OLD), pair("email_changed", NEW)],
             "{on:?}"
         );
-        anyone.post("/email/confirm", &[("token", &confirm)]).expect(404);
-        anyone.post("/email/cancel", &[("token", &cancel)]).expect(303);
-        assert_eq!(email(&server).as_deref(), Some(OLD), "{on:?}: taken back");
-        anyone.post("/email/cancel", &[("token", &cancel)]).expect(404);
+        for token in [&new, &old] {
+            assert_eq!(opened(&server, token), 404, "{on:?}");
+            assert_eq!(
+                answer(&server, "/email/cancel", token),
+                404,
+                "{on:?}: nothing is taken back"
+            );
+        }
         let events = server.events();
-        for event in ["email.change_requested", "email.changed", "email.change_cancelled"] {
-            assert!(events.iter().any(|known| known == event), "{on:?} {event}");
+        for (event, times) in [
+            ("email.change_requested", 1),
+            ("email.change_confirmed", 2),
+            ("email.changed", 1),
+        ] {
+            let found = events.iter().filter(|known| *known == event).count();
+            assert_eq!(found, times, "{on:?} {event}");
         }
         for row in server.audit() {
             let said = row.to_json().to_string();
-            assert!(!said.contains(&confirm) && !said.contains(&cancel), "{on:?}");
+            assert!(!said.contains(&new) && !said.contains(&old), "{on:?}");
+        }
+    }
+}
+
+#[test]
+fn either_address_can_refuse_also_what_the_other_has_confirmed() {
+    for on in BOTH {
+        for by_old in [false, true] {
+            let server = TestServer::on(on).start();
+            let (_, ada) = ada(&server, Role::Member);
+            ada.post("/email", &[("email", NEW)]).expect(303);
+            let (new, old) = tokens(&server, NEW, OLD);
+            let (confirms, refuses) = if by_old { (&new, &old) } else { (&old, &new) };
+            assert_eq!(answer(&server, "/email/confirm", confirms), 303, "{on:?}");
+            let before = count(&server);
+            assert_eq!(answer(&server, "/email/cancel", refuses), 303, "{on:?}");
+            for token in [&new, &old] {
+                assert_eq!(opened(&server, token), 404, "{on:?}");
+                assert_eq!(answer(&server, "/email/confirm", token), 404, "{on:?}");
+            }
+            assert_eq!(
+                (email(&server).as_deref(), count(&server)),
+                (Some(OLD), before),
+                "{on:?}"
+            );
+            assert!(server.events().contains(&"email.change_cancelled".to_owned()), "{on:?}");
+        }
+    }
+}
+
+#[test]
+fn who_has_no_address_yet_confirms_at_the_new_one_alone() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let ada = server.member("ada");
+        ada.post("/email", &[("email", NEW)]).expect(303);
+        assert_eq!(
+            answer(&server, "/email/confirm", &token_to(&server, NEW)),
+            303,
+            "{on:?}"
+        );
+        assert_eq!(email(&server).as_deref(), Some(NEW), "{on:?}");
+    }
+}
+
+#[test]
+fn an_address_that_somebody_has_is_answered_alike_and_stays_theirs() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let (_, ada) = ada(&server, Role::Member);
+        let eve = server.account("eve", Role::Member);
+        set_email(&server, eve, "Eve@Example.org");
+        let before = count(&server);
+        ada.post("/email", &[("email", "eve@example.org")]).expect(303);
+        let page = ada.get("/").expect(200);
+        assert!(
+            page.text()
+                .contains("A link was sent to the new address and one to that of today"),
+            "{on:?}"
+        );
+        assert_eq!(
+            since(&server, before),
+            [
+                ("email_taken".to_owned(), "Eve@Example.org".to_owned()),
+                ("email_asked_for".to_owned(), OLD.to_owned())
+            ],
+            "{on:?}"
+        );
+        let letters = server.deliver();
+        let told = letters.iter().find(|letter| letter.contains("was asked for")).unwrap();
+        assert!(token_in(told, "/email/confirm").is_none(), "{on:?}: no link");
+        assert_eq!(
+            answer(&server, "/email/confirm", &token_to(&server, OLD)),
+            303,
+            "{on:?}"
+        );
+        assert_eq!(email(&server).as_deref(), Some(OLD), "{on:?}");
+        // An address that was free when it was asked for, and is not any more.
+        server.advance(60);
+        ada.post("/email", &[("email", NEW)]).expect(303);
+        let (new, old) = tokens(&server, NEW, OLD);
+        assert_eq!(answer(&server, "/email/confirm", &new), 303, "{on:?}");
+        set_email(&server, eve, NEW);
+        assert_eq!(answer(&server, "/email/confirm", &old), 404, "{on:?}");
+        assert_eq!(email(&server).as_deref(), Some(OLD), "{on:?}");
+    }
+}
+
+#[test]
+fn another_address_is_asked_for_five_times_an_hour_at_most() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let (_, ada) = ada(&server, Role::Member);
+        let ask = |number: i64| {
+            server.advance(60);
+            let email = format!("ada{number}@example.net");
+            ada.post("/email", &[("email", &email), ("step_up_password", PASSWORD)])
+                .expect(303);
+            ada.get("/").expect(200).text().contains("too often today")
+        };
+        assert_eq!(
+            (1..=6).map(ask).collect::<Vec<_>>(),
+            [false, false, false, false, false, true],
+            "{on:?}"
+        );
+    }
+}
+
+#[test]
+fn mailed_links_die_with_the_password_and_with_a_disabled_account() {
+    let acts: [(&str, fn(&TestServer, AccountId, &Client)); 5] = [
+        ("this was not me", |server, _, _| {
+            let stranger = server.anyone().header("user-agent", CHROME);
+            stranger.sign_in("ada", PASSWORD).expect(303);
+            assert_eq!(answer(server, "/not-me", &token(server, "/not-me")), 303);
+        }),
+        ("own change", |_, _, ada| {
+            let form = [
+                ("current_password", PASSWORD),
+                ("new_password", OTHER),
+                ("new_password_again", OTHER),
+            ];
+            ada.post("/password", &form).expect(303);
+        }),
+        ("administrator's reset", |server, id, _| {
+            server.act(id, Act::ResetPassword);
+        }),
+        ("disabled and enabled again", |server, id, _| {
+            server.act(id, Act::Disable);
+            server.act(id, Act::Enable);
+        }),
+        ("mailed reset", |server, _, _| {
+            let token = token(server, "/password/reset");
+            let client = server.anyone();
+            client.get(&format!("/password/reset?token={token}")).expect(303);
+            let form = [("new_password", OTHER), ("new_password_again", OTHER)];
+            client.post("/password/reset", &form).expect(303);
+        }),
+    ];
+    for on in BOTH {
+        for (name, act) in acts {
+            let server = TestServer::on(on).start();
+            let (id, ada) = ada(&server, Role::Member);
+            ada.post("/email", &[("email", NEW)]).expect(303);
+            let (new, old) = tokens(&server, NEW, OLD);
+            server
+                .anyone()
+                .post("/password/forgot", &[("username", "ada")])
+                .expect(303);
+            let reset = token(&server, "/password/reset");
+            act(&server, id, &ada);
+            for token in [&new, &old] {
+                assert_eq!(opened(&server, token), 404, "{on:?} {name}");
+            }
+            let page = server.anyone();
+            page.get(&format!("/password/reset?token={reset}"));
+            assert_ne!(page.get("/password/reset").status(), 200, "{on:?} {name}");
         }
     }
 }
@@ -144,7 +356,7 @@ fn links_of_an_address_are_good_for_a_day_to_the_microsecond() {
         let server = TestServer::on(on).start();
         let (_, ada) = ada(&server, Role::Member);
         ada.post("/email", &[("email", NEW)]).expect(303);
-        let confirm = token(&server, "/email/confirm");
+        let (confirm, _) = tokens(&server, NEW, OLD);
         server.advance(DAY);
         server
             .anyone()
@@ -169,15 +381,17 @@ fn a_newer_request_or_another_change_kills_the_earlier_links() {
         let server = TestServer::on(on).start();
         let (id, ada) = ada(&server, Role::Member);
         ada.post("/email", &[("email", NEW)]).expect(303);
-        let first = token(&server, "/email/confirm");
+        let (first, firsts_old) = tokens(&server, NEW, OLD);
         let before = count(&server);
         ada.post("/email", &[("email", "third@example.org")]).expect(303);
         assert!(ada.get("/").expect(200).text().contains("wait a minute"), "{on:?}");
         assert_eq!(count(&server), before, "{on:?}");
         server.advance(60);
         ada.post("/email", &[("email", "third@example.org")]).expect(303);
-        server.anyone().post("/email/confirm", &[("token", &first)]).expect(404);
-        let second = token(&server, "/email/confirm");
+        for token in [&first, &firsts_old] {
+            server.anyone().post("/email/confirm", &[("token", token)]).expect(404);
+        }
+        let second = token_to(&server, "third@example.org");
         set_email(&server, id, "by-an-administrator@example.org");
         server
             .anyone()
@@ -231,13 +445,14 @@ fn a_new_device_or_network_is_told_and_the_first_ones_are_not() {
 }
 
 #[test]
-fn who_says_that_it_was_somebody_else_ends_every_session_and_must_change_the_password() {
+fn who_says_that_it_was_somebody_else_ends_every_session_and_the_password() {
     for on in BOTH {
         let server = TestServer::on(on).start();
         let (_, mine) = ada(&server, Role::Member);
         let thief = server.anyone().header("user-agent", CHROME);
         thief.sign_in("ada", PASSWORD).expect(303);
-        let token = token(&server, "/not-me");
+        let token_of = token;
+        let token = token_of(&server, "/not-me");
         let path = format!("/not-me?token={token}");
         for _ in 0..2 {
             let page = server.anyone().get(&path).expect(200);
@@ -267,10 +482,21 @@ fn who_says_that_it_was_somebody_else_ends_every_session_and_must_change_the_pas
                 "{on:?}"
             );
         }
+        // Whoever knows it opens nothing with it, and the owner does not choose it again.
+        mine.sign_in("ada", PASSWORD).expect(422);
+        let reset = token_of(&server, "/password/reset");
+        let owner = server.anyone();
+        owner.get(&format!("/password/reset?token={reset}")).expect(303);
+        let choose = |new| owner.post("/password/reset", &[("new_password", new), ("new_password_again", new)]);
+        choose(PASSWORD).expect(422);
+        choose(OTHER).expect(303);
+        let before = count(&server);
+        let device = server.anyone().header("user-agent", CHROME);
+        device.sign_in("ada", OTHER).expect(303);
         assert_eq!(
-            mine.sign_in("ada", PASSWORD).expect(303).location(),
-            "/password",
-            "{on:?}"
+            kinds(&server, before),
+            ["new_sign_in"],
+            "{on:?}: the device is a stranger again"
         );
         server.anyone().post("/not-me", form).expect(404);
         server.anyone().get(&path).expect(404);
@@ -424,20 +650,60 @@ fn a_kind_that_policy_or_its_owner_switched_off_is_not_sent() {
         let eve = server.signed_in("eve");
         let page = eve.get("/").expect(200);
         assert!(page.text().contains(Notice::Password.label()) && !page.text().contains(Notice::Digest.label()));
-        // Everything but the password's.
-        let wanted: Vec<(&str, &str)> = ["sign_in", "email", "lockout", "expiry"]
-            .map(|code| ("notice", code))
-            .into();
-        eve.post("/notices", &wanted).expect(303);
-        let before = count(&server);
-        server.act(other, Act::ResetPassword);
-        assert_eq!(count(&server), before, "{on:?}: by its owner");
-        server.act(id, Act::ResetPassword);
+        let expire = |id| {
+            let before = count(&server);
+            server.act(id, Act::ExpireNow);
+            server.act(id, Act::Enable);
+            count(&server) - before
+        };
+        eve.post("/notices", &[("notice", "sign_in"), ("notice", "lockout")])
+            .expect(303);
         assert_eq!(
-            kinds(&server, before),
-            ["password_changed"],
-            "{on:?}: others still get theirs"
+            (expire(other), expire(id)),
+            (0, 2),
+            "{on:?}: by its owner, others still get theirs"
         );
+    }
+}
+
+#[test]
+fn what_tells_of_a_stolen_account_is_not_silenced_by_who_stole_it() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let (id, ada) = ada(&server, Role::Member);
+        let before = count(&server);
+        // Nothing at all is wanted.
+        ada.post("/notices", &[]).expect(303);
+        assert_eq!(
+            since(&server, before),
+            [("switched_off".to_owned(), OLD.to_owned())],
+            "{on:?}"
+        );
+        ada.post("/notices", &[]).expect(303);
+        assert_eq!(count(&server), before + 1, "{on:?}: told once");
+        let letters = server.deliver().join("\n").replace("=\r\n", "");
+        assert!(
+            letters.contains("127.0.0.1") && letters.contains(Notice::SignIn.label()),
+            "{on:?}"
+        );
+        assert!(
+            !letters.contains(Notice::Password.label()),
+            "{on:?}: it was not switched off"
+        );
+        let page = ada.get("/").expect(200);
+        let boxes = between(page.text(), "name=\"notice\" ", ">");
+        for code in ["password", "email"] {
+            assert!(
+                boxes
+                    .iter()
+                    .any(|words| words.contains(code) && words.ends_with(" checked disabled")),
+                "{on:?} {boxes:?}"
+            );
+        }
+        server.act(id, Act::ResetPassword);
+        set_email(&server, id, NEW);
+        let told = kinds(&server, before + 1);
+        assert_eq!(told, ["password_changed", "email_changed", "email_changed"], "{on:?}");
     }
 }
 
@@ -468,13 +734,21 @@ fn the_letters_say_what_they_said() {
         written::new_sign_in("ada", at, "Firefox · Linux", "203.0.113.9", link("/not-me"), later),
         written::password_changed("ada", at, true, Some("Firefox · Linux"), Some("203.0.113.9")),
         written::password_changed("ada", at, false, None, None),
-        written::confirm_email("ada", link("/email/confirm"), later),
-        written::email_asked_for("ada", NEW, link("/email/cancel"), later),
+        written::confirm_email("ada", true, link("/email/confirm"), later),
+        written::confirm_email("ada", false, link("/email/confirm"), later),
+        written::email_asked_for("ada", NEW, link("/email/confirm"), later),
+        written::email_taken("eve"),
         written::email_changed("ada", at, Some(OLD), Some(NEW)),
         written::locked_out("ada", at, 3, Some("203.0.113.9")),
         written::expires_soon("ada", later),
         written::expired("ada", at),
         written::reactivated("ada", at),
+        written::switched_off(
+            "ada",
+            at,
+            &[Notice::SignIn, Notice::Lockout],
+            "203.0.113.9".parse().ok(),
+        ),
         written::digest(at, later, &lines, "https://nightlatch.example.org"),
     ];
     let about = About {

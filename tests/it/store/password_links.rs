@@ -41,8 +41,8 @@ fn the_newest_link_kills_those_before_it(db: &Fresh) {
     assert_eq!(["one", "two", "invited", "other"].map(there), [false, true, true, true]);
     let invitation = db.read(|c| password_links::invitation_of(c, ada.id));
     assert_eq!(invitation, Some(link(&ada, "invited", LinkKind::Invitation)));
-    assert_eq!(db.write(|c| password_links::kill_all(c, ada.id)), 2);
-    assert!(there("other"));
+    assert_eq!(db.write(|c| password_links::kill(c, ada.id, LinkKind::Reset)), 1);
+    assert!(there("other") && there("invited"));
 }
 
 fn of_many_who_use_a_link_one_does(db: &Fresh) {
