@@ -115,6 +115,54 @@ fn what_a_client_says_about_its_identity_never_arrives() {
 }
 
 #[test]
+fn applications_see_their_own_cookies_and_not_the_one_of_the_console() {
+    for kind in BOTH {
+        let chain = Chain::start(kind);
+        chain.server.account("ada", Role::Member);
+        let ours = chain.sign_in("ada").cookie_header();
+        assert!(ours.starts_with("nightlatch="), "{kind:?}: {ours}");
+        for (sent, seen) in [
+            (ours.clone(), ""),
+            (format!("{ours}; theme=dark"), "theme=dark"),
+            (format!("theme=dark; {ours}"), "theme=dark"),
+            (format!("theme=dark; {ours}; lang=en"), "theme=dark; lang=en"),
+            (
+                format!("{ours}; theme=dark; {ours}; __Secure-nightlatch=x; lang=en"),
+                "theme=dark; lang=en",
+            ),
+            (
+                format!("not-nightlatch=1; {ours}; nightlatch-theme=dark"),
+                "not-nightlatch=1; nightlatch-theme=dark",
+            ),
+            ("theme=dark; lang=nightlatch".to_owned(), "theme=dark; lang=nightlatch"),
+        ] {
+            // One path for those who are signed in, and one that is public.
+            for path in ["/page", "/healthz"] {
+                if path == "/page" && !sent.contains(&ours) {
+                    continue;
+                }
+                let headers = [("cookie", sent.as_str())];
+                let answer = chain.at("wiki").send(Method::GET, path, None, &headers);
+                assert_eq!(answer.status(), 200, "{kind:?} {path} {sent}");
+                let cookie = chain.application.last().header("cookie").unwrap_or_default();
+                assert_eq!(cookie, seen, "{kind:?} {path} {sent}");
+            }
+        }
+        // However often and however it is written, none gets through.
+        let many = [ours.as_str(); 6].join("; ");
+        let spaced = ours.replacen('=', " =", 1);
+        for sent in [format!("{many}; theme=dark"), format!("theme=dark;\t{spaced}")] {
+            chain
+                .at("wiki")
+                .send(Method::GET, "/healthz", None, &[("cookie", sent.as_str())])
+                .expect(200);
+            let value = ours.split_once('=').unwrap().1;
+            assert!(!chain.application.last().head.contains(value), "{kind:?} {sent}");
+        }
+    }
+}
+
+#[test]
 fn every_spelling_of_a_claimed_identity_is_dropped() {
     for kind in BOTH {
         let chain = Chain::start(kind);
