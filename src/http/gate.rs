@@ -115,6 +115,10 @@ pub async fn judge(
     if let Err(error) = dress_cookies(&ctx, jar, &keys, &mut response, &presented, admitted.as_deref()).await {
         return Ok(response.error_response(error));
     }
+    if presented.ambiguous {
+        let path = response.request().uri().path().to_owned();
+        session_cookie::expire_below(response.headers_mut(), jar, &path);
+    }
     if had_flash {
         flash::expire_when_shown(&ctx, &mut response);
     }

@@ -325,6 +325,52 @@ pub fn planted(jar: Jar<'_>, name: &str) -> Vec<String> {
     domains.iter().map(|domain| removal(name, Some(domain))).collect()
 }
 
+/// Parts of a path that [`expire_below`] looks at: ours have fewer.
+const DEEPEST: usize = 6;
+
+/// Has the browser forget what was planted for a part of our paths: it is sent along with ours on this `path`, so that nobody can tell
+/// which is which, and not on the sign-in page, which could not expire it. What counts on every path stays for that page.
+pub fn expire_below(headers: &mut HeaderMap, jar: Jar<'_>, path: &str) {
+    let domains: Vec<String> = std::iter::once(String::new())
+        .chain(jar.domains().iter().map(|domain| format!("; Domain={domain}")))
+        .collect();
+    // A browser takes a name with `__Host-` for all paths only.
+    let prefixed = jar.domain.is_some().then(|| jar.prefixed());
+    for name in prefixed.iter().map(String::as_str).chain([jar.plain()]) {
+        let secure = if name == jar.plain() { "" } else { "; Secure" };
+        for part in parts_of(path) {
+            for domain in &domains {
+                let line = format!("{name}=; Path={part}{domain}; Max-Age=0{secure}");
+                if let Ok(line) = HeaderValue::from_str(&line) {
+                    headers.append(SET_COOKIE, line);
+                }
+            }
+        }
+    }
+}
+
+/// The paths, other than `/`, for which a cookie is sent to `path`: `/admin`, `/admin/`, `/admin/policy` for `/admin/policy`.
+fn parts_of(path: &str) -> Vec<&str> {
+    // No cookie's path has a semicolon in it.
+    let path = path.split(';').next().unwrap_or_default();
+    let slashes: Vec<usize> = path
+        .match_indices('/')
+        .map(|(slash, _)| slash)
+        .skip(1)
+        .take(DEEPEST)
+        .collect();
+    let mut parts: Vec<&str> = slashes
+        .iter()
+        .flat_map(|slash| [&path[..*slash], &path[..=*slash]])
+        .collect();
+    if slashes.len() < DEEPEST {
+        parts.push(path);
+    }
+    parts.retain(|part| part.len() > 1);
+    parts.dedup();
+    parts
+}
+
 /// Has the browser that gets these headers forget all of them.
 pub fn expire_all(headers: &mut HeaderMap, jar: Jar<'_>) {
     let lines = expire(jar);

@@ -209,6 +209,49 @@ fn two_different_cookies_of_one_name_are_nobody_and_the_sign_in_page_expires_the
 }
 
 #[test]
+fn a_cookie_planted_for_a_part_of_our_paths_goes_where_it_is_sent() {
+    let server = TestServer::on(On::Sqlite)
+        .env("NIGHTLATCH_PUBLIC_URL", "http://login.example.org")
+        .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
+        .start();
+    server.account("boss", Role::Administrator);
+    let boss = server.anyone().header("host", "login.example.org");
+    boss.sign_in("boss", PASSWORD).expect(303);
+    // A neighbour of ours set it for /admin on example.org: the sign-in page never sees it.
+    let both = format!("nightlatch=planted; {}", boss.cookie_header());
+    let refused = boss
+        .thief()
+        .send(reqwest::Method::GET, "/admin/policy", None, &[("cookie", &both)])
+        .expect(303);
+    let lines = refused.cookies();
+    for path in ["/admin", "/admin/", "/admin/policy"] {
+        for domain in ["", "; Domain=example.org", "; Domain=login.example.org"] {
+            for (name, secure) in [("nightlatch", ""), ("__Secure-nightlatch", "; Secure")] {
+                let removal = format!("{name}=; Path={path}{domain}; Max-Age=0{secure}");
+                assert!(lines.contains(&removal), "{removal}: {lines:#?}");
+            }
+        }
+    }
+    assert_eq!(
+        lines.len(),
+        18,
+        "and none of those that count on every path: {lines:#?}"
+    );
+    // So the person's own is all that is left.
+    boss.get("/login").expect(303);
+    boss.get("/admin/policy").expect(200);
+    // However deep somebody goes, the answer stays small.
+    let deep = format!("/{}", "a/".repeat(300));
+    let answer = boss
+        .thief()
+        .send(reqwest::Method::GET, &deep, None, &[("cookie", &both)]);
+    let size: usize = answer.cookies().iter().map(String::len).sum();
+    assert!(size < 6000, "{size}");
+    let one = boss.get("/admin/policy").expect(200);
+    assert_eq!(one.cookies(), Vec::<String>::new());
+}
+
+#[test]
 fn tampered_and_foreign_cookies_are_nobody() {
     let server = TestServer::start();
     let ada = server.member("ada");
