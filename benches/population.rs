@@ -79,6 +79,7 @@ fn account(number: u32, start: Timestamp) -> Account {
         activated_at: start,
         last_sign_in_at: Some(start),
         last_session_ended_at: None,
+        password_good_until: None,
     }
 }
 

@@ -9,7 +9,13 @@ use super::{
     output::{self, Output, Table, count, json_time, or_dash, plain, time, time_or_dash},
 };
 use crate::{
-    domain::{account::Role, account::profile::split_groups, password::ChangeReason, secret::Secret, time::Timestamp},
+    domain::{
+        account::Role,
+        account::profile::split_groups,
+        password::{ChangeReason, NEVER},
+        secret::Secret,
+        time::Timestamp,
+    },
     flows::{
         self,
         accounts::{AccountState, AccountView, Act, ActVerdict, CreateVerdict, FieldFault, NewAccount, NewPassword},
@@ -269,7 +275,7 @@ impl Create {
                 let done = format!("Created {} ({}).{mailed}", plain(self.name.trim()), self.role.as_str());
                 match one_time_password {
                     Some(password) => {
-                        output::note(&done);
+                        output::note(&format!("{done} {ONE_TIME_WORDS}"));
                         hand_over(&password)?;
                     }
                     None => output::say(&done)?,
@@ -280,6 +286,8 @@ impl Create {
     }
 }
 
+/// Said with each one-time password (`domain::password::ONE_TIME`).
+const ONE_TIME_WORDS: &str = "The one-time password works for 72 hours.";
 /// Accounts read at once.
 const PAGE: i64 = 200;
 
@@ -350,6 +358,16 @@ impl Show {
         row("last sign-in", time_or_dash(account.last_sign_in_at));
         row("last session ended", time_or_dash(account.last_session_ended_at));
         row("password changed", time(account.password_changed_at));
+        if let Some(until) = account.password_good_until {
+            row(
+                "password works until",
+                if until == NEVER {
+                    "never: nobody knows it".to_owned()
+                } else {
+                    time(until)
+                },
+            );
+        }
         let expires = view.expires.map(|(at, rule)| format!("{} ({})", time(at), rule.code()));
         row("expires", expires.unwrap_or_else(|| "never, as things are".to_owned()));
         if view.is_last_administrator {
@@ -381,7 +399,7 @@ impl ResetPassword {
         );
         match one_time_password {
             Some(password) => {
-                output::note(&done);
+                output::note(&format!("{done} {ONE_TIME_WORDS}"));
                 hand_over(&password)?;
             }
             None => output::say(&done)?,
@@ -645,6 +663,7 @@ fn as_json(view: &AccountView) -> Value {
         "last_sign_in_at": json_time(account.last_sign_in_at),
         "last_session_ended_at": json_time(account.last_session_ended_at),
         "password_changed_at": account.password_changed_at.to_rfc3339(),
+        "password_good_until": json_time(account.password_good_until),
         "disabled_at": json_time(account.disabled_at),
         "expired_at": json_time(account.expired_at),
         "expired_by": account.expired_by,

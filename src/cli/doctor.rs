@@ -373,7 +373,7 @@ fn look(c: &mut crate::store::Conn, now: Timestamp) -> Result<Facts, StoreError>
         latest: policies::latest(c),
         pins: policies::pins(c, now.saturating_sub(PINS_LIVE))?,
         accounts: accounts::count_all(c)?,
-        administrators: accounts::count_usable_administrators(c, None)?,
+        administrators: accounts::count_usable_administrators(c, None, now)?,
         set_up: setup::completed(c)?,
     })
 }

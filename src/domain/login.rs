@@ -1,7 +1,14 @@
 //! The sign-in decision, once the password has been checked.
 //! The caller verifies a password always (a decoy's, when there is no account), so that the answer takes the same time.
 
-use super::{lockout::Locked, password::ChangeReason, time::Timestamp};
+use super::{
+    lockout::Locked,
+    password::{ChangeReason, works_at},
+    time::Timestamp,
+};
+
+/// Audit reason of [`LoginVerdict::OneTimeOver`].
+pub const ONE_TIME_OVER: &str = "one_time_password_over";
 
 /// What a sign-in is decided from.
 #[derive(Debug, Clone)]
@@ -25,6 +32,8 @@ pub struct LoginAccount {
     pub expired: bool,
     /// Why the password must be changed first.
     pub must_change: Option<ChangeReason>,
+    /// Last instant at which a password works that its owner did not choose; `None`: no limit.
+    pub password_good_until: Option<Timestamp>,
 }
 
 /// What becomes of the attempt.
@@ -37,6 +46,8 @@ pub enum LoginVerdict {
     },
     /// Not signed in.
     Refused(Refusal),
+    /// The right one-time password, too late: counted and answered as a wrong one. Only the audit knows better.
+    OneTimeOver,
 }
 
 /// Why nobody was signed in.
@@ -68,13 +79,15 @@ impl Refusal {
 }
 
 /// Decides a sign-in. A lock refuses the right password too; only the right password learns of the account's state.
-/// `_now` is part of the shape of every decision; nothing here depends on it today, the facts were taken at that time.
-pub fn decide(facts: &LoginFacts, _now: Timestamp) -> LoginVerdict {
+pub fn decide(facts: &LoginFacts, now: Timestamp) -> LoginVerdict {
     let refusal = match (facts.locked, facts.busy, facts.account) {
         (Some(locked), _, _) => Refusal::Locked(locked),
         (None, true, _) => Refusal::Busy,
         (None, false, None) => Refusal::Credentials,
         (None, false, Some(_)) if !facts.password_matches => Refusal::Credentials,
+        (None, false, Some(account)) if !works_at(account.password_good_until, now) => {
+            return LoginVerdict::OneTimeOver;
+        }
         (None, false, Some(account)) if account.disabled => Refusal::Disabled,
         (None, false, Some(account)) if account.expired => Refusal::Expired,
         (None, false, Some(account)) => {

@@ -272,6 +272,21 @@ fn estimate(password: &str, inputs: &[&str]) -> zxcvbn::Entropy {
     zxcvbn::zxcvbn(&password.chars().map(first).collect::<String>(), inputs)
 }
 
+/// How long a password works that somebody else made and its owner must change; inclusive.
+pub const ONE_TIME: Span = Span::from_secs(72 * 3600);
+/// The last instant of a password that nobody knows: it never works.
+pub const NEVER: Timestamp = Timestamp::from_micros(0);
+
+/// The last instant of a password that somebody else set at `at`; `None`: it works without limit.
+pub fn good_until(must_change: bool, at: Timestamp) -> Option<Timestamp> {
+    must_change.then(|| at.saturating_add(ONE_TIME))
+}
+
+/// Whether a password with that last instant works. One that its owner chose has none.
+pub fn works_at(good_until: Option<Timestamp>, now: Timestamp) -> bool {
+    good_until.is_none_or(|until| now <= until)
+}
+
 /// What is known of the account's present password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChangeFacts {

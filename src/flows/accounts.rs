@@ -160,6 +160,7 @@ impl Ctx {
             activated_at: now,
             last_sign_in_at: None,
             last_session_ended_at: None,
+            password_good_until: None,
         }
     }
 

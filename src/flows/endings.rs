@@ -83,7 +83,7 @@ impl Ctx {
         let is_last_administrator = account.role == account::Role::Administrator
             && account.disabled_at.is_none()
             && account.expired_at.is_none()
-            && count_usable_administrators(c, Some(account.id))? == 0;
+            && count_usable_administrators(c, Some(account.id), self.now())? == 0;
         Ok(ExpiryFacts {
             role: account.role,
             created_at: account.created_at,

@@ -11,7 +11,7 @@ use crate::{
         account::{self, AccountId, AccountName, Role, name_key},
         application::Application,
         audit::{Actor, Entry, Event, Origin, Outcome},
-        login::{LoginAccount, LoginFacts, LoginVerdict, Refusal, decide},
+        login::{LoginAccount, LoginFacts, LoginVerdict, ONE_TIME_OVER, Refusal, decide},
         network,
         password::{self, ChangeReason, MAX_CHARS},
         policy::effective::EffectivePolicy,
@@ -177,7 +177,7 @@ async fn reserve(
                 } => {
                     if let Some(refused_this_minute) = refused_this_minute {
                         let detail = serde_json::json!({ "refused_this_minute": refused_this_minute });
-                        flow.record(c, now, &refused(&attempt, account.as_ref(), &refusal, detail))?;
+                        flow.record(c, now, &refused(&attempt, account.as_ref(), refusal.code(), detail))?;
                     }
                     Ok(Err(refusal))
                 }
@@ -236,7 +236,13 @@ async fn settle(
                     Ok((SignIn::Accepted(Box::new(opened.0)), Some(opened.1)))
                 }
                 LoginVerdict::Refused(refusal) => {
-                    let refusal = fail(&flow, c, &attempt, &reserved, account.as_ref(), refusal, now)?;
+                    let reason = refusal.code();
+                    let refusal = fail(&flow, c, &attempt, &reserved, account.as_ref(), refusal, reason, now)?;
+                    Ok((SignIn::Refused(refusal), None))
+                }
+                LoginVerdict::OneTimeOver => {
+                    let (wrong, account) = (Refusal::Credentials, account.as_ref());
+                    let refusal = fail(&flow, c, &attempt, &reserved, account, wrong, ONE_TIME_OVER, now)?;
                     Ok((SignIn::Refused(refusal), None))
                 }
             }
@@ -293,12 +299,14 @@ fn login_account(account: &Account, policy: &EffectivePolicy, now: Timestamp) ->
     LoginAccount {
         disabled: account.disabled_at.is_some(),
         expired: account.expired_at.is_some(),
+        password_good_until: account.password_good_until,
         must_change: password::must_change(&facts, policy.accounts.change_default_password, &policy.password, now),
     }
 }
 
 /// A wrong password is counted and may lock, and is then itself answered as locked. The right one of a disabled or expired
-/// account is no guess: nothing is counted and nothing cleared.
+/// account is no guess: nothing is counted and nothing cleared. `reason`: the audit's.
+#[expect(clippy::too_many_arguments, reason = "the facts of one attempt, used once")]
 fn fail(
     ctx: &Ctx,
     c: &mut Conn,
@@ -306,9 +314,10 @@ fn fail(
     reserved: &Reserved,
     account: Option<&Account>,
     refusal: Refusal,
+    reason: &str,
     now: Timestamp,
 ) -> Result<Refusal, StoreError> {
-    ctx.record(c, now, &refused(attempt, account, &refusal, serde_json::Value::Null))?;
+    ctx.record(c, now, &refused(attempt, account, reason, serde_json::Value::Null))?;
     if matches!(refusal, Refusal::Disabled | Refusal::Expired) {
         ctx.give_back_in(c, now, &reserved.guess)?;
         return Ok(refusal);
@@ -437,7 +446,7 @@ fn origin_of(attempt: &Attempt) -> Origin {
 }
 
 /// `sign_in.refused`, under the account's own name, or what was typed when there is none.
-fn refused(attempt: &Attempt, account: Option<&Account>, refusal: &Refusal, detail: serde_json::Value) -> Entry {
+fn refused(attempt: &Attempt, account: Option<&Account>, reason: &str, detail: serde_json::Value) -> Entry {
     let typed = || {
         AccountName::parse(&attempt.username)
             .map_or_else(|_| name_key(&attempt.username), |name| name.shown().to_owned())
@@ -450,7 +459,7 @@ fn refused(attempt: &Attempt, account: Option<&Account>, refusal: &Refusal, deta
         origin: origin_of(attempt),
         application: None,
         outcome: Outcome::Failure,
-        reason: Some(refusal.code().to_owned()),
+        reason: Some(reason.to_owned()),
         detail,
     }
 }

@@ -14,6 +14,7 @@ use crate::{
         mail::LetterKind,
         network,
         notice::Notice,
+        password::NEVER,
         reset::LinkKind,
         secret,
         session::{EndReason, SessionId},
@@ -346,6 +347,7 @@ impl Ctx {
         account.password_hash = nobodys;
         account.password_changed_at = now;
         account.must_change_password = true;
+        account.password_good_until = Some(NEVER);
         accounts::update(c, &account)?;
         changes::announce(c, ChangeKind::Account, &id.0.to_string())?;
         let detail = serde_json::json!({

@@ -158,6 +158,7 @@ async fn write(
             account.password_changed_at = now;
             account.password_set_by_other = false;
             account.must_change_password = false;
+            account.password_good_until = None;
             accounts::update(c, &account)?;
             changes::announce(c, ChangeKind::Account, &id.0.to_string())?;
             let mut ended = Vec::new();

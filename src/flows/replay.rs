@@ -6,7 +6,7 @@ use crate::{
     domain::{
         account::{Role, name_key},
         audit::{Event, Outcome},
-        login::Refusal,
+        login::{ONE_TIME_OVER, Refusal},
         policy::{Pins, PolicyDocument, effective::Policy},
         session::{EndReason, SessionId, ends_at},
         simulate::replay::{Attempt, Checked, Compared, Data, Guesses, Record, Release, Replay, Report, Trace},
@@ -282,7 +282,7 @@ fn attempt(row: &AuditRow) -> Option<Attempt> {
     let checked = match (row.event, row.outcome) {
         (Event::SignInAccepted, _) => Checked::Accepted,
         (Event::SignInRefused, _) | (Event::PasswordChanged, Outcome::Failure) => match row.reason.as_deref()? {
-            code if code == Refusal::Credentials.code() => Checked::Wrong,
+            code if code == Refusal::Credentials.code() || code == ONE_TIME_OVER => Checked::Wrong,
             code if code == Refusal::Disabled.code() || code == Refusal::Expired.code() => Checked::Right,
             _ => Checked::Never,
         },

@@ -45,6 +45,8 @@ pub struct Account {
     pub activated_at: Timestamp,
     pub last_sign_in_at: Option<Timestamp>,
     pub last_session_ended_at: Option<Timestamp>,
+    /// Last instant at which the password works, when its owner did not choose it (`domain::password::works_at`).
+    pub password_good_until: Option<Timestamp>,
 }
 
 impl std::fmt::Debug for Account {
@@ -69,6 +71,7 @@ impl std::fmt::Debug for Account {
             .field("activated_at", &self.activated_at)
             .field("last_sign_in_at", &self.last_sign_in_at)
             .field("last_session_ended_at", &self.last_session_ended_at)
+            .field("password_good_until", &self.password_good_until)
             .finish()
     }
 }
@@ -122,6 +125,7 @@ struct Record {
     activated_at: At,
     last_sign_in_at: Option<At>,
     last_session_ended_at: Option<At>,
+    password_good_until: Option<At>,
 }
 
 impl Record {
@@ -153,6 +157,7 @@ impl Record {
             activated_at: account.activated_at.into(),
             last_sign_in_at: account.last_sign_in_at.map(At::from),
             last_session_ended_at: account.last_session_ended_at.map(At::from),
+            password_good_until: account.password_good_until.map(At::from),
         })
     }
 
@@ -178,6 +183,7 @@ impl Record {
             activated_at: self.activated_at.into(),
             last_sign_in_at: self.last_sign_in_at.map(Timestamp::from),
             last_session_ended_at: self.last_session_ended_at.map(Timestamp::from),
+            password_good_until: self.password_good_until.map(Timestamp::from),
         })
     }
 }
@@ -317,12 +323,17 @@ pub fn lock_administrators(c: &mut Conn) -> Result<(), StoreError> {
     per_backend::lock_administrators(c.db(), Role::Administrator.as_str())
 }
 
-/// Administrators that are neither disabled nor marked as expired.
-pub fn count_usable_administrators(c: &mut Conn, except: Option<AccountId>) -> Result<i64, StoreError> {
+/// Administrators who can sign in: neither disabled nor marked as expired, and with a password that works at `now`. Whoever was invited
+/// and has not chosen one yet is none of them.
+pub fn count_usable_administrators(c: &mut Conn, except: Option<AccountId>, now: Timestamp) -> Result<i64, StoreError> {
+    let works = accounts::password_good_until
+        .is_null()
+        .or(accounts::password_good_until.ge(At::from(now)));
     let mut query = accounts::table
         .filter(accounts::role.eq(Role::Administrator.as_str()))
         .filter(accounts::disabled_at.is_null())
         .filter(accounts::expired_at.is_null())
+        .filter(works)
         .into_boxed::<MultiBackend>();
     if let Some(id) = except {
         query = query.filter(accounts::id.ne(id.0.to_string()));

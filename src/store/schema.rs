@@ -37,6 +37,7 @@ diesel::table! {
         activated_at -> Timestamp,
         last_sign_in_at -> Nullable<Timestamp>,
         last_session_ended_at -> Nullable<Timestamp>,
+        password_good_until -> Nullable<Timestamp>,
     }
 }
 

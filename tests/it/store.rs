@@ -152,6 +152,7 @@ pub fn account(name: &str) -> Account {
         activated_at: at(0),
         last_sign_in_at: None,
         last_session_ended_at: None,
+        password_good_until: None,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
             profile::{FieldFault, check_profile},
         },
         audit::Event,
+        password::good_until,
         reset::LinkKind,
         secret::{self, Secret},
         session::{EndReason, SessionId},
@@ -223,6 +224,7 @@ impl Act {
                     account.password_changed_at = now;
                     account.password_set_by_other = true;
                     account.must_change_password = must_change;
+                    account.password_good_until = good_until(must_change, now);
                 }
             }
             Self::SetRole(role) => account.role = *role,
@@ -259,7 +261,7 @@ impl Ctx {
         if act.takes_an_administrator() {
             let usable =
                 before.role == Role::Administrator && before.disabled_at.is_none() && before.expired_at.is_none();
-            if usable && accounts::count_usable_administrators(c, Some(id))? == 0 {
+            if usable && accounts::count_usable_administrators(c, Some(id), now)? == 0 {
                 return Ok((ActVerdict::LastAdministrator, None));
             }
             if acting.account_id() == Some(id) {

@@ -11,6 +11,7 @@ use crate::{
             profile::{FieldFault, check_profile},
         },
         audit::Event,
+        password::{NEVER, good_until},
         secret::{self, Secret},
         time::Timestamp,
     },
@@ -94,6 +95,11 @@ pub async fn create(ctx: &Ctx, acting: &Acting, new: NewAccount) -> Result<Creat
         expires_at: new.expires_at,
         password_set_by_other: !invited,
         must_change_password: must_change,
+        password_good_until: if invited {
+            Some(NEVER)
+        } else {
+            good_until(must_change, now)
+        },
         ..ctx.new_account(&name, new.role, hash, now)
     };
     let taken = CreateVerdict::Faulty(vec![(

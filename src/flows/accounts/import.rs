@@ -8,6 +8,7 @@ use super::{
 use crate::{
     domain::{
         account::{AccountId, Role},
+        password::{NEVER, ONE_TIME, works_at},
         roster::{self, Column, Difference, Entry, Fault, Line, Reading},
         secret::{self, Secret},
         session::{EndReason, SessionId},
@@ -217,7 +218,7 @@ impl Planner {
             me: acting.account_id(),
             passwords,
             now: flow.now(),
-            administrators: accounts::count_usable_administrators(c, None)?,
+            administrators: accounts::count_usable_administrators(c, None, flow.now())?,
         })
     }
 
@@ -261,7 +262,10 @@ impl Planner {
         let is_one = new.role == Role::Administrator && !new.disabled;
         match known {
             Some(account) => {
-                is_one && !is_usable(account) && (account.expired_at.is_none() || account.disabled_at.is_some())
+                is_one
+                    && !is_usable(account, self.now)
+                    && works_at(account.password_good_until, self.now)
+                    && (account.expired_at.is_none() || account.disabled_at.is_some())
             }
             None => is_one && self.passwords == Passwords::OneTime,
         }
@@ -294,7 +298,7 @@ impl Planner {
             return fault(Column::MustChange, message);
         }
         let column = if new.disabled { Column::Disabled } else { Column::Role };
-        if is_usable(account) && (new.disabled || new.role != Role::Administrator) {
+        if is_usable(account, self.now) && (new.disabled || new.role != Role::Administrator) {
             if self.me == Some(account.id) {
                 return fault(
                     column,
@@ -343,8 +347,12 @@ impl Planner {
     }
 }
 
-fn is_usable(account: &Account) -> bool {
-    account.role == Role::Administrator && account.disabled_at.is_none() && account.expired_at.is_none()
+/// Counted among the administrators who can sign in.
+fn is_usable(account: &Account, now: Timestamp) -> bool {
+    account.role == Role::Administrator
+        && account.disabled_at.is_none()
+        && account.expired_at.is_none()
+        && works_at(account.password_good_until, now)
 }
 
 fn fingerprint(plan: &ImportPlan) -> String {
@@ -446,6 +454,7 @@ impl Ctx {
                 expires_at: entry.expires_at,
                 password_set_by_other: true,
                 must_change_password: entry.must_change || password.is_some(),
+                password_good_until: Some(password.as_ref().map_or(NEVER, |_| now.saturating_add(ONE_TIME))),
                 disabled_at: entry.disabled.then_some(now),
                 ..self.new_account(name, entry.role, hash, now)
             };

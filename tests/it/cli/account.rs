@@ -73,6 +73,7 @@ fn an_account_is_created_with_everything_that_was_said() {
             "last_sign_in_at",
             "last_session_ended_at",
             "password_changed_at",
+            "password_good_until",
             "disabled_at",
             "expired_at",
             "expired_by",

@@ -18,13 +18,14 @@ fn good() -> LoginAccount {
         disabled: false,
         expired: false,
         must_change: None,
+        password_good_until: None,
     }
 }
 
 fn refusal(facts: &LoginFacts) -> Refusal {
     match decide(facts, at(0)) {
         LoginVerdict::Refused(refusal) => refusal,
-        LoginVerdict::Accepted { .. } => panic!("accepted: {facts:?}"),
+        LoginVerdict::Accepted { .. } | LoginVerdict::OneTimeOver => panic!("not refused: {facts:?}"),
     }
 }
 
@@ -130,4 +131,52 @@ fn only_the_right_password_learns_that_an_account_is_disabled_or_expired() {
             Refusal::Credentials
         );
     }
+}
+
+#[test]
+fn a_one_time_password_works_to_its_last_instant() {
+    let verdict = |account: LoginAccount, micros: i64| {
+        let account = Some(LoginAccount {
+            password_good_until: Some(at(100)),
+            ..account
+        });
+        let now = nightlatch::domain::time::Timestamp::from_micros(at(100).as_micros() + micros);
+        decide(&LoginFacts { account, ..facts() }, now)
+    };
+    let accepted = LoginVerdict::Accepted { must_change: None };
+    assert_eq!(verdict(good(), -1), accepted);
+    assert_eq!(verdict(good(), 0), accepted);
+    assert_eq!(verdict(good(), 1), LoginVerdict::OneTimeOver);
+    // Whoever comes too late learns nothing of the account's state, and a lock goes before.
+    let disabled = LoginAccount {
+        disabled: true,
+        ..good()
+    };
+    assert_eq!(verdict(disabled, 0), LoginVerdict::Refused(Refusal::Disabled));
+    assert_eq!(verdict(disabled, 1), LoginVerdict::OneTimeOver);
+    let account = Some(LoginAccount {
+        password_good_until: Some(at(0)),
+        ..good()
+    });
+    let locked = Some(Locked::UntilUnlocked);
+    let late = LoginFacts { account, ..facts() };
+    assert_eq!(
+        decide(&LoginFacts { locked, ..late.clone() }, at(1)),
+        LoginVerdict::Refused(Refusal::Locked(Locked::UntilUnlocked))
+    );
+    let wrong = LoginFacts {
+        password_matches: false,
+        ..late
+    };
+    assert_eq!(decide(&wrong, at(1)), LoginVerdict::Refused(Refusal::Credentials));
+}
+
+#[test]
+fn only_a_password_that_must_be_changed_has_a_last_instant() {
+    use nightlatch::domain::password::{NEVER, ONE_TIME, good_until, works_at};
+    assert_eq!(ONE_TIME.as_secs(), 72 * 3600);
+    assert_eq!(good_until(false, at(5)), None);
+    assert_eq!(good_until(true, at(5)), Some(at(5 + 72 * 3600)));
+    assert!(works_at(None, at(i64::from(i32::MAX))));
+    assert!(!works_at(Some(NEVER), at(0)));
 }

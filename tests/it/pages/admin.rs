@@ -7,6 +7,7 @@ mod applications;
 mod audit;
 mod effect;
 mod explain;
+mod first_passwords;
 mod history;
 mod lockouts;
 mod mail;

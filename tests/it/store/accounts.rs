@@ -1,7 +1,7 @@
 //! Accounts, former passwords and known networks.
 use super::{Fresh, account, at, on_both};
 use nightlatch::{
-    domain::account::Role,
+    domain::{account::Role, password::NEVER, time::Span},
     store::{
         StoreError,
         accounts::{self, Account, AccountFilter, AccountListState, ExpiryBounds},
@@ -158,8 +158,31 @@ fn administrators(db: &Fresh) -> [Account; 2] {
 fn usable_administrators_are_enabled_and_unexpired(db: &Fresh) {
     let [ada, grace] = administrators(db);
     db.with_account("Member");
-    assert_eq!(db.read(|c| accounts::count_usable_administrators(c, None)), 2);
-    assert_eq!(db.read(|c| accounts::count_usable_administrators(c, Some(ada.id))), 1);
+    // Nobody knows this one's password; that one's works until the first second.
+    for (name, until) in [("invited", NEVER), ("new", at(1))] {
+        let administrator = Account {
+            role: Role::Administrator,
+            password_good_until: Some(until),
+            ..account(name)
+        };
+        db.write(|c| accounts::insert(c, &administrator));
+        assert_eq!(db.read(|c| accounts::find(c, administrator.id)), Some(administrator));
+    }
+    let late = at(1).saturating_add(Span::from_micros(1));
+    for (now, usable) in [(at(0), 3), (at(1), 3), (late, 2)] {
+        assert_eq!(
+            db.read(|c| accounts::count_usable_administrators(c, None, now)),
+            usable,
+            "{now:?}"
+        );
+    }
+    let new = account("new").id;
+    db.write(|c| accounts::delete(c, new));
+    assert_eq!(db.read(|c| accounts::count_usable_administrators(c, None, at(0))), 2);
+    assert_eq!(
+        db.read(|c| accounts::count_usable_administrators(c, Some(ada.id), at(0))),
+        1
+    );
     db.write(|c| {
         accounts::update(
             c,
@@ -169,7 +192,10 @@ fn usable_administrators_are_enabled_and_unexpired(db: &Fresh) {
             },
         )
     });
-    assert_eq!(db.read(|c| accounts::count_usable_administrators(c, Some(ada.id))), 0);
+    assert_eq!(
+        db.read(|c| accounts::count_usable_administrators(c, Some(ada.id), at(0))),
+        0
+    );
     db.write(|c| {
         accounts::update(
             c,
@@ -179,7 +205,7 @@ fn usable_administrators_are_enabled_and_unexpired(db: &Fresh) {
             },
         )
     });
-    assert_eq!(db.read(|c| accounts::count_usable_administrators(c, None)), 0);
+    assert_eq!(db.read(|c| accounts::count_usable_administrators(c, None, at(0))), 0);
 }
 
 fn two_demotions_at_once_leave_one_administrator(db: &Fresh) {
@@ -189,7 +215,7 @@ fn two_demotions_at_once_leave_one_administrator(db: &Fresh) {
             scope.spawn(move || {
                 db.write(|c| {
                     accounts::lock_administrators(c)?;
-                    if accounts::count_usable_administrators(c, Some(administrator.id))? > 0 {
+                    if accounts::count_usable_administrators(c, Some(administrator.id), at(0))? > 0 {
                         // Long enough for the other one to look, if it could.
                         std::thread::sleep(std::time::Duration::from_millis(50));
                         accounts::update(
@@ -205,7 +231,7 @@ fn two_demotions_at_once_leave_one_administrator(db: &Fresh) {
             });
         }
     });
-    assert_eq!(db.read(|c| accounts::count_usable_administrators(c, None)), 1);
+    assert_eq!(db.read(|c| accounts::count_usable_administrators(c, None, at(0))), 1);
 }
 
 fn names(db: &Fresh, filter: &AccountFilter) -> Vec<String> {

@@ -7,6 +7,7 @@ use super::part::Badge;
 use super::session_line::SessionLine;
 use crate::domain::account::{AccountId, Role};
 use crate::domain::lockout::Locked;
+use crate::domain::password::NEVER;
 use crate::domain::time::Timestamp;
 use crate::flows::accounts::{self, AccountDetail, AccountState, AccountView};
 use crate::flows::lockouts::LockoutView;
@@ -158,6 +159,8 @@ async fn shown(req: &HttpRequest, ctx: &Ctx, admin: &Admin, id: AccountId) -> Re
         drafted,
         must_change: matches!(view.state, AccountState::MustChange(_)),
         invited: view.invited,
+        one_time_until: account.password_good_until.filter(|until| *until != NEVER),
+        password_unknown: account.password_good_until == Some(NEVER),
         locked: view.locked.is_some(),
         created: account.created_at,
         activated: account.activated_at,

@@ -2,6 +2,7 @@
 use super::list::href;
 use super::part::{Badge, DiffLine};
 use crate::domain::audit::{Event, Outcome};
+use crate::domain::login::ONE_TIME_OVER;
 use crate::domain::policy::diff::Change;
 use crate::domain::session::EndReason;
 use crate::domain::time::Timestamp;
@@ -75,6 +76,7 @@ pub fn sentence(row: &AuditRow) -> String {
         Some("credentials") => "wrong name or password",
         Some("locked") => "locked out",
         Some("busy") => "too many attempts at once",
+        Some(ONE_TIME_OVER) => "right one-time password, too late",
         Some("account_disabled") => "account disabled",
         Some("account_expired") => "account expired",
         Some(code) => EndReason::parse(code).map_or("", super::session_line::reason_words),

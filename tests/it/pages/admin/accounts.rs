@@ -32,8 +32,14 @@ fn expired(server: &TestServer, id: AccountId) -> bool {
 }
 
 fn usable(server: &TestServer) -> i64 {
+    let now = server.now();
     server
-        .run(server.ctx.store.read(|c| count_usable_administrators(c, None)))
+        .run(
+            server
+                .ctx
+                .store
+                .read(move |c| count_usable_administrators(c, None, now)),
+        )
         .unwrap()
 }
 
@@ -541,6 +547,7 @@ fn the_list_is_filtered_and_paged_without_losing_anybody() {
                         activated_at: now,
                         last_sign_in_at: None,
                         last_session_ended_at: None,
+                        password_good_until: None,
                     };
                     nightlatch::store::accounts::insert(c, &template)?;
                 }

@@ -1,6 +1,7 @@
 //! `/admin/accounts/import`: a file of accounts, chosen or pasted. First what it would do, line by line; then the same text is sent to be done.
 //! Answered without a redirect when it is done, for one-time passwords stand in that answer and nowhere else.
 use super::view::{FaultLine, ImportPage, ImportedPage, PlanLine, PlanView};
+use crate::domain::password::ONE_TIME;
 use crate::domain::roster::{Column, Fault, MOST_LINES};
 use crate::domain::spreadsheet;
 use crate::flows::Ctx;
@@ -235,6 +236,7 @@ async fn imported(req: &HttpRequest, ctx: &Ctx, admin: &Admin, done: Imported) -
         changed: number(changed),
         unchanged: number(unchanged),
         ended: number(done.ended),
+        until: ctx.now().saturating_add(ONE_TIME),
         passwords: passwords.collect(),
         faults: fault_lines(&done.plan.faults),
     })

@@ -76,6 +76,10 @@ pub struct AccountPage {
     pub must_change: bool,
     /// Nobody has taken up the invitation yet: when its link runs out (or ran out).
     pub invited: Option<Timestamp>,
+    /// Until when a password works that somebody else made.
+    pub one_time_until: Option<Timestamp>,
+    /// Imported without one.
+    pub password_unknown: bool,
     pub locked: bool,
     pub created: Timestamp,
     pub activated: Timestamp,
@@ -164,6 +168,8 @@ pub struct ImportedPage {
     pub changed: i64,
     pub unchanged: i64,
     pub ended: i64,
+    /// Last instant at which those work.
+    pub until: Timestamp,
     /// Names and one-time passwords, shown only now.
     pub passwords: Vec<(String, String)>,
     pub faults: Vec<FaultLine>,
