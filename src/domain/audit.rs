@@ -75,6 +75,7 @@ events! {
     ApplicationChanged "application.changed" "Application changed",
     AuditExported "audit.exported" "Audit exported",
     AuditPurged "audit.purged" "Old audit entries removed",
+    DataExported "data.exported" "Accounts or sessions exported",
     DatabaseRestored "database.restored" "Database restored from a copy",
     AccessDenied "access.denied" "Access denied",
     MailGivenUp "mail.given_up" "A letter could not be sent",

@@ -53,15 +53,44 @@ pub async fn page(ctx: &Ctx, filter: AuditFilter) -> Result<Page<AuditRow>, Flow
     Ok(ctx.store.read(move |c| audit::list(c, &filter)).await?)
 }
 
-/// Notes that somebody exports; without this the export does not start.
+/// Notes that somebody exports the audit; without this the export does not start.
 pub async fn export(ctx: &Ctx, acting: &Acting, filter: &AuditFilter, format: &'static str) -> Result<(), FlowError> {
+    let detail = serde_json::json!({ "format": format, "filter": filter.describe() });
+    note(ctx, acting, Event::AuditExported, detail).await
+}
+
+/// A list that leaves the house as a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exported {
+    Accounts,
+    Sessions,
+}
+
+impl Exported {
+    /// `accounts` or `sessions`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Exported::Accounts => "accounts",
+            Exported::Sessions => "sessions",
+        }
+    }
+}
+
+/// Notes that somebody exports such a list, narrowed as `filter` says; without this the export does not start.
+pub async fn exported(
+    ctx: &Ctx,
+    acting: &Acting,
+    what: Exported,
+    filter: serde_json::Value,
+    format: &'static str,
+) -> Result<(), FlowError> {
+    let detail = serde_json::json!({ "what": what.as_str(), "format": format, "filter": filter });
+    note(ctx, acting, Event::DataExported, detail).await
+}
+
+async fn note(ctx: &Ctx, acting: &Acting, event: Event, detail: serde_json::Value) -> Result<(), FlowError> {
     let (flow, now) = (ctx.clone(), ctx.now());
-    let entry = ctx.entry_of(
-        acting,
-        Event::AuditExported,
-        None,
-        serde_json::json!({ "format": format, "filter": filter.describe() }),
-    );
+    let entry = ctx.entry_of(acting, event, None, detail);
     Ok(ctx.store.write(move |c| flow.record(c, now, &entry)).await?)
 }
 

@@ -10,8 +10,9 @@ use crate::{
         roster::{self, Difference, Fault},
         spreadsheet::{self, guarded},
     },
-    flows::accounts::{
-        self, Confirmed, ImportFile, ImportPlan, ImportVerdict, Imported, Passwords, Planned, PlannedLine,
+    flows::{
+        accounts::{self, Confirmed, ImportFile, ImportPlan, ImportVerdict, Imported, Passwords, Planned, PlannedLine},
+        audit::{self, Exported},
     },
     store::accounts::AccountFilter,
 };
@@ -124,6 +125,8 @@ impl Import {
 
 impl Export {
     pub async fn run(self, desk: &Desk) -> Done {
+        let narrowed = serde_json::json!({ "group": self.group });
+        audit::exported(&desk.ctx, &desk.acting, Exported::Accounts, narrowed, "csv").await?;
         let mut out = Output::new();
         out.bytes(roster::head().as_bytes())?;
         let mut next = Some(AccountFilter {

@@ -44,6 +44,7 @@ fn the_event_codes_are_those_of_the_http_contract_and_those_of_mail() {
         "application.changed",
         "audit.exported",
         "audit.purged",
+        "data.exported",
         "database.restored",
         "access.denied",
         "mail.given_up",

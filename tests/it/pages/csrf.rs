@@ -200,7 +200,7 @@ fn forms_are_taken_as_forms_only() {
         }
     }
     assert!(!bodiless.is_empty());
-    let harmless = ["sign_out", "session.ended", "audit.exported"];
+    let harmless = ["sign_out", "session.ended", "audit.exported", "data.exported"];
     assert!(
         server.events()[before.len()..]
             .iter()

@@ -301,7 +301,7 @@ fn acts_that_let_somebody_in_or_throw_somebody_out_are_not_held_up() {
 }
 
 #[test]
-fn an_export_asked_for_by_a_link_comes_after_the_password() {
+fn an_export_comes_after_the_password() {
     let server = TestServer::start();
     let ada = server.admin("ada");
     server.advance(ADMINISTRATORS + 1);
@@ -311,7 +311,7 @@ fn an_export_asked_for_by_a_link_comes_after_the_password() {
     ] {
         let ada = ada.thief();
         let came_from = [("referer", "http://127.0.0.1/admin/sessions?q=ada")];
-        let asked = ada.send(reqwest::Method::GET, path, None, &came_from).expect(403);
+        let asked = ada.send(reqwest::Method::POST, path, None, &came_from).expect(403);
         assert!(
             asked.text().contains("href=\"/admin/sessions?q=ada\""),
             "Cancel leads back"
@@ -335,7 +335,7 @@ fn cancel_leads_to_no_other_site() {
     ] {
         let path = "/admin/sessions/export";
         let asked = ada
-            .send(reqwest::Method::GET, path, None, &[("referer", evil)])
+            .send(reqwest::Method::POST, path, None, &[("referer", evil)])
             .expect(403);
         assert!(
             asked.text().contains("<a class=\"btn quiet\" href=\"/\">Cancel</a>"),

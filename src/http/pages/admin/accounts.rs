@@ -1,7 +1,7 @@
 //! `/admin/accounts`: the list, one account in full, and its export. Creating is in `accounts/new`, acting on one in `accounts/act`, on many in
 //! `accounts/bulk`, files in `accounts/import`.
 use super::audit_line::AuditLine;
-use super::export::{Chunk, Format, PAGE, stream};
+use super::export::{Chunk, Format, PAGE, narrowed, stream};
 use super::list::{href, pager, query, sizes};
 use super::part::Badge;
 use super::session_line::SessionLine;
@@ -10,9 +10,10 @@ use crate::domain::lockout::Locked;
 use crate::domain::password::NEVER;
 use crate::domain::time::Timestamp;
 use crate::flows::accounts::{self, AccountDetail, AccountState, AccountView};
+use crate::flows::audit::Exported;
 use crate::flows::lockouts::LockoutView;
 use crate::flows::rows::AccountFilter;
-use crate::flows::{Ctx, policy};
+use crate::flows::{Ctx, audit, policy};
 use crate::http::error::PageError;
 use crate::http::forms::Query;
 use crate::http::pages::{Shell, page};
@@ -36,8 +37,6 @@ pub fn routes() -> Vec<Route> {
     vec![
         Route::get(paths::ADMIN_ACCOUNTS, Who::Administrator, list),
         Route::post(paths::ADMIN_ACCOUNTS, Who::Administrator, new::create).step_up(),
-        Route::get(paths::ADMIN_ACCOUNTS_EXPORT, Who::Administrator, download).step_up(),
-        // Where the page that asks for the password sends it.
         Route::post(paths::ADMIN_ACCOUNTS_EXPORT, Who::Administrator, download).step_up(),
         Route::get(paths::ADMIN_ACCOUNTS_NEW, Who::Administrator, new::form),
         Route::get(paths::ADMIN_ACCOUNTS_IMPORT, Who::Administrator, import::form),
@@ -251,12 +250,22 @@ const COLUMNS: &[&str] = &[
     "disabled_at",
 ];
 
+/// By POST, because the export is an event of the audit; if that cannot be written, nothing is exported.
 async fn download(
     ctx: web::Data<Ctx>,
-    _: Confirmed<Admin, ()>,
+    Confirmed(admin, ()): Confirmed<Admin, ()>,
     asked: Query<Asked>,
     wanted: Query<Wanted>,
 ) -> Result<HttpResponse, PageError> {
+    let (acting, format) = (&admin.0.acting, wanted.0.format);
+    audit::exported(
+        &ctx,
+        acting,
+        Exported::Accounts,
+        narrowed(&asked.0.pairs()),
+        format.as_str(),
+    )
+    .await?;
     let filter = AccountFilter {
         after: None,
         before: None,
@@ -282,7 +291,7 @@ async fn download(
             })
         }
     };
-    Ok(stream("accounts", wanted.0.format, COLUMNS, filter, fetch).await?)
+    Ok(stream("accounts", format, COLUMNS, filter, fetch).await?)
 }
 
 fn record(view: &AccountView) -> serde_json::Value {

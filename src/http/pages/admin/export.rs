@@ -34,6 +34,14 @@ impl Format {
     }
 }
 
+/// What narrows the list that is exported, as the audit tells it.
+pub fn narrowed(pairs: &[(&str, &str)]) -> serde_json::Value {
+    let given = pairs.iter().filter(|(_, value)| !value.is_empty());
+    given
+        .map(|(name, value)| ((*name).to_owned(), serde_json::Value::from(*value)))
+        .collect()
+}
+
 /// Rows that a page of an export asks for.
 pub const PAGE: i64 = 500;
 

@@ -29,8 +29,6 @@ pub mod view;
 pub fn routes() -> Vec<Route> {
     vec![
         Route::get(paths::ADMIN_SESSIONS, Who::Administrator, list),
-        Route::get(paths::ADMIN_SESSIONS_EXPORT, Who::Administrator, export::download).step_up(),
-        // Where the page that asks for the password sends it.
         Route::post(paths::ADMIN_SESSIONS_EXPORT, Who::Administrator, export::download).step_up(),
         Route::get(paths::ADMIN_SESSIONS_END, Who::Administrator, end::confirm),
         Route::post(paths::ADMIN_SESSIONS_END, Who::Administrator, end::submit),

@@ -124,3 +124,40 @@ fn exporting_is_itself_recorded_and_filters_like_the_list() {
         member.post("/admin/audit/export", &[]).expect(403);
     }
 }
+
+#[test]
+fn an_export_of_accounts_or_sessions_is_recorded_with_what_narrowed_it() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        for (list, narrowed) in [
+            ("accounts", serde_json::json!({ "q": "bo", "role": "administrator" })),
+            ("sessions", serde_json::json!({ "q": "boss", "state": "active" })),
+        ] {
+            let asked: Vec<String> = narrowed
+                .as_object()
+                .unwrap()
+                .iter()
+                .map(|(name, value)| format!("{name}={}", value.as_str().unwrap()))
+                .collect();
+            let path = format!("/admin/{list}/export?format=json&{}", asked.join("&"));
+            let exported = boss.post(&path, &[]).expect(200);
+            assert_eq!(exported.json().as_array().unwrap().len(), 1, "{on:?} {list}");
+            let last = server.audit().pop().unwrap();
+            assert_eq!(last.event.as_str(), "data.exported", "{on:?}");
+            assert_eq!(last.actor, "boss", "{on:?}");
+            assert_eq!(
+                last.detail,
+                serde_json::json!({ "what": list, "format": "json", "filter": narrowed }),
+                "{on:?}"
+            );
+            // Nothing is taken out by merely looking.
+            boss.get(&path).expect(405);
+        }
+        let before = server.audit().len();
+        boss.post("/admin/sessions/export?idle=nowhere", &[]).expect(400);
+        server.member("ada").post("/admin/accounts/export", &[]).expect(403);
+        let exports = server.events().iter().filter(|event| *event == "data.exported").count();
+        assert!(exports == 2 && server.audit().len() > before, "{on:?}");
+    }
+}

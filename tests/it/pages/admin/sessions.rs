@@ -93,7 +93,7 @@ fn pages_show_each_session_once_and_agree_with_the_total() {
             let ids: BTreeSet<String> = ids.into_iter().collect();
             assert!(ids.len() == 61 && made.is_subset(&ids), "{on:?} {query}");
         }
-        let csv = boss.get("/admin/sessions/export?format=csv").expect(200);
+        let csv = boss.post("/admin/sessions/export?format=csv", &[]).expect(200);
         assert_eq!(records(csv.text()).len(), 62, "{on:?}");
         // And back again.
         let second = boss.get(&link(&boss.get("/admin/sessions?limit=25"), "after=").unwrap());
@@ -303,7 +303,7 @@ fn user_agents_and_names_are_text_in_the_list_and_defused_in_the_export() {
     for path in ["/admin/sessions", "/admin", "/admin/audit"] {
         assert!(!boss.get(path).expect(200).text().contains("<script>alert"), "{path}");
     }
-    let csv = boss.get("/admin/sessions/export?format=csv").expect(200);
+    let csv = boss.post("/admin/sessions/export?format=csv", &[]).expect(200);
     let records = records(csv.text());
     assert_eq!(records.len(), 6);
     for cell in records.iter().flatten() {

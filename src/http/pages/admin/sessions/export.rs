@@ -1,11 +1,12 @@
 //! `/admin/sessions/export`: the filtered list as CSV or JSON, in the fields of `nightlatch session list --json`.
 use super::asked::Asked;
 use crate::flows::Ctx;
+use crate::flows::audit::{self, Exported};
 use crate::flows::rows::SessionFilter;
 use crate::flows::sessions::{self, SessionView};
 use crate::http::error::PageError;
 use crate::http::forms::Query;
-use crate::http::pages::admin::export::{Chunk, Format, PAGE, stream};
+use crate::http::pages::admin::export::{Chunk, Format, PAGE, narrowed, stream};
 use crate::http::step_up::Confirmed;
 use crate::http::visitor::Admin;
 use actix_web::{HttpResponse, web};
@@ -35,15 +36,25 @@ pub struct Wanted {
     format: Format,
 }
 
+/// By POST, because the export is an event of the audit; if that cannot be written, nothing is exported.
 pub async fn download(
     ctx: web::Data<Ctx>,
-    _: Confirmed<Admin, ()>,
+    Confirmed(admin, ()): Confirmed<Admin, ()>,
     asked: Query<Asked>,
     wanted: Query<Wanted>,
 ) -> Result<HttpResponse, PageError> {
     if let Some((_, message)) = asked.0.faults().pop() {
         return Err(PageError::BadRequest(message));
     }
+    let (acting, format) = (&admin.0.acting, wanted.0.format);
+    audit::exported(
+        &ctx,
+        acting,
+        Exported::Sessions,
+        narrowed(&asked.0.pairs()),
+        format.as_str(),
+    )
+    .await?;
     let filter = SessionFilter {
         after: None,
         before: None,
@@ -69,7 +80,7 @@ pub async fn download(
             })
         }
     };
-    Ok(stream("sessions", wanted.0.format, COLUMNS, filter, fetch).await?)
+    Ok(stream("sessions", format, COLUMNS, filter, fetch).await?)
 }
 
 fn record(view: &SessionView) -> serde_json::Value {
