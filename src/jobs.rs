@@ -66,6 +66,7 @@ impl Jobs {
             ),
             every(Duration::from_secs(1), "mail", ctx, &stopped, |ctx| async move {
                 password_reset::answer_requests(&ctx).await?;
+                notices::tell_lockouts(&ctx).await?;
                 mail::send_due(&ctx).await.map(drop)
             }),
             every(Duration::from_secs(30), "pins", ctx, &stopped, |ctx| async move {

@@ -12,6 +12,7 @@ pub mod email_changes;
 pub mod forwarded;
 pub mod handovers;
 mod instant;
+pub mod lockout_notices;
 pub mod lockouts;
 pub mod meta;
 pub mod notices;

@@ -16,7 +16,7 @@ use crate::{
         Conn, StoreError, accounts,
         accounts::Account,
         changes::{self, ChangeKind},
-        lockouts::{self, Lockout},
+        lockouts::{self, Lockout, NAMES_KEPT},
     },
 };
 use std::net::IpAddr;
@@ -26,7 +26,8 @@ use uuid::Uuid;
 const KNOWN_NETWORK_DAYS: i64 = 30;
 /// Refusals of one counter within a minute that are written one by one; further ones are counted (a flood must not bury the rest).
 const WRITTEN_REFUSALS_A_MINUTE: i64 = 20;
-const NAMES_KEPT: usize = 20;
+/// Of a name that was tried, as it is kept.
+const NAME_CHARS: usize = 128;
 
 /// Whose password is guessed, by whom.
 pub(super) struct Guessing<'a> {
@@ -42,6 +43,8 @@ pub(super) struct Guessing<'a> {
 #[derive(Clone)]
 pub(super) struct Guess {
     id: Uuid,
+    /// As typed, as far as it is kept.
+    name: String,
     /// Each with the policy that holds for this guess in it.
     counters: Vec<(CounterKey, LockoutPolicy)>,
 }
@@ -143,7 +146,11 @@ impl Ctx {
         lockouts::save_all(c, &written)?;
         keep(c, untouched, now)?;
         Ok(match refusal {
-            None => Reservation::Granted(Guess { id, counters }),
+            None => Reservation::Granted(Guess {
+                id,
+                name: guessing.typed.trim().chars().take(NAME_CHARS).collect(),
+                counters,
+            }),
             Some(refusal) => Reservation::Refused {
                 refusal,
                 refused_this_minute,
@@ -180,6 +187,7 @@ impl Ctx {
         let mut locked = None;
         let mut rows = Vec::with_capacity(guess.counters.len());
         for (mut row, policy) in self.settled_in(c, now, &guess.counters, origin)? {
+            note_name(&mut row, &guess.name);
             if let Some(began) = row.counter.fail(row.key.kind, guess.id, policy, now) {
                 self.note_lock(c, now, Event::LockoutBegan, &row, origin)?;
                 locked = Some(locked.map_or(began, |other: Locked| other.longer(began)));
@@ -224,6 +232,9 @@ impl Ctx {
         }
         if row.counter.locked_at.is_some() && (ended || before.is_none()) {
             self.note_lock(c, now, Event::LockoutBegan, row, origin)?;
+        } else if ended {
+            // The next lock is about what is tried from now on.
+            row.names_tried.clear();
         }
         Ok(ended)
     }
@@ -252,8 +263,8 @@ impl Ctx {
             }),
         };
         self.record(c, now, &entry)?;
-        if let (Event::LockoutBegan, Some(name_key)) = (event, &row.key.account) {
-            self.tell_lockout_in(c, now, name_key, row.counter.failures.len(), origin)?;
+        if event == Event::LockoutBegan {
+            self.queue_lockout_in(c, now, row, origin)?;
         }
         changes::announce(c, ChangeKind::Lockout, &row.id.to_string())
     }
@@ -311,10 +322,14 @@ fn minute(now: Timestamp) -> i64 {
 fn note_guess(row: &mut Lockout, guessing: &Guessing<'_>, now: Timestamp) {
     row.last_attempt_at = now;
     row.last_ip = Some(network::canonical(guessing.ip));
-    let name: String = guessing.typed.trim().chars().take(128).collect();
-    if !row.names_tried.contains(&name) && row.names_tried.len() < NAMES_KEPT {
-        row.names_tried.push(name);
-    }
+}
+
+/// A name that was tried in vain: the latest ones stay, each once.
+fn note_name(row: &mut Lockout, name: &str) {
+    row.names_tried.retain(|known| known != name);
+    let surplus = (row.names_tried.len() + 1).saturating_sub(NAMES_KEPT);
+    row.names_tried.drain(..surplus);
+    row.names_tried.push(name.to_owned());
 }
 
 /// Counts a refusal; how many this minute, while each is to be written by itself.

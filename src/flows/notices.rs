@@ -2,8 +2,10 @@
 //! kind; what the owner chooses of them; and saying that a sign-in was somebody else's.
 
 mod due;
+mod lockouts;
 
 pub use due::{send_digest, tell_expiring};
+pub use lockouts::tell_lockouts;
 
 use super::{Acting, Ctx, FlowError, endings::Ending, mail::Terms};
 use crate::{
@@ -11,7 +13,6 @@ use crate::{
         account::{AccountId, Role},
         agent,
         audit::{Event, Origin},
-        mail::LetterKind,
         network,
         notice::Notice,
         password::NEVER,
@@ -21,7 +22,7 @@ use crate::{
         time::{Span, Timestamp},
     },
     mail::render::notices::{
-        self as letters, NoticeLetter, email_changed, locked_out, new_sign_in, password_changed, switched_off,
+        self as letters, NoticeLetter, email_changed, new_sign_in, password_changed, switched_off,
     },
     store::{
         Conn, StoreError,
@@ -35,8 +36,6 @@ use std::net::IpAddr;
 
 /// How long *this was not me* can be said.
 const DISOWN_LIFE: Span = Span::from_secs(7 * 86_400);
-/// Letters about lockouts of one account are this far apart at least.
-const LOCKOUT_PAUSE: Span = Span::from_secs(3600);
 
 /// A sign-in, as its letter tells of it.
 pub(super) struct SignedIn<'a> {
@@ -145,28 +144,6 @@ impl Ctx {
             self.tell_in(c, now, to, Notice::Email, &letter)?;
         }
         Ok(())
-    }
-
-    /// The owner of a name that was locked, at most once an hour.
-    pub(super) fn tell_lockout_in(
-        &self,
-        c: &mut Conn,
-        now: Timestamp,
-        name_key: &str,
-        failures: usize,
-        origin: &Origin,
-    ) -> Result<(), StoreError> {
-        let Some(account) = accounts::find_by_name_key(c, name_key)? else {
-            return Ok(());
-        };
-        // Only looked up: counters are held here, and accounts come before them in the order of locks.
-        let since = now.saturating_sub(LOCKOUT_PAUSE);
-        if notices::written_since(c, account.id, LetterKind::LockedOut.as_str(), since)? {
-            return Ok(());
-        }
-        let ip = origin.ip.map(|ip| ip.to_string());
-        let letter = locked_out(&account.name, now, failures, ip.as_deref());
-        self.tell_in(c, now, &account, Notice::Lockout, &letter).map(drop)
     }
 
     pub(super) fn tell_expired_in(&self, c: &mut Conn, now: Timestamp, account: &Account) -> Result<(), StoreError> {

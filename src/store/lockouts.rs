@@ -23,7 +23,7 @@ use std::net::IpAddr;
 use uuid::Uuid;
 
 /// Names remembered per counter; the latest ones stay.
-const NAMES_KEPT: usize = 20;
+pub const NAMES_KEPT: usize = 20;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lockout {

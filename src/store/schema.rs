@@ -337,6 +337,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    lockout_notices (id) {
+        id -> Text,
+        account_key -> Text,
+        failures -> Integer,
+        ip -> Nullable<Text>,
+        by_address -> Bool,
+        began_at -> Timestamp,
+    }
+}
+
+diesel::table! {
     notices (account_id, kind) {
         account_id -> Text,
         kind -> Text,

@@ -168,13 +168,27 @@ pub fn email_changed(name: &str, at: Timestamp, old: Option<&str>, new: Option<&
     }
 }
 
-pub fn locked_out(name: &str, at: Timestamp, failures: usize, ip: Option<&str>) -> NoticeLetter {
+/// `by_address`: sign-ins from there are refused, for whatever name.
+pub fn locked_out(name: &str, at: Timestamp, failures: i32, ip: Option<&str>, by_address: bool) -> NoticeLetter {
     let mut facts = vec![("When", utc(at)), ("Failures", failures.to_string())];
     facts.extend(ip.map(|ip| ("Last address", ip.to_owned())));
+    let (subject, lead) = match by_address {
+        true => (
+            "Wrong passwords were tried for your account",
+            format!(
+                "Somebody at one address tried wrong passwords, for the account {name} too. Sign-ins from there are refused for now; you can sign in from \
+                 elsewhere."
+            ),
+        ),
+        false => (
+            "Your account was locked out",
+            format!("Somebody tried wrong passwords for the account {name} until it was locked. Nobody got in."),
+        ),
+    };
     NoticeLetter {
         kind: LetterKind::LockedOut,
-        subject: "Your account was locked out".to_owned(),
-        lead: format!("Somebody tried wrong passwords for the account {name} until it was locked. Nobody got in."),
+        subject: subject.to_owned(),
+        lead,
         facts,
         link: None,
         close: "The lock ends by itself or when an administrator ends it. If it was not you, a long password that you use nowhere else is all it takes. \

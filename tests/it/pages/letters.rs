@@ -9,13 +9,14 @@ use crate::harness::{
 use nightlatch::{
     domain::{
         account::{AccountId, Role},
+        lockout::CounterKind,
         notice::Notice,
         time::{Span, Timestamp},
     },
     flows::{
         accounts::{self, Act},
-        mail, notices,
-        rows::OutboxFilter,
+        lockouts, mail, notices,
+        rows::{LockoutFilter, OutboxFilter},
     },
     mail::render::{About, Letter, notices as written},
 };
@@ -560,7 +561,11 @@ fn a_lock_is_told_at_most_once_an_hour() {
         ]);
         ada(&server, Role::Member);
         let before = count(&server);
-        let wrong = || server.anyone().sign_in("ada", "wrong").expect(429);
+        let tell = || server.run(notices::tell_lockouts(&server.ctx)).unwrap();
+        let wrong = || {
+            server.anyone().sign_in("ada", "wrong").expect(429);
+            tell();
+        };
         wrong();
         assert_eq!(kinds(&server, before), ["locked_out"], "{on:?}");
         server.advance(61);
@@ -570,7 +575,87 @@ fn a_lock_is_told_at_most_once_an_hour() {
         wrong();
         assert_eq!(count(&server), before + 2, "{on:?}");
         server.anyone().sign_in("nobody", "wrong").expect(429);
+        tell();
         assert_eq!(count(&server), before + 2, "{on:?}");
+    }
+}
+
+#[test]
+fn a_locked_address_is_told_to_every_owner_whose_name_was_tried_in_vain() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        server.policy(&[
+            ("auth.login_lock_out_at_failure", "true"),
+            ("auth.login_failure_limit", "4"),
+        ]);
+        ada(&server, Role::Member);
+        for (name, email) in [("eve", "eve@example.org"), ("bob", "bob@example.org")] {
+            let id = server.account(name, Role::Member);
+            set_email(&server, id, email);
+        }
+        let before = count(&server);
+        // Bob signs in from there, and nobody tried to be him.
+        server.signed_in("bob");
+        for (name, status) in [("ada", 422), ("nobody", 422), ("EVE", 422), ("ada", 429)] {
+            server.anyone().sign_in(name, "wrong").expect(status);
+        }
+        for _ in 0..2 {
+            server.run(notices::tell_lockouts(&server.ctx)).unwrap();
+        }
+        let told = |address: &str| ("locked_out".to_owned(), address.to_owned());
+        let mut letters = since(&server, before);
+        letters.sort();
+        assert_eq!(letters, [told(OLD), told("eve@example.org")], "{on:?}");
+        assert!(
+            server.deliver().join("\n").contains("Sign-ins from there are refused"),
+            "{on:?}"
+        );
+    }
+}
+
+#[test]
+fn a_locked_address_beyond_the_ceiling_tells_no_owner() {
+    let server = TestServer::start();
+    server.policy(&[("auth.login_ip_ceiling", "2")]);
+    ada(&server, Role::Member);
+    let before = count(&server);
+    server.anyone().sign_in("ada", "wrong").expect(422);
+    server.anyone().sign_in("ada", "wrong").expect(429);
+    server.run(notices::tell_lockouts(&server.ctx)).unwrap();
+    assert_eq!(count(&server), before);
+}
+
+#[test]
+fn of_the_names_that_were_tried_the_latest_stay() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        for name in (0..25)
+            .map(|number| format!("name{number}"))
+            .chain(["name7".to_owned()])
+        {
+            server.anyone().sign_in(&name, "wrong").expect(422);
+        }
+        let kept = server
+            .run(lockouts::list(
+                &server.ctx,
+                LockoutFilter {
+                    limit: 10,
+                    ..LockoutFilter::default()
+                },
+            ))
+            .unwrap();
+        let row = kept
+            .items
+            .iter()
+            .find(|view| view.lockout.key.kind == CounterKind::Key)
+            .unwrap();
+        let mut expected: Vec<String> = (6..25)
+            .filter(|number| *number != 7)
+            .map(|number| format!("name{number}"))
+            .collect();
+        expected.insert(0, "name5".to_owned());
+        expected.push("name7".to_owned());
+        assert_eq!(row.lockout.names_tried, expected[expected.len() - 20..], "{on:?}");
     }
 }
 
@@ -739,7 +824,8 @@ fn the_letters_say_what_they_said() {
         written::email_asked_for("ada", NEW, link("/email/confirm"), later),
         written::email_taken("eve"),
         written::email_changed("ada", at, Some(OLD), Some(NEW)),
-        written::locked_out("ada", at, 3, Some("203.0.113.9")),
+        written::locked_out("ada", at, 3, Some("203.0.113.9"), false),
+        written::locked_out("ada", at, 3, Some("203.0.113.9"), true),
         written::expires_soon("ada", later),
         written::expired("ada", at),
         written::reactivated("ada", at),
