@@ -117,15 +117,25 @@ pub struct Opened {
     pub account: AccountId,
     pub name: String,
     pub kind: LinkKind,
+    /// What a password must not be made of.
+    pub own_words: Vec<String>,
+}
+
+impl Opened {
+    fn of(link: &PasswordLink, account: &Account) -> Self {
+        let email = account.email.clone().unwrap_or_default();
+        Self {
+            account: account.id,
+            name: account.name.clone(),
+            kind: link.kind,
+            own_words: vec![account.name.clone(), account.display_name.clone(), email],
+        }
+    }
 }
 
 /// Whom the link is for; `None`: it opens nothing (any more). Looking uses nothing up.
 pub async fn look(ctx: &Ctx, token: &Secret) -> Result<Option<Opened>, FlowError> {
-    Ok(find(ctx, token).await?.map(|(link, account)| Opened {
-        account: account.id,
-        name: account.name,
-        kind: link.kind,
-    }))
+    Ok(find(ctx, token).await?.map(|(link, account)| Opened::of(&link, &account)))
 }
 
 /// The link and its account, both as they are now; an account that a rule has just expired is expired first.
@@ -179,13 +189,9 @@ pub async fn choose(ctx: &Ctx, choice: Choice) -> Result<Chosen, FlowError> {
     let Some((link, account)) = find(ctx, &choice.token).await? else {
         return Ok(Chosen::Refused);
     };
-    let faults = check(ctx, &choice, &account, &in_force).await?;
+    let opened = Opened::of(&link, &account);
+    let faults = check(ctx, &choice, &account, &opened.own_words, &in_force).await?;
     if !faults.is_empty() {
-        let opened = Opened {
-            account: account.id,
-            name: account.name,
-            kind: link.kind,
-        };
         return Ok(Chosen::Faulty(opened, faults));
     }
     let hash = ctx.hasher.hash(choice.new.clone(), ctx.salt()).await?;
@@ -207,6 +213,7 @@ async fn check(
     ctx: &Ctx,
     choice: &Choice,
     account: &Account,
+    own_words: &[String],
     in_force: &InForce,
 ) -> Result<Vec<PasswordFault>, FlowError> {
     let policy = &in_force.everyone().password;
@@ -227,8 +234,7 @@ async fn check(
             }
         }
     }
-    let email = account.email.clone().unwrap_or_default();
-    let own_words = [account.name.as_str(), account.display_name.as_str(), email.as_str()];
+    let own_words: Vec<&str> = own_words.iter().map(String::as_str).collect();
     let facts = NewPasswordFacts {
         new: choice.new.expose(),
         again: Some(choice.again.expose()),

@@ -48,6 +48,7 @@ pub fn routes() -> Vec<Route> {
         Route::post(paths::PASSWORD_FORGOT, Who::Anyone, password::forgot::submit),
         Route::get(paths::PASSWORD_RESET, Who::Anyone, password::reset::form),
         Route::post(paths::PASSWORD_RESET, Who::Anyone, password::reset::submit),
+        Route::post(paths::PASSWORD_RESET_STRENGTH, Who::Anyone, password::reset::strength),
         Route::get(paths::CHANGE_PASSWORD, Who::Anyone, password::well_known),
         Route::get(paths::SETUP, Who::Anyone, setup::form),
         Route::post(paths::SETUP, Who::Anyone, setup::submit),

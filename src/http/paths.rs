@@ -9,6 +9,7 @@ pub const PASSWORD: &str = "/password";
 pub const PASSWORD_STRENGTH: &str = "/password/strength";
 pub const PASSWORD_FORGOT: &str = "/password/forgot";
 pub const PASSWORD_RESET: &str = "/password/reset";
+pub const PASSWORD_RESET_STRENGTH: &str = "/password/reset/strength";
 pub const CHANGE_PASSWORD: &str = "/.well-known/change-password";
 pub const SETUP: &str = "/setup";
 pub const SESSION_END: &str = "/sessions/{id}/end";

@@ -8,6 +8,7 @@ use crate::{
     domain::{
         login::Refusal,
         password::{ChangeReason, PasswordFault, standing},
+        policy::effective::PasswordPolicy,
         secret::Secret,
     },
     flows::{
@@ -126,15 +127,18 @@ pub struct Typing {
 
 /// `POST /password/strength`: how what was typed so far stands, for the page's script. Keeps nothing.
 pub async fn strength(pending: Pending, Form(typing): Form<Typing>) -> Result<HttpResponse, PageError> {
-    let (policy, account) = (pending.0.policy.clone(), pending.0.admitted.account.clone());
+    let account = &pending.0.admitted.account;
+    let email = account.email.clone().unwrap_or_default();
+    let own_words = vec![account.name.clone(), account.display_name.clone(), email];
+    stands(typing, own_words, pending.0.policy.password.clone()).await
+}
+
+/// The same for whoever may choose a password.
+async fn stands(typing: Typing, own_words: Vec<String>, policy: PasswordPolicy) -> Result<HttpResponse, PageError> {
     // Some tens of milliseconds at worst: not on the thread that answers everybody.
     let standing = web::block(move || {
-        let email = account.email.as_deref().unwrap_or_default();
-        standing(
-            &typing.new_password,
-            &[&account.name, &account.display_name, email],
-            &policy.password,
-        )
+        let own_words: Vec<&str> = own_words.iter().map(String::as_str).collect();
+        standing(&typing.new_password, &own_words, &policy)
     })
     .await
     .map_err(|error| PageError::Internal(error.to_string()))?;

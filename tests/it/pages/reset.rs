@@ -490,3 +490,22 @@ fn an_invitation_needs_an_address_and_dies_when_a_password_is_set_otherwise() {
     let page = admin.get(&format!("/admin/accounts/{}", id.0)).expect(200);
     assert!(!page.text().contains("Invited"));
 }
+
+#[test]
+fn who_holds_a_working_link_is_told_how_a_password_stands() {
+    let server = TestServer::start();
+    ada(&server);
+    ask(&server, "ada").expect(303);
+    let link = link(&server);
+    let browser = server.anyone();
+    let ask = |new: &str| browser.post("/password/reset/strength", &[("new_password", new)]);
+    ask("quiet lantern orchard 9").expect(404);
+    let page = open(&browser, &link).expect(200);
+    assert!(page.text().contains("data-url=\"/password/reset/strength\""));
+    let weak = ask("ada@example.org").expect(200).json();
+    assert_eq!(weak["enough"], false, "{weak}");
+    let strong = ask("quiet lantern orchard 9").expect(200).json();
+    assert_eq!((&strong["enough"], &strong["score"]), (&true.into(), &4.into()), "{strong}");
+    choose(&browser, "quiet lantern orchard 9").expect(303);
+    ask("quiet lantern orchard 9").expect(404);
+}

@@ -1,7 +1,7 @@
 //! `/password/reset`: choosing a password with a mailed link. The link's token leaves the address at once, for an encrypted cookie of this
 //! path; looking uses nothing up, so that a mail scanner breaks no link; only the form does.
 
-use super::field_of;
+use super::{Typing, field_of, stands};
 use crate::{
     domain::{reset::LinkKind, secret::Secret},
     flows::{
@@ -124,6 +124,19 @@ pub async fn submit(
             Ok(response)
         }
     }
+}
+
+/// `POST /password/reset/strength`: how what was typed so far stands, for whom a link works. Keeps nothing.
+pub async fn strength(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    keys: web::Data<CookieKeys>,
+    Form(typing): Form<Typing>,
+) -> Result<HttpResponse, PageError> {
+    let token = carried(&req, &keys).ok_or(PageError::NotFound)?;
+    let opened = password_reset::look(&ctx, &token).await?.ok_or(PageError::NotFound)?;
+    let policy = ctx.in_force().everyone().password.clone();
+    stands(typing, opened.own_words, policy).await
 }
 
 /// The address without the token, which goes on in a cookie; nobody that the page links to learns of it.
