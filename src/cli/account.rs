@@ -203,9 +203,10 @@ fn role() -> impl TypedValueParser<Value = Role> {
         .try_map(|word| Role::parse(&word).ok_or("unknown role"))
 }
 
-const STATES: [(&str, AccountListState); 4] = [
+const STATES: [(&str, AccountListState); 5] = [
     ("active", AccountListState::Active),
     ("password_change", AccountListState::MustChange),
+    ("invited", AccountListState::Invited),
     ("expired", AccountListState::Expired),
     ("disabled", AccountListState::Disabled),
 ];
@@ -616,10 +617,9 @@ fn state_shown(view: &AccountView) -> String {
         AccountState::Disabled => "disabled".to_owned(),
         AccountState::Expired => "expired".to_owned(),
     };
-    let state = if view.invited.is_some() {
-        format!("{state}, invited")
-    } else {
-        state
+    let state = match view.invited {
+        Some(until) => format!("{state}, invited until {}", time(until)),
+        None => state,
     };
     if view.locked.is_some() {
         format!("{state}, locked")

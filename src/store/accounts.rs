@@ -7,17 +7,19 @@ use super::{
     instant::At,
     page_of,
     per_backend::{self, Both, Held, Prepared, write_together},
-    schema::{accounts, known_networks, password_history},
+    schema::{accounts, known_networks, password_history, password_links},
     text,
 };
 use crate::domain::{
     account::{AccountId, Role},
+    reset::LinkKind,
     time::Timestamp,
 };
 use diesel::{
     AsChangeset, BoolExpressionMethods, BoxableExpression, EscapeExpressionMethods, ExpressionMethods, Insertable,
     NullableExpressionMethods, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
     TextExpressionMethods,
+    dsl::exists,
     result::{DatabaseErrorKind, Error as DieselError},
     sql_types::{Bool, Nullable, Text},
     upsert::excluded,
@@ -83,6 +85,8 @@ pub enum AccountListState {
     Active,
     /// Active, and the next sign-in demands another password.
     MustChange,
+    /// Active, and nobody has taken up the invitation: its link is out, or ran out.
+    Invited,
     Expired,
     Disabled,
 }
@@ -374,6 +378,16 @@ fn matching(filter: &AccountFilter) -> Boxed {
             .filter(accounts::must_change_password)
             .filter(accounts::disabled_at.is_null())
             .filter(accounts::expired_at.is_null()),
+        Some(AccountListState::Invited) => {
+            let open = password_links::table
+                .filter(password_links::account_id.eq(accounts::id))
+                .filter(password_links::kind.eq(LinkKind::Invitation.as_str()))
+                .filter(password_links::password_changed_at.eq(accounts::password_changed_at));
+            query
+                .filter(exists(open))
+                .filter(accounts::disabled_at.is_null())
+                .filter(accounts::expired_at.is_null())
+        }
         Some(AccountListState::Expired) => query.filter(accounts::expired_at.is_not_null()),
         Some(AccountListState::Disabled) => query.filter(accounts::disabled_at.is_not_null()),
     }

@@ -379,6 +379,7 @@ diesel::joinable!(session_tokens -> sessions (session_id));
 diesel::allow_tables_to_appear_in_same_query!(
     accounts,
     password_history,
+    password_links,
     known_networks,
     sessions,
     session_applications,

@@ -84,7 +84,10 @@ fn an_invited_account_shows_as_such_and_invitations_have_their_conditions() {
         .done();
     let shown = cli.run(&["account", "show", "eve", "--json"]).json();
     assert_instant(&shown["invited_until"]);
-    cli.run(&["account", "list"]).done().prints(&["invited"]);
+    cli.run(&["account", "list"]).done().prints(&["invited until 2"]);
+    let listed = cli.run(&["account", "list", "--state", "invited", "--json"]).json();
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert_eq!(listed[0]["name"], "eve");
     cli.run(&["account", "invite", "boss"])
         .refused(&["no invitation is open"]);
     cli.run_with(

@@ -425,6 +425,9 @@ fn somebody_invited_chooses_the_first_password() {
             admin.get("/admin/accounts").expect(200).text().contains("Invited"),
             "{on:?}"
         );
+        let list = admin.get("/admin/accounts?state=invited").expect(200);
+        assert!(list.text().contains("link runs out") && list.text().contains(">eve<"), "{on:?}");
+        assert!(!list.text().contains("name=\"id\" value=\"boss"), "{on:?}");
         let first = link(&server);
         let letter = server.letters().pop().unwrap();
         assert!(

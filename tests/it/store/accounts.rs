@@ -1,10 +1,11 @@
 //! Accounts, former passwords and known networks.
 use super::{Fresh, account, at, on_both};
 use nightlatch::{
-    domain::{account::Role, password::NEVER, time::Span},
+    domain::{account::Role, password::NEVER, reset::LinkKind, time::Span},
     store::{
         StoreError,
         accounts::{self, Account, AccountFilter, AccountListState, ExpiryBounds},
+        password_links::{self, PasswordLink},
     },
 };
 
@@ -413,6 +414,25 @@ fn states_and_roles_filter(db: &Fresh) {
         a.must_change_password = true;
         a.disabled_at = Some(at(1));
     });
+    for (name, disabled_at) in [("invited", None), ("invited-disabled", Some(at(1))), ("invited-and-came", None)] {
+        let mut invited = account(name);
+        invited.disabled_at = disabled_at;
+        db.write(|c| accounts::insert(c, &invited));
+        let link = PasswordLink {
+            digest: name.to_owned(),
+            account: invited.id,
+            kind: LinkKind::Invitation,
+            email: "somebody@example.org".to_owned(),
+            password_changed_at: invited.password_changed_at,
+            made_at: at(0),
+            expires_at: at(1),
+        };
+        db.write(|c| password_links::replace(c, &link));
+        if name == "invited-and-came" {
+            invited.password_changed_at = at(77);
+            db.write(|c| accounts::update(c, &invited));
+        }
+    }
     let with = |state| {
         names(
             db,
@@ -423,10 +443,12 @@ fn states_and_roles_filter(db: &Fresh) {
             },
         )
     };
-    assert_eq!(with(AccountListState::Active), ["active", "boss", "must"]);
+    let active = ["active", "boss", "invited", "invited-and-came", "must"];
+    assert_eq!(with(AccountListState::Active), active);
+    assert_eq!(with(AccountListState::Invited), ["invited"]);
     assert_eq!(with(AccountListState::MustChange), ["must"]);
     assert_eq!(with(AccountListState::Expired), ["expired"]);
-    assert_eq!(with(AccountListState::Disabled), ["disabled", "must-disabled"]);
+    assert_eq!(with(AccountListState::Disabled), ["disabled", "invited-disabled", "must-disabled"]);
     let bosses = AccountFilter {
         role: Some(Role::Administrator),
         limit: 100,

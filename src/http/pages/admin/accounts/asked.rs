@@ -24,10 +24,11 @@ pub struct Asked {
 }
 
 const ROLES: [(&str, &str); 3] = [("", "Any"), ("administrator", "Administrator"), ("member", "Member")];
-const STATES: [(&str, &str); 5] = [
+const STATES: [(&str, &str); 6] = [
     ("", "Any"),
     ("active", "Active"),
     ("must_change", "Must change password"),
+    ("invited", "Invited"),
     ("expired", "Expired"),
     ("disabled", "Disabled"),
 ];
@@ -40,6 +41,7 @@ impl Asked {
             state: match self.state.as_str() {
                 "active" => Some(AccountListState::Active),
                 "must_change" => Some(AccountListState::MustChange),
+                "invited" => Some(AccountListState::Invited),
                 "expired" => Some(AccountListState::Expired),
                 "disabled" => Some(AccountListState::Disabled),
                 _ => None,
@@ -101,7 +103,11 @@ pub fn badges(view: &AccountView, now: Timestamp) -> Vec<Badge> {
         AccountState::Expired => Badge::plain("clock", "Expired"),
     }];
     if let Some(until) = view.invited {
-        let words = if now <= until { "Invited" } else { "Invitation ran out" };
+        let relative = relative_words(until, now);
+        let words = match now <= until {
+            true => format!("Invited, link runs out {relative}"),
+            false => format!("Invitation ran out {relative}"),
+        };
         badges.push(Badge::info(words).with_icon("mail"));
     }
     match view.locked {
