@@ -19,7 +19,7 @@ use crate::{
     flows::{
         self,
         accounts::{AccountState, AccountView, Act, ActVerdict, CreateVerdict, FieldFault, NewAccount, NewPassword},
-        password_reset::Invited,
+        password_reset::{Invited, Mailed},
     },
     store::accounts::{Account as Row, AccountFilter, AccountListState},
 };
@@ -143,6 +143,9 @@ pub struct ResetPassword {
     /// Make a one-time password and print it, once, alone on standard output; it must be changed at the next sign-in
     #[arg(long, conflicts_with = "password_stdin")]
     one_time: bool,
+    /// Mail a link to choose a new password with, good for 30 minutes; until it is used the password of today works
+    #[arg(long, conflicts_with_all = ["password_stdin", "one_time", "must_change"])]
+    mail: bool,
     /// The password must be changed at the next sign-in
     #[arg(long)]
     must_change: bool,
@@ -384,6 +387,9 @@ impl Show {
 impl ResetPassword {
     async fn run(self, desk: &Desk) -> Done {
         let account = desk.account(&self.name).await?;
+        if self.mail {
+            return mail_link(desk, &account).await;
+        }
         let act = if self.one_time {
             Act::ResetPassword
         } else {
@@ -634,6 +640,15 @@ async fn invite(desk: &Desk, name: &str) -> Done {
         Invited::Sent => output::say("The invitation is on its way; the earlier link is dead.")?,
         Invited::NoAddress => return Err(CliError::refused("there is no e-mail address to send it to")),
         Invited::NotInvited => return Err(CliError::refused("no invitation is open for this account")),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn mail_link(desk: &Desk, account: &Row) -> Done {
+    match flows::password_reset::mail_link(&desk.ctx, &desk.acting, account.id).await? {
+        Mailed::Sent => output::say("A link to choose a new password is on its way.")?,
+        Mailed::NoAddress => return Err(CliError::refused("there is no e-mail address to send it to")),
+        Mailed::Unusable => return Err(CliError::refused("the account is disabled or expired: enable it first")),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -21,8 +21,9 @@ use crate::{
         session::{EndReason, SessionId},
         time::{Span, Timestamp},
     },
-    mail::render::notices::{
-        self as letters, NoticeLetter, email_changed, new_sign_in, password_changed, switched_off,
+    mail::render::{
+        ResetReason,
+        notices::{self as letters, NoticeLetter, email_changed, new_sign_in, password_changed, switched_off},
     },
     store::{
         Conn, StoreError,
@@ -331,7 +332,7 @@ impl Ctx {
             "device": link.device, "ip": link.ip, "signed_in_at": link.made_at.to_rfc3339(), "ended_sessions": ended.len(),
         });
         // Who disowned it reads the account's mail: the way back in leads through there.
-        self.send_link_in(c, now, &account, LinkKind::Reset, acting.origin.ip)?;
+        self.send_reset_in(c, now, &account, ResetReason::Disowned)?;
         let entry = self.entry_of(acting, Event::SignInDisowned, Some((id, &account.name)), detail);
         self.record(c, now, &entry)?;
         Ok(ended)

@@ -14,7 +14,7 @@ use crate::{
         time::Timestamp,
     },
     live::policy::InForce,
-    mail::render::{Invitation, PasswordReset, PasswordWasReset},
+    mail::render::{Invitation, PasswordReset, PasswordWasReset, ResetReason},
     store::{
         Conn, StoreError,
         accounts::{self, Account},
@@ -135,7 +135,9 @@ impl Opened {
 
 /// Whom the link is for; `None`: it opens nothing (any more). Looking uses nothing up.
 pub async fn look(ctx: &Ctx, token: &Secret) -> Result<Option<Opened>, FlowError> {
-    Ok(find(ctx, token).await?.map(|(link, account)| Opened::of(&link, &account)))
+    Ok(find(ctx, token)
+        .await?
+        .map(|(link, account)| Opened::of(&link, &account)))
 }
 
 /// The link and its account, both as they are now; an account that a rule has just expired is expired first.
@@ -254,6 +256,32 @@ pub enum Invited {
     NotInvited,
 }
 
+/// What came of an administrator's wish to mail a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mailed {
+    Sent,
+    NoAddress,
+    /// The account is disabled or expired: a link would open nothing.
+    Unusable,
+}
+
+/// Why somebody is mailed a link.
+enum Occasion {
+    /// To choose a first password.
+    Invitation,
+    /// To choose another one.
+    Reset(ResetReason),
+}
+
+impl Occasion {
+    const fn kind(&self) -> LinkKind {
+        match self {
+            Self::Invitation => LinkKind::Invitation,
+            Self::Reset(_) => LinkKind::Reset,
+        }
+    }
+}
+
 /// Sends the invitation of an account that has not been taken up yet once more; the earlier link dies.
 pub async fn invite(ctx: &Ctx, acting: &Acting, id: AccountId) -> Result<Invited, FlowError> {
     let (flow, acting, now) = (ctx.clone(), acting.clone(), ctx.now());
@@ -272,6 +300,26 @@ pub async fn invite(ctx: &Ctx, acting: &Acting, id: AccountId) -> Result<Invited
             flow.record(c, now, &entry)?;
             changes::announce(c, ChangeKind::Account, &id.0.to_string())?;
             Ok::<_, FlowError>(Invited::Sent)
+        })
+        .await
+}
+
+/// Mails the owner a link to choose another password with, as an administrator; until it is used the one of today works.
+pub async fn mail_link(ctx: &Ctx, acting: &Acting, id: AccountId) -> Result<Mailed, FlowError> {
+    let (flow, acting, now) = (ctx.clone(), acting.clone(), ctx.now());
+    ctx.store
+        .write(move |c| {
+            let account = accounts::find(c, id)?.ok_or(FlowError::NotFound)?;
+            if account.disabled_at.is_some() || account.expired_at.is_some() {
+                return Ok(Mailed::Unusable);
+            }
+            if !flow.send_reset_in(c, now, &account, ResetReason::Administrator)? {
+                return Ok(Mailed::NoAddress);
+            }
+            let whose = Some((id, account.name.as_str()));
+            let entry = flow.entry_of(&acting, Event::PasswordResetRequested, whose, serde_json::Value::Null);
+            flow.record(c, now, &entry)?;
+            Ok::<_, FlowError>(Mailed::Sent)
         })
         .await
 }
@@ -304,7 +352,8 @@ impl Ctx {
             entry.account = Some((Some(account.id), account.name.clone()));
             if reason.is_none() {
                 entry.outcome = Outcome::Success;
-                self.send_link_in(c, now, account, LinkKind::Reset, Some(request.ip))?;
+                let ip = request.ip.to_string();
+                self.send_reset_in(c, now, account, ResetReason::Forgotten { ip })?;
             }
         }
         entry.reason = reason.map(str::to_owned);
@@ -314,7 +363,7 @@ impl Ctx {
 
     /// The link to a first password, inside the write that makes or keeps the account. False: it has no e-mail address.
     pub(super) fn invite_in(&self, c: &mut Conn, now: Timestamp, account: &Account) -> Result<bool, StoreError> {
-        self.send_link_in(c, now, account, LinkKind::Invitation, None)
+        self.send_link_in(c, now, account, Occasion::Invitation)
     }
 
     /// When the invitation of an account runs out that nobody has taken up; `None`: none is open.
@@ -324,16 +373,27 @@ impl Ctx {
         Ok(open.map(|link| link.expires_at))
     }
 
-    /// A link to choose a password, to the account's address. False: it has none.
-    pub(super) fn send_link_in(
+    /// A link to choose another password. False: it has no e-mail address.
+    pub(super) fn send_reset_in(
         &self,
         c: &mut Conn,
         now: Timestamp,
         account: &Account,
-        kind: LinkKind,
-        ip: Option<IpAddr>,
+        reason: ResetReason,
+    ) -> Result<bool, StoreError> {
+        self.send_link_in(c, now, account, Occasion::Reset(reason))
+    }
+
+    /// A link to choose a password, to the account's address. False: it has none.
+    fn send_link_in(
+        &self,
+        c: &mut Conn,
+        now: Timestamp,
+        account: &Account,
+        occasion: Occasion,
     ) -> Result<bool, StoreError> {
         let Some(email) = &account.email else { return Ok(false) };
+        let kind = occasion.kind();
         let token = secret::token(self.random_bytes());
         let until = now.saturating_add(kind.lifetime());
         let made = PasswordLink {
@@ -355,24 +415,18 @@ impl Ctx {
                 give_up_at: Some(until),
             },
         );
-        match kind {
-            LinkKind::Reset => {
+        match occasion {
+            Occasion::Reset(reason) => {
                 outbox::discard_of_account(c, account.id, &["password_reset"], now)?;
-                let ip = ip.map_or_else(|| "unknown".to_owned(), |ip| ip.to_string());
-                self.post(
-                    c,
-                    now,
-                    account,
-                    &PasswordReset {
-                        username,
-                        link,
-                        until,
-                        ip,
-                    },
-                    terms,
-                )
+                let letter = PasswordReset {
+                    username,
+                    link,
+                    until,
+                    reason,
+                };
+                self.post(c, now, account, &letter, terms)
             }
-            LinkKind::Invitation => {
+            Occasion::Invitation => {
                 outbox::discard_of_account(c, account.id, &["invitation"], now)?;
                 self.post(c, now, account, &Invitation { username, link, until }, terms)
             }

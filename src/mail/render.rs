@@ -95,13 +95,36 @@ impl Letter for Test {
     written!(Test, "mail/test.txt", "mail/test.html");
 }
 
-/// The link for a forgotten password.
+/// The link to choose another password with.
 pub struct PasswordReset {
     pub username: String,
     pub link: String,
     pub until: Timestamp,
-    /// Where it was asked for.
-    pub ip: String,
+    pub reason: ResetReason,
+}
+
+/// Why somebody is to choose another password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResetReason {
+    /// Somebody said so, at this address.
+    Forgotten { ip: String },
+    /// A sign-in was somebody else's: the password of today works no more.
+    Disowned,
+    /// An administrator sends the link.
+    Administrator,
+}
+
+impl PasswordReset {
+    /// What to know before the link is opened.
+    fn close(&self) -> &'static str {
+        match self.reason {
+            ResetReason::Forgotten { .. } => "If it was not you, do nothing: your password stays as it is.",
+            ResetReason::Disowned => "Until then nobody can sign in with a password.",
+            ResetReason::Administrator => {
+                "Until then your password stays as it is. If you did not expect this, ask an administrator."
+            }
+        }
+    }
 }
 
 impl Letter for PasswordReset {

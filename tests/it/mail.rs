@@ -11,7 +11,7 @@ use nightlatch::{
     mail::{
         Refusal,
         message::{Message, Parts, message_id},
-        render::{About, Invitation, Letter, PasswordReset, PasswordWasReset, Test},
+        render::{About, Invitation, Letter, PasswordReset, PasswordWasReset, ResetReason, Test},
         smtp::Smtp,
     },
     store::outbox::{self, NewLetter},
@@ -100,7 +100,7 @@ fn letters_say_what_they_are_for() {
         username: username.clone(),
         link: link.clone(),
         until: AT,
-        ip: ip.clone(),
+        reason: ResetReason::Forgotten { ip: ip.clone() },
     };
     let was_reset = PasswordWasReset {
         username: username.clone(),
@@ -116,6 +116,24 @@ fn letters_say_what_they_are_for() {
     insta::assert_snapshot!("test_text", Test { sent_at: AT }.write(&about).unwrap().text);
     insta::assert_snapshot!("reset_text", reset.write(&about).unwrap().text);
     insta::assert_snapshot!("reset_html", reset.write(&about).unwrap().html);
+    for (reason, words) in [
+        (ResetReason::Disowned, "its password works no more"),
+        (ResetReason::Administrator, "An administrator sends you this link"),
+    ] {
+        let letter = PasswordReset {
+            username: reset.username.clone(),
+            link: reset.link.clone(),
+            until: AT,
+            reason,
+        };
+        let both = letter.write(&about).unwrap();
+        for part in [both.text, both.html] {
+            assert!(
+                part.contains(words) && part.contains(&reset.link) && !part.contains("forgotten"),
+                "{part}"
+            );
+        }
+    }
     insta::assert_snapshot!("was_reset_text", was_reset.write(&about).unwrap().text);
     insta::assert_snapshot!("invitation_text", invitation.write(&about).unwrap().text);
     insta::assert_snapshot!("invitation_html", invitation.write(&about).unwrap().html);

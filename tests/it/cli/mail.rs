@@ -66,6 +66,27 @@ fn letters_are_listed_tried_again_and_taken_back() {
 }
 
 #[test]
+fn a_link_to_another_password_is_mailed_to_who_has_an_address() {
+    let cli = Cli::fresh();
+    cli.account("boss", "administrator");
+    let mail = ["account", "reset-password", "boss", "--mail"];
+    cli.run(&mail).refused(&["no e-mail address"]);
+    cli.run(&["account", "set-email", "boss", "boss@example.org"]).done();
+    cli.run(&mail).done().prints(&["on its way"]);
+    let letters = cli.run(&["mail", "list", "--json"]).json();
+    let kinds: Vec<&str> = letters
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|letter| letter["kind"].as_str())
+        .collect();
+    assert!(kinds.contains(&"password_reset"), "{letters}");
+    for other in ["--one-time", "--password-stdin", "--must-change"] {
+        cli.run(&["account", "reset-password", "boss", "--mail", other]).usage();
+    }
+}
+
+#[test]
 fn an_invited_account_shows_as_such_and_invitations_have_their_conditions() {
     let cli = Cli::fresh();
     cli.account("boss", "administrator");

@@ -426,7 +426,10 @@ fn somebody_invited_chooses_the_first_password() {
             "{on:?}"
         );
         let list = admin.get("/admin/accounts?state=invited").expect(200);
-        assert!(list.text().contains("link runs out") && list.text().contains(">eve<"), "{on:?}");
+        assert!(
+            list.text().contains("link runs out") && list.text().contains(">eve<"),
+            "{on:?}"
+        );
         assert!(!list.text().contains("name=\"id\" value=\"boss"), "{on:?}");
         let first = link(&server);
         let letter = server.letters().pop().unwrap();
@@ -508,7 +511,49 @@ fn who_holds_a_working_link_is_told_how_a_password_stands() {
     let weak = ask("ada@example.org").expect(200).json();
     assert_eq!(weak["enough"], false, "{weak}");
     let strong = ask("quiet lantern orchard 9").expect(200).json();
-    assert_eq!((&strong["enough"], &strong["score"]), (&true.into(), &4.into()), "{strong}");
+    assert_eq!(
+        (&strong["enough"], &strong["score"]),
+        (&true.into(), &4.into()),
+        "{strong}"
+    );
     choose(&browser, "quiet lantern orchard 9").expect(303);
     ask("quiet lantern orchard 9").expect(404);
+}
+
+#[test]
+fn an_administrator_mails_a_link_instead_of_making_a_password() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let (boss, id) = (server.admin("boss"), ada(&server));
+        let page = format!("/admin/accounts/{}", id.0);
+        assert!(boss.get(&page).expect(200).text().contains("Mail a link"), "{on:?}");
+        boss.post(&page, &[("act", "mail-link")]).expect(303);
+        let link = link(&server);
+        assert!(
+            server.letters().pop().unwrap().contains("An administrator sends you"),
+            "{on:?}"
+        );
+        let asked = server.audit().pop().unwrap();
+        assert_eq!(
+            (asked.event.as_str(), asked.actor.as_str()),
+            ("password.reset_requested", "boss"),
+            "{on:?}"
+        );
+        server.signed_in("ada");
+        let browser = server.anyone();
+        open(&browser, &link).expect(200);
+        choose(&browser, "quiet lantern orchard 9").expect(303);
+        server.anyone().sign_in("ada", PASSWORD).expect(422);
+        server.act(id, Act::Disable);
+        boss.post(&page, &[("act", "mail-link")]).expect(303);
+        assert!(boss.get(&page).expect(200).text().contains("enable it first"), "{on:?}");
+        let nobody = server.account("nobody", Role::Member);
+        let page = format!("/admin/accounts/{}", nobody.0);
+        assert!(!boss.get(&page).expect(200).text().contains("Mail a link"), "{on:?}");
+        boss.post(&page, &[("act", "mail-link")]).expect(303);
+        assert!(
+            boss.get(&page).expect(200).text().contains("no e-mail address"),
+            "{on:?}"
+        );
+    }
 }

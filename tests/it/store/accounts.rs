@@ -414,7 +414,11 @@ fn states_and_roles_filter(db: &Fresh) {
         a.must_change_password = true;
         a.disabled_at = Some(at(1));
     });
-    for (name, disabled_at) in [("invited", None), ("invited-disabled", Some(at(1))), ("invited-and-came", None)] {
+    for (name, disabled_at) in [
+        ("invited", None),
+        ("invited-disabled", Some(at(1))),
+        ("invited-and-came", None),
+    ] {
         let mut invited = account(name);
         invited.disabled_at = disabled_at;
         db.write(|c| accounts::insert(c, &invited));
@@ -448,7 +452,10 @@ fn states_and_roles_filter(db: &Fresh) {
     assert_eq!(with(AccountListState::Invited), ["invited"]);
     assert_eq!(with(AccountListState::MustChange), ["must"]);
     assert_eq!(with(AccountListState::Expired), ["expired"]);
-    assert_eq!(with(AccountListState::Disabled), ["disabled", "invited-disabled", "must-disabled"]);
+    assert_eq!(
+        with(AccountListState::Disabled),
+        ["disabled", "invited-disabled", "must-disabled"]
+    );
     let bosses = AccountFilter {
         role: Some(Role::Administrator),
         limit: 100,

@@ -5,7 +5,7 @@ use crate::domain::account::{AccountId, Role, profile::split_groups};
 use crate::domain::time::Timestamp;
 use crate::flows::Ctx;
 use crate::flows::accounts::{self, Act, ActVerdict};
-use crate::flows::password_reset::{self, Invited};
+use crate::flows::password_reset::{self, Invited, Mailed};
 use crate::http::error::PageError;
 use crate::http::filters::{counted, utc_words};
 use crate::http::flash::{Flash, redirect};
@@ -81,8 +81,10 @@ pub async fn submit(
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let (id, fields) = (id_of(&id)?, fields.0);
-    if fields.act == "invite" {
-        return invite(&req, &ctx, &admin, id).await;
+    match fields.act.as_str() {
+        "invite" => return invite(&req, &ctx, &admin, id).await,
+        "mail-link" => return mail_link(&req, &ctx, &admin, id).await,
+        _ => {}
     }
     let act = match fields.act() {
         Ok(act) => act,
@@ -141,6 +143,16 @@ async fn invite(req: &HttpRequest, ctx: &Ctx, admin: &Admin, id: AccountId) -> R
         Invited::Sent => Flash::ok("The invitation is on its way; the earlier link is dead."),
         Invited::NoAddress => Flash::error("There is no e-mail address to send it to."),
         Invited::NotInvited => Flash::info("No invitation is open for this account."),
+    };
+    Ok(redirect(req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &said))
+}
+
+/// A link instead of a one-time password.
+async fn mail_link(req: &HttpRequest, ctx: &Ctx, admin: &Admin, id: AccountId) -> Result<HttpResponse, PageError> {
+    let said = match password_reset::mail_link(ctx, &admin.0.acting, id).await? {
+        Mailed::Sent => Flash::ok("A link to choose a new password is on its way; it works for 30 minutes."),
+        Mailed::NoAddress => Flash::error("There is no e-mail address to send it to."),
+        Mailed::Unusable => Flash::info("The account is disabled or expired: enable it first."),
     };
     Ok(redirect(req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &said))
 }
