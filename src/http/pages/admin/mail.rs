@@ -10,6 +10,7 @@ use crate::http::error::PageError;
 use crate::http::flash::{Flash, redirect};
 use crate::http::forms::{Form, Query};
 use crate::http::pages::{Shell, page};
+use crate::http::step_up::{Confirmed, Critical};
 use crate::http::visitor::Admin;
 use crate::http::{Route, Who, paths};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
@@ -22,7 +23,7 @@ pub mod view;
 pub fn routes() -> Vec<Route> {
     vec![
         Route::get(paths::ADMIN_MAIL, Who::Administrator, list),
-        Route::post(paths::ADMIN_MAIL, Who::Administrator, act),
+        Route::post(paths::ADMIN_MAIL, Who::Administrator, act).step_up(),
     ]
 }
 
@@ -152,11 +153,17 @@ struct Fields {
     back: String,
 }
 
+impl Critical for Fields {
+    /// A letter that is tried again only comes sooner.
+    fn is_critical(&self) -> bool {
+        self.act != "retry"
+    }
+}
+
 async fn act(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    admin: Admin,
-    fields: Form<Fields>,
+    Confirmed(admin, fields): Confirmed<Admin, Form<Fields>>,
 ) -> Result<HttpResponse, PageError> {
     let id = Uuid::parse_str(&fields.0.id).map_err(|_| PageError::NotFound)?;
     let acting = &admin.0.acting;

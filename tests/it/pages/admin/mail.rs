@@ -76,6 +76,18 @@ fn letters_show_with_the_servers_words_and_are_tried_again_or_taken_back() {
         admin
             .post("/admin/mail", &[("id", NOBODY), ("act", "retry")])
             .expect(404);
+        server.advance(601);
+        admin
+            .post("/admin/mail", &[("id", NOBODY), ("act", "retry")])
+            .expect(404);
+        let asked = admin
+            .post("/admin/mail", &[("id", &id), ("act", "discard")])
+            .expect(403);
+        assert!(
+            asked.text().contains("step_up_password"),
+            "{on:?}: the password comes first"
+        );
+        admin.sign_in("boss", crate::harness::server::PASSWORD).expect(303);
         admin.post("/admin/mail", &[("id", &id), ("act", "burn")]).expect(400);
     }
 }
