@@ -418,7 +418,7 @@ catalogue! {
             "Mails both addresses when the e-mail address was changed."
             synonyms ["mail", "letter", "address", "notification"] from "Nightlatch";
         NoticesLockout "notices.lockout" "Account locked out" [Kind::Flag] = flag true, for everyone;
-            "Mails the owner when failures locked the account, at most once an hour."
+            "Mails the owner when failures locked the account, or an address from which it was tried in vain, at most once an hour."
             synonyms ["mail", "e-mail", "letter", "lockout", "brute force", "notification"] from "Nightlatch";
         NoticesExpiry "notices.expiry" "Account expires" [Kind::Flag] = flag true, for everyone;
             "Mails the owner before the account expires, when it has expired and when it is re-activated."
