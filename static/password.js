@@ -30,6 +30,7 @@ for (const box of document.querySelectorAll("[data-strength]")) {
     asked?.abort();
     asked = new AbortController();
     const body = new URLSearchParams({ new_password: input.value });
+    for (const name of (box.dataset.with ?? "").split(" ").filter(Boolean)) body.set(name, input.form.elements[name].value);
     try {
       const answer = await fetch(box.dataset.url, { method: "POST", body, signal: asked.signal, headers: { accept: "application/json" } });
       if (!answer.ok) return;

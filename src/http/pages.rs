@@ -12,6 +12,7 @@ pub mod not_me;
 pub mod operations;
 pub mod password;
 pub mod setup;
+mod strength;
 
 use super::{
     Route, Who, assets,
@@ -52,6 +53,7 @@ pub fn routes() -> Vec<Route> {
         Route::get(paths::CHANGE_PASSWORD, Who::Anyone, password::well_known),
         Route::get(paths::SETUP, Who::Anyone, setup::form),
         Route::post(paths::SETUP, Who::Anyone, setup::submit),
+        Route::post(paths::SETUP_STRENGTH, Who::Anyone, setup::strength),
         Route::get(paths::HOME, Who::Member, home::show),
         Route::post(paths::SESSION_END, Who::Member, home::end).step_up(),
         Route::post(paths::SESSION_DISOWN, Who::Member, home::disown).step_up(),

@@ -12,6 +12,7 @@ pub const PASSWORD_RESET: &str = "/password/reset";
 pub const PASSWORD_RESET_STRENGTH: &str = "/password/reset/strength";
 pub const CHANGE_PASSWORD: &str = "/.well-known/change-password";
 pub const SETUP: &str = "/setup";
+pub const SETUP_STRENGTH: &str = "/setup/strength";
 pub const SESSION_END: &str = "/sessions/{id}/end";
 pub const SESSION_DISOWN: &str = "/sessions/{id}/disown";
 pub const HISTORY: &str = "/history";

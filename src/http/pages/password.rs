@@ -3,12 +3,14 @@
 pub mod forgot;
 pub mod reset;
 
-use super::{Shell, filters, page};
+use super::{
+    Shell, filters, page,
+    strength::{self, Typing},
+};
 use crate::{
     domain::{
         login::Refusal,
-        password::{ChangeReason, PasswordFault, standing},
-        policy::effective::PasswordPolicy,
+        password::{ChangeReason, PasswordFault},
         secret::Secret,
     },
     flows::{
@@ -119,36 +121,12 @@ pub async fn submit(
     }
 }
 
-#[derive(Deserialize)]
-pub struct Typing {
-    #[serde(default)]
-    new_password: String,
-}
-
 /// `POST /password/strength`: how what was typed so far stands, for the page's script. Keeps nothing.
 pub async fn strength(pending: Pending, Form(typing): Form<Typing>) -> Result<HttpResponse, PageError> {
     let account = &pending.0.admitted.account;
     let email = account.email.clone().unwrap_or_default();
     let own_words = vec![account.name.clone(), account.display_name.clone(), email];
-    stands(typing, own_words, pending.0.policy.password.clone()).await
-}
-
-/// The same for whoever may choose a password.
-async fn stands(typing: Typing, own_words: Vec<String>, policy: PasswordPolicy) -> Result<HttpResponse, PageError> {
-    // Some tens of milliseconds at worst: not on the thread that answers everybody.
-    let standing = web::block(move || {
-        let own_words: Vec<&str> = own_words.iter().map(String::as_str).collect();
-        standing(&typing.new_password, &own_words, &policy)
-    })
-    .await
-    .map_err(|error| PageError::Internal(error.to_string()))?;
-    let advice: Vec<String> = standing.faults.iter().map(PasswordFault::message).collect();
-    Ok(HttpResponse::Ok().json(serde_json::json!({
-        "score": standing.score,
-        "words": standing.words(),
-        "enough": standing.faults.is_empty(),
-        "advice": advice.join(" "),
-    })))
+    strength::answer(typing.new_password, own_words, pending.0.policy.password.clone()).await
 }
 
 async fn refused(

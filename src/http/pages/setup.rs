@@ -1,6 +1,6 @@
 //! `/setup`: the first administrator, once, with the token that the log printed.
 
-use super::{Shell, filters, page};
+use super::{Shell, filters, page, strength as meter};
 use crate::{
     domain::{policy::posture::baselines, secret::Secret},
     flows::{
@@ -114,6 +114,27 @@ pub async fn submit(
         }
         SetUp::Refused => Err(PageError::NotFound),
     }
+}
+
+#[derive(Deserialize)]
+pub struct Typing {
+    #[serde(default)]
+    token: String,
+    #[serde(default)]
+    username: String,
+    #[serde(default)]
+    email: String,
+    #[serde(default)]
+    new_password: String,
+}
+
+/// `POST /setup/strength`: how what was typed so far stands, for whom the link works. Keeps nothing.
+pub async fn strength(ctx: web::Data<Ctx>, Form(typing): Form<Typing>) -> Result<HttpResponse, PageError> {
+    if !setup::is_open(&ctx, &typing.token).await? {
+        return Err(PageError::NotFound);
+    }
+    let policy = ctx.in_force().everyone().password.clone();
+    meter::answer(typing.new_password, vec![typing.username, typing.email], policy).await
 }
 
 fn show(

@@ -301,3 +301,26 @@ fn the_token_is_stored_hashed_and_shows_nowhere_but_in_the_form() {
         );
     }
 }
+
+#[test]
+fn who_holds_the_link_is_told_how_a_password_stands() {
+    let server = TestServer::start();
+    let (path, token) = (path(&server), token(&server));
+    let client = server.anyone();
+    assert!(
+        client
+            .get(&path)
+            .expect(200)
+            .text()
+            .contains("data-with=\"token username email\"")
+    );
+    let ask = |token: &str, typed: &str| {
+        let form = [("token", token), ("username", "ada.lovelace"), ("new_password", typed)];
+        client.post("/setup/strength", &form)
+    };
+    ask("wrong", PASSWORD).expect(404);
+    assert_eq!(ask(&token, PASSWORD).expect(200).json()["enough"], true);
+    assert_eq!(ask(&token, "ada.lovelace1").expect(200).json()["enough"], false);
+    set_up(&client, &token, &[("baseline", "asvs-l2")]).expect(303);
+    ask(&token, PASSWORD).expect(404);
+}

@@ -1,7 +1,7 @@
 //! `/password/reset`: choosing a password with a mailed link. The link's token leaves the address at once, for an encrypted cookie of this
 //! path; looking uses nothing up, so that a mail scanner breaks no link; only the form does.
 
-use super::{Typing, field_of, stands};
+use super::field_of;
 use crate::{
     domain::{reset::LinkKind, secret::Secret},
     flows::{
@@ -12,7 +12,10 @@ use crate::{
         error::PageError,
         flash::{self, Flash},
         forms::{Form, Query},
-        pages::{Shell, filters, page, see_other},
+        pages::{
+            Shell, filters, page, see_other,
+            strength::{self, Typing},
+        },
         paths,
         session_cookie::CookieKeys,
         visitor::Anyone,
@@ -136,7 +139,7 @@ pub async fn strength(
     let token = carried(&req, &keys).ok_or(PageError::NotFound)?;
     let opened = password_reset::look(&ctx, &token).await?.ok_or(PageError::NotFound)?;
     let policy = ctx.in_force().everyone().password.clone();
-    stands(typing, opened.own_words, policy).await
+    strength::answer(typing.new_password, opened.own_words, policy).await
 }
 
 /// The address without the token, which goes on in a cookie; nobody that the page links to learns of it.
