@@ -10,6 +10,7 @@ mod explain;
 mod files;
 mod lockout;
 mod mail;
+mod mail_tls;
 mod operations;
 mod policy;
 mod preview;

@@ -1,7 +1,12 @@
-//! A mail server on a socket: takes letters, or refuses, stalls and hangs up as a test asks it to.
+//! A mail server on a socket, encrypted where a test says so: takes letters, or refuses, stalls and hangs up as it is asked to.
 
+use rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    crypto::ring,
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+};
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
@@ -27,6 +32,38 @@ pub enum Manner {
     HangsUp,
     /// Takes the letter, and hangs up before it says so.
     TakesSilently,
+}
+
+/// When the conversation is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encrypted {
+    FromTheStart,
+    AfterStartTls,
+}
+
+/// A certificate that nobody else has signed, good for these names where it is trusted.
+#[derive(Clone)]
+pub struct Certificate {
+    pub pem: String,
+    config: Arc<ServerConfig>,
+}
+
+impl Certificate {
+    pub fn of(names: &[&str]) -> Self {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        Self {
+            pem: made.cert.pem(),
+            config: Arc::new(config),
+        }
+    }
 }
 
 /// A letter that was taken.
@@ -63,7 +100,10 @@ pub fn link(data: &str, part: &str) -> Option<String> {
 
 struct Shared {
     manner: Mutex<Manner>,
+    tls: Option<(Encrypted, Certificate)>,
     received: Mutex<Vec<Received>>,
+    /// What was said without encryption.
+    overheard: Mutex<String>,
     stopped: AtomicBool,
 }
 
@@ -75,11 +115,21 @@ pub struct SmtpServer {
 
 impl SmtpServer {
     pub fn start(manner: Manner) -> Self {
+        Self::listening(manner, None)
+    }
+
+    pub fn encrypted(encrypted: Encrypted, certificate: &Certificate) -> Self {
+        Self::listening(Manner::Takes, Some((encrypted, certificate.clone())))
+    }
+
+    fn listening(manner: Manner, tls: Option<(Encrypted, Certificate)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             manner: Mutex::new(manner),
+            tls,
             received: Mutex::default(),
+            overheard: Mutex::default(),
             stopped: AtomicBool::new(false),
         });
         let seen = shared.clone();
@@ -101,7 +151,17 @@ impl SmtpServer {
     }
 
     pub fn url(&self) -> String {
-        format!("smtp://{}", self.address)
+        self.url_for("")
+    }
+
+    /// The address for `user`, such as `ada:secret@`; encrypted as the server is.
+    pub fn url_for(&self, user: &str) -> String {
+        let address = self.address;
+        match self.shared.tls {
+            None => format!("smtp://{user}{address}"),
+            Some((Encrypted::FromTheStart, _)) => format!("smtps://{user}{address}"),
+            Some((Encrypted::AfterStartTls, _)) => format!("smtp://{user}{address}?tls=required"),
+        }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -114,6 +174,11 @@ impl SmtpServer {
 
     pub fn received(&self) -> Vec<Received> {
         self.shared.received.lock().unwrap().clone()
+    }
+
+    /// What anybody on the way could read.
+    pub fn overheard(&self) -> String {
+        self.shared.overheard.lock().unwrap().clone()
     }
 }
 
@@ -128,17 +193,41 @@ impl Drop for SmtpServer {
     }
 }
 
+trait Wire: Read + Write {}
+impl<T: Read + Write> Wire for T {}
+
+type Lines = BufReader<Box<dyn Wire>>;
+
+fn in_clear(socket: TcpStream) -> Lines {
+    BufReader::new(Box::new(socket))
+}
+
+/// The handshake happens with the first words.
+fn within_tls(socket: TcpStream, certificate: &Certificate) -> std::io::Result<Lines> {
+    let connection = ServerConnection::new(certificate.config.clone()).map_err(std::io::Error::other)?;
+    Ok(BufReader::new(Box::new(StreamOwned::new(connection, socket))))
+}
+
+fn say(lines: &mut Lines, words: &str) -> std::io::Result<()> {
+    let out = lines.get_mut();
+    out.write_all(words.as_bytes())?;
+    out.write_all(b"\r\n")?;
+    out.flush()
+}
+
 fn converse(socket: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let manner = *shared.manner.lock().unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(20)))?;
-    let mut out = socket.try_clone()?;
-    let mut lines = BufReader::new(socket);
+    let (mut lines, mut encrypted) = match &shared.tls {
+        Some((Encrypted::FromTheStart, certificate)) => (within_tls(socket.try_clone()?, certificate)?, true),
+        Some((Encrypted::AfterStartTls, _)) | None => (in_clear(socket.try_clone()?), false),
+    };
     if manner == Manner::Silent {
         let mut nothing = String::new();
         lines.read_line(&mut nothing)?;
         return Ok(());
     }
-    out.write_all(b"220 test ESMTP\r\n")?;
+    say(&mut lines, "220 test ESMTP")?;
     let mut letter = Received {
         from: String::new(),
         to: Vec::new(),
@@ -150,9 +239,22 @@ fn converse(socket: TcpStream, shared: &Shared) -> std::io::Result<()> {
         if lines.read_line(&mut line)? == 0 {
             return Ok(());
         }
+        if !encrypted {
+            shared.overheard.lock().unwrap().push_str(&line);
+        }
         let verb = line.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
         let answer = match verb.as_str() {
+            "EHLO" if shared.tls.is_some() && !encrypted => "250-test\r\n250-STARTTLS\r\n250 8BITMIME".to_owned(),
             "EHLO" => "250-test\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME".to_owned(),
+            "STARTTLS" => match &shared.tls {
+                Some((_, certificate)) if !encrypted => {
+                    say(&mut lines, "220 go ahead")?;
+                    lines = within_tls(socket.try_clone()?, certificate)?;
+                    encrypted = true;
+                    continue;
+                }
+                Some(_) | None => "503 not now".to_owned(),
+            },
             "HELO" | "RSET" | "NOOP" => "250 test".to_owned(),
             "AUTH" => match manner {
                 Manner::Login(answer) => answer.to_owned(),
@@ -170,7 +272,7 @@ fn converse(socket: TcpStream, shared: &Shared) -> std::io::Result<()> {
                 }
             },
             "DATA" => {
-                out.write_all(b"354 go on\r\n")?;
+                say(&mut lines, "354 go on")?;
                 letter.data.clear();
                 loop {
                     line.clear();
@@ -194,11 +296,10 @@ fn converse(socket: TcpStream, shared: &Shared) -> std::io::Result<()> {
                 }
             }
             "QUIT" => {
-                out.write_all(b"221 bye\r\n")?;
-                return Ok(());
+                return say(&mut lines, "221 bye");
             }
             _ => "500 what?".to_owned(),
         };
-        out.write_all(format!("{answer}\r\n").as_bytes())?;
+        say(&mut lines, &answer)?;
     }
 }
