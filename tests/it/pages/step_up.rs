@@ -321,6 +321,13 @@ fn an_export_comes_after_the_password() {
         assert!(csv.text().contains("ada"), "{path}");
         server.advance(ADMINISTRATORS + 1);
     }
+    let asked = ada.thief().get("/admin/policy/export?format=toml").expect(403);
+    let policy = ada.confirm(&asked, PASSWORD).expect(200);
+    assert!(
+        policy.header("content-disposition").unwrap().contains(".toml"),
+        "{}",
+        policy.text()
+    );
 }
 
 #[test]

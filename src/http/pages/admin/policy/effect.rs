@@ -16,6 +16,7 @@ use crate::http::pages::admin::list::{filled, href};
 use crate::http::pages::admin::part::Choice;
 use crate::http::pages::admin::session_line::reason_words;
 use crate::http::paths;
+use crate::http::step_up::Confirmed;
 use crate::http::visitor::Admin;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
@@ -195,10 +196,10 @@ pub struct Wanted {
     format: Format,
 }
 
-/// `GET /admin/policy/review/export`: all affected sessions that match, in the fields of `policy preview --json`.
+/// `GET /admin/policy/review/export` (`POST`, with the password that was asked for): all affected sessions that match, in the fields of `policy preview --json`.
 pub async fn download(
     ctx: web::Data<Ctx>,
-    admin: Admin,
+    Confirmed(admin, ()): Confirmed<Admin, ()>,
     asked: Query<Asked>,
     wanted: Query<Wanted>,
 ) -> Result<HttpResponse, PageError> {

@@ -3,6 +3,7 @@ use crate::domain::policy::interchange::{self, Format};
 use crate::flows::{Ctx, policy};
 use crate::http::error::PageError;
 use crate::http::forms::Query;
+use crate::http::step_up::Confirmed;
 use crate::http::visitor::Admin;
 use actix_web::{HttpResponse, http::header, web};
 use serde::Deserialize;
@@ -13,8 +14,12 @@ pub struct Wanted {
     format: String,
 }
 
-/// `GET /admin/policy/export?format=hue|toml|json`
-pub async fn download(ctx: web::Data<Ctx>, _admin: Admin, wanted: Query<Wanted>) -> Result<HttpResponse, PageError> {
+/// `GET /admin/policy/export?format=hue|toml|json`; `POST`, with the password that was asked for.
+pub async fn download(
+    ctx: web::Data<Ctx>,
+    _admin: Confirmed<Admin, ()>,
+    wanted: Query<Wanted>,
+) -> Result<HttpResponse, PageError> {
     let revision = policy::in_force(&ctx).await?.revision;
     let word = match wanted.0.format.as_str() {
         "" => Format::Toml.as_str(),
