@@ -90,7 +90,7 @@ pub async fn admit(
         return Ok(Access::Anonymous);
     };
     if account.expires_at.is_some_and(|at| now > at) && account.expired_at.is_none() {
-        account = ctx.expire_if_due(account.id).await?;
+        account = Box::pin(ctx.expire_if_due(account.id)).await?;
     }
     for asked_the_store in [false, true] {
         let usable = |token: &&Token| token.killed_at.is_none() && token.opens(door.host);
@@ -101,45 +101,35 @@ pub async fn admit(
         if !acceptable(&policy, &presented.cookie_form) {
             return Ok(Access::Anonymous);
         }
-        match judge_row(&session, presented, &account, request, &policy, now) {
+        let (duty, live) = match judge_row(&session, presented, &account, request, &policy, now) {
             Verdict::Ended { reason } => {
                 if session.ended().is_some() {
                     return Ok(Access::Ended(reason));
                 }
                 if !asked_the_store && matches!(reason, EndReason::Idle | EndReason::WindowClosed) {
                     // Another instance may have seen activity: the store is asked once.
-                    session = match reread(ctx, &session).await? {
+                    session = match Box::pin(reread(ctx, &session)).await? {
                         Some(session) => session,
                         None => return Ok(Access::Anonymous),
                     };
                     continue;
                 }
-                ending::end(ctx, &in_force, &session, &account, reason, now, origin()).await?;
+                let ending = ending::end(ctx, &in_force, &session, &account, reason, now, origin());
+                Box::pin(ending).await?;
                 return Ok(Access::Ended(reason));
             }
-            Verdict::Live(live) => {
-                return admitted(
-                    ctx, session, account, policy, None, &live, &digest, request, door, now, origin,
-                )
-                .await;
-            }
-            Verdict::Duty { what, live } => {
-                return admitted(
-                    ctx,
-                    session,
-                    account,
-                    policy,
-                    Some(what),
-                    &live,
-                    &digest,
-                    request,
-                    door,
-                    now,
-                    origin,
-                )
-                .await;
-            }
-        }
+            Verdict::Live(live) => (None, live),
+            Verdict::Duty { what, live } => (Some(what), live),
+        };
+        let admitted = Admitted {
+            cookie_form: presented.cookie_form.clone(),
+            session,
+            account,
+            policy,
+            duty,
+            rotated_to: None,
+        };
+        return accept(ctx, admitted, &live, &digest, request, door, now, origin).await;
     }
     Ok(Access::Anonymous)
 }
@@ -178,12 +168,15 @@ async fn find(ctx: &Ctx, digest: &str) -> Result<Option<(Arc<LiveSession>, Arc<A
     {
         return Ok(Some((session.clone(), account)));
     }
+    Box::pin(find_stored(ctx, digest.to_owned())).await
+}
+
+async fn find_stored(ctx: &Ctx, digest: String) -> Result<Option<(Arc<LiveSession>, Arc<Account>)>, FlowError> {
     let epoch = ctx.live.epoch();
-    let wanted = digest.to_owned();
     let found = ctx
         .store
         .read(move |c| {
-            let Some(session) = sessions::find_by_digest(c, &wanted)? else {
+            let Some(session) = sessions::find_by_digest(c, &digest)? else {
                 return Ok(None);
             };
             let account = accounts::find(c, session.account_id)?;
@@ -244,13 +237,11 @@ fn must_change_password(account: &Account, signed_in_at: Timestamp, policy: &Eff
     .is_some()
 }
 
+/// Carries out what the verdict asks for, and lets in.
 #[expect(clippy::too_many_arguments, reason = "the facts of one request, used once")]
-async fn admitted(
+async fn accept(
     ctx: &Ctx,
-    session: Arc<LiveSession>,
-    account: Arc<Account>,
-    policy: Arc<EffectivePolicy>,
-    duty: Option<Duty>,
+    mut admitted: Admitted,
     live: &LiveVerdict,
     digest: &str,
     request: &RequestFacts<'_>,
@@ -258,13 +249,12 @@ async fn admitted(
     now: Timestamp,
     origin: impl Fn() -> Origin,
 ) -> Result<Access, FlowError> {
-    let mut rotated_to = None;
-    let mut session = session;
+    let session = &admitted.session;
     let due = door.reaches_browser && session.token(digest).is_some_and(Token::is_due);
-    if due || must_be_written(&session, live, request, &policy) {
+    if due || must_be_written(session, live, request, &admitted.policy) {
         let change = Change {
             session: session.id(),
-            account: account.clone(),
+            account: admitted.account.clone(),
             digest: digest.to_owned(),
             ip: request.ip,
             user_agent: request.user_agent.map(str::to_owned),
@@ -276,38 +266,29 @@ async fn admitted(
             origin: origin(),
             now,
         };
-        match accept_change(ctx, change).await? {
+        match Box::pin(accept_change(ctx, change)).await? {
             Accepted::Unchanged => {}
             Accepted::Recorded => session.note_recorded(request.ip),
             Accepted::Changed { token } => {
-                rotated_to = token;
-                session = match reread(ctx, &session).await? {
-                    Some(session) => session,
-                    None => return Ok(Access::Anonymous),
+                let Some(session) = Box::pin(reread(ctx, session)).await? else {
+                    return Ok(Access::Anonymous);
                 };
+                let form = session.token(digest).map(|token| token.cookie_form.clone());
+                admitted.cookie_form = form.unwrap_or_default();
+                admitted.rotated_to = token;
+                admitted.session = session;
             }
             Accepted::Refused(reason) => return Ok(Access::Ended(reason)),
         }
     }
     if live.touch || live.seen {
-        session.note_address(request.ip);
-        ctx.live.sessions.touch(&session, now, live.touch);
-        if activity::near_its_end(&session, &policy, now) {
-            activity::write_through(ctx, &session).await?;
+        admitted.session.note_address(request.ip);
+        ctx.live.sessions.touch(&admitted.session, now, live.touch);
+        if activity::near_its_end(&admitted.session, &admitted.policy, now) {
+            Box::pin(activity::write_through(ctx, &admitted.session)).await?;
         }
     }
-    let cookie_form = session
-        .token(digest)
-        .map(|token| token.cookie_form.clone())
-        .unwrap_or_default();
-    Ok(Access::Admitted(Box::new(Admitted {
-        session,
-        account,
-        policy,
-        duty,
-        rotated_to,
-        cookie_form,
-    })))
+    Ok(Access::Admitted(Box::new(admitted)))
 }
 
 fn binding_json(binding: &Binding) -> serde_json::Value {

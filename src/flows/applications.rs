@@ -225,7 +225,7 @@ impl Ctx {
     /// The applications that govern now: from memory while changes are heard of, else from the database.
     pub async fn current_applications(&self) -> Result<Arc<Applications>, FlowError> {
         if !self.live.freshness.is_fresh() {
-            self.reload_applications().await?;
+            Box::pin(self.reload_applications()).await?;
         }
         Ok(self.live.applications())
     }

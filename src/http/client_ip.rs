@@ -5,9 +5,12 @@ use crate::{
     config::{Config, ForwardedHeader},
     domain::network::canonical,
 };
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, HeaderName};
 use ipnetwork::IpNetwork;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 
 /// The client's address for every decision and record.
 pub fn client_ip(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config) -> IpAddr {
@@ -15,9 +18,9 @@ pub fn client_ip(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config)
     if !trusted(peer, &config.trusted_proxies) {
         return peer;
     }
-    let (name, parse): (&str, fn(&str) -> Option<IpAddr>) = match config.forwarded_header {
-        ForwardedHeader::XForwardedFor => ("x-forwarded-for", parse_hop),
-        ForwardedHeader::Forwarded => ("forwarded", parse_forwarded),
+    let (name, parse): (&HeaderName, fn(&str) -> Option<IpAddr>) = match config.forwarded_header {
+        ForwardedHeader::XForwardedFor => (&X_FORWARDED_FOR, parse_hop),
+        ForwardedHeader::Forwarded => (&FORWARDED, parse_forwarded),
     };
     walk(peer, headers, name, parse, &config.trusted_proxies).unwrap_or_else(|| {
         tracing::warn!(%peer, "a trusted proxy sent a client address that cannot be read; its own address is used");
@@ -34,8 +37,8 @@ pub fn peer(peer: Option<SocketAddr>) -> IpAddr {
 /// The header that would name the client, when a request has none.
 pub fn unnamed(headers: &HeaderMap, config: &Config) -> Option<&'static str> {
     let (name, shown) = match config.forwarded_header {
-        ForwardedHeader::XForwardedFor => ("x-forwarded-for", "X-Forwarded-For"),
-        ForwardedHeader::Forwarded => ("forwarded", "Forwarded"),
+        ForwardedHeader::XForwardedFor => (&X_FORWARDED_FOR, "X-Forwarded-For"),
+        ForwardedHeader::Forwarded => (&FORWARDED, "Forwarded"),
     };
     (!headers.contains_key(name)).then_some(shown)
 }
@@ -50,13 +53,12 @@ pub fn trusted(ip: IpAddr, proxies: &[IpNetwork]) -> bool {
 fn walk(
     peer: IpAddr,
     headers: &HeaderMap,
-    name: &str,
+    name: &HeaderName,
     parse: impl Fn(&str) -> Option<IpAddr>,
     proxies: &[IpNetwork],
 ) -> Option<IpAddr> {
-    let lines: Vec<_> = headers.get_all(name).collect();
     let mut hop = peer;
-    for line in lines.iter().rev() {
+    for line in headers.get_all(name).rev() {
         for element in line.as_bytes().rsplit(|byte| *byte == b',') {
             hop = parse(std::str::from_utf8(element).ok()?.trim())?;
             if !trusted(hop, proxies) {
@@ -94,7 +96,7 @@ fn parse_forwarded(element: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::http::header::{HeaderName, HeaderValue};
+    use actix_web::http::header::HeaderValue;
 
     fn client(peer: &str, trusted: &str, header: ForwardedHeader, lines: &[(&str, &str)]) -> String {
         let mut config = Config::load(None, std::iter::empty(), crate::config::Flags::default()).unwrap();

@@ -29,14 +29,14 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{
         Method, StatusCode,
-        header::{self, HeaderValue},
+        header::{self, HeaderName, HeaderValue},
     },
     web,
 };
 use answer::{Question, answer, problem};
 use futures_util::FutureExt;
 use session_cookie::CookieKeys;
-use std::panic::AssertUnwindSafe;
+use std::{borrow::Cow, panic::AssertUnwindSafe};
 pub use told::{Told, told};
 
 pub fn routes() -> Vec<Route> {
@@ -58,6 +58,25 @@ struct Original {
     target: Target,
     method: Method,
 }
+
+/// A header that proxies write: as their documentation spells it, and as it is looked up.
+struct Field {
+    shown: &'static str,
+    name: HeaderName,
+}
+
+impl Field {
+    const fn new(shown: &'static str, lower_case: &'static str) -> Self {
+        Self {
+            shown,
+            name: HeaderName::from_static(lower_case),
+        }
+    }
+}
+
+static FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+static BACKGROUND: HeaderName = HeaderName::from_static("x-nightlatch-background");
+static REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
 /// A header that the dialect needs and that is missing or cannot be read.
 struct Malformed {
@@ -119,7 +138,7 @@ async fn decide(req: &HttpRequest, ctx: &Ctx, keys: &CookieKeys, dialect: Dialec
         Ok(passage) => {
             let question = Question {
                 dialect,
-                navigation: is_navigation(req),
+                navigation: &|| is_navigation(req),
                 repeatable: matches!(original.method, Method::GET | Method::HEAD | Method::OPTIONS),
                 target: &original.target,
             };
@@ -147,9 +166,9 @@ async fn ask(
     let presented = session_cookie::read(req.headers(), Jar::at(&ctx.config, host), keys);
     let ip = client_ip::client_ip(req.peer_addr(), req.headers(), &ctx.config);
     let agent = req.headers().get(header::USER_AGENT);
-    let agent = agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()));
+    let agent = agent.map(|agent| text_of(agent));
     let agent = agent.as_deref().map(agent::cut);
-    let header_is = |name: &str, value: &str| {
+    let header_is = |name: &HeaderName, value: &str| {
         let given = req.headers().get(name);
         given.is_some_and(|given| given.as_bytes() == value.as_bytes())
     };
@@ -158,8 +177,8 @@ async fn ask(
         user_agent: agent,
         kind: RequestKind {
             path: original.target.path(),
-            navigation: header_is("sec-fetch-mode", "navigate"),
-            background: header_is("x-nightlatch-background", "1"),
+            navigation: header_is(&FETCH_MODE, "navigate"),
+            background: header_is(&BACKGROUND, "1"),
             ..RequestKind::default()
         },
     };
@@ -182,19 +201,28 @@ async fn ask(
 
 /// Whether a redirect is any use to who asks.
 fn is_navigation(req: &HttpRequest) -> bool {
-    let text = |name: &str| req.headers().get(name).and_then(|value| value.to_str().ok());
-    let script = text("x-requested-with").is_some_and(|value| value.eq_ignore_ascii_case("xmlhttprequest"));
-    let fetched = text("sec-fetch-mode").is_some_and(|mode| mode != "navigate");
-    !script && !fetched && text("accept").is_some_and(|accept| accept.contains("text/html"))
+    let text = |name: &HeaderName| req.headers().get(name).and_then(|value| value.to_str().ok());
+    let script = text(&REQUESTED_WITH).is_some_and(|value| value.eq_ignore_ascii_case("xmlhttprequest"));
+    let fetched = text(&FETCH_MODE).is_some_and(|mode| mode != "navigate");
+    !script && !fetched && text(&header::ACCEPT).is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// What a header says, whatever its encoding.
+fn text_of(value: &HeaderValue) -> Cow<'_, str> {
+    // Looks at whole words where the lossy reading looks at each character; nearly all are plain.
+    match std::str::from_utf8(value.as_bytes()) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(value.as_bytes()),
+    }
 }
 
 /// The one value of a header, as text.
-fn one<'a>(req: &'a HttpRequest, header: &'static str) -> Result<&'a str, Malformed> {
+fn one<'a>(req: &'a HttpRequest, field: &'static Field) -> Result<&'a str, Malformed> {
     let refuse = |why: &str| Malformed {
-        header,
+        header: field.shown,
         why: why.to_owned(),
     };
-    let mut lines = req.headers().get_all(header);
+    let mut lines = req.headers().get_all(&field.name);
     match (lines.next(), lines.next()) {
         (None, _) => Err(refuse("the header is missing")),
         (Some(_), Some(_)) => Err(refuse("the header came twice")),
@@ -203,9 +231,9 @@ fn one<'a>(req: &'a HttpRequest, header: &'static str) -> Result<&'a str, Malfor
 }
 
 /// The original method from its header.
-fn method(req: &HttpRequest, header: &'static str) -> Result<Method, Malformed> {
-    Method::from_bytes(one(req, header)?.as_bytes()).map_err(|_| Malformed {
-        header,
+fn method(req: &HttpRequest, field: &'static Field) -> Result<Method, Malformed> {
+    Method::from_bytes(one(req, field)?.as_bytes()).map_err(|_| Malformed {
+        header: field.shown,
         why: "the method cannot be read".to_owned(),
     })
 }

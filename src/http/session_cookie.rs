@@ -12,6 +12,7 @@ use actix_web::{
     cookie::{self, Cookie, CookieJar, Key, time::Duration},
     http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE},
 };
+use std::borrow::Cow;
 
 /// Where a cookie lives: on our own host and the cookie domain, or on an application's host beyond it, which has its own alone.
 #[derive(Clone, Copy)]
@@ -201,7 +202,11 @@ pub fn read(headers: &HeaderMap, jar: Jar<'_>, keys: &CookieKeys) -> Presented {
     for line in headers.get_all(COOKIE) {
         lines += 1;
         for pair in line.as_bytes().split(|byte| *byte == b';') {
-            let pair = String::from_utf8_lossy(pair);
+            // Looks at whole words where the lossy reading looks at each character.
+            let pair = match std::str::from_utf8(pair) {
+                Ok(pair) => Cow::Borrowed(pair),
+                Err(_) => String::from_utf8_lossy(pair),
+            };
             let Some((name, value)) = pair.split_once('=') else {
                 continue;
             };
@@ -214,8 +219,11 @@ pub fn read(headers: &HeaderMap, jar: Jar<'_>, keys: &CookieKeys) -> Presented {
                 continue;
             };
             // What cannot be decoded is a value too: not ours, and so in doubt beside one that is.
-            let decoded = Cookie::parse_encoded(pair.trim());
-            sent.add(decoded.map_or_else(|_| value.to_owned(), |cookie| cookie.value().to_owned()));
+            let decoded = plainly_decoded(value).or_else(|| {
+                let cookie = Cookie::parse_encoded(pair.trim()).ok()?;
+                Some(cookie.value().to_owned())
+            });
+            sent.add(decoded.unwrap_or_else(|| value.to_owned()));
         }
     }
     let any = prefixed.first.is_some() || plain.first.is_some();
@@ -242,6 +250,28 @@ pub fn read(headers: &HeaderMap, jar: Jar<'_>, keys: &CookieKeys) -> Presented {
         any,
         ..Presented::default()
     }
+}
+
+/// The value as [`Cookie::parse_encoded`] reads it, in one go, for what our own values are made of: letters and digits, Base64's signs,
+/// and escapes of ASCII. `None`: there is something else in it.
+fn plainly_decoded(value: &str) -> Option<String> {
+    let mut bytes = value.bytes();
+    let mut decoded = String::with_capacity(value.len());
+    while let Some(byte) = bytes.next() {
+        let plain = match byte {
+            b'%' => {
+                let mut digit = || char::from(bytes.next()?).to_digit(16);
+                u8::try_from(digit()? * 16 + digit()?).ok()?
+            }
+            _ if byte.is_ascii_alphanumeric() || b"+/=-_.~".contains(&byte) => byte,
+            _ => return None,
+        };
+        if !plain.is_ascii_graphic() {
+            return None;
+        }
+        decoded.push(char::from(plain));
+    }
+    Some(decoded)
 }
 
 impl Presented {
@@ -424,4 +454,30 @@ pub enum Written {
     Token(String),
     Removal,
     Other,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_decoded_in_one_go_is_decoded_as_the_library_does(value in "([a-zA-Z0-9+/=_.~\" ;,-]|%[0-9a-fA-F]{0,2}){0,40}") {
+            let pair = format!("nightlatch={value}");
+            if let Some(decoded) = plainly_decoded(&value) {
+                let cookie = Cookie::parse_encoded(pair.as_str());
+                prop_assert_eq!(cookie.ok().map(|cookie| cookie.value().to_owned()), Some(decoded));
+            }
+        }
+    }
+
+    #[test]
+    fn our_own_values_are_decoded_in_one_go() {
+        let keys = CookieKeys::new(std::iter::once([7; 64].as_slice())).unwrap();
+        let value = keys.sign("nightlatch", "a-token_of+ours/=");
+        let sent = Cookie::new("nightlatch", value.clone()).encoded().to_string();
+        let sent = sent.strip_prefix("nightlatch=").unwrap();
+        assert_eq!(plainly_decoded(sent), Some(value));
+    }
 }

@@ -45,7 +45,8 @@ impl Target {
         };
         let (host, port) = self::authority(authority).ok_or(TargetError::Host)?;
         let odd = |c: char| c.is_control() || c.is_whitespace() || c == '#';
-        if !uri.starts_with('/') || uri.contains(odd) {
+        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
+        if !uri.starts_with('/') || (!uri.bytes().all(plain) && uri.contains(odd)) {
             return Err(TargetError::Path);
         }
         let (path, query) = match uri.split_once('?') {
@@ -106,6 +107,9 @@ pub(super) fn authority(text: &str) -> Option<(String, Option<u16>)> {
     if name.contains('%') {
         return None;
     }
+    if is_plain(name) {
+        return Some((name.to_owned(), port));
+    }
     let host = Host::parse(name).ok()?;
     let plain = |name: &String| {
         name.len() <= 253
@@ -118,6 +122,19 @@ pub(super) fn authority(text: &str) -> Option<(String, Option<u16>)> {
         Host::Domain(name) if !plain(name) => None,
         Host::Domain(_) | Host::Ipv4(_) | Host::Ipv6(_) => Some((host.to_string(), port)),
     }
+}
+
+/// A name that parsing leaves as it is, as nearly all are: lower-case ASCII, no punycode, and by its last label no IPv4 address in any
+/// spelling (WHATWG URL, "ends in a number").
+fn is_plain(name: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte);
+    let last = name.rsplit('.').next().unwrap_or_default();
+    name.len() <= 253
+        && name.bytes().all(known)
+        && last.bytes().next().is_some_and(|first| first.is_ascii_lowercase())
+        && name
+            .split('.')
+            .all(|label| !label.is_empty() && !label.starts_with("xn--"))
 }
 
 /// The path decoded, if every server on the way reads it alike; `None` for `//` and dot segments (with parameters too),

@@ -13,7 +13,7 @@ use crate::{
         policy::effective::EffectivePolicy,
         session::{EndReason, RequestFacts},
     },
-    live::forwarded::By,
+    live::{forwarded::By, sessions::LiveSession},
     store::sessions,
 };
 use std::sync::Arc;
@@ -75,7 +75,7 @@ pub async fn verify(
         Access::Anonymous => Ok(Passage::NotSignedIn(None)),
         Access::Ended(reason) => Ok(Passage::NotSignedIn(Some(reason))),
         Access::Admitted(admitted) if admitted.duty.is_some() => Ok(Passage::PasswordChange),
-        Access::Admitted(admitted) => enter(ctx, *admitted, &application, forwarded.target, origin()).await,
+        Access::Admitted(admitted) => enter(ctx, admitted, &application, forwarded.target, origin).await,
     }
 }
 
@@ -103,25 +103,20 @@ fn note(ctx: &Ctx, forwarded: &Forwarded<'_>, place: &Place) {
 
 async fn enter(
     ctx: &Ctx,
-    mut admitted: Admitted,
+    mut admitted: Box<Admitted>,
     application: &Arc<Application>,
     target: &Target,
-    origin: Origin,
+    origin: impl Fn() -> Origin,
 ) -> Result<Passage, FlowError> {
     if !application.admits(admitted.account.role, &admitted.account.groups) {
         if admitted.session.may_record_denial(ctx.now()) {
-            denied(ctx, &admitted, application, target, origin).await?;
+            Box::pin(denied(ctx, &admitted, application, target, origin())).await?;
         }
         return Ok(Passage::NotAllowed);
     }
     if !admitted.session.row.applications.contains(&application.name) {
-        let (id, name) = (admitted.session.id(), application.name.clone());
-        ctx.store
-            .write(move |c| sessions::enter_application(c, id, &name))
-            .await?;
-        ctx.live.sessions.forget(id);
         // INVARIANT: nobody passes whose entry is not on record; a session that ended meanwhile has none.
-        match reread(ctx, &admitted.session).await? {
+        match Box::pin(note_entry(ctx, &admitted.session, application)).await? {
             Some(session) => admitted.session = session,
             None => return Ok(Passage::NotSignedIn(None)),
         }
@@ -129,7 +124,21 @@ async fn enter(
             return Ok(Passage::NotSignedIn(Some(reason)));
         }
     }
-    Ok(Passage::Admitted(Box::new(admitted)))
+    Ok(Passage::Admitted(admitted))
+}
+
+/// The session as it is once the entry is on record; `None`: it ended meanwhile.
+async fn note_entry(
+    ctx: &Ctx,
+    session: &LiveSession,
+    application: &Application,
+) -> Result<Option<Arc<LiveSession>>, FlowError> {
+    let (id, name) = (session.id(), application.name.clone());
+    ctx.store
+        .write(move |c| sessions::enter_application(c, id, &name))
+        .await?;
+    ctx.live.sessions.forget(id);
+    reread(ctx, session).await
 }
 
 /// Somebody signed in asked for an application that is not theirs.

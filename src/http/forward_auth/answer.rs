@@ -33,8 +33,8 @@ const GROUPS: HeaderName = HeaderName::from_static("remote-groups");
 /// What an answer depends on beside the passage.
 pub struct Question<'a> {
     pub dialect: Dialect,
-    /// A redirect is of use to who asks.
-    pub navigation: bool,
+    /// Whether a redirect is of use to who asks; looked at only when there is one.
+    pub navigation: &'a dyn Fn() -> bool,
     /// It can be asked for again after a sign-in.
     pub repeatable: bool,
     pub target: &'a Target,
@@ -100,7 +100,7 @@ fn send_away(question: &Question<'_>, ctx: &Ctx, page: &str, code: &'static str)
     let location = format!("{}{page}", ctx.config.base_url());
     let redirects = match question.dialect {
         Dialect::AuthRequest => false,
-        Dialect::ForwardAuth | Dialect::ExtAuthz => question.navigation,
+        Dialect::ForwardAuth | Dialect::ExtAuthz => (question.navigation)(),
     };
     if !redirects {
         return problem(StatusCode::UNAUTHORIZED, code, "Sign in to carry on.", Some(&location));

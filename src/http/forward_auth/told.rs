@@ -20,7 +20,7 @@ pub fn told(ctx: &Ctx, target: &Target, passage: &Passage) -> Vec<Told> {
     let one = |dialect: Dialect| {
         let question = Question {
             dialect,
-            navigation: true,
+            navigation: &|| true,
             repeatable: true,
             target,
         };

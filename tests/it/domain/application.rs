@@ -428,6 +428,17 @@ proptest! {
     }
 
     #[test]
+    fn a_host_is_read_as_browsers_read_it(host in "([a-z0-9_-]{0,6}\\.?){0,4}|xn--[a-z0-9-]{0,8}|0x[0-9a-f]{1,4}|[0-9.]{1,12}") {
+        let read = Target::of_parts("https", &host, "/").map(|target| target.host().to_owned());
+        let name = host.strip_suffix('.').unwrap_or(&host);
+        match (read, url::Host::parse(name)) {
+            (Ok(read), Ok(known)) => prop_assert_eq!(read, known.to_string()),
+            (Ok(read), Err(error)) => prop_assert!(false, "{read}: {error}"),
+            (Err(_), _) => {}
+        }
+    }
+
+    #[test]
     fn a_guarded_prefix_cannot_be_reached_as_its_neighbour(path in "/(w|W|%77|%57|i|k|\\.|%2e|/|%2f|;|\\\\|%5c|%25|%){0,8}") {
         let applications = Applications::new(vec![
             application("site", &["h"], &[]),
