@@ -71,8 +71,8 @@ impl SaveKind {
     /// Whether it brings a document from elsewhere: then what the environment holds fast stays, and is told.
     fn keeps_pinned(&self) -> bool {
         match self {
-            Self::Restored { .. } | Self::Imported => true,
-            Self::Saved | Self::Reset | Self::Baseline { .. } => false,
+            Self::Restored { .. } | Self::Imported | Self::Reset | Self::Baseline { .. } => true,
+            Self::Saved => false,
         }
     }
 
@@ -167,7 +167,7 @@ impl Ctx {
     /// The policy that governs now: from memory while changes are heard of, else from the database.
     pub async fn current_policy(&self) -> Result<Arc<InForce>, FlowError> {
         if !self.live.freshness.is_fresh() {
-            self.reload_policy().await?;
+            Box::pin(self.reload_policy()).await?;
         }
         Ok(self.in_force())
     }

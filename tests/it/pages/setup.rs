@@ -49,6 +49,17 @@ fn idle(server: &TestServer) -> String {
 }
 
 #[test]
+fn a_baseline_leaves_alone_what_the_environment_holds_fast() {
+    let server = TestServer::on(On::Sqlite)
+        .env("NIGHTLATCH_POLICY__AUTH__IDLE_SESSION_TIMEOUT", "600")
+        .start();
+    let token = token(&server);
+    set_up(&server.anyone(), &token, &[("baseline", "asvs-l2")]).expect(303);
+    assert_eq!(idle(&server), "Number(600)");
+    server.signed_in("ada").get("/admin").expect(200);
+}
+
+#[test]
 fn the_link_makes_one_administrator_applies_the_baseline_and_is_then_gone() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
