@@ -298,8 +298,9 @@ impl Ctx {
         let detail = serde_json::json!({
             "letter": letter.id, "kind": letter.kind, "recipient": letter.recipient, "attempts": letter.attempts,
         });
-        let account = letter.account.map(|id| accounts::find(c, id)).transpose()?.flatten();
-        let account = account.as_ref().map(|account| (account.id, account.name.as_str()));
+        // Letters are held here, and accounts come before them in the order of locks.
+        let name = letter.account.map(|id| accounts::name_of(c, id)).transpose()?.flatten();
+        let account = letter.account.zip(name.as_deref());
         Ok(self.entry_of(acting, event, account, detail))
     }
 }

@@ -235,6 +235,12 @@ pub fn find_by_name_key(c: &mut Conn, name_key: &str) -> Result<Option<Account>,
     row.map(Record::read).transpose()
 }
 
+/// The name alone, for records; its row is not held, whoever writes.
+pub fn name_of(c: &mut Conn, id: AccountId) -> Result<Option<String>, StoreError> {
+    let row = accounts::table.find(id.0.to_string()).select(accounts::name);
+    Ok(row.first(c.db()).optional()?)
+}
+
 /// Another account than `except` that has this address, whatever the case.
 pub fn of_email(c: &mut Conn, email: &str, except: AccountId) -> Result<Option<Account>, StoreError> {
     let wanted = text::fold(email);
