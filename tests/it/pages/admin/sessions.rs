@@ -229,18 +229,22 @@ fn ending_all_that_match_asks_for_the_number_and_reaches_beyond_the_page() {
             end(shown, typed).expect(422);
         }
         assert_eq!(all(&boss, back).1, "60");
+        // What was shown is not what there is: nobody ends more than they saw.
+        assert!(
+            end("26", "26").expect(422).text().contains("Meanwhile it is 60"),
+            "{on:?}"
+        );
         end("60", "60").expect(303);
         assert_eq!(all(&boss, back).1, "0", "{on:?}");
         eve.get("/").expect(200);
         boss.get("/admin").expect(200);
         // A filter that cannot be read ends nothing.
-        let unreadable = [
-            ("what", "matching"),
-            ("back", "idle=soon"),
-            ("shown", "2"),
-            ("typed", "2"),
-        ];
-        boss.post("/admin/sessions/end", &unreadable).expect(400);
+        for back in ["idle=soon", "role=administratr", "state=lives", "account=eve"] {
+            let unreadable = [("what", "matching"), ("back", back), ("shown", "2"), ("typed", "2")];
+            boss.post("/admin/sessions/end", &unreadable).expect(400);
+            boss.get(&format!("/admin/sessions/end?{back}")).expect(400);
+            boss.get(&format!("/admin/sessions/export?{back}")).expect(400);
+        }
         eve.get("/").expect(200);
     }
 }

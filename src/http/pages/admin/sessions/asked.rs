@@ -58,12 +58,26 @@ impl Asked {
         }
     }
 
+    /// What cannot be read, field and sentence: without it the filter would mean more than was meant.
     pub fn faults(&self) -> Vec<(String, String)> {
-        self.idle_secs()
-            .err()
-            .map(|message| ("idle".to_owned(), message))
-            .into_iter()
-            .collect()
+        let unknown = |what: &str, value: &str| format!("There is no {what} “{value}”.");
+        let known = |choices: &[(&str, &str)], value: &str| choices.iter().any(|(code, _)| *code == value);
+        let account_is_read = self.account.is_empty() || self.account().is_some();
+        [
+            ("idle", self.idle_secs().err()),
+            (
+                "role",
+                (!known(&ROLES, &self.role)).then(|| unknown("role", &self.role)),
+            ),
+            (
+                "state",
+                (!known(&STATES, &self.state)).then(|| unknown("state", &self.state)),
+            ),
+            ("account", (!account_is_read).then(|| unknown("account", &self.account))),
+        ]
+        .into_iter()
+        .filter_map(|(field, fault)| Some((field.to_owned(), fault?)))
+        .collect()
     }
 
     pub fn filter(&self, now: Timestamp) -> SessionFilter {

@@ -232,6 +232,10 @@ async fn end_matching(
     let numbers = (ask.shown.trim(), ask.typed.trim());
     let fault = match numbers {
         ("", _) => Some("See how many sessions this ends before you confirm.".to_owned()),
+        (shown, _) if typed_wanted && shown != found.count.to_string() => Some(format!(
+            "Meanwhile it is {}: look again, and type that number to confirm.",
+            found.count
+        )),
         (shown, typed) if typed_wanted && shown != typed => Some(format!("Type {} to confirm.", found.count)),
         (_, _) => None,
     };
