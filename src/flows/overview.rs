@@ -6,6 +6,7 @@ use crate::{
         audit::Event,
         mail::LetterState,
         policy::{Key, Scope, Value, effective::Policy, posture::Finding},
+        session::SessionId,
         time::{Span, Timestamp},
     },
     store::{
@@ -13,9 +14,11 @@ use crate::{
         lockouts::{LockoutFilter, LockoutListState},
         outbox,
         policies::{self, Revision},
-        sessions::{self, SessionFilter},
+        sessions::{self, Cursor, SessionFilter},
     },
 };
+use std::collections::HashSet;
+use uuid::Uuid;
 
 pub struct Overview {
     pub live_sessions: i64,
@@ -41,7 +44,7 @@ pub struct CheckItem {
     pub key: Option<Key>,
 }
 
-/// Sessions looked through for those that end soon.
+/// Sessions looked through for those that end soon: so many of the least active, and of the most active.
 const LOOKED_AT: i64 = 100;
 const SHOWN: usize = 5;
 
@@ -54,10 +57,21 @@ pub async fn overview(ctx: &Ctx) -> Result<Overview, FlowError> {
     let facts = ctx
         .store
         .read(move |c| {
-            let recent = SessionFilter {
+            let most_active = SessionFilter {
                 limit: LOOKED_AT,
                 ..SessionFilter::default()
             };
+            let least_active = SessionFilter {
+                before: Some(Cursor {
+                    at: Timestamp::from_micros(0),
+                    id: SessionId(Uuid::nil()),
+                }),
+                ..most_active.clone()
+            };
+            let mut looked_at = sessions::list(c, &least_active)?.items;
+            let known: HashSet<SessionId> = looked_at.iter().map(|row| row.session.id).collect();
+            let others = sessions::list(c, &most_active)?.items;
+            looked_at.extend(others.into_iter().filter(|row| !known.contains(&row.session.id)));
             Ok::<_, StoreError>((
                 sessions::count_live(c)?,
                 accounts::count_all(c)?,
@@ -70,7 +84,7 @@ pub async fn overview(ctx: &Ctx) -> Result<Overview, FlowError> {
                 )?,
                 audit::hourly(c, Event::SignInAccepted, since)?,
                 audit::hourly(c, Event::SignInRefused, since)?,
-                sessions::list(c, &recent)?.items,
+                looked_at,
                 policies::standing(c, now)?
                     .ok_or(StoreError::NotFound("policy revision"))?
                     .in_force,
@@ -82,8 +96,8 @@ pub async fn overview(ctx: &Ctx) -> Result<Overview, FlowError> {
             ))
         })
         .await?;
-    let (live_sessions, accounts, locked, accepted, refused, recent, revision, checklist, mail) = facts;
-    let mut ending_soon: Vec<SessionView> = recent
+    let (live_sessions, accounts, locked, accepted, refused, looked_at, revision, checklist, mail) = facts;
+    let mut ending_soon: Vec<SessionView> = looked_at
         .into_iter()
         .map(|row| ctx.view(&in_force, row))
         .filter(|view| view.live && view.ends.is_some_and(|end| end.at.since(now) <= Span::from_secs(3600)))
