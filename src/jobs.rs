@@ -6,7 +6,8 @@ use crate::flows::{
     Ctx, FlowError, access, accounts, applications, audit, email_change, lockouts, mail, notices, password_reset,
     policy, retention, sessions,
 };
-use std::{future::Future, time::Duration};
+use futures_util::FutureExt;
+use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
 
 /// Running jobs; they stop when told, each after what it is at.
@@ -120,11 +121,11 @@ where
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = ticks.tick() => {
-                    if let Err(error) = job(ctx.clone()).await {
-                        tracing::warn!(job = name, %error, "a job failed and will be tried again");
-                    }
-                }
+                _ = ticks.tick() => match AssertUnwindSafe(job(ctx.clone())).catch_unwind().await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(job = name, %error, "a job failed and will be tried again"),
+                    Err(_) => tracing::error!(job = name, "a job panicked and will be tried again"),
+                },
                 // Also when the sender is gone.
                 _ = stopped.changed() => return,
             }
