@@ -116,7 +116,8 @@ impl Browser {
     }
 
     async fn close(mut self) {
-        self.driver.clone().close().await.unwrap();
+        // Answered once Chromium is gone; without it the browser outlives its driver.
+        self.driver.issue_cmd(Quit).await.unwrap();
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
@@ -334,6 +335,20 @@ impl Drop for Browser {
         // After a failed assertion; already dead otherwise. Chromium goes with its driver.
         self.process.kill().ok();
         self.process.wait().ok();
+    }
+}
+
+/// `DELETE /session/{id}` (WebDriver 8.2).
+#[derive(Debug)]
+struct Quit;
+
+impl WebDriverCompatibleCommand for Quit {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        (http::Method::DELETE, None)
     }
 }
 
