@@ -116,7 +116,8 @@ impl Doctor {
 /// What one look at the database tells.
 struct Facts {
     now: Timestamp,
-    latest: Result<Option<Revision>, StoreError>,
+    /// The revision in force.
+    in_force: Result<Option<Revision>, StoreError>,
     pins: Vec<(String, Pins)>,
     accounts: i64,
     administrators: i64,
@@ -179,8 +180,8 @@ impl Findings {
     }
 
     fn policy(&mut self, config: &Config, facts: &Facts) {
-        let latest = match &facts.latest {
-            Ok(Some(latest)) => latest,
+        let in_force = match &facts.in_force {
+            Ok(Some(in_force)) => in_force,
             Ok(None) => {
                 return self.warning("policy", "there is none yet: the first start makes one of the defaults");
             }
@@ -190,10 +191,10 @@ impl Findings {
         for (key, value) in facts.pins.iter().flat_map(|(_, pins)| pins) {
             pins.entry(*key).or_insert(value.clone());
         }
-        let document = &latest.document;
+        let document = &in_force.document;
         let faults = document.faults_since(document, &pins);
         if faults.is_empty() {
-            self.ok("policy", format!("revision {} in force", latest.revision));
+            self.ok("policy", format!("revision {} in force", in_force.revision));
         }
         for fault in faults {
             self.fault("policy", fault.to_string());
@@ -202,7 +203,7 @@ impl Findings {
             let message = format!("{}: {}: {}", warning.scope, warning.key, warning.message);
             self.warning("policy", message);
         }
-        let policy = Policy::new(latest.revision, document.clone(), pins, false);
+        let policy = Policy::new(in_force.revision, document.clone(), pins, false);
         let secure = policy.value_in(&Scope::Everyone, Key::SessionSecure).0 == Value::Flag(true);
         self.cookie(config, secure);
     }
@@ -370,7 +371,7 @@ impl Findings {
 fn look(c: &mut crate::store::Conn, now: Timestamp) -> Result<Facts, StoreError> {
     Ok(Facts {
         now: meta::now(c)?,
-        latest: policies::latest(c),
+        in_force: policies::standing(c, now).map(|standing| standing.map(|standing| standing.in_force)),
         pins: policies::pins(c, now.saturating_sub(PINS_LIVE))?,
         accounts: accounts::count_all(c)?,
         administrators: accounts::count_usable_administrators(c, None, now)?,

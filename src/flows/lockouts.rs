@@ -60,8 +60,9 @@ pub async fn list(ctx: &Ctx, filter: LockoutFilter) -> Result<LockoutList, FlowE
         .into_iter()
         .map(|lockout| ctx.lockout_view(&in_force, lockout))
         .collect();
-    let addresses: std::collections::BTreeSet<_> = items.iter().filter_map(|view| view.lockout.last_ip).collect();
-    let one_address = addresses.len() == 1 && items.iter().filter(|view| view.locked.is_some()).count() > 1;
+    let held = items.iter().filter(|view| view.locked.is_some());
+    let addresses: Vec<_> = held.map(|view| view.lockout.last_ip).collect();
+    let one_address = addresses.len() > 1 && addresses.iter().all(|ip| ip.is_some() && *ip == addresses[0]);
     Ok(LockoutList {
         items,
         total,

@@ -40,15 +40,17 @@ const RANGES: [(&str, &str); 5] = [
 ];
 const OUTCOMES: [(&str, &str); 3] = [("", "Any"), ("success", "OK"), ("failure", "Failed")];
 
-/// A day as the end of a range is the whole day.
+/// A day or a second as the end of a range is the whole of it, to its last microsecond.
 fn until(text: &str) -> Option<Timestamp> {
+    const DAY: usize = "2026-11-21".len();
+    const SECOND: usize = "2026-11-21 17:20:05".len();
     let at = Timestamp::parse_written(text)?;
-    let whole_day = if text.trim().len() == 10 {
-        Span::from_secs(86_400 - 1)
-    } else {
-        Span::ZERO
+    let whole = match text.trim().trim_end_matches(['Z', 'z']).len() {
+        DAY => Span::from_secs(86_400),
+        SECOND => Span::from_secs(1),
+        _ => return Some(at),
     };
-    Some(at.saturating_add(whole_day))
+    Some(at.saturating_add(whole).saturating_sub(Span::from_micros(1)))
 }
 
 impl Asked {
