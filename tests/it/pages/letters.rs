@@ -136,7 +136,7 @@ fn a_new_address_counts_once_both_addresses_have_confirmed_it() {
                     page.text().contains(NEW) && page.text().contains("It was not me: cancel"),
                     "{on:?}"
                 );
-                assert_eq!(page.text().contains(OLD), false, "{on:?}: not told to the new mailbox");
+                assert!(!page.text().contains(OLD), "{on:?}: not told to the new mailbox");
             }
         }
         let waits = |address: &str| {
@@ -300,7 +300,8 @@ fn another_address_is_asked_for_five_times_an_hour_at_most() {
 
 #[test]
 fn mailed_links_die_with_the_password_and_with_a_disabled_account() {
-    let acts: [(&str, fn(&TestServer, AccountId, &Client)); 5] = [
+    type Does = fn(&TestServer, AccountId, &Client);
+    let acts: [(&str, Does); 5] = [
         ("this was not me", |server, _, _| {
             let stranger = server.anyone().header("user-agent", CHROME);
             stranger.sign_in("ada", PASSWORD).expect(303);
