@@ -5,7 +5,7 @@ use super::policy::Key;
 
 mod digest;
 
-pub use digest::{Happening, digest};
+pub use digest::{Happening, LOOKED_AT, digest, locked_words};
 
 /// A kind of letter that can be switched off, by policy and by whoever gets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -114,6 +114,7 @@ fn letters_say_what_they_are_for() {
     };
     let about = about("Ada");
     insta::assert_snapshot!("test_text", Test { sent_at: AT }.write(&about).unwrap().text);
+    insta::assert_snapshot!("test_html", Test { sent_at: AT }.write(&about).unwrap().html);
     insta::assert_snapshot!("reset_text", reset.write(&about).unwrap().text);
     insta::assert_snapshot!("reset_html", reset.write(&about).unwrap().html);
     for (reason, words) in [
@@ -135,6 +136,7 @@ fn letters_say_what_they_are_for() {
         }
     }
     insta::assert_snapshot!("was_reset_text", was_reset.write(&about).unwrap().text);
+    insta::assert_snapshot!("was_reset_html", was_reset.write(&about).unwrap().html);
     insta::assert_snapshot!("invitation_text", invitation.write(&about).unwrap().text);
     insta::assert_snapshot!("invitation_html", invitation.write(&about).unwrap().html);
 }

@@ -10,6 +10,8 @@ use std::{
 const PATTERN: usize = 5;
 /// Of each kind at most so many are named.
 const NAMED: usize = 10;
+/// Of each kind at most so many are looked at, the newest: beyond, the patterns are plain enough.
+pub const LOOKED_AT: usize = 2_000;
 
 /// One audit event, as far as a digest looks at it.
 #[derive(Debug, Clone)]
@@ -20,43 +22,74 @@ pub struct Happening {
     /// Who did it.
     pub actor: String,
     pub ip: Option<IpAddr>,
+    /// What a lock locked, and nothing else does.
+    pub locked: Option<String>,
 }
 
-/// The lines, none when there is nothing to tell.
+/// What a lock is on, in words: a name, an address, or both.
+pub fn locked_words(account: Option<&str>, ip: Option<&str>) -> String {
+    match (account, ip) {
+        (Some(account), Some(ip)) => format!("{account} from {ip}"),
+        (Some(account), None) => format!("{account} from anywhere"),
+        (None, Some(ip)) => format!("everybody from {ip}"),
+        (None, None) => "somebody".to_owned(),
+    }
+}
+
+/// The lines, none when there is nothing to tell. Of each kind no more than [`LOOKED_AT`] are given.
 pub fn digest(happenings: &[Happening]) -> Vec<String> {
     let mut lines = Vec::new();
-    let locks = of(happenings, Event::LockoutBegan).count();
-    if locks > 0 {
-        lines.push(format!(
-            "{locks} {} began.",
-            if locks == 1 { "lockout" } else { "lockouts" }
-        ));
-    }
+    lines.extend(locks(happenings));
     lines.extend(patterns(happenings));
-    lines.extend(
-        of(happenings, Event::SessionRotatedIdReused)
-            .take(NAMED)
-            .map(|happening| {
-                let account = happening.account.as_deref().unwrap_or("somebody");
-                format!(
-                    "A replaced session id of {account} was used again{}: the session was ended.",
-                    from(happening.ip)
-                )
-            }),
-    );
+    lines.extend(named(happenings, Event::SessionRotatedIdReused, |happening| {
+        let account = happening.account.as_deref().unwrap_or("somebody");
+        format!(
+            "A replaced session id of {account} was used again{}: the session was ended.",
+            from(happening.ip)
+        )
+    }));
     for (event, what) in [
         (Event::PolicyChanged, "changed the policy"),
         (Event::PolicyRestored, "restored an earlier policy"),
         (Event::PolicyReverted, "undid a policy that nobody confirmed"),
     ] {
-        lines.extend(
-            of(happenings, event)
-                .take(NAMED)
-                .map(|happening| match happening.actor.as_str() {
-                    "system" => format!("Nightlatch {what}."),
-                    actor => format!("{actor} {what}."),
-                }),
-        );
+        lines.extend(named(happenings, event, |happening| match happening.actor.as_str() {
+            "system" => format!("Nightlatch {what}."),
+            actor => format!("{actor} {what}."),
+        }));
+    }
+    lines
+}
+
+/// How many locks began, and on what.
+fn locks(happenings: &[Happening]) -> Option<String> {
+    let count = of(happenings, Event::LockoutBegan).count();
+    let on: BTreeSet<&str> = of(happenings, Event::LockoutBegan)
+        .filter_map(|happening| happening.locked.as_deref())
+        .collect();
+    let words = match count {
+        0 => return None,
+        1 => "1 lockout".to_owned(),
+        LOOKED_AT.. => format!("At least {LOOKED_AT} lockouts"),
+        _ => format!("{count} lockouts"),
+    };
+    if on.is_empty() {
+        return Some(format!("{words} began."));
+    }
+    let shown: Vec<&str> = on.iter().copied().take(NAMED).collect();
+    let more = match on.len() - shown.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(format!("{words} began: {}{more}.", shown.join(", ")))
+}
+
+/// A line for each of the newest events of a kind, and one that says how many there were beside them.
+fn named(happenings: &[Happening], event: Event, line: impl Fn(&Happening) -> String) -> Vec<String> {
+    let mut lines: Vec<String> = of(happenings, event).take(NAMED).map(line).collect();
+    let more = of(happenings, event).count() - lines.len();
+    if more > 0 {
+        lines.push(format!("The same happened {more} more times."));
     }
     lines
 }

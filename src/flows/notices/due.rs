@@ -5,16 +5,16 @@ use crate::{
     domain::{
         account::{AccountId, Role},
         audit::Event,
-        notice::{Happening, Notice, digest},
+        notice::{Happening, LOOKED_AT, Notice, digest, locked_words},
         policy::effective::{AccountPolicy, ExpireSuperusers},
         time::{Span, Timestamp},
     },
     live::policy::InForce,
     mail::render::notices as letters,
     store::{
-        StoreError,
+        Conn, StoreError,
         accounts::{self, AccountFilter, AccountListState, ExpiryBounds},
-        audit::{self, AuditFilter},
+        audit::{self, AuditFilter, AuditRow},
         meta, notices,
     },
 };
@@ -24,9 +24,7 @@ use std::sync::Arc;
 const DIGEST_PAUSE: Span = Span::from_secs(3600);
 /// Where the end of the last one stands.
 const DIGEST_UNTIL: &str = "notices.digest_until";
-/// Events that one digest looks at, at most: beyond, the patterns are plain enough.
-const LOOKED_AT: i64 = 2_000;
-/// What a digest tells of.
+/// What a digest tells of. Each is asked for by itself: a flood of one never hides another.
 const TOLD: [Event; 6] = [
     Event::SignInRefused,
     Event::LockoutBegan,
@@ -138,24 +136,8 @@ pub async fn send_digest(ctx: &Ctx) -> Result<usize, FlowError> {
             let Some(since) = since.filter(|_| flow.in_force().everyone().notices.contains(&Notice::Digest)) else {
                 return Ok(0);
             };
-            let filter = AuditFilter {
-                events: TOLD.to_vec(),
-                since: Some(since),
-                // This microsecond is the next one's: it may not be over.
-                until: Some(now.saturating_sub(Span::from_micros(1))),
-                limit: LOOKED_AT,
-                ..AuditFilter::default()
-            };
-            let rows = audit::list(c, &filter)?.items;
-            let happenings: Vec<Happening> = rows
-                .into_iter()
-                .map(|row| Happening {
-                    event: row.event,
-                    account: row.account,
-                    actor: row.actor,
-                    ip: row.ip,
-                })
-                .collect();
+            // This microsecond is the next one's: it may not be over.
+            let happenings = happenings(c, since, now.saturating_sub(Span::from_micros(1)))?;
             let lines = digest(&happenings);
             if lines.is_empty() {
                 return Ok(0);
@@ -174,4 +156,34 @@ pub async fn send_digest(ctx: &Ctx) -> Result<usize, FlowError> {
             Ok::<_, StoreError>(sent)
         })
         .await?)
+}
+
+/// What happened between two instants, both inclusive: of each kind the newest.
+fn happenings(c: &mut Conn, since: Timestamp, until: Timestamp) -> Result<Vec<Happening>, StoreError> {
+    let mut found = Vec::new();
+    for event in TOLD {
+        let filter = AuditFilter {
+            events: vec![event],
+            since: Some(since),
+            until: Some(until),
+            limit: LOOKED_AT as i64,
+            ..AuditFilter::default()
+        };
+        found.extend(audit::list(c, &filter)?.items.into_iter().map(happening));
+    }
+    Ok(found)
+}
+
+fn happening(row: AuditRow) -> Happening {
+    let locked = (row.event == Event::LockoutBegan).then(|| {
+        let key = |field: &str| row.detail["keys"][field].as_str();
+        locked_words(key("account"), key("ip"))
+    });
+    Happening {
+        event: row.event,
+        account: row.account,
+        actor: row.actor,
+        ip: row.ip,
+        locked,
+    }
 }

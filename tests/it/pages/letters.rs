@@ -9,8 +9,9 @@ use crate::harness::{
 use nightlatch::{
     domain::{
         account::{AccountId, Role},
+        audit::{Actor, Entry, Event, Origin, Outcome},
         lockout::CounterKind,
-        notice::Notice,
+        notice::{Happening, LOOKED_AT, Notice, digest, locked_words},
         time::{Span, Timestamp},
     },
     flows::{
@@ -19,7 +20,9 @@ use nightlatch::{
         rows::{LockoutFilter, OutboxFilter},
     },
     mail::render::{About, Letter, notices as written},
+    store::audit,
 };
+use uuid::Uuid;
 
 const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
 const OLD: &str = "ada@example.org";
@@ -719,6 +722,86 @@ fn administrators_get_a_digest_at_most_once_an_hour_and_only_of_something() {
 }
 
 #[test]
+fn a_flood_of_refused_sign_ins_does_not_hide_the_rest_from_the_digest() {
+    let server = TestServer::start();
+    ada(&server, Role::Administrator);
+    let look = || server.run(notices::send_digest(&server.ctx)).unwrap();
+    server.policy(&[
+        ("auth.login_lock_out_at_failure", "true"),
+        ("auth.login_failure_limit", "3"),
+        ("auth.login_lock_out_by_combination_user_and_ip", "true"),
+    ]);
+    server.advance(3600);
+    look();
+    server.policy(&[("session.ttl", "5 days")]);
+    for _ in 0..3 {
+        server.anyone().sign_in("mallory", "wrong");
+    }
+    let flood: Vec<_> = (0..2_100).map(|_| refused("eve")).collect();
+    server.advance(3600);
+    let at = server.now().saturating_sub(Span::from_secs(60));
+    let written = server
+        .ctx
+        .store
+        .write(move |c| audit::insert_many(c, flood.iter().map(|entry| (Uuid::now_v7(), at, entry))));
+    server.run(written).unwrap();
+    assert_eq!(look(), 1);
+    let letters = server.deliver();
+    let text = letters.last().unwrap().replace("=\r\n", "").replace("=3D", "=");
+    assert!(text.contains("changed the policy"), "{text}");
+    assert!(text.contains("1 lockout began: mallory from 127.0.0.1."), "{text}");
+}
+
+fn refused(name: &str) -> Entry {
+    Entry {
+        event: Event::SignInRefused,
+        actor: Actor::Anonymous,
+        account: Some((None, name.to_owned())),
+        session: None,
+        origin: Origin::default(),
+        application: None,
+        outcome: Outcome::Failure,
+        reason: Some("credentials".to_owned()),
+        detail: serde_json::Value::Null,
+    }
+}
+
+#[test]
+fn a_digest_names_ten_of_each_kind_and_counts_the_others() {
+    let lock = |number: usize| Happening {
+        event: Event::LockoutBegan,
+        account: None,
+        actor: "system".to_owned(),
+        ip: None,
+        locked: Some(locked_words(None, Some(&format!("203.0.113.{number:02}")))),
+    };
+    let change = |_| Happening {
+        event: Event::PolicyChanged,
+        actor: "ada".to_owned(),
+        locked: None,
+        ..lock(0)
+    };
+    let locks: Vec<_> = (0..12).map(lock).collect();
+    let line = digest(&locks).remove(0);
+    assert!(
+        line.starts_with("12 lockouts began: everybody from 203.0.113.00, "),
+        "{line}"
+    );
+    assert!(line.ends_with("everybody from 203.0.113.09 and 2 more."), "{line}");
+    let changes: Vec<_> = (0..12).map(change).collect();
+    let lines = digest(&changes);
+    assert_eq!(
+        (lines.len(), lines[10].as_str()),
+        (11, "The same happened 2 more times.")
+    );
+    let flood = vec![lock(1); LOOKED_AT];
+    assert_eq!(
+        digest(&flood),
+        ["At least 2000 lockouts began: everybody from 203.0.113.01."]
+    );
+}
+
+#[test]
 fn a_kind_that_policy_or_its_owner_switched_off_is_not_sent() {
     for on in BOTH {
         let server = TestServer::on(on).start();
@@ -842,23 +925,22 @@ fn the_letters_say_what_they_said() {
         name: "Ada Lovelace".to_owned(),
         base_url: "https://nightlatch.example.org".to_owned(),
     };
-    let mut found = String::new();
+    let (mut texts, mut pages) = (String::new(), String::new());
     for letter in &letters {
         let both = letter.write(&about).unwrap();
-        found.push_str(&format!(
-            "=== {}: {}\n{}\n",
-            letter.kind().as_str(),
-            letter.subject(),
-            both.text
-        ));
+        let head = format!("=== {}: {}", letter.kind().as_str(), letter.subject());
+        texts.push_str(&format!("{head}\n{}\n", both.text));
+        pages.push_str(&format!("{head}\n{}\n", both.html));
         assert_eq!(letter.secret(), both.text.contains("TOKEN"));
         for (_, value) in &letter.facts {
             assert!(both.html.contains(value.as_str()), "{value}");
         }
     }
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/pages/letters.txt");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(path, &found).unwrap();
+    for (file, found) in [("letters.txt", texts), ("letters.html.txt", pages)] {
+        let path = format!("{}/tests/it/pages/{file}", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, &found).unwrap();
+        }
+        assert_eq!(found, std::fs::read_to_string(&path).unwrap_or_default(), "{file}");
     }
-    assert_eq!(found, std::fs::read_to_string(path).unwrap_or_default());
 }
