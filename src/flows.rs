@@ -54,6 +54,9 @@ use std::sync::{
 };
 use uuid::Uuid;
 
+/// Rows of one kind that one run of a job removes at most, so that what waits behind it does not wait long.
+const PURGED: i64 = 1_000;
+
 /// What every flow works with; cheap to clone.
 #[derive(Clone)]
 pub struct Ctx {

@@ -1,7 +1,7 @@
 //! Changing one's own e-mail address: it counts once the new address and the one of today have both confirmed it, and either can refuse.
 //! Links are single-use, stored hashed, good for a day; looking at one changes nothing.
 
-use super::{Acting, Ctx, FlowError, mail::Terms};
+use super::{Acting, Ctx, FlowError, PURGED, mail::Terms};
 use crate::{
     domain::{
         account::{AccountId, check_email},
@@ -216,7 +216,7 @@ pub async fn forget_old(ctx: &Ctx) -> Result<(), FlowError> {
     let before = ctx.now().saturating_sub(LIFE);
     Ok(ctx
         .store
-        .write(move |c| email_changes::purge(c, before).map(drop))
+        .write(move |c| email_changes::purge(c, before, PURGED).map(drop))
         .await?)
 }
 

@@ -7,7 +7,7 @@ mod lockouts;
 pub use due::{send_digest, tell_expiring};
 pub use lockouts::tell_lockouts;
 
-use super::{Acting, Ctx, FlowError, endings::Ending, mail::Terms};
+use super::{Acting, Ctx, FlowError, PURGED, endings::Ending, mail::Terms};
 use crate::{
     domain::{
         account::{AccountId, Role},
@@ -37,6 +37,8 @@ use std::net::IpAddr;
 
 /// How long *this was not me* can be said.
 const DISOWN_LIFE: Span = Span::from_secs(7 * 86_400);
+/// A device that was not seen for so long is a new one again.
+const DEVICE_KEPT: Span = Span::from_secs(365 * 86_400);
 
 /// A sign-in, as its letter tells of it.
 pub(super) struct SignedIn<'a> {
@@ -265,12 +267,18 @@ pub async fn disown(ctx: &Ctx, acting: &Acting, token: &str) -> Result<Option<us
     }))
 }
 
-/// Links that are good no more go.
+/// Links that are good no more go, and devices that nobody came with for a year.
 pub async fn forget_old(ctx: &Ctx) -> Result<(), FlowError> {
-    let before = ctx.now().saturating_sub(DISOWN_LIFE);
+    let (links, devices) = (
+        ctx.now().saturating_sub(DISOWN_LIFE),
+        ctx.now().saturating_sub(DEVICE_KEPT),
+    );
     Ok(ctx
         .store
-        .write(move |c| notices::purge_disavowals(c, before).map(drop))
+        .write(move |c| {
+            notices::purge_disavowals(c, links, PURGED)?;
+            notices::purge_devices(c, devices, PURGED).map(drop)
+        })
         .await?)
 }
 

@@ -6,7 +6,7 @@ use super::{
     conn::MultiBackend,
     instant::At,
     page_of,
-    per_backend::{self, Both, Held, Prepared, write_together},
+    per_backend::{self, Both, Held, Prepared, purge_oldest, write_together},
     schema::{accounts, known_networks, password_history, password_links},
     text,
 };
@@ -584,18 +584,7 @@ pub fn forget_network(c: &mut Conn, id: AccountId, network: &str) -> Result<(), 
 
 /// Forgets networks that were last seen before `before`, oldest first, at most `limit` and those of the same instants.
 pub fn purge_networks(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
-    let old = known_networks::table.filter(known_networks::seen_at.lt(At::from(before)));
-    // By instant, for neither database deletes by pairs of columns.
-    let last: Option<At> = old
-        .order(known_networks::seen_at)
-        .offset(limit.max(1) - 1)
-        .select(known_networks::seen_at)
-        .first(c.db())
-        .optional()?;
-    Ok(match last {
-        Some(last) => diesel::delete(known_networks::table.filter(known_networks::seen_at.le(last))).execute(c.db())?,
-        None => diesel::delete(old).execute(c.db())?,
-    })
+    Ok(purge_oldest!(c, known_networks.seen_at before before, limit))
 }
 
 pub fn knows_network(c: &mut Conn, id: AccountId, network: &str, since: Timestamp) -> Result<bool, StoreError> {

@@ -1,6 +1,8 @@
 //! Which new e-mail addresses wait for their confirmations? One an account; a newer request replaces it, and one that took effect or was
 //! refused is gone.
-use super::{Conn, StoreError, accounts as account_rows, instant::At, schema::email_changes, text};
+use super::{
+    Conn, StoreError, accounts as account_rows, instant::At, per_backend::purge_oldest, schema::email_changes, text,
+};
 use crate::domain::{
     account::AccountId,
     email_change::{Confirmations, Side},
@@ -132,10 +134,7 @@ pub fn drop_all(c: &mut Conn) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Forgets those asked for before `before`.
-pub fn purge(c: &mut Conn, before: Timestamp) -> Result<usize, StoreError> {
-    Ok(
-        diesel::delete(email_changes::table.filter(email_changes::requested_at.lt(At::from(before))))
-            .execute(c.db())?,
-    )
+/// Forgets those asked for before `before`, the oldest first, about `limit` at most.
+pub fn purge(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    Ok(purge_oldest!(c, email_changes.requested_at before before, limit))
 }

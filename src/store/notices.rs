@@ -3,7 +3,7 @@
 use super::{
     Conn, StoreError, accounts as account_rows,
     instant::At,
-    per_backend::Both,
+    per_backend::{Both, purge_oldest},
     schema::{disavowals, known_devices, notices, outbox},
     text,
 };
@@ -169,7 +169,12 @@ pub fn drop_disavowals(c: &mut Conn) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Forgets links made before `before`.
-pub fn purge_disavowals(c: &mut Conn, before: Timestamp) -> Result<usize, StoreError> {
-    Ok(diesel::delete(disavowals::table.filter(disavowals::made_at.lt(At::from(before)))).execute(c.db())?)
+/// Forgets links made before `before`, the oldest first, about `limit` at most.
+pub fn purge_disavowals(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    Ok(purge_oldest!(c, disavowals.made_at before before, limit))
+}
+
+/// Forgets devices last seen before `before`, the oldest first, about `limit` at most.
+pub fn purge_devices(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    Ok(purge_oldest!(c, known_devices.seen_at before before, limit))
 }

@@ -3,7 +3,7 @@
 use super::{
     Conn, StoreError,
     instant::At,
-    per_backend::{Both, Held},
+    per_backend::{Both, Held, purge_oldest},
     schema::{password_links, reset_counters, reset_requests},
     text,
 };
@@ -253,13 +253,14 @@ pub fn take_request(c: &mut Conn) -> Result<Option<ResetRequest>, StoreError> {
     Ok(None)
 }
 
-/// Links for forgotten passwords that ran out before `before`, and counters not used since, go. Invitations stay: they say that nobody has come yet.
-pub fn purge(c: &mut Conn, before: Timestamp) -> Result<(), StoreError> {
-    let at = At::from(before);
-    let links = password_links::table
-        .filter(password_links::expires_at.lt(at))
-        .filter(password_links::kind.eq(LinkKind::Reset.as_str()));
-    diesel::delete(links).execute(c.db())?;
-    diesel::delete(reset_counters::table.filter(reset_counters::last_at.lt(at))).execute(c.db())?;
-    Ok(())
+/// Links for forgotten passwords that ran out before `before`, and counters not used since, go, at most about
+/// `limit` of each; how many. Invitations stay: they say that nobody has come yet.
+pub fn purge(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    let links = purge_oldest!(
+        c,
+        password_links.expires_at before before,
+        limit,
+        only password_links::kind.eq(LinkKind::Reset.as_str())
+    );
+    Ok(links + purge_oldest!(c, reset_counters.last_at before before, limit))
 }

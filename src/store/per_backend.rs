@@ -105,6 +105,25 @@ macro_rules! write_together {
 }
 pub(super) use write_together;
 
+/// Deletes the oldest rows of a table before an instant, about so many at once; how many. By instant, for neither database deletes by
+/// pairs of columns or with a limit.
+macro_rules! purge_oldest {
+    ($c:expr, $table:ident.$at:ident before $before:expr, $limit:expr $(, only $filter:expr)?) => {{
+        let old = $table::table.filter($table::$at.lt(At::from($before)))$(.filter($filter))?;
+        let last: Option<At> = old
+            .order($table::$at)
+            .offset($limit.max(1) - 1)
+            .select($table::$at)
+            .first($c.db())
+            .optional()?;
+        match last {
+            Some(last) => diesel::delete($table::table.filter($table::$at.le(last))$(.filter($filter))?).execute($c.db())?,
+            None => diesel::delete(old).execute($c.db())?,
+        }
+    }};
+}
+pub(super) use purge_oldest;
+
 /// The rows of a query, held until the transaction ends. SQLite: the writer is alone anyway.
 pub(super) struct Held<Q>(pub(super) Q);
 

@@ -2,7 +2,7 @@
 //! for it there, becomes an id of the same session that counts on that host alone. How browsers get from host to host is `http`'s.
 
 use super::{
-    super::{Acting, Ctx, FlowError},
+    super::{Acting, Ctx, FlowError, PURGED},
     Admitted, judge_row,
     verify::denied,
     with_entered,
@@ -35,8 +35,6 @@ const MOST: i64 = 32;
 /// Arrivals of one browser's tabs so close together keep the ids that each was given; an older id of that host dies with a new arrival,
 /// whose cookie has taken its place.
 const TOGETHER: Span = Span::from_secs(60);
-/// Codes removed in one run at most.
-const PURGED: i64 = 1000;
 
 /// The browser on its way.
 #[derive(Debug, Clone)]

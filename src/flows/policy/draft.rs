@@ -2,7 +2,7 @@
 //! comes through here: the editor, an import, a restore, an item of the posture.
 
 use super::{
-    super::{Acting, Ctx, FlowError},
+    super::{Acting, Ctx, FlowError, PURGED},
     Current, Edit, SaveKind, SaveVerdict, in_force, revision,
     save::Save,
 };
@@ -124,7 +124,7 @@ pub async fn discard(ctx: &Ctx, acting: &Acting, id: Uuid) -> Result<bool, FlowE
 /// Drafts that nobody came back to.
 pub async fn forget_old_drafts(ctx: &Ctx) -> Result<(), FlowError> {
     let before = ctx.now().saturating_sub(KEPT);
-    ctx.store.write(move |c| rows::purge(c, before)).await?;
+    ctx.store.write(move |c| rows::purge(c, before, PURGED)).await?;
     Ok(())
 }
 

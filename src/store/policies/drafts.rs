@@ -1,5 +1,7 @@
 //! What has been drafted and not saved yet? Drafts belong to their author alone; old ones go by themselves.
-use super::super::{Conn, StoreError, conn::MultiBackend, instant::At, schema::policy_drafts, text};
+use super::super::{
+    Conn, StoreError, conn::MultiBackend, instant::At, per_backend::purge_oldest, schema::policy_drafts, text,
+};
 use crate::domain::{account::AccountId, policy::diff::Change, time::Timestamp};
 use diesel::{
     ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
@@ -105,8 +107,7 @@ pub fn delete(c: &mut Conn, author: AccountId, id: Uuid) -> Result<bool, StoreEr
     Ok(diesel::delete(own).execute(c.db())? == 1)
 }
 
-/// Drafts made before `before` go; how many.
-pub fn purge(c: &mut Conn, before: Timestamp) -> Result<usize, StoreError> {
-    let old = policy_drafts::table.filter(policy_drafts::drafted_at.lt(At::from(before)));
-    Ok(diesel::delete(old).execute(c.db())?)
+/// Drafts made before `before` go, the oldest first, about `limit` at most; how many.
+pub fn purge(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    Ok(purge_oldest!(c, policy_drafts.drafted_at before before, limit))
 }

@@ -157,9 +157,9 @@ fn what_ran_out_goes_and_invitations_stay(db: &Fresh) {
     let ada = db.with_account("ada");
     db.write(|c| password_links::replace(c, &link(&ada, "one", LinkKind::Reset)));
     db.write(|c| password_links::replace(c, &link(&ada, "two", LinkKind::Invitation)));
-    db.write(|c| password_links::purge(c, at(1801)));
+    db.write(|c| password_links::purge(c, at(1801), 10));
     assert!(db.read(|c| password_links::find(c, "one")).is_some());
-    db.write(|c| password_links::purge(c, at(1802)));
+    db.write(|c| password_links::purge(c, at(1802), 10));
     assert!(db.read(|c| password_links::find(c, "one")).is_none());
     assert!(db.read(|c| password_links::find(c, "two")).is_some());
 }

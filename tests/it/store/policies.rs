@@ -186,7 +186,7 @@ fn drafts_belong_to_their_author_and_fade(db: &Fresh) {
     };
     db.write(|c| drafts::save(c, &changed));
     assert_eq!(db.read(|c| drafts::find(c, ada, second.id)), Some(changed.clone()));
-    assert_eq!(db.write(|c| drafts::purge(c, at(2))), 1);
+    assert_eq!(db.write(|c| drafts::purge(c, at(2), 10)), 1);
     assert_eq!(db.read(|c| drafts::list(c, ada, 9)), [changed]);
     assert!(db.write(|c| drafts::delete(c, ada, second.id)));
 }
