@@ -13,6 +13,7 @@ pub mod guard;
 pub mod handover;
 pub mod headers;
 pub mod host;
+pub mod onward;
 pub mod pages;
 pub mod paths;
 pub mod session_cookie;

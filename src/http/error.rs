@@ -1,6 +1,6 @@
 //! Every refusal and fault as a page for people and problem+json for programs (RFC 9457); never a backtrace, SQL or path.
 
-use super::{filters, gate::RequestId, pages::Shell, paths, site::Site};
+use super::{filters, gate::RequestId, onward, pages::Shell, paths, site::Site};
 use crate::{
     domain::session::EndReason,
     flows::{Ctx, FlowError},
@@ -10,7 +10,7 @@ use actix_web::{
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{self, HeaderMap, HeaderValue},
     },
     middleware::Next,
@@ -243,9 +243,7 @@ fn page(request: &HttpRequest, bare: HttpResponse) -> HttpResponse {
     });
     let html = wants_html(request.headers()) && !request.path().starts_with(paths::GUARD);
     let mut response = match (&problem.sign_in, html) {
-        (Some(sign_in), true) => HttpResponse::SeeOther()
-            .insert_header((header::LOCATION, sign_in.location.as_str()))
-            .finish(),
+        (Some(sign_in), true) => sent_on(request, sign_in),
         (_, true) => html_page(request, status, &problem),
         (_, false) => json(request, status, &problem),
     };
@@ -253,6 +251,18 @@ fn page(request: &HttpRequest, bare: HttpResponse) -> HttpResponse {
         if *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
             response.headers_mut().append(name.clone(), value.clone());
         }
+    }
+    response
+}
+
+/// To the sign-in, whose address says where it goes on; or to the change of a password, beside which that is remembered.
+fn sent_on(request: &HttpRequest, sign_in: &SignIn) -> HttpResponse {
+    let mut response = HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, sign_in.location.as_str()))
+        .finish();
+    let target = request.uri().path_and_query().map(|target| target.as_str());
+    if sign_in.location == paths::PASSWORD && request.method() == Method::GET {
+        onward::keep(request, &mut response, target);
     }
     response
 }

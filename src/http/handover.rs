@@ -8,6 +8,7 @@ use super::{
     error::{NO_ENTRY, PageError, login_url, problem_body, problem_response, wants_html},
     forms::Query,
     gate::{Client, IssuedTo},
+    onward,
     pages::{login::remember, page, see_other},
     paths,
     session_cookie::{self, Jar},
@@ -156,6 +157,7 @@ pub async fn start(
 
 /// On our own host: a code for whoever is signed in here and may enter there.
 pub async fn issue(
+    req: HttpRequest,
     ctx: web::Data<Ctx>,
     anyone: Anyone,
     Query(asked): Query<IssueQuery>,
@@ -171,10 +173,14 @@ pub async fn issue(
         return Err(nowhere());
     }
     let Some(visitor) = anyone.visitor else {
-        return Ok(on(&match anyone.session {
-            Some(_) => paths::PASSWORD.to_owned(),
-            None => login_url(Some(target.as_str()), anyone.ended),
-        }));
+        return Ok(match anyone.session {
+            Some(_) => {
+                let mut response = on(paths::PASSWORD);
+                onward::keep(&req, &mut response, Some(target.as_str()));
+                response
+            }
+            None => on(&login_url(Some(target.as_str()), anyone.ended)),
+        });
     };
     let traveller = traveller(host, asked.nonce, anyone.client.clone());
     let client = anyone.client.origin();

@@ -24,7 +24,7 @@ use crate::{
         forms::{Form, Query},
         gate::IssuedTo,
         handover::{return_to, way_to},
-        headers, paths,
+        headers, onward, paths,
         session_cookie::{self, Jar},
         site::Site,
         visitor::Anyone,
@@ -113,7 +113,11 @@ pub async fn submit(
         SignIn::Accepted(opened) => {
             remember(&req, opened.account.id, IssuedTo::of(&opened), &opened.token)?;
             Ok(match opened.must_change {
-                Some(_) => see_other(paths::PASSWORD),
+                Some(_) => {
+                    let mut response = see_other(paths::PASSWORD);
+                    onward::keep(&req, &mut response, return_to.as_ref().map(ReturnTo::as_str));
+                    response
+                }
                 None => see_other(&way_to(&ctx, return_to.as_ref(), origin.as_ref())),
             })
         }

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     domain::{
         login::Refusal,
+        origin::ReturnTo,
         password::{ChangeReason, PasswordFault},
         secret::Secret,
     },
@@ -22,7 +23,8 @@ use crate::{
         error::PageError,
         flash::{self, Flash},
         forms::Form,
-        paths,
+        handover::{return_to, way_to},
+        headers, onward, paths,
         session_cookie::{self, Jar},
         visitor::{Pending, Visitor},
     },
@@ -39,6 +41,7 @@ use actix_web::{
 };
 use askama::Template;
 use serde::Deserialize;
+use url::Origin;
 
 #[derive(Template)]
 #[template(path = "pages/password.html")]
@@ -76,6 +79,11 @@ pub async fn form(req: HttpRequest, ctx: web::Data<Ctx>, pending: Pending) -> Re
     show(&req, &ctx, &pending, StatusCode::OK, Vec::new()).await
 }
 
+/// Where it goes on, and the application's origin when that is not one of our own pages.
+fn going_on(req: &HttpRequest, ctx: &Ctx) -> (Option<ReturnTo>, Option<Origin>) {
+    onward::kept(req).map_or((None, None), |target| return_to(ctx, &target))
+}
+
 pub async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
@@ -101,7 +109,11 @@ pub async fn submit(
             session
                 .insert(PREPARED_TOKEN, token.expose())
                 .map_err(|error| PageError::Internal(format!("the session cannot be handed over: {error}")))?;
-            Ok(flash::redirect(&req, paths::HOME, &Flash::ok(done_words(ended))))
+            let (target, origin) = going_on(&req, &ctx);
+            let way = way_to(&ctx, target.as_ref(), origin.as_ref());
+            let mut response = flash::redirect(&req, &way, &Flash::ok(done_words(ended)));
+            onward::keep(&req, &mut response, None);
+            Ok(response)
         }
         Changed::WrongCurrent => {
             let fault = (
@@ -177,7 +189,7 @@ async fn show(
         }
         .to_owned()
     });
-    page(
+    let mut response = page(
         status,
         &PasswordPage {
             shell: Shell::pending(req, ctx, pending, "Change password", "password"),
@@ -187,7 +199,11 @@ async fn show(
             others,
             name: visitor.name.clone(),
         },
-    )
+    )?;
+    if let (_, Some(origin)) = going_on(req, ctx) {
+        headers::allow_form_action(response.headers_mut(), &origin);
+    }
+    Ok(response)
 }
 
 async fn why(ctx: &Ctx, visitor: &Visitor) -> Result<Option<ChangeReason>, PageError> {

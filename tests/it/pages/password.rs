@@ -7,7 +7,10 @@ use crate::harness::{
 };
 use nightlatch::{
     domain::{account::Role, secret::Secret},
-    flows::accounts::{self, Act, ActVerdict, CreateVerdict, NewAccount, NewPassword},
+    flows::{
+        accounts::{self, Act, ActVerdict, CreateVerdict, NewAccount, NewPassword},
+        applications::{self, Change},
+    },
     http::Who,
 };
 use reqwest::Method;
@@ -92,10 +95,68 @@ fn a_one_time_password_opens_nothing_but_the_form_until_it_is_changed() {
         }
         change(&ada, &one_time, &one_time, &one_time).expect(422);
         assert_confined(&ada);
-        assert_eq!(change(&ada, &one_time, NEW, NEW).expect(303).location(), "/");
+        // Where somebody wanted to go last.
+        ada.get("/admin/audit?q=ada").expect(303);
+        assert_eq!(
+            change(&ada, &one_time, NEW, NEW).expect(303).location(),
+            "/admin/audit?q=ada",
+            "{on:?}"
+        );
         ada.get("/admin").expect(200);
         server.anyone().sign_in("ada", &one_time).expect(422);
         assert_eq!(server.anyone().sign_in("ada", NEW).expect(303).location(), "/");
+    }
+}
+
+#[test]
+fn after_a_demanded_change_it_goes_on_where_one_was_going() {
+    let server = TestServer::on(On::Sqlite)
+        .env("NIGHTLATCH_PUBLIC_URL", "http://login.example.org")
+        .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
+        .start();
+    let wiki = Change {
+        hosts: Some(vec!["wiki.example.org".to_owned()]),
+        ..Change::default()
+    };
+    let operator = operator();
+    let made = applications::create(&server.ctx, &operator, "wiki", wiki);
+    assert_eq!(server.run(made).unwrap(), applications::Verdict::Done);
+    let wiki = "http://wiki.example.org/page?x=1";
+    for (return_to, onward) in [
+        (wiki, wiki),
+        ("/history", "/history"),
+        ("http://evil.example/", "/"),
+        ("", "/"),
+    ] {
+        let name = format!("ada{}", return_to.len());
+        let id = server.account(&name, Role::Member);
+        server.act(id, Act::ForceChange);
+        let ada = server.anyone().header("host", "login.example.org");
+        let form = [
+            ("username", name.as_str()),
+            ("password", PASSWORD),
+            ("return_to", return_to),
+        ];
+        assert_eq!(ada.post("/login", &form).expect(303).location(), "/password");
+        let page = ada.get("/password").expect(200);
+        let policy = page.header("content-security-policy").unwrap();
+        assert_eq!(
+            policy.contains("http://wiki.example.org"),
+            return_to == wiki,
+            "{policy}"
+        );
+        change(&ada, PASSWORD, "short", "other").expect(422);
+        assert_eq!(
+            change(&ada, PASSWORD, NEW, NEW).expect(303).location(),
+            onward,
+            "{return_to}"
+        );
+        // It is used up.
+        assert_eq!(
+            change(&ada, NEW, NEWER, NEWER).expect(303).location(),
+            "/",
+            "{return_to}"
+        );
     }
 }
 
