@@ -105,10 +105,17 @@ pub fn decide(facts: &NewPasswordFacts, policy: &PasswordPolicy) -> Vec<Password
     if facts.new.trim().is_empty() || facts.new.chars().all(|c| c.is_whitespace() || account::invisible(c)) {
         return vec![PasswordFault::Blank];
     }
-    let mut faults = Vec::new();
+    let mut faults = judged(facts, policy);
+    // Its field comes after that of the password.
     if facts.again.is_some_and(|again| again != facts.new) {
         faults.push(PasswordFault::Mismatch);
     }
+    faults
+}
+
+/// What is wrong with the password itself.
+fn judged(facts: &NewPasswordFacts, policy: &PasswordPolicy) -> Vec<PasswordFault> {
+    let mut faults = Vec::new();
     // Nothing that grows with the text is done to one that is too long.
     if facts.new.chars().nth(MAX_CHARS).is_some() {
         faults.push(PasswordFault::TooLong);

@@ -210,6 +210,12 @@ impl Fault {
         }
     }
 
+    /// Where it stands in a list: by line, then by column.
+    pub fn place(&self) -> (usize, Option<usize>) {
+        let column = |known: &Column| self.column == Some(known.name());
+        (self.line, Column::ALL.iter().position(column))
+    }
+
     fn line(line: usize, message: impl Into<String>) -> Self {
         Self {
             line,
@@ -234,6 +240,17 @@ pub struct Reading {
     pub lines: Vec<Line>,
     pub faults: Vec<Fault>,
     pub passed_over: Vec<&'static str>,
+    /// Dates on lines with faults: somebody else says whether they are over, so that a line's faults are told at once.
+    pub faulty_dates: Vec<FaultyDate>,
+}
+
+/// What is known of a line with faults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FaultyDate {
+    pub number: usize,
+    /// `None`: it is among the faults.
+    pub name: Option<AccountName>,
+    pub expires_at: Timestamp,
 }
 
 impl Reading {
@@ -271,7 +288,10 @@ pub fn read(bytes: &[u8]) -> Reading {
     let mut named: BTreeMap<String, usize> = BTreeMap::new();
     for row in rows {
         match read_line(&head, &row) {
-            Err(faults) => reading.faults.extend(faults),
+            Err((faults, date)) => {
+                reading.faults.extend(faults);
+                reading.faulty_dates.extend(date);
+            }
             Ok(line) => match named.insert(line.name.key().to_owned(), line.number) {
                 None => reading.lines.push(line),
                 Some(earlier) => {
@@ -330,7 +350,7 @@ fn read_head(row: &Row, reading: &mut Reading) -> Option<Vec<Option<Column>>> {
     reading.faults.is_empty().then_some(head)
 }
 
-fn read_line(head: &[Option<Column>], row: &Row) -> Result<Line, Vec<Fault>> {
+fn read_line(head: &[Option<Column>], row: &Row) -> Result<Line, (Vec<Fault>, Option<FaultyDate>)> {
     let mut faults = Vec::new();
     if row.cells.iter().skip(head.len()).any(|cell| !cell.trim().is_empty()) {
         let message = format!("{} cells, but the first line names {}", row.cells.len(), head.len());
@@ -383,12 +403,7 @@ fn read_line(head: &[Option<Column>], row: &Row) -> Result<Line, Vec<Fault>> {
             message,
         });
     }
-    let place = |fault: &Fault| {
-        Column::ALL
-            .iter()
-            .position(|column| fault.column == Some(column.name()))
-    };
-    faults.sort_by_key(place);
+    faults.sort_by_key(Fault::place);
     match name {
         Some(name) if faults.is_empty() => Ok(Line {
             number: row.line,
@@ -401,7 +416,14 @@ fn read_line(head: &[Option<Column>], row: &Row) -> Result<Line, Vec<Fault>> {
             must_change,
             disabled,
         }),
-        Some(_) | None => Err(faults),
+        name => {
+            let date = expires_at.flatten().map(|expires_at| FaultyDate {
+                number: row.line,
+                name,
+                expires_at,
+            });
+            Err((faults, date))
+        }
     }
 }
 

@@ -11,7 +11,7 @@ mod verify;
 pub use activity::flush_activity;
 pub use ending::write_kept_endings;
 pub use handover::{Issued, Redeemed, Traveller, forget_old_handovers, hand_over, redeem};
-pub use rehearse::{Outcome, Rehearsal, Rehearsed, Standing, Supposed, Tried, rehearse};
+pub use rehearse::{Outcome, Rehearsal, Rehearsed, Standing, Supposed, Tried, Unreadable, rehearse};
 pub use verify::{Forwarded, Passage, verify};
 
 use super::{Ctx, FlowError};

@@ -80,13 +80,15 @@ pub fn asset(name: &str, _: &dyn Values) -> Result<&'static str> {
     Ok(crate::http::assets::asset(name))
 }
 
-/// The first message of `field` in a page's list of faults.
+/// What a page's list of faults says of `field`, all of it.
 #[askama::filter_fn]
-pub fn fault<'a>(faults: &'a [(String, String)], _: &dyn Values, field: &str) -> Result<Option<&'a str>> {
-    Ok(faults
+pub fn fault(faults: &[(String, String)], _: &dyn Values, field: &str) -> Result<Option<String>> {
+    let messages: Vec<&str> = faults
         .iter()
-        .find(|(name, _)| name == field)
-        .map(|(_, message)| message.as_str()))
+        .filter(|(name, _)| name == field)
+        .map(|(_, message)| message.as_str())
+        .collect();
+    Ok((!messages.is_empty()).then(|| messages.join(" ")))
 }
 
 pub fn utc_words(at: Timestamp) -> String {

@@ -12,7 +12,7 @@ use crate::{
     },
     flows::{
         Ctx,
-        access::{Outcome, Passage, Rehearsal, Rehearsed, Standing, Supposed, rehearse},
+        access::{Outcome, Passage, Rehearsal, Rehearsed, Standing, Supposed, Unreadable, rehearse},
     },
     http::forward_auth::told,
 };
@@ -52,10 +52,13 @@ impl Test {
         };
         let rehearsal = match rehearse(&desk.ctx, &supposed).await? {
             Rehearsed::Done(rehearsal) => rehearsal,
-            Rehearsed::NoAddress(why) => return Err(CliError::refused(format!("the address cannot be read: {why}"))),
-            Rehearsed::NoAccount => {
+            Rehearsed::Faulty(faults) => {
                 let name = supposed.account.unwrap_or_default();
-                return Err(CliError::refused(format!("there is no account named {}", plain(&name))));
+                let words = faults.iter().map(|fault| match fault {
+                    Unreadable::Address(why) => format!("the address cannot be read: {why}"),
+                    Unreadable::Account => format!("there is no account named {}", plain(&name)),
+                });
+                return Err(CliError::refused(words.collect::<Vec<_>>().join("; ")));
             }
         };
         if self.json {

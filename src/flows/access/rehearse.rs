@@ -42,9 +42,16 @@ pub struct Supposed {
 #[derive(Debug)]
 pub enum Rehearsed {
     Done(Box<Rehearsal>),
-    /// The address cannot be read.
-    NoAddress(TargetError),
-    NoAccount,
+    /// Everything that keeps it from being tried.
+    Faulty(Vec<Unreadable>),
+}
+
+/// What of a supposed request means nothing.
+#[derive(Debug)]
+pub enum Unreadable {
+    Address(TargetError),
+    /// There is none of that name.
+    Account,
 }
 
 /// Everything that the answer depends on, and the answers.
@@ -87,20 +94,23 @@ pub struct Tried {
 }
 
 pub async fn rehearse(ctx: &Ctx, supposed: &Supposed) -> Result<Rehearsed, FlowError> {
-    let target = match Target::of_url(supposed.address.trim()) {
-        Ok(target) => target,
-        Err(error) => return Ok(Rehearsed::NoAddress(error)),
+    let name = supposed.account.as_deref().map(str::trim);
+    let name = name.filter(|name| !name.is_empty());
+    let found = match name {
+        None => None,
+        Some(name) => find(ctx, name).await?,
+    };
+    let nobody = (name.is_some() && found.is_none()).then_some(Unreadable::Account);
+    let target = match (Target::of_url(supposed.address.trim()), nobody) {
+        (Ok(target), None) => target,
+        (Ok(_), Some(nobody)) => return Ok(Rehearsed::Faulty(vec![nobody])),
+        (Err(error), nobody) => {
+            let faults = std::iter::once(Unreadable::Address(error)).chain(nobody);
+            return Ok(Rehearsed::Faulty(faults.collect()));
+        }
     };
     let in_force = ctx.current_policy().await?;
     let place = ctx.current_applications().await?.matching(&target);
-    let name = supposed.account.as_deref().map(str::trim);
-    let found = match name.filter(|name| !name.is_empty()) {
-        None => None,
-        Some(name) => match find(ctx, name).await? {
-            Some(found) => Some(found),
-            None => return Ok(Rehearsed::NoAccount),
-        },
-    };
     let mut outcomes = Vec::new();
     if let (Place::Guarded(application), Some((account, live))) = (&place, &found) {
         for row in live {

@@ -235,6 +235,7 @@ fn the_page_shows_the_answers_and_why() {
         assert!(page.text().contains(words), "{words}");
     }
     for (query, fault) in [
+        ("?url=wiki&account=nobody&ip=here", "3 things need your attention"),
         ("?url=wiki", "The address cannot be read"),
         (
             "?url=https%3A%2F%2Fwiki.example.org%2F&account=nobody",

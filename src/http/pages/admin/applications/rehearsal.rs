@@ -4,7 +4,7 @@ use super::address;
 use super::view::{Answered, OutcomeLine, RehearsalPage};
 use crate::domain::application::Target;
 use crate::flows::Ctx;
-use crate::flows::access::{Outcome, Rehearsal, Rehearsed, Supposed, rehearse};
+use crate::flows::access::{Outcome, Rehearsal, Rehearsed, Supposed, Unreadable, rehearse};
 use crate::flows::applications;
 use crate::http::error::PageError;
 use crate::http::forms::Query;
@@ -35,7 +35,7 @@ pub async fn show(
     let mut faults = Vec::new();
     let ip = ip(&asked.ip, &mut faults);
     let mut result = None;
-    if !asked.url.trim().is_empty() && faults.is_empty() {
+    if !asked.url.trim().is_empty() {
         let supposed = Supposed {
             address: asked.url.clone(),
             account: Some(asked.account.clone()),
@@ -43,10 +43,10 @@ pub async fn show(
             user_agent: Some(asked.agent.clone()).filter(|agent| !agent.is_empty()),
         };
         match rehearse(&ctx, &supposed).await? {
-            Rehearsed::Done(rehearsal) => result = Some(rehearsal),
-            Rehearsed::NoAddress(why) => faults.push(("url".to_owned(), format!("The address cannot be read: {why}."))),
-            Rehearsed::NoAccount => {
-                faults.push(("account".to_owned(), "There is no account of that name.".to_owned()));
+            Rehearsed::Done(rehearsal) => result = Some(rehearsal).filter(|_| faults.is_empty()),
+            // In the order of the fields.
+            Rehearsed::Faulty(unreadable) => {
+                faults.splice(0..0, unreadable.iter().map(fault_of));
             }
         }
     }
@@ -75,6 +75,13 @@ pub async fn show(
         faults,
     };
     page(status, &shown)
+}
+
+fn fault_of(unreadable: &Unreadable) -> (String, String) {
+    match unreadable {
+        Unreadable::Address(why) => ("url".to_owned(), format!("The address cannot be read: {why}.")),
+        Unreadable::Account => ("account".to_owned(), "There is no account of that name.".to_owned()),
+    }
 }
 
 fn ip(text: &str, faults: &mut Vec<(String, String)>) -> Option<IpAddr> {
