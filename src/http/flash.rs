@@ -21,6 +21,9 @@ pub struct Flash {
     pub text: String,
     /// Shown once, with a copy button.
     pub secret: Option<String>,
+    /// An address of ours that answers with a file: the page fetches it.
+    #[serde(default)]
+    pub download: Option<String>,
 }
 
 impl Flash {
@@ -43,11 +46,19 @@ impl Flash {
         }
     }
 
+    pub fn with_download(self, address: String) -> Self {
+        Self {
+            download: Some(address),
+            ..self
+        }
+    }
+
     fn of(kind: &str, text: impl Into<String>) -> Self {
         Self {
             kind: kind.to_owned(),
             text: text.into(),
             secret: None,
+            download: None,
         }
     }
 }

@@ -60,12 +60,17 @@ pub trait Critical: DeserializeOwned + 'static {
     }
 }
 
-/// What a handler takes beside the visitor: a form, or nothing (`()`).
+/// What a handler takes that answers with a file. A browser that sent the password is led back to where it came from, and fetches the
+/// file from there: an answer that is a file would leave the page standing with the password in it.
+pub struct Download;
+
+/// What a handler takes beside the visitor: a form, a link to a file, or nothing (`()`).
 pub trait Sent: Sized + 'static {
     const SECRETS: &[(&str, &str)];
     const MOST_BYTES: usize;
     /// Another media type is refused.
     const IS_FORM: bool;
+    const IS_DOWNLOAD: bool = false;
 
     fn of(body: &[u8]) -> Result<Self, PageError>;
 
@@ -93,6 +98,21 @@ impl Sent for () {
 
     fn of(_: &[u8]) -> Result<Self, PageError> {
         Ok(())
+    }
+
+    fn is_critical(&self) -> bool {
+        true
+    }
+}
+
+impl Sent for Download {
+    const SECRETS: &[(&str, &str)] = &[];
+    const MOST_BYTES: usize = MAX_FORM_BYTES;
+    const IS_FORM: bool = false;
+    const IS_DOWNLOAD: bool = true;
+
+    fn of(_: &[u8]) -> Result<Self, PageError> {
+        Ok(Self)
     }
 
     fn is_critical(&self) -> bool {
@@ -158,6 +178,9 @@ impl<W: Provable, F: Sent> FromRequest for Confirmed<W, F> {
             let proved_at = who.visitor().admitted.session.row.proved_at;
             if form.is_critical() && !proof_holds(proved_at, W::LIMIT, ctx.now()) {
                 confirm::<W, F>(&req, &ctx, &who, &typed).await?;
+            }
+            if F::IS_DOWNLOAD && typed.account.is_some() && wants_html(req.headers()) {
+                return Err(fetched_there(&req, &typed));
             }
             Ok(Self(who, form))
         })
@@ -280,11 +303,7 @@ async fn asked_again<W: Provable, F: Sent>(
     let visitor = who.visitor();
     let view = StepUpPage {
         shell: who.shell(req, ctx).await?,
-        action: req
-            .uri()
-            .path_and_query()
-            .map_or(paths::HOME, |target| target.as_str())
-            .to_owned(),
+        action: own_address(req),
         back: back(req, typed),
         account: own_id(who),
         name: visitor.name.clone(),
@@ -304,6 +323,17 @@ fn answered(mut response: HttpResponse, retry_after: Option<i64>) -> actix_web::
         response.headers_mut().insert(header::RETRY_AFTER, secs.into());
     }
     InternalError::from_response("the password must be confirmed", response).into()
+}
+
+fn own_address(req: &HttpRequest) -> String {
+    let target = req.uri().path_and_query();
+    target.map_or(paths::HOME, |target| target.as_str()).to_owned()
+}
+
+/// Back to the page that it was asked from, which fetches it.
+fn fetched_there(req: &HttpRequest, typed: &Typed) -> actix_web::Error {
+    let said = Flash::ok("Confirmed.").with_download(own_address(req));
+    answered(flash::redirect(req, &back(req, typed), &said), None)
 }
 
 /// Where the visitor came from: a page of ours, or home.

@@ -5,7 +5,7 @@ mod review;
 
 use crate::harness::{
     chromium::with_browser,
-    server::{PASSWORD, TestServer},
+    server::{PASSWORD, TestServer, eventually},
 };
 use nightlatch::{
     domain::{
@@ -55,6 +55,33 @@ fn an_administrator_signs_in_changes_the_policy_and_is_signed_out_by_it() {
         browser.picture("signed-out-idle").await;
         browser.sign_in("ada", PASSWORD).await;
         browser.arrives_at("/admin/sessions").await;
+        assert_eq!(browser.complaints().await, Vec::<String>::new());
+        browser
+    });
+}
+
+#[test]
+fn an_export_after_the_password_leaves_no_page_with_the_password_in_it() {
+    let server = TestServer::start();
+    server.account("ada", Role::Administrator);
+    with_browser(&server.base.clone(), async |browser| {
+        browser.go("/login?return_to=%2Fadmin%2Faudit%3Fq%3Dada").await;
+        browser.sign_in("ada", PASSWORD).await;
+        browser.arrives_at("/admin/audit").await;
+        server.advance(601);
+        browser.click("form[action*='/admin/audit/export'] button").await;
+        browser.find("#step_up_password").await;
+        // Its field has the focus: nothing needs to be clicked.
+        browser.press(PASSWORD).await;
+        browser.click("main form button.primary").await;
+        browser.find(".flash form[action*='/admin/audit/export']").await;
+        assert!(browser.path().await.starts_with("/admin/audit?"), "back at the list");
+        assert!(!browser.has("input[type=password]").await);
+        let fetched = || server.events().iter().any(|event| event == "audit.exported");
+        std::thread::scope(|scope| {
+            let fetch = scope.spawn(|| eventually("the file is fetched", &fetched));
+            fetch.join().unwrap();
+        });
         assert_eq!(browser.complaints().await, Vec::<String>::new());
         browser
     });

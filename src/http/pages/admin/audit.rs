@@ -9,7 +9,7 @@ use crate::http::error::PageError;
 use crate::http::filters::grouped_digits;
 use crate::http::forms::Query;
 use crate::http::pages::{Shell, page};
-use crate::http::step_up::Confirmed;
+use crate::http::step_up::{Confirmed, Download};
 use crate::http::visitor::Admin;
 use crate::http::{Route, Who, paths};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
@@ -82,7 +82,7 @@ struct Wanted {
 /// By POST, because the export is itself an event of the audit; if that cannot be written, nothing is exported.
 async fn download(
     ctx: web::Data<Ctx>,
-    Confirmed(admin, ()): Confirmed<Admin, ()>,
+    Confirmed(admin, _): Confirmed<Admin, Download>,
     asked: Query<Asked>,
     wanted: Query<Wanted>,
 ) -> Result<HttpResponse, PageError> {

@@ -7,7 +7,7 @@ use crate::flows::sessions::{self, SessionView};
 use crate::http::error::PageError;
 use crate::http::forms::Query;
 use crate::http::pages::admin::export::{Chunk, Format, PAGE, narrowed, stream};
-use crate::http::step_up::Confirmed;
+use crate::http::step_up::{Confirmed, Download};
 use crate::http::visitor::Admin;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
@@ -39,7 +39,7 @@ pub struct Wanted {
 /// By POST, because the export is an event of the audit; if that cannot be written, nothing is exported.
 pub async fn download(
     ctx: web::Data<Ctx>,
-    Confirmed(admin, ()): Confirmed<Admin, ()>,
+    Confirmed(admin, _): Confirmed<Admin, Download>,
     asked: Query<Asked>,
     wanted: Query<Wanted>,
 ) -> Result<HttpResponse, PageError> {
