@@ -20,7 +20,7 @@ addEventListener("keydown", (event) => {
 });
 
 for (const box of document.querySelectorAll("[data-shortcuts]")) {
-  box.hidden = false;
+  box.hidden = !document.querySelector('input[type="search"]');
   const check = box.querySelector("input");
   check.checked = on();
   check.addEventListener("change", () => {

@@ -637,9 +637,13 @@ fn state_shown(view: &AccountView) -> String {
 async fn invite(desk: &Desk, name: &str) -> Done {
     let account = desk.account(name).await?;
     match flows::password_reset::invite(&desk.ctx, &desk.acting, account.id).await? {
-        Invited::Sent => output::say("The invitation is on its way; the earlier link is dead.")?,
+        Invited::Sent => output::say("The invitation is on its way; an earlier link is dead.")?,
         Invited::NoAddress => return Err(CliError::refused("there is no e-mail address to send it to")),
-        Invited::NotInvited => return Err(CliError::refused("no invitation is open for this account")),
+        Invited::NotInvited => {
+            return Err(CliError::refused(
+                "only somebody who never signed in, and may, can be invited",
+            ));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

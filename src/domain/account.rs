@@ -264,6 +264,18 @@ fn disuse(facts: &ExpiryFacts, policy: &AccountPolicy) -> Option<(Timestamp, Spa
     Some((ended_at.max(signed_in_at).max(facts.activated_at), after, rule))
 }
 
+/// While a session lives: how long after the last one it would expire, and by which rule. `None`: nothing is waiting for that.
+pub fn expires_after_sessions(facts: &ExpiryFacts, policy: &AccountPolicy) -> Option<(Span, ExpiryRule)> {
+    if !facts.has_live_session || facts.is_last_administrator {
+        return None;
+    }
+    let signed_out = ExpiryFacts {
+        has_live_session: false,
+        ..facts.clone()
+    };
+    disuse(&signed_out, policy).map(|(_, after, rule)| (after, rule))
+}
+
 /// Whether it has expired at `now` (limits are inclusive: valid at exactly t).
 pub fn expired_at(facts: &ExpiryFacts, policy: &AccountPolicy, now: Timestamp) -> Option<ExpiryRule> {
     expires_at(facts, policy)

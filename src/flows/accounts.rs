@@ -20,10 +20,10 @@ pub use import::{
 use super::{Ctx, FlowError};
 use crate::{
     domain::{
-        account::{AccountId, AccountName, ExpiryRule, Role, expires_at, name_key},
+        account::{AccountId, AccountName, ExpiryRule, Role, expires_after_sessions, expires_at, name_key},
         lockout::Locked,
         password::{self, ChangeReason},
-        time::Timestamp,
+        time::{Span, Timestamp},
     },
     live::policy::InForce,
     store::{
@@ -51,6 +51,8 @@ pub struct AccountView {
     pub live_sessions: i64,
     /// When it would expire if nothing happens, and by which rule.
     pub expires: Option<(Timestamp, ExpiryRule)>,
+    /// While it is signed in: how long after its last session, and by which rule.
+    pub expires_later: Option<(Span, ExpiryRule)>,
     pub is_last_administrator: bool,
     /// Invited, and no password chosen yet: when the link runs out (or ran out).
     pub invited: Option<Timestamp>,
@@ -191,16 +193,20 @@ impl Ctx {
             row.counter.settle(row.key.kind, &policy.lockout, now);
             locked = locked.or(row.counter.locked_at(row.key.kind, &policy.lockout, now));
         }
-        let expires = if state == AccountState::Expired {
-            None
+        let (expires, expires_later) = if state == AccountState::Expired {
+            (None, None)
         } else {
-            expires_at(&facts, &policy.accounts)
+            (
+                expires_at(&facts, &policy.accounts),
+                expires_after_sessions(&facts, &policy.accounts),
+            )
         };
         Ok(AccountView {
             state,
             locked,
             live_sessions: i64::try_from(live_sessions).unwrap_or(i64::MAX),
             expires,
+            expires_later,
             is_last_administrator: facts.is_last_administrator,
             invited: self.pending_invitation(c, &account)?,
             account,

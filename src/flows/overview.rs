@@ -143,16 +143,26 @@ fn checklist(policy: &Policy, installation: Vec<Finding>) -> Vec<CheckItem> {
         why: finding.why,
         key: finding.key,
     });
+    let idle_ends = value(Key::AuthIdleSessionTimeout) != Value::Number(-1);
+    let guessing_locks = value(Key::AuthLoginLockOutAtFailure) == Value::Flag(true);
     let settings = [
         CheckItem {
-            ok: value(Key::AuthIdleSessionTimeout) != Value::Number(-1),
-            title: "Idle sessions end",
+            ok: idle_ends,
+            title: if idle_ends {
+                "Idle sessions end"
+            } else {
+                "Idle sessions never end"
+            },
             why: "A session left open on a shared machine stays open as long as its lifetime.".to_owned(),
             key: Some(Key::AuthIdleSessionTimeout),
         },
         CheckItem {
-            ok: value(Key::AuthLoginLockOutAtFailure) == Value::Flag(true),
-            title: "Guessing passwords locks",
+            ok: guessing_locks,
+            title: if guessing_locks {
+                "Guessing passwords locks"
+            } else {
+                "Guessing passwords does not lock"
+            },
             why: "Failures are counted either way, but nothing is refused below the ceilings.".to_owned(),
             key: Some(Key::AuthLoginLockOutAtFailure),
         },

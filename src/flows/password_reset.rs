@@ -5,7 +5,7 @@ mod sending;
 
 pub use sending::{Invited, Mailed, invite, mail_link};
 
-use super::{Acting, Ctx, FlowError, endings::Ending, mail::Terms};
+use super::{Acting, Ctx, FlowError, PURGED, endings::Ending, mail::Terms};
 use crate::{
     domain::{
         account::{AccountId, name_key},
@@ -252,7 +252,10 @@ async fn check(
 /// Links that ran out and counters of yesterday go.
 pub async fn forget_old(ctx: &Ctx) -> Result<(), FlowError> {
     let before = ctx.now().saturating_sub(WINDOW);
-    Ok(ctx.store.write(move |c| password_links::purge(c, before)).await?)
+    Ok(ctx
+        .store
+        .write(move |c| password_links::purge(c, before, PURGED).map(drop))
+        .await?)
 }
 
 impl Ctx {

@@ -9,7 +9,7 @@ use crate::{
 };
 use nightlatch::{
     domain::{account::Role, policy::Scope},
-    flows::{accounts::Act, applications, sessions},
+    flows::{accounts, accounts::Act, applications, sessions},
     http::{Route, paths, routes},
     store::sessions::SessionFilter,
 };
@@ -221,6 +221,37 @@ async fn administrators(look: &mut Look, addresses: &[String]) {
         .await;
     look.here("ending sessions").await;
     look.at("/admin/accounts/nobody").await;
+    answers(look).await;
+}
+
+/// Pages that only a form leads to: what it would do, and what came of it.
+async fn answers(look: &mut Look) {
+    look.browser.go("/admin/accounts/import").await;
+    let file = "name,display_name,email,role\nzoe,Zoe,zoe@example.org,member\nbob,Bob Long-Surname-Of-The-North,,\nyan,,not-an-address,\n";
+    look.browser.type_into("#text", file).await;
+    look.browser.click("form[enctype] .btn.primary").await;
+    look.browser.find("#plan-h").await;
+    assert_eq!(
+        look.browser
+            .script("return document.activeElement.getAttribute('aria-labelledby')")
+            .await,
+        "plan-h"
+    );
+    look.here("an import that was checked").await;
+    look.browser.click("button[name=lines]").await;
+    look.browser.find("#passwords").await;
+    look.here("an import that was done").await;
+    look.browser.go("/admin/accounts").await;
+    look.browser.click("[data-select-all]").await;
+    look.browser
+        .script("document.querySelector('#act').value = 'disable'")
+        .await;
+    look.browser.click("[data-bulk-button]").await;
+    look.browser.find("#do").await;
+    look.here("an act on many accounts").await;
+    look.browser.click("#do").await;
+    look.browser.find("#left-h").await;
+    look.here("an act on many accounts that was done").await;
 }
 
 #[test]
@@ -273,7 +304,7 @@ fn people(server: &TestServer) {
         server.member(name);
     }
     server.signed_in("eve").post("/logout", &[]);
-    for (name, times) in [("mallory", 3), ("carol", 2)] {
+    for (name, times) in [("mallory", 3), ("carol", 2), ("eve", 1)] {
         for _ in 0..times {
             server.anyone().from("127.0.0.3").sign_in(name, "wrong");
         }
@@ -287,10 +318,12 @@ async fn addresses(server: &TestServer) -> Vec<String> {
     };
     let listed = sessions::list(&server.ctx, filter).await.unwrap();
     let session = listed.items.first().unwrap();
+    let failing = accounts::find_by_name(&server.ctx, "eve").await.unwrap();
     vec![
         "/admin/policy/revisions/2".to_owned(),
         format!("/admin/sessions/{}", session.row.session.id.0),
         format!("/admin/accounts/{}", session.row.session.account_id.0),
+        format!("/admin/accounts/{}", failing.unwrap().id.0),
         format!("/admin/accounts/{NOBODY}"),
         "/admin/applications/wiki".to_owned(),
         "/admin/applications/wiki/test".to_owned(),

@@ -32,7 +32,8 @@ use std::{
 The first line names the columns, in any order; only name must be there:
   name, display_name, email, role, groups, expires_at, must_change, disabled
 What the file leaves out stays as it is; accounts that are not in it are not touched. Passwords are never in a file:
-new accounts cannot sign in before somebody resets their password, or get one-time passwords with --one-time.")]
+new accounts cannot sign in before somebody resets their password, or get one-time passwords with --one-time, or a letter with a \
+link to choose one with --invite.")]
 pub struct Import {
     /// The CSV file; - is standard input
     file: PathBuf,
@@ -42,6 +43,9 @@ pub struct Import {
     /// Make one-time passwords for new accounts and print them, once, as CSV alone on standard output
     #[arg(long)]
     one_time: bool,
+    /// Mail each new account a link to choose its password; works once, for 72 hours
+    #[arg(long, conflicts_with = "one_time")]
+    invite: bool,
     /// Import the lines without faults though others have some
     #[arg(long)]
     good_lines: bool,
@@ -67,10 +71,10 @@ impl Import {
     pub async fn run(self, desk: &Desk) -> Done {
         let file = ImportFile {
             bytes: read(&self.file)?.into(),
-            passwords: if self.one_time {
-                Passwords::OneTime
-            } else {
-                Passwords::Unknown
+            passwords: match (self.one_time, self.invite) {
+                (true, _) => Passwords::OneTime,
+                (false, true) => Passwords::Invitation,
+                (false, false) => Passwords::Unknown,
             },
         };
         if self.dry_run {

@@ -61,8 +61,33 @@ pub struct BulkDone {
     pub ended: usize,
 }
 
-/// Who is meant, by name, bounded; and how many in all.
-pub async fn chosen(ctx: &Ctx, chosen: Chosen, limit: i64) -> Result<(Vec<Account>, i64), FlowError> {
+/// Who would be concerned, by name, bounded; and how many in all: without one's own account where the act spares it.
+pub async fn chosen(
+    ctx: &Ctx,
+    acting: &Acting,
+    chosen: Chosen,
+    act: &BulkAct,
+    limit: i64,
+) -> Result<(Vec<Account>, i64), FlowError> {
+    let spared = acting.account_id().filter(|_| act.spares_yourself());
+    let is_meant = spared.is_some() && includes(ctx, &chosen, spared).await?;
+    let (mut named, count) = found(ctx, chosen, limit).await?;
+    named.retain(|account| Some(account.id) != spared);
+    Ok((named, count - i64::from(is_meant)))
+}
+
+async fn includes(ctx: &Ctx, chosen: &Chosen, id: Option<AccountId>) -> Result<bool, FlowError> {
+    Ok(match chosen {
+        Chosen::These(ids) => ids.iter().any(|chosen| Some(*chosen) == id),
+        Chosen::Matching(filter) => {
+            let filter = filter.clone();
+            let ids = ctx.store.read(move |c| accounts::ids_matching(c, &filter)).await?;
+            ids.iter().any(|matching| Some(*matching) == id)
+        }
+    })
+}
+
+async fn found(ctx: &Ctx, chosen: Chosen, limit: i64) -> Result<(Vec<Account>, i64), FlowError> {
     Ok(ctx
         .store
         .read(move |c| match chosen {

@@ -30,6 +30,8 @@ pub const MOST_ONE_TIME: usize = 500;
 pub enum Passwords {
     /// A one-time password each, shown once.
     OneTime,
+    /// One that its owner chooses, through a link in a letter.
+    Invitation,
     /// None that anybody knows: somebody resets it first.
     Unknown,
 }
@@ -227,8 +229,15 @@ impl Planner {
             lines,
             mut faults,
             passed_over,
+            faulty_dates,
         } = reading;
-        let keys: Vec<&str> = lines.iter().map(|line| line.name.key()).collect();
+        let faulty = faulty_dates.iter().filter_map(|date| date.name.as_ref());
+        let keys: Vec<&str> = lines
+            .iter()
+            .map(|line| &line.name)
+            .chain(faulty)
+            .map(|name| name.key())
+            .collect();
         let mut known: BTreeMap<String, Account> = BTreeMap::new();
         for account in accounts::find_by_name_keys(c, &keys)? {
             known.insert(account.name_key.clone(), account);
@@ -241,10 +250,18 @@ impl Planner {
         for line in lines {
             match self.line(&line, known.get(line.name.key())) {
                 Ok(what) => planned.push(what),
-                Err(fault) => faults.push(fault),
+                Err(found) => faults.extend(found),
             }
         }
-        faults.sort_by_key(|fault| fault.line);
+        faults.extend(faulty_dates.iter().filter_map(|date| {
+            let known = date.name.as_ref().and_then(|name| known.get(name.key()));
+            self.over(
+                date.number,
+                Some(date.expires_at),
+                known.and_then(|account| account.expires_at),
+            )
+        }));
+        faults.sort_by_key(Fault::place);
         self.bound(&planned, &mut faults);
         let mut plan = ImportPlan {
             lines: planned,
@@ -271,20 +288,54 @@ impl Planner {
         }
     }
 
-    fn line(&mut self, line: &Line, known: Option<&Account>) -> Result<PlannedLine, Fault> {
+    /// A date that is new and over.
+    fn over(&self, number: usize, new: Option<Timestamp>, old: Option<Timestamp>) -> Option<Fault> {
+        let at = new.filter(|at| *at <= self.now && old != new)?;
+        let message = format!(
+            "{} is over; to keep an account out, say yes in {}",
+            at.to_rfc3339(),
+            Column::Disabled.name()
+        );
+        Some(Fault::at(number, Column::ExpiresAt, message))
+    }
+
+    /// What keeps an account from being as a line would have it. Who goes is counted when nothing else does.
+    fn refusals(&mut self, number: usize, account: &Account, old: &Entry, new: &Entry) -> Vec<Fault> {
+        let mut faults: Vec<Fault> = self.over(number, new.expires_at, old.expires_at).into_iter().collect();
+        if old.must_change && !new.must_change {
+            let message = "a change that was demanded stays so until it is made; yes or empty is accepted";
+            faults.push(Fault::at(number, Column::MustChange, message));
+        }
+        let goes = is_usable(account, self.now) && (new.disabled || new.role != Role::Administrator);
+        let column = if new.disabled { Column::Disabled } else { Column::Role };
+        if self.me == Some(account.id) && (goes || (new.disabled && !old.disabled)) {
+            let message = "this is your own account; another administrator can do that";
+            faults.push(Fault::at(number, column, message));
+        } else if goes && self.administrators <= 1 {
+            let message = "this is the last administrator who can sign in";
+            faults.push(Fault::at(number, column, message));
+        } else if goes && faults.is_empty() {
+            self.administrators -= 1;
+        }
+        faults
+    }
+
+    fn new_account_refusals(&self, number: usize, new: &Entry) -> Vec<Fault> {
+        let uninvitable = self.passwords == Passwords::Invitation && new.email.is_none();
+        let no_address = uninvitable.then(|| Fault::at(number, Column::Email, "an invitation needs an e-mail address"));
+        let over = self.over(number, new.expires_at, None);
+        no_address.into_iter().chain(over).collect()
+    }
+
+    fn line(&mut self, line: &Line, known: Option<&Account>) -> Result<PlannedLine, Vec<Fault>> {
         let old = known.map_or_else(|| Entry::new(line.name.shown()), entry_of);
         let new = line.applied_to(old.clone());
-        let fault = |column: Column, message: String| Err(Fault::at(line.number, column, message));
-        if let Some(at) = new
-            .expires_at
-            .filter(|at| *at <= self.now && old.expires_at != new.expires_at)
-        {
-            let message = format!(
-                "{} is over; to keep an account out, say yes in {}",
-                at.to_rfc3339(),
-                Column::Disabled.name()
-            );
-            return fault(Column::ExpiresAt, message);
+        let faults = match known {
+            Some(account) => self.refusals(line.number, account, &old, &new),
+            None => self.new_account_refusals(line.number, &new),
+        };
+        if !faults.is_empty() {
+            return Err(faults);
         }
         let Some(account) = known else {
             return Ok(PlannedLine {
@@ -293,29 +344,6 @@ impl Planner {
                 what: Planned::Create(new),
             });
         };
-        if old.must_change && !new.must_change {
-            let message = "a change that was demanded stays so until it is made; yes or empty is accepted".to_owned();
-            return fault(Column::MustChange, message);
-        }
-        let column = if new.disabled { Column::Disabled } else { Column::Role };
-        if is_usable(account, self.now) && (new.disabled || new.role != Role::Administrator) {
-            if self.me == Some(account.id) {
-                return fault(
-                    column,
-                    "this is your own account; another administrator can do that".to_owned(),
-                );
-            }
-            if self.administrators <= 1 {
-                return fault(column, "this is the last administrator who can sign in".to_owned());
-            }
-            self.administrators -= 1;
-        }
-        if self.me == Some(account.id) && new.disabled && !old.disabled {
-            return fault(
-                Column::Disabled,
-                "this is your own account; another administrator can do that".to_owned(),
-            );
-        }
         let differences = old.differences(&new);
         Ok(PlannedLine {
             number: line.number,
@@ -408,8 +436,8 @@ impl Ctx {
             let password = secret::one_time_password(self.random_bytes());
             let one = match (passwords, &unknown) {
                 (Passwords::OneTime, _) => (self.hasher.hash(password.clone(), self.salt()).await?, Some(password)),
-                (Passwords::Unknown, Some(hash)) => (hash.clone(), None),
-                (Passwords::Unknown, None) => {
+                (Passwords::Unknown | Passwords::Invitation, Some(hash)) => (hash.clone(), None),
+                (Passwords::Unknown | Passwords::Invitation, None) => {
                     // Nobody sees it, so that all may have the same.
                     let hash = self.hasher.hash(password, self.salt()).await?;
                     unknown = Some(hash.clone());
@@ -452,13 +480,16 @@ impl Ctx {
                 email: entry.email.clone(),
                 groups: entry.groups.clone(),
                 expires_at: entry.expires_at,
-                password_set_by_other: true,
+                password_set_by_other: passwords != Passwords::Invitation,
                 must_change_password: entry.must_change || password.is_some(),
                 password_good_until: Some(password.as_ref().map_or(NEVER, |_| now.saturating_add(ONE_TIME))),
                 disabled_at: entry.disabled.then_some(now),
                 ..self.new_account(name, entry.role, hash, now)
             };
             self.create_in(c, now, &acting, &account, password.is_some())?;
+            if passwords == Passwords::Invitation && account.disabled_at.is_none() {
+                self.invite_in(c, now, &account)?;
+            }
             created.push((account.name, password));
         }
         // Administrators come before any of them goes.

@@ -20,7 +20,7 @@ pub enum Invited {
     Sent,
     /// There is nowhere to send it.
     NoAddress,
-    /// The account has a password, or is disabled or expired.
+    /// Somebody signed in to it before, or it is disabled or expired.
     NotInvited,
 }
 
@@ -50,20 +50,19 @@ impl Occasion {
     }
 }
 
-/// Sends the invitation of an account that has not been taken up yet once more; the earlier link dies.
+/// Sends a link to choose a password to somebody who never signed in; an earlier link dies.
 pub async fn invite(ctx: &Ctx, acting: &Acting, id: AccountId) -> Result<Invited, FlowError> {
     let (flow, acting, now) = (ctx.clone(), acting.clone(), ctx.now());
     ctx.store
         .write(move |c| {
             let account = accounts::find(c, id)?.ok_or(FlowError::NotFound)?;
-            let pending = flow.pending_invitation(c, &account)?.is_some();
-            if !pending || account.disabled_at.is_some() || account.expired_at.is_some() {
+            if account.last_sign_in_at.is_some() || account.disabled_at.is_some() || account.expired_at.is_some() {
                 return Ok(Invited::NotInvited);
             }
             if !flow.invite_in(c, now, &account)? {
                 return Ok(Invited::NoAddress);
             }
-            let detail = serde_json::json!({ "invitation": "sent again" });
+            let detail = serde_json::json!({ "invitation": "sent" });
             let entry = flow.entry_of(&acting, Event::AccountUpdated, Some((id, &account.name)), detail);
             flow.record(c, now, &entry)?;
             changes::announce(c, ChangeKind::Account, &id.0.to_string())?;

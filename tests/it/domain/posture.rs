@@ -235,19 +235,13 @@ fn the_installation_is_told_what_is_wrong_with_it() {
     assert_eq!(wrong(&right, &secure), Vec::<&str>::new());
     let mut proxy = right.clone();
     proxy.trusts_proxies = false;
-    assert_eq!(
-        wrong(&proxy, &secure),
-        ["The proxy in front is trusted, and nobody else"]
-    );
+    assert_eq!(wrong(&proxy, &secure), ["No proxy in front is trusted"]);
     proxy.trusts_proxies = true;
     proxy.trusts_everybody = true;
-    assert_eq!(
-        wrong(&proxy, &secure),
-        ["The proxy in front is trusted, and nobody else"]
-    );
+    assert_eq!(wrong(&proxy, &secure), ["Everybody is trusted as if a proxy"]);
     assert_eq!(
         wrong(&right, &policy(document(&[]))),
-        ["The cookie's Secure attribute fits the address"]
+        ["The cookie's Secure attribute does not fit the address"]
     );
     let mut protected = right.clone();
     let application = |name: &str, asked: bool| Protected {
@@ -257,9 +251,9 @@ fn the_installation_is_told_what_is_wrong_with_it() {
     protected.applications = vec![application("wiki", true)];
     assert_eq!(wrong(&protected, &secure), Vec::<&str>::new());
     protected.applications.push(application("docs", false));
-    assert_eq!(wrong(&protected, &secure), ["The proxy of each application asks"]);
+    assert_eq!(wrong(&protected, &secure), ["Not every application's proxy asks"]);
     let dev = Policy::new(1, secure.document().clone(), Pins::new(), true);
-    assert_eq!(wrong(&right, &dev), ["Idle endings are enforced"]);
+    assert_eq!(wrong(&right, &dev), ["Idle endings are not enforced"]);
     let plain = Installation {
         public_address: true,
         security_log: true,

@@ -404,6 +404,31 @@ fn choosing_a_new_password_lets_a_locked_owner_in_again() {
 }
 
 #[test]
+fn whoever_never_signed_in_can_be_invited() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let admin = server.admin("boss");
+        let id = server.account("dan", Role::Member);
+        let place = format!("/admin/accounts/{}", id.0);
+        let offers = || admin.get(&place).expect(200).text().contains("<strong>Invite</strong>");
+        assert!(!offers(), "{on:?}: there is nowhere to send it");
+        let profile = Act::SetProfile {
+            display_name: String::new(),
+            email: "dan@example.org".to_owned(),
+            groups: Vec::new(),
+        };
+        server.act(id, profile);
+        assert!(offers(), "{on:?}");
+        admin.post(&place, &[("act", "invite")]).expect(303);
+        let browser = server.anyone();
+        open(&browser, &link(&server)).expect(200);
+        choose(&browser, NEW).expect(303);
+        server.anyone().sign_in("dan", NEW).expect(303);
+        assert!(!offers(), "{on:?}: whoever signed in once is reset, not invited");
+    }
+}
+
+#[test]
 fn somebody_invited_chooses_the_first_password() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
@@ -421,8 +446,16 @@ fn somebody_invited_chooses_the_first_password() {
             page.text().contains("Invited") && !page.text().contains("one-time-secret"),
             "{on:?}"
         );
+        let list = admin.get("/admin/accounts?q=eve").expect(200);
+        assert!(list.text().contains("Invited"), "{on:?}");
         assert!(
-            admin.get("/admin/accounts").expect(200).text().contains("Invited"),
+            !list.text().contains(">Active</span>"),
+            "{on:?}: there is nothing yet that it could be active with: {}",
+            list.text()
+        );
+        assert!(
+            list.text()
+                .contains("<td data-label=\"Password age\"><span class=\"muted\">–</span></td>"),
             "{on:?}"
         );
         let list = admin.get("/admin/accounts?state=invited").expect(200);
@@ -468,7 +501,10 @@ fn somebody_invited_chooses_the_first_password() {
         let page = admin.get(&place).expect(200);
         assert!(!page.text().contains("Invited"), "{on:?}");
         admin.post(&place, &[("act", "invite")]).expect(303);
-        assert!(admin.get(&place).text().contains("No invitation is open"), "{on:?}");
+        assert!(
+            admin.get(&place).text().contains("Only somebody who never signed in"),
+            "{on:?}"
+        );
         assert!(
             server.events().contains(&"password.reset invitation".to_owned()),
             "{on:?}"

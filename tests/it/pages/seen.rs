@@ -171,13 +171,14 @@ fn the_checklist_asks_for_a_question_of_each_application() {
         let boss = server.anyone().header("host", "login.example.org");
         boss.sign_in("boss", crate::harness::server::PASSWORD).expect(303);
         let overview = || boss.get("/admin").expect(200).text().to_owned();
-        assert!(
-            !overview().contains("The proxy of each application asks"),
-            "{on:?}: nothing is protected"
-        );
+        assert!(!overview().contains("proxy asks"), "{on:?}: nothing is protected");
         protect(&server, "wiki");
         let open = overview();
         assert!(open.contains("No forwarded request was ever seen of wiki"), "{on:?}");
+        assert!(
+            open.contains("<strong>Not every application&#39;s proxy asks</strong>"),
+            "{on:?}: {open}"
+        );
         assert_eq!(nginx(&server.anyone(), "wiki"), 401);
         server.run(applications::flush_seen(&server.ctx)).unwrap();
         assert!(!overview().contains("No forwarded request was ever seen"), "{on:?}");

@@ -38,7 +38,7 @@ pub struct Protected {
 pub struct Finding {
     /// Nothing to do.
     pub ok: bool,
-    /// What is right, when it is.
+    /// What is right, or what is not.
     pub title: &'static str,
     /// Why it matters, or what is wrong.
     pub why: String,
@@ -46,46 +46,61 @@ pub struct Finding {
     pub key: Option<Key>,
 }
 
+impl Finding {
+    /// `right` and `open` are its titles.
+    fn new(ok: bool, right: &'static str, open: &'static str, why: impl Into<String>) -> Self {
+        Self {
+            ok,
+            title: if ok { right } else { open },
+            why: why.into(),
+            key: None,
+        }
+    }
+
+    fn mended_by(self, key: Key) -> Self {
+        Self { key: Some(key), ..self }
+    }
+}
+
 /// Everything there is to say, in the order in which somebody would mend it.
 pub fn installation(facts: &Installation, policy: &Policy) -> Vec<Finding> {
+    let secure = policy.value_in(&Scope::Everyone, Key::SessionSecure).0 == Value::Flag(true);
     let around = vec![
-        Finding {
-            ok: facts.public_address,
-            title: "The public address is configured",
-            why: "NIGHTLATCH_PUBLIC_URL is what links and redirects are made of; without it people reach the console by \
-                  address only."
-                .to_owned(),
-            key: None,
-        },
-        Finding {
-            ok: facts.https,
-            title: "People reach Nightlatch over https",
-            why: "Over plain http anybody on the way can read the cookie.".to_owned(),
-            key: None,
-        },
-        Finding {
-            ok: (policy.value_in(&Scope::Everyone, Key::SessionSecure).0 == Value::Flag(true)) == facts.https,
-            title: "The cookie's Secure attribute fits the address",
-            why: "Secure is on exactly where people come over https.".to_owned(),
-            key: Some(Key::SessionSecure),
-        },
+        Finding::new(
+            facts.public_address,
+            "The public address is configured",
+            "No public address is configured",
+            "NIGHTLATCH_PUBLIC_URL is what links and redirects are made of; without it people reach the console by \
+             address only.",
+        ),
+        Finding::new(
+            facts.https,
+            "People reach Nightlatch over https",
+            "People reach Nightlatch over plain http",
+            "Over plain http anybody on the way can read the cookie.",
+        ),
+        Finding::new(
+            secure == facts.https,
+            "The cookie's Secure attribute fits the address",
+            "The cookie's Secure attribute does not fit the address",
+            "Secure is on exactly where people come over https.",
+        )
+        .mended_by(Key::SessionSecure),
         proxies(facts),
         pins(&facts.pins),
-        Finding {
-            ok: facts.security_log,
-            title: "The security log is written to a file",
-            why: "NIGHTLATCH_SECURITY_LOG names it. Without it refused and ended sessions are recorded in the audit alone, \
-                  where nothing else on this machine looks."
-                .to_owned(),
-            key: None,
-        },
-        Finding {
-            ok: !policy.dev(),
-            title: "Idle endings are enforced",
-            why: "This server runs in development mode (serve --dev): idle sessions never end, whatever the policy says."
-                .to_owned(),
-            key: None,
-        },
+        Finding::new(
+            facts.security_log,
+            "The security log is written to a file",
+            "No security log is written",
+            "NIGHTLATCH_SECURITY_LOG names its file. Without it refused and ended sessions are recorded in the audit alone, \
+             where nothing else on this machine looks.",
+        ),
+        Finding::new(
+            !policy.dev(),
+            "Idle endings are enforced",
+            "Idle endings are not enforced",
+            "This server runs in development mode (serve --dev): idle sessions never end, whatever the policy says.",
+        ),
     ];
     around.into_iter().chain(applications(&facts.applications)).collect()
 }
@@ -98,14 +113,16 @@ fn applications(protected: &[Protected]) -> Option<Finding> {
         .filter(|application| !application.asked)
         .map(|application| application.name.as_str())
         .collect();
-    (!protected.is_empty()).then(|| Finding {
-        ok: silent.is_empty(),
-        title: "The proxy of each application asks",
-        why: format!(
-            "No forwarded request was ever seen of {}: until the proxy asks, nothing is protected.",
-            silent.join(", ")
-        ),
-        key: None,
+    (!protected.is_empty()).then(|| {
+        Finding::new(
+            silent.is_empty(),
+            "The proxy of each application asks",
+            "Not every application's proxy asks",
+            format!(
+                "No forwarded request was ever seen of {}: until the proxy asks, nothing is protected.",
+                silent.join(", ")
+            ),
+        )
     })
 }
 
@@ -123,13 +140,14 @@ fn proxies(facts: &Installation) -> Finding {
                 .to_owned()
         }
     };
-    Finding {
-        // Without https there need not be any proxy.
-        ok: !facts.trusts_everybody && (facts.trusts_proxies || (!facts.https && facts.one_locked_address.is_none())),
-        title: "The proxy in front is trusted, and nobody else",
-        why,
-        key: None,
-    }
+    // Without https there need not be any proxy.
+    let ok = !facts.trusts_everybody && (facts.trusts_proxies || (!facts.https && facts.one_locked_address.is_none()));
+    let open = if facts.trusts_everybody {
+        "Everybody is trusted as if a proxy"
+    } else {
+        "No proxy in front is trusted"
+    };
+    Finding::new(ok, "The proxy in front is trusted, and nobody else", open, why)
 }
 
 /// Keys that running servers fix differently: which value holds depends on which server answers.
@@ -143,13 +161,13 @@ pub fn differing_pins(servers: &[(String, Pins)]) -> Vec<Key> {
 
 fn pins(servers: &[(String, Pins)]) -> Finding {
     let differing: Vec<&str> = differing_pins(servers).into_iter().map(Key::name).collect();
-    Finding {
-        ok: differing.is_empty(),
-        title: "All servers fix the same settings",
-        why: format!(
+    Finding::new(
+        differing.is_empty(),
+        "All servers fix the same settings",
+        "Servers fix settings differently",
+        format!(
             "Running servers fix these settings differently in their environments, so that it depends on which one answers: {}.",
             differing.join(", ")
         ),
-        key: None,
-    }
+    )
 }

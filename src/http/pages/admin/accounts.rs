@@ -17,11 +17,11 @@ use crate::flows::{Ctx, audit, policy};
 use crate::http::error::PageError;
 use crate::http::forms::Query;
 use crate::http::pages::{Shell, page};
-use crate::http::step_up::Confirmed;
+use crate::http::step_up::{Confirmed, Download};
 use crate::http::visitor::Admin;
 use crate::http::{Route, Who, paths};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use asked::{Asked, badges, expired_words, rule_words, state_code};
+use asked::{Asked, badges, expired_words, later_words, rule_words, state_code};
 use serde::Deserialize;
 use uuid::Uuid;
 use view::{AccountLine, AccountPage, AccountsPage, LockoutLine, Profile};
@@ -108,7 +108,9 @@ fn line(view: &AccountView, you: AccountId, now: Timestamp) -> AccountLine {
         sessions: view.live_sessions,
         last_sign_in: account.last_sign_in_at,
         expires: view.expires.map(|(at, rule)| (at, rule_words(rule).to_owned())),
+        expires_later: view.expires_later.map(later_words),
         password_changed: account.password_changed_at,
+        invited: view.invited.is_some(),
     }
 }
 
@@ -253,7 +255,7 @@ const COLUMNS: &[&str] = &[
 /// By POST, because the export is an event of the audit; if that cannot be written, nothing is exported.
 async fn download(
     ctx: web::Data<Ctx>,
-    Confirmed(admin, ()): Confirmed<Admin, ()>,
+    Confirmed(admin, _): Confirmed<Admin, Download>,
     asked: Query<Asked>,
     wanted: Query<Wanted>,
 ) -> Result<HttpResponse, PageError> {

@@ -4,7 +4,7 @@ use super::list::{href, segment};
 use super::part::Choice;
 use crate::domain::account::Role;
 use crate::domain::application::Typed;
-use crate::domain::policy::{Key, Scope, Source, Value};
+use crate::domain::policy::{Scope, Source, Value};
 use crate::flows::Ctx;
 use crate::flows::applications::{self, ApplicationView, Verdict};
 use crate::http::error::PageError;
@@ -72,7 +72,7 @@ fn line(view: &ApplicationView) -> ApplicationLine {
         prefixes: application.prefixes.clone(),
         entrants: application.entrants(),
         public: application.public.len(),
-        activity: Key::ActivityCounts.setting().display(&view.activity.0),
+        activity: activity_words(&view.activity.0.to_string()),
         overrides: i64::try_from(view.overrides).unwrap_or(i64::MAX),
         policy: policy_address(&application.name),
         seen: seen::line(&view.seen),
@@ -89,15 +89,22 @@ fn policy_address(name: &str) -> String {
     href(paths::ADMIN_POLICY, [("scope", scope.as_str())])
 }
 
+/// What counts as activity, as `activity.counts` has it, in the words of the list and of the form.
+const ACTIVITY: [(&str, &str); 4] = [
+    ("", "As for everyone"),
+    ("every_request", "Every request"),
+    ("navigation", "Page navigations only"),
+    ("interaction", "Real input only, told by the page guard"),
+];
+
+fn activity_words(code: &str) -> String {
+    let known = ACTIVITY.iter().find(|(value, _)| *value == code);
+    known.map_or(code, |(_, words)| words).to_owned()
+}
+
 fn form(fields: Fields) -> ApplicationForm {
-    let counts = [
-        ("", "As for everyone"),
-        ("every_request", "Every request"),
-        ("navigation", "Page navigations only"),
-        ("interaction", "Real input only, told by the page guard"),
-    ];
     ApplicationForm {
-        activity: Choice::list(counts, &fields.activity),
+        activity: Choice::list(ACTIVITY, &fields.activity),
         member: fields.roles.iter().any(|role| role == Role::Member.as_str()),
         administrator: fields.roles.iter().any(|role| role == Role::Administrator.as_str()),
         hosts: fields.hosts,

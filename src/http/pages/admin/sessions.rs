@@ -198,11 +198,11 @@ fn token_line(token: &Token) -> TokenLine {
     }
 }
 
-/// The settings that decide how long it lives and what it is bound to, with their provenance.
+/// The settings that decide how long it lives, what it is bound to and which attributes its cookie has, with their provenance.
 fn governing(ctx: &Ctx, detail: &SessionDetail) -> Vec<GoverningSetting> {
     let policy = &ctx.in_force().policy;
     let applications = &detail.view.row.session.applications;
-    [Group::Lifetimes, Group::Validation]
+    [Group::Lifetimes, Group::Validation, Group::Cookie]
         .iter()
         .flat_map(|group| group.settings())
         .flat_map(|setting| {

@@ -86,14 +86,20 @@ fn yourself_and_the_last_administrator_are_left_as_they_are_and_named() {
         let ada = server.account("ada", Role::Member);
         let boss = server.signed_in("boss");
         for act in ["disable", "expire", "force-change", "end-sessions", "delete"] {
-            let page = ask(&boss, act, "", &[me]).expect(200);
-            let left = confirm(&boss, &page, "1").expect(200);
-            assert!(left.text().contains("your own account"), "{on:?} {act}");
-            boss.get("/admin").expect(200);
+            let back = ask(&boss, act, "", &[me]).expect(303);
+            let list = boss.get(back.location()).expect(200);
+            assert!(
+                list.text().contains("Your own account is left as it is"),
+                "{on:?} {act}"
+            );
         }
         let page = ask(&boss, "delete", "", &[me, ada]).expect(200);
-        confirm(&boss, &page, "3").expect(422);
-        let left = confirm(&boss, &page, "2").expect(200);
+        // What is counted is what would be done.
+        assert!(page.text().contains("Delete 1\u{a0}account?"), "{on:?}");
+        assert!(!page.text().contains("<span class=\"chip\">boss</span>"), "{on:?}");
+        confirm(&boss, &page, "2").expect(422);
+        let left = confirm(&boss, &page, "1").expect(200);
+        assert!(left.text().contains("your own account"), "{on:?}");
         assert!(left.text().contains("1\u{a0}account deleted."), "{on:?}");
         assert!(
             server

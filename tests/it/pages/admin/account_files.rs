@@ -213,6 +213,44 @@ fn faults_that_only_the_accounts_show_are_told_with_their_lines() {
 }
 
 #[test]
+fn new_accounts_are_invited_where_they_have_an_address() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        let check = |text: &str| boss.upload(IMPORT, &[("passwords", "invitation")], Some(("a.csv", text.as_bytes())));
+        let shown = check("name,email\ndan,\n").expect(422);
+        assert!(shown.text().contains("an invitation needs an e-mail address"), "{on:?}");
+        let text = "name,email,disabled\ndan,dan@example.org,\neve,eve@example.org,yes\n";
+        let shown = check(text).expect(200);
+        let done = confirm(&boss, &shown, text, "all", "invitation").expect(200);
+        assert!(done.text().contains("Their invitations are on the way."), "{on:?}");
+        let letters = server.deliver();
+        assert_eq!(letters.len(), 1, "{on:?}: a disabled account is not invited");
+        assert!(
+            letters[0].contains("dan@example.org") && letters[0].contains("72 hours"),
+            "{on:?}"
+        );
+        let invited = |name: &str| detail(&server, name).view.invited.is_some();
+        assert_eq!((invited("dan"), invited("eve")), (true, false), "{on:?}");
+    }
+}
+
+#[test]
+fn a_line_is_told_all_its_faults_at_once() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    let id = server.account("ada", Role::Member);
+    server.act(id, accounts::Act::ForceChange);
+    let text = "name,role,expires_at,must_change\nbob,chef,2000-01-01,\nada,,2000-01-01,no\n";
+    let shown = check(&boss, text).expect(422);
+    let lines = between(shown.text(), "<th scope=\"row\" data-label=\"Line\">", "<");
+    let columns = between(shown.text(), "<td data-label=\"Column\"><code>", "<");
+    assert_eq!(lines, ["2", "2", "3", "3"], "{}", shown.text());
+    assert_eq!(columns, ["role", "expires_at", "expires_at", "must_change"]);
+    assert_eq!(shown.text().matches("2000-01-01T00:00:00Z is over").count(), 2);
+}
+
+#[test]
 fn what_is_no_file_of_accounts_is_refused_with_the_way_out() {
     let server = TestServer::start();
     let boss = server.admin("boss");

@@ -467,9 +467,17 @@ fn a_disabled_account_is_out_at_once_and_enabling_starts_its_clock_anew() {
         let boss = server.admin("boss");
         let id = server.account("ada", Role::Member);
         let ada = server.signed_in("ada");
+        let eve = server.account("eve", Role::Member);
+        server.signed_in("eve");
         act(&boss, id, &[("act", "disable")]).expect(303);
         assert_eq!(ada.get("/").expect(303).location(), "/login?reason=account_disabled");
         server.policy(&[("auth.expires_after", "1 day")]);
+        // Whoever is signed in expires so long after that, which is something else than never.
+        for place in [String::new(), format!("/{}", eve.0)] {
+            let page = boss.get(&format!("/admin/accounts{place}")).expect(200);
+            assert!(page.text().contains("1 day after its last session ends"), "{on:?}");
+            assert!(!page.text().contains("Not under the present policy"), "{on:?}");
+        }
         server.advance(5 * 86_400);
         act(&server.signed_in("boss"), id, &[("act", "enable")]).expect(303);
         assert!(!expired(&server, id), "{on:?}");

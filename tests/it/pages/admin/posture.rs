@@ -153,7 +153,7 @@ fn the_installation_is_part_of_the_posture() {
     for shown in [
         "believes everybody",
         "NIGHTLATCH_SECURITY_LOG",
-        "People reach Nightlatch over https",
+        "People reach Nightlatch over plain http",
     ] {
         assert!(page.text().contains(shown), "{shown}");
     }

@@ -137,12 +137,12 @@ pub async fn submit(
     refused(&req, &ctx, &admin, id, &fields, faults).await
 }
 
-/// The invitation once more, with another link.
+/// A link to choose a password, or another one.
 async fn invite(req: &HttpRequest, ctx: &Ctx, admin: &Admin, id: AccountId) -> Result<HttpResponse, PageError> {
     let said = match password_reset::invite(ctx, &admin.0.acting, id).await? {
-        Invited::Sent => Flash::ok("The invitation is on its way; the earlier link is dead."),
+        Invited::Sent => Flash::ok("The invitation is on its way; an earlier link is dead."),
         Invited::NoAddress => Flash::error("There is no e-mail address to send it to."),
-        Invited::NotInvited => Flash::info("No invitation is open for this account."),
+        Invited::NotInvited => Flash::info("Only somebody who never signed in, and may, can be invited."),
     };
     Ok(redirect(req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &said))
 }

@@ -1,8 +1,9 @@
 //! The query of the list of accounts, and what an account's states are called.
 use crate::domain::account::{ExpiryRule, Role};
+use crate::domain::duration::humanize;
 use crate::domain::lockout::Locked;
 use crate::domain::password::ChangeReason;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 use crate::flows::accounts::{AccountState, AccountView};
 use crate::flows::rows::{AccountFilter, AccountListState};
 use crate::http::filters::relative_words;
@@ -94,22 +95,27 @@ impl Asked {
 }
 
 pub fn badges(view: &AccountView, now: Timestamp) -> Vec<Badge> {
-    let mut badges = vec![match view.state {
+    let state = match view.state {
         AccountState::Active => Badge::ok("Active"),
         AccountState::MustChange(ChangeReason::Demanded) => Badge::warn("Must change password"),
         AccountState::MustChange(ChangeReason::SetByOther) => Badge::warn("Must change password: set by somebody else"),
         AccountState::MustChange(ChangeReason::TooOld) => Badge::warn("Must change password: too old"),
         AccountState::Disabled => Badge::plain("pause", "Disabled"),
         AccountState::Expired => Badge::plain("clock", "Expired"),
-    }];
-    if let Some(until) = view.invited {
+    };
+    let invited = view.invited.map(|until| {
         let relative = relative_words(until, now);
         let words = match now <= until {
             true => format!("Invited, link runs out {relative}"),
             false => format!("Invitation ran out {relative}"),
         };
-        badges.push(Badge::info(words).with_icon("mail"));
-    }
+        Badge::info(words).with_icon("mail")
+    });
+    let mut badges = match (view.state, invited) {
+        // Nobody has chosen a password: there is nothing that it could be active with.
+        (AccountState::Active | AccountState::MustChange(_), Some(invited)) => vec![invited],
+        (_, invited) => std::iter::once(state).chain(invited).collect(),
+    };
     match view.locked {
         Some(Locked::Until(at)) => {
             badges.push(Badge::danger(format!("Locked, ends {}", relative_words(at, now))).with_icon("lock"))
@@ -137,6 +143,15 @@ pub const fn rule_words(rule: ExpiryRule) -> &'static str {
         ExpiryRule::ExpireUnusedAfter => "never used",
         ExpiryRule::ExpireSuperusers => "rule for administrators",
     }
+}
+
+/// What stands instead of an instant while it is signed in.
+pub fn later_words((after, rule): (Span, ExpiryRule)) -> String {
+    let rule = match rule {
+        ExpiryRule::ExpireSuperusers => ", by the rule for administrators",
+        ExpiryRule::ExpiresAt | ExpiryRule::ExpiresAfter | ExpiryRule::ExpireUnusedAfter => "",
+    };
+    format!("{} after its last session ends{rule}", humanize(after.as_secs()))
 }
 
 /// The rule behind an expiry that has happened, by its recorded code.

@@ -120,12 +120,14 @@ pub async fn submit(
         Err(message) => return back_to_the_list(&message),
     };
     let chosen = ask.chosen()?;
-    let (named, count) = accounts::chosen(&ctx, chosen.clone(), NAMED).await?;
+    let (named, count) = accounts::chosen(&ctx, &admin.0.acting, chosen.clone(), &act, NAMED).await?;
     if count == 0 {
         let none = if ask.what == "matching" {
-            "No account matches."
-        } else {
+            "No other account matches."
+        } else if ask.id.is_empty() {
             "No account was selected."
+        } else {
+            "Your own account is left as it is: another administrator can do that."
         };
         return back_to_the_list(none);
     }

@@ -57,7 +57,16 @@ impl Critical for Apply {
 fn passwords(word: &str) -> Passwords {
     match word {
         "unknown" => Passwords::Unknown,
+        "invitation" => Passwords::Invitation,
         _ => Passwords::OneTime,
+    }
+}
+
+const fn code(passwords: Passwords) -> &'static str {
+    match passwords {
+        Passwords::OneTime => "one-time",
+        Passwords::Invitation => "invitation",
+        Passwords::Unknown => "unknown",
     }
 }
 
@@ -108,7 +117,10 @@ pub async fn apply(
         good_lines: fields.lines == "good",
     };
     match accounts::import(&ctx, &admin.0.acting, sent.file(), confirmed).await? {
-        ImportVerdict::Done(done) => page(StatusCode::OK, &imported(&req, &ctx, &admin, done).await?),
+        ImportVerdict::Done(done) => {
+            let invited = sent.passwords == Passwords::Invitation;
+            page(StatusCode::OK, &imported(&req, &ctx, &admin, done, invited).await?)
+        }
         ImportVerdict::Refused(plan) => {
             if plan.fingerprint != fields.shown {
                 let message = "Nothing was done: what this file does has changed since it was checked. Look again.";
@@ -156,7 +168,7 @@ async fn answer(
     let view = ImportPage {
         shell: Shell::admin(req, ctx, admin, "Import accounts", "accounts").await?,
         text: sent.text,
-        one_time: sent.passwords == Passwords::OneTime,
+        passwords: code(sent.passwords),
         columns: Column::ALL.map(|column| (column.name(), column.accepts())).to_vec(),
         most_lines: MOST_LINES,
         faults: sent.faults,
@@ -224,7 +236,13 @@ fn fault_lines(faults: &[Fault]) -> Vec<FaultLine> {
     listed.collect()
 }
 
-async fn imported(req: &HttpRequest, ctx: &Ctx, admin: &Admin, done: Imported) -> Result<ImportedPage, PageError> {
+async fn imported(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    admin: &Admin,
+    done: Imported,
+    invited: bool,
+) -> Result<ImportedPage, PageError> {
     let (created, changed, unchanged) = done.plan.counts();
     let passwords = done.created.iter().filter_map(|(name, password)| {
         let password = password.as_ref()?.expose().to_owned();
@@ -237,6 +255,7 @@ async fn imported(req: &HttpRequest, ctx: &Ctx, admin: &Admin, done: Imported) -
         unchanged: number(unchanged),
         ended: number(done.ended),
         until: ctx.now().saturating_add(ONE_TIME),
+        invited,
         passwords: passwords.collect(),
         faults: fault_lines(&done.plan.faults),
     })

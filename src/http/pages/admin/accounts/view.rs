@@ -39,7 +39,11 @@ pub struct AccountLine {
     pub last_sign_in: Option<Timestamp>,
     /// When it expires, and why.
     pub expires: Option<(Timestamp, String)>,
+    /// While it is signed in: how long after its last session it expires.
+    pub expires_later: Option<String>,
     pub password_changed: Timestamp,
+    /// Nobody has chosen its password yet.
+    pub invited: bool,
 }
 
 #[derive(Template)]
@@ -122,7 +126,8 @@ pub struct LockoutLine {
 pub struct ImportPage {
     pub shell: Shell,
     pub text: String,
-    pub one_time: bool,
+    /// What new accounts sign in with: `one-time`, `invitation` or `unknown`.
+    pub passwords: &'static str,
     pub columns: Vec<(&'static str, &'static str)>,
     pub most_lines: usize,
     pub faults: Vec<(String, String)>,
@@ -170,6 +175,8 @@ pub struct ImportedPage {
     pub ended: i64,
     /// Last instant at which those work.
     pub until: Timestamp,
+    /// The new accounts got letters with links to choose their passwords.
+    pub invited: bool,
     /// Names and one-time passwords, shown only now.
     pub passwords: Vec<(String, String)>,
     pub faults: Vec<FaultLine>,
