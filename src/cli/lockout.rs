@@ -7,8 +7,11 @@ use super::{
     output::{self, JsonList, Output, Table, count, json_time, or_dash, time},
 };
 use crate::{
-    domain::{account::name_key, lockout::Locked, network},
-    flows::{self, lockouts::LockoutView},
+    domain::{account::name_key, lockout::Locked, network, time::Timestamp},
+    flows::{
+        self,
+        lockouts::{Blocked, Blocking, LockoutView},
+    },
     store::lockouts::{LockoutFilter, LockoutListState},
 };
 use clap::{Args, Subcommand};
@@ -21,8 +24,11 @@ use uuid::Uuid;
 pub enum Lockout {
     /// List locks and counters of failed sign-ins, latest attempt first
     List(List),
-    /// Release locks and forget their failures
+    /// Release locks and blocks and forget their failures
+    #[command(visible_alias = "unblock")]
     Unlock(Unlock),
+    /// Refuse a name, an address or the pair of both until an instant, or until it is unlocked
+    Block(Block),
 }
 
 #[derive(Args)]
@@ -55,11 +61,32 @@ pub struct Unlock {
     ip: Option<IpAddr>,
 }
 
+#[derive(Args)]
+#[group(id = "what", required = true, multiple = true, args = ["id", "account", "ip"])]
+pub struct Block {
+    /// Id of a lock or counter, as `lockout list` shows it
+    #[arg(conflicts_with_all = ["account", "ip"])]
+    id: Option<Uuid>,
+    /// A name; with --ip only from there
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    /// An address (of an IPv6 address its /64)
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<IpAddr>,
+    /// When it ends by itself: RFC 3339, or a day
+    #[arg(long, value_name = "TIME", value_parser = input::instant)]
+    until: Option<Timestamp>,
+    /// Why, for the list and the audit
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    reason: String,
+}
+
 impl Lockout {
     pub async fn run(self, desk: &Desk) -> Done {
         match self {
             Self::List(list) => list.run(desk).await,
             Self::Unlock(unlock) => unlock.run(desk).await,
+            Self::Block(block) => block.run(desk).await,
         }
     }
 }
@@ -127,7 +154,7 @@ impl Unlock {
         let (ctx, acting) = (&desk.ctx, &desk.acting);
         let number = match self.id {
             Some(id) => {
-                if !flows::lockouts::unlock(ctx, acting, id).await? {
+                if flows::lockouts::unlock(ctx, acting, vec![id]).await? == 0 {
                     return Err(CliError::refused(format!("there is no lock and no counter {id}")));
                 }
                 1
@@ -138,6 +165,27 @@ impl Unlock {
             }
         };
         output::say(&released(number))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Block {
+    async fn run(self, desk: &Desk) -> Done {
+        let what = match self.id {
+            Some(id) => Blocking::Listed(id),
+            None => Blocking::Key {
+                account: self.account,
+                ip: self.ip.map(network::canonical),
+            },
+        };
+        match flows::lockouts::block(&desk.ctx, &desk.acting, what, self.until, &self.reason).await? {
+            Blocked::Done => output::say("Blocked.")?,
+            Blocked::Unknown => return Err(CliError::refused("there is no such lock and no such counter")),
+            Blocked::Faulty(faults) => {
+                let faults = faults.into_iter().map(|(field, why)| format!("{field}: {why}"));
+                return Err(CliError::Faults(faults.collect()));
+            }
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -51,6 +51,7 @@ events! {
     SessionHandedOver "session.handed_over" "Session handed over to another host",
     LockoutBegan "lockout.began" "Lockout began",
     LockoutEnded "lockout.ended" "Lockout ran out",
+    LockoutBlocked "lockout.blocked" "Blocked by an administrator",
     LockoutReleased "lockout.released" "Lockout released",
     PasswordChanged "password.changed" "Password changed",
     PasswordResetRequested "password.reset_requested" "Password reset requested",

@@ -121,6 +121,23 @@ pub fn counters_of(name_key: &str, ip: IpAddr, user_agent: Option<&str>, policy:
     keys
 }
 
+/// The key that an administrator blocks by hand: a name, an address, or the name from that address alone. `None`: neither is given.
+pub fn key_of(name_key: Option<String>, ip: Option<IpAddr>) -> Option<CounterKey> {
+    let name_key = name_key.filter(|name| !name.is_empty());
+    let kind = match (&name_key, ip) {
+        (Some(_), Some(_)) => CounterKind::Key,
+        (Some(_), None) => CounterKind::AccountCeiling,
+        (None, Some(_)) => CounterKind::IpCeiling,
+        (None, None) => return None,
+    };
+    Some(CounterKey {
+        kind,
+        ip: ip.map(address_key),
+        account: name_key,
+        user_agent: None,
+    })
+}
+
 /// The policy that holds for attempts from `ip`: on the allow list nothing locks, though everything is counted.
 /// Ask [`counters_of`] with the whole policy, and the counters' methods with this one.
 pub fn policy_for(ip: IpAddr, policy: &LockoutPolicy) -> Cow<'_, LockoutPolicy> {
@@ -163,6 +180,9 @@ pub struct Counter {
     pub locked_at: Option<i64>,
     /// An administrator's permanent block ([`Counter::FOR_EVER`]) or extension (µs): locked at least until then.
     pub blocked_until: Option<i64>,
+    /// Why, in the administrator's words; blank when none were given.
+    #[serde(default)]
+    pub block_reason: String,
 }
 
 /// How long an attempt may stay in flight.
@@ -253,6 +273,7 @@ impl Counter {
         }
         if over(self.blocked_until) {
             self.blocked_until = None;
+            self.block_reason.clear();
         }
         if over(lock_until) {
             self.locked_at = None;
@@ -350,6 +371,12 @@ impl Counter {
     /// Attempt given back without an outcome (queue full: nothing was checked).
     pub fn give_back(&mut self, id: Uuid) {
         self.reservations.retain(|(reserved, _)| *reserved != id);
+    }
+
+    /// Refuses every attempt up to and including `until`, or for ever, whatever policy says; in place of an earlier block.
+    pub fn block(&mut self, until: Option<Timestamp>, reason: &str) {
+        self.blocked_until = Some(until.map_or(Self::FOR_EVER, Timestamp::as_micros));
+        self.block_reason = reason.to_owned();
     }
 
     /// Unlocks and starts at zero (screen, CLI, completed password reset); attempts in flight stay so.

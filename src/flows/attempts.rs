@@ -297,7 +297,7 @@ fn counters(
         .collect())
 }
 
-/// The keys that other shapes of the lock would give the guess.
+/// The keys that other shapes of the lock would give the guess, and those of ceilings that are off: an administrator's block holds there too.
 fn earlier_keys(guessing: &Guessing<'_>, policy: &LockoutPolicy) -> Vec<CounterKey> {
     let todays = (policy.by_user_and_ip, policy.by_user_agent);
     let shapes = [(false, false), (false, true), (true, false), (true, true)];
@@ -312,6 +312,21 @@ fn earlier_keys(guessing: &Guessing<'_>, policy: &LockoutPolicy) -> Vec<CounterK
             lockout::counters_of(guessing.name_key, guessing.ip, guessing.user_agent, &other)
         })
         .filter(|key| key.kind == CounterKind::Key)
+        .chain(ceilings(guessing, policy))
+        .collect()
+}
+
+/// The ceilings that policy switches off.
+fn ceilings(guessing: &Guessing<'_>, policy: &LockoutPolicy) -> Vec<CounterKey> {
+    let on = LockoutPolicy {
+        ip_ceiling: 1,
+        account_ceiling: 1,
+        ..policy.clone()
+    };
+    let off = |kind: CounterKind| lockout::limit(kind, policy).is_none();
+    lockout::counters_of(guessing.name_key, guessing.ip, guessing.user_agent, &on)
+        .into_iter()
+        .filter(|key| key.kind != CounterKind::Key && off(key.kind))
         .collect()
 }
 

@@ -63,14 +63,16 @@ pub async fn export(ctx: &Ctx, acting: &Acting, filter: &AuditFilter, format: &'
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exported {
     Accounts,
+    Lockouts,
     Sessions,
 }
 
 impl Exported {
-    /// `accounts` or `sessions`.
+    /// `accounts`, `lockouts` or `sessions`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Exported::Accounts => "accounts",
+            Exported::Lockouts => "lockouts",
             Exported::Sessions => "sessions",
         }
     }

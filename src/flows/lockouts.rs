@@ -1,11 +1,12 @@
-//! Looking at lockouts and releasing them.
+//! Looking at lockouts, releasing them, and blocking by hand.
 
 use super::{Acting, Ctx, FlowError, attempts};
 use crate::{
     domain::{
-        account::name_key,
-        audit::{Event, Origin},
-        lockout::{self, Locked},
+        account::{name_key, profile::FieldFault},
+        audit::{Actor, Event, Origin},
+        lockout::{self, CounterKey, Locked},
+        time::Timestamp,
     },
     live::policy::InForce,
     store::{
@@ -25,7 +26,34 @@ pub struct LockoutView {
     /// Failures that lock; `None` = this counter never locks.
     pub limit: Option<u32>,
     pub locked: Option<Locked>,
+    /// An administrator's block, in their words; blank when they gave none.
+    pub blocked: Option<String>,
 }
+
+/// What an administrator blocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Blocking {
+    /// A lock or counter of the list, with its key.
+    Listed(Uuid),
+    /// A name as typed, an address, or the name from that address alone.
+    Key {
+        account: Option<String>,
+        ip: Option<IpAddr>,
+    },
+}
+
+/// What became of a block.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Blocked {
+    Done,
+    /// There is no such lock or counter.
+    Unknown,
+    /// Field and what is wrong with it.
+    Faulty(Vec<FieldFault>),
+}
+
+/// Longest reason of a block, in characters.
+const MOST_REASON: usize = 200;
 
 pub struct LockoutList {
     pub items: Vec<LockoutView>,
@@ -74,19 +102,81 @@ pub async fn list(ctx: &Ctx, filter: LockoutFilter) -> Result<LockoutList, FlowE
     })
 }
 
-/// Releases one lock and its counter. False: there is none of that id.
-pub async fn unlock(ctx: &Ctx, acting: &Acting, id: Uuid) -> Result<bool, FlowError> {
+/// The counter of that id under today's policy.
+pub async fn find(ctx: &Ctx, id: Uuid) -> Result<Option<LockoutView>, FlowError> {
+    let in_force = ctx.current_policy().await?;
+    let found = ctx.store.read(move |c| lockouts::get(c, id)).await?;
+    Ok(found.map(|lockout| ctx.lockout_view(&in_force, lockout)))
+}
+
+/// Releases locks and their counters, blocks too; how many there were of those ids.
+pub async fn unlock(ctx: &Ctx, acting: &Acting, mut ids: Vec<Uuid>) -> Result<usize, FlowError> {
     let (flow, acting) = (ctx.clone(), acting.clone());
+    // The order in which sign-ins take them.
+    ids.sort_unstable();
+    ids.dedup();
     Ok(ctx
         .store
         .write(move |c| {
-            let Some(row) = lockouts::get(c, id)? else {
-                return Ok(false);
-            };
-            flow.release_in(c, &acting, row)?;
-            Ok::<_, StoreError>(true)
+            let mut released = 0;
+            for id in ids {
+                if let Some(row) = lockouts::get(c, id)? {
+                    flow.release_in(c, &acting, row)?;
+                    released += 1;
+                }
+            }
+            Ok::<_, StoreError>(released)
         })
         .await?)
+}
+
+/// Refuses every sign-in with that key until then, or until somebody unlocks it: whatever the policy's switches and its allow list say.
+pub async fn block(
+    ctx: &Ctx,
+    acting: &Acting,
+    what: Blocking,
+    until: Option<Timestamp>,
+    reason: &str,
+) -> Result<Blocked, FlowError> {
+    let (flow, acting, now, reason) = (ctx.clone(), acting.clone(), ctx.now(), reason.trim().to_owned());
+    let mut faults = Vec::new();
+    if until.is_some_and(|until| until <= now) {
+        faults.push(("until", "It ends in the future, or not by itself.".to_owned()));
+    }
+    if reason.chars().count() > MOST_REASON || reason.chars().any(char::is_control) {
+        let message = format!("At most {MOST_REASON} characters, without control characters.");
+        faults.push(("reason", message));
+    }
+    let key = match &what {
+        Blocking::Listed(_) => None,
+        Blocking::Key { account, ip } => {
+            let key = lockout::key_of(account.as_deref().map(name_key), *ip);
+            if key.is_none() {
+                faults.insert(0, ("account", "Write a user name, an address, or both.".to_owned()));
+            }
+            key
+        }
+    };
+    ctx.store
+        .write(move |c| {
+            let key = match what {
+                Blocking::Listed(id) => match lockouts::get(c, id)? {
+                    Some(row) => Some(row.key),
+                    None => return Ok(Blocked::Unknown),
+                },
+                Blocking::Key { .. } => key,
+            };
+            let Some(key) = key else {
+                return Ok(Blocked::Faulty(faults));
+            };
+            faults.extend(flow.own_fault(&acting, &key));
+            if !faults.is_empty() {
+                return Ok(Blocked::Faulty(faults));
+            }
+            flow.block_in(c, &acting, &key, until, &reason)?;
+            Ok::<_, FlowError>(Blocked::Done)
+        })
+        .await
 }
 
 /// Releases what names this account (as typed) or this address; how many.
@@ -101,7 +191,7 @@ pub async fn unlock_matching(
     let ip = ip.map(lockout::address_key);
     Ok(ctx
         .store
-        .write(move |c| flow.release_matching_in(c, &acting, account.as_deref(), ip.as_deref()))
+        .write(move |c| flow.release_matching_in(c, &acting, account.as_deref(), ip.as_deref(), true))
         .await?)
 }
 
@@ -114,18 +204,64 @@ impl Ctx {
             failures: lockout.counter.failures.len(),
             limit: lockout::limit(lockout.key.kind, policy),
             locked: lockout.counter.locked_at(lockout.key.kind, policy, now),
+            blocked: lockout
+                .counter
+                .blocked_until
+                .map(|_| lockout.counter.block_reason.clone()),
             lockout,
         }
     }
 
+    /// Whoever asks is not locked out by what they ask for.
+    fn own_fault(&self, acting: &Acting, key: &CounterKey) -> Option<FieldFault> {
+        let Actor::Account { name, .. } = &acting.actor else {
+            return None;
+        };
+        let own_name = key.account.as_ref().is_none_or(|account| *account == name_key(name));
+        let own_ip = acting.origin.ip.map(lockout::address_key);
+        let own_place = key.ip.is_none() || key.ip == own_ip;
+        let field = if key.account.is_some() { "account" } else { "ip" };
+        (own_name && own_place).then(|| (field, "That would lock you out yourself.".to_owned()))
+    }
+
+    fn block_in(
+        &self,
+        c: &mut Conn,
+        acting: &Acting,
+        key: &CounterKey,
+        until: Option<Timestamp>,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let now = self.now();
+        for mut row in lockouts::lock_all(c, std::slice::from_ref(key), now)? {
+            row.counter.block(until, reason);
+            let mut entry = self.entry_of(
+                acting,
+                Event::LockoutBlocked,
+                None,
+                serde_json::json!({
+                    "keys": keys_of(&row.key), "until": until.map(Timestamp::to_rfc3339), "why": reason,
+                }),
+            );
+            entry.account = row.key.account.clone().map(|account| (None, account));
+            self.record(c, now, &entry)?;
+            changes::announce(c, ChangeKind::Lockout, &row.id.to_string())?;
+            lockouts::save_all(c, &[row])?;
+        }
+        Ok(())
+    }
+
+    /// What names this account or address; blocks too, or all but them.
     pub(super) fn release_matching_in(
         &self,
         c: &mut Conn,
         acting: &Acting,
         account_key: Option<&str>,
         ip: Option<&str>,
+        blocks_too: bool,
     ) -> Result<usize, StoreError> {
         let mut rows = lockouts::matching(c, account_key, ip)?;
+        rows.retain(|row| blocks_too || row.counter.blocked_until.is_none());
         // The order in which sign-ins take them.
         rows.sort_by_key(|row| row.id);
         let mut released = 0;
@@ -146,9 +282,10 @@ impl Ctx {
             Event::LockoutReleased,
             None,
             serde_json::json!({
-                "keys": { "ip": row.key.ip, "account": row.key.account, "user_agent": row.key.user_agent },
+                "keys": keys_of(&row.key),
                 "failures": row.counter.failures.len(),
                 "locked": row.counter.locked_at.is_some(),
+                "blocked": row.counter.blocked_until.is_some(),
             }),
         );
         entry.account = row.key.account.clone().map(|account| (None, account));
@@ -157,6 +294,10 @@ impl Ctx {
         row.counter.release();
         attempts::keep(c, vec![(row, &self.in_force().everyone().lockout)], self.now())
     }
+}
+
+fn keys_of(key: &CounterKey) -> serde_json::Value {
+    serde_json::json!({ "ip": key.ip, "account": key.account, "user_agent": key.user_agent })
 }
 
 /// Locks that ran out are said to have ended, and idle counters are removed. How many locks ended.

@@ -324,7 +324,7 @@ impl Ctx {
             session: None,
         };
         let ended = self.end_sessions_of_in(c, now, &account, &acting)?;
-        self.release_matching_in(c, &acting, Some(&account.name_key), None)?;
+        self.release_matching_in(c, &acting, Some(&account.name_key), None, false)?;
         let detail = serde_json::json!({ "ended_sessions": ended.len() });
         let mut entry = self.entry_of(&acting, Event::PasswordReset, Some((account.id, &account.name)), detail);
         entry.reason = Some(link.kind.as_str().to_owned());

@@ -57,6 +57,9 @@ pub struct LockoutFilter {
     /// Of the counter's address; of counters without one, of the latest attempt's.
     pub ip: Option<IpNetwork>,
     pub account_key: Option<String>,
+    /// Ceilings that do not lock only with so many failures: of an address, of an account. Beside the counters that lock they say little
+    /// before.
+    pub ceilings_from: Option<(i32, i32)>,
     /// `last_attempt_at` and id: the page after, or the page before.
     pub after: Option<(Timestamp, Uuid)>,
     pub before: Option<(Timestamp, Uuid)>,
@@ -311,6 +314,15 @@ fn rows_of(filter: &LockoutFilter) -> Boxed {
     }
     if let Some(account) = &filter.account_key {
         rows = rows.filter(lockouts::account_key.eq(text::clean(account).into_owned()));
+    }
+    if let Some((address, account)) = filter.ceilings_from {
+        let near = |kind: CounterKind, from: i32| lockouts::kind.eq(kind.as_str()).and(lockouts::failures.ge(from));
+        rows = rows.filter(
+            lockouts::locked
+                .or(lockouts::kind.eq(CounterKind::Key.as_str()))
+                .or(near(CounterKind::IpCeiling, address))
+                .or(near(CounterKind::AccountCeiling, account)),
+        );
     }
     if let Some(ip) = filter.ip {
         let (first, last) = touched_by(ip);

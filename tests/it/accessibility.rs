@@ -65,6 +65,7 @@ const PAGES: &[(&str, &[&str])] = &[
     (paths::ADMIN_SESSIONS, &["", "?state=ended", "?q=nobody-is-called-so"]),
     (paths::ADMIN_SESSIONS_END, &["?q=bob"]),
     (paths::ADMIN_LOCKOUTS, &["", "?state=counting"]),
+    (paths::ADMIN_LOCKOUTS_BLOCK, &["", "?id="]),
     (paths::ADMIN_MAIL, &["", "?state=given_up"]),
     (paths::ADMIN_AUDIT, &["", "?q=nothing-is-called-so"]),
     (paths::ADMIN_ACCOUNTS, &[""]),

@@ -282,7 +282,7 @@ impl Ctx {
             ended = self.end_all_in(c, now, &before, reason, &acting)?;
         }
         if act.releases_locks() {
-            self.release_matching_in(c, &acting, Some(&before.name_key), None)?;
+            self.release_matching_in(c, &acting, Some(&before.name_key), None, true)?;
         }
         if let Some(event) = act.event() {
             // Read again: ending its sessions moved the account's clock.

@@ -170,3 +170,22 @@ fn bad_input_of_lockout_is_refused() {
     cli.run(&["lockout", "list", "--ip", "x"]).usage();
     assert_eq!(cli.run(&["lockout", "list", "--json"]).json(), json!([]));
 }
+
+#[test]
+fn a_name_is_blocked_and_unblocked_by_hand() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = locked_server(on, &[]);
+        let cli = Cli::beside(&server);
+        let bob = || server.anyone().from("127.0.0.7").sign_in("bob", PASSWORD).status();
+        cli.run(&["lockout", "block", "--account", "Bob", "--reason", "left"])
+            .done();
+        assert_eq!(bob(), 403, "{on:?}");
+        let list = cli.run(&["lockout", "list", "--locked", "--json"]).json();
+        assert_eq!(list[0]["keys"]["account"], "bob", "{on:?}: {list}");
+        cli.run(&["lockout", "unblock", "--account", "bob"]).done();
+        assert_eq!(bob(), 303, "{on:?}");
+        cli.run(&["lockout", "block", "--account", "bob", "--until", "2000-01-01"])
+            .refused(&["until: It ends in the future"]);
+        cli.run(&["lockout", "block"]).usage();
+    }
+}

@@ -20,6 +20,7 @@ fn the_event_codes_are_those_of_the_http_contract_and_those_of_mail() {
         "session.handed_over",
         "lockout.began",
         "lockout.ended",
+        "lockout.blocked",
         "lockout.released",
         "password.changed",
         "password.reset_requested",

@@ -12,7 +12,7 @@ use nightlatch::{
 use reqwest::Method;
 
 /// What reads no form: who sends one says nothing with it.
-const BODILESS: [&str; 8] = [
+const BODILESS: [&str; 9] = [
     "/logout",
     "/sessions/end-others",
     "/sessions/{id}/end",
@@ -20,6 +20,7 @@ const BODILESS: [&str; 8] = [
     "/admin/audit/export",
     "/admin/sessions/export",
     "/admin/accounts/export",
+    "/admin/lockouts/export",
     "/admin/policy/revisions/{number}/restore",
 ];
 

@@ -61,6 +61,7 @@ fn a_counter_is_made_once_and_comes_back_as_saved(db: &Fresh) {
             reservations: vec![(id(7), at(2).as_micros())],
             locked_at: Some(at(2).as_micros()),
             blocked_until: Some(i64::MAX),
+            block_reason: "sprays".to_owned(),
         },
         last_attempt_at: at(3),
         last_ip: Some(ip("192.0.2.1")),

@@ -1,4 +1,4 @@
-//! `/admin/lockouts`: what is locked, what is being counted, and letting people in again.
+//! `/admin/lockouts`: what is locked, what is being counted, and letting people in again. Blocking by hand stands in `block`.
 use super::list::{back, filled, href, limit, pager, place, query, read_place, sizes};
 use super::part::Badge;
 use crate::domain::duration::humanize;
@@ -19,12 +19,17 @@ use serde::Deserialize;
 use uuid::Uuid;
 use view::{LockoutLine, LockoutsPage, Tab, Unlocks};
 
+mod block;
+mod export;
 pub mod view;
 
 pub fn routes() -> Vec<Route> {
     vec![
         Route::get(paths::ADMIN_LOCKOUTS, Who::Administrator, list),
         Route::post(paths::ADMIN_LOCKOUTS_UNLOCK, Who::Administrator, unlock),
+        Route::get(paths::ADMIN_LOCKOUTS_BLOCK, Who::Administrator, block::form),
+        Route::post(paths::ADMIN_LOCKOUTS_BLOCK, Who::Administrator, block::submit).step_up(),
+        Route::post(paths::ADMIN_LOCKOUTS_EXPORT, Who::Administrator, export::download).step_up(),
     ]
 }
 
@@ -47,9 +52,11 @@ impl Asked {
         }
     }
 
-    fn filter(&self) -> LockoutFilter {
+    fn filter(&self, policy: &LockoutPolicy) -> LockoutFilter {
         let ip = network::parse_filter(&self.q);
         LockoutFilter {
+            // Whoever looks for something sees all there is of it.
+            ceilings_from: filled(&self.q).is_none().then(|| near_ceilings(policy)),
             state: self.state(),
             text: if ip.is_some() { None } else { filled(&self.q) },
             ip,
@@ -72,11 +79,15 @@ async fn list(
     asked: Query<Asked>,
 ) -> Result<HttpResponse, PageError> {
     let asked = asked.0;
-    let list = lockouts::list(&ctx, asked.filter()).await?;
-    let at = |view: &LockoutView| place(view.lockout.last_attempt_at, view.lockout.id);
-    let pairs = asked.pairs();
     let policy = ctx.in_force();
     let policy = &policy.everyone().lockout;
+    let list = lockouts::list(&ctx, asked.filter(policy)).await?;
+    let at = |view: &LockoutView| place(view.lockout.last_attempt_at, view.lockout.id);
+    let pairs = asked.pairs();
+    let export = |format| {
+        let filter = pairs.iter().copied().filter(|(name, _)| *name != "limit");
+        href(paths::ADMIN_LOCKOUTS_EXPORT, filter.chain([("format", format)]))
+    };
     let view = LockoutsPage {
         shell: Shell::admin(&req, &ctx, &admin, "Lockouts", "lockouts").await?,
         tabs: tabs(&asked, &list),
@@ -106,6 +117,8 @@ async fn list(
             .find_map(|view| view.lockout.last_ip)
             .filter(|_| list.one_address)
             .map(|ip| ip.to_string()),
+        csv: export("csv"),
+        json: export("json"),
         rows: list.items.iter().map(line).collect(),
     };
     page(StatusCode::OK, &view)
@@ -126,6 +139,12 @@ fn tabs(asked: &Asked, list: &LockoutList) -> Vec<Tab> {
         tab("Locked", "locked", list.locked, LockoutListState::Locked),
         tab("Counting", "counting", list.counting, LockoutListState::Counting),
     ]
+}
+
+/// Half of what a ceiling takes: from there on it is worth a row.
+fn near_ceilings(policy: &LockoutPolicy) -> (i32, i32) {
+    let half = |ceiling: u32| i32::try_from(ceiling.div_ceil(2)).unwrap_or(i32::MAX);
+    (half(policy.ip_ceiling), half(policy.account_ceiling))
 }
 
 /// The key lock in a sentence.
@@ -149,23 +168,17 @@ fn rule(policy: &LockoutPolicy) -> String {
 
 fn line(view: &LockoutView) -> LockoutLine {
     let lockout = &view.lockout;
-    let fields = [
-        ("user", &lockout.key.account),
-        ("IP", &lockout.key.ip),
-        ("agent", &lockout.key.user_agent),
-    ];
     LockoutLine {
         id: lockout.id.to_string(),
-        chips: fields
-            .into_iter()
-            .filter_map(|(label, value)| Some((label, value.clone()?)))
-            .collect(),
+        chips: chips(view),
         kind: match lockout.key.kind {
             CounterKind::Key => "failures that lock",
             CounterKind::IpCeiling => "ceiling of an address",
             CounterKind::AccountCeiling => "ceiling of an account",
         },
+        blocked: view.blocked.clone(),
         state: match view.locked {
+            _ if view.blocked.is_some() => Badge::danger("Blocked").with_icon("lock"),
             Some(Locked::Until(_)) => Badge::danger("Locked").with_icon("lock"),
             Some(Locked::UntilUnlocked) => Badge::danger("Until unlocked").with_icon("lock"),
             None => Badge::warn("Counting").with_icon("clock"),
@@ -185,6 +198,16 @@ fn line(view: &LockoutView) -> LockoutLine {
     }
 }
 
+/// What is counted: label and value.
+fn chips(view: &LockoutView) -> Vec<(&'static str, String)> {
+    let key = &view.lockout.key;
+    let fields = [("user", &key.account), ("IP", &key.ip), ("agent", &key.user_agent)];
+    let known = fields.into_iter();
+    known
+        .filter_map(|(label, value)| Some((label, value.clone()?)))
+        .collect()
+}
+
 /// What the pattern looks like, when there is one.
 fn hint(view: &LockoutView) -> Option<String> {
     const MANY_NAMES: usize = 5;
@@ -199,7 +222,10 @@ fn hint(view: &LockoutView) -> Option<String> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Unlock {
-    id: String,
+    /// The selected ones.
+    id: Vec<String>,
+    /// The button of one row.
+    only: String,
     back: String,
 }
 
@@ -209,11 +235,18 @@ async fn unlock(
     admin: Admin,
     form: Form<Unlock>,
 ) -> Result<HttpResponse, PageError> {
-    let id = Uuid::parse_str(&form.0.id).map_err(|_| PageError::NotFound)?;
-    let said = if lockouts::unlock(&ctx, &admin.0.acting, id).await? {
-        Flash::ok("Unlocked: the lock and its counter are cleared.")
+    let form_ids = if form.0.only.is_empty() {
+        form.0.id.as_slice()
     } else {
-        Flash::info("Nothing to unlock: it had ended already.")
+        std::slice::from_ref(&form.0.only)
+    };
+    let ids = form_ids.iter().map(|id| Uuid::parse_str(id));
+    let ids: Vec<Uuid> = ids.collect::<Result<_, _>>().map_err(|_| PageError::NotFound)?;
+    let said = match (ids.len(), lockouts::unlock(&ctx, &admin.0.acting, ids).await?) {
+        (0, _) => Flash::info("Nothing was selected."),
+        (_, 0) => Flash::info("Nothing to unlock: it had ended already."),
+        (_, 1) => Flash::ok("Unlocked: the lock and its counter are cleared."),
+        (_, number) => Flash::ok(format!("Unlocked: {number} locks and counters are cleared.")),
     };
     Ok(redirect(&req, &back(paths::ADMIN_LOCKOUTS, &form.0.back), &said))
 }

@@ -5,9 +5,12 @@ use crate::{
         client::Client,
         server::{On, PASSWORD, TestServer, operator},
     },
-    pages::kit::between,
+    pages::kit::{between, records},
 };
-use nightlatch::{domain::account::Role, flows::lockouts};
+use nightlatch::{
+    domain::{account::Role, time::Span},
+    flows::lockouts,
+};
 
 fn locked(server: &TestServer, on: &[(&str, &str)]) -> Client {
     server.policy(&[
@@ -111,4 +114,149 @@ fn a_member_cannot_unlock_anything() {
         .post("/admin/lockouts/unlock", &[("id", crate::pages::kit::NOBODY)])
         .expect(403);
     assert_eq!(server.events()[before..], ["access.denied role"]);
+}
+
+#[test]
+fn a_block_refuses_a_name_or_an_address_until_it_ends_or_is_unlocked() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        // No ceiling counts, and nothing locks: a block holds all the same.
+        server.policy(&[("auth.login_ip_ceiling", "0"), ("auth.login_account_ceiling", "0")]);
+        server.account("ada", Role::Member);
+        server.account("bob", Role::Member);
+        let boss = server.admin("boss");
+        let block = |fields: &[(&str, &str)]| boss.post("/admin/lockouts/block", fields);
+        let ada = || server.anyone().from("127.0.0.9").sign_in("ada", PASSWORD).status();
+        let bob = |ip: &str| server.anyone().from(ip).sign_in("bob", PASSWORD).status();
+        block(&[("account", " ADA "), ("reason", "left the company")]).expect(303);
+        assert_eq!(
+            (ada(), bob("127.0.0.9")),
+            (403, 303),
+            "{on:?}: the name, from everywhere"
+        );
+        let page = boss.get("/admin/lockouts?state=locked").expect(200);
+        for shown in ["Blocked", "left the company", "By hand only"] {
+            assert!(page.text().contains(shown), "{on:?} {shown}");
+        }
+        let id = between(page.text(), "name=\"id\" value=\"", "\"")[0];
+        boss.post("/admin/lockouts/unlock", &[("only", id)]).expect(303);
+        assert_eq!(ada(), 303, "{on:?}");
+        let end = server.now().saturating_add(Span::from_secs(3600)).to_rfc3339();
+        block(&[("ip", "127.0.0.9"), ("until", &end)]).expect(303);
+        assert_eq!((ada(), bob("127.0.0.9"), bob("127.0.0.8")), (429, 429, 303), "{on:?}");
+        server.advance(3601);
+        assert_eq!(ada(), 303, "{on:?}: it ended by itself");
+        let boss = server.signed_in("boss");
+        let block = |fields: &[(&str, &str)]| boss.post("/admin/lockouts/block", fields);
+        block(&[("account", "bob"), ("ip", "127.0.0.9")]).expect(303);
+        assert_eq!(
+            (bob("127.0.0.9"), bob("127.0.0.8"), ada()),
+            (403, 303, 303),
+            "{on:?}: the pair"
+        );
+        let blocked = |event: &&String| event.starts_with("lockout.blocked");
+        assert_eq!(server.events().iter().filter(blocked).count(), 3, "{on:?}");
+    }
+}
+
+#[test]
+fn a_block_that_makes_no_sense_is_refused_with_every_fault() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    let refused = |fields: &[(&str, &str)], faults: &[&str]| {
+        let page = boss.post("/admin/lockouts/block", fields).expect(422);
+        for fault in faults {
+            assert!(page.text().contains(fault), "{fault}: {}", page.text());
+        }
+    };
+    refused(
+        &[("until", "2000-01-01")],
+        &["Write a user name, an address, or both.", "It ends in the future"],
+    );
+    refused(
+        &[("ip", "here"), ("until", "soon")],
+        &["Write one address", "Write a date and time"],
+    );
+    for own in [&[("account", "boss")], &[("ip", "127.0.0.1")]] {
+        refused(own, &["That would lock you out yourself."]);
+    }
+    boss.post("/admin/lockouts/block", &[("id", crate::pages::kit::NOBODY), ("x", "")])
+        .expect(404);
+    assert!(!server.events().iter().any(|event| event.starts_with("lockout.blocked")));
+}
+
+#[test]
+fn a_row_of_the_list_is_blocked_with_its_key_and_a_password_reset_leaves_it() {
+    let server = TestServer::start();
+    let boss = locked(&server, &[("auth.login_lock_out_by_combination_user_and_ip", "true")]);
+    let page = boss.get("/admin/lockouts?state=locked").expect(200);
+    let id = between(page.text(), "name=\"id\" value=\"", "\"")[0];
+    let form = boss.get(&format!("/admin/lockouts/block?id={id}")).expect(200);
+    assert!(form.text().contains("<b>user</b> ada") && form.text().contains("<b>IP</b> 127.0.0.9"));
+    boss.post("/admin/lockouts/block", &[("id", id), ("reason", "sprays")])
+        .expect(303);
+    let ada = server.anyone().from("127.0.0.9");
+    ada.sign_in("ada", PASSWORD).expect(403);
+    server.advance(86_400);
+    ada.sign_in("ada", PASSWORD).expect(403);
+    server.anyone().from("127.0.0.8").sign_in("ada", PASSWORD).expect(303);
+}
+
+#[test]
+fn selected_locks_are_unlocked_in_one_go_and_the_list_is_exported() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = locked(&server, &[]);
+        let other = server.anyone().from("127.0.0.8");
+        for _ in 0..2 {
+            other.sign_in("ada", "wrong");
+        }
+        let csv = boss
+            .post("/admin/lockouts/export?state=locked&format=csv", &[])
+            .expect(200);
+        let rows = records(csv.text());
+        assert_eq!(rows.len(), 3, "{on:?}: {rows:?}");
+        assert_eq!(rows[0][..4], ["id", "kind", "account", "ip"]);
+        let json = boss
+            .post("/admin/lockouts/export?state=locked&format=json", &[])
+            .expect(200)
+            .json();
+        assert_eq!(json[0]["locked"], true, "{on:?}");
+        let page = boss.get("/admin/lockouts?state=locked").expect(200);
+        let ids = between(page.text(), "name=\"id\" value=\"", "\"");
+        let fields: Vec<(&str, &str)> = ids.iter().map(|id| ("id", *id)).collect();
+        assert_eq!(fields.len(), 2, "{on:?}");
+        boss.post("/admin/lockouts/unlock", &fields).expect(303);
+        other.sign_in("ada", PASSWORD).expect(303);
+        server.anyone().from("127.0.0.9").sign_in("ada", PASSWORD).expect(303);
+        let released = |event: &&String| event.starts_with("lockout.released");
+        assert_eq!(server.events().iter().filter(released).count(), 2, "{on:?}");
+    }
+}
+
+#[test]
+fn ceilings_are_listed_from_half_of_what_they_take_on() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        server.policy(&[
+            ("auth.login_ip_ceiling", "8"),
+            ("auth.login_account_ceiling", "8"),
+            ("auth.login_lock_out_by_combination_user_and_ip", "true"),
+        ]);
+        let boss = server.admin("boss");
+        let kinds = |query: &str| {
+            let page = boss.get(&format!("/admin/lockouts{query}")).expect(200);
+            let kinds = between(page.text(), "<small class=\"muted\">", "<");
+            (kinds.len(), kinds.contains(&"ceiling of an address"))
+        };
+        let guess = |name: &str| server.anyone().from("127.0.0.9").sign_in(name, "wrong").expect(422);
+        for name in ["a", "b", "c"] {
+            guess(name);
+        }
+        assert_eq!(kinds(""), (3, false), "{on:?}: one row for each name");
+        assert_eq!(kinds("?q=127.0.0.9").1, true, "{on:?}: who looks sees all");
+        guess("d");
+        assert_eq!(kinds(""), (5, true), "{on:?}");
+        assert_eq!(kinds("?state=counting"), (5, true), "{on:?}");
+    }
 }

@@ -24,6 +24,26 @@ pub struct LockoutsPage {
     pub counting_only: bool,
     /// Every lock has one address: most likely a proxy's.
     pub one_address: Option<String>,
+    pub csv: String,
+    pub json: String,
+}
+
+#[derive(Template)]
+#[template(path = "pages/admin/lockouts/block.html")]
+pub struct BlockPage {
+    pub shell: Shell,
+    /// The lock or counter that is to be blocked; blank: what is typed.
+    pub id: String,
+    /// What it counts.
+    pub chips: Vec<(&'static str, String)>,
+    pub account: String,
+    pub ip: String,
+    pub until: String,
+    pub reason: String,
+    pub faults: Vec<(String, String)>,
+    /// The list's query, and the list.
+    pub back: String,
+    pub way_back: String,
 }
 
 pub struct Tab {
@@ -39,6 +59,8 @@ pub struct LockoutLine {
     pub chips: Vec<(&'static str, String)>,
     pub kind: &'static str,
     pub state: Badge,
+    /// An administrator's block, in their words.
+    pub blocked: Option<String>,
     pub failures: usize,
     /// `None`: nothing locks at any number.
     pub limit: Option<u32>,
