@@ -138,15 +138,8 @@ pub async fn block(
     until: Option<Timestamp>,
     reason: &str,
 ) -> Result<Blocked, FlowError> {
-    let (flow, acting, now, reason) = (ctx.clone(), acting.clone(), ctx.now(), reason.trim().to_owned());
-    let mut faults = Vec::new();
-    if until.is_some_and(|until| until <= now) {
-        faults.push(("until", "It ends in the future, or not by itself.".to_owned()));
-    }
-    if reason.chars().count() > MOST_REASON || reason.chars().any(char::is_control) {
-        let message = format!("At most {MOST_REASON} characters, without control characters.");
-        faults.push(("reason", message));
-    }
+    let (flow, acting, reason) = (ctx.clone(), acting.clone(), reason.trim().to_owned());
+    let mut faults = block_faults(until, &reason, ctx.now());
     let key = match &what {
         Blocking::Listed(_) => None,
         Blocking::Key { account, ip } => {
@@ -193,6 +186,19 @@ pub async fn unlock_matching(
         .store
         .write(move |c| flow.release_matching_in(c, &acting, account.as_deref(), ip.as_deref(), true))
         .await?)
+}
+
+/// What is wrong with the end and the reason of a block.
+fn block_faults(until: Option<Timestamp>, reason: &str, now: Timestamp) -> Vec<FieldFault> {
+    let mut faults = Vec::new();
+    if until.is_some_and(|until| until <= now) {
+        faults.push(("until", "It ends in the future, or not by itself.".to_owned()));
+    }
+    if reason.chars().count() > MOST_REASON || reason.chars().any(char::is_control) {
+        let message = format!("At most {MOST_REASON} characters, without control characters.");
+        faults.push(("reason", message));
+    }
+    faults
 }
 
 impl Ctx {
