@@ -22,7 +22,6 @@ use nightlatch::{
     mail::render::{About, Letter, notices as written},
     store::audit,
 };
-use uuid::Uuid;
 
 const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
 const OLD: &str = "ada@example.org";
@@ -740,10 +739,11 @@ fn a_flood_of_refused_sign_ins_does_not_hide_the_rest_from_the_digest() {
     let flood: Vec<_> = (0..2_100).map(|_| refused("eve")).collect();
     server.advance(3600);
     let at = server.now().saturating_sub(Span::from_secs(60));
+    let ctx = server.ctx.clone();
     let written = server
         .ctx
         .store
-        .write(move |c| audit::insert_many(c, flood.iter().map(|entry| (Uuid::now_v7(), at, entry))));
+        .write(move |c| audit::insert_many(c, flood.iter().map(|entry| (ctx.new_id(at), at, entry))));
     server.run(written).unwrap();
     assert_eq!(look(), 1);
     let letters = server.deliver();

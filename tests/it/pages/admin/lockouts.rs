@@ -254,7 +254,7 @@ fn ceilings_are_listed_from_half_of_what_they_take_on() {
             guess(name);
         }
         assert_eq!(kinds(""), (3, false), "{on:?}: one row for each name");
-        assert_eq!(kinds("?q=127.0.0.9").1, true, "{on:?}: who looks sees all");
+        assert!(kinds("?q=127.0.0.9").1, "{on:?}: who looks sees all");
         guess("d");
         assert_eq!(kinds(""), (5, true), "{on:?}");
         assert_eq!(kinds("?state=counting"), (5, true), "{on:?}");
