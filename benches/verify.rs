@@ -94,6 +94,15 @@ fn login_from(host: &str, name: &str, ip: &str) -> String {
     )
 }
 
+/// The sign-in of one of the people, each from an address of their own.
+pub fn person_signs_in(server: &Server, person: u32) -> String {
+    login_from(
+        &server.address,
+        &format!("person{person}"),
+        &format!("198.51.100.{person}"),
+    )
+}
+
 fn signed_in(server: &Server) -> String {
     let request = login_from(&server.address, "verified", CLIENT);
     ask(&mut server.connect(), &request).cookie.expect("a session")
@@ -293,11 +302,7 @@ fn slowest_of_a_hundred(server: &Server, request: &str) -> f64 {
 /// One of many people, each from an address of their own; whoever is turned away tries again in their next turn.
 fn keep_signing_in(server: &Server, person: u32, stop: &AtomicBool, answered: &[AtomicUsize; 2]) {
     let turn = Duration::from_secs(1) * PEOPLE / SIGN_INS;
-    let request = login_from(
-        &server.address,
-        &format!("person{person}"),
-        &format!("198.51.100.{person}"),
-    );
+    let request = person_signs_in(server, person);
     let mut connection = server.connect();
     std::thread::sleep(turn * person / PEOPLE);
     while !stop.load(Ordering::Relaxed) {
