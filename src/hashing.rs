@@ -118,7 +118,7 @@ impl Hasher {
     }
 }
 
-/// Hashes at once on this thread: for the CLI, which serves nobody else meanwhile.
+/// Hashes at once on this thread: for programs that serve nobody else meanwhile.
 pub fn hash_now(cost: HashCost, password: &Secret, salt: [u8; 16]) -> String {
     hash(&argon2(cost), password.expose(), &salt)
 }

@@ -548,8 +548,8 @@ fn hand_over(password: &Secret) -> Result<(), CliError> {
 /// The account of that name, and how it stands.
 async fn found(desk: &Desk, name: &str) -> Result<(Row, AccountView), CliError> {
     let account = desk.account(name).await?;
-    match flows::accounts::detail(&desk.ctx, account.id).await? {
-        Some(detail) => Ok((account, detail.view)),
+    match flows::accounts::view(&desk.ctx, account.id).await? {
+        Some(view) => Ok((account, view)),
         None => Err(gone(&account)),
     }
 }

@@ -133,6 +133,26 @@ pub async fn detail(ctx: &Ctx, id: AccountId) -> Result<Option<AccountDetail>, F
         .await?)
 }
 
+/// The account and its state; `None`: there is none of that id.
+pub async fn view(ctx: &Ctx, id: AccountId) -> Result<Option<AccountView>, FlowError> {
+    let in_force = ctx.current_policy().await?;
+    let flow = ctx.clone();
+    Ok(ctx
+        .store
+        .read(move |c| {
+            let account = accounts::find(c, id)?;
+            account
+                .map(|account| flow.account_view(c, &in_force, account))
+                .transpose()
+        })
+        .await?)
+}
+
+/// Its name alone.
+pub async fn name_of(ctx: &Ctx, id: AccountId) -> Result<Option<String>, FlowError> {
+    Ok(ctx.store.read(move |c| accounts::name_of(c, id)).await?)
+}
+
 /// The account of that name, as typed.
 pub async fn find_by_name(ctx: &Ctx, name: &str) -> Result<Option<Account>, FlowError> {
     let key = name_key(name);

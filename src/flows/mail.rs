@@ -86,7 +86,7 @@ impl Ctx {
     }
 }
 
-/// Sends what is due; how many letters were taken. The job calls it.
+/// Sends what is due; how many letters were sent. The job calls it.
 pub async fn send_due(ctx: &Ctx) -> Result<usize, FlowError> {
     let mut sent = 0;
     for _ in 0..BATCH {

@@ -348,6 +348,7 @@ fn words(status: StatusCode) -> (&'static str, &'static str) {
             "This address does not take content of that type.",
         ),
         421 => ("Misdirected request", "This server does not answer under that name."),
+        422 => ("Not accepted", "What was sent cannot be accepted as it is."),
         429 => ("Too many requests", "Wait a little and try again."),
         503 => (
             "Not available",

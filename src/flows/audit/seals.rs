@@ -132,7 +132,7 @@ impl Verified {
             let strays = ctx.store.read(move |c| seals::count_before(c, first)).await?;
             self.faults.extend((strays > 0).then_some(Fault::Before(strays)));
         }
-        // One more than a seal can have, so that what was put in shows.
+        // As many more as a seal can have, so that what was put in shows.
         let limit = i64::try_from(seal.entries).unwrap_or(i64::MAX).saturating_add(ENTRIES);
         let entries = ctx.store.read(move |c| seals::entries(c, after, last, limit)).await?;
         let broken = seal.check(before, &entries);

@@ -81,10 +81,9 @@ pub async fn show(req: HttpRequest, ctx: web::Data<Ctx>, member: Member) -> Resu
         .collect();
     cards.sort_by_key(|card| !card.this);
     let events = audit::of_account(&ctx, visitor.account, EVENTS_SHOWN).await?;
-    let view = accounts::detail(&ctx, visitor.account)
+    let view = accounts::view(&ctx, visitor.account)
         .await?
-        .ok_or(PageError::NotFound)?
-        .view;
+        .ok_or(PageError::NotFound)?;
     let expiry = soon_expiring(&ctx, &member, &view);
     let chosen = notices::chosen(&ctx, visitor.account, visitor.role).await?;
     let pending_email = email_change::pending(&ctx, visitor.account).await?;

@@ -20,7 +20,7 @@ use crate::{
         login::{Attempt, SignIn, sign_in},
     },
     http::{
-        error::PageError,
+        error::{PageError, problem_body, problem_response, wants_html},
         forms::{Form, Query},
         gate::IssuedTo,
         handover::{return_to, way_to},
@@ -123,7 +123,7 @@ pub async fn submit(
         }
         SignIn::Refused(refusal) => {
             let login = LoginPage::new(&req, &ctx, form.username, return_to);
-            refuse(&ctx, login, origin, &refusal)
+            refuse(&req, &ctx, login, origin, &refusal)
         }
         // Our own pages are no application's.
         SignIn::NotAllowed => Err(PageError::NoEntry),
@@ -162,14 +162,19 @@ pub(in crate::http) fn remember(
 }
 
 fn refuse(
+    req: &HttpRequest,
     ctx: &Ctx,
     mut login: LoginPage,
     origin: Option<Origin>,
     refusal: &Refusal,
 ) -> Result<HttpResponse, PageError> {
     let (status, retry_after, words) = answer(refusal, ctx.now());
-    login.error = Some(words);
-    let mut response = login.answer(status, origin)?;
+    let mut response = if wants_html(req.headers()) {
+        login.error = Some(words);
+        login.answer(status, origin)?
+    } else {
+        problem_response(status, &problem_body(status, refusal.code(), &words))
+    };
     if let Some(secs) = retry_after {
         response
             .headers_mut()

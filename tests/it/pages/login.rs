@@ -34,6 +34,17 @@ fn signing_in_opens_a_session_and_signing_out_ends_it_for_good() {
 }
 
 #[test]
+fn programs_are_told_of_a_refusal_by_a_problem() {
+    let server = TestServer::start();
+    server.account("ada", Role::Member);
+    let program = server.anyone().header("accept", "application/json");
+    let refused = program.sign_in("ada", "wrong").expect(422);
+    assert_eq!(refused.header("content-type"), Some("application/problem+json"));
+    assert_eq!(refused.json()["code"], "credentials");
+    program.sign_in("ada", PASSWORD).expect(303);
+}
+
+#[test]
 fn wrong_passwords_look_alike_for_known_unknown_disabled_and_expired_accounts() {
     let server = TestServer::start();
     server.account("boss", Role::Administrator);

@@ -94,7 +94,7 @@ async fn list(
 /// The name behind `account=ID`.
 async fn account_name(ctx: &Ctx, asked: &Asked) -> Result<Option<String>, PageError> {
     match asked.account() {
-        Some(id) => Ok(accounts::detail(ctx, id).await?.map(|detail| detail.view.account.name)),
+        Some(id) => Ok(accounts::name_of(ctx, id).await?),
         None => Ok(None),
     }
 }

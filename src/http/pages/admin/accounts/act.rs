@@ -91,12 +91,7 @@ pub async fn submit(
         Err(faults) => return refused(&req, &ctx, &admin, id, &fields, faults).await,
     };
     if matches!(act, Act::Delete) {
-        let name = accounts::detail(&ctx, id)
-            .await?
-            .ok_or(PageError::NotFound)?
-            .view
-            .account
-            .name;
+        let name = accounts::name_of(&ctx, id).await?.ok_or(PageError::NotFound)?;
         if fields.confirm_name.trim() != name {
             let faults = vec![(
                 "confirm_name".to_owned(),
