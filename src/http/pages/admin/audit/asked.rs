@@ -207,12 +207,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_day_at_the_end_of_a_range_is_the_whole_day() {
-        assert_eq!(until("2026-11-21"), Timestamp::parse_rfc3339("2026-11-21T23:59:59Z"));
-        assert_eq!(
-            until("2026-11-21 17:20"),
-            Timestamp::parse_rfc3339("2026-11-21T17:20:00Z")
-        );
+    fn a_day_or_a_second_at_the_end_of_a_range_is_all_of_it() {
+        for (written, meant) in [
+            ("2026-11-21", "2026-11-21T23:59:59.999999Z"),
+            ("2026-11-21 17:20", "2026-11-21T17:20:00Z"),
+            ("2026-11-21 17:20:05", "2026-11-21T17:20:05.999999Z"),
+            ("2026-11-21T17:20:05Z", "2026-11-21T17:20:05.999999Z"),
+            ("2026-11-21T17:20:05.25Z", "2026-11-21T17:20:05.25Z"),
+        ] {
+            assert_eq!(until(written), Timestamp::parse_rfc3339(meant), "{written}");
+        }
     }
 
     #[test]
