@@ -12,11 +12,13 @@ use nightlatch::{
 use reqwest::Method;
 
 /// What reads no form: who sends one says nothing with it.
-const BODILESS: [&str; 9] = [
+const BODILESS: [&str; 11] = [
     "/logout",
     "/sessions/end-others",
     "/sessions/{id}/end",
     "/sessions/{id}/disown",
+    "/admin/policy/export",
+    "/admin/policy/review/export",
     "/admin/audit/export",
     "/admin/sessions/export",
     "/admin/accounts/export",

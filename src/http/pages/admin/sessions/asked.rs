@@ -62,6 +62,8 @@ impl Asked {
     pub fn faults(&self) -> Vec<(String, String)> {
         let unknown = |what: &str, value: &str| format!("There is no {what} “{value}”.");
         let known = |choices: &[(&str, &str)], value: &str| choices.iter().any(|(code, _)| *code == value);
+        // The list's own word for live sessions, and the one that scripts know.
+        let state_is_known = known(&STATES, &self.state) || self.state == "active";
         let account_is_read = self.account.is_empty() || self.account().is_some();
         [
             ("idle", self.idle_secs().err()),
@@ -69,10 +71,7 @@ impl Asked {
                 "role",
                 (!known(&ROLES, &self.role)).then(|| unknown("role", &self.role)),
             ),
-            (
-                "state",
-                (!known(&STATES, &self.state)).then(|| unknown("state", &self.state)),
-            ),
+            ("state", (!state_is_known).then(|| unknown("state", &self.state))),
             ("account", (!account_is_read).then(|| unknown("account", &self.account))),
         ]
         .into_iter()
