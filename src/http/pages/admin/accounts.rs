@@ -1,7 +1,7 @@
 //! `/admin/accounts`: the list, one account in full, and its export. Creating is in `accounts/new`, acting on one in `accounts/act`, on many in
 //! `accounts/bulk`, files in `accounts/import`.
 use super::audit_line::AuditLine;
-use super::export::{Chunk, Format, PAGE, narrowed, stream};
+use super::export::{Chunk, PAGE, Wanted, narrowed, stream};
 use super::list::{href, pager, query, sizes};
 use super::part::Badge;
 use super::session_line::SessionLine;
@@ -22,7 +22,6 @@ use crate::http::visitor::Admin;
 use crate::http::{Route, Who, paths};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use asked::{Asked, badges, expired_words, later_words, rule_words, state_code};
-use serde::Deserialize;
 use uuid::Uuid;
 use view::{AccountLine, AccountPage, AccountsPage, LockoutLine, Profile};
 
@@ -224,12 +223,6 @@ fn date_field(at: Timestamp) -> String {
     text.get(..length).unwrap_or_default().to_owned()
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Wanted {
-    format: Format,
-}
-
 /// What a file of accounts says comes first, so that an export can be imported again; what only tells follows.
 const COLUMNS: &[&str] = &[
     "name",
@@ -278,19 +271,10 @@ async fn download(
         let ctx = ctx.clone();
         async move {
             let list = accounts::list(&ctx, filter.clone()).await?;
-            let last = list
-                .items
-                .last()
-                .filter(|_| list.older)
-                .map(|view| view.account.name_key.clone());
-            let next = last.map(|after| AccountFilter {
-                after: Some(after),
+            Ok(Chunk::of(&list.items, list.older, record, |last| AccountFilter {
+                after: Some(last.account.name_key.clone()),
                 ..filter
-            });
-            Ok(Chunk {
-                records: list.items.iter().map(record).collect(),
-                next,
-            })
+            }))
         }
     };
     Ok(stream("accounts", format, COLUMNS, filter, fetch).await?)

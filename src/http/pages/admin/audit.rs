@@ -1,6 +1,6 @@
 //! `/admin/audit`: what happened, found by who, what, where and when. Nothing is changed from here.
 use super::audit_line::AuditLine;
-use super::export::{Chunk, Format, PAGE, stream};
+use super::export::{Chunk, PAGE, Wanted, stream};
 use super::list::{href, pager, place};
 use crate::domain::duration::humanize;
 use crate::flows::rows::{AuditFilter, AuditRow};
@@ -14,7 +14,6 @@ use crate::http::visitor::Admin;
 use crate::http::{Route, Who, paths};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use asked::Asked;
-use serde::Deserialize;
 use view::AuditPage;
 
 pub mod asked;
@@ -73,12 +72,6 @@ async fn list(
     page(StatusCode::OK, &view)
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Wanted {
-    format: Format,
-}
-
 /// By POST, because the export is itself an event of the audit; if that cannot be written, nothing is exported.
 async fn download(
     ctx: web::Data<Ctx>,
@@ -100,15 +93,12 @@ async fn download(
         let ctx = ctx.clone();
         async move {
             let page = audit::page(&ctx, filter.clone()).await?;
-            let last = page.items.last().filter(|_| page.older).map(|row| (row.at, row.id));
-            let next = last.map(|after| AuditFilter {
-                after: Some(after),
-                ..filter
-            });
-            Ok(Chunk {
-                records: page.items.iter().map(AuditRow::to_json).collect(),
-                next,
-            })
+            Ok(Chunk::of(&page.items, page.older, AuditRow::to_json, |last| {
+                AuditFilter {
+                    after: Some((last.at, last.id)),
+                    ..filter
+                }
+            }))
         }
     };
     Ok(stream("audit", wanted.0.format, AuditRow::FIELDS, filter, fetch).await?)

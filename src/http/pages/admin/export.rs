@@ -51,6 +51,28 @@ pub struct Chunk<F> {
     pub next: Option<F>,
 }
 
+impl<F> Chunk<F> {
+    /// A page of a list as records; `next` makes the filter of what follows its last item, when there is more (`older`).
+    pub fn of<T>(
+        items: &[T],
+        older: bool,
+        record: impl Fn(&T) -> serde_json::Value,
+        next: impl FnOnce(&T) -> F,
+    ) -> Self {
+        Self {
+            records: items.iter().map(record).collect(),
+            next: items.last().filter(|_| older).map(next),
+        }
+    }
+}
+
+/// What an export is asked for beside the list's filter.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Wanted {
+    pub format: Format,
+}
+
 enum Step<F> {
     Rows(Chunk<F>),
     Fetch(F),

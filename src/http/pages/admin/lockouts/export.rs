@@ -8,11 +8,10 @@ use crate::flows::lockouts::{self, LockoutView};
 use crate::flows::rows::LockoutFilter;
 use crate::http::error::PageError;
 use crate::http::forms::Query;
-use crate::http::pages::admin::export::{Chunk, Format, PAGE, narrowed, stream};
+use crate::http::pages::admin::export::{Chunk, PAGE, Wanted, narrowed, stream};
 use crate::http::step_up::{Confirmed, Download};
 use crate::http::visitor::Admin;
 use actix_web::{HttpResponse, web};
-use serde::Deserialize;
 
 const COLUMNS: &[&str] = &[
     "id",
@@ -31,12 +30,6 @@ const COLUMNS: &[&str] = &[
     "names_tried",
     "refused",
 ];
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Wanted {
-    format: Format,
-}
 
 /// By POST, because the export is an event of the audit; if that cannot be written, nothing is exported.
 pub async fn download(
@@ -58,19 +51,10 @@ pub async fn download(
         let ctx = ctx.clone();
         async move {
             let list = lockouts::list(&ctx, filter.clone()).await?;
-            let last = list
-                .items
-                .last()
-                .filter(|_| list.older)
-                .map(|view| (view.lockout.last_attempt_at, view.lockout.id));
-            let next = last.map(|after| LockoutFilter {
-                after: Some(after),
+            Ok(Chunk::of(&list.items, list.older, record, |last| LockoutFilter {
+                after: Some((last.lockout.last_attempt_at, last.lockout.id)),
                 ..filter
-            });
-            Ok(Chunk {
-                records: list.items.iter().map(record).collect(),
-                next,
-            })
+            }))
         }
     };
     Ok(stream("lockouts", format, COLUMNS, filter, fetch).await?)

@@ -6,11 +6,10 @@ use crate::flows::rows::SessionFilter;
 use crate::flows::sessions::{self, SessionView};
 use crate::http::error::PageError;
 use crate::http::forms::Query;
-use crate::http::pages::admin::export::{Chunk, Format, PAGE, narrowed, stream};
+use crate::http::pages::admin::export::{Chunk, PAGE, Wanted, narrowed, stream};
 use crate::http::step_up::{Confirmed, Download};
 use crate::http::visitor::Admin;
 use actix_web::{HttpResponse, web};
-use serde::Deserialize;
 
 const COLUMNS: &[&str] = &[
     "id",
@@ -29,12 +28,6 @@ const COLUMNS: &[&str] = &[
     "network_changes",
     "user_agent_mismatches",
 ];
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Wanted {
-    format: Format,
-}
 
 /// By POST, because the export is an event of the audit; if that cannot be written, nothing is exported.
 pub async fn download(
@@ -65,19 +58,10 @@ pub async fn download(
         let ctx = ctx.clone();
         async move {
             let list = sessions::list(&ctx, filter.clone()).await?;
-            let last = list
-                .items
-                .last()
-                .filter(|_| list.older)
-                .map(|view| view.row.cursor(filter.state));
-            let next = last.map(|after| SessionFilter {
-                after: Some(after),
+            Ok(Chunk::of(&list.items, list.older, record, |last| SessionFilter {
+                after: Some(last.row.cursor(filter.state)),
                 ..filter
-            });
-            Ok(Chunk {
-                records: list.items.iter().map(record).collect(),
-                next,
-            })
+            }))
         }
     };
     Ok(stream("sessions", format, COLUMNS, filter, fetch).await?)
