@@ -16,7 +16,6 @@ use crate::{
         Conn, StoreError,
         accounts::{self, Account},
         audit::{self, AuditFilter},
-        changes::{self, ChangeKind},
         email_changes::{self, EmailChange},
         sessions,
     },
@@ -336,7 +335,6 @@ impl Ctx {
         // What was mailed to the old address opens nothing any more.
         self.kill_links_in(c, now, after.id, &[LinkKind::Reset])?;
         accounts::update(c, &after)?;
-        changes::announce(c, ChangeKind::Account, &after.id.0.to_string())?;
         let detail = serde_json::json!({ "email": { "old": before.email, "new": after.email } });
         let whose = Some((after.id, after.name.as_str()));
         self.record(c, now, &self.entry_of(acting, Event::EmailChanged, whose, detail))?;

@@ -12,7 +12,7 @@ use crate::{
     live::policy::InForce,
     store::{
         Conn, StoreError,
-        accounts::{self, Account, count_usable_administrators},
+        accounts::{self, Account, ExpiryBounds, count_usable_administrators},
         changes::{self, ChangeKind},
         sessions::{self, Session},
     },
@@ -53,6 +53,46 @@ impl Ctx {
         };
         self.record(c, now, &entry)?;
         Ok(true)
+    }
+
+    /// Ends these sessions of an account; the ids of those that had not ended before.
+    pub(super) fn end_each_in(
+        &self,
+        c: &mut Conn,
+        now: Timestamp,
+        account: &Account,
+        sessions: &[Session],
+        reason: EndReason,
+        acting: &Acting,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let mut ended = Vec::new();
+        for session in sessions {
+            let ending = Ending {
+                session,
+                account_name: &account.name,
+                reason,
+                at: now,
+                acting,
+                detail: serde_json::Value::Null,
+            };
+            if self.end_in(c, now, &ending)? {
+                ended.push(session.id);
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Ends every live session of an account.
+    pub(super) fn end_all_in(
+        &self,
+        c: &mut Conn,
+        now: Timestamp,
+        account: &Account,
+        reason: EndReason,
+        acting: &Acting,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let live = sessions::live_of_account(c, account.id)?;
+        self.end_each_in(c, now, account, &live, reason, acting)
     }
 
     /// Before the write that ends sessions: they end here at once, and are kept to be written later if this write fails.
@@ -121,18 +161,7 @@ impl Ctx {
         account.expired_at = Some(now);
         account.expired_by = Some(rule.code().to_owned());
         accounts::update(c, account)?;
-        changes::announce(c, ChangeKind::Account, &account.id.0.to_string())?;
-        for session in &sessions {
-            let ending = Ending {
-                session,
-                account_name: &account.name,
-                reason: EndReason::AccountExpired,
-                at: now,
-                acting: &Acting::system(),
-                detail: serde_json::Value::Null,
-            };
-            self.end_in(c, now, &ending)?;
-        }
+        self.end_each_in(c, now, account, &sessions, EndReason::AccountExpired, &Acting::system())?;
         let entry = Entry {
             event: Event::AccountExpired,
             actor: Actor::System,
@@ -209,4 +238,18 @@ pub(super) fn concerned(account: &Account, policy: &AccountPolicy) -> bool {
         || policy.expires_after.is_some()
         || policy.expire_unused_after.is_some()
         || matches!(policy.expire_superusers, ExpireSuperusers::After(_))
+}
+
+/// Instants before which an account may be due under any rule in force, `by` then.
+pub(super) fn expiry_bounds(policy: &AccountPolicy, by: Timestamp) -> ExpiryBounds {
+    let superusers = match policy.expire_superusers {
+        ExpireSuperusers::After(span) => Some(span),
+        ExpireSuperusers::LikeEveryone | ExpireSuperusers::Never => None,
+    };
+    let shortest = [policy.expires_after, superusers].into_iter().flatten().min();
+    ExpiryBounds {
+        dated_before: by,
+        ended_before: shortest.map(|span| by.saturating_sub(span)),
+        unused_before: policy.expire_unused_after.map(|span| by.saturating_sub(span)),
+    }
 }

@@ -7,7 +7,7 @@ mod lockouts;
 pub use due::{send_digest, tell_expiring};
 pub use lockouts::tell_lockouts;
 
-use super::{Acting, Ctx, FlowError, PURGED, endings::Ending, mail::Terms};
+use super::{Acting, Ctx, FlowError, PURGED, mail::Terms};
 use crate::{
     domain::{
         account::{AccountId, Role},
@@ -28,7 +28,6 @@ use crate::{
     store::{
         Conn, StoreError,
         accounts::{self, Account},
-        changes::{self, ChangeKind},
         notices::{self, Disavowal},
         sessions,
     },
@@ -311,20 +310,7 @@ impl Ctx {
         self.kill_links_in(c, now, id, LinkKind::ALL)?;
         self.forget_stranger_in(c, id, &link.device, link.ip.parse().ok())?;
         let account = accounts::find(c, id)?.ok_or(FlowError::NotFound)?;
-        let mut ended = Vec::new();
-        for session in sessions::live_of_account(c, id)? {
-            let ending = Ending {
-                session: &session,
-                account_name: &account.name,
-                reason: EndReason::Revoked,
-                at: now,
-                acting,
-                detail: serde_json::Value::Null,
-            };
-            if self.end_in(c, now, &ending)? {
-                ended.push(session.id);
-            }
-        }
+        let ended = self.end_all_in(c, now, &account, EndReason::Revoked, acting)?;
         // Read again: ending its sessions moved the account's clock.
         let mut account = accounts::find(c, id)?.ok_or(FlowError::NotFound)?;
         // Whoever signed in knows it: it must not choose the next one before the owner does.
@@ -335,7 +321,6 @@ impl Ctx {
         account.must_change_password = true;
         account.password_good_until = Some(NEVER);
         accounts::update(c, &account)?;
-        changes::announce(c, ChangeKind::Account, &id.0.to_string())?;
         let detail = serde_json::json!({
             "device": link.device, "ip": link.ip, "signed_in_at": link.made_at.to_rfc3339(), "ended_sessions": ended.len(),
         });

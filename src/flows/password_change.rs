@@ -4,7 +4,6 @@
 use super::{
     Acting, Ctx, FlowError,
     current_password::{Asked, Current},
-    endings::Ending,
 };
 use crate::{
     domain::{
@@ -160,30 +159,13 @@ async fn write(
             account.must_change_password = false;
             account.password_good_until = None;
             accounts::update(c, &account)?;
-            changes::announce(c, ChangeKind::Account, &id.0.to_string())?;
-            let mut ended = Vec::new();
-            let mut kept = false;
-            for session in sessions::live_of_account(c, id)? {
-                if session.id == own {
-                    kept = true;
-                    continue;
-                }
-                let ending = Ending {
-                    session: &session,
-                    account_name: &account.name,
-                    reason: EndReason::PasswordChanged,
-                    at: now,
-                    acting: &acting,
-                    detail: serde_json::Value::Null,
-                };
-                if flow.end_in(c, now, &ending)? {
-                    ended.push(session.id);
-                }
-            }
-            if !kept {
+            let live = sessions::live_of_account(c, id)?;
+            let (kept, others): (Vec<_>, Vec<_>) = live.into_iter().partition(|session| session.id == own);
+            if kept.is_empty() {
                 // Ended while the form was open: nothing may come of it.
                 return Err(FlowError::NotFound);
             }
+            let ended = flow.end_each_in(c, now, &account, &others, EndReason::PasswordChanged, &acting)?;
             let token = flow.replace_token_in(c, own, now, &change.cookie_form)?;
             sessions::set_proved(c, own, now)?;
             let detail = serde_json::json!({ "ended_sessions": ended.len() });

@@ -5,7 +5,7 @@ mod sending;
 
 pub use sending::{Invited, Mailed, invite, mail_link};
 
-use super::{Acting, Ctx, FlowError, PURGED, endings::Ending, mail::Terms};
+use super::{Acting, Ctx, FlowError, PURGED, mail::Terms};
 use crate::{
     domain::{
         account::{AccountId, name_key},
@@ -22,7 +22,6 @@ use crate::{
     store::{
         Conn, StoreError,
         accounts::{self, Account},
-        changes::{self, ChangeKind},
         password_links::{self, PasswordLink, ResetRequest},
         sessions,
     },
@@ -314,7 +313,6 @@ impl Ctx {
         account.must_change_password = false;
         account.password_good_until = None;
         accounts::update(c, &account)?;
-        changes::announce(c, ChangeKind::Account, &account.id.0.to_string())?;
         let acting = Acting {
             actor: Actor::Account {
                 id: account.id,
@@ -323,7 +321,7 @@ impl Ctx {
             origin,
             session: None,
         };
-        let ended = self.end_sessions_of_in(c, now, &account, &acting)?;
+        let ended = self.end_all_in(c, now, &account, EndReason::PasswordChanged, &acting)?;
         self.release_matching_in(c, &acting, Some(&account.name_key), None, false)?;
         let detail = serde_json::json!({ "ended_sessions": ended.len() });
         let mut entry = self.entry_of(&acting, Event::PasswordReset, Some((account.id, &account.name)), detail);
@@ -344,29 +342,5 @@ impl Ctx {
             )?;
         }
         Ok(Some(ended))
-    }
-
-    fn end_sessions_of_in(
-        &self,
-        c: &mut Conn,
-        now: Timestamp,
-        account: &Account,
-        acting: &Acting,
-    ) -> Result<Vec<SessionId>, StoreError> {
-        let mut ended = Vec::new();
-        for session in sessions::live_of_account(c, account.id)? {
-            let ending = Ending {
-                session: &session,
-                account_name: &account.name,
-                reason: EndReason::PasswordChanged,
-                at: now,
-                acting,
-                detail: serde_json::Value::Null,
-            };
-            if self.end_in(c, now, &ending)? {
-                ended.push(session.id);
-            }
-        }
-        Ok(ended)
     }
 }

@@ -2,7 +2,7 @@
 //! decided under the lock of all administrators' rows.
 
 use super::{
-    super::{Acting, Ctx, FlowError, endings::Ending},
+    super::{Acting, Ctx, FlowError},
     profile::password_faults,
 };
 use crate::{
@@ -21,7 +21,6 @@ use crate::{
     store::{
         Conn, StoreError,
         accounts::{self, Account},
-        changes::{self, ChangeKind},
         sessions,
     },
 };
@@ -297,7 +296,6 @@ impl Ctx {
             } else {
                 accounts::update(c, &account)?;
             }
-            changes::announce(c, ChangeKind::Account, &id.0.to_string())?;
             self.record(
                 c,
                 now,
@@ -336,31 +334,6 @@ impl Ctx {
             | Act::Unlock
             | Act::Delete => Ok(()),
         }
-    }
-
-    fn end_all_in(
-        &self,
-        c: &mut Conn,
-        now: Timestamp,
-        account: &Account,
-        reason: EndReason,
-        acting: &Acting,
-    ) -> Result<Vec<SessionId>, StoreError> {
-        let mut ended = Vec::new();
-        for session in sessions::live_of_account(c, account.id)? {
-            let ending = Ending {
-                session: &session,
-                account_name: &account.name,
-                reason,
-                at: now,
-                acting,
-                detail: serde_json::Value::Null,
-            };
-            if self.end_in(c, now, &ending)? {
-                ended.push(session.id);
-            }
-        }
-        Ok(ended)
     }
 }
 

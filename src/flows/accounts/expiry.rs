@@ -1,17 +1,17 @@
 //! Accounts that expire by a rule: found by the job, at sign-in, and when a request of theirs comes in.
 
-use super::super::{Ctx, FlowError};
+use super::super::{Ctx, FlowError, endings::expiry_bounds};
 use crate::{
     domain::{
         account::{AccountId, ExpiryFacts, ExpiryRule, expired_at, expires_at},
-        policy::effective::{AccountPolicy, ExpireSuperusers, Policy},
+        policy::effective::Policy,
         session::EndReason,
         time::Timestamp,
     },
     live::policy::InForce,
     store::{
         Conn, StoreError,
-        accounts::{self, Account, ExpiryBounds},
+        accounts::{self, Account},
         sessions,
     },
 };
@@ -105,7 +105,7 @@ pub async fn expire_due(ctx: &Ctx) -> Result<usize, FlowError> {
     // An account's clock starts when its last session ended: the ends that no sweep has marked yet come first.
     ctx.sweep_sessions().await?;
     let in_force = ctx.current_policy().await?;
-    let bounds = bounds(&in_force.everyone().accounts, ctx.now());
+    let bounds = expiry_bounds(&in_force.everyone().accounts, ctx.now());
     let mut after = None;
     let mut expired = 0;
     loop {
@@ -133,19 +133,5 @@ pub async fn expire_due(ctx: &Ctx) -> Result<usize, FlowError> {
             Some(id) => after = Some(id),
             None => return Ok(expired),
         }
-    }
-}
-
-/// Instants before which an account may be due under any rule in force.
-fn bounds(policy: &AccountPolicy, now: Timestamp) -> ExpiryBounds {
-    let superusers = match policy.expire_superusers {
-        ExpireSuperusers::After(span) => Some(span),
-        ExpireSuperusers::LikeEveryone | ExpireSuperusers::Never => None,
-    };
-    let shortest = [policy.expires_after, superusers].into_iter().flatten().min();
-    ExpiryBounds {
-        dated_before: now,
-        ended_before: shortest.map(|span| now.saturating_sub(span)),
-        unused_before: policy.expire_unused_after.map(|span| now.saturating_sub(span)),
     }
 }

@@ -1,19 +1,18 @@
 //! Letters that time makes due: accounts that expire soon, and the digest for administrators. Jobs call these.
 
-use super::super::{Ctx, FlowError};
+use super::super::{Ctx, FlowError, endings::expiry_bounds};
 use crate::{
     domain::{
         account::{AccountId, Role},
         audit::Event,
         notice::{Happening, LOOKED_AT, Notice, digest, locked_words},
-        policy::effective::{AccountPolicy, ExpireSuperusers},
         time::{Span, Timestamp},
     },
     live::policy::InForce,
     mail::render::notices as letters,
     store::{
         Conn, StoreError,
-        accounts::{self, AccountFilter, AccountListState, ExpiryBounds},
+        accounts::{self, AccountFilter, AccountListState},
         audit::{self, AuditFilter, AuditRow},
         meta, notices,
     },
@@ -46,7 +45,7 @@ pub async fn tell_expiring(ctx: &Ctx) -> Result<usize, FlowError> {
     else {
         return Ok(0);
     };
-    let bounds = bounds(&policy.accounts, ctx.now().saturating_add(notice));
+    let bounds = expiry_bounds(&policy.accounts, ctx.now().saturating_add(notice));
     let (mut after, mut told) = (None, 0);
     loop {
         let candidates = ctx
@@ -98,20 +97,6 @@ async fn tell(ctx: &Ctx, in_force: &Arc<InForce>, id: AccountId, notice: Span) -
             )
         })
         .await?)
-}
-
-/// Instants before which an account may be due under any rule in force, `by` then.
-fn bounds(policy: &AccountPolicy, by: Timestamp) -> ExpiryBounds {
-    let superusers = match policy.expire_superusers {
-        ExpireSuperusers::After(span) => Some(span),
-        ExpireSuperusers::LikeEveryone | ExpireSuperusers::Never => None,
-    };
-    let shortest = [policy.expires_after, superusers].into_iter().flatten().min();
-    ExpiryBounds {
-        dated_before: by,
-        ended_before: shortest.map(|span| by.saturating_sub(span)),
-        unused_before: policy.expire_unused_after.map(|span| by.saturating_sub(span)),
-    }
 }
 
 /// Tells administrators what happened since the last digest, when an hour has passed and there is something to tell; how many
