@@ -49,9 +49,17 @@ pub(super) struct Guess {
     counters: Vec<(CounterKey, LockoutPolicy)>,
 }
 
+impl Guess {
+    fn keys(&self) -> Vec<CounterKey> {
+        self.counters.iter().map(|(key, _)| key.clone()).collect()
+    }
+}
+
 /// What a look at the counters found, before the guess takes its place in them.
 pub(super) struct Look {
     counters: Vec<(CounterKey, LockoutPolicy)>,
+    /// None of them remembers anything.
+    untried: bool,
     /// A lock that began under another shape of the key still holds: it keeps the key that it began with.
     earlier: Option<Locked>,
     /// The refusal of a guess that a lock refuses and that need not be written any more this minute.
@@ -82,6 +90,7 @@ impl Ctx {
         keys.extend(earlier_keys(guessing, &policy));
         let mut rows = lockouts::find_all(c, &keys)?;
         let earlier_rows = rows.split_off(counters.len());
+        let untried = rows.iter().all(Option::is_none);
         let flooded = rows.into_iter().zip(&counters).find_map(|(row, (_, policy))| {
             let row =
                 row.filter(|row| row.refused_minute == minute(now) && row.refused >= WRITTEN_REFUSALS_A_MINUTE)?;
@@ -96,6 +105,7 @@ impl Ctx {
             .reduce(Locked::longer);
         Ok(Look {
             counters,
+            untried,
             earlier,
             flooded,
         })
@@ -109,11 +119,25 @@ impl Ctx {
         look: Look,
         guessing: &Guessing<'_>,
     ) -> Result<Reservation, StoreError> {
-        let Look { counters, earlier, .. } = look;
-        let id = self.new_id(now);
+        let Look {
+            counters,
+            untried,
+            earlier,
+            ..
+        } = look;
+        let guess = Guess {
+            id: self.new_id(now),
+            name: guessing.typed.trim().chars().take(NAME_CHARS).collect(),
+            counters,
+        };
+        let id = guess.id;
+        if untried && earlier.is_none() && begin(c, now, &guess, guessing)? {
+            return Ok(Reservation::Granted(guess));
+        }
         let mut refusal = earlier.map(Refusal::Locked);
-        let mut rows = Vec::with_capacity(counters.len());
-        for (mut row, policy) in self.settled_in(c, now, &counters, guessing.origin)? {
+        let mut rows = Vec::with_capacity(guess.counters.len());
+        let held = lockouts::lock_all(c, &guess.keys(), now)?;
+        for (mut row, policy) in self.settled_in(c, now, held, &guess, guessing.origin)? {
             let verdict = row.counter.reserve(row.key.kind, id, policy, now);
             let refuses = verdict != ReserveVerdict::Proceed;
             refusal = match (verdict, refusal) {
@@ -146,11 +170,7 @@ impl Ctx {
         lockouts::save_all(c, &written)?;
         keep(c, untouched, now)?;
         Ok(match refusal {
-            None => Reservation::Granted(Guess {
-                id,
-                name: guessing.typed.trim().chars().take(NAME_CHARS).collect(),
-                counters,
-            }),
+            None => Reservation::Granted(guess),
             Some(refusal) => Reservation::Refused {
                 refusal,
                 refused_this_minute,
@@ -160,7 +180,8 @@ impl Ctx {
 
     /// Nothing was checked, or the password was right without opening anything: nothing is counted, nothing cleared.
     pub(super) fn give_back_in(&self, c: &mut Conn, now: Timestamp, guess: &Guess) -> Result<(), StoreError> {
-        let mut rows = self.settled_in(c, now, &guess.counters, &Origin::default())?;
+        let held = lockouts::hold_all(c, &guess.keys(), now)?;
+        let mut rows = self.settled_in(c, now, held, guess, &Origin::default())?;
         for (row, _) in &mut rows {
             row.counter.give_back(guess.id);
         }
@@ -169,7 +190,8 @@ impl Ctx {
 
     /// A completed sign-in: counters that contain the user start anew, one of an address alone does not.
     pub(super) fn succeed_in(&self, c: &mut Conn, now: Timestamp, guess: &Guess) -> Result<(), StoreError> {
-        let mut rows = self.settled_in(c, now, &guess.counters, &Origin::default())?;
+        let held = lockouts::hold_all(c, &guess.keys(), now)?;
+        let mut rows = self.settled_in(c, now, held, guess, &Origin::default())?;
         for (row, _) in &mut rows {
             row.counter.succeed(guess.id, row.key.cleared_by_success());
         }
@@ -186,7 +208,8 @@ impl Ctx {
     ) -> Result<Option<Locked>, StoreError> {
         let mut locked = None;
         let mut rows = Vec::with_capacity(guess.counters.len());
-        for (mut row, policy) in self.settled_in(c, now, &guess.counters, origin)? {
+        let held = lockouts::hold_all(c, &guess.keys(), now)?;
+        for (mut row, policy) in self.settled_in(c, now, held, guess, origin)? {
             note_name(&mut row, &guess.name);
             if let Some(began) = row.counter.fail(row.key.kind, guess.id, policy, now) {
                 self.note_lock(c, now, Event::LockoutBegan, &row, origin)?;
@@ -198,18 +221,17 @@ impl Ctx {
         Ok(locked)
     }
 
-    /// The counters as they stand now, each with its policy, their rows held until the write ends; a lock that ran out or that begins
-    /// here is said once.
+    /// The held counters of a guess as they stand now, each with its policy; a lock that ran out or that begins here is said once.
     fn settled_in<'p>(
         &self,
         c: &mut Conn,
         now: Timestamp,
-        counters: &'p [(CounterKey, LockoutPolicy)],
+        held: Vec<Lockout>,
+        guess: &'p Guess,
         origin: &Origin,
     ) -> Result<Vec<(Lockout, &'p LockoutPolicy)>, StoreError> {
-        let keys: Vec<CounterKey> = counters.iter().map(|(key, _)| key.clone()).collect();
-        let mut rows = Vec::with_capacity(keys.len());
-        for (mut row, (_, policy)) in lockouts::lock_all(c, &keys, now)?.into_iter().zip(counters) {
+        let mut rows = Vec::with_capacity(held.len());
+        for (mut row, (_, policy)) in held.into_iter().zip(&guess.counters) {
             self.settle_in(c, now, &mut row, policy, origin)?;
             rows.push((row, policy));
         }
@@ -268,6 +290,21 @@ impl Ctx {
         }
         changes::announce(c, ChangeKind::Lockout, &row.id.to_string())
     }
+}
+
+/// The place of a guess in counters that remember nothing, which is the usual case: nothing needs to be held and looked at first.
+/// False: somebody came in between, or the first guess is one too many; nothing is written.
+fn begin(c: &mut Conn, now: Timestamp, guess: &Guess, guessing: &Guessing<'_>) -> Result<bool, StoreError> {
+    let mut rows = Vec::with_capacity(guess.counters.len());
+    for (key, policy) in &guess.counters {
+        let mut row = lockouts::fresh(key, now)?;
+        if row.counter.reserve(key.kind, guess.id, policy, now) != ReserveVerdict::Proceed {
+            return Ok(false);
+        }
+        note_guess(&mut row, guessing, now);
+        rows.push(row);
+    }
+    lockouts::insert_all(c, &rows)
 }
 
 /// The counters of a guess and what holds in each. The account ceiling counts guesses from everywhere, and does not refuse those

@@ -16,6 +16,8 @@ on_both!(
     a_counter_is_made_once_and_comes_back_as_saved,
     parallel_attempts_are_counted_one_after_the_other,
     first_attempts_of_one_moment_share_their_counters,
+    counters_are_begun_together_or_found,
+    held_counters_are_those_that_are_there,
     a_counter_that_is_gone_cannot_be_deleted_and_comes_back_when_saved,
     states_filter,
     pages_agree_with_the_count_under_every_filter,
@@ -136,6 +138,57 @@ fn first_attempts_of_one_moment_share_their_counters(db: &Fresh) {
             assert_eq!(counted.counter.failures.len(), 6, "{key:?}");
         }
     }
+}
+
+fn counters_are_begun_together_or_found(db: &Fresh) {
+    for round in 0..20 {
+        let address = format!("192.0.2.{round}");
+        let keys = [key(&address, None), key(&address, Some("ada"))];
+        // In every other round one of them is there already.
+        if round % 2 == 0 {
+            put(db, &keys[1], at(0), |l| l.counter.failures.push(0));
+        }
+        let start = std::sync::Barrier::new(6);
+        std::thread::scope(|scope| {
+            for turn in 1..=6 {
+                let (keys, start) = (&keys, &start);
+                scope.spawn(move || {
+                    let counting =
+                        |rows: &mut Vec<Lockout>| rows.iter_mut().for_each(|r| r.counter.failures.push(turn));
+                    start.wait();
+                    let counted = db.store.write_now(|c| {
+                        let fresh = keys.iter().map(|key| lockouts::fresh(key, at(turn)));
+                        let mut rows = fresh.collect::<Result<Vec<_>, _>>()?;
+                        counting(&mut rows);
+                        if lockouts::insert_all(c, &rows)? {
+                            return Ok(());
+                        }
+                        let mut rows = lockouts::lock_all(c, keys, at(turn))?;
+                        counting(&mut rows);
+                        lockouts::save_all(c, &rows)
+                    });
+                    counted.expect("nobody is refused for coming at the same moment");
+                });
+            }
+        });
+        for (key, before) in keys.iter().zip([0, 1 - round % 2]) {
+            let counted = db.read(|c| lockouts::find(c, key)).expect("it is there");
+            assert_eq!(counted.counter.failures.len(), 6 + before, "{key:?}");
+        }
+    }
+}
+
+fn held_counters_are_those_that_are_there(db: &Fresh) {
+    let keys = [key("192.0.2.1", None), key("192.0.2.1", Some("ada"))];
+    let made = put(db, &keys[1], at(1), |l| l.counter.failures.push(1));
+    let held = db.write(|c| lockouts::hold_all(c, &keys, at(2)));
+    assert_eq!(held[1], made);
+    assert_eq!((&held[0].key, &held[0].counter), (&keys[0], &Counter::default()));
+    assert_eq!(
+        db.write(|c| lockouts::hold_all(c, &keys, at(3))),
+        held,
+        "now both are there"
+    );
 }
 
 fn a_counter_that_is_gone_cannot_be_deleted_and_comes_back_when_saved(db: &Fresh) {
