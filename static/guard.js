@@ -8,7 +8,7 @@
   window[ONCE] = true;
 
   const SESSION = "/nightlatch/session";
-  const ASK_MS = 1500; // while somebody can see the page
+  const ASK_MS = 1200; // while somebody can see the page
   const HIDDEN_ASK_MS = 20000;
   const TICK_MS = 500;
   const SAID_AT = [120, 60, 40, 20, 10]; // seconds; in between a screen reader is left alone
