@@ -47,6 +47,10 @@ impl Ctx {
             asked: asked
                 .iter()
                 .any(|(subject, _)| *subject == Subject::Answered(application.name.clone())),
+            within_reach: application
+                .hosts
+                .iter()
+                .all(|host| self.config.cookie_reaches(&host.name)),
             name: application.name,
         });
         Ok(protected.collect())

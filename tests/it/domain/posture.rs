@@ -247,11 +247,32 @@ fn the_installation_is_told_what_is_wrong_with_it() {
     let application = |name: &str, asked: bool| Protected {
         name: name.to_owned(),
         asked,
+        within_reach: true,
+    };
+    let reached = |facts: &Installation| {
+        let findings = installation(facts, &secure);
+        let titles = findings
+            .iter()
+            .filter(|finding| finding.ok)
+            .map(|finding| finding.title);
+        titles
+            .filter(|title| title.contains("cookie"))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     protected.applications = vec![application("wiki", true)];
     assert_eq!(wrong(&protected, &secure), Vec::<&str>::new());
     protected.applications.push(application("docs", false));
     assert_eq!(wrong(&protected, &secure), ["Not every application's proxy asks"]);
+    assert!(reached(&protected).contains("The cookie reaches each application's hosts"));
+    assert!(!reached(&right).contains("hosts"), "nothing is protected");
+    // Whoever is beyond the cookie gets the session handed over: said, and no fault.
+    protected.applications = vec![Protected {
+        within_reach: false,
+        ..application("shop", true)
+    }];
+    assert_eq!(wrong(&protected, &secure), Vec::<&str>::new());
+    assert!(reached(&protected).contains("Sessions are handed over to hosts that the cookie does not reach"));
     let dev = Policy::new(1, secure.document().clone(), Pins::new(), true);
     assert_eq!(wrong(&right, &dev), ["Idle endings are not enforced"]);
     let plain = Installation {

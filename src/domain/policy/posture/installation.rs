@@ -31,6 +31,8 @@ pub struct Protected {
     pub name: String,
     /// Its proxy asked at least once.
     pub asked: bool,
+    /// Browsers send our cookie to each of its hosts; to the others sessions are handed over.
+    pub within_reach: bool,
 }
 
 /// One thing about the installation, right or not.
@@ -105,15 +107,23 @@ pub fn installation(facts: &Installation, policy: &Policy) -> Vec<Finding> {
     around.into_iter().chain(applications(&facts.applications)).collect()
 }
 
-/// The silent way in which forwarding requests fails; nothing where nothing is protected. Hosts beyond the cookie domain are no fault:
+/// The silent ways in which forwarding requests fails; nothing where nothing is protected. Hosts beyond the cookie's domain are no fault:
 /// sessions are handed over to them.
-fn applications(protected: &[Protected]) -> Option<Finding> {
+fn applications(protected: &[Protected]) -> Vec<Finding> {
+    if protected.is_empty() {
+        return Vec::new();
+    }
     let silent: Vec<&str> = protected
         .iter()
         .filter(|application| !application.asked)
         .map(|application| application.name.as_str())
         .collect();
-    (!protected.is_empty()).then(|| {
+    let reached = if protected.iter().all(|application| application.within_reach) {
+        "The cookie reaches each application's hosts"
+    } else {
+        "Sessions are handed over to hosts that the cookie does not reach"
+    };
+    vec![
         Finding::new(
             silent.is_empty(),
             "The proxy of each application asks",
@@ -122,8 +132,14 @@ fn applications(protected: &[Protected]) -> Option<Finding> {
                 "No forwarded request was ever seen of {}: until the proxy asks, nothing is protected.",
                 silent.join(", ")
             ),
-        )
-    })
+        ),
+        Finding::new(
+            true,
+            reached,
+            reached,
+            "Beyond the cookie's domain a host gets a cookie of its own, by the hand-over; its proxy passes /nightlatch/ on for that.",
+        ),
+    ]
 }
 
 fn proxies(facts: &Installation) -> Finding {
