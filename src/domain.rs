@@ -22,5 +22,6 @@ pub mod roster;
 pub mod secret;
 pub mod session;
 pub mod simulate;
+pub mod skew;
 pub mod spreadsheet;
 pub mod time;

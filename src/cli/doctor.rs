@@ -9,6 +9,7 @@ use crate::{
     config::{Config, Flags},
     domain::{
         policy::{Key, Pins, Scope, Value, effective::Policy, posture::differing_pins},
+        skew,
         time::{Span, Timestamp},
     },
     flows,
@@ -124,9 +125,6 @@ struct Facts {
     set_up: bool,
 }
 
-/// This machine's clock may differ from the database's by so much (architecture.md, Consistency).
-const CLOCK_SKEW: Span = Span::from_secs(1);
-
 /// Pins of servers that have not renewed them since are of servers that are gone, as in `flows::policy`.
 const PINS_LIVE: Span = Span::from_secs(120);
 
@@ -166,16 +164,15 @@ impl Findings {
 
     /// The database's time was told somewhere between our two looks at the clock.
     fn clock(&mut self, before: Timestamp, after: Timestamp, told: Timestamp) {
-        let ahead = told.since(after).as_micros().max(0);
-        let behind = before.since(told).as_micros().max(0);
-        let skew = ahead.max(behind) / 1000;
-        if skew * 1000 > CLOCK_SKEW.as_micros() {
+        let ahead = skew::ahead(before, told, after);
+        let millis = ahead.as_micros().abs() / 1000;
+        if skew::is_too_much(ahead) {
             self.fault(
                 "clock",
-                format!("this machine's clock differs from the database's by {skew} ms"),
+                format!("this machine's clock differs from the database's by {millis} ms"),
             );
         } else {
-            self.ok("clock", format!("within {skew} ms of the database's"));
+            self.ok("clock", format!("within {millis} ms of the database's"));
         }
     }
 

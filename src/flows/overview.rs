@@ -1,4 +1,8 @@
-//! How the installation stands: counts, the last day, what ends soon, and what set-up still lacks.
+//! How the installation stands: counts, the last day, what ends soon, and what set-up still lacks. What it runs on is `health`.
+
+mod health;
+
+pub use health::{Health, readiness};
 
 use super::{Ctx, FlowError, sessions::SessionView};
 use crate::{
@@ -10,7 +14,7 @@ use crate::{
         time::{Span, Timestamp},
     },
     store::{
-        Backend, StoreError, accounts, audit, lockouts,
+        Conn, StoreError, accounts, audit, lockouts,
         lockouts::{LockoutFilter, LockoutListState},
         outbox,
         policies::{self, Revision},
@@ -22,6 +26,8 @@ use uuid::Uuid;
 
 pub struct Overview {
     pub live_sessions: i64,
+    /// How many were live when each hour of the last day ended, oldest first; of the present hour: now.
+    pub live_24h: Vec<(Timestamp, i64)>,
     pub accounts: i64,
     pub locked: i64,
     /// By hour, the last day, oldest first; hours without any are there with 0.
@@ -32,7 +38,7 @@ pub struct Overview {
     pub checklist: Vec<CheckItem>,
     /// Letters that wait, and that were given up.
     pub mail: (i64, i64),
-    pub backend: String,
+    pub health: Health,
 }
 
 /// One line of the set-up checklist.
@@ -53,6 +59,7 @@ pub async fn overview(ctx: &Ctx) -> Result<Overview, FlowError> {
     let now = ctx.now();
     let hour = 3600 * 1_000_000;
     let since = Timestamp::from_micros((now.as_micros() / hour - 23) * hour);
+    let health = ctx.health().await?;
     let (flow, policy) = (ctx.clone(), in_force.policy.clone());
     let facts = ctx
         .store
@@ -73,7 +80,7 @@ pub async fn overview(ctx: &Ctx) -> Result<Overview, FlowError> {
             let others = sessions::list(c, &most_active)?.items;
             looked_at.extend(others.into_iter().filter(|row| !known.contains(&row.session.id)));
             Ok::<_, StoreError>((
-                sessions::count_live(c)?,
+                live_every_hour(c, since)?,
                 accounts::count_all(c)?,
                 lockouts::count(
                     c,
@@ -96,7 +103,7 @@ pub async fn overview(ctx: &Ctx) -> Result<Overview, FlowError> {
             ))
         })
         .await?;
-    let (live_sessions, accounts, locked, accepted, refused, looked_at, revision, checklist, mail) = facts;
+    let (live_24h, accounts, locked, accepted, refused, looked_at, revision, checklist, mail) = facts;
     let mut ending_soon: Vec<SessionView> = looked_at
         .into_iter()
         .map(|row| ctx.view(&in_force, row))
@@ -105,7 +112,8 @@ pub async fn overview(ctx: &Ctx) -> Result<Overview, FlowError> {
     ending_soon.sort_by_key(|view| view.ends.map(|end| end.at));
     ending_soon.truncate(SHOWN);
     Ok(Overview {
-        live_sessions,
+        live_sessions: live_24h.last().map_or(0, |(_, live)| *live),
+        live_24h,
         accounts,
         locked,
         accepted_24h: every_hour(since, &accepted),
@@ -114,17 +122,36 @@ pub async fn overview(ctx: &Ctx) -> Result<Overview, FlowError> {
         revision,
         checklist,
         mail,
-        backend: match ctx.store.backend() {
-            Backend::Sqlite => "SQLite".to_owned(),
-            Backend::Postgres => "PostgreSQL".to_owned(),
-        },
+        health,
     })
 }
 
+/// Where each hour from `since` on begins, and where the last one ends.
+fn hours(since: Timestamp) -> Vec<Timestamp> {
+    (0..=24)
+        .map(|hour| since.saturating_add(Span::from_secs(hour * 3600)))
+        .collect()
+}
+
+/// From those of now back, hour by hour: who came is taken off, who went is put on.
+fn live_every_hour(c: &mut Conn, since: Timestamp) -> Result<Vec<(Timestamp, i64)>, StoreError> {
+    let hours = hours(since);
+    let turnover = sessions::turnover(c, &hours)?;
+    let mut live = sessions::count_live(c)?;
+    let mut counted: Vec<(Timestamp, i64)> = Vec::with_capacity(turnover.len());
+    for (start, (began, ended)) in hours.iter().zip(turnover).rev() {
+        counted.push((*start, live));
+        live = (live - began + ended).max(0);
+    }
+    counted.reverse();
+    Ok(counted)
+}
+
 fn every_hour(since: Timestamp, counted: &[(Timestamp, i64)]) -> Vec<(Timestamp, i64)> {
-    (0..24)
-        .map(|hour| {
-            let start = since.saturating_add(Span::from_secs(hour * 3600));
+    hours(since)
+        .into_iter()
+        .take(24)
+        .map(|start| {
             let count = counted
                 .iter()
                 .find(|(at, _)| *at == start)
@@ -196,47 +223,4 @@ pub async fn nav_counts(ctx: &Ctx) -> Result<NavCounts, FlowError> {
             })
         })
         .await?)
-}
-
-/// This machine's clock may differ from the database's by so much (architecture.md, Consistency).
-const CLOCK_SKEW: Span = Span::from_secs(1);
-
-/// Why this instance must not be sent traffic; empty = ready.
-pub async fn readiness(ctx: &Ctx) -> Vec<String> {
-    let mut faults = Vec::new();
-    let asked = ctx
-        .store
-        .read(move |c| {
-            Ok::<_, StoreError>((
-                crate::store::meta::migrations_current(c)?,
-                crate::store::meta::now(c)?,
-                policies::latest(c)?.is_some(),
-            ))
-        })
-        .await;
-    match asked {
-        Err(error) => {
-            tracing::warn!(%error, "not ready: the database does not answer");
-            faults.push("the database does not answer".to_owned());
-        }
-        Ok((migrated, database_now, has_policy)) => {
-            let skew = ctx.now().since(database_now).as_micros().abs();
-            if skew > CLOCK_SKEW.as_micros() {
-                faults.push(format!(
-                    "this machine's clock differs from the database's by {} ms",
-                    skew / 1000
-                ));
-            }
-            if !migrated {
-                faults.push("migrations are pending".to_owned());
-            }
-            if !has_policy {
-                faults.push("there is no policy".to_owned());
-            }
-        }
-    }
-    if !ctx.live.freshness.is_fresh() {
-        faults.push("changes made elsewhere are not heard of".to_owned());
-    }
-    faults
 }

@@ -8,7 +8,7 @@ mod sweep;
 
 pub use list::{Cursor, ListState, SessionFilter, SessionRow, count, count_up_to, ids, list};
 pub use live::{LiveRow, live_page};
-pub use past::live_since;
+pub use past::{live_since, turnover};
 pub use sweep::{SweepBounds, sweep_candidates};
 
 use super::{

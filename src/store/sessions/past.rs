@@ -1,10 +1,15 @@
-//! Which sessions were live at some time since an instant? Those that are live now, and those that ended later than that.
-use super::{Record, SessionRow, list::with_accounts};
+//! Which sessions were live at some time since an instant? Those that are live now, and those that ended later than that. And how many
+//! came and went meanwhile.
+use super::{Record, SessionRow, key, list::with_accounts};
 use crate::{
-    domain::time::Timestamp,
-    store::{Conn, StoreError, instant::At, schema::sessions},
+    domain::{session::SessionId, time::Timestamp},
+    store::{Conn, StoreError, conn::MultiBackend, instant::At, schema::sessions},
 };
-use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
+use diesel::{
+    ExpressionMethods, QueryDsl, QueryableByName, RunQueryDsl, SelectableHelper,
+    sql_types::{BigInt, Text, Timestamp as Instant},
+};
+use uuid::Uuid;
 
 /// The newest sign-ins first, at most `limit`, without tokens; true: there are more.
 pub fn live_since(c: &mut Conn, since: Timestamp, limit: i64) -> Result<(Vec<SessionRow>, bool), StoreError> {
@@ -27,4 +32,51 @@ pub fn live_since(c: &mut Conn, since: Timestamp, limit: i64) -> Result<(Vec<Ses
     let more = rows.len() > limit;
     rows.truncate(limit);
     Ok((with_accounts(c, rows)?, more))
+}
+
+#[derive(QueryableByName)]
+struct Turnover {
+    #[diesel(sql_type = BigInt)]
+    began: i64,
+    #[diesel(sql_type = BigInt)]
+    ended: i64,
+}
+
+/// How many sessions began and how many ended from each of these instants (ascending) to the next. What was removed since is in neither.
+/// Two ranges of an index for each step: ids are made of the time, so that those that began, live or not, are a range of ids.
+pub fn turnover(c: &mut Conn, instants: &[Timestamp]) -> Result<Vec<(i64, i64)>, StoreError> {
+    let steps = instants.windows(2);
+    if steps.len() == 0 {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<String> = (0..steps.len())
+        .map(|step| {
+            let bind = step * 4;
+            format!("({step}, ${}, ${}, ${}, ${})", bind + 1, bind + 2, bind + 3, bind + 4)
+        })
+        .collect();
+    let counts = format!(
+        "WITH steps (step, first_id, next_id, first_at, next_at) AS (VALUES {}) \
+         SELECT (SELECT count(*) FROM sessions WHERE id >= first_id AND id < next_id) AS began, \
+                (SELECT count(*) FROM sessions WHERE ended_at IS NOT NULL AND ended_at >= first_at AND ended_at < next_at) AS ended \
+         FROM steps ORDER BY step",
+        rows.join(", ")
+    );
+    let mut query = diesel::sql_query(counts).into_boxed::<MultiBackend>();
+    for step in steps {
+        for at in step {
+            query = query.bind::<Text, _>(first_id(*at));
+        }
+        for at in step {
+            query = query.bind::<Instant, _>(At::from(*at));
+        }
+    }
+    let counted: Vec<Turnover> = query.load(c.db())?;
+    Ok(counted.into_iter().map(|step| (step.began, step.ended)).collect())
+}
+
+/// What ids made from `at` on (whole milliseconds) do not sort before.
+fn first_id(at: Timestamp) -> String {
+    let millis = u128::try_from(at.as_micros() / 1000).unwrap_or(0);
+    key(SessionId(Uuid::from_u128(millis << 80)))
 }

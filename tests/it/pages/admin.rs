@@ -12,6 +12,7 @@ mod history;
 mod lockouts;
 mod mail;
 mod matrix;
+mod overview;
 mod policy;
 mod policy_export;
 mod policy_import;

@@ -172,15 +172,53 @@ fn the_checklist_asks_for_a_question_of_each_application() {
         boss.sign_in("boss", crate::harness::server::PASSWORD).expect(303);
         let overview = || boss.get("/admin").expect(200).text().to_owned();
         assert!(!overview().contains("proxy asks"), "{on:?}: nothing is protected");
+        assert!(overview().contains("No application is protected"), "{on:?}");
         protect(&server, "wiki");
         let open = overview();
+        assert!(open.contains("No proxy has asked yet"), "{on:?}");
         assert!(open.contains("No forwarded request was ever seen of wiki"), "{on:?}");
         assert!(
             open.contains("<strong>Not every application&#39;s proxy asks</strong>"),
             "{on:?}: {open}"
         );
         assert_eq!(nginx(&server.anyone(), "wiki"), 401);
-        server.run(applications::flush_seen(&server.ctx)).unwrap();
-        assert!(!overview().contains("No forwarded request was ever seen"), "{on:?}");
+        let asked = overview();
+        assert!(!asked.contains("No forwarded request was ever seen"), "{on:?}");
+        assert!(asked.contains("<strong>127.0.0.1 asks</strong>"), "{on:?}: {asked}");
+        assert!(asked.contains("nginx, about wiki."), "{on:?}");
+        assert!(!asked.contains("Proxies were refused"), "{on:?}");
+        assert_eq!(nginx(&server.anyone(), "docs"), 403);
+        assert!(overview().contains("<strong>Proxies were refused</strong>"), "{on:?}");
+    }
+}
+
+#[test]
+fn an_application_beyond_the_cookie_is_handed_sessions_over_which_is_no_fault() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on)
+            .env("NIGHTLATCH_PUBLIC_URL", "http://login.example.org")
+            .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
+            .start();
+        server.account("boss", nightlatch::domain::account::Role::Administrator);
+        let boss = server.anyone().header("host", "login.example.org");
+        boss.sign_in("boss", crate::harness::server::PASSWORD).expect(303);
+        let overview = || boss.get("/admin").expect(200).text().to_owned();
+        protect(&server, "wiki");
+        let reached = "<strong>The cookie reaches each application&#39;s hosts</strong>";
+        assert!(overview().contains(reached), "{on:?}");
+        let elsewhere = Change {
+            hosts: Some(vec!["shop.other.org".to_owned()]),
+            ..Change::default()
+        };
+        let operator = operator();
+        let made = applications::create(&server.ctx, &operator, "shop", elsewhere);
+        assert_eq!(server.run(made).unwrap(), Verdict::Done);
+        let handed = overview();
+        assert!(!handed.contains(reached), "{on:?}");
+        let (done, _) = handed
+            .split_once("<strong>Sessions are handed over to hosts that the cookie does not reach</strong>")
+            .expect("it is said");
+        let signs = [done.rfind("Done:"), done.rfind("Open:")];
+        assert!(signs[0] > signs[1], "{on:?}: done");
     }
 }

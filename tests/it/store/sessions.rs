@@ -5,7 +5,7 @@ use nightlatch::{
         account::Role,
         network::parse_filter,
         session::{AccountState, Binding, EndReason, SessionId},
-        time::Timestamp,
+        time::{Span, Timestamp},
     },
     store::{
         StoreError,
@@ -40,6 +40,7 @@ on_both!(
     a_walk_tells_the_standing_of_the_owner,
     sweep_candidates_are_those_beyond_a_bound,
     the_past_is_what_is_live_and_what_ended_since,
+    who_came_and_went_is_counted_from_instant_to_instant,
     ended_sessions_are_purged_oldest_first,
 );
 
@@ -921,6 +922,38 @@ fn the_past_is_what_is_live_and_what_ended_since(db: &Fresh) {
     assert_eq!(past(at(0), 9), (vec![8, 7, 6, 5, 4, 3, 2, 1, 0], false));
     assert_eq!(past(at(0), 4), (vec![8, 7, 6, 5], true));
     assert_eq!(past(at(500), 2), (vec![6, 3], true));
+}
+
+fn who_came_and_went_is_counted_from_instant_to_instant(db: &Fresh) {
+    let ada = db.with_account("Ada");
+    // Ids tell when a session began, in whole milliseconds.
+    let hour = |hours: i64| Timestamp::from_micros(at(hours * 3600).as_micros() - 1);
+    let begin = |began: Timestamp, number: u8| {
+        let millis = u64::try_from(began.as_micros() / 1000).expect("after 1970");
+        let one = Session {
+            id: SessionId(uuid::Builder::from_unix_timestamp_millis(millis, &[number; 10]).into_uuid()),
+            signed_in_at: began,
+            ..session(&ada, u32::from(number))
+        };
+        db.write(|c| sessions::insert(c, &one));
+        one.id
+    };
+    let end = |id, ended_at| db.write(|c| sessions::end(c, id, EndReason::Ttl, ended_at, None));
+    begin(hour(-1), 1);
+    let first = begin(hour(0), 0);
+    let second = begin(hour(1).saturating_sub(Span::from_micros(1000)), 255);
+    let third = begin(hour(1), 2);
+    end(first, hour(1).saturating_sub(Span::from_micros(1)));
+    end(second, hour(2));
+    begin(hour(3), 7);
+    let hours = [hour(0), hour(1), hour(2), hour(3)];
+    let counted = |c: &mut _| sessions::turnover(c, &hours);
+    assert_eq!(db.read(counted), [(2, 1), (1, 0), (0, 1)]);
+    end(third, hour(2));
+    assert_eq!(db.read(counted), [(2, 1), (1, 0), (0, 2)]);
+    for few in [&hours[..0], &hours[..1]] {
+        assert_eq!(db.read(|c| sessions::turnover(c, few)), []);
+    }
 }
 
 fn ended_sessions_are_purged_oldest_first(db: &Fresh) {

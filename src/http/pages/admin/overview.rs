@@ -1,4 +1,4 @@
-//! `/admin`: how the installation stands.
+//! `/admin`: how the installation stands. What of its health is told, and how, stands in `health`.
 use super::session_line::SessionLine;
 use crate::domain::policy::Key;
 use crate::domain::time::Timestamp;
@@ -8,13 +8,17 @@ use crate::http::pages::{Shell, page};
 use crate::http::visitor::Admin;
 use crate::http::{Route, Who, paths};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use view::{Check, Hour, OverviewPage};
+use view::{Check, Hour, OverviewPage, Trend};
 
+mod health;
 pub mod view;
 
 /// The chart's view box: 24 hours of this width, this high.
 const HOUR_WIDTH: i64 = 20;
 const HEIGHT: i64 = 120;
+/// The small one's: 23 steps of this width, and this high with half a line's width of room.
+const STEP: i64 = 5;
+const TREND_HEIGHT: i64 = 26;
 
 pub fn routes() -> Vec<Route> {
     vec![Route::get(paths::ADMIN, Who::Administrator, show)]
@@ -22,15 +26,17 @@ pub fn routes() -> Vec<Route> {
 
 async fn show(req: HttpRequest, ctx: web::Data<Ctx>, admin: Admin) -> Result<HttpResponse, PageError> {
     let seen = overview::overview(&ctx).await?;
+    let health = health::lines(&seen.health);
     let sum = |hours: &[(Timestamp, i64)]| hours.iter().map(|(_, count)| count).sum();
     let view = OverviewPage {
         shell: Shell::admin(&req, &ctx, &admin, "Overview", "overview").await?,
         live_sessions: seen.live_sessions,
+        trend: trend(&seen.live_24h),
         accounts: seen.accounts,
         locked: seen.locked,
         accepted: sum(&seen.accepted_24h),
         refused: sum(&seen.refused_24h),
-        hours: hours(&seen.accepted_24h, &seen.refused_24h),
+        hours: hours(&seen.live_24h, &seen.accepted_24h, &seen.refused_24h),
         ending_soon: seen
             .ending_soon
             .iter()
@@ -53,13 +59,28 @@ async fn show(req: HttpRequest, ctx: web::Data<Ctx>, admin: Admin) -> Result<Htt
             .collect(),
         mail_queued: seen.mail.0,
         mail_given_up: seen.mail.1,
-        backend: seen.backend,
+        warnings: health.iter().map(|line| i64::from(!line.ok)).sum(),
+        health,
     };
     page(StatusCode::OK, &view)
 }
 
-/// Both rows share one scale; an hour with anything at all shows.
-fn hours(accepted: &[(Timestamp, i64)], refused: &[(Timestamp, i64)]) -> Vec<Hour> {
+fn trend(live: &[(Timestamp, i64)]) -> Trend {
+    let counts = || live.iter().map(|(_, count)| *count);
+    let (low, high) = (counts().min().unwrap_or(0), counts().max().unwrap_or(0));
+    let point = |(step, count): (i64, i64)| {
+        let top = 1 + TREND_HEIGHT - count * TREND_HEIGHT / high.max(1);
+        format!("{},{top}", step * STEP)
+    };
+    Trend {
+        line: (0..).zip(counts()).map(point).collect::<Vec<_>>().join(" "),
+        low,
+        high,
+    }
+}
+
+/// Both rows of sign-ins share one scale; an hour with anything at all shows.
+fn hours(live: &[(Timestamp, i64)], accepted: &[(Timestamp, i64)], refused: &[(Timestamp, i64)]) -> Vec<Hour> {
     let most = accepted
         .iter()
         .chain(refused)
@@ -69,9 +90,10 @@ fn hours(accepted: &[(Timestamp, i64)], refused: &[(Timestamp, i64)]) -> Vec<Hou
         .max(1);
     let height = |count: i64| if count == 0 { 0 } else { (count * HEIGHT / most).max(2) };
     (0..)
-        .zip(accepted.iter().zip(refused))
-        .map(|(hour, ((at, accepted), (_, refused)))| Hour {
+        .zip(live.iter().zip(accepted).zip(refused))
+        .map(|(hour, (((at, live), (_, accepted)), (_, refused)))| Hour {
             at: *at,
+            live: *live,
             x: hour * HOUR_WIDTH,
             accepted: *accepted,
             accepted_top: HEIGHT - height(*accepted),

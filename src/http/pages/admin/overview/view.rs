@@ -10,6 +10,7 @@ use askama::Template;
 pub struct OverviewPage {
     pub shell: Shell,
     pub live_sessions: i64,
+    pub trend: Trend,
     pub accounts: i64,
     pub locked: i64,
     pub accepted: i64,
@@ -24,12 +25,32 @@ pub struct OverviewPage {
     pub open_checks: usize,
     pub mail_queued: i64,
     pub mail_given_up: i64,
-    pub backend: String,
+    pub health: Vec<HealthLine>,
+    pub warnings: i64,
+}
+
+/// The live sessions of the last day, drawn small (view box 115 × 28) and in words.
+pub struct Trend {
+    /// Points of the line: `0,12 5,14`.
+    pub line: String,
+    pub low: i64,
+    pub high: i64,
+}
+
+/// One thing that the installation runs on.
+pub struct HealthLine {
+    pub ok: bool,
+    pub title: String,
+    pub note: String,
+    /// When it was seen last.
+    pub at: Option<Timestamp>,
 }
 
 /// One hour of the chart, in the units of its view box (480 × 120).
 pub struct Hour {
     pub at: Timestamp,
+    /// Sessions that were live when it ended.
+    pub live: i64,
     pub x: i64,
     pub accepted: i64,
     pub accepted_top: i64,

@@ -1,0 +1,97 @@
+//! The overview: how many sessions were live through the last day, and how what the installation runs on does.
+
+use crate::{
+    harness::server::{On, TestServer, eventually},
+    pages::kit::between,
+};
+use nightlatch::{
+    clock::{Clock, SystemClock},
+    domain::time::{Span, Timestamp},
+};
+
+/// The last column of the table by hour: live at each hour's end, oldest first.
+fn live_by_hour(page: &str) -> Vec<u32> {
+    let table = between(page, "aria-label=\"Sign-ins and sessions by hour\"", "</table>")[0];
+    let rows = between(table, "<tr><th scope=\"row\"", "</tr>");
+    rows.iter()
+        .map(|row| {
+            between(row, "<td class=\"num\">", "</td>")
+                .pop()
+                .unwrap()
+                .parse()
+                .unwrap()
+        })
+        .collect()
+}
+
+#[test]
+fn live_sessions_are_told_for_each_hour_of_the_last_day() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        const HOUR: i64 = 3_600_000_000;
+        let begun = server.now().as_micros().div_euclid(HOUR) * HOUR;
+        server
+            .clock
+            .set(Timestamp::from_micros(begun + HOUR).saturating_add(Span::from_secs(600)));
+        let boss = server.admin("boss");
+        let overview = || boss.get("/admin").expect(200).text().to_owned();
+        assert_eq!(live_by_hour(&overview()), [&[0; 23][..], &[1]].concat(), "{on:?}");
+        let bob = server.member("bob");
+        let eve = server.member("eve");
+        server.advance(3_600);
+        bob.post("/logout", &[]).expect(303);
+        server.advance(3_600);
+        server.signed_in("bob");
+        server.signed_in("bob");
+        eve.post("/logout", &[]).expect(303);
+        // Who came and went within an hour is at neither end of it.
+        server.signed_in("eve").post("/logout", &[]).expect(303);
+        let page = overview();
+        assert_eq!(live_by_hour(&page), [&[0; 21][..], &[3, 2, 3]].concat(), "{on:?}");
+        assert!(page.contains("now; 0 to 3 in 24 hours"), "{on:?}");
+        assert!(page.contains("<polyline points=\"0,27 "), "{on:?}");
+        assert!(page.contains(" 105,1 110,10 115,1\"/>"), "{on:?}: {page}");
+        server.advance(24 * 3_600);
+        let page = overview();
+        assert_eq!(live_by_hour(&page), [3; 24], "{on:?}");
+        assert!(page.contains("now and for 24 hours"), "{on:?}");
+    }
+}
+
+#[test]
+fn a_clock_that_differs_from_the_databases_is_warned_of() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        let shows = |words: &str| boss.get("/admin").expect(200).text().contains(words);
+        let (answers, agree) = match on {
+            On::Sqlite => ("SQLite answers", "There is one clock"),
+            On::Postgres => ("PostgreSQL answers", "The clocks agree"),
+        };
+        assert!(shows(answers), "{on:?}");
+        eventually("the clocks agree", || {
+            server.clock.set(SystemClock.now());
+            shows(agree)
+        });
+        server.advance(600);
+        let warned = shows("s ahead of the database&#39;s</strong>");
+        assert_eq!(
+            warned,
+            on == On::Postgres,
+            "{on:?}: of one clock there is no difference"
+        );
+        assert_eq!(warned, !shows(agree), "{on:?}");
+    }
+}
+
+#[test]
+fn servers_on_one_database_know_of_each_other() {
+    let first = TestServer::on(On::Postgres).start();
+    let boss = first.admin("boss");
+    let shows = |words: &str| boss.get("/admin").expect(200).text().contains(words);
+    assert!(shows("This server is the only one."));
+    let second = TestServer::beside(&first.database).start();
+    assert!(shows("1\u{a0}other server on this database."));
+    second.stop();
+    assert!(shows("This server is the only one."));
+}
