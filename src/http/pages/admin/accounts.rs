@@ -2,7 +2,7 @@
 //! `accounts/bulk`, files in `accounts/import`.
 use super::audit_line::AuditLine;
 use super::export::{Chunk, PAGE, Wanted, narrowed, stream};
-use super::list::{href, pager, query, sizes};
+use super::list::{href, pager, query, readable, sizes};
 use super::part::Badge;
 use super::session_line::SessionLine;
 use crate::domain::account::{AccountId, Role};
@@ -66,6 +66,7 @@ async fn list(
     let now = ctx.now();
     let view = AccountsPage {
         shell: Shell::admin(&req, &ctx, &admin, "Accounts", "accounts").await?,
+        faults: asked.faults(),
         q: asked.q.clone(),
         roles: asked.roles(),
         states: asked.states(),
@@ -252,6 +253,7 @@ async fn download(
     asked: Query<Asked>,
     wanted: Query<Wanted>,
 ) -> Result<HttpResponse, PageError> {
+    readable(asked.0.faults())?;
     let (acting, format) = (&admin.0.acting, wanted.0.format);
     audit::exported(
         &ctx,

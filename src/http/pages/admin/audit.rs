@@ -1,7 +1,7 @@
 //! `/admin/audit`: what happened, found by who, what, where and when. Nothing is changed from here.
 use super::audit_line::AuditLine;
 use super::export::{Chunk, PAGE, Wanted, stream};
-use super::list::{href, pager, place};
+use super::list::{href, pager, place, readable};
 use crate::domain::duration::humanize;
 use crate::flows::rows::{AuditFilter, AuditRow};
 use crate::flows::{Ctx, audit};
@@ -79,9 +79,7 @@ async fn download(
     asked: Query<Asked>,
     wanted: Query<Wanted>,
 ) -> Result<HttpResponse, PageError> {
-    if let Some((_, message)) = asked.0.faults().pop() {
-        return Err(PageError::BadRequest(message));
-    }
+    readable(asked.0.faults())?;
     let filter = AuditFilter {
         after: None,
         before: None,

@@ -2,6 +2,7 @@
 //! way back after a POST.
 use super::part::{Choice, Pager};
 use crate::domain::time::Timestamp;
+use crate::http::error::PageError;
 use url::form_urlencoded;
 use uuid::Uuid;
 
@@ -25,6 +26,34 @@ pub fn sizes(asked: &str) -> Vec<Choice> {
 pub fn filled(text: &str) -> Option<String> {
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// What of a filter cannot be read, field and sentence: without it the filter would mean more than was meant.
+pub type Faults = Vec<(String, String)>;
+
+pub fn faults<const N: usize>(found: [(&str, Option<String>); N]) -> Faults {
+    let found = found.into_iter();
+    found
+        .filter_map(|(field, fault)| Some((field.to_owned(), fault?)))
+        .collect()
+}
+
+/// That there is no such `what`, when it is none of the choices.
+pub fn none_of(choices: &[(&str, &str)], value: &str, what: &str) -> Option<String> {
+    let known = choices.iter().any(|(code, _)| *code == value);
+    (!known).then(|| none_such(what, value))
+}
+
+pub fn none_such(what: &str, value: &str) -> String {
+    format!("There is no {what} “{value}”.")
+}
+
+/// A list is shown as far as its filter can be read; whoever acts on all that match, or takes them along, asks this first.
+pub fn readable(faults: Faults) -> Result<(), PageError> {
+    match faults.into_iter().next() {
+        Some((_, message)) => Err(PageError::BadRequest(message)),
+        None => Ok(()),
+    }
 }
 
 /// A place in a list ordered by instant and id, as in `after=1795281600000000.0199…`.

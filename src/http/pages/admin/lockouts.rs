@@ -1,5 +1,5 @@
 //! `/admin/lockouts`: what is locked, what is being counted, and letting people in again. Blocking by hand stands in `block`.
-use super::list::{back, filled, href, limit, pager, place, query, read_place, sizes};
+use super::list::{Faults, back, faults, filled, href, limit, none_of, pager, place, query, read_place, sizes};
 use super::part::Badge;
 use crate::domain::duration::humanize;
 use crate::domain::lockout::{CounterKind, Locked};
@@ -43,7 +43,13 @@ struct Asked {
     limit: String,
 }
 
+const STATES: [(&str, &str); 3] = [("", "All"), ("locked", "Locked"), ("counting", "Counting")];
+
 impl Asked {
+    fn faults(&self) -> Faults {
+        faults([("q", none_of(&STATES, &self.state, "state"))])
+    }
+
     fn state(&self) -> LockoutListState {
         match self.state.as_str() {
             "locked" => LockoutListState::Locked,
@@ -90,6 +96,7 @@ async fn list(
     };
     let view = LockoutsPage {
         shell: Shell::admin(&req, &ctx, &admin, "Lockouts", "lockouts").await?,
+        faults: asked.faults(),
         tabs: tabs(&asked, &list),
         q: asked.q.clone(),
         state: asked.state.clone(),
@@ -125,7 +132,7 @@ async fn list(
 }
 
 fn tabs(asked: &Asked, list: &LockoutList) -> Vec<Tab> {
-    let tab = |label, state: &str, count, this| Tab {
+    let tab = |(state, label): (&str, &'static str), count, this| Tab {
         href: href(
             paths::ADMIN_LOCKOUTS,
             [("q", asked.q.trim()), ("state", state), ("limit", &asked.limit)],
@@ -134,10 +141,11 @@ fn tabs(asked: &Asked, list: &LockoutList) -> Vec<Tab> {
         count,
         current: asked.state() == this,
     };
+    let [all, locked, counting] = STATES;
     vec![
-        tab("All", "", list.locked + list.counting, LockoutListState::All),
-        tab("Locked", "locked", list.locked, LockoutListState::Locked),
-        tab("Counting", "counting", list.counting, LockoutListState::Counting),
+        tab(all, list.locked + list.counting, LockoutListState::All),
+        tab(locked, list.locked, LockoutListState::Locked),
+        tab(counting, list.counting, LockoutListState::Counting),
     ]
 }
 

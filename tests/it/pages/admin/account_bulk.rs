@@ -179,6 +179,44 @@ fn everybody_who_matches_is_meant_wherever_in_the_list() {
 }
 
 #[test]
+fn a_filter_that_cannot_be_read_is_told_and_means_nobody() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        let eve = server.member("eve");
+        for (field, filter) in [
+            ("role", "role=administratr"),
+            ("state", "state=lives"),
+            ("state", "state=All"),
+        ] {
+            let list = boss.get(&format!("/admin/accounts?{filter}")).expect(200);
+            assert!(
+                list.text().contains(&format!("<a href=\"#{field}\">There is no ")),
+                "{on:?} {filter}"
+            );
+            assert!(
+                list.text().contains(&format!("aria-describedby=\"{field}-fault\"")),
+                "{on:?} {filter}"
+            );
+            assert!(!list.text().contains("value=\"matching\""), "{on:?} {filter}");
+            for confirmed in [&[][..], &[("confirmed", "yes"), ("shown", "1"), ("typed", "1")]] {
+                let form = [&[("what", "matching"), ("act", "disable"), ("back", filter)], confirmed].concat();
+                boss.post(BULK, &form).expect(400);
+            }
+            let asked = format!("/admin/accounts/export?format=csv&{filter}");
+            boss.post(&asked, &[]).expect(400);
+        }
+        assert!(!server.events().contains(&"data.exported".to_owned()), "{on:?}");
+        eve.get("/").expect(200);
+        let list = boss.get("/admin/accounts?state=active&role=member").expect(200);
+        assert!(
+            list.text().contains("value=\"matching\"") && !list.text().contains("There is no "),
+            "{on:?}"
+        );
+    }
+}
+
+#[test]
 fn what_is_so_already_is_counted_and_not_done_again() {
     let server = TestServer::start();
     let boss = server.admin("boss");

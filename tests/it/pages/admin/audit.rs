@@ -66,10 +66,24 @@ fn ranges_are_inclusive_and_bad_ones_are_told() {
         assert_eq!(count(&boss, &format!("{refused}&range=24h")), 2, "{on:?}");
         assert_eq!(count(&boss, &format!("{refused}&until={at}")), 1, "{on:?} {at}");
         assert_eq!(count(&boss, &format!("{refused}&since={at}")), 2, "{on:?} {at}");
-        for bad in ["since=yesterday", "until=2026-13-40", "ip=nowhere"] {
+        for bad in [
+            "since=yesterday",
+            "until=2026-13-40",
+            "ip=nowhere",
+            "event=sign_in.refusd",
+            "without=nonsense",
+            "session=eve",
+            "outcome=perhaps",
+            "range=2y",
+        ] {
             let page = boss.get(&format!("/admin/audit?{bad}")).expect(200);
             assert!(page.text().contains("aria-invalid=\"true\""), "{on:?} {bad}");
             boss.post(&format!("/admin/audit/export?{bad}"), &[]).expect(400);
+        }
+        assert!(!server.events().contains(&"audit.exported".to_owned()), "{on:?}");
+        for good in ["event=sign_in", "without=session.ended", "outcome=failure", "range=7d"] {
+            let page = boss.get(&format!("/admin/audit?{good}")).expect(200);
+            assert!(!page.text().contains("aria-invalid=\"true\""), "{on:?} {good}");
         }
     }
 }

@@ -235,6 +235,21 @@ fn selected_locks_are_unlocked_in_one_go_and_the_list_is_exported() {
 }
 
 #[test]
+fn a_state_that_there_is_not_is_told_and_nothing_is_exported() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = locked(&server, &[]);
+        let list = boss.get("/admin/lockouts?state=lockd").expect(200);
+        assert!(list.text().contains("There is no state “lockd”."), "{on:?}");
+        boss.post("/admin/lockouts/export?state=lockd&format=json", &[])
+            .expect(400);
+        assert!(!server.events().contains(&"data.exported".to_owned()), "{on:?}");
+        let list = boss.get("/admin/lockouts?state=counting").expect(200);
+        assert!(!list.text().contains("There is no"), "{on:?}");
+    }
+}
+
+#[test]
 fn ceilings_are_listed_from_half_of_what_they_take_on() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();

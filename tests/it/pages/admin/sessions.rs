@@ -243,6 +243,8 @@ fn ending_all_that_match_asks_for_the_number_and_reaches_beyond_the_page() {
             let unreadable = [("what", "matching"), ("back", back), ("shown", "2"), ("typed", "2")];
             boss.post("/admin/sessions/end", &unreadable).expect(400);
             boss.get(&format!("/admin/sessions/end?{back}")).expect(400);
+            let list = boss.get(&format!("/admin/sessions?{back}")).expect(200);
+            assert!(list.text().contains("id=\"faults\""), "{on:?} {back}: it is told");
             boss.post(&format!("/admin/sessions/export?{back}"), &[]).expect(400);
         }
         eve.get("/").expect(200);

@@ -7,7 +7,7 @@ use crate::domain::time::{Span, Timestamp};
 use crate::flows::accounts::{AccountState, AccountView};
 use crate::flows::rows::{AccountFilter, AccountListState};
 use crate::http::filters::relative_words;
-use crate::http::pages::admin::list::{filled, limit};
+use crate::http::pages::admin::list::{Faults, faults, filled, limit, none_of};
 use crate::http::pages::admin::part::{Badge, Choice};
 use serde::Deserialize;
 
@@ -52,6 +52,13 @@ impl Asked {
             before: filled(&self.before),
             limit: limit(&self.limit),
         }
+    }
+
+    pub fn faults(&self) -> Faults {
+        faults([
+            ("role", none_of(&ROLES, &self.role, "role")),
+            ("state", none_of(&STATES, &self.state, "status")),
+        ])
     }
 
     pub fn is_filtered(&self) -> bool {

@@ -9,7 +9,7 @@ use crate::http::error::PageError;
 use crate::http::filters::counted;
 use crate::http::flash::{Flash, redirect};
 use crate::http::forms::Form;
-use crate::http::pages::admin::list::back;
+use crate::http::pages::admin::list::{back, readable};
 use crate::http::pages::admin::part::Choice;
 use crate::http::pages::{Shell, page};
 use crate::http::paths;
@@ -91,8 +91,10 @@ impl Ask {
     }
 
     fn asked(&self) -> Result<Asked, PageError> {
-        serde_html_form::from_str(&self.back)
-            .map_err(|_| PageError::BadRequest("The filter cannot be read.".to_owned()))
+        let asked: Asked = serde_html_form::from_str(&self.back)
+            .map_err(|_| PageError::BadRequest("The filter cannot be read.".to_owned()))?;
+        readable(asked.faults())?;
+        Ok(asked)
     }
 
     fn chosen(&self) -> Result<Chosen, PageError> {

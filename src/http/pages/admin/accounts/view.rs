@@ -3,6 +3,7 @@ use crate::domain::time::Timestamp;
 use crate::http::filters;
 use crate::http::pages::Shell;
 use crate::http::pages::admin::audit_line::AuditLine;
+use crate::http::pages::admin::list::Faults;
 use crate::http::pages::admin::part::{Badge, Choice, Pager};
 use crate::http::pages::admin::session_line::{Ending, SessionLine};
 use askama::Template;
@@ -11,6 +12,7 @@ use askama::Template;
 #[template(path = "pages/admin/accounts.html")]
 pub struct AccountsPage {
     pub shell: Shell,
+    pub faults: Faults,
     pub q: String,
     pub roles: Vec<Choice>,
     pub states: Vec<Choice>,

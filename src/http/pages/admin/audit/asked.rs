@@ -5,7 +5,7 @@ use crate::domain::network;
 use crate::domain::session::SessionId;
 use crate::domain::time::{Span, Timestamp};
 use crate::flows::rows::AuditFilter;
-use crate::http::pages::admin::list::{filled, limit, read_place, sizes};
+use crate::http::pages::admin::list::{Faults, faults, filled, limit, none_of, none_such, read_place, sizes};
 use crate::http::pages::admin::part::Choice;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -80,22 +80,27 @@ impl Asked {
         Some(now.saturating_sub(Span::from_secs(hours * 3600)))
     }
 
-    pub fn faults(&self) -> Vec<(String, String)> {
-        let bad_time = |text: &str| filled(text).is_some_and(|text| until(&text).is_none());
-        let time = "Write a date and time, like 2026-11-21 17:20.";
-        [
+    pub fn faults(&self) -> Faults {
+        let time = |text: &str| {
+            let unread = filled(text).filter(|text| until(text).is_none());
+            unread.map(|_| "Write a date and time, like 2026-11-21 17:20.".to_owned())
+        };
+        let ip = filled(&self.ip).filter(|ip| network::parse_filter(ip).is_none());
+        let event = Some(&self.event).filter(|event| !event.is_empty() && self.events().is_empty());
+        let without = self.without.iter().find(|code| Event::parse(code).is_none());
+        let session = Some(&self.session).filter(|id| !id.is_empty() && self.session().is_none());
+        faults([
+            ("q", session.map(|id| none_such("session", id))),
+            ("event", event.or(without).map(|code| none_such("event", code))),
+            ("outcome", none_of(&OUTCOMES, &self.outcome, "outcome")),
             (
                 "ip",
-                filled(&self.ip).is_some_and(|ip| network::parse_filter(&ip).is_none()),
-                "Write an address or a network, like 10.0.0.0/8.",
+                ip.map(|_| "Write an address or a network, like 10.0.0.0/8.".to_owned()),
             ),
-            ("since", bad_time(&self.since), time),
-            ("until", bad_time(&self.until), time),
-        ]
-        .into_iter()
-        .filter(|(_, bad, _)| *bad)
-        .map(|(field, _, message)| (field.to_owned(), message.to_owned()))
-        .collect()
+            ("range", none_of(&RANGES, &self.range, "range of time")),
+            ("since", time(&self.since)),
+            ("until", time(&self.until)),
+        ])
     }
 
     pub fn filter(&self, now: Timestamp) -> AuditFilter {

@@ -9,6 +9,7 @@ use crate::flows::rows::LockoutFilter;
 use crate::http::error::PageError;
 use crate::http::forms::Query;
 use crate::http::pages::admin::export::{Chunk, PAGE, Wanted, narrowed, stream};
+use crate::http::pages::admin::list::readable;
 use crate::http::step_up::{Confirmed, Download};
 use crate::http::visitor::Admin;
 use actix_web::{HttpResponse, web};
@@ -38,6 +39,7 @@ pub async fn download(
     asked: Query<Asked>,
     wanted: Query<Wanted>,
 ) -> Result<HttpResponse, PageError> {
+    readable(asked.0.faults())?;
     let (acting, format) = (&admin.0.acting, wanted.0.format);
     let filter = narrowed(&asked.0.pairs());
     audit::exported(&ctx, acting, Exported::Lockouts, filter, format.as_str()).await?;

@@ -2,6 +2,7 @@
 use crate::domain::time::Timestamp;
 use crate::http::filters;
 use crate::http::pages::Shell;
+use crate::http::pages::admin::list::Faults;
 use crate::http::pages::admin::part::{Badge, Choice, Pager};
 use askama::Template;
 
@@ -9,6 +10,7 @@ use askama::Template;
 #[template(path = "pages/admin/lockouts.html")]
 pub struct LockoutsPage {
     pub shell: Shell,
+    pub faults: Faults,
     pub tabs: Vec<Tab>,
     pub q: String,
     pub state: String,

@@ -5,7 +5,7 @@ use crate::domain::session::SessionId;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::{duration, network};
 use crate::flows::rows::{Cursor, ListState, SessionFilter};
-use crate::http::pages::admin::list::{filled, limit, read_place, sizes};
+use crate::http::pages::admin::list::{Faults, faults, filled, limit, none_of, none_such, read_place, sizes};
 use crate::http::pages::admin::part::Choice;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -58,25 +58,16 @@ impl Asked {
         }
     }
 
-    /// What cannot be read, field and sentence: without it the filter would mean more than was meant.
-    pub fn faults(&self) -> Vec<(String, String)> {
-        let unknown = |what: &str, value: &str| format!("There is no {what} “{value}”.");
-        let known = |choices: &[(&str, &str)], value: &str| choices.iter().any(|(code, _)| *code == value);
+    pub fn faults(&self) -> Faults {
         // The list's own word for live sessions, and the one that scripts know.
-        let state_is_known = known(&STATES, &self.state) || self.state == "active";
+        let state = if self.state == "active" { "" } else { &self.state };
         let account_is_read = self.account.is_empty() || self.account().is_some();
-        [
+        faults([
             ("idle", self.idle_secs().err()),
-            (
-                "role",
-                (!known(&ROLES, &self.role)).then(|| unknown("role", &self.role)),
-            ),
-            ("state", (!state_is_known).then(|| unknown("state", &self.state))),
-            ("account", (!account_is_read).then(|| unknown("account", &self.account))),
-        ]
-        .into_iter()
-        .filter_map(|(field, fault)| Some((field.to_owned(), fault?)))
-        .collect()
+            ("role", none_of(&ROLES, &self.role, "role")),
+            ("state", none_of(&STATES, state, "state")),
+            ("q", (!account_is_read).then(|| none_such("account", &self.account))),
+        ])
     }
 
     pub fn filter(&self, now: Timestamp) -> SessionFilter {

@@ -1,6 +1,6 @@
 //! Ending sessions: one, the selected, or all that match. What reaches further than a click shows its number first, and
 //! says so when the visitor's own session is among them.
-use super::super::list::{back, query};
+use super::super::list::{back, query, readable};
 use super::asked::Asked;
 use super::view::EndSessionsPage;
 use super::{account_name, includes_mine};
@@ -85,10 +85,7 @@ async fn matching(ctx: &Ctx, admin: &Admin, asked: &Asked) -> Result<Matching, P
         before: None,
         ..asked.filter(ctx.now())
     };
-    // A filter that cannot be read would end more than was meant.
-    if let Some((_, message)) = asked.faults().pop() {
-        return Err(PageError::BadRequest(message));
-    }
+    readable(asked.faults())?;
     if !matches!(filter.state, ListState::Active | ListState::Flagged) {
         filter.state = ListState::Active;
     }

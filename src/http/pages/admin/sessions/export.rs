@@ -7,6 +7,7 @@ use crate::flows::sessions::{self, SessionView};
 use crate::http::error::PageError;
 use crate::http::forms::Query;
 use crate::http::pages::admin::export::{Chunk, PAGE, Wanted, narrowed, stream};
+use crate::http::pages::admin::list::readable;
 use crate::http::step_up::{Confirmed, Download};
 use crate::http::visitor::Admin;
 use actix_web::{HttpResponse, web};
@@ -36,9 +37,7 @@ pub async fn download(
     asked: Query<Asked>,
     wanted: Query<Wanted>,
 ) -> Result<HttpResponse, PageError> {
-    if let Some((_, message)) = asked.0.faults().pop() {
-        return Err(PageError::BadRequest(message));
-    }
+    readable(asked.0.faults())?;
     let (acting, format) = (&admin.0.acting, wanted.0.format);
     audit::exported(
         &ctx,
