@@ -206,19 +206,9 @@ fn role() -> impl TypedValueParser<Value = Role> {
         .try_map(|word| Role::parse(&word).ok_or("unknown role"))
 }
 
-const STATES: [(&str, AccountListState); 5] = [
-    ("active", AccountListState::Active),
-    ("password_change", AccountListState::MustChange),
-    ("invited", AccountListState::Invited),
-    ("expired", AccountListState::Expired),
-    ("disabled", AccountListState::Disabled),
-];
-
 fn state() -> impl TypedValueParser<Value = AccountListState> {
-    PossibleValuesParser::new(STATES.map(|(word, _)| word)).try_map(|word| {
-        let known = STATES.into_iter().find(|(known, _)| *known == word);
-        known.map(|(_, state)| state).ok_or("unknown state")
-    })
+    PossibleValuesParser::new(AccountListState::ALL.map(AccountListState::code))
+        .try_map(|word| AccountListState::parse(&word).ok_or("unknown state"))
 }
 
 impl Account {
@@ -607,15 +597,6 @@ fn refuse_past(desk: &Desk, at: Timestamp) -> Result<(), CliError> {
     Err(CliError::refused(why))
 }
 
-fn state_code(state: AccountState) -> &'static str {
-    match state {
-        AccountState::Active => "active",
-        AccountState::MustChange(_) => "password_change",
-        AccountState::Disabled => "disabled",
-        AccountState::Expired => "expired",
-    }
-}
-
 fn state_shown(view: &AccountView) -> String {
     let state = match view.state {
         AccountState::Active => "active".to_owned(),
@@ -674,7 +655,7 @@ fn as_json(view: &AccountView) -> Value {
         "email": account.email,
         "role": account.role.as_str(),
         "groups": account.groups,
-        "state": state_code(view.state),
+        "state": view.state.code(),
         "locked": view.locked.is_some(),
         "live_sessions": view.live_sessions,
         "created_at": account.created_at.to_rfc3339(),

@@ -28,7 +28,7 @@ use crate::{
     live::policy::InForce,
     store::{
         Conn, StoreError,
-        accounts::{self, Account, AccountFilter},
+        accounts::{self, Account, AccountFilter, AccountListState},
         audit::{self, AuditRow},
         lockouts, sessions,
     },
@@ -41,6 +41,19 @@ pub enum AccountState {
     MustChange(ChangeReason),
     Disabled,
     Expired,
+}
+
+impl AccountState {
+    /// As exports and scripts name it: the lists' word.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Active => AccountListState::Active,
+            Self::MustChange(_) => AccountListState::MustChange,
+            Self::Disabled => AccountListState::Disabled,
+            Self::Expired => AccountListState::Expired,
+        }
+        .code()
+    }
 }
 
 #[derive(Debug, Clone)]

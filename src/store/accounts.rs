@@ -91,6 +91,32 @@ pub enum AccountListState {
     Disabled,
 }
 
+impl AccountListState {
+    pub const ALL: [Self; 5] = [
+        Self::Active,
+        Self::MustChange,
+        Self::Invited,
+        Self::Expired,
+        Self::Disabled,
+    ];
+
+    /// As addresses and scripts name it.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::MustChange => "password_change",
+            Self::Invited => "invited",
+            Self::Expired => "expired",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    /// The state of that name.
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.code() == code)
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct AccountFilter {
     /// Within name, display name or e-mail address, whatever the case.

@@ -21,7 +21,7 @@ use crate::http::step_up::{Confirmed, Download};
 use crate::http::visitor::Admin;
 use crate::http::{Route, Who, paths};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use asked::{Asked, badges, expired_words, later_words, rule_words, state_code};
+use asked::{Asked, badges, expired_words, later_words, rule_words};
 use uuid::Uuid;
 use view::{AccountLine, AccountPage, AccountsPage, LockoutLine, Profile};
 
@@ -295,7 +295,7 @@ fn record(view: &AccountView) -> serde_json::Value {
         "must_change": account.must_change_password,
         "disabled": account.disabled_at.is_some(),
         "id": account.id.0,
-        "state": state_code(view.state),
+        "state": view.state.code(),
         "live_sessions": view.live_sessions,
         "created_at": account.created_at.to_rfc3339(),
         "last_sign_in_at": at(account.last_sign_in_at),

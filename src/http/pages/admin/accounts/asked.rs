@@ -28,7 +28,7 @@ const ROLES: [(&str, &str); 3] = [("", "Any"), ("administrator", "Administrator"
 const STATES: [(&str, &str); 6] = [
     ("", "Any"),
     ("active", "Active"),
-    ("must_change", "Must change password"),
+    ("password_change", "Must change password"),
     ("invited", "Invited"),
     ("expired", "Expired"),
     ("disabled", "Disabled"),
@@ -39,14 +39,7 @@ impl Asked {
         AccountFilter {
             text: filled(&self.q),
             role: Role::parse(&self.role),
-            state: match self.state.as_str() {
-                "active" => Some(AccountListState::Active),
-                "must_change" => Some(AccountListState::MustChange),
-                "invited" => Some(AccountListState::Invited),
-                "expired" => Some(AccountListState::Expired),
-                "disabled" => Some(AccountListState::Disabled),
-                _ => None,
-            },
+            state: AccountListState::parse(&self.state),
             group: filled(&self.group),
             after: filled(&self.after),
             before: filled(&self.before),
@@ -131,16 +124,6 @@ pub fn badges(view: &AccountView, now: Timestamp) -> Vec<Badge> {
         None => {}
     }
     badges
-}
-
-/// Code of the state for exports.
-pub const fn state_code(state: AccountState) -> &'static str {
-    match state {
-        AccountState::Active => "active",
-        AccountState::MustChange(_) => "must_change_password",
-        AccountState::Disabled => "disabled",
-        AccountState::Expired => "expired",
-    }
 }
 
 pub const fn rule_words(rule: ExpiryRule) -> &'static str {
