@@ -132,7 +132,6 @@ impl Look {
             }
         }
         self.browser.resize(320, 720).await;
-        assert_eq!(self.browser.script("return innerWidth").await, 320);
         if !self.browser.fits().await {
             self.found.push(format!("{name} is wider than 320 pixels"));
         }

@@ -288,8 +288,14 @@ impl Browser {
         lines.iter().map(|line| line.as_str().unwrap().to_owned()).collect()
     }
 
+    /// Once this returns, the page is as wide as that.
     pub async fn resize(&self, width: u32, height: u32) {
         self.driver.set_window_size(width, height).await.unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while self.script("return innerWidth").await != width {
+            assert!(Instant::now() < deadline, "the window does not become {width} wide");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// `light` or `dark`, as the theme button does it.
