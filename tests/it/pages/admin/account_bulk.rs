@@ -199,6 +199,7 @@ fn a_filter_that_cannot_be_read_is_told_and_means_nobody() {
                 "{on:?} {filter}"
             );
             assert!(!list.text().contains("value=\"matching\""), "{on:?} {filter}");
+            assert!(!list.text().contains("match the filter"), "{on:?} {filter}");
             for confirmed in [&[][..], &[("confirmed", "yes"), ("shown", "1"), ("typed", "1")]] {
                 let form = [&[("what", "matching"), ("act", "disable"), ("back", filter)], confirmed].concat();
                 boss.post(BULK, &form).expect(400);
