@@ -10,7 +10,7 @@ use crate::{
     domain::{
         policy::{Key, Pins, Scope, Value, effective::Policy, posture::differing_pins},
         skew,
-        time::{Span, Timestamp},
+        time::Timestamp,
     },
     flows,
     mail::Mailer,
@@ -124,9 +124,6 @@ struct Facts {
     administrators: i64,
     set_up: bool,
 }
-
-/// Pins of servers that have not renewed them since are of servers that are gone, as in `flows::policy`.
-const PINS_LIVE: Span = Span::from_secs(120);
 
 impl Findings {
     async fn database(&mut self, config: &Config) {
@@ -369,7 +366,7 @@ fn look(c: &mut crate::store::Conn, now: Timestamp) -> Result<Facts, StoreError>
     Ok(Facts {
         now: meta::now(c)?,
         in_force: policies::standing(c, now).map(|standing| standing.map(|standing| standing.in_force)),
-        pins: policies::pins(c, now.saturating_sub(PINS_LIVE))?,
+        pins: policies::pins(c, now.saturating_sub(flows::policy::PINS_LIVE))?,
         accounts: accounts::count_all(c)?,
         administrators: accounts::count_usable_administrators(c, None, now)?,
         set_up: setup::completed(c)?,

@@ -11,7 +11,7 @@ pub use draft::{
     Proposal, Proposed, Review, Reviewing, discard, draft, drafts, forget_old_drafts, newest_draft, propose, resolve,
     review, save_draft,
 };
-pub use environment::{pins_in_force, publish_pins, withdraw_pins};
+pub use environment::{PINS_LIVE, pins_in_force, publish_pins, withdraw_pins};
 pub use provisional::{Confirmed, confirm, settle, undo};
 pub use save::{replace, restore, save};
 

@@ -9,6 +9,9 @@ use crate::{
     store::{Conn, StoreError, policies},
 };
 
+/// Pins of servers that have not renewed them for so long are of servers that are gone.
+pub const PINS_LIVE: Span = Span::from_secs(120);
+
 /// Publishes this server's pins.
 pub async fn publish_pins(ctx: &Ctx) -> Result<(), FlowError> {
     let (pins, _) = ctx.live.environment();
@@ -43,9 +46,8 @@ impl Ctx {
         Ok(pins)
     }
 
-    /// Pins of servers that have not renewed them since are of servers that are gone.
+    /// Pins renewed since are of servers that run.
     pub fn pins_fresh_since(&self) -> Timestamp {
-        const PINS_LIVE_SECS: i64 = 120;
-        self.now().saturating_sub(Span::from_secs(PINS_LIVE_SECS))
+        self.now().saturating_sub(PINS_LIVE)
     }
 }
