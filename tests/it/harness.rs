@@ -8,4 +8,6 @@ pub mod postgres;
 pub mod program;
 pub mod server;
 pub mod smtp;
+pub mod statements;
+pub mod trace;
 pub mod upstream;

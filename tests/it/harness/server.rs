@@ -127,6 +127,12 @@ impl Start {
         Config::load(Some(empty.path()), self.env.iter().cloned().chain([outbox]), flags).unwrap()
     }
 
+    /// What flows stand on, without a server and its jobs, which ask the database too.
+    pub fn context(self) -> Ctx {
+        let clock = Arc::new(FixedClock::at(SystemClock.now()));
+        nightlatch::server::context(self.config(), clock, Arc::new(OsRandom), false).unwrap()
+    }
+
     /// Starts it and waits until it answers.
     pub fn start(self) -> TestServer {
         let config = self.config();

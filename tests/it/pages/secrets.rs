@@ -4,46 +4,14 @@ use super::kit::{NOBODY, one_time_password};
 use crate::harness::{
     server::{On, PASSWORD, TestServer, eventually},
     smtp,
+    trace::Trace,
 };
 use nightlatch::domain::account::Role;
 use reqwest::Method;
-use std::{
-    io::Write,
-    sync::{Arc, Mutex},
-};
-use tracing_subscriber::fmt::MakeWriter;
-
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Captured {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
 
 #[test]
 fn secrets_show_nowhere() {
-    let captured = Captured::default();
-    let trace = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(captured.clone());
-    // Each test is a process of its own under nextest; elsewhere the first to come wins and this sees nothing.
-    tracing::subscriber::set_global_default(trace.finish()).ok();
+    let trace = Trace::from(tracing::Level::TRACE);
     for on in [On::Sqlite, On::Postgres] {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("security.log");
@@ -168,7 +136,7 @@ fn secrets_show_nowhere() {
         let audit: String = server.audit().iter().map(|row| row.to_json().to_string()).collect();
         let security = std::fs::read_to_string(&log).unwrap();
         assert!(security.lines().count() > 10);
-        let output = String::from_utf8_lossy(&captured.0.lock().unwrap()).into_owned();
+        let output = trace.text();
         for secret in &secrets {
             assert!(!audit.contains(secret.as_str()), "{on:?} audit: {secret}");
             assert!(!security.contains(secret.as_str()), "{on:?} security log: {secret}");
@@ -188,7 +156,7 @@ fn secrets_show_nowhere() {
         }
     }
     if std::env::var_os("NEXTEST").is_some() {
-        assert!(!captured.0.lock().unwrap().is_empty(), "the trace was seen");
+        assert!(!trace.text().is_empty(), "the trace was seen");
     }
 }
 
