@@ -12,6 +12,7 @@ pub mod email_changes;
 pub mod forwarded;
 pub mod handovers;
 mod instant;
+mod keyset;
 pub mod lockout_notices;
 pub mod lockouts;
 pub mod meta;
@@ -28,6 +29,7 @@ mod text;
 
 use changes::ChangeKind;
 use conn::{AnyConn, Location, Manager, WriteGate};
+pub use keyset::Page;
 use std::{
     sync::{
         Arc,
@@ -38,6 +40,9 @@ use std::{
 
 /// How long a caller waits for a free place, a free connection or the SQLite write gate.
 pub(crate) const WAIT: Duration = Duration::from_secs(5);
+
+/// How long a caller waits for the database itself: one that hangs is no reason to hang. What it may still do is not told.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// Which database stands behind a [`Store`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,36 +77,6 @@ pub enum StoreError {
     /// Nothing but the operator can help: wrong URL, missing directory, newer database …
     #[error("{0}")]
     Config(String),
-}
-
-/// One page of a list, newest (or alphabetically first) item first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page<T> {
-    pub items: Vec<T>,
-    /// There are items before the first one.
-    pub newer: bool,
-    /// There are items after the last one.
-    pub older: bool,
-    /// A text search looked at a bounded number of rows and there were more.
-    pub truncated: bool,
-}
-
-impl<T> Page<T> {
-    /// The same page with other items.
-    pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
-        let Page {
-            items,
-            newer,
-            older,
-            truncated,
-        } = self;
-        Page {
-            items: items.into_iter().map(f).collect(),
-            newer,
-            older,
-            truncated,
-        }
-    }
 }
 
 /// How to open a [`Store`].
@@ -275,9 +250,13 @@ impl Store {
             drop(permit);
             done
         });
-        match hop.await {
-            Ok(done) => done,
-            Err(stopped) => {
+        match tokio::time::timeout(LONGEST, hop).await {
+            Ok(Ok(done)) => done,
+            Err(_) => {
+                tracing::error!("the database does not answer");
+                Err(StoreError::Unavailable("it does not answer".into()).into())
+            }
+            Ok(Err(stopped)) => {
                 tracing::error!(panicked = stopped.is_panic(), "a database call did not finish");
                 Err(StoreError::Unavailable("a database call did not finish".into()).into())
             }
@@ -303,29 +282,6 @@ fn transaction<T, E: From<StoreError>>(conn: &mut Conn, f: impl FnOnce(&mut Conn
                 tracing::warn!(%fault, "rolling back failed");
             }
             Err(refused)
-        }
-    }
-}
-
-/// Sorts a keyset query's rows into a page: `rows` holds up to `limit + 1`, in list order or (`backwards`) reversed.
-fn page_of<T>(mut rows: Vec<T>, limit: i64, backwards: bool, other_side: bool, truncated: bool) -> Page<T> {
-    let limit = usize::try_from(limit.max(0)).unwrap_or(usize::MAX);
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    if backwards {
-        rows.reverse();
-        Page {
-            items: rows,
-            newer: more,
-            older: other_side,
-            truncated,
-        }
-    } else {
-        Page {
-            items: rows,
-            newer: other_side,
-            older: more,
-            truncated,
         }
     }
 }

@@ -223,13 +223,8 @@ fn judge_row(
 
 /// A demand holds at once; the rules by age and by who set the password hold from the next sign-in on.
 fn must_change_password(account: &Account, signed_in_at: Timestamp, policy: &EffectivePolicy) -> bool {
-    let facts = password::ChangeFacts {
-        changed_at: account.password_changed_at,
-        set_by_other: account.password_set_by_other,
-        must_change: account.must_change_password,
-    };
     password::must_change(
-        &facts,
+        &account.password_facts(),
         policy.accounts.change_default_password,
         &policy.password,
         signed_in_at,

@@ -30,9 +30,12 @@ use crate::{
         Conn, StoreError,
         accounts::{self, Account, AccountFilter, AccountListState},
         audit::{self, AuditRow},
-        lockouts, sessions,
+        lockouts::{self, Lockout},
+        password_links::{self, PasswordLink},
+        sessions::{self, Session},
     },
 };
+use std::{collections::HashMap, hash::Hash};
 
 /// What an account's status chip says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,13 +99,8 @@ pub async fn list(ctx: &Ctx, filter: AccountFilter) -> Result<AccountList, FlowE
         .read(move |c| {
             let page = accounts::list(c, &filter)?;
             let total = accounts::count(c, &filter)?;
-            let items = page
-                .items
-                .into_iter()
-                .map(|account| flow.account_view(c, &in_force, account))
-                .collect::<Result<_, _>>()?;
             Ok::<_, StoreError>(AccountList {
-                items,
+                items: flow.account_views(c, &in_force, page.items)?,
                 total,
                 newer: page.newer,
                 older: page.older,
@@ -117,7 +115,8 @@ pub async fn detail(ctx: &Ctx, id: AccountId) -> Result<Option<AccountDetail>, F
     Ok(ctx
         .store
         .read(move |c| {
-            let Some(account) = accounts::find(c, id)? else {
+            let found: Vec<Account> = accounts::find(c, id)?.into_iter().collect();
+            let Some(view) = flow.account_views(c, &policy, found)?.pop() else {
                 return Ok::<_, StoreError>(None);
             };
             let events = audit::recent_of_account(c, id, 50)?;
@@ -127,13 +126,12 @@ pub async fn detail(ctx: &Ctx, id: AccountId) -> Result<Option<AccountDetail>, F
                 ..sessions::SessionFilter::default()
             };
             let rows = sessions::list(c, &filter)?.items;
-            let lockouts = lockouts::matching(c, Some(&account.name_key), None)?
+            let lockouts = lockouts::matching(c, Some(&view.account.name_key), None)?
                 .into_iter()
                 .map(|row| flow.lockout_view(&policy, row))
                 .filter(|view| view.failures > 0 || view.locked.is_some())
                 .collect();
             let networks = accounts::networks(c, id, 20)?;
-            let view = flow.account_view(c, &policy, account)?;
             let sessions = rows.into_iter().map(|row| flow.view(&policy, row)).collect();
             Ok(Some(AccountDetail {
                 view,
@@ -153,10 +151,8 @@ pub async fn view(ctx: &Ctx, id: AccountId) -> Result<Option<AccountView>, FlowE
     Ok(ctx
         .store
         .read(move |c| {
-            let account = accounts::find(c, id)?;
-            account
-                .map(|account| flow.account_view(c, &in_force, account))
-                .transpose()
+            let found: Vec<Account> = accounts::find(c, id)?.into_iter().collect();
+            Ok::<_, StoreError>(flow.account_views(c, &in_force, found)?.pop())
         })
         .await?)
 }
@@ -199,33 +195,56 @@ impl Ctx {
         }
     }
 
-    pub(super) fn account_view(
+    /// In the order given. What stands around them is read for all at once.
+    pub(super) fn account_views(
+        &self,
+        c: &mut Conn,
+        in_force: &InForce,
+        accounts: Vec<Account>,
+    ) -> Result<Vec<AccountView>, StoreError> {
+        let ids: Vec<AccountId> = accounts.iter().map(|account| account.id).collect();
+        let names: Vec<&str> = accounts.iter().map(|account| account.name_key.as_str()).collect();
+        let sessions = grouped(sessions::live_of_all(c, &ids)?, |session| session.account_id);
+        let counters = grouped(lockouts::of_accounts(c, &names)?, |row| row.key.account.clone());
+        let invitations = grouped(password_links::invitations_of(c, &ids)?, |link| link.account);
+        let known = accounts.into_iter().map(|account| {
+            let id = account.id;
+            let around = Around {
+                sessions: sessions.get(&id).map_or(&[], Vec::as_slice),
+                counters: counters.get(&Some(account.name_key.clone())).map_or(&[], Vec::as_slice),
+                invitation: invitations.get(&id).and_then(|links| links.first()),
+            };
+            self.account_view(c, in_force, account, &around)
+        });
+        known.collect()
+    }
+
+    fn account_view(
         &self,
         c: &mut Conn,
         in_force: &InForce,
         account: Account,
+        around: &Around<'_>,
     ) -> Result<AccountView, StoreError> {
         let now = self.now();
         let policy = in_force.effective(account.role, &[], None);
-        let (facts, live_sessions) = self.expiry_facts_now(c, in_force, &account)?;
-        let change = password::ChangeFacts {
-            changed_at: account.password_changed_at,
-            set_by_other: account.password_set_by_other,
-            must_change: account.must_change_password,
-        };
-        let must_change =
-            password::must_change(&change, policy.accounts.change_default_password, &policy.password, now);
+        let (facts, live_sessions) = self.expiry_facts_now(c, in_force, &account, around.sessions)?;
+        let must_change = password::must_change(
+            &account.password_facts(),
+            policy.accounts.change_default_password,
+            &policy.password,
+            now,
+        );
         let state = match must_change {
             _ if account.disabled_at.is_some() => AccountState::Disabled,
             _ if account.expired_at.is_some() => AccountState::Expired,
             Some(reason) => AccountState::MustChange(reason),
             None => AccountState::Active,
         };
-        let mut locked = None;
-        for mut row in lockouts::matching(c, Some(&account.name_key), None)? {
-            row.counter.settle(row.key.kind, &policy.lockout, now);
-            locked = locked.or(row.counter.locked_at(row.key.kind, &policy.lockout, now));
-        }
+        let locked = around
+            .counters
+            .iter()
+            .find_map(|row| row.counter.locked_at(row.key.kind, &policy.lockout, now));
         let (expires, expires_later) = if state == AccountState::Expired {
             (None, None)
         } else {
@@ -234,6 +253,10 @@ impl Ctx {
                 expires_after_sessions(&facts, &policy.accounts),
             )
         };
+        let invited = around
+            .invitation
+            .filter(|link| link.password_changed_at == account.password_changed_at)
+            .map(|link| link.expires_at);
         Ok(AccountView {
             state,
             locked,
@@ -241,8 +264,25 @@ impl Ctx {
             expires,
             expires_later,
             is_last_administrator: facts.is_last_administrator,
-            invited: self.pending_invitation(c, &account)?,
+            invited,
             account,
         })
     }
+}
+
+/// What stands in other tables about an account.
+struct Around<'a> {
+    /// Those that nobody has marked as ended.
+    sessions: &'a [Session],
+    /// What counts failures on its name.
+    counters: &'a [Lockout],
+    invitation: Option<&'a PasswordLink>,
+}
+
+fn grouped<K: Eq + Hash, V>(rows: Vec<V>, key: impl Fn(&V) -> K) -> HashMap<K, Vec<V>> {
+    let mut groups: HashMap<K, Vec<V>> = HashMap::new();
+    for row in rows {
+        groups.entry(key(&row)).or_default().push(row);
+    }
+    groups
 }

@@ -291,16 +291,16 @@ fn current_account(
 }
 
 fn login_account(account: &Account, policy: &EffectivePolicy, now: Timestamp) -> LoginAccount {
-    let facts = password::ChangeFacts {
-        changed_at: account.password_changed_at,
-        set_by_other: account.password_set_by_other,
-        must_change: account.must_change_password,
-    };
     LoginAccount {
         disabled: account.disabled_at.is_some(),
         expired: account.expired_at.is_some(),
         password_good_until: account.password_good_until,
-        must_change: password::must_change(&facts, policy.accounts.change_default_password, &policy.password, now),
+        must_change: password::must_change(
+            &account.password_facts(),
+            policy.accounts.change_default_password,
+            &policy.password,
+            now,
+        ),
     }
 }
 

@@ -58,13 +58,8 @@ pub async fn demanded(
 ) -> Result<Option<ChangeReason>, FlowError> {
     let in_force = ctx.current_policy().await?;
     let policy = in_force.everyone();
-    let facts = password::ChangeFacts {
-        changed_at: account.password_changed_at,
-        set_by_other: account.password_set_by_other,
-        must_change: account.must_change_password,
-    };
     Ok(password::must_change(
-        &facts,
+        &account.password_facts(),
         policy.accounts.change_default_password,
         &policy.password,
         signed_in_at,
@@ -152,13 +147,7 @@ async fn write(
                 return Ok((Changed::WrongCurrent, Vec::new()));
             }
             flow.kill_links_in(c, now, id, LinkKind::ALL)?;
-            accounts::push_password(c, id, &account.password_hash, now, keep)?;
-            account.password_hash = hash;
-            account.password_changed_at = now;
-            account.password_set_by_other = false;
-            account.must_change_password = false;
-            account.password_good_until = None;
-            accounts::update(c, &account)?;
+            accounts::choose_password(c, &mut account, hash, now, keep)?;
             let live = sessions::live_of_account(c, id)?;
             let (kept, others): (Vec<_>, Vec<_>) = live.into_iter().partition(|session| session.id == own);
             if kept.is_empty() {

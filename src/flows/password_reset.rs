@@ -306,13 +306,7 @@ impl Ctx {
             return Ok(None);
         }
         self.kill_links_in(c, now, account.id, LinkKind::ALL)?;
-        accounts::push_password(c, account.id, &account.password_hash, now, keep)?;
-        account.password_hash = hash;
-        account.password_changed_at = now;
-        account.password_set_by_other = false;
-        account.must_change_password = false;
-        account.password_good_until = None;
-        accounts::update(c, &account)?;
+        accounts::choose_password(c, &mut account, hash, now, keep)?;
         let acting = Acting {
             actor: Actor::Account {
                 id: account.id,

@@ -5,13 +5,14 @@ use super::{
     changes::{ChangeKind, announce},
     conn::MultiBackend,
     instant::At,
-    page_of,
+    keyset::{self, Walk},
     per_backend::{self, Both, Held, Prepared, purge_oldest, write_together},
     schema::{accounts, known_networks, password_history, password_links},
     text,
 };
 use crate::domain::{
     account::{AccountId, Role},
+    password::ChangeFacts,
     reset::LinkKind,
     time::Timestamp,
 };
@@ -49,6 +50,17 @@ pub struct Account {
     pub last_session_ended_at: Option<Timestamp>,
     /// Last instant at which the password works, when its owner did not choose it (`domain::password::works_at`).
     pub password_good_until: Option<Timestamp>,
+}
+
+impl Account {
+    /// What decides whether its password must be changed.
+    pub fn password_facts(&self) -> ChangeFacts {
+        ChangeFacts {
+            changed_at: self.password_changed_at,
+            set_by_other: self.password_set_by_other,
+            must_change: self.must_change_password,
+        }
+    }
 }
 
 impl std::fmt::Debug for Account {
@@ -443,58 +455,17 @@ fn preceding(query: Boxed, key: &str) -> Boxed {
 
 /// By name key.
 pub fn list(c: &mut Conn, filter: &AccountFilter) -> Result<Page<Account>, StoreError> {
-    let (query, backwards) = match (&filter.after, &filter.before) {
-        (Some(key), _) => (following(matching(filter), key), false),
-        (None, Some(key)) => (preceding(matching(filter), key), true),
-        (None, None) => (
-            matching(filter).order((accounts::name_sort.asc(), accounts::name_key.asc())),
-            false,
-        ),
-    };
-    let rows: Vec<Record> = query
-        .limit(filter.limit.max(0) + 1)
-        .select(Record::as_select())
-        .load(c.db())?;
-    let mut page = page_of(rows, filter.limit, backwards, false, false);
-    // The side that was not read: is there anything beyond the item at that end (or beyond the cursor itself)?
-    if filter.after.is_some() {
-        let edge = page
-            .items
-            .first()
-            .map(|row| row.name_key.clone())
-            .or(filter.after.clone())
-            .unwrap_or_default();
-        page.newer = some(c, preceding(matching(filter), &edge))?;
-    } else if backwards {
-        let edge = page
-            .items
-            .last()
-            .map(|row| row.name_key.clone())
-            .or(filter.before.clone())
-            .unwrap_or_default();
-        page.older = some(c, following(matching(filter), &edge))?;
-    }
-    let Page {
-        items,
-        newer,
-        older,
-        truncated,
-    } = page;
-    Ok(Page {
-        items: items.into_iter().map(Record::read).collect::<Result<_, _>>()?,
-        newer,
-        older,
-        truncated,
+    let cursors = (filter.after.clone(), filter.before.clone());
+    let key = |account: &Account| Ok(account.name_key.clone());
+    keyset::page(cursors, filter.limit, key, |walk, limit| {
+        let rows = match walk {
+            Walk::FromTop => matching(filter).order((accounts::name_sort.asc(), accounts::name_key.asc())),
+            Walk::Older(key) => following(matching(filter), &key),
+            Walk::Newer(key) => preceding(matching(filter), &key),
+        };
+        let rows: Vec<Record> = rows.limit(limit).select(Record::as_select()).load(c.db())?;
+        rows.into_iter().map(Record::read).collect()
     })
-}
-
-fn some(c: &mut Conn, query: Boxed) -> Result<bool, StoreError> {
-    Ok(query
-        .limit(1)
-        .select(accounts::id)
-        .first::<String>(c.db())
-        .optional()?
-        .is_some())
 }
 
 /// Ids of all that match, by name key.
@@ -621,6 +592,23 @@ pub fn knows_network(c: &mut Conn, id: AccountId, network: &str, since: Timestam
         .first::<String>(c.db())
         .optional()?;
     Ok(known.is_some())
+}
+
+/// Writes the owner's own new password; the one before joins the history, of which the newest `keep` stay.
+pub fn choose_password(
+    c: &mut Conn,
+    account: &mut Account,
+    hash: String,
+    at: Timestamp,
+    keep: i64,
+) -> Result<(), StoreError> {
+    push_password(c, account.id, &account.password_hash, at, keep)?;
+    account.password_hash = hash;
+    account.password_changed_at = at;
+    account.password_set_by_other = false;
+    account.must_change_password = false;
+    account.password_good_until = None;
+    update(c, account)
 }
 
 /// Remembers a former password's hash and forgets all but the newest `keep`.

@@ -6,7 +6,7 @@ use super::{
     Conn, Page, StoreError, accounts as account_rows,
     conn::MultiBackend,
     instant::{self, At},
-    page_of,
+    keyset::{self, Walk},
     per_backend::{Counted, insert_rows, not_leading},
     schema::audit,
     text,
@@ -306,6 +306,8 @@ pub fn insert_many<'a>(
     insert_rows!(c.db(), audit::table, rows)
 }
 
+/// When it happened, and id.
+type Place = (Timestamp, Uuid);
 type Boxed = audit::BoxedQuery<'static, MultiBackend>;
 
 /// The filter's rows, text aside, wherever in the list.
@@ -363,7 +365,7 @@ fn newest_first(rows: Boxed) -> Boxed {
     rows.order((audit::happened_at.desc(), audit::id.desc()))
 }
 
-fn older(rows: Boxed, than: (Timestamp, Uuid)) -> Boxed {
+fn older(rows: Boxed, than: Place) -> Boxed {
     let (at, id) = (At::from(than.0), than.1.to_string());
     newest_first(
         rows.filter(audit::happened_at.le(at))
@@ -371,7 +373,7 @@ fn older(rows: Boxed, than: (Timestamp, Uuid)) -> Boxed {
     )
 }
 
-fn newer(rows: Boxed, than: (Timestamp, Uuid)) -> Boxed {
+fn newer(rows: Boxed, than: Place) -> Boxed {
     let (at, id) = (At::from(than.0), than.1.to_string());
     rows.filter(audit::happened_at.ge(at))
         .filter(audit::happened_at.gt(at).or(audit::id.gt(id)))
@@ -419,43 +421,27 @@ fn searched(c: &mut Conn, filter: &AuditFilter, search: Option<&Search>) -> Resu
     Ok(rows)
 }
 
+fn walked(rows: Boxed, walk: Walk<Place>) -> Boxed {
+    match walk {
+        Walk::FromTop => newest_first(rows),
+        Walk::Older(than) => older(rows, than),
+        Walk::Newer(than) => newer(rows, than),
+    }
+}
+
 /// Newest first.
 pub fn list(c: &mut Conn, filter: &AuditFilter) -> Result<Page<AuditRow>, StoreError> {
     let search = search_of(c, filter)?;
-    let rows = searched(c, filter, search.as_ref())?;
-    let (rows, backwards) = match (filter.after, filter.before) {
-        (Some(cursor), _) => (older(rows, cursor), false),
-        (None, Some(cursor)) => (newer(rows, cursor), true),
-        (None, None) => (newest_first(rows), false),
-    };
-    let rows: Vec<Shown> = rows
-        .limit(filter.limit.max(0) + 1)
-        .select(Shown::as_select())
-        .load(c.db())?;
-    let rows: Vec<AuditRow> = rows.into_iter().map(Shown::read).collect::<Result<_, _>>()?;
-    let truncated = search.as_ref().is_some_and(|search| search.floor.is_some());
-    let mut page = page_of(rows, filter.limit, backwards, false, truncated);
-    // The side that was not read: is there anything beyond the item at that end (or beyond the cursor itself)?
-    let place = |row: &AuditRow| (row.at, row.id);
-    if let Some(cursor) = filter.after {
-        let edge = page.items.first().map_or(cursor, place);
-        let rows = searched(c, filter, search.as_ref())?;
-        page.newer = some(c, newer(rows, edge))?;
-    } else if let Some(cursor) = filter.before {
-        let edge = page.items.last().map_or(cursor, place);
-        let rows = searched(c, filter, search.as_ref())?;
-        page.older = some(c, older(rows, edge))?;
-    }
-    Ok(page)
-}
-
-fn some(c: &mut Conn, rows: Boxed) -> Result<bool, StoreError> {
-    Ok(rows
-        .limit(1)
-        .select(audit::id)
-        .first::<String>(c.db())
-        .optional()?
-        .is_some())
+    let place = |row: &AuditRow| Ok((row.at, row.id));
+    let page = keyset::page((filter.after, filter.before), filter.limit, place, |walk, limit| {
+        let rows = walked(searched(c, filter, search.as_ref())?, walk).limit(limit);
+        let rows: Vec<Shown> = rows.select(Shown::as_select()).load(c.db())?;
+        rows.into_iter().map(Shown::read).collect()
+    })?;
+    Ok(Page {
+        truncated: search.is_some_and(|search| search.floor.is_some()),
+        ..page
+    })
 }
 
 /// How many, at most `cap`; false: there are more (or a text search did not look at all of them).

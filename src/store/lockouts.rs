@@ -4,7 +4,8 @@ use super::{
     Conn, Page, StoreError,
     conn::{AnyConn, MultiBackend},
     instant::At,
-    meta, page_of,
+    keyset::{self, Walk},
+    meta,
     per_backend::{Held, Prepared},
     schema::lockouts,
     text,
@@ -344,6 +345,8 @@ pub fn delete_all(c: &mut Conn, ids: &[Uuid]) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Of the latest attempt, and id.
+type Place = (Timestamp, Uuid);
 type Boxed = lockouts::BoxedQuery<'static, MultiBackend>;
 
 fn rows_of(filter: &LockoutFilter) -> Boxed {
@@ -383,7 +386,7 @@ fn touched_by(ip: IpNetwork) -> (String, String) {
     (first.min(from), last)
 }
 
-fn older(rows: Boxed, than: (Timestamp, Uuid)) -> Boxed {
+fn older(rows: Boxed, than: Place) -> Boxed {
     let (at, id) = (At::from(than.0), than.1.to_string());
     newest_first(
         rows.filter(lockouts::last_attempt_at.le(at))
@@ -391,7 +394,7 @@ fn older(rows: Boxed, than: (Timestamp, Uuid)) -> Boxed {
     )
 }
 
-fn newer(rows: Boxed, than: (Timestamp, Uuid)) -> Boxed {
+fn newer(rows: Boxed, than: Place) -> Boxed {
     let (at, id) = (At::from(than.0), than.1.to_string());
     rows.filter(lockouts::last_attempt_at.ge(at))
         .filter(lockouts::last_attempt_at.gt(at).or(lockouts::id.gt(id)))
@@ -402,36 +405,22 @@ fn newest_first(rows: Boxed) -> Boxed {
     rows.order((lockouts::last_attempt_at.desc(), lockouts::id.desc()))
 }
 
-/// Latest attempt first.
-pub fn list(c: &mut Conn, filter: &LockoutFilter) -> Result<Page<Lockout>, StoreError> {
-    let (rows, backwards) = match (filter.after, filter.before) {
-        (Some(cursor), _) => (older(rows_of(filter), cursor), false),
-        (None, Some(cursor)) => (newer(rows_of(filter), cursor), true),
-        (None, None) => (newest_first(rows_of(filter)), false),
-    };
-    let rows: Vec<Record> = rows
-        .limit(filter.limit.max(0) + 1)
-        .select(Record::as_select())
-        .load(c.db())?;
-    let rows: Vec<Lockout> = rows.into_iter().map(Record::read).collect::<Result<_, _>>()?;
-    let mut page = page_of(rows, filter.limit, backwards, false, false);
-    // The side that was not read: is there anything beyond the item at that end (or beyond the cursor itself)?
-    let place = |lockout: &Lockout| (lockout.last_attempt_at, lockout.id);
-    if let Some(cursor) = filter.after {
-        page.newer = some(c, newer(rows_of(filter), page.items.first().map_or(cursor, place)))?;
-    } else if let Some(cursor) = filter.before {
-        page.older = some(c, older(rows_of(filter), page.items.last().map_or(cursor, place)))?;
+fn walked(rows: Boxed, walk: Walk<Place>) -> Boxed {
+    match walk {
+        Walk::FromTop => newest_first(rows),
+        Walk::Older(than) => older(rows, than),
+        Walk::Newer(than) => newer(rows, than),
     }
-    Ok(page)
 }
 
-fn some(c: &mut Conn, rows: Boxed) -> Result<bool, StoreError> {
-    Ok(rows
-        .limit(1)
-        .select(lockouts::id)
-        .first::<String>(c.db())
-        .optional()?
-        .is_some())
+/// Latest attempt first.
+pub fn list(c: &mut Conn, filter: &LockoutFilter) -> Result<Page<Lockout>, StoreError> {
+    let place = |lockout: &Lockout| Ok((lockout.last_attempt_at, lockout.id));
+    keyset::page((filter.after, filter.before), filter.limit, place, |walk, limit| {
+        let rows = walked(rows_of(filter), walk).limit(limit);
+        let rows: Vec<Record> = rows.select(Record::as_select()).load(c.db())?;
+        rows.into_iter().map(Record::read).collect()
+    })
 }
 
 pub fn count(c: &mut Conn, filter: &LockoutFilter) -> Result<i64, StoreError> {
@@ -450,6 +439,16 @@ pub fn matching(c: &mut Conn, account_key: Option<&str>, ip: Option<&str>) -> Re
     if let Some(ip) = ip {
         rows = rows.filter(lockouts::ip.eq(text::clean(ip).into_owned()));
     }
+    let rows: Vec<Record> = newest_first(rows).select(Record::as_select()).load(c.db())?;
+    rows.into_iter().map(Record::read).collect()
+}
+
+/// The counters whose key names one of these accounts, latest attempt first.
+pub fn of_accounts(c: &mut Conn, account_keys: &[&str]) -> Result<Vec<Lockout>, StoreError> {
+    let keys = account_keys.iter().map(|key| text::clean(key).into_owned());
+    let rows = lockouts::table
+        .into_boxed::<MultiBackend>()
+        .filter(lockouts::account_key.eq_any(keys));
     let rows: Vec<Record> = newest_first(rows).select(Record::as_select()).load(c.db())?;
     rows.into_iter().map(Record::read).collect()
 }

@@ -1,7 +1,13 @@
 //! Which letters wait to be sent, and what became of the others? Written with the act that causes them; a letter is leased to the one that
 //! sends it, and only the latest lease may say how it went. When to try again is `domain::mail`.
 use super::{
-    Conn, Page, StoreError, conn::MultiBackend, instant::At, page_of, per_backend::Both, schema::outbox, text,
+    Conn, Page, StoreError,
+    conn::MultiBackend,
+    instant::At,
+    keyset::{self, Walk},
+    per_backend::Both,
+    schema::outbox,
+    text,
 };
 use crate::domain::{account::AccountId, mail::LetterState, time::Timestamp};
 use diesel::{
@@ -147,6 +153,8 @@ pub fn queue(c: &mut Conn, letter: &NewLetter) -> Result<bool, StoreError> {
     Ok(Both(row).execute(c.db())? == 1)
 }
 
+/// When it was queued, and id.
+type Place = (Timestamp, Uuid);
 type Boxed = outbox::BoxedQuery<'static, MultiBackend>;
 
 /// Due, and nobody holds it.
@@ -350,7 +358,7 @@ fn newest_first(rows: Boxed) -> Boxed {
     rows.order((outbox::queued_at.desc(), outbox::id.desc()))
 }
 
-fn older(rows: Boxed, than: (Timestamp, Uuid)) -> Boxed {
+fn older(rows: Boxed, than: Place) -> Boxed {
     let (at, id) = (At::from(than.0), than.1.to_string());
     newest_first(
         rows.filter(outbox::queued_at.le(at))
@@ -358,39 +366,29 @@ fn older(rows: Boxed, than: (Timestamp, Uuid)) -> Boxed {
     )
 }
 
-fn newer(rows: Boxed, than: (Timestamp, Uuid)) -> Boxed {
+fn newer(rows: Boxed, than: Place) -> Boxed {
     let (at, id) = (At::from(than.0), than.1.to_string());
     rows.filter(outbox::queued_at.ge(at))
         .filter(outbox::queued_at.gt(at).or(outbox::id.gt(id)))
         .order((outbox::queued_at.asc(), outbox::id.asc()))
 }
 
-/// Latest first.
-pub fn list(c: &mut Conn, filter: &OutboxFilter) -> Result<Page<OutboxLetter>, StoreError> {
-    let (rows, backwards) = match (filter.after, filter.before) {
-        (Some(cursor), _) => (older(rows_of(filter), cursor), false),
-        (None, Some(cursor)) => (newer(rows_of(filter), cursor), true),
-        (None, None) => (newest_first(rows_of(filter)), false),
-    };
-    let rows: Vec<Record> = rows
-        .limit(filter.limit.max(0) + 1)
-        .select(Record::as_select())
-        .load(c.db())?;
-    let rows: Vec<OutboxLetter> = rows.into_iter().map(Record::read).collect::<Result<_, _>>()?;
-    let mut page = page_of(rows, filter.limit, backwards, false, false);
-    // The side that was not read: is there anything beyond the item at that end (or beyond the cursor itself)?
-    let place = |letter: &OutboxLetter| (letter.queued_at, letter.id);
-    if let Some(cursor) = filter.after {
-        page.newer = some(c, newer(rows_of(filter), page.items.first().map_or(cursor, place)))?;
-    } else if let Some(cursor) = filter.before {
-        page.older = some(c, older(rows_of(filter), page.items.last().map_or(cursor, place)))?;
+fn walked(rows: Boxed, walk: Walk<Place>) -> Boxed {
+    match walk {
+        Walk::FromTop => newest_first(rows),
+        Walk::Older(than) => older(rows, than),
+        Walk::Newer(than) => newer(rows, than),
     }
-    Ok(page)
 }
 
-fn some(c: &mut Conn, rows: Boxed) -> Result<bool, StoreError> {
-    let first = rows.limit(1).select(outbox::id).first::<String>(c.db());
-    Ok(first.optional()?.is_some())
+/// Latest first.
+pub fn list(c: &mut Conn, filter: &OutboxFilter) -> Result<Page<OutboxLetter>, StoreError> {
+    let place = |letter: &OutboxLetter| Ok((letter.queued_at, letter.id));
+    keyset::page((filter.after, filter.before), filter.limit, place, |walk, limit| {
+        let rows = walked(rows_of(filter), walk).limit(limit);
+        let rows: Vec<Record> = rows.select(Record::as_select()).load(c.db())?;
+        rows.into_iter().map(Record::read).collect()
+    })
 }
 
 pub fn count(c: &mut Conn, state: Option<LetterState>) -> Result<i64, StoreError> {

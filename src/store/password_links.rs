@@ -134,15 +134,14 @@ pub fn drop_resets(c: &mut Conn) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The invitation of an account, over or not.
-pub fn invitation_of(c: &mut Conn, account: AccountId) -> Result<Option<PasswordLink>, StoreError> {
-    let row: Option<LinkRecord> = password_links::table
-        .filter(password_links::account_id.eq(account.0.to_string()))
+/// The invitations of these accounts, over or not.
+pub fn invitations_of(c: &mut Conn, accounts: &[AccountId]) -> Result<Vec<PasswordLink>, StoreError> {
+    let rows: Vec<LinkRecord> = password_links::table
+        .filter(password_links::account_id.eq_any(accounts.iter().map(|id| id.0.to_string())))
         .filter(password_links::kind.eq(LinkKind::Invitation.as_str()))
         .select(LinkRecord::as_select())
-        .first(c.db())
-        .optional()?;
-    row.map(LinkRecord::read).transpose()
+        .load(c.db())?;
+    rows.into_iter().map(LinkRecord::read).collect()
 }
 
 /// Whether a request under these keys is one more of a flood: one of them is at its limit, and that is on record. Costs no write.

@@ -339,6 +339,16 @@ pub fn live_of_account(c: &mut Conn, account: AccountId) -> Result<Vec<Session>,
     complete(c, rows, true)
 }
 
+/// Not ended, of these accounts; without their tokens.
+pub fn live_of_all(c: &mut Conn, accounts: &[AccountId]) -> Result<Vec<Session>, StoreError> {
+    let rows = sessions::table
+        .filter(sessions::account_id.eq_any(accounts.iter().map(|id| id.0.to_string())))
+        .filter(sessions::ended_at.is_null())
+        .select(Record::as_select())
+        .load(c.db())?;
+    complete(c, rows, false)
+}
+
 /// Taken before the concurrent limit is decided, so that two sign-ins cannot both find room.
 pub fn lock_account_sessions(c: &mut Conn, account: AccountId) -> Result<(), StoreError> {
     per_backend::lock_account(c.db(), &account.0.to_string())

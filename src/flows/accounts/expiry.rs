@@ -12,7 +12,7 @@ use crate::{
     store::{
         Conn, StoreError,
         accounts::{self, Account},
-        sessions,
+        sessions::{self, Session},
     },
 };
 use std::sync::Arc;
@@ -23,25 +23,26 @@ impl Ctx {
         if account.disabled_at.is_some() || account.expired_at.is_some() {
             return Ok(false);
         }
-        let (facts, _) = self.expiry_facts_now(c, in_force, account)?;
+        let sessions = sessions::live_of_account(c, account.id)?;
+        let (facts, _) = self.expiry_facts_now(c, in_force, account, &sessions)?;
         Ok(expired_at(&facts, &in_force.everyone().accounts, self.now()).is_some())
     }
 
-    /// What expiry is decided from, the ends that nobody has marked yet included; and how many sessions live.
+    /// What expiry is decided from, the ends that nobody has marked yet included; and how many of its `sessions` live.
     pub(super) fn expiry_facts_now(
         &self,
         c: &mut Conn,
         in_force: &InForce,
         account: &Account,
+        sessions: &[Session],
     ) -> Result<(ExpiryFacts, usize), StoreError> {
         let now = self.now();
-        let sessions = sessions::live_of_account(c, account.id)?;
         let live = sessions
             .iter()
             .filter(|session| self.is_live(in_force, account, session, now))
             .count();
         let facts = self.expiry_facts(c, account, live > 0)?;
-        Ok((self.with_unswept_end(facts, in_force, account, &sessions, now), live))
+        Ok((self.with_unswept_end(facts, in_force, account, sessions, now), live))
     }
 
     /// Expires the account now if a rule says so; the account as it is then. Nothing is written when none does.
@@ -93,7 +94,8 @@ pub async fn expires_under(
         .store
         .read(move |c| {
             let account = accounts::find(c, id)?.ok_or(StoreError::NotFound("account"))?;
-            let (facts, _) = flow.expiry_facts_now(c, &in_force, &account)?;
+            let sessions = sessions::live_of_account(c, id)?;
+            let (facts, _) = flow.expiry_facts_now(c, &in_force, &account, &sessions)?;
             Ok::<_, StoreError>(expires_at(&facts, &policy.effective(account.role, &[], None).accounts))
         })
         .await?)

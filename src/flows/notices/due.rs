@@ -68,10 +68,11 @@ async fn tell(ctx: &Ctx, in_force: &Arc<InForce>, id: AccountId, notice: Span) -
     let due = ctx
         .store
         .read(move |c| {
-            let Some(account) = accounts::find(c, id)? else {
-                return Ok(None);
-            };
-            let expires = flow.account_view(c, &in_force, account)?.expires;
+            let found = accounts::find(c, id)?.into_iter().collect();
+            let expires = flow
+                .account_views(c, &in_force, found)?
+                .pop()
+                .and_then(|view| view.expires);
             let soon = expires.map(|(at, _)| at).filter(|at| at.since(now) <= notice);
             let told = notices::latest(c, id, kind)?;
             Ok::<_, StoreError>(soon.filter(|at| told != Some(*at)))

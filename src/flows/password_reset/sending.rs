@@ -102,17 +102,6 @@ impl Ctx {
         self.send_link_in(c, now, account, Occasion::Invitation)
     }
 
-    /// When the invitation of an account runs out that nobody has taken up; `None`: none is open.
-    pub(in crate::flows) fn pending_invitation(
-        &self,
-        c: &mut Conn,
-        account: &Account,
-    ) -> Result<Option<Timestamp>, StoreError> {
-        let invitation = password_links::invitation_of(c, account.id)?;
-        let open = invitation.filter(|link| link.password_changed_at == account.password_changed_at);
-        Ok(open.map(|link| link.expires_at))
-    }
-
     /// A link to choose another password. False: it has no e-mail address.
     pub(in crate::flows) fn send_reset_in(
         &self,

@@ -13,7 +13,7 @@ use crate::{
         Conn, Page, StoreError, accounts as account_rows,
         conn::MultiBackend,
         instant::At,
-        page_of,
+        keyset::{self, Walk},
         per_backend::{Counted, not_leading},
         schema::{accounts, session_applications, sessions},
         text,
@@ -334,22 +334,22 @@ fn walk(
     c: &mut Conn,
     filter: &SessionFilter,
     plan: &Plan,
-    from: Option<(Cursor, bool)>,
+    way: Walk<Cursor>,
     limit: i64,
 ) -> Result<Vec<Place>, StoreError> {
     let mut found: Vec<Place> = Vec::new();
     for run in filter.state.runs() {
         let rows = matching(c, *run, filter, plan)?;
-        let rows = match from {
-            None => run.newest_first(rows),
-            Some((cursor, false)) => run.older(rows, cursor),
-            Some((cursor, true)) => run.newer(rows, cursor),
+        let rows = match way {
+            Walk::FromTop => run.newest_first(rows),
+            Walk::Older(cursor) => run.older(rows, cursor),
+            Walk::Newer(cursor) => run.newer(rows, cursor),
         };
         found.extend(run.places(c, rows.limit(limit))?);
     }
     if filter.state.runs().len() > 1 {
         found.sort_unstable();
-        if !matches!(from, Some((_, true))) {
+        if !matches!(way, Walk::Newer(_)) {
             found.reverse();
         }
         found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -360,34 +360,14 @@ fn walk(
 /// Newest activity first (of ended ones: latest end first); without tokens.
 pub fn list(c: &mut Conn, filter: &SessionFilter) -> Result<Page<SessionRow>, StoreError> {
     let plan = plan(c, filter, true)?;
-    let from = filter
-        .after
-        .map(|cursor| (cursor, false))
-        .or(filter.before.map(|cursor| (cursor, true)));
-    let backwards = matches!(from, Some((_, true)));
-    let places = walk(c, filter, &plan, from, filter.limit.max(0) + 1)?;
-    let mut page = page_of(places, filter.limit, backwards, false, false);
-    // The side that was not read: is there anything beyond the item at that end (or beyond the cursor itself)?
-    if let Some((cursor, backwards)) = from {
-        let edge = if backwards {
-            page.items.last()
-        } else {
-            page.items.first()
-        };
-        let edge = edge.map_or(Ok(cursor), cursor_of)?;
-        let beyond = !walk(c, filter, &plan, Some((edge, !backwards)), 1)?.is_empty();
-        if backwards {
-            page.older = beyond
-        } else {
-            page.newer = beyond
-        }
-    }
     let Page {
         items,
         newer,
         older,
         truncated,
-    } = page;
+    } = keyset::page((filter.after, filter.before), filter.limit, cursor_of, |way, limit| {
+        walk(c, filter, &plan, way, limit)
+    })?;
     let rows = rows_at(c, &items)?;
     Ok(Page {
         items: with_accounts(c, rows)?,
@@ -500,6 +480,6 @@ fn count_of_application(c: &mut Conn, filter: &SessionFilter) -> Result<Option<i
 /// The first `limit` ids of the filter, in list order (cursors aside): what "all matching" means.
 pub fn ids(c: &mut Conn, filter: &SessionFilter, limit: i64) -> Result<Vec<SessionId>, StoreError> {
     let plan = plan(c, filter, true)?;
-    let places = walk(c, filter, &plan, None, limit.max(0))?;
+    let places = walk(c, filter, &plan, Walk::FromTop, limit.max(0))?;
     places.iter().map(|(_, id)| id_of(id)).collect()
 }

@@ -39,8 +39,8 @@ fn the_newest_link_kills_those_before_it(db: &Fresh) {
     }
     let there = |digest: &str| db.read(|c| password_links::find(c, digest)).is_some();
     assert_eq!(["one", "two", "invited", "other"].map(there), [false, true, true, true]);
-    let invitation = db.read(|c| password_links::invitation_of(c, ada.id));
-    assert_eq!(invitation, Some(link(&ada, "invited", LinkKind::Invitation)));
+    let invitations = db.read(|c| password_links::invitations_of(c, &[ada.id, bob.id]));
+    assert_eq!(invitations, [link(&ada, "invited", LinkKind::Invitation)]);
     assert_eq!(db.write(|c| password_links::kill(c, ada.id, LinkKind::Reset)), 1);
     assert!(there("other") && there("invited"));
 }

@@ -3,15 +3,17 @@
 use crate::{
     harness::{
         client::{Answer, Client},
-        server::{On, PASSWORD, TestServer},
+        server::{On, PASSWORD, TestDatabase, TestServer, block_on},
+        statements::Statements,
     },
     pages::kit::{at_once, draft, one_time_password, records},
 };
 use nightlatch::{
     domain::account::{AccountId, Role},
     flows::accounts::{self, Act, ActVerdict},
-    store::accounts::count_usable_administrators,
+    store::accounts::{AccountFilter, count_usable_administrators},
 };
+use std::sync::Arc;
 
 /// Both jobs, in the order in which they see each other's work.
 fn expire(server: &TestServer) -> usize {
@@ -659,5 +661,32 @@ fn the_page_of_an_account_shows_its_failures_groups_and_known_networks() {
         ] {
             assert!(shown.text().contains(part), "{on:?} {part}");
         }
+    }
+}
+
+#[test]
+fn a_longer_list_asks_the_database_no_more_often() {
+    for on in [On::Sqlite, On::Postgres] {
+        let database = Arc::new(TestDatabase::fresh(on));
+        let server = TestServer::beside(&database).start();
+        server.account("boss", Role::Administrator);
+        for number in 0..12 {
+            server.member(&format!("member{number}"));
+        }
+        server.stop();
+        let asked = Statements::of(&database);
+        let ctx = TestServer::beside(&database).context();
+        let statements = |limit| {
+            let filter = AccountFilter {
+                limit,
+                ..AccountFilter::default()
+            };
+            asked.take();
+            let list = block_on(accounts::list(&ctx, filter)).unwrap();
+            assert_eq!(list.items.len() as i64, limit);
+            assert!(list.items.iter().any(|view| view.live_sessions == 1), "{on:?}");
+            asked.take().len()
+        };
+        assert_eq!(statements(12), statements(3), "{on:?}");
     }
 }
