@@ -195,6 +195,12 @@ impl Sent {
     }
 }
 
+/// Without the blanks and tabs around it, and nothing else: to a browser a name that begins with any other kind of space has no prefix,
+/// so that every neighbouring host may set it.
+pub fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
 /// Reads the session cookie; the prefixed name wins.
 pub fn read(headers: &HeaderMap, jar: Jar<'_>, keys: &CookieKeys) -> Presented {
     let (mut prefixed, mut plain) = (Sent::default(), Sent::default());
@@ -210,7 +216,7 @@ pub fn read(headers: &HeaderMap, jar: Jar<'_>, keys: &CookieKeys) -> Presented {
             let Some((name, value)) = pair.split_once('=') else {
                 continue;
             };
-            let name = name.trim();
+            let name = trimmed(name);
             let sent = if name.strip_prefix(jar.prefix()) == Some(jar.plain()) {
                 &mut prefixed
             } else if name == jar.plain() {
@@ -220,7 +226,7 @@ pub fn read(headers: &HeaderMap, jar: Jar<'_>, keys: &CookieKeys) -> Presented {
             };
             // What cannot be decoded is a value too: not ours, and so in doubt beside one that is.
             let decoded = plainly_decoded(value).or_else(|| {
-                let cookie = Cookie::parse_encoded(pair.trim()).ok()?;
+                let cookie = Cookie::parse_encoded(trimmed(&pair)).ok()?;
                 Some(cookie.value().to_owned())
             });
             sent.add(decoded.unwrap_or_else(|| value.to_owned()));
@@ -291,9 +297,9 @@ pub fn hand_on(headers: &mut HeaderMap, presented: &Presented, admitted: bool, j
     let mut kept: Vec<String> = Vec::new();
     for line in headers.get_all(COOKIE) {
         for pair in line.to_str().unwrap_or_default().split(';') {
-            let name = pair.split_once('=').map_or(pair, |(name, _)| name).trim();
+            let name = trimmed(pair.split_once('=').map_or(pair, |(name, _)| name));
             if !name.is_empty() && !names.iter().any(|ours| ours == name) {
-                kept.push(pair.trim().to_owned());
+                kept.push(trimmed(pair).to_owned());
             }
         }
     }
@@ -459,6 +465,7 @@ pub enum Written {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Flags;
     use proptest::prelude::*;
 
     proptest! {
@@ -469,6 +476,31 @@ mod tests {
                 let cookie = Cookie::parse_encoded(pair.as_str());
                 prop_assert_eq!(cookie.ok().map(|cookie| cookie.value().to_owned()), Some(decoded));
             }
+        }
+    }
+
+    #[test]
+    fn a_name_behind_another_kind_of_space_is_another_name() {
+        let config = Config::load(None, std::iter::empty(), Flags::default()).unwrap();
+        let keys = CookieKeys::new(std::iter::once([7; 64].as_slice())).unwrap();
+        let value = Cookie::new("", keys.sign("nightlatch", "token")).encoded().to_string();
+        let read_line = |line: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(COOKIE, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+            read(&headers, Jar::own(&config), &keys)
+        };
+        for blank in ["", " ", "\t", " \t "] {
+            let line = format!("a=b;{blank}__Host-nightlatch{value}; c=d");
+            assert_eq!(read_line(&line).token.as_deref(), Some("token"), "{line:?}");
+        }
+        for space in ['\u{a0}', '\u{85}', '\u{2000}', '\u{2028}', '\u{3000}'] {
+            for name in ["__Host-nightlatch", "nightlatch"] {
+                let line = format!("{space}{name}{value}");
+                assert_eq!(read_line(&line), Presented::default(), "{line:?}");
+            }
+            // Beside ours it changes nothing either.
+            let line = format!("{space}__Host-nightlatch=x; __Host-nightlatch{value}");
+            assert_eq!(read_line(&line).token.as_deref(), Some("token"), "{line:?}");
         }
     }
 

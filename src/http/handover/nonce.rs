@@ -4,7 +4,7 @@
 use crate::{
     domain::secret::{self, Secret},
     flows::Ctx,
-    http::session_cookie::{self, Jar},
+    http::session_cookie::{self, Jar, trimmed},
 };
 use actix_web::{
     HttpRequest,
@@ -35,7 +35,7 @@ pub fn held(req: &HttpRequest, jar: Jar<'_>, ctx: &Ctx) -> Option<Secret> {
     let lines = req.headers().get_all(header::COOKIE);
     let mut held = lines
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
-        .filter_map(|pair| std::str::from_utf8(pair).ok()?.trim().split_once('='))
+        .filter_map(|pair| trimmed(std::str::from_utf8(pair).ok()?).split_once('='))
         .filter(|(key, _)| *key == name)
         .map(|(_, value)| value);
     let (first, second) = (held.next()?, held.next());
