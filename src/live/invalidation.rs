@@ -26,6 +26,7 @@ use uuid::Uuid;
 pub fn on_event(live: &Weak<Live>, store: &Store, event: ListenEvent) {
     let Some(live) = live.upgrade() else { return };
     match event {
+        ListenEvent::Lost => live.freshness.lost(),
         // While changes are known to be missing the line is not believed, however lively it is.
         ListenEvent::Alive if !live.is_behind() => live.freshness.alive(),
         ListenEvent::Alive | ListenEvent::Connected | ListenEvent::Change { .. } => match take_in(&live, store) {

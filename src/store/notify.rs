@@ -31,6 +31,8 @@ pub enum ListenEvent {
     Change { seq: i64 },
     /// News sent now would have arrived: cached answers may be used for another moment.
     Alive,
+    /// The connection is gone: nothing arrives until the next [`ListenEvent::Connected`].
+    Lost,
 }
 
 /// Stops and joins the thread when dropped.
@@ -87,6 +89,7 @@ fn listen(location: &Location, stopped: &Stopped, on_event: &impl Fn(ListenEvent
             Err(fault) => Err(fault),
         };
         let Err(fault) = fault else { return };
+        on_event(ListenEvent::Lost);
         tracing::warn!(%fault, "the change listener lost the database and tries again");
         if since.elapsed() > BACK_OFF_MOST {
             back_off = BACK_OFF_FIRST;
