@@ -16,20 +16,26 @@ pub const MAX_FORM_BYTES: usize = 256 * 1024;
 pub const FORM_TYPE: &str = "application/x-www-form-urlencoded";
 pub const FORM_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// An `application/x-www-form-urlencoded` body; repeated keys make lists.
-pub struct Form<T>(pub T);
+/// The largest of what people send before they are signed in: everybody can send many at once.
+const MAX_SHORT_BYTES: usize = 16 * 1024;
 
-impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
+/// An `application/x-www-form-urlencoded` body; repeated keys make lists.
+pub struct Form<T, const MOST: usize = MAX_FORM_BYTES>(pub T);
+
+/// What anybody may send.
+pub type ShortForm<T> = Form<T, MAX_SHORT_BYTES>;
+
+impl<T: DeserializeOwned + 'static, const MOST: usize> FromRequest for Form<T, MOST> {
     type Error = PageError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, PageError>>>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let body = body(req, payload, FORM_TYPE, MAX_FORM_BYTES);
+        let body = body(req, payload, FORM_TYPE, MOST);
         Box::pin(async move { Self::of(&body.await?) })
     }
 }
 
-impl<T: DeserializeOwned> Form<T> {
+impl<T: DeserializeOwned, const MOST: usize> Form<T, MOST> {
     pub(super) fn of(body: &[u8]) -> Result<Self, PageError> {
         serde_html_form::from_bytes(body)
             .map(Self)
@@ -45,7 +51,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, PageError>>>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let body = body(req, payload, "application/json", MAX_FORM_BYTES);
+        let body = body(req, payload, "application/json", MAX_SHORT_BYTES);
         Box::pin(async move {
             // Where it went wrong, not with what: it may be a password.
             serde_json::from_slice(&body.await?).map(Self).map_err(|error| {

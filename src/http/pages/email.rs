@@ -11,7 +11,7 @@ use crate::{
     http::{
         error::PageError,
         flash::{self, Flash},
-        forms::{Form, Query},
+        forms::{Form, Query, ShortForm},
         paths,
         step_up::{Confirmed, Critical},
         visitor::{Anyone, Member},
@@ -104,7 +104,7 @@ pub async fn confirm(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     anyone: Anyone,
-    Form(given): Form<Token>,
+    Form(given): ShortForm<Token>,
 ) -> Result<HttpResponse, PageError> {
     match email_change::answer(&ctx, &acting(&anyone), &given.token, Answer::Confirm).await? {
         Some(asked) => {
@@ -127,7 +127,7 @@ pub async fn cancel(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     anyone: Anyone,
-    Form(given): Form<Token>,
+    Form(given): ShortForm<Token>,
 ) -> Result<HttpResponse, PageError> {
     match email_change::answer(&ctx, &acting(&anyone), &given.token, Answer::Cancel).await? {
         Some(asked) => {

@@ -7,7 +7,7 @@ use crate::{
         error::PageError,
         filters::{counted, utc_words},
         flash::{self, Flash},
-        forms::{Form, Query},
+        forms::{Form, Query, ShortForm},
         paths,
         visitor::Anyone,
     },
@@ -44,7 +44,7 @@ pub async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     anyone: Anyone,
-    Form(given): Form<Token>,
+    Form(given): ShortForm<Token>,
 ) -> Result<HttpResponse, PageError> {
     match notices::disown(&ctx, &acting(&anyone), &given.token).await? {
         Some(ended) => {

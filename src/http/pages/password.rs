@@ -22,7 +22,7 @@ use crate::{
     http::{
         error::PageError,
         flash::{self, Flash},
-        forms::Form,
+        forms::{Form, ShortForm},
         handover::{return_to, way_to},
         headers, onward, paths,
         session_cookie::{self, Jar},
@@ -88,7 +88,7 @@ pub async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     pending: Pending,
-    Form(form): Form<PasswordForm>,
+    Form(form): ShortForm<PasswordForm>,
 ) -> Result<HttpResponse, PageError> {
     let visitor = &pending.0;
     let wanted = PasswordChange {
@@ -134,7 +134,7 @@ pub async fn submit(
 }
 
 /// `POST /password/strength`: how what was typed so far stands, for the page's script. Keeps nothing.
-pub async fn strength(pending: Pending, Form(typing): Form<Typing>) -> Result<HttpResponse, PageError> {
+pub async fn strength(pending: Pending, Form(typing): ShortForm<Typing>) -> Result<HttpResponse, PageError> {
     let account = &pending.0.admitted.account;
     let email = account.email.clone().unwrap_or_default();
     let own_words = vec![account.name.clone(), account.display_name.clone(), email];

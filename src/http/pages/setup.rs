@@ -10,7 +10,7 @@ use crate::{
     http::{
         error::PageError,
         flash::{self, Flash},
-        forms::{Form, Query},
+        forms::{Form, Query, ShortForm},
         paths,
         visitor::Anyone,
     },
@@ -90,7 +90,7 @@ pub async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     anyone: Anyone,
-    Form(form): Form<SetupForm>,
+    Form(form): ShortForm<SetupForm>,
 ) -> Result<HttpResponse, PageError> {
     let new = NewAdministrator {
         token: Secret::new(form.token.clone()),
@@ -129,7 +129,7 @@ pub struct Typing {
 }
 
 /// `POST /setup/strength`: how what was typed so far stands, for whom the link works. Keeps nothing.
-pub async fn strength(ctx: web::Data<Ctx>, Form(typing): Form<Typing>) -> Result<HttpResponse, PageError> {
+pub async fn strength(ctx: web::Data<Ctx>, Form(typing): ShortForm<Typing>) -> Result<HttpResponse, PageError> {
     if !setup::is_open(&ctx, &typing.token).await? {
         return Err(PageError::NotFound);
     }

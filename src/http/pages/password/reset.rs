@@ -11,7 +11,7 @@ use crate::{
     http::{
         error::PageError,
         flash::{self, Flash},
-        forms::{Form, Query},
+        forms::{Form, Query, ShortForm},
         pages::{
             Shell, filters, page, see_other,
             strength::{self, Typing},
@@ -91,7 +91,7 @@ pub async fn submit(
     ctx: web::Data<Ctx>,
     keys: web::Data<CookieKeys>,
     anyone: Anyone,
-    Form(form): Form<ResetForm>,
+    Form(form): ShortForm<ResetForm>,
 ) -> Result<HttpResponse, PageError> {
     let Some(token) = carried(&req, &keys) else {
         return show(&req, &ctx, StatusCode::GONE, None, Vec::new());
@@ -134,7 +134,7 @@ pub async fn strength(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     keys: web::Data<CookieKeys>,
-    Form(typing): Form<Typing>,
+    Form(typing): ShortForm<Typing>,
 ) -> Result<HttpResponse, PageError> {
     let token = carried(&req, &keys).ok_or(PageError::NotFound)?;
     let opened = password_reset::look(&ctx, &token).await?.ok_or(PageError::NotFound)?;
