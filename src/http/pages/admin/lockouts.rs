@@ -12,6 +12,7 @@ use crate::http::error::PageError;
 use crate::http::flash::{Flash, redirect};
 use crate::http::forms::{Form, Query};
 use crate::http::pages::{Shell, page};
+use crate::http::step_up::{Confirmed, Critical};
 use crate::http::visitor::Admin;
 use crate::http::{Route, Who, paths};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
@@ -26,7 +27,7 @@ pub mod view;
 pub fn routes() -> Vec<Route> {
     vec![
         Route::get(paths::ADMIN_LOCKOUTS, Who::Administrator, list),
-        Route::post(paths::ADMIN_LOCKOUTS_UNLOCK, Who::Administrator, unlock),
+        Route::post(paths::ADMIN_LOCKOUTS_UNLOCK, Who::Administrator, unlock).step_up(),
         Route::get(paths::ADMIN_LOCKOUTS_BLOCK, Who::Administrator, block::form),
         Route::post(paths::ADMIN_LOCKOUTS_BLOCK, Who::Administrator, block::submit).step_up(),
         Route::post(paths::ADMIN_LOCKOUTS_EXPORT, Who::Administrator, export::download).step_up(),
@@ -237,11 +238,13 @@ struct Unlock {
     back: String,
 }
 
+/// Whoever sits at somebody else's console shall not clear the counters that stop them from guessing the password.
+impl Critical for Unlock {}
+
 async fn unlock(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    admin: Admin,
-    form: Form<Unlock>,
+    Confirmed(admin, form): Confirmed<Admin, Form<Unlock>>,
 ) -> Result<HttpResponse, PageError> {
     let form_ids = if form.0.only.is_empty() {
         form.0.id.as_slice()

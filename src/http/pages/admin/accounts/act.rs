@@ -68,9 +68,9 @@ impl Fields {
 }
 
 impl Critical for Fields {
-    /// What lets somebody back in, throws somebody out, or only asks for more care, is never held up.
+    /// What throws somebody out, or only asks for more care, is never held up.
     fn is_critical(&self) -> bool {
-        !["unlock", "end-sessions", "force-change"].contains(&self.act.as_str())
+        !["end-sessions", "force-change"].contains(&self.act.as_str())
     }
 }
 
