@@ -3,20 +3,21 @@
 
 use url::{Origin, Url};
 
-/// Longest text that is followed, in bytes.
-const MAX_LEN: usize = 2_048;
-
 /// A validated place to return to: a same-origin absolute path (`/x?y`), never `//`, `/\`, control bytes, or another
 /// origin; or a page of a registered application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReturnTo(String);
 
 impl ReturnTo {
+    /// Longest text that is followed, in bytes.
+    pub const MAX_LEN: usize = 2_048;
+
     /// None = refuse (then `/` is used). `origins`: further allowed origins (registered applications), e.g. `https://wiki.example.org`.
     pub fn parse(text: &str, origins: &[Origin]) -> Option<Self> {
         // Addresses are ASCII; look-alike slashes and invisible characters have no business in one. A fragment never
         // reaches a server, so an honest `return_to` has none.
-        let plain = text.len() <= MAX_LEN && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\' && b != b'#');
+        let plain =
+            text.len() <= Self::MAX_LEN && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\' && b != b'#');
         if !plain {
             return None;
         }

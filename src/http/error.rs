@@ -188,8 +188,19 @@ pub fn login_url(return_to: Option<&str>, reason: Option<EndReason>) -> String {
 pub fn wants_html(headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let accept = text("accept").unwrap_or("*/*");
-    accept.contains("text/html")
-        || (accept.contains("*/*") && text("sec-fetch-mode").is_none_or(|mode| mode == "navigate"))
+    accepts(accept, &["text/html", "text/*", "application/xhtml+xml"])
+        || (accepts(accept, &["*/*"]) && text("sec-fetch-mode").is_none_or(|mode| mode == "navigate"))
+}
+
+/// Whether an `Accept` names one of these media ranges, and not to refuse it (RFC 9110, 12.5.1).
+pub fn accepts(accept: &str, ranges: &[&str]) -> bool {
+    accept.split(',').any(|part| {
+        let mut words = part.split(';').map(str::trim);
+        let range = words.next().unwrap_or_default();
+        let weight = words.find_map(|word| word.strip_prefix("q=").or(word.strip_prefix("Q=")));
+        let refused = weight.is_some_and(|weight| weight.parse::<f32>().is_ok_and(|weight| weight <= 0.0));
+        !refused && ranges.iter().any(|known| range.eq_ignore_ascii_case(known))
+    })
 }
 
 #[derive(Template)]
@@ -359,5 +370,34 @@ fn words(status: StatusCode) -> (&'static str, &'static str) {
             "The fault is ours. It has been logged under the number below.",
         ),
         _ => ("The request failed", "The request could not be carried out."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_accept_is_read_as_it_is_meant() {
+        let html = |accept: &str| accepts(accept, &["text/html", "text/*"]);
+        for accept in [
+            "text/html",
+            "TEXT/HTML",
+            "a/b, text/html;q=0.1",
+            "text/*",
+            "text/html ; level=1; q=0.5",
+        ] {
+            assert!(html(accept), "{accept}");
+        }
+        for accept in [
+            "",
+            "text/html;q=0",
+            "text/html; Q=0.0",
+            "text/html-sandboxed",
+            "*/*",
+            "application/json",
+        ] {
+            assert!(!html(accept), "{accept}");
+        }
     }
 }

@@ -10,7 +10,9 @@ mod refused;
 mod told;
 
 use super::{
-    Route, Who, client_ip, headers, paths,
+    Route, Who, client_ip,
+    error::accepts,
+    headers, paths,
     session_cookie::{self, Jar},
     site::token_host,
 };
@@ -120,6 +122,11 @@ async fn decide(req: &HttpRequest, ctx: &Ctx, keys: &CookieKeys, dialect: Dialec
         let why = "This address may not ask: it is not one of the trusted proxies.";
         return problem(StatusCode::FORBIDDEN, "untrusted_proxy", why, None);
     }
+    // The router decodes: a proxy that closes our paths to the public may not.
+    if !req.uri().path().starts_with(path_of(dialect)) {
+        let why = "The path of this question is spelled with escapes.";
+        return problem(StatusCode::BAD_REQUEST, "malformed", why, None);
+    }
     let read = match dialect {
         Dialect::AuthRequest => auth_request::read(req),
         Dialect::ForwardAuth => forwarded::read(req),
@@ -151,6 +158,14 @@ async fn decide(req: &HttpRequest, ctx: &Ctx, keys: &CookieKeys, dialect: Dialec
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(2));
             response
         }
+    }
+}
+
+const fn path_of(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::AuthRequest => paths::AUTH_REQUEST,
+        Dialect::ForwardAuth => paths::FORWARD_AUTH,
+        Dialect::ExtAuthz => paths::EXT_AUTHZ,
     }
 }
 
@@ -204,7 +219,7 @@ fn is_navigation(req: &HttpRequest) -> bool {
     let text = |name: &HeaderName| req.headers().get(name).and_then(|value| value.to_str().ok());
     let script = text(&REQUESTED_WITH).is_some_and(|value| value.eq_ignore_ascii_case("xmlhttprequest"));
     let fetched = text(&FETCH_MODE).is_some_and(|mode| mode != "navigate");
-    !script && !fetched && text(&header::ACCEPT).is_some_and(|accept| accept.contains("text/html"))
+    !script && !fetched && text(&header::ACCEPT).is_some_and(|accept| accepts(accept, &["text/html"]))
 }
 
 /// What a header says, whatever its encoding.

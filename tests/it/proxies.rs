@@ -176,6 +176,7 @@ fn every_spelling_of_a_claimed_identity_is_dropped() {
             "Remote-User: boss\r\nRemote-User: boss",
             "Remote-User : boss",
             "Remote_Groups: boss\r\nRemote-Groups: boss",
+            "X-Nightlatch-Session-Ends: boss",
             "Remote-User:\tboss\r\n\tboss",
         ] {
             for cookie in [format!("Cookie: {cookie}\r\n"), String::new()] {

@@ -159,7 +159,9 @@ pub(super) async fn denied(
         origin,
         session: Some(admitted.session.id()),
     };
-    let address: String = target.url().chars().take(KEPT).collect();
+    // A query may hold secrets of the application.
+    let url = target.url();
+    let address: String = url.chars().take_while(|c| *c != '?').take(KEPT).collect();
     let entry = Entry {
         application: Some(application.name.clone()),
         outcome: Outcome::Failure,

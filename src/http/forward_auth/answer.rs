@@ -4,6 +4,7 @@ use crate::{
     domain::{
         application::Target,
         forwarded::Dialect,
+        origin::ReturnTo,
         session::{EndReason, ends_at},
     },
     flows::{
@@ -22,7 +23,7 @@ use actix_web::{
 
 /// Why a request does not pass, for the application and the log of the proxy.
 const REASON: HeaderName = HeaderName::from_static("x-nightlatch-reason");
-/// Seconds until the session ends if nothing happens.
+/// Seconds until the session ends if nothing happens; empty where nobody is looked for.
 const SESSION_ENDS: HeaderName = HeaderName::from_static("x-nightlatch-session-ends");
 /// Who it is.
 const USER: HeaderName = HeaderName::from_static("remote-user");
@@ -46,7 +47,8 @@ pub fn answer(question: &Question<'_>, ctx: &Ctx, passage: &Passage) -> HttpResp
         Passage::Admitted(admitted) => pass(Some(admitted), ctx),
         Passage::NotSignedIn(reason) => {
             let address = question.target.url();
-            let return_to = question.repeatable.then_some(address.as_str());
+            // What nobody would be sent back to only makes the answer too big for a proxy.
+            let return_to = Some(address.as_str()).filter(|to| question.repeatable && to.len() <= ReturnTo::MAX_LEN);
             let code = reason.map_or("sign_in", EndReason::as_str);
             send_away(question, ctx, &login_url(return_to, *reason), code)
         }
@@ -88,10 +90,9 @@ fn pass(admitted: Option<&Admitted>, ctx: &Ctx) -> HttpResponse {
             }
         };
     }
-    if let Some(end) = admitted.and_then(|admitted| ends_at(&admitted.session.life(), &admitted.policy)) {
-        let left = end.at.since(ctx.now()).as_secs().max(0);
-        response.insert_header((SESSION_ENDS, HeaderValue::from(left)));
-    }
+    let end = admitted.and_then(|admitted| ends_at(&admitted.session.life(), &admitted.policy));
+    let left = end.map(|end| HeaderValue::from(end.at.since(ctx.now()).as_secs().max(0)));
+    response.insert_header((SESSION_ENDS, left.unwrap_or(const { HeaderValue::from_static("") })));
     response.finish()
 }
 

@@ -347,11 +347,16 @@ fn who_may_enter_where_and_what_is_public() {
             [const { Some(String::new()) }; 4],
             "{on:?}: nobody is looked for"
         );
+        assert_eq!(public.header("x-nightlatch-session-ends"), Some(""), "{on:?}");
         let denied: Vec<_> = server
             .audit()
             .into_iter()
             .filter(|row| row.event.as_str() == "access.denied")
             .collect();
+        assert!(
+            denied.iter().all(|row| !row.detail.to_string().contains('?')),
+            "{on:?}: queries may hold secrets"
+        );
         let told: Vec<_> = denied
             .iter()
             .map(|row| (row.actor.as_str(), row.application.as_deref()))
@@ -766,4 +771,25 @@ fn a_path_is_judged_as_it_came_over_the_wire() {
         let got = asked(path, &own);
         assert!(got.iter().all(|status| *status >= 400), "{path}: {got:?}");
     }
+    // Not even where anybody passes: a proxy that closes our paths to the public may not decode.
+    let public = own.replace(PAGE, "https://site.example.org/docs/public/a.css");
+    assert_eq!(asked("/api/authz/auth-request", &public), [200]);
+    for path in [
+        "/%61pi/authz/auth-request",
+        "/api/authz/%61uth-request",
+        "/api/authz/auth%2Drequest",
+    ] {
+        assert_eq!(asked(path, &public), [400], "{path}");
+    }
+}
+
+#[test]
+fn an_address_that_nobody_would_be_sent_back_to_is_left_out() {
+    let server = server(On::Sqlite);
+    let asked = |length: usize| {
+        let page = format!("https://wiki.example.org/{}", "x".repeat(length));
+        nginx(&server.anyone(), &page).expect(401).location().to_owned()
+    };
+    assert!(asked(2000).contains("return_to="));
+    assert!(asked(3000).ends_with("/login"));
 }

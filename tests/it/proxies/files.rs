@@ -64,7 +64,9 @@ fn traefiks_file_asks_about_everything_and_takes_identity_from_the_answer_alone(
     );
     assert_eq!(of(&values, "forwardAuth.trustForwardHeader"), ["false"]);
     let identity = ["Remote-User", "Remote-Name", "Remote-Email", "Remote-Groups"];
-    assert_eq!(of(&values, "forwardAuth.authResponseHeaders"), identity);
+    let told = [&identity[..], &["X-Nightlatch-Session-Ends"]].concat();
+    assert_eq!(of(&values, "forwardAuth.authResponseHeaders"), told);
+    assert_eq!(of(&values, "customRequestHeaders.X-Nightlatch-Session-Ends"), [""]);
     for name in identity {
         for name in [name.to_owned(), name.replace('-', "_")] {
             assert_eq!(
@@ -95,7 +97,13 @@ fn envoys_file_asks_about_everything_and_takes_identity_from_the_answer_alone() 
     let filters = of(&values, "http_filters.name");
     let expected = ["header_mutation", "ext_authz", "router"].map(|name| format!("envoy.filters.http.{name}"));
     assert_eq!(filters, expected, "in this order");
-    let identity = ["remote-user", "remote-name", "remote-email", "remote-groups"];
+    let identity = [
+        "remote-user",
+        "remote-name",
+        "remote-email",
+        "remote-groups",
+        "x-nightlatch-session-ends",
+    ];
     assert_eq!(of(&values, "request_mutations.remove"), identity);
     assert_eq!(of(&values, "allowed_upstream_headers.patterns.exact"), identity);
     assert_eq!(of(&values, "http_service.path_prefix"), ["/api/authz/ext-authz"]);
