@@ -11,11 +11,11 @@ pub const MOST: u32 = 3;
 /// How long bounces are counted together.
 pub const WITHIN: Span = Span::from_secs(30);
 
-/// Bounces between us and one host.
+/// Bounces between us and one place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bounces {
-    /// The application's host.
-    pub host: String,
+    /// The application's host, or one of its pages.
+    pub place: String,
     /// When the first of them was.
     pub since: Timestamp,
     /// How many.
@@ -23,17 +23,17 @@ pub struct Bounces {
 }
 
 impl Bounces {
-    /// With another one to `host` now; another host or a pause begins anew.
-    pub fn with(known: Option<Self>, host: &str, now: Timestamp) -> Self {
-        let going_on =
-            known.filter(|known| known.host == host && now.since(known.since).as_micros().abs() <= WITHIN.as_micros());
+    /// With another one to `place` now; another place or a pause begins anew.
+    pub fn with(known: Option<Self>, place: &str, now: Timestamp) -> Self {
+        let going_on = known
+            .filter(|known| known.place == place && now.since(known.since).as_micros().abs() <= WITHIN.as_micros());
         match going_on {
             Some(known) => Self {
                 count: known.count.saturating_add(1),
                 ..known
             },
             None => Self {
-                host: host.to_owned(),
+                place: place.to_owned(),
                 since: now,
                 count: 1,
             },
@@ -47,17 +47,17 @@ impl Bounces {
 
     /// `3:1795281600000000:wiki.example.org`
     pub fn to_text(&self) -> String {
-        format!("{}:{}:{}", self.count, self.since.as_micros(), self.host)
+        format!("{}:{}:{}", self.count, self.since.as_micros(), self.place)
     }
 
     /// What [`Self::to_text`] wrote.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, ':');
-        let (count, since, host) = (parts.next()?, parts.next()?, parts.next()?);
+        let (count, since, place) = (parts.next()?, parts.next()?, parts.next()?);
         Some(Self {
             count: count.parse().ok()?,
             since: Timestamp::from_micros(since.parse().ok()?),
-            host: host.to_owned(),
+            place: place.to_owned(),
         })
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     },
     http::{
         error::{PageError, problem_body, problem_response, wants_html},
-        forms::{Form, Query},
+        forms::{Form, Query, ShortForm},
         gate::IssuedTo,
         handover::{return_to, way_to},
         headers, onward, paths,
@@ -90,6 +90,12 @@ pub async fn form(
             (_, _) => Ok(go_on),
         };
     }
+    if anyone.session.is_some() {
+        // Signed in, and first of all the password must be changed.
+        let mut response = see_other(paths::PASSWORD);
+        onward::keep(&req, &mut response, return_to.as_ref().map(ReturnTo::as_str));
+        return Ok(response);
+    }
     let reason = EndReason::parse(&query.reason).or(anyone.ended);
     let mut login = LoginPage::new(&req, &ctx, String::new(), return_to);
     login.reason = reason.map(|reason| reason.sentence().to_owned());
@@ -105,7 +111,7 @@ pub async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     anyone: Anyone,
-    Form(form): Form<LoginForm>,
+    Form(form): ShortForm<LoginForm>,
 ) -> Result<HttpResponse, PageError> {
     let (return_to, origin) = return_to(&ctx, &form.return_to);
     let attempt = attempt(&ctx, &Site::Own, &anyone, form.username.clone(), form.password);

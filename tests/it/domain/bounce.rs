@@ -31,7 +31,7 @@ fn only_what_was_written_is_read() {
         assert_eq!(Bounces::parse(text), None, "{text}");
     }
     let port = Bounces::parse("2:5:[::1]").unwrap();
-    assert_eq!((port.count, port.host.as_str()), (2, "[::1]"));
+    assert_eq!((port.count, port.place.as_str()), (2, "[::1]"));
 }
 
 #[test]

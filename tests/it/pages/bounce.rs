@@ -52,6 +52,36 @@ fn the_third_bounce_stops_on_a_page_that_says_why_and_offers_a_way_on() {
 }
 
 #[test]
+fn beyond_the_cookie_domain_one_and_the_same_page_is_a_circle() {
+    let server = server();
+    let shop = Change {
+        hosts: Some(vec!["shop.other.test".to_owned()]),
+        ..Change::default()
+    };
+    let operator = operator();
+    let made = applications::create(&server.ctx, &operator, "shop", shop);
+    assert_eq!(server.run(made).unwrap(), Verdict::Done);
+    let ada = server.member("ada");
+    let back = |page: &str| ada.get(&format!("/login?return_to=https%3A%2F%2Fshop.other.test%2F{page}"));
+    // Many tabs at once are none.
+    for page in 0..6 {
+        let location = back(&format!("tab{page}")).expect(303).location().to_owned();
+        assert!(
+            location.starts_with("https://shop.other.test/nightlatch/handover/start?"),
+            "{location}"
+        );
+    }
+    back("page").expect(303);
+    back("page").expect(303);
+    let page = back("page").expect(409);
+    assert!(
+        page.text()
+            .contains("<strong>shop.other.test</strong> sent you back 3 times")
+    );
+    back("page").expect(303);
+}
+
+#[test]
 fn what_is_no_circle_is_not_counted() {
     let server = server();
     let ada = server.member("ada");

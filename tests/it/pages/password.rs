@@ -161,6 +161,17 @@ fn after_a_demanded_change_it_goes_on_where_one_was_going() {
 }
 
 #[test]
+fn a_pending_change_comes_before_the_sign_in_too() {
+    let server = TestServer::start();
+    let one_time = with_one_time_password(&server, "ada", Role::Member);
+    let ada = server.anyone();
+    ada.sign_in("ada", &one_time).expect(303);
+    for path in ["/login", "/login?return_to=%2Fadmin", "/password/forgot"] {
+        assert_eq!(ada.get(path).expect(303).location(), "/password", "{path}");
+    }
+}
+
+#[test]
 fn a_pending_change_can_be_left_by_signing_out() {
     let server = TestServer::start();
     let one_time = with_one_time_password(&server, "ada", Role::Member);

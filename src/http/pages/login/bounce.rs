@@ -6,6 +6,7 @@ use crate::{
         bounce::{Bounces, Configuration, MOST, WITHIN, causes},
         duration::humanize,
         origin::ReturnTo,
+        secret,
     },
     flows::Ctx,
     http::{
@@ -56,12 +57,14 @@ pub fn watched(
         return Ok(go_on);
     };
     let (https, host) = (scheme == "https", host.to_string());
-    // Beyond the cookie domain each tab comes by here once, for its hand-over, which has a limit of its own.
-    if !ctx.config.cookie_reaches(&host) {
-        return Ok(go_on);
-    }
+    // Beyond the cookie domain each tab comes by here once, for its hand-over: there a circle leads to one and the same page.
+    let place = if ctx.config.cookie_reaches(&host) {
+        host.clone()
+    } else {
+        secret::digest(return_to.as_str())
+    };
     let keys = req.app_data::<web::Data<CookieKeys>>().ok_or(PageError::misbuilt())?;
-    let bounces = Bounces::with(counted(req, keys), &host, ctx.now());
+    let bounces = Bounces::with(counted(req, keys), &place, ctx.now());
     if !bounces.is_loop() {
         return Ok(with_cookie(go_on, ctx, keys, Some(&bounces)));
     }
@@ -84,7 +87,12 @@ fn likely(ctx: &Ctx, https: bool, host: &str) -> Vec<String> {
     let in_force = ctx.in_force();
     let cookie = &in_force.everyone().cookie;
     causes(&Configuration {
-        own_https: ctx.config.https(),
+        // Beyond the cookie domain these are two sites in any case.
+        own_https: if ctx.config.cookie_reaches(host) {
+            ctx.config.https()
+        } else {
+            https
+        },
         own_host: &ctx.config.own_host(),
         https,
         host,

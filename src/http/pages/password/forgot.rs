@@ -8,7 +8,7 @@ use crate::{
     http::{
         error::PageError,
         flash::{self, Flash},
-        forms::Form,
+        forms::{Form, ShortForm},
         pages::{Shell, filters, page},
         paths,
         visitor::Anyone,
@@ -35,7 +35,10 @@ pub struct ForgotForm {
 /// Said whether or not there is such an account, and whether or not a letter goes out.
 const SAID: &str = "If there is such an account and it has an e-mail address, a letter with a link is on its way. The link works for 30 minutes.";
 
-pub async fn form(req: HttpRequest, ctx: web::Data<Ctx>) -> Result<HttpResponse, PageError> {
+pub async fn form(req: HttpRequest, ctx: web::Data<Ctx>, anyone: Anyone) -> Result<HttpResponse, PageError> {
+    if anyone.session.is_some() && anyone.visitor.is_none() {
+        return Err(PageError::PasswordChange);
+    }
     show(&req, &ctx, StatusCode::OK, Vec::new())
 }
 
@@ -43,7 +46,7 @@ pub async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     anyone: Anyone,
-    Form(form): Form<ForgotForm>,
+    Form(form): ShortForm<ForgotForm>,
 ) -> Result<HttpResponse, PageError> {
     if form.username.trim().is_empty() {
         let fault = ("username".to_owned(), "Enter your user name.".to_owned());
