@@ -1,7 +1,7 @@
 //! State changes that another site started are refused: `Sec-Fetch-Site` first, `Origin` next (http.md). No form tokens:
 //! nothing goes stale while a page stays open.
 
-use super::{error::PageError, host, site::Site};
+use super::{error::PageError, host, paths, site::Site};
 use crate::{
     domain::origin::{CsrfFacts, csrf_allows},
     flows::Ctx,
@@ -38,6 +38,11 @@ pub async fn check(
         if !csrf_allows(&facts) {
             return Ok(req.error_response(PageError::CrossSite).map_into_boxed_body());
         }
+    }
+    // What only scripts ask is no page to open (ASVS 3.2.1).
+    let dest = req.headers().get("sec-fetch-dest");
+    if req.path().starts_with(paths::GUARD_SESSION) && dest.is_some_and(|dest| dest != "empty") {
+        return Ok(req.error_response(PageError::CrossSite).map_into_boxed_body());
     }
     Ok(next.call(req).await?.map_into_boxed_body())
 }

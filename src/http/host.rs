@@ -58,7 +58,7 @@ fn host(head: &RequestHead) -> Option<String> {
         (None, _, Some(authority)) => authority.as_str().to_owned(),
         (None, _, None) => return None,
     };
-    Some(host.to_ascii_lowercase())
+    Some(host.to_ascii_lowercase()).filter(|host| !host.is_empty())
 }
 
 fn answers(config: &Config, head: &RequestHead) -> bool {

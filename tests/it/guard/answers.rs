@@ -217,6 +217,13 @@ fn another_site_can_do_nothing_with_it() {
         &[("origin", "https://evil.example")],
     );
     assert_eq!(open.header("access-control-allow-origin"), None);
+    // Nor is it a page, or a part of one.
+    for dest in ["document", "iframe", "script"] {
+        let opened = ada.send(Method::GET, "/nightlatch/session", None, &[("sec-fetch-dest", dest)]);
+        assert_eq!(opened.status(), 403, "{dest}");
+    }
+    ada.send(Method::GET, "/nightlatch/session", None, &[("sec-fetch-dest", "empty")])
+        .expect(200);
 }
 
 #[test]
