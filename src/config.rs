@@ -83,6 +83,8 @@ impl fmt::Display for DatabaseUrl {
                     (false, user) => write!(f, "{scheme}://{user}@{place}"),
                 }
             }
+            // Mistyped, most likely: what stands before an @ may be a password.
+            Some(_) | None if self.0.contains('@') => f.write_str("…"),
             Some(_) | None => f.write_str(&self.0),
         }
     }
@@ -397,6 +399,8 @@ mod tests {
             "postgres://ada:hunter2@one:5432,two:5432/x",
             "postgresql://db/x?user=ada&password=hunter2",
             "postgres://ada@db/x?password=hunter2@hunter2",
+            "postgres:/ada:hunter2@db/x",
+            "mysql://ada:hunter2@db/x",
         ] {
             let shown = DatabaseUrl::new(url).to_string();
             assert!(!shown.contains("ter2"), "{shown}");

@@ -3,7 +3,10 @@
 use crate::{
     clock::Clock,
     config::{Config, ConfigError},
-    domain::{duration::humanize, policy::Key},
+    domain::{
+        duration::humanize,
+        policy::{Fault, Key, Pins},
+    },
     flows::{self, Ctx, FlowError},
     hashing::Hasher,
     http::{self, session_cookie::CookieKeys},
@@ -17,12 +20,13 @@ use crate::{
         notify::{ListenerHandle, spawn_listener},
     },
 };
-use actix_web::{HttpResponse, HttpServer, dev::ServerHandle, web};
+use actix_web::{HttpResponse, HttpServer, dev::ServerHandle, http::header, middleware, web};
 use std::{
     net::{SocketAddr, TcpListener},
     sync::Arc,
     time::Duration,
 };
+use url::Url;
 
 /// Why the server does not start, in one line.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +43,8 @@ pub enum StartError {
     Mail(#[from] MailError),
     #[error("the cookie key in the database is unusable")]
     Key,
+    #[error("a pinned setting does not go with the policy that is in force: {0}")]
+    Pinned(Fault),
     #[error("metrics: {0}")]
     Metrics(String),
     #[error("{0}")]
@@ -60,10 +66,13 @@ pub struct Server {
 /// Time for requests under way when the server is told to stop.
 const SHUTDOWN_SECS: u64 = 10;
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Where the database keeps the address that people use.
+const BASE_URL: &str = "base_url";
 
-/// Store, memory and threads without sockets: what the server and the command line share.
+/// Store, memory and threads without sockets: what the server and the command line share. A command (not `exclusive`) that was told no
+/// public URL sends people to where the server said that it is reached.
 pub fn context(
-    config: Config,
+    mut config: Config,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     exclusive: bool,
@@ -87,12 +96,16 @@ pub fn context(
     let hasher = Hasher::start(config.hash_cost, threads)?;
     let mailer = Mailer::new(&config)?;
     let (pins, dev) = (config.pins.clone(), config.dev);
-    let (seq, policy, applications) = store.read_now(move |c| {
+    let (seq, policy, applications, reached_at) = store.read_now(move |c| {
         // In this order: what changes after the number was read is taken in again.
         let seq = store::changes::latest_seq(c)?;
         let policy = invalidation::read_policy(c, pins, dev)?;
-        Ok::<_, StoreError>((seq, policy, live::applications::read(c)?))
+        let reached_at = store::meta::get(c, BASE_URL)?;
+        Ok::<_, StoreError>((seq, policy, live::applications::read(c)?, reached_at))
     })?;
+    if !exclusive && config.public_url.is_none() {
+        config.public_url = reached_at.and_then(|url| Url::parse(&url).ok());
+    }
     let live = Arc::new(Live::new(config.session_cache, policy, applications, seq));
     Ok(Ctx {
         store,
@@ -114,8 +127,11 @@ impl Server {
         config.bind = addresses(&listeners)?;
         let ctx = context(config, clock, random, true)?;
         flows::policy::ensure_first_revision(&ctx).await?;
+        check_pins(&ctx)?;
         flows::policy::publish_pins(&ctx).await?;
         let keys = Arc::new(cookie_keys(&ctx)?);
+        let base_url = ctx.config.base_url();
+        ctx.store.write_now(move |c| store::meta::set(c, BASE_URL, &base_url))?;
         let metrics = ctx
             .config
             .metrics_bind
@@ -199,6 +215,16 @@ impl Server {
     }
 }
 
+/// A pin can make impossible what is stored: told before anything is served, not at the next save.
+fn check_pins(ctx: &Ctx) -> Result<(), StartError> {
+    let in_force = ctx.in_force();
+    let document = in_force.policy.document();
+    let without = document.faults(&Pins::default());
+    let with = document.faults_since(document, &ctx.config.pins);
+    let new = with.into_iter().find(|fault| !without.contains(fault));
+    new.map_or(Ok(()), |fault| Err(StartError::Pinned(fault)))
+}
+
 /// Prometheus text on an address of its own, for nobody but the operator's collector.
 fn serve_metrics(ctx: &Ctx, address: SocketAddr) -> Result<actix_web::dev::Server, StartError> {
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new()
@@ -207,7 +233,10 @@ fn serve_metrics(ctx: &Ctx, address: SocketAddr) -> Result<actix_web::dev::Serve
     let (live, store) = (ctx.live.clone(), ctx.store.clone());
     let server = HttpServer::new(move || {
         let (recorder, live, store) = (recorder.clone(), live.clone(), store.clone());
-        actix_web::App::new().route(
+        let headers = middleware::DefaultHeaders::new()
+            .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+            .add((header::CACHE_CONTROL, "no-store"));
+        actix_web::App::new().wrap(headers).route(
             "/metrics",
             web::get().to(move || {
                 metrics::gauge!("nightlatch_sessions_remembered").set(live.sessions.len() as f64);

@@ -169,6 +169,13 @@ impl Show {
                 (key.name().to_owned(), value.to_json())
             });
             scopes["everyone"] = serde_json::Value::Object(complete.collect());
+            // Those that nothing is set for, too.
+            for view in flows::applications::list(&desk.ctx).await? {
+                let scope = Scope::Application(view.application.name.clone()).to_string();
+                if scopes.get(&scope).is_none() {
+                    scopes[scope] = json!({});
+                }
+            }
             output::say_json(&json!({ "revision": revision.revision, "scopes": scopes }))?;
             return Ok(ExitCode::SUCCESS);
         }

@@ -1,5 +1,5 @@
 //! Durations as people type and read them: `15m`, `2 weeks`, `1.5h`, `900`, `never`.
-//! Only units of fixed length; months and years, whose seconds depend on the calendar, are refused.
+//! Only units of fixed length: a year is 365 days, and months, whose seconds depend on the calendar, are refused.
 
 use jiff::fmt::friendly::SpanParser;
 
@@ -56,10 +56,11 @@ fn parse_units(typed: &str) -> Result<i64, String> {
     let span = PARSER
         .parse_span(typed)
         .map_err(|_| format!("not a duration: {EXAMPLES}"))?;
-    if span.get_years() != 0 || span.get_months() != 0 {
-        return Err("months and years have no fixed length: write weeks or days, like 12 weeks or 365 days".into());
+    if span.get_months() != 0 {
+        return Err("months have no fixed length: write weeks or days, like 4 weeks or 30 days".into());
     }
-    let nanos = i128::from(span.get_weeks()) * 604_800_000_000_000
+    let nanos = i128::from(span.get_years()) * 365 * 86_400_000_000_000
+        + i128::from(span.get_weeks()) * 604_800_000_000_000
         + i128::from(span.get_days()) * 86_400_000_000_000
         + i128::from(span.get_hours()) * 3_600_000_000_000
         + i128::from(span.get_minutes()) * 60_000_000_000

@@ -15,7 +15,8 @@ use crate::{
         lockouts::{self, Lockout, LockoutFilter, LockoutListState},
     },
 };
-use std::net::IpAddr;
+use ipnetwork::IpNetwork;
+use std::{borrow::Cow, net::IpAddr};
 use uuid::Uuid;
 
 /// A counter under today's policy.
@@ -203,8 +204,11 @@ fn block_faults(until: Option<Timestamp>, reason: &str, now: Timestamp) -> Vec<F
 
 impl Ctx {
     pub(super) fn lockout_view(&self, in_force: &InForce, mut lockout: Lockout) -> LockoutView {
-        let policy = &in_force.everyone().lockout;
         let now = self.now();
+        let ip = lockout.key.ip.as_ref().and_then(|ip| ip.parse::<IpNetwork>().ok());
+        let everyone = &in_force.everyone().lockout;
+        // What the allow list names is counted, and never locked.
+        let policy = &*ip.map_or(Cow::Borrowed(everyone), |ip| lockout::policy_for(ip.ip(), everyone));
         lockout.counter.settle(lockout.key.kind, policy, now);
         LockoutView {
             failures: lockout.counter.failures.len(),

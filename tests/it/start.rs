@@ -45,6 +45,9 @@ fn what_cannot_start_says_why_in_one_line() {
     )
     .unwrap();
     assert!(one_line(&serve(&[("DATABASE_URL", "garbage.db")])).contains("not a database"));
+    // Browsers would refuse every cookie, and every save of the policy would be refused for it.
+    let none = ("NIGHTLATCH_POLICY__SESSION__SAME_SITE", "None");
+    assert!(one_line(&serve(&[none])).contains("session.same_site"));
 }
 
 #[test]

@@ -88,6 +88,21 @@ fn what_happens_to_an_account_holds_at_its_next_request() {
 }
 
 #[test]
+fn a_letter_from_the_command_line_leads_to_the_servers_address() {
+    for on in [On::Sqlite, On::Postgres] {
+        let address = "https://login.example.org";
+        let server = TestServer::on(on).env("NIGHTLATCH_PUBLIC_URL", address).start();
+        server.account("root", Role::Administrator);
+        let create = ["account", "create", "eve", "--invite", "--email", "eve@example.org"];
+        Cli::beside(&server).run(&create).done();
+        // The command line's clock is the machine's; the server's stands where it was started.
+        server.advance(60);
+        let letters = server.deliver();
+        assert!(letters[0].contains(&format!("{address}/password/reset")), "{letters:?}");
+    }
+}
+
+#[test]
 fn a_role_given_at_the_command_line_opens_the_console() {
     let server = TestServer::start();
     let bob = server.member("bob");

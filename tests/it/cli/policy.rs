@@ -235,6 +235,13 @@ fn unset_falls_back_and_knows_its_keys() {
         members(&cli.run(&["policy", "show", "--json"]).json()["scopes"]),
         ["everyone", "administrators"]
     );
+    // An application that nothing is set for is told too.
+    cli.run(&["application", "create", "docs", "--host", "docs.example.org"])
+        .done();
+    assert_eq!(
+        cli.run(&["policy", "show", "--json"]).json()["scopes"]["app:docs"],
+        serde_json::json!({})
+    );
     cli.run(&["policy", "unset", IDLE, "session.ttl"])
         .done()
         .prints(&["Saved revision 5, 2 changes."]);

@@ -4,7 +4,10 @@ use crate::harness::{
     client::{CHROME, Client, FIREFOX},
     server::{On, PASSWORD, TestServer},
 };
-use nightlatch::{domain::account::Role, flows::lockouts};
+use nightlatch::{
+    domain::account::Role,
+    flows::{lockouts, rows::LockoutFilter},
+};
 
 fn proxied(on: On, settings: &[(&str, &str)]) -> TestServer {
     let server = TestServer::on(on)
@@ -180,6 +183,26 @@ fn the_allow_list_is_never_locked_but_counted() {
         }
         from(&server, ip).sign_in("ada", PASSWORD).expect(303);
     }
+    // Neither does the list say that anything is locked.
+    for _ in 0..6 {
+        from(&server, "203.0.113.9").sign_in("ada", "wrong").expect(422);
+    }
+    let views = server
+        .run(lockouts::list(
+            &server.ctx,
+            LockoutFilter {
+                limit: 9,
+                ..LockoutFilter::default()
+            },
+        ))
+        .unwrap();
+    assert!(
+        !views.items.is_empty()
+            && views
+                .items
+                .iter()
+                .all(|view| view.locked.is_none() && view.limit.is_none())
+    );
     lock(&from(&server, "198.51.100.1"), "ada");
     let refused = server
         .events()
