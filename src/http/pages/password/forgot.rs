@@ -9,7 +9,7 @@ use crate::{
         error::PageError,
         flash::{self, Flash},
         forms::{Form, ShortForm},
-        pages::{Shell, filters, page},
+        pages::{Shell, filters, page, see_other},
         paths,
         visitor::Anyone,
     },
@@ -37,7 +37,7 @@ const SAID: &str = "If there is such an account and it has an e-mail address, a 
 
 pub async fn form(req: HttpRequest, ctx: web::Data<Ctx>, anyone: Anyone) -> Result<HttpResponse, PageError> {
     if anyone.session.is_some() && anyone.visitor.is_none() {
-        return Err(PageError::PasswordChange);
+        return Ok(see_other(paths::PASSWORD));
     }
     show(&req, &ctx, StatusCode::OK, Vec::new())
 }
