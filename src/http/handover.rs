@@ -29,7 +29,7 @@ use crate::{
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{self, HeaderValue},
     },
     web,
@@ -214,6 +214,10 @@ pub async fn arrive(
     anyone: Anyone,
     Query(asked): Query<ArriveQuery>,
 ) -> Result<HttpResponse, PageError> {
+    // A code is used up by whoever arrives, not by a look at where a link leads.
+    if *req.method() == Method::HEAD {
+        return refused(&req, &CLOSED);
+    }
     let entrance = entrance(&req)?;
     let jar = Jar::at(&ctx.config, &entrance.host);
     let Some(nonce) = nonce::held(&req, jar, &ctx) else {

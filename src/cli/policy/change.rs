@@ -184,6 +184,14 @@ pub async fn checked(desk: &Desk, scope: &Scope, named: &[(String, String)]) -> 
         draft.set(scope, *key, value.clone());
     }
     faults.extend(draft.faults_since(&base.document, policy.pins()));
+    if let Scope::Application(name) = scope
+        && desk.ctx.current_applications().await?.named(name).is_none()
+    {
+        output::warn(&format!(
+            "no application is named {} yet: it counts once there is one",
+            plain(name)
+        ));
+    }
     if faults.is_empty() {
         Ok(edits)
     } else {

@@ -227,7 +227,9 @@ fn unset_falls_back_and_knows_its_keys() {
     let cli = Cli::fresh();
     cli.run(&["policy", "set", "auth.idle_session_timeout=15m", "session.ttl=1h"])
         .done();
-    cli.run(&["policy", "set", IDLE, "5m", "--scope", "app:wiki"]).done();
+    cli.run(&["policy", "set", IDLE, "5m", "--scope", "app:wiki"])
+        .done()
+        .says(&["no application is named wiki"]);
     cli.run(&["policy", "unset", IDLE, "--scope", "app:wiki"])
         .done()
         .prints(&["inherited"]);

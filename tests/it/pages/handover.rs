@@ -359,6 +359,8 @@ fn a_code_is_good_once_for_thirty_seconds_in_one_browser_on_one_host() {
             .header("accept", "application/json")
             .header("user-agent", CHROME);
         assert_eq!(program.get(&ticket).expect(403).json()["code"], "handover", "{on:?}");
+        // A look at where it leads uses nothing up.
+        assert_eq!(browser.shop.send(Method::HEAD, &ticket, None, &[]).status(), 403);
         browser.shop.get(&ticket).expect(303);
         refused(browser.shop.get(&ticket));
 
