@@ -47,4 +47,10 @@ for (const box of document.querySelectorAll("[data-strength]")) {
     clearTimeout(pause);
     if (input.value === "") { asked?.abort(); box.hidden = true; } else pause = setTimeout(ask, 300);
   });
+  // What else it is judged by (a name, the chosen baseline) may change after it.
+  input.form.addEventListener("change", ({ target }) => {
+    const least = document.querySelector(`#${CSS.escape(input.id)}-hint [data-least]`);
+    if (least && target.dataset.least) least.textContent = target.dataset.least;
+    if (target !== input && input.value !== "") ask();
+  });
 }

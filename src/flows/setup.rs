@@ -6,7 +6,10 @@ use crate::{
         account::{AccountId, AccountName, Role, check_email},
         audit::{Actor, Event, Origin},
         password::{self, NewPasswordFacts, Reuse},
-        policy::posture::Baseline,
+        policy::{
+            effective::{PasswordPolicy, Policy},
+            posture::Baseline,
+        },
         secret::{self, Secret},
         time::Span,
     },
@@ -129,6 +132,19 @@ pub async fn complete(ctx: &Ctx, new: NewAdministrator, origin: Origin) -> Resul
     Ok(done)
 }
 
+/// What the first password must meet: the rules of the baseline that is about to hold; those in force without one.
+pub fn password_rules(ctx: &Ctx, baseline: &str) -> PasswordPolicy {
+    let in_force = ctx.in_force();
+    match Baseline::find(baseline) {
+        None => in_force.everyone().password.clone(),
+        Some(baseline) => {
+            Policy::new(0, baseline.document(), in_force.policy.pins().clone(), false)
+                .effective(Role::Administrator, &[], None)
+                .password
+        }
+    }
+}
+
 type Checked = (AccountName, Option<String>, Option<&'static Baseline>);
 
 fn check(ctx: &Ctx, new: &NewAdministrator) -> Result<Checked, Vec<(&'static str, String)>> {
@@ -150,7 +166,6 @@ fn check(ctx: &Ctx, new: &NewAdministrator) -> Result<Checked, Vec<(&'static str
             found
         }
     };
-    let in_force = ctx.in_force();
     let own_words = [new.username.as_str(), new.email.as_str()];
     let facts = NewPasswordFacts {
         new: new.password.expose(),
@@ -158,14 +173,8 @@ fn check(ctx: &Ctx, new: &NewAdministrator) -> Result<Checked, Vec<(&'static str
         own_words: &own_words,
         reused: Reuse::No,
     };
-    // The password must also do under the baseline that is about to hold.
-    let rules = baseline.map(|baseline| {
-        crate::domain::policy::effective::Policy::new(0, baseline.document(), in_force.policy.pins().clone(), false)
-            .effective(Role::Administrator, &[], None)
-            .password
-    });
-    let rules = rules.as_ref().unwrap_or(&in_force.everyone().password);
-    faults.extend(password::decide(&facts, rules).into_iter().map(|fault| match fault {
+    let rules = password_rules(ctx, &new.baseline);
+    faults.extend(password::decide(&facts, &rules).into_iter().map(|fault| match fault {
         password::PasswordFault::Mismatch => ("password_again", fault.message()),
         _ => ("password", fault.message()),
     }));

@@ -40,6 +40,8 @@ struct BaselineChoice {
     title: String,
     summary: String,
     source: String,
+    /// Characters that a password has at least, once this baseline holds.
+    min_length: usize,
     selected: bool,
 }
 
@@ -125,6 +127,8 @@ pub struct Typing {
     #[serde(default)]
     email: String,
     #[serde(default)]
+    baseline: String,
+    #[serde(default)]
     new_password: String,
 }
 
@@ -133,7 +137,7 @@ pub async fn strength(ctx: web::Data<Ctx>, Form(typing): ShortForm<Typing>) -> R
     if !setup::is_open(&ctx, &typing.token).await? {
         return Err(PageError::NotFound);
     }
-    let policy = ctx.in_force().everyone().password.clone();
+    let policy = setup::password_rules(&ctx, &typing.baseline);
     meter::answer(typing.new_password, vec![typing.username, typing.email], policy).await
 }
 
@@ -151,6 +155,7 @@ fn show(
             title: baseline.title.to_owned(),
             summary: baseline.summary.to_owned(),
             source: baseline.source.to_owned(),
+            min_length: setup::password_rules(ctx, baseline.id).min_length,
             selected: baseline.id == form.baseline,
         })
         .collect();
@@ -163,7 +168,7 @@ fn show(
             email: form.email.clone(),
             baselines,
             faults,
-            min_length: ctx.in_force().everyone().password.min_length,
+            min_length: setup::password_rules(ctx, &form.baseline).min_length,
         },
     )
 }

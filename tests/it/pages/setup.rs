@@ -323,7 +323,7 @@ fn who_holds_the_link_is_told_how_a_password_stands() {
             .get(&path)
             .expect(200)
             .text()
-            .contains("data-with=\"token username email\"")
+            .contains("data-with=\"token username email baseline\"")
     );
     let ask = |token: &str, typed: &str| {
         let form = [("token", token), ("username", "ada.lovelace"), ("new_password", typed)];
@@ -334,4 +334,45 @@ fn who_holds_the_link_is_told_how_a_password_stands() {
     assert_eq!(ask(&token, "ada.lovelace1").expect(200).json()["enough"], false);
     set_up(&client, &token, &[("baseline", "asvs-l2")]).expect(303);
     ask(&token, PASSWORD).expect(404);
+}
+
+#[test]
+fn the_hint_and_the_meter_follow_the_baseline_that_is_about_to_hold() {
+    let server = TestServer::start();
+    let (path, token) = (path(&server), token(&server));
+    let client = server.anyone();
+    let twelve = "Vk3#qLw9_xT!";
+    let judged = |baseline: &str| {
+        let form = [
+            ("token", token.as_str()),
+            ("new_password", twelve),
+            ("baseline", baseline),
+        ];
+        client.post("/setup/strength", &form).expect(200).json()["enough"].clone()
+    };
+    let page = client.get(&path).expect(200);
+    assert!(
+        page.text().contains("At least <span data-least>15</span> characters"),
+        "of what is preselected"
+    );
+    for (baseline, least) in [("hue", 12), ("asvs-l2", 15), ("nist-aal2", 15), ("pci-dss-4", 12)] {
+        let checked = if baseline == "asvs-l2" { " checked" } else { "" };
+        let choice = format!("value=\"{baseline}\"{checked} required data-least=\"{least}\"");
+        assert!(page.text().contains(&choice), "{choice}");
+        assert_eq!(judged(baseline), least <= 12, "{baseline}");
+        let change = [
+            ("baseline", baseline),
+            ("password", twelve),
+            ("password_again", "other"),
+        ];
+        let refused = set_up(&client, &token, &change).expect(422);
+        let hint = format!("At least <span data-least>{least}</span> characters");
+        assert!(refused.text().contains(&hint), "{baseline}");
+        assert_eq!(
+            refused.text().contains("id=\"password-fault\""),
+            least > 12,
+            "{baseline}"
+        );
+    }
+    assert_eq!(judged(""), true, "the policy as it is");
 }
