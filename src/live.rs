@@ -35,6 +35,8 @@ pub struct Live {
     seq: AtomicI64,
     /// Changes were announced that could not be read yet.
     behind: AtomicBool,
+    /// Set-up is known to be over: it never begins again.
+    set_up: AtomicBool,
     epoch: Epoch,
 }
 
@@ -65,6 +67,7 @@ impl Live {
             applications: arc_swap::ArcSwap::from_pointee(applications),
             seq: AtomicI64::new(seq),
             behind: AtomicBool::new(false),
+            set_up: AtomicBool::new(false),
             epoch,
         }
     }
@@ -98,6 +101,15 @@ impl Live {
                 current.clone()
             }
         });
+    }
+
+    pub fn is_set_up(&self) -> bool {
+        self.set_up.load(Ordering::SeqCst)
+    }
+
+    /// Remembers that set-up is over.
+    pub fn set_up(&self) {
+        self.set_up.store(true, Ordering::SeqCst);
     }
 
     fn is_behind(&self) -> bool {

@@ -147,6 +147,9 @@ impl Server {
                 token.expose()
             )
         });
+        if flows::setup::lacks_administrator(&ctx).await? {
+            tracing::warn!("{}", flows::setup::NO_ADMINISTRATOR);
+        }
         announce_idle(&ctx);
         tracing::info!("mail goes to {}", ctx.mailer.describe());
         let addresses = ctx.config.bind.clone();

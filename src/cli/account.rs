@@ -13,6 +13,7 @@ use crate::{
         account::Role,
         account::profile::split_groups,
         password::{ChangeReason, NEVER},
+        policy::{PolicyDocument, posture::baselines},
         secret::Secret,
         time::Timestamp,
     },
@@ -260,7 +261,7 @@ impl Create {
         match flows::accounts::create(&desk.ctx, &desk.acting, new).await? {
             CreateVerdict::Faulty(faults) => Err(faulty(faults)),
             CreateVerdict::Created { one_time_password, .. } => {
-                flows::setup::close(&desk.ctx, &desk.acting).await?;
+                let first = flows::setup::close(&desk.ctx, &desk.acting).await?;
                 let mailed = if self.invite {
                     " The invitation is on its way."
                 } else {
@@ -274,10 +275,27 @@ impl Create {
                     }
                     None => output::say(&done)?,
                 }
+                advise(desk, first).await?;
                 Ok(ExitCode::SUCCESS)
             }
         }
     }
+}
+
+/// What set-up would have seen to, had it not been over with the `first` account.
+async fn advise(desk: &Desk, first: bool) -> Result<(), CliError> {
+    if flows::setup::lacks_administrator(&desk.ctx).await? {
+        output::warn(flows::setup::NO_ADMINISTRATOR);
+    }
+    if first && *desk.ctx.in_force().policy.document() == PolicyDocument::default() {
+        let baselines: Vec<&str> = baselines().iter().map(|baseline| baseline.title).collect();
+        output::note(&format!(
+            "the policy is at its defaults, for which set-up would have offered {}: `nightlatch policy posture` \
+             compares with them, `policy set` and `policy import` change it",
+            baselines.join(", ")
+        ));
+    }
+    Ok(())
 }
 
 /// Said with each one-time password (`domain::password::ONE_TIME`).
@@ -320,7 +338,7 @@ impl List {
         }
         match json {
             Some(list) => list.finish()?,
-            None if table.is_empty() => output::say("There is no such account.")?,
+            None if table.is_empty() => output::say("No accounts.")?,
             None => {
                 let mut out = Output::new();
                 out.table(&table)?;
@@ -481,7 +499,12 @@ impl Expire {
             Some(Expiry::At(at)) => {
                 refuse_past(desk, at)?;
                 acted(desk, &account, Act::SetExpiry(Some(at)), "").await?;
-                format!("{name} expires at {}.", at.to_rfc3339())
+                let (_, view) = found(desk, &account.name).await?;
+                let but = match view.is_last_administrator {
+                    true => ", but not while it is the last enabled administrator",
+                    false => "",
+                };
+                format!("{name} expires at {}{but}.", at.to_rfc3339())
             }
         };
         output::say(&done)?;

@@ -61,7 +61,25 @@ pub async fn open(ctx: &Ctx) -> Result<Option<Secret>, FlowError> {
             Ok(true)
         })
         .await?;
+    if !open {
+        ctx.live.set_up();
+    }
     Ok(open.then_some(token))
+}
+
+/// Nobody can sign in yet: there is no account, and a set-up link is open. Asks the database only until that is over.
+pub async fn is_awaited(ctx: &Ctx) -> Result<bool, FlowError> {
+    if ctx.live.is_set_up() {
+        return Ok(false);
+    }
+    let awaited = ctx
+        .store
+        .read(|c| Ok::<_, StoreError>(!setup::completed(c)? && accounts::count_all(c)? == 0))
+        .await?;
+    if !awaited {
+        ctx.live.set_up();
+    }
+    Ok(awaited)
 }
 
 /// Whether this token opens the set-up page (it is not used up by looking).
@@ -75,20 +93,37 @@ pub async fn is_open(ctx: &Ctx, token: &str) -> Result<bool, FlowError> {
 }
 
 /// There is an account that did not come through the link (the command line made it): set-up is over for good, also
-/// when that account goes again.
-pub async fn close(ctx: &Ctx, acting: &Acting) -> Result<(), FlowError> {
+/// when that account goes again. Whether it was not over before.
+pub async fn close(ctx: &Ctx, acting: &Acting) -> Result<bool, FlowError> {
     let (flow, acting, now) = (ctx.clone(), acting.clone(), ctx.now());
     Ok(ctx
         .store
         .write(move |c| {
-            if accounts::count_all(c)? > 0 && setup::complete(c, now)? {
+            let closed = accounts::count_all(c)? > 0 && setup::complete(c, now)?;
+            if closed {
                 flow.record(
                     c,
                     now,
                     &flow.entry_of(&acting, Event::SetupCompleted, None, serde_json::Value::Null),
                 )?;
             }
-            Ok::<_, StoreError>(())
+            Ok::<_, StoreError>(closed)
+        })
+        .await?)
+}
+
+/// What to do where nobody can administer: set-up is over, so that no link helps.
+pub const NO_ADMINISTRATOR: &str = "there is no administrator who can sign in: make one with \
+     `nightlatch account create NAME --role administrator`, or of an account with `nightlatch account set-role`";
+
+/// Set-up is over, and no administrator can sign in: only the command line helps ([`NO_ADMINISTRATOR`]).
+pub async fn lacks_administrator(ctx: &Ctx) -> Result<bool, FlowError> {
+    let now = ctx.now();
+    Ok(ctx
+        .store
+        .read(move |c| {
+            let usable = accounts::count_usable_administrators(c, None, now)?;
+            Ok::<_, StoreError>(usable == 0 && setup::completed(c)?)
         })
         .await?)
 }

@@ -110,6 +110,26 @@ fn a_sqlite_file_has_one_server_and_the_command_line_works_beside_it() {
 }
 
 #[test]
+fn a_start_without_an_administrator_says_what_makes_one() {
+    let dir = tempfile::tempdir().unwrap();
+    create(dir.path(), &[], "bob", "member");
+    let nobody = "WARN there is no administrator who can sign in: make one with `nightlatch account create";
+    let server = Program::serve(dir.path(), &[]);
+    assert!(server.log(dir.path()).contains(nobody), "{}", server.log(dir.path()));
+    assert!(server.log(dir.path()).contains("the policy ends no idle sessions"));
+    assert!(server.terminate().success());
+    create(dir.path(), &[], "ada", "administrator");
+    let server = Program::serve(dir.path(), &[]);
+    server.client().get("/").expect(303);
+    assert!(!server.log(dir.path()).contains("no administrator"));
+    let strange = server.client();
+    strange.sign_in("ada", PASSWORD).expect(303);
+    assert!(run(dir.path(), &[], &["session", "end", "--all"]).status.success());
+    eventually("the session ends here", || strange.get("/").status() == 303);
+    assert!(!server.log(dir.path()).contains("session key"), "a library's sentence");
+}
+
+#[test]
 fn a_terminated_server_ends_with_zero_and_keeps_everything() {
     for postgres in [false, true] {
         let dir = tempfile::tempdir().unwrap();

@@ -90,7 +90,8 @@ impl Import {
             ImportVerdict::Done(done) => {
                 if done.created.iter().any(|(_, password)| password.is_some()) {
                     // The setup link is over once somebody can sign in.
-                    crate::flows::setup::close(&desk.ctx, &desk.acting).await?;
+                    let first = crate::flows::setup::close(&desk.ctx, &desk.acting).await?;
+                    super::advise(desk, first).await?;
                 }
                 self.tell(&done.plan, Some(&done))
             }

@@ -18,6 +18,7 @@ use crate::{
     flows::{
         Ctx,
         login::{Attempt, SignIn, sign_in},
+        setup,
     },
     http::{
         error::{PageError, problem_body, problem_response, wants_html},
@@ -58,6 +59,8 @@ struct LoginPage {
     error: Option<String>,
     /// `15 minutes`: when idle sessions end.
     idle: Option<String>,
+    /// There is no account yet.
+    unset: bool,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +102,8 @@ pub async fn form(
     let reason = EndReason::parse(&query.reason).or(anyone.ended);
     let mut login = LoginPage::new(&req, &ctx, String::new(), return_to);
     login.reason = reason.map(|reason| reason.sentence().to_owned());
+    // The form stands also while the database is away.
+    login.unset = setup::is_awaited(&ctx).await.unwrap_or(false);
     let mut response = login.answer(StatusCode::OK, origin)?;
     if anyone.ambiguous {
         // Somebody planted a second cookie: both go, or nobody could sign in any more.
@@ -248,6 +253,7 @@ impl LoginPage {
             reason: None,
             error: None,
             idle: idle_words(ctx.in_force().everyone()),
+            unset: false,
         }
     }
 

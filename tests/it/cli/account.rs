@@ -18,6 +18,29 @@ fn the_first_account_is_made_headless_and_no_setup_link_is_left() {
 }
 
 #[test]
+fn who_ends_set_up_by_an_account_is_told_what_is_left_to_do() {
+    for on in [On::Sqlite, On::Postgres] {
+        let cli = Cli::on(on);
+        let create = |name: &str, role: &str| {
+            let arguments = ["account", "create", name, "--role", role, "--password-stdin"];
+            cli.run_with(&arguments, PASSWORD.as_bytes()).done()
+        };
+        let defaults = "the policy is at its defaults, for which set-up would have offered Hue's defaults, OWASP ASVS";
+        let nobody = "there is no administrator who can sign in: make one with `nightlatch account create NAME --role \
+                      administrator`";
+        create("bob", "member").says(&[nobody, defaults]);
+        let second = create("carl", "member").says(&[nobody]);
+        assert!(!second.err.contains(defaults), "{on:?}: {}", second.err);
+        let server = TestServer::beside(cli.database()).start();
+        assert_eq!(server.setup_link, None, "{on:?}");
+        assert_eq!(create("ada", "administrator").err, "", "{on:?}");
+        cli.run(&["account", "expire", "ada", "--at", "2999-01-01"])
+            .done()
+            .prints(&["ada expires at 2999-01-01T00:00:00Z, but not while it is the last enabled administrator."]);
+    }
+}
+
+#[test]
 fn deleting_every_account_does_not_open_setup_again() {
     let cli = Cli::fresh();
     cli.account("bob", "member");

@@ -376,3 +376,26 @@ fn the_hint_and_the_meter_follow_the_baseline_that_is_about_to_hold() {
     }
     assert_eq!(judged(""), true, "the policy as it is");
 }
+
+#[test]
+fn while_set_up_is_open_the_sign_in_page_says_so() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let token = token(&server);
+        let words = "Nobody can sign in yet: open the set-up link that the log shows.";
+        let page = server.anyone().get("/login").expect(200);
+        assert!(page.text().contains(words) && !page.text().contains(&token), "{on:?}");
+        set_up(&server.anyone(), &token, &[]).expect(303);
+        assert!(
+            !server.anyone().get("/login").expect(200).text().contains(words),
+            "{on:?}"
+        );
+        let database = server.database.clone();
+        server.stop();
+        let server = TestServer::beside(&database).start();
+        assert!(
+            !server.anyone().get("/login").expect(200).text().contains(words),
+            "{on:?}"
+        );
+    }
+}
