@@ -14,15 +14,17 @@ const modeKept = () => {
 
 function relative(at, now) {
   const past = now >= at;
-  const secs = Math.floor(Math.abs(now - at) / 1000);
+  // What has passed is cut off, what remains is rounded.
+  const secs = past ? Math.floor((now - at) / 1000) : Math.ceil((at - now) / 1000);
+  const whole = (unit) => past ? Math.floor(secs / unit) : Math.round(secs / unit);
   if (secs < 10) return past ? "now" : "in a moment";
   if (secs >= 2592000) return at.toISOString().slice(0, 10);
   const words =
     secs < 60 ? `${secs} s`
-    : secs < 3600 ? `${Math.floor(secs / 60)} min`
-    : secs < 86400 ? `${Math.floor(secs / 3600)} h`
-    : secs < 172800 ? "1 day"
-    : `${Math.floor(secs / 86400)} days`;
+    : whole(60) < 60 ? `${whole(60)} min`
+    : whole(3600) < 24 ? `${whole(3600)} h`
+    : whole(86400) === 1 ? "1 day"
+    : `${whole(86400)} days`;
   return past ? `${words} ago` : `in ${words}`;
 }
 

@@ -99,19 +99,21 @@ pub fn utc_words(at: Timestamp) -> String {
     }
 }
 
-/// The same steps as `static/time.js`, which keeps the words ticking.
+/// The same steps as `static/time.js`, which keeps the words ticking. What has passed is cut off, what remains is rounded: a second
+/// after "30 minutes" was typed it is still that.
 pub fn relative_words(at: Timestamp, now: Timestamp) -> String {
     let secs = now.since(at).as_secs();
     let past = secs >= 0;
     let secs = secs.unsigned_abs();
-    let words = match secs {
-        0..10 => return if past { "now".into() } else { "in a moment".into() },
-        10..60 => format!("{secs} s"),
-        60..3_600 => format!("{} min", secs / 60),
-        3_600..86_400 => format!("{} h", secs / 3_600),
-        86_400..172_800 => "1 day".into(),
-        172_800..2_592_000 => format!("{} days", secs / 86_400),
-        _ => return utc_words(at).get(..10).unwrap_or_default().to_owned(),
+    let whole = |unit: u64| if past { secs / unit } else { (secs + unit / 2) / unit };
+    let words = match (secs, whole(60), whole(3_600), whole(86_400)) {
+        (0..10, ..) => return if past { "now".into() } else { "in a moment".into() },
+        (10..60, ..) => format!("{secs} s"),
+        (2_592_000.., ..) => return utc_words(at).get(..10).unwrap_or_default().to_owned(),
+        (_, minutes @ 0..60, ..) => format!("{minutes} min"),
+        (_, _, hours @ 0..24, _) => format!("{hours} h"),
+        (_, _, _, 1) => "1 day".into(),
+        (_, _, _, days) => format!("{days} days"),
     };
     if past {
         format!("{words} ago")
@@ -162,6 +164,15 @@ mod tests {
             (-259_200, "3 days ago"),
             (5, "in a moment"),
             (600, "in 10 min"),
+            (1_799, "in 30 min"),
+            (1_769, "in 29 min"),
+            (3_569, "in 59 min"),
+            (3_570, "in 1 h"),
+            (84_599, "in 23 h"),
+            (86_399, "in 1 day"),
+            (259_199, "in 3 days"),
+            (-1_799, "29 min ago"),
+            (-86_399, "23 h ago"),
             (-2_592_000, "2026-10-22"),
         ] {
             assert_eq!(relative_words(at(secs), at(0)), words, "{secs}");

@@ -178,8 +178,20 @@ fn the_sentence_tells_the_one_who_asks_what_becomes_of_them() {
         (
             1,
             "never",
-            "90",
+            "89",
             "Ends 1 of 3 sessions now, and yours in 1 minute without activity.",
+        ),
+        (
+            1,
+            "never",
+            "119",
+            "Ends 1 of 3 sessions now, and yours in 2 minutes without activity.",
+        ),
+        (
+            1,
+            "never",
+            "3599",
+            "Ends 1 of 3 sessions now, and yours in 1 hour without activity.",
         ),
         (
             1,

@@ -209,14 +209,15 @@ fn condition(reason: EndReason) -> &'static str {
     }
 }
 
-/// "4 minutes": in the largest unit that there is one of, cut off.
+/// "4 minutes": in the largest unit that there is one of, rounded to the nearest.
 fn roughly(left: Span) -> String {
-    let secs = left.as_secs().max(0);
-    let (n, unit) = match secs {
-        0..=59 => (secs, "second"),
-        60..=3_599 => (secs / 60, "minute"),
-        3_600..=86_399 => (secs / 3_600, "hour"),
-        _ => (secs / 86_400, "day"),
+    let secs = left.as_secs_ceil();
+    let rounded = |unit: i64| (secs + unit / 2) / unit;
+    let (n, unit) = match (secs, rounded(60), rounded(3_600)) {
+        (0..60, ..) => (secs, "second"),
+        (_, minutes @ 0..60, _) => (minutes, "minute"),
+        (_, _, hours @ 0..24) => (hours, "hour"),
+        (..) => (rounded(86_400), "day"),
     };
     format!("{n} {unit}{}", if n == 1 { "" } else { "s" })
 }
