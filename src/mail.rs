@@ -51,6 +51,14 @@ impl Mailer {
         }
     }
 
+    /// Whether letters may have other characters than ASCII's as they are: not every mail server takes that.
+    pub fn takes_eight_bit(&self) -> bool {
+        match self {
+            Self::Smtp(_) => false,
+            Self::Files(_) => true,
+        }
+    }
+
     /// Where letters go, for people; never with a password.
     pub fn describe(&self) -> String {
         match self {

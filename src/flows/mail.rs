@@ -161,6 +161,7 @@ fn message_of(ctx: &Ctx, letter: &OutboxLetter) -> Result<Message, String> {
         text: &written.text,
         html: &written.html,
         at: letter.queued_at,
+        eight_bit: ctx.mailer.takes_eight_bit(),
     })
 }
 
@@ -280,6 +281,7 @@ pub async fn send_test(ctx: &Ctx, address: &str) -> Result<String, String> {
         text: &written.text,
         html: &written.html,
         at: now,
+        eight_bit: ctx.mailer.takes_eight_bit(),
     })?;
     ctx.mailer.send(&message).await.map_err(|refusal| match refusal {
         Refusal::Later(words) | Refusal::Never(words) => words,

@@ -6,12 +6,15 @@ use lettre::{
     Address,
     address::Envelope,
     message::{
-        Mailbox, MultiPart,
-        header::{Header, HeaderName, HeaderValue},
+        Body, Mailbox, MultiPart,
+        header::{ContentTransferEncoding, Header, HeaderName, HeaderValue},
     },
 };
 use std::time::{Duration, UNIX_EPOCH};
 use uuid::Uuid;
+
+/// Bytes of a line, without its end (RFC 5322).
+const LONGEST_LINE: usize = 998;
 
 /// What a message is made of.
 pub struct Parts<'a> {
@@ -24,6 +27,8 @@ pub struct Parts<'a> {
     pub text: &'a str,
     pub html: &'a str,
     pub at: Timestamp,
+    /// Goes where other characters than ASCII's need no wrapping.
+    pub eight_bit: bool,
 }
 
 /// Ready to be handed over.
@@ -69,8 +74,8 @@ impl Message {
             .message_id(Some(parts.message_id.to_owned()))
             .header(AutoSubmitted)
             .multipart(MultiPart::alternative_plain_html(
-                parts.text.to_owned(),
-                parts.html.to_owned(),
+                body(parts.text, parts.eight_bit),
+                body(parts.html, parts.eight_bit),
             ))
             .map_err(|error| error.to_string())?;
         Ok(Self {
@@ -78,6 +83,24 @@ impl Message {
             envelope: message.envelope().clone(),
             bytes: message.formatted(),
         })
+    }
+}
+
+/// As it is where that may be, so that a link stays in one piece for whoever looks at the file: the library wraps lines from 76 characters on.
+fn body(text: &str, eight_bit: bool) -> Body {
+    let encoding = if text.lines().any(|line| line.len() > LONGEST_LINE) || text.contains('\0') {
+        None
+    } else if text.is_ascii() {
+        Some(ContentTransferEncoding::SevenBit)
+    } else {
+        eight_bit.then_some(ContentTransferEncoding::EightBit)
+    };
+    match encoding {
+        Some(encoding) => {
+            let lines = text.replace("\r\n", "\n").replace('\n', "\r\n");
+            Body::dangerous_pre_encoded(lines.into_bytes(), encoding)
+        }
+        None => Body::new(text.to_owned()),
     }
 }
 

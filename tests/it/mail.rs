@@ -37,6 +37,7 @@ fn message(to: &str, name: &str, subject: &str) -> Result<Message, String> {
         text: "Hello",
         html: "<p>Hello</p>",
         at: AT,
+        eight_bit: false,
     })
 }
 
@@ -410,5 +411,49 @@ fn administrators_try_again_and_take_back_and_both_are_on_record() {
                 "{on:?}: {events:?}"
             );
         }
+    }
+}
+
+/// The lines of a letter's text part, and how the part is encoded.
+fn text_part(text: &str, eight_bit: bool) -> (String, String) {
+    let id = Uuid::from_u128(7);
+    let made = Message::new(&Parts {
+        id,
+        message_id: &message_id(id, &sender()),
+        from: &sender(),
+        to: "ada@example.org",
+        to_name: "Ada",
+        subject: "Hello",
+        text,
+        html: "<p>Hello</p>",
+        at: AT,
+        eight_bit,
+    });
+    let letter = String::from_utf8(made.unwrap().bytes).unwrap();
+    let part = letter.split("\r\n--").nth(1).unwrap().to_owned();
+    (
+        header(part.trim_start_matches(|c| c != '\r'), "Content-Transfer-Encoding").unwrap_or_default(),
+        part,
+    )
+}
+
+#[test]
+fn a_link_stays_in_one_piece() {
+    let link = format!("https://login.example.org/password/reset?token={}", "a".repeat(64));
+    let plain = format!("Hello Ada,\n\n{link}\n\nBye");
+    let german = plain.replace("Hello", "Grüße,");
+    for eight_bit in [false, true] {
+        let (encoding, part) = text_part(&plain, eight_bit);
+        assert_eq!(encoding, "7bit");
+        assert!(part.contains(&format!("\r\n{link}\r\n")), "{part}");
+    }
+    let (encoding, part) = text_part(&german, true);
+    assert_eq!(encoding, "8bit");
+    assert!(part.contains(&format!("Grüße, Ada,\r\n\r\n{link}\r\n")), "{part}");
+    // Not every mail server takes other characters than ASCII's, and none a longer line.
+    for text in [german, "x".repeat(999)] {
+        let (encoding, part) = text_part(&text, false);
+        assert_eq!(encoding, "quoted-printable");
+        assert!(part.is_ascii() && part.lines().all(|line| line.len() <= 78), "{part}");
     }
 }
