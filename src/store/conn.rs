@@ -137,7 +137,7 @@ impl Location {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut open, 0o600);
         match open.open(path) {
-            Ok(_) => Ok(()),
+            Ok(_) => refuse_foreign(path),
             Err(fault) => Err(StoreError::Config(format!("SQLite: cannot write {shown}: {fault}"))),
         }
     }
@@ -215,6 +215,7 @@ impl Location {
             StoreError::Unavailable(words) if words.contains("not a database") => {
                 StoreError::Config(format!("{}: {words}", self.describe()))
             }
+            StoreError::Unavailable(words) => StoreError::Unavailable(format!("{}: {words}", self.describe())),
             other => other,
         }
     }
@@ -260,6 +261,32 @@ fn lock_file(path: &Path) -> std::io::Result<File> {
         }
     }
     Ok(file)
+}
+
+/// A file with tables, none of which says what was migrated, is another program's: nothing of it is touched. What cannot be looked into
+/// (no database at all, one that is being written) is for the connection to say.
+fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
+    const FOREIGN: &str = "SELECT COUNT(*) AS tables, COALESCE(SUM(name = '__diesel_schema_migrations'), 0) AS ours \
+         FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+    #[derive(diesel::QueryableByName)]
+    struct Found {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        tables: i64,
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        ours: i64,
+    }
+    let looked = std::path::absolute(path).ok().and_then(|path| {
+        let mut c = SqliteConnection::establish(path.to_str()?).ok()?;
+        c.batch_execute("PRAGMA busy_timeout = 5000;").ok()?;
+        diesel::sql_query(FOREIGN).get_result::<Found>(&mut c).ok()
+    });
+    match looked {
+        Some(Found { tables: 1.., ours: 0 }) => Err(StoreError::Config(format!(
+            "SQLite: {} is the database of another program: name another file",
+            path.display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn directory_of(path: &Path) -> PathBuf {
@@ -446,7 +473,8 @@ pub(super) fn migrate(location: &Location, apply: bool) -> Result<(), StoreError
         }
         AnyConn::Sqlite(mut c) => {
             c.batch_execute("PRAGMA busy_timeout = 60000;")?;
-            AnsiTransactionManager::begin_transaction_sql(&mut c, "BEGIN IMMEDIATE")?;
+            AnsiTransactionManager::begin_transaction_sql(&mut c, "BEGIN IMMEDIATE")
+                .map_err(|e| location.not_ready(e))?;
             migrate_on(&mut c, apply)?;
             Ok(AnsiTransactionManager::commit_transaction(&mut c)?)
         }

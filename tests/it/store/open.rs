@@ -357,3 +357,44 @@ fn a_read_only_file_is_refused() {
         });
     });
 }
+
+#[test]
+fn a_file_of_another_program_is_refused_and_left_as_it_is() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("theirs.db");
+    let url = format!("sqlite:{}", file.display());
+    let mut theirs = SqliteConnection::establish(file.to_str().expect("a path")).expect("connects");
+    theirs
+        .batch_execute("CREATE TABLE songs (title TEXT)")
+        .expect("a table");
+    drop(theirs);
+    let before = std::fs::read(&file).expect("readable");
+    let line = refused(&url, options());
+    assert!(line.contains("theirs.db is the database of another program"), "{line}");
+    assert_eq!(std::fs::read(&file).expect("readable"), before);
+    // An empty one is nobody's.
+    std::fs::write(&file, "").expect("writable");
+    Store::open(&url, options()).expect("opens");
+    Store::open(&url, options()).expect("opens again");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_read_only_directory_is_told_with_the_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).expect("others may enter");
+    let file = directory.path().join("kept.db");
+    std::fs::write(&file, "").expect("writable");
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o666)).expect("others may write");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // SAFETY: makes this thread, which ends here, somebody else to the file system: root may write everything.
+            unsafe { libc::setfsuid(65_534) };
+            let Err(fault) = Store::open(&format!("sqlite:{}", file.display()), options()) else {
+                panic!("nothing can be written beside the file");
+            };
+            assert!(fault.to_string().contains("kept.db"), "{fault}");
+        });
+    });
+}
