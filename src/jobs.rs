@@ -119,11 +119,12 @@ where
     actix_web::rt::spawn(async move {
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut failing = Failing::default();
         loop {
             tokio::select! {
                 _ = ticks.tick() => match AssertUnwindSafe(job(ctx.clone())).catch_unwind().await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => tracing::warn!(job = name, %error, "a job failed and will be tried again"),
+                    Ok(Ok(())) => failing.over(name),
+                    Ok(Err(error)) => failing.tell(name, &error),
                     Err(_) => tracing::error!(job = name, "a job panicked and will be tried again"),
                 },
                 // Also when the sender is gone.
@@ -131,4 +132,28 @@ where
             }
         }
     })
+}
+
+/// What was told of a job that fails: the same is told once, until it is over.
+#[derive(Default)]
+struct Failing(Option<String>);
+
+impl Failing {
+    fn tell(&mut self, name: &'static str, error: &FlowError) {
+        let kind = match error {
+            // However the database words it, it is one loss.
+            FlowError::Unavailable(_) => String::new(),
+            FlowError::HashingBusy(_) | FlowError::NotFound | FlowError::Internal(_) => error.to_string(),
+        };
+        if self.0.as_ref() != Some(&kind) {
+            tracing::warn!(job = name, %error, "a job failed and will be tried until it works");
+            self.0 = Some(kind);
+        }
+    }
+
+    fn over(&mut self, name: &'static str) {
+        if self.0.take().is_some() {
+            tracing::info!(job = name, "a job works again");
+        }
+    }
 }

@@ -327,7 +327,7 @@ fn announce_idle(ctx: &Ctx) {
         return;
     }
     match value {
-        crate::domain::policy::Value::Number(-1) => tracing::info!("idle endings are off"),
+        crate::domain::policy::Value::Number(-1) => tracing::info!("the policy ends no idle sessions"),
         crate::domain::policy::Value::Number(0) => tracing::info!("sessions end when their window is closed"),
         crate::domain::policy::Value::Number(secs) => tracing::info!("idle sessions end after {}", humanize(secs)),
         other => tracing::error!("the idle timeout is not a number: {other:?}"),

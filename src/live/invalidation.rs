@@ -32,8 +32,12 @@ pub fn on_event(live: &Weak<Live>, store: &Store, event: ListenEvent) {
         ListenEvent::Alive | ListenEvent::Connected | ListenEvent::Change { .. } => match take_in(&live, store) {
             Ok(()) => live.set_behind(false),
             Err(error) => {
+                let told = live.is_behind();
                 live.set_behind(true);
                 live.freshness.lost();
+                if told {
+                    return;
+                }
                 tracing::warn!(%error, "changes made elsewhere could not be read; the database is asked until they are");
             }
         },

@@ -14,7 +14,10 @@ use std::{
     fs::{self, File, TryLockError},
     hash::{BuildHasher, Hasher},
     path::{Path, PathBuf},
-    sync::{Condvar, Mutex, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -318,8 +321,20 @@ fn with_time_limits(url: &str) -> String {
     url
 }
 
+/// The lines of a fault as sentences of one.
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let mut whole = String::new();
+    for line in text.lines() {
+        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        if whole.ends_with(|last: char| last.is_alphanumeric() || last == ')') && !line.is_empty() {
+            whole.push('.');
+        }
+        if !whole.is_empty() && !line.is_empty() {
+            whole.push(' ');
+        }
+        whole.push_str(&line);
+    }
+    whole
 }
 
 /// Tells writers and listeners of the same database apart; no secret. (The standard library seeds its hash maps from the
@@ -344,7 +359,12 @@ impl Pooled {
 
 pub(super) struct Manager {
     location: Location,
+    loss: Arc<Loss>,
 }
+
+/// Whether the last attempt to connect failed: a loss is told once, until it is over.
+#[derive(Debug, Default)]
+struct Loss(AtomicBool);
 
 impl r2d2::ManageConnection for Manager {
     type Connection = Pooled;
@@ -352,6 +372,9 @@ impl r2d2::ManageConnection for Manager {
 
     fn connect(&self) -> Result<Pooled, StoreError> {
         let any = self.location.connect()?;
+        if self.loss.0.swap(false, Ordering::SeqCst) {
+            tracing::info!("the database takes connections again");
+        }
         Ok(Pooled {
             any,
             alive_at: Some(Instant::now()),
@@ -379,23 +402,27 @@ impl r2d2::ManageConnection for Manager {
 }
 
 #[derive(Debug)]
-struct LogFaults;
+struct LogFaults(Arc<Loss>);
 
 impl r2d2::HandleError<StoreError> for LogFaults {
     fn handle_error(&self, fault: StoreError) {
-        tracing::warn!(%fault, "no new database connection");
+        if !self.0.0.swap(true, Ordering::SeqCst) {
+            tracing::warn!(%fault, "no new database connection");
+        }
     }
 }
 
 pub(super) fn pool(location: &Location, size: u32) -> r2d2::Pool<Manager> {
+    let loss = Arc::<Loss>::default();
     r2d2::Pool::builder()
         .max_size(size)
         .min_idle(Some(1))
         .connection_timeout(WAIT)
         .test_on_check_out(true)
-        .error_handler(Box::new(LogFaults))
+        .error_handler(Box::new(LogFaults(loss.clone())))
         .build_unchecked(Manager {
             location: location.clone(),
+            loss,
         })
 }
 

@@ -8,6 +8,7 @@ use super::{
 };
 use diesel::{PgConnection, RunQueryDsl, SqliteConnection, connection::SimpleConnection, sql_types::Text};
 use std::{
+    cell::Cell,
     sync::mpsc::{self, RecvTimeoutError, Sender},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -81,16 +82,26 @@ impl Stopped {
 
 fn listen(location: &Location, stopped: &Stopped, on_event: &impl Fn(ListenEvent)) {
     let mut back_off = BACK_OFF_FIRST;
+    // A loss is told once, until it is over.
+    let lost = Cell::new(false);
+    let on_event = |event: ListenEvent| {
+        if event == ListenEvent::Connected && lost.replace(false) {
+            tracing::info!("the change listener has the database again");
+        }
+        on_event(event);
+    };
     loop {
         let since = Instant::now();
         let fault = match location.connect() {
-            Ok(AnyConn::Postgres(c)) => listen_postgres(c, stopped, on_event),
-            Ok(AnyConn::Sqlite(c)) => listen_sqlite(c, stopped, on_event),
+            Ok(AnyConn::Postgres(c)) => listen_postgres(c, stopped, &on_event),
+            Ok(AnyConn::Sqlite(c)) => listen_sqlite(c, stopped, &on_event),
             Err(fault) => Err(fault),
         };
         let Err(fault) = fault else { return };
         on_event(ListenEvent::Lost);
-        tracing::warn!(%fault, "the change listener lost the database and tries again");
+        if !lost.replace(true) {
+            tracing::warn!(%fault, "the change listener lost the database and tries until it is back");
+        }
         if since.elapsed() > BACK_OFF_MOST {
             back_off = BACK_OFF_FIRST;
         }

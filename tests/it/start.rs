@@ -35,7 +35,10 @@ fn what_cannot_start_says_why_in_one_line() {
     let occupied = one_line(&run(dir.path(), &[], &["serve", "--bind", &address]));
     assert!(occupied.contains(&address) && occupied.contains("in use"), "{occupied}");
     let nobody = one_line(&serve(&[("DATABASE_URL", "postgres://nobody:hidden@127.0.0.1:1/none")]));
-    assert!(nobody.contains("refused") && !nobody.contains("hidden"), "{nobody}");
+    assert!(
+        nobody.contains("refused. Is the server running") && !nobody.contains("hidden"),
+        "{nobody}"
+    );
     let url = format!("{}/nodb", postgres::base_url());
     assert!(one_line(&serve(&[("DATABASE_URL", &url)])).contains("database \"nodb\" does not exist"));
     assert!(one_line(&serve(&[("DATABASE_URL", "mysql://x/y")])).contains("mysql"));
