@@ -363,7 +363,7 @@ impl Checker<'_> {
         let text = self.settings.text_or(name, default);
         let items: Vec<&str> = text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
         if items.is_empty() && !default.is_empty() {
-            self.fault(name, &text, "at least one");
+            self.fault(name, &text, "at least one entry");
         }
         items
             .into_iter()

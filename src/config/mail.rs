@@ -42,7 +42,7 @@ impl SmtpUrl {
             (true, None) => {}
             (false, Some(_)) if encrypted || is_local(&url) => {}
             (false, Some(_)) => {
-                return Err("a password is sent to another machine only encrypted: smtps://, or ?tls=required".into());
+                return Err("smtps:// or ?tls=required: a password is sent to another machine only encrypted".into());
             }
             (true, Some(_)) | (false, None) => return Err("a user name and a password, or neither".into()),
         }

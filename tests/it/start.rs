@@ -80,6 +80,16 @@ fn all_faults_of_the_configuration_are_told_at_once() {
         assert!(told.contains(fault), "{fault}: {told}");
     }
     assert!(!told.contains("short\""), "a secret is not shown: {told}");
+    let mail = "bind = \"\"\nsmtp_url = \"smtp://ada:hidden@mail.example.org\"\n";
+    std::fs::write(dir.path().join("nightlatch.toml"), mail).unwrap();
+    let told = refused(&run(dir.path(), &[], &["serve"]));
+    for fault in [
+        "expected smtps:// or ?tls=required: a password is sent",
+        "expected at least one entry",
+    ] {
+        assert!(told.contains(fault), "{fault}: {told}");
+    }
+    assert!(!told.contains("hidden"), "{told}");
 }
 
 #[test]
