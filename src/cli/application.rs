@@ -15,7 +15,10 @@ use crate::{
     },
     flows::applications::{self, ApplicationView, Change, Strangers, Verdict},
 };
-use clap::{Args, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
+use clap::{
+    Args, Subcommand,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
 use std::process::ExitCode;
 
 #[derive(Subcommand)]
@@ -104,8 +107,8 @@ pub struct Delete {
 
 /// A role's word, or nothing, which empties the list.
 fn role() -> impl TypedValueParser<Value = String> {
-    let words = Role::ALL.iter().map(|role| role.as_str());
-    PossibleValuesParser::new(words.chain([""]).collect::<Vec<_>>())
+    let words = Role::ALL.iter().map(|role| PossibleValue::new(role.as_str()));
+    PossibleValuesParser::new(words.chain([PossibleValue::new("").hide(true)]))
 }
 
 impl Application {

@@ -82,7 +82,7 @@ struct Filter {
     /// Only events that concern this account
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
-    /// Only what this actor did: a name, system, anonymous or cli:USER
+    /// Only what this actor did, as the list writes it: a name, system, anonymous or such as 'cli:root (uid 0)'
     #[arg(long, value_name = "NAME")]
     actor: Option<String>,
     /// Only from this address or network
@@ -159,7 +159,7 @@ impl List {
         })
         .await?;
         if table.is_empty() {
-            output::say("There is no such event.")?;
+            output::say("No events.")?;
             return Ok(ExitCode::SUCCESS);
         }
         let mut out = Output::new();

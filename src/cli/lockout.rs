@@ -14,7 +14,7 @@ use crate::{
     },
     store::lockouts::{LockoutFilter, LockoutListState},
 };
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use ipnetwork::IpNetwork;
 use serde_json::{Value, json};
 use std::{net::IpAddr, process::ExitCode};
@@ -62,7 +62,8 @@ pub struct Unlock {
 }
 
 #[derive(Args)]
-#[group(id = "what", required = true, multiple = true, args = ["id", "account", "ip"])]
+#[group(skip)]
+#[command(group = ArgGroup::new("what").required(true).multiple(true).args(["id", "account", "ip"]))]
 pub struct Block {
     /// Id of a lock or counter, as `lockout list` shows it
     #[arg(conflicts_with_all = ["account", "ip"])]
@@ -138,7 +139,7 @@ impl List {
         }
         match json {
             Some(list) => list.finish()?,
-            None if table.is_empty() => output::say("There is no such lock and no failed sign-in.")?,
+            None if table.is_empty() => output::say("No locks and no failed sign-ins.")?,
             None => {
                 let mut out = Output::new();
                 out.table(&table)?;

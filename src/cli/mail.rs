@@ -101,7 +101,7 @@ impl List {
         }
         match json {
             Some(list) => list.finish()?,
-            None if table.is_empty() => output::say("There is no such letter.")?,
+            None if table.is_empty() => output::say("No letters.")?,
             None => {
                 let mut out = Output::new();
                 out.table(&table)?;

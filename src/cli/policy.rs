@@ -146,11 +146,11 @@ async fn current(desk: &Desk) -> Result<(Revision, effective::Policy), CliError>
 /// The setting of that name.
 fn key(name: &str) -> Result<Key, CliError> {
     Key::parse(name.trim()).ok_or_else(|| {
-        let why = format!(
-            "there is no setting named {}: `nightlatch policy show` lists them",
-            plain(name)
-        );
-        CliError::refused(why)
+        let next = match Key::nearest(name.trim()) {
+            Some(key) => format!("did you mean {}?", key.name()),
+            None => "`nightlatch policy show` lists them".to_owned(),
+        };
+        CliError::refused(format!("there is no setting named {}: {next}", plain(name)))
     })
 }
 

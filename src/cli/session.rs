@@ -11,7 +11,10 @@ use crate::{
     flows::{self, sessions::SessionView},
     store::sessions::{ListState, SessionFilter},
 };
-use clap::{Args, Subcommand};
+use clap::{
+    Args, Subcommand,
+    builder::{StringValueParser, TypedValueParser},
+};
 use ipnetwork::IpNetwork;
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -48,7 +51,7 @@ pub struct List {
 #[group(required = true, multiple = false)]
 pub struct End {
     /// Ids of sessions, as `session list` shows them
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = id())]
     ids: Vec<Uuid>,
     /// All of this account
     #[arg(long, value_name = "NAME")]
@@ -56,6 +59,12 @@ pub struct End {
     /// All there are
     #[arg(long)]
     all: bool,
+}
+
+fn id() -> impl TypedValueParser<Value = Uuid> {
+    StringValueParser::new().try_map(|text| {
+        Uuid::parse_str(&text).map_err(|_| "that is no session id: `nightlatch session list` shows them")
+    })
 }
 
 impl Session {
@@ -112,7 +121,7 @@ impl List {
         }
         match json {
             Some(list) => list.finish()?,
-            None if table.is_empty() => output::say("There is no such session.")?,
+            None if table.is_empty() => output::say("No sessions.")?,
             None => {
                 let mut out = Output::new();
                 out.table(&table)?;

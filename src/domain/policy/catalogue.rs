@@ -429,7 +429,31 @@ catalogue! {
     }
 }
 
+/// From here on a name is taken for another one, mistyped: 1 is the same, 0 has nothing in common.
+const ALIKE: f64 = 0.7;
+/// Names that are longer are nobody's slip.
+const LONGEST_NAME: usize = 80;
+
 impl Key {
+    /// The setting whose name is most like this one, when it is like enough to have been meant.
+    pub fn nearest(name: &str) -> Option<Key> {
+        if name.len() > LONGEST_NAME {
+            return None;
+        }
+        let name = name.to_lowercase();
+        let likeness = |key: &Key| (strsim::normalized_damerau_levenshtein(&name, key.name()), *key);
+        let (alike, key) = Key::ALL.iter().map(likeness).max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+        (alike >= ALIKE).then_some(key)
+    }
+
+    /// What is said of a name that is no setting's.
+    pub fn unknown(name: &str) -> String {
+        match Key::nearest(name) {
+            Some(key) => format!("unknown setting: did you mean {}?", key.name()),
+            None => "unknown setting".to_owned(),
+        }
+    }
+
     /// `auth.idle_session_timeout`.
     pub fn name(self) -> &'static str {
         self.setting().name

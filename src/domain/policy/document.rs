@@ -188,7 +188,7 @@ pub(super) fn read(
     name: &str,
     value: impl FnOnce(&catalogue::Setting) -> Result<Value, String>,
 ) -> Result<(Key, Value), String> {
-    let key = Key::parse(name).ok_or("unknown setting")?;
+    let key = Key::parse(name).ok_or_else(|| Key::unknown(name))?;
     let value = value(key.setting())?;
     if key.setting().allowed_in(scope) {
         Ok((key, value))

@@ -129,7 +129,7 @@ impl Reader<'_> {
             let at = name.span().start;
             match (Key::parse(&full), value.get_ref()) {
                 (None, DeValue::Table(inner)) => self.keys(scope, &full, inner),
-                (None, _) => self.fault(scope.clone(), &full, shown(value.get_ref()), "unknown setting", at),
+                (None, _) => self.fault(scope.clone(), &full, shown(value.get_ref()), &Key::unknown(&full), at),
                 (Some(key), _) => match key.setting().read(&json(value.get_ref())) {
                     Ok(value) if key.setting().allowed_in(scope) => self.document.set(scope, key, value),
                     Ok(value) => {

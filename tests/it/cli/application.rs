@@ -133,7 +133,8 @@ fn all_faults_are_said_and_nothing_is_done() {
         cli.run(&["application", "create", "wiki"])
             .refused(&["At least one host"]);
         cli.run(&["application", "create", "wiki", "--host", "h", "--role", "root"])
-            .usage();
+            .usage()
+            .says(&["[possible values: member, administrator]"]);
         cli.run(&[
             "application",
             "create",

@@ -71,7 +71,7 @@ fn events_are_listed_and_narrowed() {
             .prints(&["EVENT", "sign_in.refused", "credentials"]);
         cli.run(&["audit", "list", "--event", "sign_out"])
             .done()
-            .prints(&["There is no such event."]);
+            .prints(&["No events."]);
     }
 }
 

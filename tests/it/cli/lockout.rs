@@ -186,6 +186,8 @@ fn a_name_is_blocked_and_unblocked_by_hand() {
         assert_eq!(bob(), 303, "{on:?}");
         cli.run(&["lockout", "block", "--account", "bob", "--until", "2000-01-01"])
             .refused(&["until: It ends in the future"]);
-        cli.run(&["lockout", "block"]).usage();
+        for lacks in [&["lockout", "block"][..], &["lockout", "block", "--reason", "left"]] {
+            cli.run(lacks).usage().says(&["<ID|--account <NAME>|--ip <ADDRESS>>"]);
+        }
     }
 }

@@ -12,7 +12,7 @@ fn letters_are_listed_tried_again_and_taken_back() {
         let smtp = SmtpServer::start(Manner::Recipient("451 4.7.1 greylisted"));
         let server = TestServer::on(on).env("NIGHTLATCH_SMTP_URL", &smtp.url()).start();
         let cli = Cli::beside(&server);
-        cli.run(&["mail", "list"]).done().prints(&["There is no such letter."]);
+        cli.run(&["mail", "list"]).done().prints(&["No letters."]);
         let create = ["account", "create", "eve", "--invite", "--email", "eve@example.org"];
         cli.run(&create).done().prints(&["The invitation is on its way."]);
         // The command line's clock is the machine's; the server's stands where it was started.

@@ -64,7 +64,11 @@ fn get_says_value_default_scope_and_source() {
         .done()
         .prints(&["900 (15 minutes)", "-1 (never)"]);
     cli.run(&["policy", "get", "auth.idle"])
-        .refused(&["there is no setting named auth.idle"]);
+        .refused(&["there is no setting named auth.idle: `nightlatch policy show` lists them"]);
+    cli.run(&["policy", "get", "auth.idle_sesion_timout"])
+        .refused(&["did you mean auth.idle_session_timeout?"]);
+    cli.run(&["policy", "set", "idle_session_timeout", "15m"])
+        .refused(&["unknown setting: did you mean auth.idle_session_timeout?"]);
     cli.run(&["policy", "get", "a\u{1b}[2J"]).refused(&["\\u{1b}"]);
     cli.run(&["policy", "get", IDLE, "--scope", "everybody"])
         .usage()

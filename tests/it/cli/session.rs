@@ -78,9 +78,7 @@ fn live_sessions_are_listed_and_ended() {
             .prints(&["Ended 1 session."]);
         ended(&carl);
         assert_eq!(cli.run(&["session", "list", "--json"]).json(), serde_json::json!([]));
-        cli.run(&["session", "list"])
-            .done()
-            .prints(&["There is no such session."]);
+        cli.run(&["session", "list"]).done().prints(&["No sessions."]);
         let endings = cli.run(&["audit", "list", "--json", "--event", "session.ended"]).json();
         let endings = endings.as_array().unwrap();
         assert_eq!(endings.len(), 4);
@@ -139,7 +137,9 @@ fn bad_input_of_session_is_refused() {
     cli.run(&["session", "list", "--account", "eve"])
         .refused(&["there is no account named eve"]);
     cli.run(&["session", "end"]).usage();
-    cli.run(&["session", "end", "first"]).usage();
+    cli.run(&["session", "end", "first"])
+        .usage()
+        .says(&["that is no session id: `nightlatch session list` shows them"]);
     cli.run(&["session", "end", unknown, "--all"]).usage();
     cli.run(&["session", "end", "--all", "--account", "eve"]).usage();
     cli.run(&["session", "list", "--ip", "here"]).usage();
