@@ -144,10 +144,19 @@ pub async fn review(ctx: &Ctx, acting: &Acting, id: Uuid) -> Result<Option<Revie
     };
     let new = Policy::new(0, built.document.clone(), pins.clone(), current.in_force.policy.dev());
     let saver = ctx.saver_facts(acting, &current.in_force.policy, &new).await?;
+    let changes = diff(&current.revision.document, &built.document);
+    // What stands already and is not touched is no part of what is decided here.
+    let standing = current.revision.document.warnings(&pins);
+    let touched = |warning: &Warning| {
+        let of_it = |change: &Change| change.scope == warning.scope && change.key == warning.key;
+        !standing.contains(warning) || changes.iter().any(of_it)
+    };
+    let mut warnings = built.document.warnings(&pins);
+    warnings.retain(touched);
     Ok(Some(Review {
-        changes: diff(&current.revision.document, &built.document),
+        changes,
         faults: built.document.faults_since(&current.revision.document, &pins),
-        warnings: built.document.warnings(&pins),
+        warnings,
         risks: risks(&current.in_force.policy, &new, &saver, ctx.now()),
         document: built.document,
         conflicts: built.conflicts,

@@ -361,3 +361,24 @@ fn a_lock_that_would_meet_the_saver_is_a_risk() {
         assert!(page.text().contains("refuse your own next sign-in"), "{on:?}");
     }
 }
+
+#[test]
+fn a_review_warns_of_what_it_changes_and_not_of_what_stands_already() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    server.policy(&[("auth.idle_session_timeout", "90")]);
+    let review = |fields: &[(&str, &str)]| {
+        let made = draft(&boss, revision(&server), fields).expect(303);
+        boss.get(made.location()).expect(200)
+    };
+    assert!(
+        !review(&[("session.ttl", "13 days")])
+            .text()
+            .contains("Worth a second look")
+    );
+    assert!(
+        review(&[("auth.idle_session_timeout", "80")])
+            .text()
+            .contains("Worth a second look")
+    );
+}
