@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::{
-        audit::{Event, Outcome},
+        audit::{Event, Outcome, repeated::times},
         spreadsheet::{self, guarded},
         time::Timestamp,
     },
@@ -285,6 +285,7 @@ fn as_json(row: &AuditRow) -> Value {
 }
 
 fn as_row(row: &AuditRow) -> [String; 7] {
+    let reason = or_dash(row.reason.as_deref());
     [
         time(row.at),
         row.event.as_str().to_owned(),
@@ -292,7 +293,10 @@ fn as_row(row: &AuditRow) -> [String; 7] {
         or_dash(row.account.as_deref()),
         row.ip.map_or_else(|| "-".to_owned(), |ip| ip.to_string()),
         row.outcome.as_str().to_owned(),
-        or_dash(row.reason.as_deref()),
+        match times(&row.detail) {
+            Some(times) => format!("{reason}, {times}"),
+            None => reason,
+        },
     ]
 }
 

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+pub mod repeated;
 pub mod seal;
 
 use super::{account::AccountId, session::SessionId};

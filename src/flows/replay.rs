@@ -5,7 +5,7 @@ use super::{Ctx, FlowError};
 use crate::{
     domain::{
         account::{Role, name_key},
-        audit::{Event, Outcome},
+        audit::{Event, Outcome, repeated::stands_for},
         login::{ONE_TIME_OVER, Refusal},
         policy::{Pins, PolicyDocument, effective::Policy},
         session::{EndReason, SessionId, ends_at},
@@ -297,6 +297,7 @@ fn attempt(row: &AuditRow) -> Option<Attempt> {
         user_agent: row.user_agent.clone(),
         checked,
         sign_in: row.event != Event::PasswordChanged,
+        times: stands_for(&row.detail),
     })
 }
 

@@ -7,7 +7,7 @@ use super::{
     conn::MultiBackend,
     instant::{self, At},
     keyset::{self, Walk},
-    per_backend::{Counted, insert_rows, not_leading},
+    per_backend::{Counted, insert_rows, not_leading, number_in_detail},
     schema::audit,
     text,
 };
@@ -494,12 +494,15 @@ struct Hour {
     happened: i64,
 }
 
-/// How often an event happened in each full hour since `since`, oldest first; hours without it are left out.
+/// How often an event happened in each full hour since `since`, oldest first; hours without it are left out. An entry that stands for
+/// several counts as many.
 pub fn hourly(c: &mut Conn, event: Event, since: Timestamp) -> Result<Vec<(Timestamp, i64)>, StoreError> {
-    let hours: Vec<Hour> = diesel::sql_query(
-        "SELECT substr(CAST(happened_at AS TEXT), 1, 13) AS hour, count(*) AS happened FROM audit \
+    let several = number_in_detail(c.db(), "refusals");
+    let hours: Vec<Hour> = diesel::sql_query(format!(
+        "SELECT substr(CAST(happened_at AS TEXT), 1, 13) AS hour, \
+         CAST(sum(CASE WHEN detail LIKE '%\"refusals\":%' THEN {several} ELSE 1 END) AS BIGINT) AS happened FROM audit \
          WHERE event = $1 AND happened_at >= $2 GROUP BY substr(CAST(happened_at AS TEXT), 1, 13) ORDER BY 1",
-    )
+    ))
     .bind::<sql_types::Text, _>(event.as_str())
     .bind::<sql_types::Timestamp, _>(At::from(since))
     .load(c.db())?;

@@ -218,6 +218,14 @@ macro_rules! insert_rows {
 }
 pub(super) use insert_rows;
 
+/// SQL for a whole number that the JSON in the column `detail` has at its top.
+pub(super) fn number_in_detail(c: &AnyConn, name: &'static str) -> String {
+    match c {
+        AnyConn::Postgres(_) => format!("CAST(CAST(detail AS json) ->> '{name}' AS BIGINT)"),
+        AnyConn::Sqlite(_) => format!("json_extract(detail, '$.{name}')"),
+    }
+}
+
 /// The database's words for people: one line, bounded. (Neither database puts a statement into its primary message.)
 pub(super) fn plain_words(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default().trim();

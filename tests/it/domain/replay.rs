@@ -365,6 +365,7 @@ fn attempt(secs: i64, name: &str, from: &str, checked: Checked) -> Attempt {
         user_agent: Some(FIREFOX.into()),
         checked,
         sign_in: true,
+        times: 1,
     }
 }
 
@@ -422,6 +423,13 @@ fn what_a_lock_refused_at_that_time_counts_for_nothing() {
     replayed.attempt(&attempt(20, "ada", "198.51.100.7", Checked::Right));
     replayed.attempt(&attempt(30, "ada", "198.51.100.7", Checked::Accepted));
     assert_eq!((replayed.let_through, replayed.locks, replayed.locked_out), (10, 0, 0));
+    // One record may stand for many.
+    let many = Attempt {
+        times: 21,
+        ..attempt(40, "ada", "198.51.100.7", Checked::Never)
+    };
+    replayed.attempt(&many);
+    assert_eq!((replayed.let_through, replayed.sign_ins), (31, 33));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 use super::{Fresh, account, at, id, ip, on_both};
 use nightlatch::{
     domain::{
-        audit::{Actor, Entry, Event, Origin, Outcome},
+        audit::{Actor, Entry, Event, Origin, Outcome, repeated::repeated},
         network::parse_filter,
         session::SessionId,
         time::Timestamp,
@@ -417,9 +417,20 @@ fn hours_are_counted(db: &Fresh) {
         db.write(|c| audit::insert(c, id(number as u128 + 1), at(seconds), &entry(Event::SignInAccepted)));
     }
     db.write(|c| audit::insert(c, id(99), at(10), &entry(Event::SignInRefused)));
+    let several = Entry {
+        detail: repeated(21, at(0), at(59)),
+        ..entry(Event::SignInRefused)
+    };
+    db.write(|c| audit::insert(c, id(98), at(70), &several));
     let hour = |hours: i64| Timestamp::from_micros(at(hours * 3600).as_micros() - 1);
     let hours = db.read(|c| audit::hourly(c, Event::SignInAccepted, at(0)));
     assert_eq!(hours, [(hour(0), 2), (hour(1), 2), (hour(3), 1)]);
+    let refused = db.read(|c| audit::hourly(c, Event::SignInRefused, at(0)));
+    assert_eq!(
+        refused,
+        [(hour(0), 22)],
+        "an entry that stands for several counts as many"
+    );
     assert_eq!(db.read(|c| audit::hourly(c, Event::SignOut, at(0))), []);
 }
 

@@ -48,6 +48,8 @@ pub struct Attempt {
     pub checked: Checked,
     /// A sign-in; false: a guess at the present password when changing it, which counts like one.
     pub sign_in: bool,
+    /// How many alike ones the record stands for; several only of those that were never checked.
+    pub times: u64,
 }
 
 /// A counter that somebody released.
@@ -121,7 +123,9 @@ impl Guesses {
     /// Counts one guess.
     pub fn attempt(&mut self, attempt: &Attempt) {
         self.fed += 1;
-        self.sign_ins += u64::from(attempt.sign_in);
+        if attempt.sign_in {
+            self.sign_ins += attempt.times;
+        }
         let id = Uuid::from_u128(u128::from(self.fed));
         let holding = self.holding(attempt);
         let mut refused_by = None;
@@ -211,7 +215,9 @@ impl Guesses {
     }
 
     fn proceeds(&mut self, attempt: &Attempt, holding: &[(CounterKey, LockoutPolicy)], id: Uuid) {
-        self.let_through += u64::from(attempt.sign_in && attempt.checked == Checked::Never);
+        if attempt.sign_in && attempt.checked == Checked::Never {
+            self.let_through += attempt.times;
+        }
         let mut locks = false;
         for (key, policy) in holding {
             let counter = self.counters.entry(key.clone()).or_default();

@@ -1,7 +1,7 @@
 //! One audit event as every list of the console shows it.
 use super::list::href;
 use super::part::{Badge, DiffLine};
-use crate::domain::audit::{Event, Outcome};
+use crate::domain::audit::{Event, Outcome, repeated::times};
 use crate::domain::login::ONE_TIME_OVER;
 use crate::domain::policy::diff::Change;
 use crate::domain::session::EndReason;
@@ -70,7 +70,7 @@ impl AuditLine {
     }
 }
 
-/// What happened, with its reason when that says more.
+/// What happened, with its reason when that says more, and how often when an entry stands for several.
 pub fn sentence(row: &AuditRow) -> String {
     let words = match row.reason.as_deref() {
         Some("credentials") => "wrong name or password",
@@ -82,10 +82,17 @@ pub fn sentence(row: &AuditRow) -> String {
         Some(code) => EndReason::parse(code).map_or("", super::session_line::reason_words),
         None => "",
     };
-    if words.is_empty() {
-        row.event.sentence().to_owned()
-    } else {
-        format!("{}: {words}", row.event.sentence())
+    let mut sentence = row.event.sentence().to_owned();
+    if !words.is_empty() {
+        sentence = format!("{sentence}: {words}");
+    }
+    let Some(times) = times(&row.detail) else {
+        return sentence;
+    };
+    match (&row.account, row.ip) {
+        (Some(_), _) => format!("{sentence}, {times}"),
+        (None, Some(_)) => format!("{sentence}, {times} under various names"),
+        (None, None) => format!("{sentence}, {times} from various addresses"),
     }
 }
 
@@ -178,6 +185,40 @@ fn narrow(row: &AuditRow) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_entry_that_stands_for_several_says_how_many() {
+        let mut row = AuditRow {
+            id: uuid::Uuid::nil(),
+            at: Timestamp::from_micros(0),
+            event: Event::SignInRefused,
+            actor: "anonymous".to_owned(),
+            actor_id: None,
+            account: Some("eve".to_owned()),
+            account_id: None,
+            session_id: None,
+            ip: Some([192, 0, 2, 1].into()),
+            user_agent: None,
+            application: None,
+            outcome: Outcome::Failure,
+            reason: Some("locked".to_owned()),
+            detail: Value::Null,
+            request_id: None,
+        };
+        assert_eq!(sentence(&row), "Sign-in refused: locked out");
+        row.detail = serde_json::json!({ "refusals": 21 });
+        assert_eq!(sentence(&row), "Sign-in refused: locked out, 21 times");
+        row.account = None;
+        assert_eq!(
+            sentence(&row),
+            "Sign-in refused: locked out, 21 times under various names"
+        );
+        row.ip = None;
+        assert_eq!(
+            sentence(&row),
+            "Sign-in refused: locked out, 21 times from various addresses"
+        );
+    }
 
     #[test]
     fn old_and_new_become_a_diff_and_the_rest_facts() {
