@@ -24,6 +24,7 @@ pub mod password_reset;
 pub mod policy;
 pub mod posture;
 pub mod preview;
+pub mod refusals;
 pub mod replay;
 pub mod restore;
 pub mod retention;
@@ -37,7 +38,7 @@ use crate::{
     config::Config,
     domain::{
         account::AccountId,
-        audit::{Actor, Entry, Origin},
+        audit::{Actor, Entry, Origin, repeated::stands_for},
         session::SessionId,
         time::Timestamp,
     },
@@ -193,7 +194,8 @@ impl Ctx {
     fn tell(&self, id: Uuid, now: Timestamp, entry: &Entry) -> Result<(), StoreError> {
         // No names or addresses in labels: they would be for everybody who may read metrics.
         let reason = entry.reason.clone().unwrap_or_default();
-        metrics::counter!("nightlatch_events_total", "event" => entry.event.as_str(), "reason" => reason).increment(1);
+        metrics::counter!("nightlatch_events_total", "event" => entry.event.as_str(), "reason" => reason)
+            .increment(stands_for(&entry.detail));
         if let Some(log) = &self.security_log {
             log.write(&audit_rows::AuditRow::new(id, now, entry).to_json())
                 .map_err(|error| StoreError::Unavailable(format!("security log: {error}")))?;

@@ -1,10 +1,10 @@
-//! What happens by itself: activity is flushed, ended sessions are marked, accounts expire, locks that ran out are said so,
+//! What happens by itself: activity is flushed, refusals that were counted are written, ended sessions are marked, accounts expire, locks that ran out are said so,
 //! pins are renewed, letters are sent, the audit is sealed, old rows go. Each job is bounded per run; several instances may run the same job,
 //! since every write is conditional.
 
 use crate::flows::{
     Ctx, FlowError, access, accounts, applications, audit, email_change, lockouts, mail, notices, password_reset,
-    policy, retention, sessions,
+    policy, refusals, retention, sessions,
 };
 use futures_util::FutureExt;
 use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
@@ -57,6 +57,14 @@ impl Jobs {
                 ctx,
                 &stopped,
                 |ctx| async move { lockouts::settle_due(&ctx).await.map(drop) },
+            ),
+            every(
+                // Each minute's within seconds of its end.
+                Duration::from_secs(5),
+                "counted refusals",
+                ctx,
+                &stopped,
+                |ctx| async move { refusals::write_over(&ctx).await },
             ),
             every(
                 Duration::from_secs(5),

@@ -7,6 +7,7 @@ pub mod forwarded;
 pub mod freshness;
 pub mod invalidation;
 pub mod policy;
+pub mod refusals;
 pub mod session_store;
 pub mod sessions;
 
@@ -16,6 +17,7 @@ use applications::Known;
 use forwarded::Forwarded;
 use freshness::Freshness;
 use policy::InForce;
+use refusals::Refusals;
 use sessions::Sessions;
 use std::sync::{
     Arc,
@@ -29,6 +31,8 @@ pub struct Live {
     pub freshness: Freshness,
     /// What proxies asked, until it is written down.
     pub forwarded: Forwarded,
+    /// Refused guesses at passwords that are not written one by one.
+    pub refusals: Refusals,
     policy: arc_swap::ArcSwap<InForce>,
     applications: arc_swap::ArcSwap<Known>,
     /// The newest `changes.seq` that was taken in.
@@ -63,6 +67,7 @@ impl Live {
             accounts: Accounts::new(capacity, epoch.clone()),
             freshness: Freshness::new(),
             forwarded: Forwarded::default(),
+            refusals: Refusals::default(),
             policy: arc_swap::ArcSwap::from_pointee(policy),
             applications: arc_swap::ArcSwap::from_pointee(applications),
             seq: AtomicI64::new(seq),

@@ -207,12 +207,14 @@ impl Server {
         // What was acknowledged as activity is written before the process ends.
         let flushed = flows::access::flush_activity(&self.ctx).await;
         let noted = flows::applications::flush_seen(&self.ctx).await;
+        let refused = flows::refusals::write_all(&self.ctx).await;
         let ended = flows::access::write_kept_endings(&self.ctx).await;
         let withdrawn = flows::policy::withdraw_pins(&self.ctx).await;
         drop(self.listener);
         served?;
         flushed?;
         noted?;
+        refused?;
         ended?;
         Ok(withdrawn?)
     }

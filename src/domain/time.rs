@@ -61,6 +61,11 @@ impl Timestamp {
         Self(self.0.saturating_sub(span.0))
     }
 
+    /// Its minute, counted since the epoch.
+    pub const fn minute(self) -> i64 {
+        self.0.div_euclid(60 * MICROS_PER_SEC)
+    }
+
     /// `self - earlier`; negative when `earlier` is later.
     pub const fn since(self, earlier: Timestamp) -> Span {
         Span(self.0.saturating_sub(earlier.0))

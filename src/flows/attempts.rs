@@ -25,7 +25,7 @@ use uuid::Uuid;
 /// A network with a completed sign-in this recently is exempt from the account ceiling.
 const KNOWN_NETWORK_DAYS: i64 = 30;
 /// Refusals of one counter within a minute that are written one by one; further ones are counted (a flood must not bury the rest).
-const WRITTEN_REFUSALS_A_MINUTE: i64 = 20;
+const SINGLE_REFUSALS_A_MINUTE: u32 = 20;
 /// Of a name that was tried, as it is kept.
 const NAME_CHARS: usize = 128;
 
@@ -62,7 +62,7 @@ pub(super) struct Look {
     untried: bool,
     /// A lock that began under another shape of the key still holds: it keeps the key that it began with.
     earlier: Option<Locked>,
-    /// The refusal of a guess that a lock refuses and that need not be written any more this minute.
+    /// The refusal of a guess that a lock refuses and that is only counted this minute.
     pub flooded: Option<Refusal>,
 }
 
@@ -70,8 +70,8 @@ pub(super) enum Reservation {
     Granted(Guess),
     Refused {
         refusal: Refusal,
-        /// How many were refused this minute; `None`: too many to write each.
-        refused_this_minute: Option<i64>,
+        /// The counters have not seen too many this minute to write it by itself.
+        single: bool,
     },
 }
 
@@ -92,8 +92,9 @@ impl Ctx {
         let earlier_rows = rows.split_off(counters.len());
         let untried = rows.iter().all(Option::is_none);
         let flooded = rows.into_iter().zip(&counters).find_map(|(row, (_, policy))| {
-            let row =
-                row.filter(|row| row.refused_minute == minute(now) && row.refused >= WRITTEN_REFUSALS_A_MINUTE)?;
+            let row = row.filter(|row| {
+                row.refused_minute == now.minute() && row.refused >= i64::from(SINGLE_REFUSALS_A_MINUTE)
+            })?;
             row.counter.locked_at(row.key.kind, policy, now).map(Refusal::Locked)
         });
         // Without a lock it only counts, under a key that nobody counts by any more.
@@ -150,7 +151,7 @@ impl Ctx {
             };
             rows.push((row, policy, refuses));
         }
-        let mut refused_this_minute = rows.iter().all(|(.., refuses)| !refuses).then_some(0);
+        let mut single = rows.iter().all(|(.., refuses)| !refuses);
         let (mut written, mut untouched) = (Vec::new(), Vec::new());
         for (mut row, policy, refuses) in rows {
             if refusal.is_none() {
@@ -160,7 +161,7 @@ impl Ctx {
             }
             row.counter.give_back(id);
             if refuses {
-                refused_this_minute = refused_this_minute.max(note_refusal(&mut row, now));
+                single |= note_refusal(&mut row, now);
                 written.push(row);
             } else {
                 // Nothing happened here: a row made just now goes again.
@@ -171,11 +172,28 @@ impl Ctx {
         keep(c, untouched, now)?;
         Ok(match refusal {
             None => Reservation::Granted(guess),
-            Some(refusal) => Reservation::Refused {
-                refusal,
-                refused_this_minute,
-            },
+            Some(refusal) => Reservation::Refused { refusal, single },
         })
+    }
+
+    /// Puts a refusal on record: by itself as long as that is bearable, else among those that are counted.
+    pub(super) fn record_refusal_in(
+        &self,
+        c: &mut Conn,
+        now: Timestamp,
+        entry: &Entry,
+        single: bool,
+    ) -> Result<(), StoreError> {
+        let singles = if single { SINGLE_REFUSALS_A_MINUTE } else { 0 };
+        if self.live.refusals.note(entry, now, singles) {
+            self.record(c, now, entry)?;
+        }
+        Ok(())
+    }
+
+    /// Counts a refusal, without a write.
+    pub(super) fn count_refusal(&self, now: Timestamp, entry: &Entry) {
+        self.live.refusals.note(entry, now, 0);
     }
 
     /// Nothing was checked, or the password was right without opening anything: nothing is counted, nothing cleared.
@@ -367,10 +385,6 @@ fn ceilings(guessing: &Guessing<'_>, policy: &LockoutPolicy) -> Vec<CounterKey> 
         .collect()
 }
 
-fn minute(now: Timestamp) -> i64 {
-    now.as_micros() / 60_000_000
-}
-
 fn note_guess(row: &mut Lockout, guessing: &Guessing<'_>, now: Timestamp) {
     row.last_attempt_at = now;
     row.last_ip = Some(network::canonical(guessing.ip));
@@ -384,14 +398,14 @@ fn note_name(row: &mut Lockout, name: &str) {
     row.names_tried.push(name.to_owned());
 }
 
-/// Counts a refusal; how many this minute, while each is to be written by itself.
-fn note_refusal(row: &mut Lockout, now: Timestamp) -> Option<i64> {
-    if row.refused_minute != minute(now) {
-        row.refused_minute = minute(now);
+/// Counts a refusal. True: not too many this minute to write each by itself.
+fn note_refusal(row: &mut Lockout, now: Timestamp) -> bool {
+    if row.refused_minute != now.minute() {
+        row.refused_minute = now.minute();
         row.refused = 0;
     }
     row.refused += 1;
-    (row.refused <= WRITTEN_REFUSALS_A_MINUTE).then_some(row.refused)
+    row.refused <= i64::from(SINGLE_REFUSALS_A_MINUTE)
 }
 
 /// A counter with nothing left to remember goes.

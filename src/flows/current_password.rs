@@ -50,6 +50,7 @@ impl Ctx {
             Ok(true) => Ok(Current::Right(guess)),
             Ok(false) => self.count_wrong(&asked, guess).await,
             Err(busy) => {
+                self.count_refusal(self.now(), &self.refused_current(&asked, Refusal::Busy.code()));
                 self.give_back(guess).await?;
                 Err(busy.into())
             }
@@ -79,13 +80,8 @@ impl Ctx {
                 let look = flow.look(c, now, &in_force.everyone().lockout, &guessing)?;
                 match flow.reserve_in(c, now, look, &guessing)? {
                     Reservation::Granted(guess) => Ok::<_, StoreError>(Ok(guess)),
-                    Reservation::Refused {
-                        refusal,
-                        refused_this_minute,
-                    } => {
-                        if refused_this_minute.is_some() {
-                            flow.record(c, now, &flow.refused_current(&asked, refusal.code()))?;
-                        }
+                    Reservation::Refused { refusal, single } => {
+                        flow.record_refusal_in(c, now, &flow.refused_current(&asked, refusal.code()), single)?;
                         Ok(Err(refusal))
                     }
                 }

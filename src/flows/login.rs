@@ -76,6 +76,7 @@ pub async fn sign_in(ctx: &Ctx, attempt: Attempt) -> Result<SignIn, FlowError> {
     let (account, look) = look(ctx, &attempt, &in_force).await?;
     // Refused without a write: a flood must not hold up the rest.
     if let Some(refusal) = look.flooded {
+        ctx.count_refusal(ctx.now(), &refused(&attempt, account.as_ref(), refusal.code()));
         return Ok(SignIn::Refused(refusal));
     }
     let reserved = match reserve(ctx, &attempt, account, look).await? {
@@ -86,6 +87,8 @@ pub async fn sign_in(ctx: &Ctx, attempt: Attempt) -> Result<SignIn, FlowError> {
         Ok(matches) => matches,
         Err(busy) => {
             let (flow, reserved, now) = (ctx.clone(), reserved.clone(), ctx.now());
+            let account = reserved.account.as_ref();
+            ctx.count_refusal(now, &refused(&attempt, account, Refusal::Busy.code()));
             ctx.store
                 .write(move |c| flow.give_back_in(c, now, &reserved.guess))
                 .await?;
@@ -171,14 +174,9 @@ async fn reserve(
             let guessing = guessing(&attempt, &key, account.as_ref(), &origin);
             match flow.reserve_in(c, now, look, &guessing)? {
                 Reservation::Granted(guess) => Ok::<_, StoreError>(Ok(Reserved { guess, account })),
-                Reservation::Refused {
-                    refusal,
-                    refused_this_minute,
-                } => {
-                    if let Some(refused_this_minute) = refused_this_minute {
-                        let detail = serde_json::json!({ "refused_this_minute": refused_this_minute });
-                        flow.record(c, now, &refused(&attempt, account.as_ref(), refusal.code(), detail))?;
-                    }
+                Reservation::Refused { refusal, single } => {
+                    let entry = refused(&attempt, account.as_ref(), refusal.code());
+                    flow.record_refusal_in(c, now, &entry, single)?;
                     Ok(Err(refusal))
                 }
             }
@@ -317,7 +315,7 @@ fn fail(
     reason: &str,
     now: Timestamp,
 ) -> Result<Refusal, StoreError> {
-    ctx.record(c, now, &refused(attempt, account, reason, serde_json::Value::Null))?;
+    ctx.record(c, now, &refused(attempt, account, reason))?;
     if matches!(refusal, Refusal::Disabled | Refusal::Expired) {
         ctx.give_back_in(c, now, &reserved.guess)?;
         return Ok(refusal);
@@ -446,21 +444,20 @@ fn origin_of(attempt: &Attempt) -> Origin {
 }
 
 /// `sign_in.refused`, under the account's own name, or what was typed when there is none.
-fn refused(attempt: &Attempt, account: Option<&Account>, reason: &str, detail: serde_json::Value) -> Entry {
-    let typed = || {
-        AccountName::parse(&attempt.username)
-            .map_or_else(|_| name_key(&attempt.username), |name| name.shown().to_owned())
-    };
+fn refused(attempt: &Attempt, account: Option<&Account>, reason: &str) -> Entry {
+    // Whether or not there is one: the time shall not tell.
+    let typed = AccountName::parse(&attempt.username)
+        .map_or_else(|_| name_key(&attempt.username), |name| name.shown().to_owned());
     Entry {
         event: Event::SignInRefused,
         actor: Actor::Anonymous,
-        account: Some(account.map_or_else(|| (None, typed()), |account| (Some(account.id), account.name.clone()))),
+        account: Some(account.map_or((None, typed), |account| (Some(account.id), account.name.clone()))),
         session: None,
         origin: origin_of(attempt),
         application: None,
         outcome: Outcome::Failure,
         reason: Some(reason.to_owned()),
-        detail,
+        detail: serde_json::Value::Null,
     }
 }
 

@@ -17,6 +17,7 @@ mod letters;
 mod locks;
 mod login;
 mod password;
+mod refusals;
 mod reset;
 mod routes;
 mod secrets;

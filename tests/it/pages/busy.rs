@@ -80,5 +80,21 @@ fn a_full_queue_sends_sign_ins_away_counts_nothing_and_holds_nobody_else_up() {
         assert_eq!(counters.items.len(), 0, "{on:?}: every place was given back");
         assert_eq!(server.events(), events, "{on:?}: nothing was refused for its password");
         drop(checks);
+        // Each minute's are written once it is over, alike ones together.
+        server.advance(60);
+        server.run(flows::refusals::write_over(&server.ctx)).unwrap();
+        eventually("both are written", || server.audit().len() == events.len() + 2);
+        let written = server.audit().split_off(events.len());
+        for (event, actor, account, refusals) in [
+            ("sign_in.refused", "anonymous", "eve", 3),
+            ("step_up.refused", "boss", "boss", 1),
+        ] {
+            let row = written.iter().find(|row| row.event.as_str() == event).unwrap();
+            assert_eq!((row.actor.as_str(), row.account.as_deref()), (actor, Some(account)));
+            assert_eq!(row.reason.as_deref(), Some("busy"), "{on:?}");
+            assert_eq!(row.detail["refusals"], refusals, "{on:?}");
+            assert_eq!(row.ip, Some([127, 0, 0, 1].into()));
+            assert_eq!(row.session_id.is_some(), event == "step_up.refused");
+        }
     }
 }

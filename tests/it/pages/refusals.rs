@@ -1,0 +1,209 @@
+//! No refused sign-in goes unrecorded: the first ones of a minute each by itself, the others as one entry that says how many.
+
+use crate::{
+    cli::Cli,
+    harness::server::{On, PASSWORD, TestDatabase, TestServer, block_on, eventually, operator},
+};
+use nightlatch::{
+    clock::{Clock, FixedClock, SystemClock},
+    domain::{
+        account::Role,
+        audit::{Event, Outcome},
+        secret::Secret,
+        time::Span,
+    },
+    flows::{
+        Ctx, audit,
+        lockouts::{self, Blocking},
+        login::{Attempt, SignIn, sign_in},
+        overview, refusals,
+    },
+    random::OsRandom,
+    store::audit::{AuditFilter, AuditRow},
+};
+use std::sync::Arc;
+
+const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
+
+/// `sign_in.refused locked`, oldest first.
+fn locked(rows: Vec<AuditRow>) -> Vec<AuditRow> {
+    rows.into_iter()
+        .filter(|row| row.event == Event::SignInRefused && row.reason.as_deref() == Some("locked"))
+        .collect()
+}
+
+/// Locked by the first failure, and then refused so often within the minute.
+fn flooded(server: &TestServer, refused: usize) {
+    server.policy(&[
+        ("auth.login_lock_out_at_failure", "true"),
+        ("auth.login_failure_limit", "1"),
+    ]);
+    server.account("eve", Role::Member);
+    server.anyone().sign_in("eve", "wrong").expect(429);
+    for _ in 0..refused {
+        server.anyone().sign_in("eve", PASSWORD).expect(429);
+    }
+}
+
+#[test]
+fn a_flood_is_written_one_by_one_at_first_and_then_as_one_entry() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        flooded(&server, 41);
+        let began = server.now();
+        server.run(refusals::write_over(&server.ctx)).unwrap();
+        let singles = locked(server.audit());
+        assert_eq!(singles.len(), 20, "{on:?}: the minute is not over");
+        assert!(singles.iter().all(|row| row.detail.is_null()), "{on:?}");
+        server.advance(60);
+        server.run(refusals::write_over(&server.ctx)).unwrap();
+        eventually("the rest is written", || locked(server.audit()).len() == 21);
+        let row = locked(server.audit()).pop().unwrap();
+        let span = serde_json::json!({ "refusals": 21, "from": began.to_rfc3339(), "until": began.to_rfc3339() });
+        assert_eq!(row.detail, span, "{on:?}");
+        assert_eq!((row.actor.as_str(), row.account.as_deref()), ("anonymous", Some("eve")));
+        assert_eq!((row.account_id, row.ip), (singles[0].account_id, singles[0].ip));
+        assert!(row.account_id.is_some() && row.ip.is_some());
+        assert_eq!((row.outcome, row.at), (Outcome::Failure, server.now()));
+        server.run(refusals::write_over(&server.ctx)).unwrap();
+        assert_eq!(locked(server.audit()).len(), 21, "{on:?}: once");
+        // The next minute has single ones again.
+        server.anyone().sign_in("eve", PASSWORD).expect(429);
+        assert_eq!(locked(server.audit()).len(), 22, "{on:?}");
+        // 42 of them, and the failure that locked.
+        let day = server.run(overview::overview(&server.ctx)).unwrap().refused_24h;
+        assert_eq!(day.iter().map(|(_, refused)| refused).sum::<i64>(), 43, "{on:?}");
+    }
+}
+
+#[test]
+fn the_console_and_the_command_line_say_how_many() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        flooded(&server, 41);
+        server.advance(60);
+        server.run(refusals::write_over(&server.ctx)).unwrap();
+        eventually("the rest is written", || locked(server.audit()).len() == 21);
+        let page = boss.get("/admin/audit").expect(200);
+        assert!(page.text().contains("Sign-in refused: locked out, 21 times"), "{on:?}");
+        let cli = Cli::beside(&server);
+        cli.run(&["audit", "list", "--event", "sign_in.refused"])
+            .done()
+            .prints(&["locked, 21 times"]);
+    }
+}
+
+#[test]
+fn a_server_that_stops_writes_what_it_counted() {
+    for on in BOTH {
+        let clock = Arc::new(FixedClock::at(SystemClock.now()));
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("security.log");
+        let database = Arc::new(TestDatabase::fresh(on));
+        let server = TestServer::beside(&database)
+            .env("NIGHTLATCH_SECURITY_LOG", log.to_str().unwrap())
+            .clock(&clock)
+            .start();
+        flooded(&server, 41);
+        server.stop();
+        let lines = std::fs::read_to_string(&log).unwrap();
+        let told = lines.lines().filter(|line| line.contains("\"refusals\":21")).count();
+        assert_eq!(told, 1, "{on:?}: {lines}");
+        let server = TestServer::beside(&database).clock(&clock).start();
+        let rows = locked(server.audit());
+        assert_eq!(rows.len(), 21, "{on:?}");
+        assert_eq!(rows[20].detail["refusals"], 21, "{on:?}");
+    }
+}
+
+/// What a server works with, without its jobs.
+fn alone(database: &Arc<TestDatabase>) -> (Ctx, Arc<FixedClock>) {
+    let config = TestServer::beside(database).config();
+    let clock = Arc::new(FixedClock::at(SystemClock.now()));
+    let ctx = nightlatch::server::context(config, clock.clone(), Arc::new(OsRandom), false).unwrap();
+    (ctx, clock)
+}
+
+fn refuse(ctx: &Ctx, name: &str, times: usize) {
+    for _ in 0..times {
+        let attempt = Attempt {
+            username: name.to_owned(),
+            password: Secret::new("not the password".to_owned()),
+            ip: [192, 0, 2, 1].into(),
+            user_agent: None,
+            request_id: None,
+            replaces: None,
+            cookie_form: String::new(),
+            host: String::new(),
+            entering: None,
+        };
+        let verdict = block_on(sign_in(ctx, attempt)).unwrap();
+        assert!(matches!(verdict, SignIn::Refused(_)), "{name}");
+    }
+}
+
+fn audit_of(ctx: &Ctx) -> Vec<AuditRow> {
+    let filter = AuditFilter {
+        limit: 1000,
+        ..AuditFilter::default()
+    };
+    let mut rows = block_on(audit::list(ctx, filter)).unwrap().items;
+    rows.reverse();
+    rows
+}
+
+/// Blocked by hand while no ceiling is on.
+fn blocked(on: On, name: &str) -> Arc<TestDatabase> {
+    let database = Arc::new(TestDatabase::fresh(on));
+    let server = TestServer::beside(&database).start();
+    server.policy(&[("auth.login_account_ceiling", "0"), ("auth.login_ip_ceiling", "0")]);
+    let key = Blocking::Key {
+        account: Some(name.to_owned()),
+        ip: None,
+    };
+    server
+        .run(lockouts::block(&server.ctx, &operator(), key, None, "gone"))
+        .unwrap();
+    server.stop();
+    database
+}
+
+#[test]
+fn a_block_by_hand_is_no_way_to_fill_the_audit() {
+    for on in BOTH {
+        let database = blocked(on, "eve");
+        let (ctx, clock) = alone(&database);
+        refuse(&ctx, "eve", 41);
+        assert_eq!(locked(audit_of(&ctx)).len(), 20, "{on:?}");
+        clock.advance(Span::from_secs(60));
+        block_on(refusals::write_over(&ctx)).unwrap();
+        let rows = locked(audit_of(&ctx));
+        assert_eq!(
+            (rows.len(), rows[20].detail["refusals"].as_u64()),
+            (21, Some(21)),
+            "{on:?}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_kept_and_tried_again() {
+    for on in BOTH {
+        let database = blocked(on, "eve");
+        let (ctx, clock) = alone(&database);
+        refuse(&ctx, "eve", 30);
+        clock.advance(Span::from_secs(60));
+        database.sql("ALTER TABLE audit RENAME TO hidden");
+        block_on(refusals::write_over(&ctx)).unwrap_err();
+        block_on(refusals::write_all(&ctx)).unwrap_err();
+        database.sql("ALTER TABLE hidden RENAME TO audit");
+        block_on(refusals::write_over(&ctx)).unwrap();
+        let rows = locked(audit_of(&ctx));
+        assert_eq!(
+            (rows.len(), rows[20].detail["refusals"].as_u64()),
+            (21, Some(10)),
+            "{on:?}"
+        );
+    }
+}
