@@ -1,6 +1,6 @@
-//! What happens by itself: activity is flushed, refusals that were counted are written, ended sessions are marked, accounts expire, locks that ran out are said so,
-//! pins are renewed, letters are sent, the audit is sealed, old rows go. Each job is bounded per run; several instances may run the same job,
-//! since every write is conditional.
+//! What happens by itself: activity is flushed, refusals that were counted are written, ended sessions are marked, accounts expire,
+//! locks that ran out are said so, pins are renewed, letters are sent, the audit is sealed, old rows go. Each job is bounded per run;
+//! several instances may run the same job, since every write is conditional.
 
 use crate::flows::{
     Ctx, FlowError, access, accounts, applications, audit, email_change, lockouts, mail, notices, password_reset,
