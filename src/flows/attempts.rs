@@ -198,8 +198,7 @@ impl Ctx {
 
     /// Nothing was checked, or the password was right without opening anything: nothing is counted, nothing cleared.
     pub(super) fn give_back_in(&self, c: &mut Conn, now: Timestamp, guess: &Guess) -> Result<(), StoreError> {
-        let held = lockouts::hold_all(c, &guess.keys(), now)?;
-        let mut rows = self.settled_in(c, now, held, guess, &Origin::default())?;
+        let mut rows = self.counters_held_in(c, now, guess, &Origin::default())?;
         for (row, _) in &mut rows {
             row.counter.give_back(guess.id);
         }
@@ -208,8 +207,7 @@ impl Ctx {
 
     /// A completed sign-in: counters that contain the user start anew, one of an address alone does not.
     pub(super) fn succeed_in(&self, c: &mut Conn, now: Timestamp, guess: &Guess) -> Result<(), StoreError> {
-        let held = lockouts::hold_all(c, &guess.keys(), now)?;
-        let mut rows = self.settled_in(c, now, held, guess, &Origin::default())?;
+        let mut rows = self.counters_held_in(c, now, guess, &Origin::default())?;
         for (row, _) in &mut rows {
             row.counter.succeed(guess.id, row.key.cleared_by_success());
         }
@@ -226,8 +224,7 @@ impl Ctx {
     ) -> Result<Option<Locked>, StoreError> {
         let mut locked = None;
         let mut rows = Vec::with_capacity(guess.counters.len());
-        let held = lockouts::hold_all(c, &guess.keys(), now)?;
-        for (mut row, policy) in self.settled_in(c, now, held, guess, origin)? {
+        for (mut row, policy) in self.counters_held_in(c, now, guess, origin)? {
             note_name(&mut row, &guess.name);
             if let Some(began) = row.counter.fail(row.key.kind, guess.id, policy, now) {
                 self.note_lock(c, now, Event::LockoutBegan, &row, origin)?;
@@ -237,6 +234,18 @@ impl Ctx {
         }
         lockouts::save_all(c, &rows)?;
         Ok(locked)
+    }
+
+    /// The counters that a guess has its place in, held until the write ends.
+    fn counters_held_in<'p>(
+        &self,
+        c: &mut Conn,
+        now: Timestamp,
+        guess: &'p Guess,
+        origin: &Origin,
+    ) -> Result<Vec<(Lockout, &'p LockoutPolicy)>, StoreError> {
+        let held = lockouts::hold_all(c, &guess.keys(), now)?;
+        self.settled_in(c, now, held, guess, origin)
     }
 
     /// The held counters of a guess as they stand now, each with its policy; a lock that ran out or that begins here is said once.
