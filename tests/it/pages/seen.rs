@@ -2,9 +2,12 @@
 
 use crate::harness::{
     client::Client,
-    server::{On, TestServer, operator},
+    server::{On, PASSWORD, TestServer, operator},
 };
-use nightlatch::flows::applications::{self, Change, Verdict};
+use nightlatch::{
+    domain::account::Role,
+    flows::applications::{self, Change, Verdict},
+};
 use reqwest::Method;
 
 fn server(on: On) -> TestServer {
@@ -23,6 +26,14 @@ fn protect(server: &TestServer, name: &str) {
     let operator = operator();
     let made = applications::create(&server.ctx, &operator, name, change);
     assert_eq!(server.run(made).unwrap(), Verdict::Done);
+}
+
+/// An administrator, signed in under the public name.
+fn boss_of(server: &TestServer) -> Client {
+    server.account("boss", Role::Administrator);
+    let boss = server.anyone().header("host", "login.example.org");
+    boss.sign_in("boss", PASSWORD).expect(303);
+    boss
 }
 
 fn ask(client: &Client, headers: &[(&str, &str)]) -> u16 {
@@ -167,9 +178,7 @@ fn the_checklist_asks_for_a_question_of_each_application() {
             .env("NIGHTLATCH_PUBLIC_URL", "http://login.example.org")
             .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
             .start();
-        server.account("boss", nightlatch::domain::account::Role::Administrator);
-        let boss = server.anyone().header("host", "login.example.org");
-        boss.sign_in("boss", crate::harness::server::PASSWORD).expect(303);
+        let boss = boss_of(&server);
         let overview = || boss.get("/admin").expect(200).text().to_owned();
         assert!(!overview().contains("proxy asks"), "{on:?}: nothing is protected");
         assert!(overview().contains("No application is protected"), "{on:?}");
@@ -199,9 +208,7 @@ fn an_application_beyond_the_cookie_is_handed_sessions_over_which_is_no_fault() 
             .env("NIGHTLATCH_PUBLIC_URL", "http://login.example.org")
             .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
             .start();
-        server.account("boss", nightlatch::domain::account::Role::Administrator);
-        let boss = server.anyone().header("host", "login.example.org");
-        boss.sign_in("boss", crate::harness::server::PASSWORD).expect(303);
+        let boss = boss_of(&server);
         let overview = || boss.get("/admin").expect(200).text().to_owned();
         protect(&server, "wiki");
         let reached = "<strong>The cookie reaches each application&#39;s hosts</strong>";
