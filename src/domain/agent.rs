@@ -1,24 +1,25 @@
-//! User agents: the family compared by session validation, and the words shown to people.
-//! Sniffing serves nothing else: no feature of the product depends on it.
+//! User agents: the family that session validation compares, and the description on screens. No
+//! other feature depends on user agent detection.
 
 use std::borrow::Cow;
 
 use woothee::parser::{Parser, WootheeResult};
 
-/// Longest user agent kept, in bytes (cut at a character boundary).
+/// Maximum length of a stored user agent, in bytes (cut at a character boundary).
 pub const MAX_LEN: usize = 512;
 
-/// What woothee writes where it knows nothing.
+/// The word that woothee returns for unknown values.
 const UNKNOWN: &str = "UNKNOWN";
 
-/// `agent` cut to [`MAX_LEN`].
+/// Cuts `agent` to [`MAX_LEN`].
 pub fn cut(agent: &str) -> &str {
     &agent[..agent.floor_char_boundary(MAX_LEN)]
 }
 
-/// Same agent under `exact` or `family` (policy.md: unknown or absent is its own family compared exactly;
-/// absent ≠ present). Equal strings never parse. Both are compared as they are kept, see [`cut`].
-pub fn same(at_sign_in: Option<&str>, now: Option<&str>, family: bool) -> bool {
+/// Compares two user agents under `exact` or `family` (docs/policy.md: an unknown or missing agent
+/// is its own family, compared exactly). Equal strings are not parsed. Both are compared as stored,
+/// see [`cut`].
+pub fn is_same(at_sign_in: Option<&str>, now: Option<&str>, family: bool) -> bool {
     match (at_sign_in.map(cut), now.map(cut)) {
         (None, None) => true,
         (Some(then), Some(now)) => then == now || (family && same_family(then, now)),
@@ -28,17 +29,80 @@ pub fn same(at_sign_in: Option<&str>, now: Option<&str>, family: bool) -> bool {
 
 fn same_family(a: &str, b: &str) -> bool {
     match (parse(a), parse(b)) {
-        (Some(a), Some(b)) => family(&a) == family(&b),
+        (Some(a), Some(b)) => shared_family(&a) == shared_family(&b),
         (None, _) | (_, None) => false,
     }
 }
 
-/// None: an agent without a known family.
+/// Returns the family that is compared. Edge shows pages in Internet Explorer's compatibility mode
+/// under that browser's name, with its own cookies.
+fn shared_family<'a>(parsed: &WootheeResult<'a>) -> &'a str {
+    match family(parsed) {
+        "Internet Explorer" => "Edge",
+        name => name,
+    }
+}
+
+/// The platform of a device, for programs to which its browsers pass requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Platform {
+    Apple,
+    Android,
+    Windows,
+}
+
+/// Programs to which browsers pass requests together with their cookies: media players, download
+/// managers, fetchers of icons and previews. None of them opens pages.
+const COMPANIONS: [(&str, Platform); 13] = [
+    ("AppleCoreMedia/", Platform::Apple),
+    ("QuickTime/", Platform::Apple),
+    ("MobileSafari/", Platform::Apple),
+    ("Safari/", Platform::Apple),
+    ("NetworkingExtension/", Platform::Apple),
+    ("com.apple.WebKit", Platform::Apple),
+    ("stagefright/", Platform::Android),
+    ("AndroidDownloadManager", Platform::Android),
+    ("ExoPlayer", Platform::Android),
+    ("Dalvik/", Platform::Android),
+    ("NSPlayer/", Platform::Windows),
+    ("Windows-Media-Player/", Platform::Windows),
+    ("Microsoft Office/", Platform::Windows),
+];
+
+/// Returns whether an agent is a program to which browsers of the sign-in's platform pass requests
+/// (docs/policy.md, decision 5).
+pub fn is_companion(at_sign_in: Option<&str>, now: Option<&str>) -> bool {
+    let (Some(at_sign_in), Some(now)) = (at_sign_in, now) else {
+        return false;
+    };
+    let companion = COMPANIONS.iter().find(|(product, _)| now.starts_with(product));
+    companion.is_some_and(|(_, platform)| find_platform(at_sign_in) == Some(*platform))
+}
+
+fn find_platform(browser: &str) -> Option<Platform> {
+    // Only browsers pass requests on, and all of them begin like this.
+    if !browser.starts_with("Mozilla/") {
+        return None;
+    }
+    let names = |names: &[&str]| names.iter().any(|name| browser.contains(name));
+    if names(&["iPhone", "iPad", "iPod", "Macintosh"]) {
+        Some(Platform::Apple)
+    } else if names(&["Android"]) {
+        Some(Platform::Android)
+    } else if names(&["Windows NT"]) {
+        Some(Platform::Windows)
+    } else {
+        None
+    }
+}
+
+/// Parses an agent; `None` if its family is unknown.
 fn parse(agent: &str) -> Option<WootheeResult<'_>> {
     Parser::new().parse(agent).filter(|parsed| family(parsed) != UNKNOWN)
 }
 
-/// The browser's name. Woothee calls curl, wget and the like one "HTTP Library" and puts their name into the version.
+/// Returns the browser's name. Woothee calls curl, wget and similar programs "HTTP Library" and
+/// puts their name into the version.
 fn family<'a>(parsed: &WootheeResult<'a>) -> &'a str {
     if parsed.name == "HTTP Library" {
         parsed.version
@@ -47,7 +111,7 @@ fn family<'a>(parsed: &WootheeResult<'a>) -> &'a str {
     }
 }
 
-/// `Firefox · Linux`, `Chrome · Android`, `curl`, `Unknown device`.
+/// Describes an agent: `Firefox · Linux`, `Chrome · Android`, `curl`, `Unknown device`.
 pub fn describe(agent: Option<&str>) -> String {
     let agent = agent.map(cut).unwrap_or_default();
     let Some(parsed) = parse(agent) else {
@@ -59,7 +123,7 @@ pub fn describe(agent: Option<&str>) -> String {
     }
 }
 
-/// Today's names for woothee's old-style ones; None where it is not known.
+/// Returns the current name for woothee's name of a system; `None` if the system is unknown.
 fn system(os: &str) -> Option<Cow<'_, str>> {
     match os {
         UNKNOWN | "" => None,
@@ -71,10 +135,12 @@ fn system(os: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// `python-requests/2.31` → `python-requests`; None when the text does not begin with a plain product name.
+/// Returns the product: `python-requests/2.31` → `python-requests`. `None` if the text does not
+/// begin with a plain product name.
 fn product(agent: &str) -> Option<&str> {
     let name = agent.split(['/', ' ']).next()?;
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    // A dot is not accepted, because an email would turn the name into a link.
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
     (!name.is_empty() && name.len() <= 40 && name != "Mozilla" && name != "-" && name.bytes().all(plain))
         .then_some(name)
 }

@@ -1,52 +1,57 @@
-//! Protected applications: which one an address belongs to, who may enter it, which of its paths are public.
-//! How long a session lives in one is the policy's; reading the address out of a proxy's headers is not here.
+//! Protected applications: which application an address belongs to, who has access, and which paths
+//! are public. The policy decides how long a session lives in an application; `http::forward_auth`
+//! reads addresses from a proxy's headers.
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use url::{Origin, Url};
 
 use super::{
-    account::{Role, forbidden_in_names, invisible},
-    policy::{application_name, effective::Glob},
+    account::{Role, forbidden_in_names},
+    policy::{effective::Glob, is_application_name},
+    text::is_invisible,
 };
 
 mod target;
 
-pub use target::{Target, TargetError, canonical_path, without_parameters};
+pub use crate::account::profile::FieldFault;
+pub use target::{RequestTarget, TargetError, canonical_path, loosen_path, without_parameters};
 
-/// Hosts, prefixes, groups or public paths of one application at most.
+/// Maximum number of hosts, prefixes, groups or public paths of one application.
 const MOST: usize = 32;
-/// Longest prefix, group or public path, in characters.
+/// Maximum length of a prefix, group or public path, in characters.
 const LONGEST: usize = 256;
 
 /// One entry of the table of applications.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Application {
-    /// As the policy's scope names it.
+    /// The name, also in the policy's scope `app:NAME`.
     pub name: String,
-    /// Where it answers; at least one.
+    /// The hosts where it answers; at least one.
     pub hosts: Vec<Host>,
-    /// The parts of those hosts that are it, decoded and without a slash at the end; none = all of them.
+    /// Path prefixes that belong to the application, decoded and without a trailing slash; empty:
+    /// all paths.
     pub prefixes: Vec<String>,
-    /// Roles that may enter; with no group either: anyone signed in.
+    /// Roles with access. With no role and no group, anyone signed in has access.
     pub roles: Vec<Role>,
-    /// Groups that may enter.
+    /// Groups with access.
     pub groups: Vec<String>,
-    /// Patterns of paths that anybody gets, without identity.
+    /// Patterns of paths that need no sign-in: `/assets/*`, or for one method `OPTIONS /api/*`.
     pub public: Vec<String>,
 }
 
-/// A host name as compared: lower case, punycode, no dot at the end; the port only when the entry names one.
+/// A host name in the form in which it is compared: lower case, punycode, no trailing dot. The port
+/// is set only if the entry names one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Host {
     /// `wiki.example.org`, `192.0.2.7`, `[2001:db8::1]`.
     pub name: String,
-    /// None: whatever the port.
+    /// The port; `None`: any port.
     pub port: Option<u16>,
 }
 
 impl Host {
-    /// Reads `Wiki.Example.org`, `wiki.example.org.`, `bücher.example:8443`, `[::1]:80`.
+    /// Parses `Wiki.Example.org`, `wiki.example.org.`, `bücher.example:8443`, `[::1]:80`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let refused = || format!("{text:?}: write a host name, like wiki.example.org or wiki.example.org:8443.");
         let (name, port) = target::authority(text.trim()).ok_or_else(refused)?;
@@ -64,9 +69,9 @@ impl fmt::Display for Host {
     }
 }
 
-/// An application as typed.
+/// An application as entered in a form or on the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Typed {
+pub struct ApplicationFields {
     /// Its name.
     pub name: String,
     /// Hosts.
@@ -81,12 +86,9 @@ pub struct Typed {
     pub public: Vec<String>,
 }
 
-/// A field and what is wrong with it.
-pub type FieldFault = (&'static str, String);
-
-impl Typed {
-    /// What was typed of an application that exists.
-    pub fn of(application: &Application) -> Self {
+impl ApplicationFields {
+    /// Returns the input that describes an existing application.
+    pub fn from_application(application: &Application) -> Self {
         Self {
             name: application.name.clone(),
             hosts: application.hosts.iter().map(Host::to_string).collect(),
@@ -97,29 +99,29 @@ impl Typed {
         }
     }
 
-    /// The application that this means, or everything that is wrong with it.
+    /// Checks the input and returns the application or all errors.
     pub fn check(&self) -> Result<Application, Vec<FieldFault>> {
         let mut faults = Vec::new();
         let name = self.name.trim();
         // A dot segment has no address of its own.
-        if !application_name(name) || matches!(name, "." | "..") {
-            let rule = "A name has 1 to 64 characters, none of them white space or invisible.";
+        if !is_application_name(name) || matches!(name, "." | "..") {
+            let rule = "A name has 1 to 64 characters, without spaces or invisible characters.";
             faults.push(("name", rule.to_owned()));
         }
-        let hosts = each("hosts", &self.hosts, &mut faults, Host::parse);
+        let hosts = read_each("hosts", &self.hosts, &mut faults, Host::parse);
         if hosts.is_empty() && self.hosts.iter().all(|host| host.trim().is_empty()) {
             faults.push((
                 "hosts",
                 "At least one host is needed, like wiki.example.org.".to_owned(),
             ));
         }
-        let mut prefixes = each("prefixes", &self.prefixes, &mut faults, prefix);
-        // All of the host is no part of it.
+        let mut prefixes = read_each("prefixes", &self.prefixes, &mut faults, prefix);
+        // An empty prefix would mean the whole host.
         if prefixes.iter().any(String::is_empty) {
             prefixes.clear();
         }
-        let groups = each("groups", &self.groups, &mut faults, group);
-        let public = each("public", &self.public, &mut faults, public_path);
+        let groups = read_each("groups", &self.groups, &mut faults, group);
+        let public = read_each("public", &self.public, &mut faults, public_path);
         let mut roles = self.roles.clone();
         roles.sort_unstable();
         roles.dedup();
@@ -137,8 +139,8 @@ impl Typed {
     }
 }
 
-/// Reads every filled item of a field, sorted, each once.
-fn each<T: Ord>(
+/// Parses every non-empty item of a field; sorts and removes duplicates.
+fn read_each<T: Ord>(
     field: &'static str,
     items: &[String],
     faults: &mut Vec<FieldFault>,
@@ -176,33 +178,53 @@ fn prefix(text: &str) -> Result<String, String> {
 
 fn group(text: &str) -> Result<String, String> {
     if text.chars().any(forbidden_in_names) {
-        return Err(format!("{text:?}: a group has no commas or invisible characters."));
-    }
-    Ok(text.to_owned())
-}
-
-fn public_path(text: &str) -> Result<String, String> {
-    if !text.starts_with('/') || text.chars().any(invisible) {
         return Err(format!(
-            "{text:?}: write a path that begins with /, like /healthz or /assets/*."
+            "{text:?}: a group cannot contain commas or invisible characters."
         ));
     }
     Ok(text.to_owned())
 }
 
+/// Parses a pattern of public paths, for every method (`/assets/*`) or for one (`OPTIONS /api/*`).
+fn public_path(text: &str) -> Result<String, String> {
+    let (method, pattern) = match text.split_once(char::is_whitespace) {
+        Some((method, pattern)) if !text.starts_with('/') => (Some(method), pattern.trim_start()),
+        Some(_) | None => (None, text),
+    };
+    let is_method = |method: &str| method.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-');
+    if !pattern.starts_with('/') || pattern.chars().any(is_invisible) || !method.is_none_or(is_method) {
+        return Err(format!(
+            "{text:?}: write a path that begins with /, like /healthz or /assets/*, or a method and a path, like \
+                 OPTIONS /api/*."
+        ));
+    }
+    Ok(match method {
+        Some(method) => format!("{} {pattern}", method.to_ascii_uppercase()),
+        None => pattern.to_owned(),
+    })
+}
+
+/// Returns whether an entry of the public paths matches a request.
+fn opens(entry: &str, method: &str, path: &str) -> bool {
+    match entry.split_once(' ') {
+        Some((known, pattern)) if !entry.starts_with('/') => known == method && Glob::fits(pattern, path),
+        Some(_) | None => Glob::fits(entry, path),
+    }
+}
+
 impl Application {
-    /// Whether decisions depend on the path: then a path must have one reading only.
+    /// Returns whether decisions depend on the path; a path must then be unambiguous.
     pub fn has_path_rules(&self) -> bool {
         !self.prefixes.is_empty() || !self.public.is_empty()
     }
 
-    /// Whether somebody signed in may enter. An administrator may do what members may.
+    /// Returns whether a signed-in user has access. Administrators have the access of members.
     pub fn admits(&self, role: Role, groups: &[String]) -> bool {
         let anyone = self.roles.is_empty() && self.groups.is_empty();
         anyone || self.roles.iter().any(|allowed| role >= *allowed) || self.groups.iter().any(|g| groups.contains(g))
     }
 
-    /// Who may enter, in words.
+    /// Describes who has access.
     pub fn entrants(&self) -> String {
         let groups = self.groups.iter().map(|group| format!("group {group}"));
         let roles = self.roles.iter().map(|role| match role {
@@ -217,13 +239,14 @@ impl Application {
         }
     }
 
-    /// Whether anybody gets this (decoded) path.
-    fn is_public(&self, path: &str) -> bool {
-        self.public.iter().any(|pattern| Glob::fits(pattern, path))
+    /// Returns whether this (decoded) path is public for this method.
+    fn is_public(&self, method: &str, path: &str) -> bool {
+        self.public.iter().any(|entry| opens(entry, method, path))
     }
 
-    /// How well the entry fits: a named port before any port, then the longest prefix. `None`: not at all.
-    fn fits(&self, target: &Target, path: Option<&str>) -> Option<(bool, usize)> {
+    /// Returns how well the entry matches: a named port before any port, then the longest prefix.
+    /// `None`: no match.
+    fn fits(&self, target: &RequestTarget, path: Option<&str>) -> Option<(bool, usize)> {
         let named_port = self.host_of(target)?;
         if self.prefixes.is_empty() {
             return Some((named_port, 0));
@@ -236,8 +259,9 @@ impl Application {
         Some((named_port, longest))
     }
 
-    /// Whether it answers there, and by an entry that names the port.
-    fn host_of(&self, target: &Target) -> Option<bool> {
+    /// Returns whether the application answers at the target; `Some(true)` if the entry names the
+    /// port.
+    fn host_of(&self, target: &RequestTarget) -> Option<bool> {
         let fitting = self.hosts.iter().filter(|host| host.name == target.host());
         fitting
             .filter(|host| host.port.is_none_or(|port| port == target.port()))
@@ -245,7 +269,7 @@ impl Application {
             .max()
     }
 
-    /// Every place that is its own: (host, prefix).
+    /// Returns every place of the application: (host, prefix).
     pub fn places(&self) -> Vec<(String, String)> {
         let whole = [String::new()];
         let prefixes: &[String] = if self.prefixes.is_empty() {
@@ -260,7 +284,7 @@ impl Application {
         self.hosts.iter().flat_map(at).collect()
     }
 
-    /// For the audit and for scripts.
+    /// Converts the application to JSON for the audit and for scripts.
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
             "name": self.name,
@@ -273,104 +297,186 @@ impl Application {
     }
 }
 
-/// Which of the applications of a host a (decoded) path belongs to, the best fitting.
-fn place_of(there: &[&Arc<Application>], target: &Target, path: Option<&str>) -> Place {
-    let fitting = there.iter().filter_map(|a| Some((a.fits(target, path)?, *a)));
-    match (fitting.max_by_key(|(fit, _)| *fit), path) {
-        (None, _) => Place::Unknown,
-        (Some((_, application)), Some(path)) if application.is_public(path) => Place::Public(application.clone()),
-        (Some((_, application)), _) => Place::Guarded(application.clone()),
+/// An application together with its lenient reading, as stored under its hosts.
+#[derive(Debug, Clone)]
+struct HostedApplication {
+    application: Arc<Application>,
+    /// The same application with prefixes and public paths as the most lenient servers read them
+    /// ([`loosen_path`]).
+    lenient: Application,
+}
+
+impl HostedApplication {
+    fn new(application: &Arc<Application>) -> Self {
+        let loosen = |paths: &[String]| -> Vec<String> {
+            let loosened = paths.iter().map(|entry| {
+                // A public path may begin with a method, which stays unchanged.
+                let at = entry.find('/').unwrap_or_default();
+                let (method, path) = entry.split_at(at);
+                loosen_path(path).map_or_else(|| entry.clone(), |path| format!("{method}{path}"))
+            });
+            loosened.collect()
+        };
+        Self {
+            application: application.clone(),
+            lenient: Application {
+                prefixes: loosen(&application.prefixes),
+                public: loosen(&application.public),
+                ..Application::clone(application)
+            },
+        }
     }
 }
 
-/// All applications, ready to be asked; cheap to share.
+/// Returns whether a lenient server takes a (decoded) path for the same place, and no other
+/// application claims it.
+fn agrees_leniently(
+    there: &[&HostedApplication],
+    target: &RequestTarget,
+    method: &str,
+    path: &str,
+    place: &AddressMatch,
+) -> bool {
+    let Some(path) = loosen_path(path) else {
+        return false;
+    };
+    let fits: Vec<_> = there
+        .iter()
+        .filter_map(|hosted| Some((hosted.lenient.fits(target, Some(&path))?, *hosted)))
+        .collect();
+    let best = fits.iter().map(|(fit, _)| *fit).max();
+    let mut claimants = fits
+        .iter()
+        .filter(|(fit, _)| Some(*fit) == best)
+        .map(|(_, hosted)| hosted);
+    let (first, others) = (claimants.next(), claimants.next());
+    match (place, first) {
+        (AddressMatch::Unknown, None) => true,
+        (AddressMatch::Public(application) | AddressMatch::Guarded(application), Some(hosted)) => {
+            // If the exact reading requires a session, a lenient reading that requires none changes
+            // nothing.
+            let guarded = matches!(place, AddressMatch::Guarded(_));
+            others.is_none()
+                && hosted.lenient.name == application.name
+                && (guarded || hosted.lenient.is_public(method, &path))
+        }
+        (AddressMatch::Unknown, Some(_)) | (AddressMatch::NotCanonical, _) | (_, None) => false,
+    }
+}
+
+/// Finds the application of a host that matches a (decoded) path best.
+fn place_of(there: &[&HostedApplication], target: &RequestTarget, method: &str, path: Option<&str>) -> AddressMatch {
+    let fitting = there.iter().filter_map(|hosted| {
+        let application = &hosted.application;
+        Some((application.fits(target, path)?, application))
+    });
+    match (fitting.max_by_key(|(fit, _)| *fit), path) {
+        (None, _) => AddressMatch::Unknown,
+        (Some((_, application)), Some(path)) if application.is_public(method, path) => {
+            AddressMatch::Public(application.clone())
+        }
+        (Some((_, application)), _) => AddressMatch::Guarded(application.clone()),
+    }
+}
+
+/// All applications, indexed by host; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Applications {
     all: Vec<Arc<Application>>,
-    by_host: HashMap<String, Vec<Arc<Application>>>,
+    by_host: HashMap<String, Vec<HostedApplication>>,
 }
 
-/// What an address is.
+/// The place to which an address belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum AddressMatch {
     /// No application answers there.
     Unknown,
-    /// A path with more than one reading, where decisions depend on it.
+    /// An ambiguous path where decisions depend on the path.
     NotCanonical,
-    /// Anybody gets it, without identity.
+    /// Public: no sign-in needed.
     Public(Arc<Application>),
-    /// A session must be live, and may have to have a role or group.
+    /// A session must be live, and may need a role or group.
     Guarded(Arc<Application>),
 }
 
 impl Applications {
-    /// The table, in the order given.
+    /// Creates the table; entries keep the given order.
     pub fn new(all: Vec<Application>) -> Self {
         let all: Vec<Arc<Application>> = all.into_iter().map(Arc::new).collect();
-        let mut by_host: HashMap<String, Vec<Arc<Application>>> = HashMap::new();
+        let mut by_host: HashMap<String, Vec<HostedApplication>> = HashMap::new();
         for application in &all {
             for host in &application.hosts {
                 let there = by_host.entry(host.name.clone()).or_default();
-                if !there.iter().any(|known| Arc::ptr_eq(known, application)) {
-                    there.push(application.clone());
+                if !there.iter().any(|known| Arc::ptr_eq(&known.application, application)) {
+                    there.push(HostedApplication::new(application));
                 }
             }
         }
         Self { all, by_host }
     }
 
-    /// All of them.
+    /// Returns all applications.
     pub fn all(&self) -> &[Arc<Application>] {
         &self.all
     }
 
-    /// The application of that name.
+    /// Finds an application by name.
     pub fn named(&self, name: &str) -> Option<&Arc<Application>> {
         self.all.iter().find(|application| application.name == name)
     }
 
-    /// The first application that answers at a host (`wiki.example.org`, `wiki.example.org:8443`), whatever the port.
+    /// Finds the first application that answers at a host (`wiki.example.org`,
+    /// `wiki.example.org:8443`), with any port.
     pub fn at_host(&self, host: &str) -> Option<&Arc<Application>> {
         let (name, _) = target::authority(host)?;
-        self.by_host.get(&name)?.first()
+        self.by_host.get(&name)?.first().map(|hosted| &hosted.application)
     }
 
-    /// Which application a request is for, and whether its path is public.
-    pub fn matching(&self, target: &Target) -> Place {
+    /// Finds the application that a request is for, and whether its path is public for this method.
+    pub fn matching(&self, target: &RequestTarget, method: &str) -> AddressMatch {
         let Some(there) = self.by_host.get(target.host()) else {
-            return Place::Unknown;
+            return AddressMatch::Unknown;
         };
         let there: Vec<_> = there
             .iter()
-            .filter(|application| application.host_of(target).is_some())
+            .filter(|hosted| hosted.application.host_of(target).is_some())
             .collect();
         let path = canonical_path(target.path());
-        let place = place_of(&there, target, path.as_deref());
-        // INVARIANT: nothing that depends on a path is decided by a path that others may read in another way: neither one that has no
-        // canonical form, nor one of which `;x` may be a part or not.
+        let place = place_of(&there, target, method, path.as_deref());
+        // INVARIANT: no decision depends on a path that another server may read differently: a path
+        // without a canonical form, a path where `;x` may or may not be a part, or a path that a
+        // server without case sensitivity reads as another one.
+        let ruled = there.iter().any(|hosted| hosted.application.has_path_rules());
         let agreed = match &path {
-            None => there.iter().all(|application| !application.has_path_rules()),
-            Some(path) if path.contains(';') => place_of(&there, target, Some(&without_parameters(path))) == place,
-            Some(_) => true,
+            _ if !ruled => true,
+            None => false,
+            Some(path) => {
+                let bare = without_parameters(path);
+                place_of(&there, target, method, Some(&bare)) == place
+                    && agrees_leniently(&there, target, method, path, &place)
+                    && agrees_leniently(&there, target, method, &bare, &place)
+            }
         };
-        if agreed { place } else { Place::NotCanonical }
+        if agreed { place } else { AddressMatch::NotCanonical }
     }
 
-    /// The application that a page belongs to: by its address, else the first that answers on its host. `None`: none does.
-    pub fn of_page(&self, page: &Target) -> Option<Arc<Application>> {
-        match self.matching(page) {
-            Place::Public(application) | Place::Guarded(application) => Some(application),
-            Place::Unknown | Place::NotCanonical => {
+    /// Finds the application of a page: by its address, otherwise the first that answers on its
+    /// host. `None`: no application.
+    pub fn of_page(&self, page: &RequestTarget) -> Option<Arc<Application>> {
+        match self.matching(page, "GET") {
+            AddressMatch::Public(application) | AddressMatch::Guarded(application) => Some(application),
+            AddressMatch::Unknown | AddressMatch::NotCanonical => {
                 let there = self.by_host.get(page.host())?;
                 there
                     .iter()
+                    .map(|hosted| &hosted.application)
                     .find(|application| application.host_of(page).is_some())
                     .cloned()
             }
         }
     }
 
-    /// The application that has one of these places already; `except` is not asked.
+    /// Finds another application that already has one of these places; `except` is skipped.
     pub fn taken(&self, wanted: &Application) -> Option<(&str, String)> {
         let places = wanted.places();
         let others = self.all.iter().filter(|other| other.name != wanted.name);
@@ -380,14 +486,14 @@ impl Applications {
         })
     }
 
-    /// The origin of an address on an application's host: where people may be sent back to. Only https, unless our own
-    /// address (`own_scheme`) is plain http too.
+    /// Returns the origin of an address on an application's host, to which redirects are allowed.
+    /// Only https, unless our own address (`own_scheme`) is plain http too.
     pub fn origin_of(&self, address: &str, own_scheme: &str) -> Option<Origin> {
         let url = Url::parse(address).ok()?;
-        let target = Target::of_parts(url.scheme(), url.authority(), "/").ok()?;
+        let target = RequestTarget::of_parts(url.scheme(), url.authority(), "/").ok()?;
         let secure = url.scheme() == "https" || url.scheme() == own_scheme;
         let there = self.by_host.get(target.host())?;
-        let registered = secure && there.iter().any(|application| application.host_of(&target).is_some());
+        let registered = secure && there.iter().any(|hosted| hosted.application.host_of(&target).is_some());
         registered.then(|| url.origin())
     }
 }

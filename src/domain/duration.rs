@@ -1,5 +1,6 @@
-//! Durations as people type and read them: `15m`, `2 weeks`, `1.5h`, `900`, `never`.
-//! Only units of fixed length: a year is 365 days, and months, whose seconds depend on the calendar, are refused.
+//! Durations in the form that people write and read: `15m`, `2 weeks`, `1.5h`, `900`, `never`. Only
+//! units of fixed length are accepted: a year is 365 days, and months are refused because their
+//! length depends on the calendar.
 
 use jiff::fmt::friendly::SpanParser;
 
@@ -14,12 +15,12 @@ const UNITS: [(i64, &str); 5] = [
     (1, "second"),
 ];
 
-/// What the error messages below tell people to write.
+/// The examples that error messages show.
 const EXAMPLES: &str = "write it like 15m, 1.5h, 2 weeks, 900 (seconds) or never";
 
-/// Seconds from what a person typed; `never`/`-1` → -1.
+/// Parses a duration into seconds; `never` and `-1` give -1. A bare number is seconds.
 ///
-/// A bare number is seconds. Err: a sentence that says what is wrong and what is accepted.
+/// # Errors A sentence that says what is wrong and what is accepted.
 pub fn parse(text: &str) -> Result<i64, String> {
     let typed = text.trim().to_lowercase();
     if typed.is_empty() {
@@ -46,7 +47,8 @@ fn parse_units(typed: &str) -> Result<i64, String> {
             "a duration cannot be negative (-1 alone means never): {EXAMPLES}"
         ));
     }
-    // jiff also reads clock notation (`1:30:00`) and a trailing `ago`; neither is how a limit is written.
+    // jiff also reads clock notation (`1:30:00`) and a trailing `ago`; limits are not written like
+    // that.
     if typed.contains(':') || typed.ends_with("ago") {
         return Err(format!("not a duration: {EXAMPLES}"));
     }
@@ -74,8 +76,9 @@ fn parse_units(typed: &str) -> Result<i64, String> {
     Ok(i64::try_from(nanos / 1_000_000_000).unwrap_or(i64::MAX))
 }
 
-/// `1.5 days`, `0.5w`: jiff takes fractions only of hours and below, people do not know that.
-/// None when this is not one number and the unit day or week, or not a whole number of seconds.
+/// Parses `1.5 days` or `0.5w`, because jiff accepts fractions only of hours and smaller units.
+/// `None` if this is not a single number with the unit day or week, or not a whole number of
+/// seconds.
 fn fraction_of_days(typed: &str) -> Option<i64> {
     let (number, unit) = typed.split_at(typed.find(|c: char| !c.is_ascii_digit() && c != '.')?);
     let unit_secs: i64 = match unit.trim() {
@@ -93,9 +96,9 @@ fn fraction_of_days(typed: &str) -> Option<i64> {
     (secs % scale == 0).then_some(secs / scale)
 }
 
-/// `900` → `15 minutes`, `-1` → `never`, `5400` → `1 hour 30 minutes`. Parses back to the same seconds.
-/// Weeks only when there is nothing else: nobody says 12 weeks 6 days for 90 days.
-/// Any other negative number is read as -1, as every import does.
+/// Formats seconds: `900` → `15 minutes`, `-1` → `never`, `5400` → `1 hour 30 minutes`. The text
+/// parses back to the same seconds. Weeks are used only for whole weeks: 90 days are not 12 weeks 6
+/// days. Every other negative number is formatted like -1, as imports read it.
 pub fn humanize(secs: i64) -> String {
     if secs < 0 {
         return "never".into();

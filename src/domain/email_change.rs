@@ -1,81 +1,86 @@
-//! Changing an e-mail address: whose confirmation it takes, how long the mailed links work, and how often one may ask.
+//! Changing an email address: whose confirmation is needed, how long the links work, and how often
+//! a change may be requested.
 
 use super::time::{Span, Timestamp};
 
-/// How long both links work, inclusive.
+/// Lifetime of both links, inclusive.
 pub const LIFE: Span = Span::from_secs(86_400);
 
-/// Between two requests of one account.
+/// Minimum time between two requests of one account.
 const PAUSE: Span = Span::from_secs(60);
 const HOUR: Span = Span::from_secs(3600);
-/// Requests of one account within an hour, and within a day.
+/// Maximum number of requests of one account within an hour, and within a day.
 const AN_HOUR: usize = 5;
 const A_DAY: usize = 20;
 
-/// Whose link.
+/// The owner of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// The address that is to be used.
+pub enum MailboxSide {
+    /// The new address.
     New,
-    /// The address of today.
+    /// The current address.
     Old,
 }
 
-impl Side {
-    /// `new` or `old`.
+impl MailboxSide {
+    /// Returns `new` or `old`.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Side::New => "new",
-            Side::Old => "old",
+            MailboxSide::New => "new",
+            MailboxSide::Old => "old",
         }
     }
 
-    /// The one across.
-    pub const fn other(self) -> Side {
+    /// Returns the other side.
+    pub const fn opposite(self) -> MailboxSide {
         match self {
-            Side::New => Side::Old,
-            Side::Old => Side::New,
+            MailboxSide::New => MailboxSide::Old,
+            MailboxSide::Old => MailboxSide::New,
         }
     }
 }
 
-/// Who has confirmed so far.
+/// The confirmations so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Confirmations {
+    /// Whether the new address has confirmed.
     pub new: bool,
+    /// Whether the current address has confirmed.
     pub old: bool,
-    /// The account has an address: it must confirm too.
+    /// Whether the account has an address; that address must confirm too.
     pub has_old: bool,
 }
 
 impl Confirmations {
-    /// Whether that side must still confirm. The change takes effect once neither must.
-    pub const fn awaits(self, side: Side) -> bool {
+    /// Returns whether that side must still confirm. The change takes effect once neither must.
+    pub const fn awaits(self, side: MailboxSide) -> bool {
         match side {
-            Side::New => !self.new,
-            Side::Old => self.has_old && !self.old,
+            MailboxSide::New => !self.new,
+            MailboxSide::Old => self.has_old && !self.old,
         }
     }
 }
 
-/// Whether one may ask now.
+/// Whether a change may be requested now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asking {
+pub enum EmailChangeLimit {
+    /// It may be requested.
     Allowed,
-    /// Within a minute of the one before.
+    /// Refused: less than a minute after the previous request.
     TooSoon,
-    /// As often as it may be within an hour or a day.
+    /// Refused: too many requests within an hour or a day.
     TooOften,
 }
 
-/// `asked`: when the account asked before; what is older than a day does not matter.
-pub fn may_ask(asked: &[Timestamp], now: Timestamp) -> Asking {
+/// Decides whether a change may be requested. `asked`: the account's earlier requests; those older
+/// than a day do not matter.
+pub fn may_ask(asked: &[Timestamp], now: Timestamp) -> EmailChangeLimit {
     let within = |span: Span| asked.iter().filter(|at| now.since(**at) < span).count();
     if within(PAUSE) > 0 {
-        Asking::TooSoon
+        EmailChangeLimit::TooSoon
     } else if within(HOUR) >= AN_HOUR || within(LIFE) >= A_DAY {
-        Asking::TooOften
+        EmailChangeLimit::TooOften
     } else {
-        Asking::Allowed
+        EmailChangeLimit::Allowed
     }
 }

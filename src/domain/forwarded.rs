@@ -1,26 +1,26 @@
-//! How proxies ask whether a request may pass, each in its dialect, and what is noted of their questions. Reading the headers is
-//! `http::forward_auth`'s; whether a request passes is `flows::access`'s.
+//! The dialects in which proxies request decisions, and the latest requests that are kept.
+//! `http::forward_auth` reads the headers; `flows::access` decides whether a request passes.
 
 use std::net::IpAddr;
 
 use super::time::{Span, Timestamp};
 
-/// One of the ways in which proxies ask.
+/// A dialect in which proxies request decisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dialect {
-    /// nginx `auth_request`: makes the redirect itself.
+    /// nginx `auth_request`: nginx makes the redirect itself.
     AuthRequest,
-    /// Traefik ForwardAuth, Caddy `forward_auth`: the answer goes to the browser as it is.
+    /// Traefik ForwardAuth, Caddy `forward_auth`: the response goes to the browser unchanged.
     ForwardAuth,
-    /// Envoy HTTP ext_authz: likewise.
+    /// Envoy HTTP ext_authz: the response goes to the browser unchanged.
     ExtAuthz,
 }
 
 impl Dialect {
-    /// All there are.
+    /// All dialects.
     pub const ALL: [Dialect; 3] = [Self::AuthRequest, Self::ForwardAuth, Self::ExtAuthz];
 
-    /// As its address and scripts name it.
+    /// Returns the name used in the endpoint and in scripts.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AuthRequest => "auth-request",
@@ -29,12 +29,12 @@ impl Dialect {
         }
     }
 
-    /// The dialect of that name.
+    /// Parses the name of a dialect.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|dialect| dialect.as_str() == name)
     }
 
-    /// Who speaks it.
+    /// Returns the proxies that use the dialect.
     pub fn proxies(self) -> &'static str {
         match self {
             Self::AuthRequest => "nginx",
@@ -43,7 +43,7 @@ impl Dialect {
         }
     }
 
-    /// What to write into which proxy's file so that `header` comes as it should.
+    /// Returns the proxy configuration that makes `header` arrive as expected.
     pub fn remedy(self, header: &str) -> String {
         match self {
             Self::AuthRequest => {
@@ -54,39 +54,40 @@ impl Dialect {
                     _ => "\"\"",
                 };
                 format!(
-                    "write proxy_set_header {header} {value}; into the location that auth_request names (contrib/nginx.conf shows it)"
+                    "add proxy_set_header {header} {value}; to the location that auth_request names \
+                     (contrib/nginx/host.conf shows it)"
                 )
             }
             Self::ForwardAuth => format!(
-                "Traefik's ForwardAuth and Caddy's forward_auth send {header} by themselves: let nothing between take it away \
-                 (contrib/traefik.yaml, contrib/Caddyfile), and let nginx ask at /api/authz/auth-request"
+                "Traefik's ForwardAuth and Caddy's forward_auth send {header} automatically: make sure that nothing \
+                 in between removes it (contrib/traefik.yaml, contrib/Caddyfile). For nginx use /api/authz/auth-request"
             ),
             Self::ExtAuthz => {
                 format!(
-                    "let Envoy hand {header} on: name it among the allowed_headers of its ext_authz filter (contrib/envoy.yaml shows them)"
+                    "add {header} to the allowed_headers of Envoy's ext_authz filter (contrib/envoy.yaml shows them)"
                 )
             }
         }
     }
 }
 
-/// What a note is about, and what became of the question.
+/// The subject of a kept request, and what became of the request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Subject {
-    /// Of this application; answered, with yes or no.
+pub enum RequestSubject {
+    /// A request for this application that was answered, with yes or no.
     Answered(String),
-    /// Most likely of this application; its headers could not be read.
+    /// A request that is most likely for this application, with unreadable headers.
     Unreadable(String),
-    /// From this address; unreadable, and nobody can tell of which application.
+    /// An unreadable request from this address, for an unknown application.
     Stray(IpAddr),
-    /// Of this host, which no application has.
+    /// A request for this host, which no application has.
     Unknown(String),
-    /// From this address, which is not trusted.
+    /// A request from this address, which is not a trusted proxy.
     Untrusted(IpAddr),
 }
 
-impl Subject {
-    /// Its kind and its name, as they are stored.
+impl RequestSubject {
+    /// Returns kind and name, as stored.
     pub fn parts(&self) -> (&'static str, String) {
         match self {
             Self::Answered(name) => ("answered", name.clone()),
@@ -97,7 +98,7 @@ impl Subject {
         }
     }
 
-    /// The subject of these parts; `None`: there is none.
+    /// Converts stored parts to a subject; `None` if they are invalid.
     pub fn of_parts(kind: &str, name: String) -> Option<Self> {
         Some(match kind {
             "answered" => Self::Answered(name),
@@ -109,7 +110,8 @@ impl Subject {
         })
     }
 
-    /// Made by whoever asks, not by us: only so many are kept.
+    /// Returns whether the subject's name comes from the requester and not from our configuration;
+    /// only a limited number of them is kept.
     pub fn is_stranger(&self) -> bool {
         match self {
             Self::Answered(_) | Self::Unreadable(_) => false,
@@ -118,20 +120,20 @@ impl Subject {
     }
 }
 
-/// Strangers of one kind that are kept.
+/// Maximum number of stranger subjects of one kind.
 pub const MOST_STRANGERS: i64 = 20;
-/// How long something that went wrong is told.
+/// How long a problem is shown.
 pub const TOLD_FOR: Span = Span::from_secs(7 * 24 * 3600);
 
-/// The last question about a subject.
+/// The latest request about a subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
-    /// When, to the second at best.
+pub struct LastProxyRequest {
+    /// The time, with a resolution of one second at best.
     pub at: Timestamp,
-    /// The address that asked.
+    /// The IP address that sent the request.
     pub peer: IpAddr,
-    /// How it asked.
+    /// The dialect of the request.
     pub dialect: Dialect,
-    /// Headers that were missing or could not be read, each with what is wrong.
+    /// Headers that were missing or unreadable, each with the problem.
     pub lacks: Vec<String>,
 }

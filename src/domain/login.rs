@@ -1,96 +1,90 @@
-//! The sign-in decision, once the password has been checked.
-//! The caller verifies a password always (a decoy's, when there is no account), so that the answer takes the same time.
+//! The decision about a sign-in, after the password has been checked. The caller always verifies a
+//! password (a decoy's if there is no account), so that the answer takes the same time.
 
 use super::{
-    lockout::Locked,
-    password::{ChangeReason, works_at},
+    lockout::LockDuration,
+    password::{ChangeReason, is_valid_at},
     time::Timestamp,
 };
 
-/// Audit reason of [`LoginVerdict::OneTimeOver`].
+/// The audit reason of [`LoginVerdict::OneTimeOver`].
 pub const ONE_TIME_OVER: &str = "one_time_password_over";
 
-/// What a sign-in is decided from.
+/// Facts that decide a sign-in.
 #[derive(Debug, Clone)]
 pub struct LoginFacts {
-    /// None: no such account (the decoy hash was verified).
+    /// The account; `None`: there is no such account (a decoy hash was verified).
     pub account: Option<LoginAccount>,
-    /// Whether the password is the account's.
+    /// Whether the password matches the account's.
     pub password_matches: bool,
-    /// A counter refused the attempt (then nothing was hashed).
-    pub locked: Option<Locked>,
-    /// A counter had no place for one more attempt in flight (then nothing was hashed).
-    pub busy: bool,
 }
 
-/// The account behind the name.
+/// Facts about the account behind the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoginAccount {
-    /// Switched off by an administrator.
+    /// Whether an administrator disabled it.
     pub disabled: bool,
-    /// Expired by a rule or a date.
+    /// Whether it expired by a rule or a date.
     pub expired: bool,
     /// Why the password must be changed first.
     pub must_change: Option<ChangeReason>,
-    /// Last instant at which a password works that its owner did not choose; `None`: no limit.
+    /// The last instant at which a password works that its owner did not choose; `None`: no limit.
     pub password_good_until: Option<Timestamp>,
 }
 
-/// What becomes of the attempt.
+/// The result of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginVerdict {
     /// Signed in.
     Accepted {
-        /// A duty that comes before anything else.
+        /// The reason why the password must be changed before anything else.
         must_change: Option<ChangeReason>,
     },
-    /// Not signed in.
-    Refused(Refusal),
-    /// The right one-time password, too late: counted and answered as a wrong one. Only the audit knows better.
+    /// Refused.
+    Refused(SignInRefusal),
+    /// The right one-time password after it expired. It is counted and answered as a wrong one;
+    /// only the audit shows the difference.
     OneTimeOver,
 }
 
-/// Why nobody was signed in.
+/// The reason for a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// Wrong name or password; nobody learns which.
+pub enum SignInRefusal {
+    /// Wrong username or password; the answer does not say which.
     Credentials,
-    /// The right password of a disabled account.
+    /// The correct password for a disabled account.
     Disabled,
-    /// The right password of an expired account.
+    /// The correct password for an expired account.
     Expired,
     /// Too many failures.
-    Locked(Locked),
+    Locked(LockDuration),
     /// Too many attempts in flight.
     Busy,
 }
 
-impl Refusal {
-    /// Audit reason: credentials, account_disabled, account_expired, locked, busy.
+impl SignInRefusal {
+    /// Returns the audit reason: credentials, account_disabled, account_expired, locked or busy.
     pub const fn code(&self) -> &'static str {
         match self {
-            Refusal::Credentials => "credentials",
-            Refusal::Disabled => "account_disabled",
-            Refusal::Expired => "account_expired",
-            Refusal::Locked(_) => "locked",
-            Refusal::Busy => "busy",
+            SignInRefusal::Credentials => "credentials",
+            SignInRefusal::Disabled => "account_disabled",
+            SignInRefusal::Expired => "account_expired",
+            SignInRefusal::Locked(_) => "locked",
+            SignInRefusal::Busy => "busy",
         }
     }
 }
 
-/// Decides a sign-in. A lock refuses the right password too; only the right password learns of the account's state.
+/// Decides a sign-in that no counter refused; counters refuse before the password is checked. Only
+/// the correct password reveals the account's state.
 pub fn decide(facts: &LoginFacts, now: Timestamp) -> LoginVerdict {
-    let refusal = match (facts.locked, facts.busy, facts.account) {
-        (Some(locked), _, _) => Refusal::Locked(locked),
-        (None, true, _) => Refusal::Busy,
-        (None, false, None) => Refusal::Credentials,
-        (None, false, Some(_)) if !facts.password_matches => Refusal::Credentials,
-        (None, false, Some(account)) if !works_at(account.password_good_until, now) => {
-            return LoginVerdict::OneTimeOver;
-        }
-        (None, false, Some(account)) if account.disabled => Refusal::Disabled,
-        (None, false, Some(account)) if account.expired => Refusal::Expired,
-        (None, false, Some(account)) => {
+    let refusal = match facts.account {
+        None => SignInRefusal::Credentials,
+        Some(_) if !facts.password_matches => SignInRefusal::Credentials,
+        Some(account) if !is_valid_at(account.password_good_until, now) => return LoginVerdict::OneTimeOver,
+        Some(account) if account.disabled => SignInRefusal::Disabled,
+        Some(account) if account.expired => SignInRefusal::Expired,
+        Some(account) => {
             return LoginVerdict::Accepted {
                 must_change: account.must_change,
             };

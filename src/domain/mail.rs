@@ -1,22 +1,27 @@
-//! Letters: which there are, what becomes of one, and when a failed one is tried again. How one is worded and sent is in `mail`.
+//! Emails: their kinds, their states, and when a failed one is retried. `mail` renders and sends
+//! them.
+
+mod outbox;
+
+pub use outbox::{EmailFilter, NewEmail, OutboxEmail};
 
 use super::time::{Span, Timestamp};
 
-/// A letter that says nothing else is given up after two days: older news confuses more than it helps.
+/// How long sending is retried by default. Older news would confuse more than help.
 pub const KEPT_TRYING: Span = Span::from_secs(2 * 86_400);
 
-/// The first wait after a failure, and the longest.
+/// The first and the longest delay after a failure, in seconds.
 const FIRST_WAIT: i64 = 30;
 const LONGEST_WAIT: i64 = 3600;
 
-/// What a letter is about; its code stands in lists and exports.
+/// The kind of an email; its code is used in lists and exports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LetterKind {
-    /// An administrator looks whether mail arrives.
+pub enum EmailKind {
+    /// A test by an administrator.
     Test,
     /// The link for a forgotten password.
     PasswordReset,
-    /// The password was set anew through such a link.
+    /// Confirmation that the password was reset through such a link.
     PasswordWasReset,
     /// The link to choose a first password.
     Invitation,
@@ -24,92 +29,99 @@ pub enum LetterKind {
     NewSignIn,
     /// The password was changed or reset.
     PasswordChanged,
-    /// The link that confirms a new e-mail address.
+    /// The link that confirms a new email address.
     EmailConfirm,
-    /// The link that confirms it from the old one.
+    /// The link that confirms the change at the current address.
     EmailAskedFor,
-    /// Somebody else asked for an address that has its account.
+    /// A request by another account for an address that is already in use.
     EmailTaken,
-    /// The e-mail address was changed.
+    /// The email address was changed.
     EmailChanged,
     /// Failures locked the account.
     LockedOut,
-    /// The account expires soon.
+    /// The account is about to expire.
     ExpiresSoon,
     /// The account has expired.
     Expired,
-    /// The account was re-activated.
+    /// The account was reactivated.
     Reactivated,
-    /// What administrators should look at.
+    /// The digest for administrators.
     Digest,
-    /// Kinds of letters were switched off.
+    /// Kinds of notifications were switched off.
     SwitchedOff,
+    /// A second factor was added, removed, renamed, used or reset.
+    FactorChanged,
+    /// A link to enrol a second factor.
+    EnrolmentLink,
 }
 
-impl LetterKind {
-    /// `test`, `password_reset` …
+impl EmailKind {
+    /// Returns the code: `test`, `password_reset` …
     pub const fn as_str(self) -> &'static str {
         match self {
-            LetterKind::Test => "test",
-            LetterKind::PasswordReset => "password_reset",
-            LetterKind::PasswordWasReset => "password_was_reset",
-            LetterKind::Invitation => "invitation",
-            LetterKind::NewSignIn => "new_sign_in",
-            LetterKind::PasswordChanged => "password_changed",
-            LetterKind::EmailConfirm => "email_confirm",
-            LetterKind::EmailAskedFor => "email_asked_for",
-            LetterKind::EmailTaken => "email_taken",
-            LetterKind::EmailChanged => "email_changed",
-            LetterKind::LockedOut => "locked_out",
-            LetterKind::ExpiresSoon => "expires_soon",
-            LetterKind::Expired => "expired",
-            LetterKind::Reactivated => "reactivated",
-            LetterKind::Digest => "digest",
-            LetterKind::SwitchedOff => "switched_off",
+            EmailKind::Test => "test",
+            EmailKind::PasswordReset => "password_reset",
+            EmailKind::PasswordWasReset => "password_was_reset",
+            EmailKind::Invitation => "invitation",
+            EmailKind::NewSignIn => "new_sign_in",
+            EmailKind::PasswordChanged => "password_changed",
+            EmailKind::EmailConfirm => "email_confirm",
+            EmailKind::EmailAskedFor => "email_asked_for",
+            EmailKind::EmailTaken => "email_taken",
+            EmailKind::EmailChanged => "email_changed",
+            EmailKind::LockedOut => "locked_out",
+            EmailKind::ExpiresSoon => "expires_soon",
+            EmailKind::Expired => "expired",
+            EmailKind::Reactivated => "reactivated",
+            EmailKind::Digest => "digest",
+            EmailKind::SwitchedOff => "switched_off",
+            EmailKind::FactorChanged => "factor_changed",
+            EmailKind::EnrolmentLink => "enrolment_link",
         }
     }
 }
 
-/// What has become of a letter.
+/// The state of an email.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LetterState {
-    /// It waits for its turn, or for the next attempt.
+pub enum EmailState {
+    /// Waiting for its turn, or for the next attempt.
     Queued,
-    /// The mail server took it.
+    /// Accepted by the mail server.
     Sent,
-    /// Refused for good, or not taken in time.
+    /// Refused permanently, or not accepted in time.
     GivenUp,
-    /// An administrator took it back.
+    /// Cancelled by an administrator.
     Discarded,
 }
 
-impl LetterState {
+impl EmailState {
     /// Every state, in the order of lists.
-    pub const ALL: &[LetterState] = &[
-        LetterState::Queued,
-        LetterState::GivenUp,
-        LetterState::Sent,
-        LetterState::Discarded,
+    pub const ALL: &[EmailState] = &[
+        EmailState::Queued,
+        EmailState::GivenUp,
+        EmailState::Sent,
+        EmailState::Discarded,
     ];
 
-    /// `queued`, `sent`, `given_up`, `discarded`.
+    /// Returns `queued`, `sent`, `given_up` or `discarded`.
     pub const fn as_str(self) -> &'static str {
         match self {
-            LetterState::Queued => "queued",
-            LetterState::Sent => "sent",
-            LetterState::GivenUp => "given_up",
-            LetterState::Discarded => "discarded",
+            EmailState::Queued => "queued",
+            EmailState::Sent => "sent",
+            EmailState::GivenUp => "given_up",
+            EmailState::Discarded => "discarded",
         }
     }
 
-    /// The state of a word; `None`: no such state.
+    /// Parses a state; `None` for any other word.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|state| state.as_str() == word)
     }
 }
 
-/// When to try again after `attempts` failures; `None`: it would be too late. `spread` (a random byte) moves the instant
-/// by up to a fifth, so that what failed together does not come back together.
+/// Returns when to retry after `attempts` failures; `None`: it would be too late. `spread` (a
+/// random byte) moves the instant by up to a fifth, so that emails that failed together are not
+/// retried together.
 pub fn next_attempt(attempts: i32, spread: u8, now: Timestamp, give_up_at: Timestamp) -> Option<Timestamp> {
     let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(4);
     let wait = FIRST_WAIT.saturating_mul(4_i64.pow(doublings)).min(LONGEST_WAIT);
@@ -118,8 +130,9 @@ pub fn next_attempt(attempts: i32, spread: u8, now: Timestamp, give_up_at: Times
     (next <= give_up_at).then_some(next)
 }
 
-/// A server's words as they may be kept: one line, bounded, without anything that could be a link of ours.
-pub fn kept_words(words: &str) -> String {
+/// Shortens a mail server's answer for storage: one line, bounded, without anything that could be
+/// one of our links.
+pub fn truncate_words(words: &str) -> String {
     const LONGEST: usize = 300;
     let words = words
         .split_whitespace()

@@ -1,16 +1,17 @@
-//! Addresses and the networks they count as. v4-mapped IPv6 is IPv4 everywhere.
-//! Which address a request came from is not decided here (that needs the trusted proxies).
+//! IP addresses and their networks. IPv4-mapped IPv6 counts as IPv4 everywhere. `http::client_ip`
+//! finds the client's address, which needs the trusted proxies.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
 
-/// `::ffff:a.b.c.d` → `a.b.c.d`; everything else unchanged.
+/// Converts `::ffff:a.b.c.d` to `a.b.c.d`; other addresses stay unchanged.
 pub fn canonical(ip: IpAddr) -> IpAddr {
     ip.to_canonical()
 }
 
-/// The network of `ip` under `session.session_ip_subnet_bits` (32|24|16|8 → v6 /128|/64|/48|/32).
+/// Returns the network of `ip` under `session.session_ip_subnet_bits` (32|24|16|8 → IPv6
+/// /128|/64|/48|/32).
 pub fn session_network(ip: IpAddr, v4_bits: u8) -> IpNetwork {
     match canonical(ip) {
         IpAddr::V4(ip) => v4_network(ip, v4_bits),
@@ -18,8 +19,8 @@ pub fn session_network(ip: IpAddr, v4_bits: u8) -> IpNetwork {
     }
 }
 
-/// Whether two addresses are in one network under `v4_bits`; a v4 and a v6 address never are.
-/// Compares bits without building a network: it stands on the path of every request.
+/// Returns whether two addresses are in one network under `v4_bits`; an IPv4 and an IPv6 address
+/// never are. It compares bits without building a network, because every request calls it.
 pub fn same_session_network(a: IpAddr, b: IpAddr, v4_bits: u8) -> bool {
     match (canonical(a), canonical(b)) {
         (IpAddr::V4(a), IpAddr::V4(b)) => same_v4(a, b, v4_bits),
@@ -28,19 +29,19 @@ pub fn same_session_network(a: IpAddr, b: IpAddr, v4_bits: u8) -> bool {
     }
 }
 
-/// [`same_session_network`] for two IPv4 addresses.
+/// Does [`same_session_network`] for two IPv4 addresses.
 pub(crate) fn same_v4(a: Ipv4Addr, b: Ipv4Addr, v4_bits: u8) -> bool {
     let differing = u32::from(a) ^ u32::from(b);
     differing.leading_zeros() >= u32::from(v4_bits.min(32))
 }
 
-/// [`same_session_network`] for two IPv6 addresses.
+/// Does [`same_session_network`] for two IPv6 addresses.
 pub(crate) fn same_v6(a: Ipv6Addr, b: Ipv6Addr, v4_bits: u8) -> bool {
     let differing = u128::from(a) ^ u128::from(b);
     differing.leading_zeros() >= u32::from(v6_bits(v4_bits))
 }
 
-/// What an address counts as in lock keys and the IP ceiling: IPv4 itself, IPv6 its /64.
+/// Returns the network of an address in lock keys and the IP ceiling: IPv4 itself, IPv6 its /64.
 pub fn lock_network(ip: IpAddr) -> IpNetwork {
     match canonical(ip) {
         IpAddr::V4(ip) => v4_network(ip, 32),
@@ -48,7 +49,7 @@ pub fn lock_network(ip: IpAddr) -> IpNetwork {
     }
 }
 
-/// The neighbourhood remembered for the account ceiling: IPv4 /24, IPv6 /64.
+/// Returns the network that is stored for the account ceiling: IPv4 /24, IPv6 /64.
 pub fn known_network(ip: IpAddr) -> IpNetwork {
     match canonical(ip) {
         IpAddr::V4(ip) => v4_network(ip, 24),
@@ -56,7 +57,8 @@ pub fn known_network(ip: IpAddr) -> IpNetwork {
     }
 }
 
-/// 32 hexadecimal digits that order like the address (IPv4 as v4-mapped), so that a CIDR filter is an index range.
+/// Returns 32 hexadecimal digits that sort like the address (IPv4 as IPv4-mapped), so that a CIDR
+/// filter is an index range.
 pub fn sort_key(ip: IpAddr) -> String {
     let bits = match canonical(ip) {
         IpAddr::V4(ip) => u128::from(ip.to_ipv6_mapped()),
@@ -65,13 +67,13 @@ pub fn sort_key(ip: IpAddr) -> String {
     format!("{bits:032x}")
 }
 
-/// First and last [`sort_key`] of a network, inclusive.
+/// Returns the first and last [`sort_key`] of a network, inclusive.
 pub fn sort_range(network: IpNetwork) -> (String, String) {
     (sort_key(network.network()), sort_key(network.broadcast()))
 }
 
-/// An address or CIDR as typed into a filter (`10.0.0.0/8`, `203.0.113.9`, `2001:db8::/32`).
-/// Host bits are cut off; a v4-mapped network becomes the IPv4 one. `None`: neither.
+/// Parses an address or CIDR from a filter (`10.0.0.0/8`, `203.0.113.9`, `2001:db8::/32`). Host
+/// bits are removed; an IPv4-mapped network becomes the IPv4 one. `None`: neither.
 pub fn parse_filter(text: &str) -> Option<IpNetwork> {
     let network: IpNetwork = text.trim().parse().ok()?;
     Some(match network {
@@ -83,7 +85,7 @@ pub fn parse_filter(text: &str) -> Option<IpNetwork> {
     })
 }
 
-/// The setting names IPv4 prefixes; this is what each means for IPv6. Between two steps the longer prefix rules.
+/// Converts the setting's IPv4 prefix length to IPv6. Between two steps the longer prefix applies.
 pub const fn v6_bits(v4_bits: u8) -> u8 {
     match v4_bits {
         25.. => 128,

@@ -1,26 +1,20 @@
-//! Letters that tell people what happened on their account: which kinds there are, and which setting sends them. How they are worded is
-//! `mail`'s; what a digest for administrators says stands in `notice/digest`.
+//! Kinds of notifications: emails to users about their account. `mail` renders them; `digest`
+//! writes the digest for administrators.
 
-use super::policy::Key;
-
-mod digest;
-
-pub use digest::{Happening, LOOKED_AT, digest, locked_words};
-
-/// A kind of letter that can be switched off, by policy and by whoever gets it.
+/// A kind of notification that the policy or its recipient can switch off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Notice {
     /// A sign-in with a new device or from a new network.
     SignIn,
     /// The password was changed.
     Password,
-    /// The e-mail address was changed.
+    /// The email address was changed.
     Email,
     /// The account was locked out.
     Lockout,
-    /// The account expires soon, has expired, or is there again.
+    /// The account is about to expire, has expired, or was reactivated.
     Expiry,
-    /// What administrators should look at.
+    /// The digest for administrators.
     Digest,
 }
 
@@ -35,7 +29,8 @@ impl Notice {
         Notice::Digest,
     ];
 
-    /// Its owner cannot switch it off, only policy: whoever got hold of the account must not silence what tells of it.
+    /// Returns whether only the policy can switch it off: an attacker who uses the account must not
+    /// silence the emails that reveal it.
     pub const fn always(self) -> bool {
         match self {
             Notice::Password | Notice::Email => true,
@@ -43,7 +38,7 @@ impl Notice {
         }
     }
 
-    /// The stable code.
+    /// Returns the stable code.
     pub const fn as_str(self) -> &'static str {
         match self {
             Notice::SignIn => "sign_in",
@@ -55,27 +50,15 @@ impl Notice {
         }
     }
 
-    /// What its owner reads beside the switch.
+    /// Returns the label beside the switch.
     pub const fn label(self) -> &'static str {
         match self {
             Notice::SignIn => "A sign-in with a new device or from a new network",
             Notice::Password => "My password was changed",
-            Notice::Email => "My e-mail address was changed",
+            Notice::Email => "My email address was changed",
             Notice::Lockout => "My account was locked out",
-            Notice::Expiry => "My account expires soon, has expired, or is there again",
+            Notice::Expiry => "My account is about to expire, has expired or was reactivated",
             Notice::Digest => "For administrators: lockouts, attacks and policy changes, at most once an hour",
-        }
-    }
-
-    /// The setting that sends it.
-    pub const fn key(self) -> Key {
-        match self {
-            Notice::SignIn => Key::NoticesSignIn,
-            Notice::Password => Key::NoticesPassword,
-            Notice::Email => Key::NoticesEmail,
-            Notice::Lockout => Key::NoticesLockout,
-            Notice::Expiry => Key::NoticesExpiry,
-            Notice::Digest => Key::NoticesDigest,
         }
     }
 }

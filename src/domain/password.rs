@@ -1,76 +1,82 @@
-//! Which new passwords are accepted, and when a password must be changed.
-//! Verification is exact and elsewhere: no trimming, no case, no Unicode normal form; é typed in two ways is two passwords.
+//! Which new passwords are accepted, and when a password must be changed. A password is compared in
+//! its normal form ([`normalize`]), but never trimmed or case-folded.
 
 use super::{
-    account,
     policy::effective::PasswordPolicy,
+    text,
     time::{Span, Timestamp},
 };
 
-/// Longest password in characters; longer is refused before hashing, never cut.
+/// Converts a password to the form in which it is hashed: Unicode NFKC (NIST SP 800-63B-4,
+/// 3.1.1.2), so that é typed as one character or as two is the same password.
+pub fn normalize(password: &str) -> std::borrow::Cow<'_, str> {
+    text::normalize(password)
+}
+
+/// Maximum length of a password in characters. A longer one is refused before hashing, never cut.
 pub const MAX_CHARS: usize = 128;
 
-/// Our own name is everybody's own word (ASVS 6.1.2).
+/// The product's name, which attackers try first (ASVS 6.1.2).
 const PRODUCT: &str = "nightlatch";
 
-/// What a new password is judged by.
+/// Facts that decide whether a new password is accepted.
 pub struct NewPasswordFacts<'a> {
     /// The password, as typed.
     pub new: &'a str,
-    /// Its repetition, when the form asks for one.
+    /// The repetition, if the form asks for one.
     pub again: Option<&'a str>,
-    /// The account's own words: name, display name, e-mail.
+    /// Words about the account: name, display name, email address.
     pub own_words: &'a [&'a str],
-    /// Equal to the current password or to one of the remembered ones (hash-checked by the caller).
+    /// Whether it equals the current password or an earlier one (the caller compares the hashes).
     pub reused: Reuse,
 }
 
-/// Whether the account had this password already.
+/// Whether the account has had this password before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reuse {
-    /// It is new.
+    /// No.
     No,
-    /// It is the one being changed.
+    /// It is the current password.
     Current,
-    /// It is one of the remembered ones.
+    /// It is an earlier password.
     History,
 }
 
-/// Why a new password is refused.
+/// The reason why a new password is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PasswordFault {
     /// Empty or nothing but white space.
     Blank,
     /// The repetition differs.
     Mismatch,
-    /// Fewer characters than the policy asks.
+    /// Fewer characters than the policy requires.
     TooShort {
         /// `password.min_length`.
         min: usize,
     },
     /// More than [`MAX_CHARS`].
     TooLong,
-    /// Too easily guessed.
+    /// Too easy to guess.
     TooWeak {
         /// Its zxcvbn score.
         score: u8,
         /// `password.min_strength`.
         min: u8,
-        /// What would help.
+        /// Advice for a stronger password.
         advice: String,
     },
-    /// One of the remembered passwords.
+    /// An earlier password.
     Reused,
-    /// The password being changed.
+    /// The current password.
     SameAsCurrent,
     /// `password.regex` does not match.
     Pattern {
         /// `password.regex_hint`.
         hint: String,
     },
-    /// A control character, which some keyboards cannot type and some programs cut at.
+    /// A control character, which some keyboards cannot type and some programs cut off.
     Control,
-    /// One of the account's own words with little around it.
+    /// A word about the account with little around it.
     OwnWord {
         /// That word.
         word: String,
@@ -78,7 +84,7 @@ pub enum PasswordFault {
 }
 
 impl PasswordFault {
-    /// The sentence shown beside the field.
+    /// Returns the message that is shown beside the field.
     pub fn message(&self) -> String {
         match self {
             PasswordFault::Blank => "Enter a new password.".into(),
@@ -89,34 +95,37 @@ impl PasswordFault {
             PasswordFault::Reused => "You have used this password before.".into(),
             PasswordFault::SameAsCurrent => "The new password must differ from the current one.".into(),
             PasswordFault::Pattern { hint } if hint.is_empty() => {
-                "The password does not match the pattern that the administrator asks for.".into()
+                "The password does not match the pattern that your administrator requires.".into()
             }
             PasswordFault::Pattern { hint } => hint.clone(),
             PasswordFault::Control => "Leave out control characters such as tabs and line breaks.".into(),
             PasswordFault::OwnWord { word } => {
-                format!("Do not build the password around “{word}”: it is the first thing that somebody would try.")
+                format!("Do not build the password around “{word}”: attackers try that first.")
             }
         }
     }
 }
 
-/// All faults of a new password at once; empty = accepted.
+/// Returns all faults of a new password; empty: accepted.
 pub fn decide(facts: &NewPasswordFacts, policy: &PasswordPolicy) -> Vec<PasswordFault> {
-    if facts.new.trim().is_empty() || facts.new.chars().all(|c| c.is_whitespace() || account::invisible(c)) {
+    if facts.new.trim().is_empty() || facts.new.chars().all(|c| c.is_whitespace() || text::is_invisible(c)) {
         return vec![PasswordFault::Blank];
     }
     let mut faults = judged(facts, policy);
-    // Its field comes after that of the password.
-    if facts.again.is_some_and(|again| again != facts.new) {
+    // The repetition's field comes after the password's.
+    if facts
+        .again
+        .is_some_and(|again| normalize(again) != normalize(facts.new))
+    {
         faults.push(PasswordFault::Mismatch);
     }
     faults
 }
 
-/// What is wrong with the password itself.
+/// Returns the faults of the password itself.
 fn judged(facts: &NewPasswordFacts, policy: &PasswordPolicy) -> Vec<PasswordFault> {
     let mut faults = Vec::new();
-    // Nothing that grows with the text is done to one that is too long.
+    // A password that is too long is not examined further, so that the work stays bounded.
     if facts.new.chars().nth(MAX_CHARS).is_some() {
         faults.push(PasswordFault::TooLong);
         return faults;
@@ -138,25 +147,25 @@ fn judged(facts: &NewPasswordFacts, policy: &PasswordPolicy) -> Vec<PasswordFaul
         });
     }
     let own_words = own_words(facts.own_words);
-    match built_around(facts.new, &own_words) {
+    match find_base_word(facts.new, &own_words) {
         Some(word) => faults.push(PasswordFault::OwnWord { word }),
         None => faults.extend(weakness(facts.new, &own_words, policy.min_strength)),
     }
     faults
 }
 
-/// How a password stands while it is being typed.
+/// The strength of a password while it is being typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
-    /// zxcvbn's, 0…4; nothing for one that is too long.
+pub struct PasswordStrength {
+    /// The zxcvbn score, 0…4; 0 for a password that is too long.
     pub score: u8,
-    /// What speaks against it so far.
+    /// The faults so far.
     pub faults: Vec<PasswordFault>,
 }
 
-impl Standing {
-    /// The score in words, for people who see no bar.
-    pub const fn words(&self) -> &'static str {
+impl PasswordStrength {
+    /// Describes the score, for people who do not see the bar.
+    pub const fn describe(&self) -> &'static str {
         match self.score {
             0 => "Very easy to guess",
             1 => "Easy to guess",
@@ -167,8 +176,9 @@ impl Standing {
     }
 }
 
-/// Judges what was typed so far like [`decide`]; whether it was used before is not looked at.
-pub fn standing(new: &str, own_words: &[&str], policy: &PasswordPolicy) -> Standing {
+/// Judges a password like [`decide`] while it is being typed, but without checking earlier
+/// passwords.
+pub fn rate(new: &str, own_words: &[&str], policy: &PasswordPolicy) -> PasswordStrength {
     let facts = NewPasswordFacts {
         new,
         again: None,
@@ -178,7 +188,7 @@ pub fn standing(new: &str, own_words: &[&str], policy: &PasswordPolicy) -> Stand
     let words = self::own_words(own_words);
     let inputs: Vec<&str> = words.iter().map(String::as_str).collect();
     let short_enough = new.chars().nth(MAX_CHARS).is_none();
-    Standing {
+    PasswordStrength {
         score: if short_enough {
             u8::from(estimate(new, &inputs).score())
         } else {
@@ -188,11 +198,12 @@ pub fn standing(new: &str, own_words: &[&str], policy: &PasswordPolicy) -> Stand
     }
 }
 
-/// The words and their parts (`ada.lovelace@example.org` → also `ada`, `lovelace`, `example`), folded, longest first;
-/// shorter than three characters they are in everything.
+/// Returns the words and their parts (`ada.lovelace@example.org` → also `ada`, `lovelace`,
+/// `example`), folded, longest first. Parts shorter than three characters are left out, because
+/// every text contains them.
 fn own_words(given: &[&str]) -> Vec<String> {
     let given = given.iter().copied().chain([PRODUCT]);
-    let folded: Vec<String> = given.map(|word| account::fold(word.trim())).collect();
+    let folded: Vec<String> = given.map(|word| text::fold(word.trim())).collect();
     let parts = folded
         .iter()
         .flat_map(|word| word.split(|c: char| !c.is_alphanumeric()));
@@ -208,10 +219,11 @@ fn own_words(given: &[&str]) -> Vec<String> {
     words
 }
 
-/// The first own word without which little is left of the password: what remains would be guessed within a million
-/// tries (`ada2026!!!!!!!`). Holds whatever `min_strength` says.
-fn built_around(password: &str, own_words: &[String]) -> Option<String> {
-    let mut rest = account::fold(password);
+/// Returns the first word about the account on which the password depends: what remains without it
+/// would be guessed within a million attempts (`ada2026!!!!!!!`). Applies regardless of
+/// `min_strength`.
+fn find_base_word(password: &str, own_words: &[String]) -> Option<String> {
+    let mut rest = text::fold(password);
     let mut first = None;
     for word in own_words {
         if rest.contains(word) {
@@ -242,7 +254,7 @@ fn weakness(password: &str, own_words: &[String], min: u8) -> Option<PasswordFau
         .chain(suggestions.iter().map(ToString::to_string))
         .collect();
     if advice.is_empty() {
-        advice.push("Use more words, and less usual ones.".into());
+        advice.push("Use more words, and less common ones.".into());
     }
     Some(PasswordFault::TooWeak {
         score,
@@ -251,11 +263,12 @@ fn weakness(password: &str, own_words: &[String], min: u8) -> Option<PasswordFau
     })
 }
 
-/// zxcvbn, in bounded time.
+/// Runs zxcvbn in bounded time.
 ///
-/// It tries every way in which signs could stand for letters, and their number multiplies: 24 signs at random cost a
-/// second. Where there are many ways, the signs that stand for one letter are first made one sign; guessing words
-/// through them becomes easier by that, and a password of random signs stays one.
+/// zxcvbn tries every way in which symbols could stand for letters, and the number of ways
+/// multiplies: 24 random symbols take a second. If there are many ways, symbols that stand for the
+/// same letter are first replaced by one of them. This makes words with symbols slightly easier to
+/// guess, and a password of random symbols stays random.
 fn estimate(password: &str, inputs: &[&str]) -> zxcvbn::Entropy {
     const MANY: usize = 8;
     const ALIKE: [&[char]; 6] = [
@@ -279,36 +292,49 @@ fn estimate(password: &str, inputs: &[&str]) -> zxcvbn::Entropy {
     zxcvbn::zxcvbn(&password.chars().map(first).collect::<String>(), inputs)
 }
 
-/// How long a password works that somebody else made and its owner must change; inclusive.
+/// How long a password works that someone else set and its owner must change; inclusive.
 pub const ONE_TIME: Span = Span::from_secs(72 * 3600);
 /// The last instant of a password that nobody knows: it never works.
 pub const NEVER: Timestamp = Timestamp::from_micros(0);
 
-/// The last instant of a password that somebody else set at `at`; `None`: it works without limit.
-pub fn good_until(must_change: bool, at: Timestamp) -> Option<Timestamp> {
+/// Returns the last instant of a password that someone else set at `at`; `None`: it has no limit.
+pub fn valid_until(must_change: bool, at: Timestamp) -> Option<Timestamp> {
     must_change.then(|| at.saturating_add(ONE_TIME))
 }
 
-/// Whether a password with that last instant works. One that its owner chose has none.
-pub fn works_at(good_until: Option<Timestamp>, now: Timestamp) -> bool {
-    good_until.is_none_or(|until| now <= until)
+/// Returns whether a password with that last instant works. A password that its owner chose has no
+/// limit.
+pub fn is_valid_at(valid_until: Option<Timestamp>, now: Timestamp) -> bool {
+    valid_until.is_none_or(|until| now <= until)
 }
 
-/// What is known of the account's present password.
+/// Facts about the account's current password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChangeFacts {
     /// When it was set.
     pub changed_at: Timestamp,
-    /// An administrator or the CLI set it.
+    /// Whether an administrator or the CLI set it.
     pub set_by_other: bool,
-    /// Demanded whatever the policy says (one-time passwords, `--must-change`).
+    /// Whether it must be changed regardless of the policy (one-time passwords, `--must-change`).
     pub must_change: bool,
 }
 
-/// Why a password must be changed before anything else.
+impl ChangeFacts {
+    /// Returns the facts of an account whose source keeps its password: nothing here ever requires
+    /// another one.
+    pub const fn kept_by_source() -> Self {
+        Self {
+            changed_at: Timestamp::from_micros(i64::MAX),
+            set_by_other: false,
+            must_change: false,
+        }
+    }
+}
+
+/// The reason why a password must be changed before anything else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChangeReason {
-    /// One-time password, `--must-change`, or an administrator's demand.
+    /// A one-time password, `--must-change`, or an administrator's request.
     Demanded,
     /// `auth.change_default_password`.
     SetByOther,
@@ -317,7 +343,7 @@ pub enum ChangeReason {
 }
 
 impl ChangeReason {
-    /// Stable code: `demanded`, `set_by_other`, `too_old`.
+    /// Returns the stable code: `demanded`, `set_by_other` or `too_old`.
     pub const fn as_str(self) -> &'static str {
         match self {
             ChangeReason::Demanded => "demanded",
@@ -327,7 +353,8 @@ impl ChangeReason {
     }
 }
 
-/// Whether the password must be changed before anything else (policy.md `auth.change_default_password`, `password.max_age`).
+/// Returns why the password must be changed before anything else, if it must (docs/policy.md,
+/// `auth.change_default_password`, `password.max_age`).
 pub fn must_change(
     facts: &ChangeFacts,
     change_default: bool,

@@ -1,21 +1,21 @@
-//! Links to choose a password with: how long they work, and how often one may be asked for.
+//! Links to choose a password: how long they work, and how often they may be requested.
 
 use super::time::{Span, Timestamp};
 
-/// What a link is for.
+/// The purpose of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LinkKind {
-    /// A forgotten password.
+    /// Reset of a forgotten password.
     Reset,
-    /// The first password of somebody invited.
+    /// The first password of an invited account.
     Invitation,
 }
 
 impl LinkKind {
-    /// Both.
+    /// All kinds.
     pub const ALL: &[LinkKind] = &[LinkKind::Reset, LinkKind::Invitation];
 
-    /// `reset` or `invitation`.
+    /// Returns `reset` or `invitation`.
     pub const fn as_str(self) -> &'static str {
         match self {
             LinkKind::Reset => "reset",
@@ -23,7 +23,7 @@ impl LinkKind {
         }
     }
 
-    /// The kind of a word; `None`: neither.
+    /// Parses a kind; `None` for any other word.
     pub fn parse(word: &str) -> Option<Self> {
         match word {
             "reset" => Some(LinkKind::Reset),
@@ -32,7 +32,7 @@ impl LinkKind {
         }
     }
 
-    /// How long such a link works; inclusive.
+    /// Returns how long such a link works; inclusive.
     pub const fn lifetime(self) -> Span {
         match self {
             LinkKind::Reset => Span::from_secs(30 * 60),
@@ -41,15 +41,16 @@ impl LinkKind {
     }
 }
 
-/// Requests are counted for so long.
+/// Time within which requests are counted.
 pub const WINDOW: Span = Span::from_secs(3600);
 
-/// The requests of one name or one network.
+/// The requests for one username or from one network.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecentRequests(pub Vec<i64>);
 
 impl RecentRequests {
-    /// Whether one more is answered with a letter under `auth.reset_limit`; forgets those of more than an hour ago.
+    /// Returns whether another request gets an email under `auth.reset_limit`, and forgets requests
+    /// that are more than an hour old.
     pub fn allows(&mut self, limit: usize, now: Timestamp) -> bool {
         let since = now.saturating_sub(WINDOW).as_micros();
         self.0.retain(|at| *at >= since);
@@ -62,23 +63,28 @@ impl RecentRequests {
     }
 }
 
-/// What a link is judged by.
+/// Facts that decide whether a link works.
 #[derive(Debug, Clone, Copy)]
 pub struct LinkFacts<'a> {
-    /// Last instant at which it works.
+    /// The last instant at which it works.
     pub expires_at: Timestamp,
-    /// The address it was sent to, and the account's now.
+    /// The address that it was sent to, and the account's current address.
     pub sent_to: &'a str,
+    /// The account's email address now.
     pub email: Option<&'a str>,
-    /// When the password was set that stood as it was made, and the one that stands now.
+    /// When the password that was current at its creation was set, and when the current one was
+    /// set.
     pub made_for: Timestamp,
+    /// When the account's password was set last.
     pub password_changed_at: Timestamp,
+    /// Whether an administrator disabled the account.
     pub disabled: bool,
+    /// Whether the account has expired.
     pub expired: bool,
 }
 
-/// Whether the link opens anything.
-pub fn works(facts: &LinkFacts<'_>, now: Timestamp) -> bool {
+/// Returns whether the link works.
+pub fn is_valid(facts: &LinkFacts<'_>, now: Timestamp) -> bool {
     now <= facts.expires_at
         && facts.email == Some(facts.sent_to)
         && facts.made_for == facts.password_changed_at

@@ -1,5 +1,5 @@
-//! Secrets: session tokens and one-time passwords, and the digests under which they are stored.
-//! The random bytes come in from outside; password hashing is not here either.
+//! Secrets: session tokens and one-time passwords, and the digests under which they are stored. The
+//! caller provides random bytes; `hashing` hashes passwords.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ use sha2::{Digest, Sha256};
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes a secret's text into custody.
+    /// Wraps the text of a secret.
     pub fn new(text: String) -> Self {
         Self(text)
     }
 
-    /// The only way out.
+    /// Returns the text. This is the only way to read it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -33,7 +33,7 @@ impl fmt::Display for Secret {
     }
 }
 
-/// 256 random bits as 43 base64url characters.
+/// Encodes 256 random bits as 43 base64url characters.
 pub fn token(random: [u8; 32]) -> Secret {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::with_capacity(43);
@@ -47,12 +47,12 @@ pub fn token(random: [u8; 32]) -> Secret {
     Secret(text)
 }
 
-/// SHA-256, lower-case hex: what is stored of a token.
+/// Returns the SHA-256 of a token in lower-case hex, which is what is stored.
 pub fn digest(secret: &str) -> String {
     hex(&Sha256::digest(secret.as_bytes()))
 }
 
-/// Lower-case hexadecimal digits of `bytes`.
+/// Formats `bytes` as lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(2 * bytes.len());
@@ -63,8 +63,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// A one-time password people can read aloud: 5 groups of 4 from an unambiguous alphabet
-/// (100 bits: no i, l, o, u), passes the default password rules.
+/// Makes a one-time password that can be read aloud: 5 groups of 4 from an unambiguous alphabet
+/// (100 bits; no i, l, o, u). It passes the default password rules.
 pub fn one_time_password(random: [u8; 32]) -> Secret {
     const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     let mut text = String::with_capacity(24);
@@ -72,7 +72,7 @@ pub fn one_time_password(random: [u8; 32]) -> Secret {
         if place > 0 && place % 4 == 0 {
             text.push('-');
         }
-        // 32 divides 256: every letter is equally likely.
+        // 32 divides 256, so every letter is equally likely.
         text.push(char::from(ALPHABET[usize::from(byte % 32)]));
     }
     Secret(text)

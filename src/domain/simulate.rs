@@ -1,6 +1,7 @@
-//! The one judgement run over many sessions or requests: what a policy comes to before it is lived through.
-//! No rule is written down here a second time.
+//! Simulations: the judgement of sessions run over many sessions or requests, to show the effect of
+//! a policy in advance. They repeat no rule.
 
 pub mod explain;
+pub mod factors;
 pub mod preview;
 pub mod replay;

@@ -1,14 +1,16 @@
-//! How far two clocks are apart, and how far they may be: lifetimes are compared with the database's time, and every server has a
-//! clock of its own.
+//! The difference between two clocks and its limit. Lifetimes are compared with the database's
+//! time, but every server has its own clock.
 
 use super::time::{Span, Timestamp};
 
-/// A server's clock may differ from the database's by so much; beyond it the server is not ready.
+/// Maximum difference between a server's clock and the database's. Beyond it the server is not
+/// ready.
 pub const MOST: Span = Span::from_secs(1);
 
-/// How far the clock that said `told` is ahead of ours (negative: behind), when it said so somewhere between two looks at ours. What
-/// the asking itself took is no difference.
-pub const fn ahead(before: Timestamp, told: Timestamp, after: Timestamp) -> Span {
+/// Returns how far the other clock is ahead of ours (negative: behind). It showed `told` at some
+/// instant between `before` and `after` by ours, so that the time the query took does not count as
+/// a difference.
+pub const fn measure(before: Timestamp, told: Timestamp, after: Timestamp) -> Span {
     let (ahead, behind) = (told.since(after).as_micros(), before.since(told).as_micros());
     if ahead > 0 {
         Span::from_micros(ahead)
@@ -19,7 +21,7 @@ pub const fn ahead(before: Timestamp, told: Timestamp, after: Timestamp) -> Span
     }
 }
 
-/// Whether clocks so far apart would end sessions at the wrong time.
+/// Returns whether clocks with this difference would end sessions at the wrong time.
 pub const fn is_too_much(ahead: Span) -> bool {
     ahead.as_micros().saturating_abs() > MOST.as_micros()
 }
@@ -35,7 +37,7 @@ mod tests {
     #[test]
     fn what_the_asking_took_is_no_difference() {
         for (told, apart) in [(99, -1), (100, 0), (150, 0), (200, 0), (201, 1)] {
-            assert_eq!(ahead(at(100), at(told), at(200)), Span::from_micros(apart), "{told}");
+            assert_eq!(measure(at(100), at(told), at(200)), Span::from_micros(apart), "{told}");
         }
     }
 

@@ -1,33 +1,40 @@
-//! How spreadsheets write tables as text: encodings, separators, quotes and line ends, and how a cell is kept from being run as
-//! a formula. What the cells mean is somebody else's (`domain::roster`).
+//! Tables as text, as spreadsheets write them: encodings, separators, quotes and line ends, and
+//! protection of cells from being run as formulas. `account_csv` interprets the cells.
 
 use std::borrow::Cow;
 
 /// One row of a table, and the line of the text on which it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
-    /// Counted from 1.
+pub struct SheetRow {
+    /// The line number, from 1.
     pub line: usize,
+    /// The cells, without their quotes.
     pub cells: Vec<String>,
 }
 
-/// Why a text is no table, and on which line.
+/// The reason why a text is not a table, and its line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {why}")]
-pub struct NoTableError {
+pub struct NotTabularError {
+    /// The line of the file, counted from 1.
     pub line: usize,
+    /// What is wrong, for people.
     pub why: &'static str,
 }
 
-/// What makes spreadsheets run a cell.
-const RISKY: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+/// The byte order mark. Some spreadsheets read UTF-8 only after it.
+pub const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// Whether a cell is run as a formula, or is one that [`guarded`] made harmless.
+/// First characters that make spreadsheets run a cell; some also run the full-width forms.
+const RISKY: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
+
+/// Returns whether a cell would be run as a formula, or is one that [`guarded`] made harmless.
 fn is_risky(text: &str) -> bool {
     text.trim_start_matches('\'').starts_with(RISKY)
 }
 
-/// The cell as text: a quote goes before what would be run. [`unguarded`] takes it away again, whatever the text was.
+/// Returns the cell as text, with a quote before content that would be run. [`unguarded`] removes
+/// the quote again, whatever the text.
 pub fn guarded(text: &str) -> Cow<'_, str> {
     if is_risky(text) {
         Cow::Owned(format!("'{text}"))
@@ -36,7 +43,7 @@ pub fn guarded(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// What was meant by a cell that [`guarded`] wrote.
+/// Returns the original text of a cell that [`guarded`] wrote.
 pub fn unguarded(cell: &str) -> &str {
     match cell.strip_prefix('\'') {
         Some(text) if is_risky(text) => text,
@@ -44,7 +51,7 @@ pub fn unguarded(cell: &str) -> &str {
     }
 }
 
-/// One record of a CSV file, as spreadsheets read it: commas, quotes where needed, CR LF.
+/// Formats one record of a CSV file as spreadsheets read it: commas, quotes where needed, CR LF.
 pub fn record<'a>(cells: impl IntoIterator<Item = Cow<'a, str>>) -> String {
     let mut line = String::new();
     for (index, cell) in cells.into_iter().enumerate() {
@@ -62,22 +69,23 @@ pub fn record<'a>(cells: impl IntoIterator<Item = Cow<'a, str>>) -> String {
     line + "\r\n"
 }
 
-/// The rows of a table as programs write it: UTF-8 or UTF-16, with or without a byte order mark, separated by commas,
-/// semicolons or tabs, any line ends. Rows without content are left out.
-pub fn rows(bytes: &[u8]) -> Result<Vec<Row>, NoTableError> {
+/// Reads the rows of a table as programs write it: UTF-8 or UTF-16, with or without a byte order
+/// mark, separated by commas, semicolons or tabs, with any line ends. Rows without content are
+/// skipped.
+pub fn rows(bytes: &[u8]) -> Result<Vec<SheetRow>, NotTabularError> {
     let text = text(bytes)?.replace("\r\n", "\n").replace('\r', "\n");
     let (separator, first, text) = match declared(&text) {
         Some((separator, rest)) => (separator, 2, rest),
-        None => (guessed(&text), 1, text.as_str()),
+        None => (guess_separator(&text), 1, text.as_str()),
     };
     let mut rows = split(text, separator, first)?;
     rows.retain(|row| row.cells.iter().any(|cell| !cell.trim().is_empty()));
     Ok(rows)
 }
 
-/// The text of a file in one of the encodings that spreadsheets write.
-pub fn text(bytes: &[u8]) -> Result<String, NoTableError> {
-    let refused = |line, why| Err(NoTableError { line, why });
+/// Decodes a file in one of the encodings that spreadsheets write.
+pub fn text(bytes: &[u8]) -> Result<String, NotTabularError> {
+    let refused = |line, why| Err(NotTabularError { line, why });
     let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let units = bytes.as_chunks::<2>().0.iter().copied().map(unit);
         char::decode_utf16(units).collect::<Result<String, _>>()
@@ -92,15 +100,21 @@ pub fn text(bytes: &[u8]) -> Result<String, NoTableError> {
                 Err(error) => {
                     let read = rest.get(..error.valid_up_to()).unwrap_or_default();
                     let line = 1 + read.iter().filter(|byte| **byte == b'\n').count();
-                    refused(line, "this is no UTF-8: save the file as “CSV UTF-8”")
+                    refused(line, "this is not UTF-8: save the file as “CSV UTF-8”")
                 }
             };
         }
     };
-    text.or_else(|_| refused(1, "this begins like UTF-16 and is none: save the file as “CSV UTF-8”"))
+    text.or_else(|_| {
+        refused(
+            1,
+            "this begins like UTF-16 but is not valid: save the file as “CSV UTF-8”",
+        )
+    })
 }
 
-/// The line `sep=;` with which spreadsheets tell each other, and what follows it.
+/// Returns the separator of a first line `sep=;`, which spreadsheets write for each other, and the
+/// text after it.
 fn declared(text: &str) -> Option<(char, &str)> {
     let (line, rest) = text.split_once('\n')?;
     let mut separator = line.trim_matches('"').strip_prefix("sep=")?.chars();
@@ -110,22 +124,22 @@ fn declared(text: &str) -> Option<(char, &str)> {
     }
 }
 
-/// The separator that the first line with content has most of, outside quotes.
-fn guessed(text: &str) -> char {
+/// Returns the separator that is most frequent in the first line with content, outside quotes.
+fn guess_separator(text: &str) -> char {
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let bare: String = line.split('"').step_by(2).collect();
     let count = |separator: char| bare.matches(separator).count();
-    // Of equals the last wins: the comma.
+    // `max_by_key` takes the last of equal ones: the comma.
     [';', '\t', ',']
         .into_iter()
         .max_by_key(|separator| count(*separator))
         .unwrap_or(',')
 }
 
-fn split(text: &str, separator: char, first: usize) -> Result<Vec<Row>, NoTableError> {
+fn split(text: &str, separator: char, first: usize) -> Result<Vec<SheetRow>, NotTabularError> {
     let (mut rows, mut cells, mut cell) = (Vec::new(), Vec::new(), String::new());
     let (mut line, mut begun) = (first, first);
-    // The line on which a quote was opened that is still open.
+    // The line of a quote that is still open.
     let mut quoted: Option<usize> = None;
     let mut characters = text.chars().peekable();
     while let Some(c) = characters.next() {
@@ -145,7 +159,7 @@ fn split(text: &str, separator: char, first: usize) -> Result<Vec<Row>, NoTableE
                     cell.push('\n');
                 } else {
                     cells.push(std::mem::take(&mut cell));
-                    rows.push(Row {
+                    rows.push(SheetRow {
                         line: begun,
                         cells: std::mem::take(&mut cells),
                     });
@@ -156,13 +170,13 @@ fn split(text: &str, separator: char, first: usize) -> Result<Vec<Row>, NoTableE
         }
     }
     if let Some(line) = quoted {
-        return Err(NoTableError {
+        return Err(NotTabularError {
             line,
             why: "a quote begins here that never ends",
         });
     }
     cells.push(cell);
-    rows.push(Row { line: begun, cells });
+    rows.push(SheetRow { line: begun, cells });
     Ok(rows)
 }
 

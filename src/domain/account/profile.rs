@@ -1,25 +1,27 @@
-//! What may stand in an account's fields, whoever fills them in: a page, the command line, a file.
+//! Validation of an account's fields, for pages, the command line and files.
 
 use super::check_email;
+use crate::text::is_invisible;
 
-/// A field and what is wrong with it.
+/// A field and its error message.
 pub type FieldFault = (&'static str, String);
 
-/// The fields as they are kept.
+/// The fields as they are stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
-    /// Trimmed; empty when there is none.
+    /// Trimmed; empty if there is none.
     pub display_name: String,
-    /// `None`: blank, or no address.
+    /// `None`: empty.
     pub email: Option<String>,
-    /// Each once, in the order given.
+    /// In the given order, without duplicates.
     pub groups: Vec<String>,
 }
 
-/// Checks and trims the fields; what is wrong goes into `faults`.
+/// Checks and trims the fields; adds errors to `faults`. Identity headers carry these values, so
+/// invisible characters are refused.
 pub fn check_profile(display_name: &str, email: &str, groups: &[String], faults: &mut Vec<FieldFault>) -> Profile {
     let display_name = display_name.trim().to_owned();
-    if display_name.chars().count() > 128 || has_forbidden(&display_name) {
+    if display_name.chars().count() > 128 || display_name.chars().any(is_invisible) {
         faults.push((
             "display_name",
             "At most 128 characters, without control characters.".to_owned(),
@@ -35,7 +37,7 @@ pub fn check_profile(display_name: &str, email: &str, groups: &[String], faults:
         .map(|group| group.trim())
         .filter(|group| !group.is_empty())
     {
-        if group.contains(',') || has_forbidden(group) || group.chars().count() > 64 {
+        if group.contains(',') || group.chars().any(is_invisible) || group.chars().count() > 64 {
             faults.push((
                 "groups",
                 format!("{group:?}: at most 64 characters, no commas or control characters."),
@@ -51,19 +53,11 @@ pub fn check_profile(display_name: &str, email: &str, groups: &[String], faults:
     }
 }
 
-/// Groups as people write them in one line, separated by commas.
+/// Splits groups that are written on one line, separated by commas.
 pub fn split_groups(text: &str) -> Vec<String> {
     text.split(',')
         .map(str::trim)
         .filter(|group| !group.is_empty())
         .map(str::to_owned)
         .collect()
-}
-
-/// Identity headers carry these values: control and bidi characters do not exist in them.
-fn has_forbidden(text: &str) -> bool {
-    text.chars().any(|c| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    })
 }

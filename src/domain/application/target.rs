@@ -1,47 +1,51 @@
-//! The address that somebody asked a proxy for, read without changing it: what is decided about must be what the
-//! application gets. Which application it belongs to is decided in `application`.
+//! The address of a forwarded request, parsed without changing it: the decision must be about the
+//! address that the application gets. `application` decides which application it belongs to.
 
 use url::Host;
 
-/// An original request's address.
+use crate::text::{fold, is_invisible};
+
+/// The address of the original request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct RequestTarget {
     https: bool,
     host: String,
     port: Option<u16>,
-    /// As it came, still encoded.
+    /// The path as received, still encoded.
     path: String,
     query: Option<String>,
 }
 
-/// Which part of an address cannot be read.
+/// The part of an address that cannot be parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// Neither http nor https.
     #[error("the scheme is neither http nor https")]
     Scheme,
-    /// No host, or one with user information or odd characters.
+    /// No host, or a host with user information or invalid characters.
     #[error("the host cannot be read")]
     Host,
-    /// No path from the root, or one with control characters, blanks or a fragment.
+    /// No absolute path, or a path with control characters, spaces or a fragment.
     #[error("the path cannot be read")]
     Path,
 }
 
-impl Target {
-    /// `https://wiki.example.org:8443/page?x=1`.
+impl RequestTarget {
+    /// Parses a full address such as `https://wiki.example.org:8443/page?x=1`.
     pub fn of_url(text: &str) -> Result<Self, TargetError> {
         let (scheme, rest) = text.split_once("://").ok_or(TargetError::Scheme)?;
         let end = rest.find(['/', '?']).ok_or(TargetError::Path)?;
         Self::of_parts(scheme, &rest[..end], &rest[end..])
     }
 
-    /// Scheme, `host[:port]`, and path with query.
+    /// Parses scheme, `host[:port]`, and path with query.
     pub fn of_parts(scheme: &str, authority: &str, uri: &str) -> Result<Self, TargetError> {
-        let https = match scheme {
-            "https" | "wss" => true,
-            "http" | "ws" => false,
-            _ => return Err(TargetError::Scheme),
+        // Schemes are case-insensitive (RFC 3986, 3.1).
+        let is_one_of = |names: [&str; 2]| names.iter().any(|name| scheme.eq_ignore_ascii_case(name));
+        let https = match (is_one_of(["https", "wss"]), is_one_of(["http", "ws"])) {
+            (true, _) => true,
+            (false, true) => false,
+            (false, false) => return Err(TargetError::Scheme),
         };
         let (host, port) = self::authority(authority).ok_or(TargetError::Host)?;
         let odd = |c: char| c.is_control() || c.is_whitespace() || c == '#';
@@ -62,22 +66,22 @@ impl Target {
         })
     }
 
-    /// As compared with the entries of applications.
+    /// Returns the host in the form in which applications' entries are compared.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// Named, or the scheme's own.
+    /// Returns the port: the one in the address, or the scheme's default.
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(if self.https { 443 } else { 80 })
     }
 
-    /// As it came, without query.
+    /// Returns the path as received, without query.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The address in full: where to return to after a sign-in.
+    /// Returns the full address, for the return after a sign-in.
     pub fn url(&self) -> String {
         let scheme = if self.https { "https" } else { "http" };
         let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
@@ -86,7 +90,7 @@ impl Target {
     }
 }
 
-/// `host[:port]`, the host as compared: lower case, punycode, no dot at the end.
+/// Parses `host[:port]` and returns the host as compared: lower case, punycode, no trailing dot.
 pub(super) fn authority(text: &str) -> Option<(String, Option<u16>)> {
     let (name, port) = match text.strip_prefix('[') {
         Some(rest) => {
@@ -124,8 +128,9 @@ pub(super) fn authority(text: &str) -> Option<(String, Option<u16>)> {
     }
 }
 
-/// A name that parsing leaves as it is, as nearly all are: lower-case ASCII, no punycode, and by its last label no IPv4 address in any
-/// spelling (WHATWG URL, "ends in a number").
+/// Returns whether parsing would leave the name unchanged, as it does for nearly all names:
+/// lower-case ASCII, no punycode, and by its last label not an IPv4 address in any spelling (WHATWG
+/// URL, "ends in a number").
 fn is_plain(name: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte);
     let last = name.rsplit('.').next().unwrap_or_default();
@@ -137,8 +142,9 @@ fn is_plain(name: &str) -> bool {
             .all(|label| !label.is_empty() && !label.starts_with("xn--"))
 }
 
-/// The path decoded, if every server on the way reads it alike; `None` for `//` and dot segments (with parameters too),
-/// encoded slashes, dots, backslashes or percent signs that decode further, control characters, and what is no UTF-8.
+/// Decodes the path if every server would read it alike. `None` for `//` and dot segments (also
+/// with parameters), for encoded slashes, dots, backslashes or percent signs that decode further,
+/// for control characters, and for text that is not UTF-8.
 pub fn canonical_path(path: &str) -> Option<String> {
     let bytes = path.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
@@ -171,7 +177,8 @@ pub fn canonical_path(path: &str) -> Option<String> {
     (!odd && !twice).then_some(decoded)
 }
 
-/// A decoded path as servers read it that take `;x` for a parameter of its segment: `/a;v=1/b` is `/a/b` to them.
+/// Returns a decoded path as servers read it that treat `;x` as a parameter of its segment:
+/// `/a;v=1/b` becomes `/a/b`.
 pub fn without_parameters(path: &str) -> String {
     let names: Vec<&str> = path
         .split('/')
@@ -180,7 +187,37 @@ pub fn without_parameters(path: &str) -> String {
     names.join("/")
 }
 
-/// The byte that the escape at `at` stands for.
+/// Returns a decoded path as the most lenient servers read it: case-folded, in compatibility form
+/// (NFKC), without invisible characters (HFS+ ignores them), without spaces, plus signs and dots
+/// around a segment's name, without what follows a colon (streams of NTFS, such as `::$DATA`),
+/// without empty segments. `None`: such a server would find dot segments or backslashes in it.
+pub fn loosen_path(path: &str) -> Option<String> {
+    let mut folded = fold(path);
+    folded.retain(|c| !is_invisible(c));
+    if folded.contains('\\') {
+        return None;
+    }
+    let rooted = folded.strip_prefix('/')?;
+    let mut segments = Vec::new();
+    for segment in rooted.split('/') {
+        if matches!(segment.trim(), "." | "..") {
+            return None;
+        }
+        let file = segment.split(':').next().unwrap_or_default();
+        let name = file.trim_matches(|c: char| c.is_whitespace() || c == '.' || c == '+');
+        if !name.is_empty() {
+            segments.push(name);
+        }
+    }
+    let end = if rooted.ends_with('/') && !segments.is_empty() {
+        "/"
+    } else {
+        ""
+    };
+    Some(format!("/{}{end}", segments.join("/")))
+}
+
+/// Decodes the percent escape at `at`.
 fn escape(bytes: &[u8], at: usize) -> Option<u8> {
     let digit = |at: usize| bytes.get(at).and_then(|byte| char::from(*byte).to_digit(16));
     Some((digit(at + 1)? * 16 + digit(at + 2)?) as u8)

@@ -1,32 +1,34 @@
-//! Seals over runs of audit entries, each over the one before it: what was changed, taken out or put in afterwards shows.
-//! They do not hold up somebody who can rewrite the whole database; that is what a digest noted elsewhere is for.
+//! Seals over runs of audit entries. Each covers the previous seal, so that entries changed,
+//! removed or inserted later are noticed. They do not stop an attacker who can rewrite the whole
+//! database; a digest stored elsewhere does.
 
-use crate::domain::{secret::hex, time::Timestamp};
+use crate::{secret::hex, time::Timestamp};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// A run of entries, sealed.
+/// A sealed run of entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seal {
-    /// Counts from 1 without gaps.
+    /// The number, from 1 without gaps.
     pub number: i64,
-    /// When.
+    /// When it was sealed.
     pub sealed_at: Timestamp,
-    /// The first entry of the run, in the order of ids.
+    /// The first entry of the run, in the order of IDs.
     pub first: Uuid,
-    /// The last one.
+    /// The last entry of the run.
     pub last: Uuid,
-    /// How many it has.
+    /// The number of entries.
     pub entries: u64,
-    /// The digest of the seal before; empty for the first.
+    /// The digest of the previous seal; empty for the first.
     pub previous: String,
-    /// [`digest`] of all that.
+    /// The [`digest`] of all these fields.
     pub digest: String,
 }
 
 impl Seal {
-    /// Seals `entries` (id and text, in the order of ids) after `previous`. None: there is nothing to seal.
-    pub fn over(previous: Option<&Seal>, entries: &[(Uuid, String)], now: Timestamp) -> Option<Self> {
+    /// Seals `entries` (ID and text, in the order of IDs) after `previous`. `None`: there is
+    /// nothing to seal.
+    pub fn seal_entries(previous: Option<&Seal>, entries: &[(Uuid, String)], now: Timestamp) -> Option<Self> {
         let (first, last) = (entries.first()?.0, entries.last()?.0);
         let before = previous.map_or("", |seal| seal.digest.as_str());
         Some(Self {
@@ -40,37 +42,39 @@ impl Seal {
         })
     }
 
-    /// What is wrong with it: `entries` are those from the end of the seal before to its own last one.
-    pub fn check(&self, before: Option<&Seal>, entries: &[(Uuid, String)]) -> Option<Broken> {
+    /// Checks the seal. `entries` are those after the end of the previous seal up to its own last
+    /// one.
+    pub fn check(&self, before: Option<&Seal>, entries: &[(Uuid, String)]) -> Option<SealBreak> {
         let follows = before.is_none_or(|before| self.number == before.number + 1 && self.previous == before.digest);
         if !follows {
-            return Some(Broken::Chain);
+            return Some(SealBreak::Chain);
         }
         let found = entries.len() as u64;
         let intact = found == self.entries && digest(&self.previous, entries) == self.digest;
-        (!intact).then_some(Broken::Entries { found })
+        (!intact).then_some(SealBreak::Entries { found })
     }
 }
 
-/// What a check found.
+/// A fault that a check found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Broken {
-    /// It does not follow the seal before: one was changed or taken out.
+pub enum SealBreak {
+    /// It does not follow the previous seal: a seal was changed or removed.
     Chain,
-    /// Entries were changed, taken out or put in.
+    /// Entries were changed, removed or inserted.
     Entries {
-        /// How many there are.
+        /// The number of entries found.
         found: u64,
     },
 }
 
-/// When the entry of that id was made, to the millisecond.
-pub fn made_at(id: Uuid) -> Timestamp {
+/// Returns when the entry with that ID was made, to the millisecond.
+pub fn entry_time(id: Uuid) -> Timestamp {
     let (high, _) = id.as_u64_pair();
     Timestamp::from_micros(i64::try_from(high >> 16).unwrap_or(0).saturating_mul(1000))
 }
 
-/// SHA-256, in hexadecimal digits, of the digest before and of each entry's length and text.
+/// Returns the SHA-256, in hexadecimal digits, of the previous digest and of each entry's length
+/// and text.
 fn digest(previous: &str, entries: &[(Uuid, String)]) -> String {
     let mut hash = Sha256::new();
     hash.update(previous);
@@ -96,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_seal_holds_what_it_was_made_over_and_nothing_else() {
-        let seal = Seal::over(None, &entries(&["a", "b", "c"]), NOW).unwrap();
+        let seal = Seal::seal_entries(None, &entries(&["a", "b", "c"]), NOW).unwrap();
         assert_eq!((seal.number, seal.entries, seal.previous.as_str()), (1, 3, ""));
         assert_eq!(seal.check(None, &entries(&["a", "b", "c"])), None);
         for other in [
@@ -109,25 +113,25 @@ mod tests {
             let found = other.len() as u64;
             assert_eq!(
                 seal.check(None, &entries(other)),
-                Some(Broken::Entries { found }),
+                Some(SealBreak::Entries { found }),
                 "{other:?}"
             );
         }
-        assert_eq!(Seal::over(None, &[], NOW), None);
+        assert_eq!(Seal::seal_entries(None, &[], NOW), None);
     }
 
     #[test]
     fn a_seal_follows_exactly_the_one_before() {
-        let first = Seal::over(None, &entries(&["a"]), NOW).unwrap();
-        let second = Seal::over(Some(&first), &entries(&["b"]), NOW).unwrap();
-        let third = Seal::over(Some(&second), &entries(&["b"]), NOW).unwrap();
+        let first = Seal::seal_entries(None, &entries(&["a"]), NOW).unwrap();
+        let second = Seal::seal_entries(Some(&first), &entries(&["b"]), NOW).unwrap();
+        let third = Seal::seal_entries(Some(&second), &entries(&["b"]), NOW).unwrap();
         assert_eq!(second.check(Some(&first), &entries(&["b"])), None);
         assert_ne!(second.digest, third.digest);
-        assert_eq!(third.check(Some(&first), &entries(&["b"])), Some(Broken::Chain));
+        assert_eq!(third.check(Some(&first), &entries(&["b"])), Some(SealBreak::Chain));
         let forged = Seal {
             digest: third.digest.clone(),
             ..first
         };
-        assert_eq!(second.check(Some(&forged), &entries(&["b"])), Some(Broken::Chain));
+        assert_eq!(second.check(Some(&forged), &entries(&["b"])), Some(SealBreak::Chain));
     }
 }

@@ -1,21 +1,21 @@
-//! Old and new document → the list of changes, as the review page, the audit and `policy revisions` show them.
+//! The changes between two documents, for the review page, the audit and `policy revisions`.
 
 use super::*;
 
 /// One setting that is set, changed or unset in one scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Where.
+    /// The scope.
     pub scope: Scope,
-    /// What.
+    /// The setting.
     pub key: Key,
-    /// None = not set in this scope.
+    /// The old value; `None`: not set in this scope.
     pub old: Option<Value>,
-    /// None = not set in this scope any more.
+    /// The new value; `None`: no longer set in this scope.
     pub new: Option<Value>,
 }
 
-/// Everything that differs, by scope (everyone, administrators, applications by name) and key.
+/// Returns all differences, by scope (everyone, administrators, applications by name) and key.
 pub fn diff(old: &PolicyDocument, new: &PolicyDocument) -> Vec<Change> {
     let applications = old
         .applications
@@ -49,7 +49,7 @@ fn diff_scope(scope: &Scope, old: &PolicyDocument, new: &PolicyDocument) -> Vec<
 }
 
 impl Change {
-    /// `{"scope","key","old","new"}`; null = not set.
+    /// Converts to `{"scope","key","old","new"}`; null: not set.
     pub fn to_json(&self) -> serde_json::Value {
         let value = |value: &Option<Value>| value.as_ref().map(Value::to_json);
         serde_json::json!({
@@ -60,7 +60,7 @@ impl Change {
         })
     }
 
-    /// Reads [`Change::to_json`] back; `None`: not such an object, or a setting that no longer exists.
+    /// Parses [`Change::to_json`]; `None`: another object, or a setting that no longer exists.
     pub fn from_json(json: &serde_json::Value) -> Option<Self> {
         let value = |name: &str| match json.get(name)? {
             serde_json::Value::Null => Some(None),
@@ -74,7 +74,7 @@ impl Change {
         })
     }
 
-    /// For people: `Idle timeout: 15 minutes → 10 minutes (Everyone)`.
+    /// Formats the change for screens: `Idle timeout: 15 minutes → 10 minutes (Everyone)`.
     pub fn sentence(&self) -> String {
         let setting = self.key.setting();
         let shown = |value: &Option<Value>| match (value, &self.scope) {

@@ -1,17 +1,18 @@
-//! Checks and edits of a policy document. JSON form: {"everyone":{key:value},"administrators":{…},"app:NAME":{…}}.
-//! Faults refuse a document, warnings only advise.
+//! Validation and edits of a policy document. Its JSON form is
+//! {"everyone":{key:value},"administrators":{…},"app:NAME":{…}}. Faults refuse a document, warnings
+//! only advise.
 
 use super::*;
 
 mod warnings;
 
 impl PolicyDocument {
-    /// What `scope` itself sets for `key`.
+    /// Returns the value that `scope` itself sets for `key`.
     pub fn get(&self, scope: &Scope, key: Key) -> Option<&Value> {
         self.scope(scope)?.get(&key)
     }
 
-    /// Sets a value, unchecked; ask [`PolicyDocument::faults`] when all edits are made.
+    /// Sets a value without checking it; call [`PolicyDocument::faults`] after all edits.
     pub fn set(&mut self, scope: &Scope, key: Key, value: Value) {
         let overrides = match scope {
             Scope::Everyone => &mut self.everyone,
@@ -21,7 +22,7 @@ impl PolicyDocument {
         overrides.insert(key, value);
     }
 
-    /// Removes a value; an application that sets nothing any more leaves the document.
+    /// Removes a value; an application without any other value leaves the document.
     pub fn unset(&mut self, scope: &Scope, key: Key) {
         match scope {
             Scope::Everyone => {
@@ -41,7 +42,7 @@ impl PolicyDocument {
         }
     }
 
-    /// [`PolicyDocument::set`], or [`PolicyDocument::unset`] for `None`.
+    /// Does [`PolicyDocument::set`], or [`PolicyDocument::unset`] for `None`.
     pub fn put(&mut self, scope: &Scope, key: Key, value: Option<Value>) {
         match value {
             Some(value) => self.set(scope, key, value),
@@ -49,7 +50,7 @@ impl PolicyDocument {
         }
     }
 
-    /// What one scope sets; `None`: an application without overrides.
+    /// Returns the settings of one scope; `None`: an application without overrides.
     pub fn scope(&self, scope: &Scope) -> Option<&Overrides> {
         match scope {
             Scope::Everyone => Some(&self.everyone),
@@ -58,7 +59,7 @@ impl PolicyDocument {
         }
     }
 
-    /// All scopes that stand in the document, with what they set.
+    /// Returns all scopes of the document with their settings.
     pub fn scopes(&self) -> impl Iterator<Item = (Scope, &Overrides)> {
         let applications = self
             .applications
@@ -72,9 +73,9 @@ impl PolicyDocument {
         .chain(applications)
     }
 
-    /// All faults: bounds, scope not allowed for the key, SameSite=None without Secure, a bad regex or glob …,
-    /// a pinned key set to another value.
-    pub fn faults(&self, pins: &Pins) -> Vec<Fault> {
+    /// Returns all faults: values out of bounds, a scope that the key does not allow, SameSite=None
+    /// without Secure, an invalid regex or glob …, a pinned key with another value.
+    pub fn faults(&self, pins: &Pins) -> Vec<PolicyFault> {
         let mut faults = Vec::new();
         for (scope, overrides) in self.scopes() {
             for (&key, value) in overrides {
@@ -84,19 +85,53 @@ impl PolicyDocument {
         let everyone = |key: Key| pins.get(&key).or_else(|| self.everyone.get(&key)).cloned();
         let same_site_none = everyone(Key::SessionSameSite) == Some(Value::Text("None".into()));
         if same_site_none && everyone(Key::SessionSecure) != Some(Value::Flag(true)) {
-            faults.push(Fault {
+            faults.push(PolicyFault {
                 scope: Scope::Everyone,
                 key: Key::SessionSameSite.name().into(),
                 value: "None".into(),
-                message: "browsers refuse SameSite=None without Secure; accepted: Strict or Lax, or None with session.secure on".into(),
+                message: "browsers refuse SameSite=None without Secure; accepted: Strict or Lax, or None with \
+                     session.secure on"
+                    .into(),
+            });
+        }
+        faults.extend(self.unreachable_factors(pins));
+        faults
+    }
+
+    /// Returns requirements that no account could meet, because the factors for them are switched
+    /// off.
+    fn unreachable_factors(&self, pins: &Pins) -> Vec<PolicyFault> {
+        let policy = effective::Policy::new(0, self.clone(), pins.clone(), false);
+        let is_on = |key: Key| policy.value_in(&Scope::Everyone, key).0 == Value::Flag(true);
+        let (apps, passkeys) = (is_on(Key::FactorAuthenticatorApp), is_on(Key::FactorPasskeys));
+        let mut faults = Vec::new();
+        for (scope, set) in self.scopes() {
+            if scope != Scope::Everyone && !set.contains_key(&Key::FactorRequired) {
+                continue;
+            }
+            let (required, _) = policy.value_in(&scope, Key::FactorRequired);
+            let Value::Text(word) = &required else { continue };
+            let message = match word.as_str() {
+                "any" if !apps && !passkeys => {
+                    "no account could meet it; accepted with factor.authenticator_app or factor.passkeys on"
+                }
+                "passkey" if !passkeys => "no account could meet it; accepted with factor.passkeys on",
+                _ => continue,
+            };
+            faults.push(PolicyFault {
+                scope,
+                key: Key::FactorRequired.name().into(),
+                value: word.clone(),
+                message: message.into(),
             });
         }
         faults
     }
 
-    /// [`PolicyDocument::faults`] of a draft made from `base`: a value that disagrees with a pin is no fault if it
-    /// already stood there, for pins come and go with the environment and must not block other edits.
-    pub fn faults_since(&self, base: &PolicyDocument, pins: &Pins) -> Vec<Fault> {
+    /// Returns the [`PolicyDocument::faults`] of a draft made from `base`. A value that contradicts
+    /// a pin is not a fault if `base` already has it, because pins come and go with the environment
+    /// and must not block other edits.
+    pub fn faults_since(&self, base: &PolicyDocument, pins: &Pins) -> Vec<PolicyFault> {
         let mut draft = self.clone();
         for (scope, overrides) in self.scopes() {
             for (&key, value) in overrides {
@@ -108,8 +143,8 @@ impl PolicyDocument {
         draft.faults(pins)
     }
 
-    /// Makes an import or a restored revision agree with `current` in every pinned key; the pairs that were kept
-    /// back are returned, to be listed.
+    /// Makes an import or a restored revision agree with `current` in every pinned key, and returns
+    /// the pairs of scope and key that it changed.
     pub fn keep_pinned(&mut self, current: &PolicyDocument, pins: &Pins) -> Vec<(Scope, Key)> {
         let differing = diff::diff(current, self)
             .into_iter()
@@ -122,12 +157,7 @@ impl PolicyDocument {
         kept
     }
 
-    /// Cross-field advice (policy.md, console.md 1.4).
-    pub fn warnings(&self, pins: &Pins) -> Vec<Warning> {
-        warnings::warnings(self, pins)
-    }
-
-    /// The JSON form, scopes and keys in the order of the editor.
+    /// Converts to the JSON form, with scopes and keys in the order of the editor.
     pub fn to_json(&self) -> serde_json::Value {
         let scopes = self.scopes().map(|(scope, overrides)| {
             let values = overrides
@@ -138,9 +168,9 @@ impl PolicyDocument {
         serde_json::Value::Object(scopes.collect())
     }
 
-    /// Reads the JSON form. All faults at once; unknown keys and scopes are faults.
-    pub fn from_json(json: &serde_json::Value) -> Result<Self, Vec<Fault>> {
-        let fault = |scope: &Scope, key: &str, value: &serde_json::Value, message: String| Fault {
+    /// Parses the JSON form and reports all faults; unknown keys and scopes are faults.
+    pub fn from_json(json: &serde_json::Value) -> Result<Self, Vec<PolicyFault>> {
+        let fault = |scope: &Scope, key: &str, value: &serde_json::Value, message: String| PolicyFault {
             scope: scope.clone(),
             key: key.to_owned(),
             value: value.as_str().map_or_else(|| value.to_string(), str::to_owned),
@@ -182,7 +212,7 @@ impl PolicyDocument {
     }
 }
 
-/// One named setting in one scope, its value made by `value`.
+/// Reads one setting in one scope; `value` makes its value.
 pub(super) fn read(
     scope: &Scope,
     name: &str,
@@ -197,7 +227,7 @@ pub(super) fn read(
     }
 }
 
-fn setting_fault(scope: &Scope, key: Key, value: &Value, pins: &Pins) -> Option<Fault> {
+fn setting_fault(scope: &Scope, key: Key, value: &Value, pins: &Pins) -> Option<PolicyFault> {
     let setting = key.setting();
     let message = if !setting.allowed_in(scope) {
         not_in_scope(key)
@@ -206,12 +236,12 @@ fn setting_fault(scope: &Scope, key: Key, value: &Value, pins: &Pins) -> Option<
     } else {
         let pin = pins.get(&key).filter(|pin| *pin != value)?;
         format!(
-            "fixed to {} by {} in the environment",
+            "pinned to {} by {} in the environment",
             setting.display(pin),
             key.env_name()
         )
     };
-    Some(Fault {
+    Some(PolicyFault {
         scope: scope.clone(),
         key: key.name().into(),
         value: value.to_string(),
@@ -219,7 +249,7 @@ fn setting_fault(scope: &Scope, key: Key, value: &Value, pins: &Pins) -> Option<
     })
 }
 
-/// Where a setting can be set, for somebody who tried elsewhere.
+/// Returns the message that lists the scopes in which a setting can be set.
 pub(super) fn not_in_scope(key: Key) -> String {
     let setting = key.setting();
     let scopes = match (setting.administrators, setting.applications) {
@@ -231,15 +261,15 @@ pub(super) fn not_in_scope(key: Key) -> String {
     format!("cannot be set in this scope; accepted in: {scopes}")
 }
 
-/// `KEY=VALUE` edits as the CLI and the editor make them, parsed; all faults at once.
-pub fn parse_edits(scope: &Scope, edits: &[(String, String)]) -> Result<Vec<(Key, Value)>, Vec<Fault>> {
+/// Parses `KEY=VALUE` edits from the CLI and the editor and reports all faults.
+pub fn parse_edits(scope: &Scope, edits: &[(String, String)]) -> Result<Vec<(Key, Value)>, Vec<PolicyFault>> {
     let mut parsed = Vec::new();
     let mut faults = Vec::new();
     for (name, text) in edits {
         match read(scope, name.trim(), |setting| setting.parse(text)) {
             Ok(edit) => parsed.push(edit),
             Err(message) => {
-                faults.push(Fault {
+                faults.push(PolicyFault {
                     scope: scope.clone(),
                     key: name.clone(),
                     value: text.clone(),

@@ -1,36 +1,60 @@
-//! everyone ⊕ administrators ⊕ applications → the typed values that the rules read, with provenance per key.
-//! Typed policies are made once per policy and kind of session and then shared; making one per request is a mistake.
+//! The effective policy: everyone ⊕ administrators ⊕ applications as typed values for the rules
+//! (`effective/values`), with the source of each value. Typed policies are made once per policy and
+//! kind of session and then shared; do not make one per request.
 
 use std::sync::Arc;
 
 use super::*;
-use crate::domain::{account::Role, notice::Notice, time::Span};
+use crate::{account::Role, factor::FactorRequirement, notice::Notice, time::Span};
 
-mod glob;
-mod pattern;
+mod factors;
 mod validation;
+mod values;
 
-pub use glob::Glob;
-pub use pattern::Pattern;
-pub use validation::{Mode, ValidationPolicy};
+pub use super::{glob::Glob, pattern::Pattern};
+pub use factors::{EnrolmentBarrier, EnrolmentMode, FactorPolicy};
+pub use validation::{ValidationMode, ValidationPolicy};
+pub use values::{
+    AccountPolicy, ActivityMeasure, ActivityPolicy, CookiePolicy, EffectivePolicy, ExpireSuperusers, IdleTimeout,
+    LifetimeRule, LockoutPolicy, PasswordPolicy, RetentionPolicy, SameSite,
+};
 
-/// A document with pins applied, ready to answer; cheap to share.
+/// A document with pins applied; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Policy(Arc<Inner>);
+pub struct Policy(Arc<PolicyContents>);
+
+/// What the server decides about a policy beside its document.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PolicyEnvironment {
+    /// Values that the environment fixes.
+    pub pins: Pins,
+    /// Development mode: idle endings are off for everyone (`serve --dev`).
+    pub dev: bool,
+    /// Whether the public URL is https; if so, `session.secure` is on by default.
+    pub https: bool,
+}
 
 #[derive(Debug)]
-struct Inner {
+struct PolicyContents {
     revision: i64,
     document: PolicyDocument,
-    pins: Pins,
-    dev: bool,
-    /// `password.regex`, compiled once: it is the one value that takes time to type.
+    environment: PolicyEnvironment,
+    /// `password.regex`, compiled once, because this is the only value that is expensive to
+    /// convert.
     pattern: Option<Pattern>,
 }
 
 impl Policy {
-    /// `dev`: idle endings off for everyone (serve --dev).
+    /// Returns the policy of a server without a public https URL. `dev`: idle endings are off for
+    /// everyone (`serve --dev`).
     pub fn new(revision: i64, document: PolicyDocument, pins: Pins, dev: bool) -> Self {
+        let https = false;
+        Self::in_environment(revision, document, PolicyEnvironment { pins, dev, https })
+    }
+
+    /// Returns the policy that a document makes on a server.
+    pub fn in_environment(revision: i64, document: PolicyDocument, environment: PolicyEnvironment) -> Self {
+        let pins = &environment.pins;
         let regex = pins
             .get(&Key::PasswordRegex)
             .or_else(|| document.get(&Scope::Everyone, Key::PasswordRegex));
@@ -38,39 +62,45 @@ impl Policy {
             Some(Value::Text(regex)) if !regex.is_empty() => Pattern::parse(regex).ok(),
             Some(Value::Text(_) | Value::Flag(_) | Value::Number(_) | Value::List(_)) | None => None,
         };
-        Self(Arc::new(Inner {
+        Self(Arc::new(PolicyContents {
             revision,
             document,
-            pins,
-            dev,
+            environment,
             pattern,
         }))
     }
 
-    /// The number of the revision; 0 for a draft.
+    /// Returns the number of the revision; 0 for a draft.
     pub fn revision(&self) -> i64 {
         self.0.revision
     }
 
-    /// What is set, without pins.
+    /// Returns the document, without pins.
     pub fn document(&self) -> &PolicyDocument {
         &self.0.document
     }
 
-    /// What the environment fixes.
+    /// Returns the settings that the environment pins.
     pub fn pins(&self) -> &Pins {
-        &self.0.pins
+        &self.0.environment.pins
     }
 
-    /// Whether development mode switches idle endings off, whatever [`Policy::value`] says.
+    /// Returns what the server decides.
+    pub fn environment(&self) -> &PolicyEnvironment {
+        &self.0.environment
+    }
+
+    /// Returns whether development mode switches idle timeouts off, regardless of
+    /// [`Policy::value`].
     pub fn dev(&self) -> bool {
-        self.0.dev
+        self.0.environment.dev
     }
 
-    /// Effective value of a key and where it comes from.
+    /// Returns the effective value of a key and its source.
     ///
-    /// Pin, else application override, else administrators' override, else everyone, else what the validation mode
-    /// derives, else default. `off` wins over the knobs it switches off, whoever set them.
+    /// The order is: pin, application override, administrators' override, everyone, validation
+    /// mode, default. The mode `off` overrides the settings that it switches off, even in the
+    /// document. Of `factor.required`, the strictest of these values applies.
     pub fn value(&self, key: Key, role: Role, application: Option<&str>) -> (Value, Source) {
         let application = application.map(|name| Scope::Application(name.to_owned()));
         let administrators = (role == Role::Administrator).then_some(Scope::Administrators);
@@ -79,10 +109,33 @@ impl Policy {
             .chain(administrators)
             .chain([Scope::Everyone])
             .collect();
-        self.first_set(key, &scopes)
+        match key {
+            Key::FactorRequired => self.strictest_requirement(&scopes),
+            _ => self.first_set(key, &scopes),
+        }
     }
 
-    /// What a scope shows: own value, or inherited from everyone.
+    /// Returns the strictest `factor.required` among the scopes, with its source: a scope may add
+    /// to what everyone must prove, and never takes anything from it. A pin applies alone.
+    fn strictest_requirement(&self, scopes: &[Scope]) -> (Value, Source) {
+        let key = Key::FactorRequired;
+        let strictness = |(value, _): &(Value, Source)| match value {
+            Value::Text(word) => FactorRequirement::parse(word).unwrap_or(FactorRequirement::Passkey),
+            Value::Flag(_) | Value::Number(_) | Value::List(_) => FactorRequirement::Passkey,
+        };
+        // Of equal values, the most specific scope is named: it is the last one here.
+        let values = scopes.iter().rev().filter(|scope| self.sets(scope, key));
+        let strictest = values
+            .map(|scope| self.first_set(key, std::slice::from_ref(scope)))
+            .max_by_key(strictness);
+        strictest.unwrap_or_else(|| self.first_set(key, scopes))
+    }
+
+    fn sets(&self, scope: &Scope, key: Key) -> bool {
+        self.0.document.get(scope, key).is_some()
+    }
+
+    /// Returns the value that a scope shows: its own, or the one inherited from everyone.
     pub fn value_in(&self, scope: &Scope, key: Key) -> (Value, Source) {
         self.first_set(key, &[scope.clone(), Scope::Everyone])
     }
@@ -94,10 +147,11 @@ impl Policy {
         {
             return (value, derived(*mode, source));
         }
-        if let Some(value) = self.0.pins.get(&key) {
+        if let Some(value) = self.0.environment.pins.get(&key) {
             return (value.clone(), Source::Pinned);
         }
-        // A value in a scope that the key does not allow is a fault of the document and never takes effect.
+        // A value in a scope that the key does not allow is a fault of the document and never takes
+        // effect.
         for scope in scopes.iter().filter(|scope| key.setting().allowed_in(scope)) {
             if let Some(value) = self.0.document.get(scope, key) {
                 return (value.clone(), Source::SetIn(scope.clone()));
@@ -106,23 +160,33 @@ impl Policy {
         match mode {
             Some((mode, source)) => match mode.derives(key) {
                 Some(value) => (value, derived(mode, &source)),
-                None => (key.default_value(), Source::Default),
+                None => (self.default_value(key), Source::Default),
             },
-            None => (key.default_value(), Source::Default),
+            None => (self.default_value(key), Source::Default),
         }
     }
 
-    fn mode(&self) -> (Mode, Source) {
-        let (value, source) = self.value_in(&Scope::Everyone, Key::SessionSessionValidationMode);
-        let mode = match &value {
-            Value::Text(word) => Mode::parse(word),
-            Value::Flag(_) | Value::Number(_) | Value::List(_) => None,
-        };
-        (mode.unwrap_or(Mode::Moderate), source)
+    /// Returns the value of a key that nobody sets. Behind https, the cookie is sent over https
+    /// only.
+    pub fn default_value(&self, key: Key) -> Value {
+        if key == Key::SessionSecure && self.0.environment.https {
+            return Value::Flag(true);
+        }
+        key.default_value()
     }
 
-    /// The typed policy for a session: role, entered applications (each adds its lifetime rule), the application of
-    /// this request (activity, warning). Costs some microseconds: keep the answer, as long as the policy is in force.
+    fn mode(&self) -> (ValidationMode, Source) {
+        let (value, source) = self.value_in(&Scope::Everyone, Key::SessionSessionValidationMode);
+        let mode = match &value {
+            Value::Text(word) => ValidationMode::parse(word),
+            Value::Flag(_) | Value::Number(_) | Value::List(_) => None,
+        };
+        (mode.unwrap_or(ValidationMode::Moderate), source)
+    }
+
+    /// Returns the typed policy for a session: its role, the applications it entered (each adds its
+    /// lifetime rule), and the application of this request (activity, warning). It costs some
+    /// microseconds; keep the result while the policy is in force.
     pub fn effective(&self, role: Role, entered: &[String], application: Option<&str>) -> EffectivePolicy {
         let mut lifetimes = vec![self.lifetime(role, None)];
         for (place, name) in entered.iter().enumerate() {
@@ -130,7 +194,7 @@ impl Policy {
                 lifetimes.push(self.lifetime(role, Some(name)));
             }
         }
-        let read = Read {
+        let read = DocumentReader {
             policy: self,
             role,
             application,
@@ -145,6 +209,7 @@ impl Policy {
             accounts: read.accounts(),
             password: read.password(),
             lockout: read.lockout(),
+            factors: read.factors(entered),
             cookie: read.cookie(),
             validation: read.validation(),
             retention: read.retention(),
@@ -153,7 +218,7 @@ impl Policy {
     }
 
     fn lifetime(&self, role: Role, application: Option<&String>) -> LifetimeRule {
-        let read = Read {
+        let read = DocumentReader {
             policy: self,
             role,
             application: application.map(String::as_str),
@@ -168,16 +233,16 @@ impl Policy {
             Scope::Everyone
         };
         let idle = match read.number(Key::AuthIdleSessionTimeout) {
-            _ if self.0.dev => Idle::Never,
-            0 => Idle::WindowOpen,
-            secs if secs > 0 => Idle::After(Span::from_secs(secs)),
-            _ => Idle::Never,
+            _ if self.0.environment.dev => IdleTimeout::Never,
+            0 => IdleTimeout::WindowOpen,
+            secs if secs > 0 => IdleTimeout::After(Span::from_secs(secs)),
+            _ => IdleTimeout::Never,
         };
         LifetimeRule {
             scope: application.map_or(base, |name| Scope::Application(name.clone())),
             ttl: Span::from_secs(read.number(Key::SessionTtl)),
             idle,
-            // An application cannot set it, so the base rule alone carries it.
+            // An application cannot set it, so only the base rule has it.
             renewal: if application.is_none() {
                 read.span(Key::SessionRenewalPeriod)
             } else {
@@ -187,8 +252,8 @@ impl Policy {
     }
 }
 
-fn derived(mode: Mode, source: &Source) -> Source {
-    // An untouched mode is itself the default, and so is what it derives.
+fn derived(mode: ValidationMode, source: &Source) -> Source {
+    // A default mode derives default values.
     if *source == Source::Default {
         Source::Default
     } else {
@@ -196,197 +261,27 @@ fn derived(mode: Mode, source: &Source) -> Source {
     }
 }
 
-/// Everything the rules ask about one kind of session.
-#[derive(Debug, Clone)]
-pub struct EffectivePolicy {
-    /// The role it was made for.
-    pub role: Role,
-    /// The role's own rule first, then one for each entered application; all hold, the earliest end wins.
-    pub lifetimes: Vec<LifetimeRule>,
-    /// `session.window_close_grace`.
-    pub window_close_grace: Span,
-    /// `session.concurrent_user_session_limit`; 0 = no limit.
-    pub concurrent_limit: u32,
-    /// `session.idle_warning`; None = automatic.
-    pub idle_warning: Option<Span>,
-    /// What refreshes idle time.
-    pub activity: ActivityPolicy,
-    /// When accounts expire.
-    pub accounts: AccountPolicy,
-    /// Which passwords are accepted.
-    pub password: PasswordPolicy,
-    /// How guessing is held up.
-    pub lockout: LockoutPolicy,
-    /// The cookie's attributes.
-    pub cookie: CookiePolicy,
-    /// What a session is bound to.
-    pub validation: ValidationPolicy,
-    /// How long what has happened is kept.
-    pub retention: RetentionPolicy,
-    /// The kinds of letters that are sent.
-    pub notices: Vec<Notice>,
+/// Returns the setting that switches a kind of notification on.
+pub const fn notification_key(notice: Notice) -> Key {
+    match notice {
+        Notice::SignIn => Key::NoticesSignIn,
+        Notice::Password => Key::NoticesPassword,
+        Notice::Email => Key::NoticesEmail,
+        Notice::Lockout => Key::NoticesLockout,
+        Notice::Expiry => Key::NoticesExpiry,
+        Notice::Digest => Key::NoticesDigest,
+    }
 }
 
-/// The lifetimes that one scope asks for, each value with its fallback.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LifetimeRule {
-    /// Who asks: everyone, administrators, or an entered application.
-    pub scope: Scope,
-    /// `session.ttl`.
-    pub ttl: Span,
-    /// `auth.idle_session_timeout`.
-    pub idle: Idle,
-    /// `session.renewal_period`; None = unlimited (always so for applications).
-    pub renewal: Option<Span>,
-}
-
-/// `auth.idle_session_timeout`, typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Idle {
-    /// -1.
-    Never,
-    /// 0: while a window is open.
-    WindowOpen,
-    /// After this long without activity; above zero.
-    After(Span),
-}
-
-/// What refreshes idle time.
-#[derive(Debug, Clone)]
-pub struct ActivityPolicy {
-    /// `activity.counts`.
-    pub counts: Counts,
-    /// `activity.ignored_paths`.
-    pub ignored: Vec<Glob>,
-}
-
-/// `activity.counts`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Counts {
-    /// Any request.
-    EveryRequest,
-    /// Only page navigations.
-    Navigation,
-    /// Only the page guard's report of real input.
-    Interaction,
-}
-
-/// When accounts expire. None = never.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccountPolicy {
-    /// `auth.change_default_password`.
-    pub change_default_password: bool,
-    /// `auth.expires_after`.
-    pub expires_after: Option<Span>,
-    /// `auth.expire_unused_after`.
-    pub expire_unused_after: Option<Span>,
-    /// `auth.expire_superusers`.
-    pub expire_superusers: ExpireSuperusers,
-    /// `auth.expiry_notice`.
-    pub expiry_notice: Option<Span>,
-}
-
-/// `auth.expire_superusers`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExpireSuperusers {
-    /// true.
-    LikeEveryone,
-    /// false.
-    Never,
-    /// A number.
-    After(Span),
-}
-
-/// Which passwords are accepted.
-#[derive(Debug, Clone)]
-pub struct PasswordPolicy {
-    /// `password.min_length`, in characters.
-    pub min_length: usize,
-    /// `password.min_strength`, a zxcvbn score.
-    pub min_strength: u8,
-    /// `password.history`.
-    pub history: u32,
-    /// `password.max_age`; None = never too old.
-    pub max_age: Option<Span>,
-    /// `password.regex`; None = asks nothing.
-    pub regex: Option<Pattern>,
-    /// `password.regex_hint`.
-    pub regex_hint: String,
-}
-
-/// How guessing is held up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LockoutPolicy {
-    /// `auth.login_lock_out_at_failure`, the master switch of key locks.
-    pub lock_out: bool,
-    /// `auth.login_failure_limit`.
-    pub failure_limit: u32,
-    /// `auth.login_cooloff_time`; None = never forgotten.
-    pub cooloff: Option<Span>,
-    /// `auth.login_lock_out_by_combination_user_and_ip`.
-    pub by_user_and_ip: bool,
-    /// `auth.login_lock_out_use_user_agent`.
-    pub by_user_agent: bool,
-    /// `auth.login_ip_ceiling`; 0 = off.
-    pub ip_ceiling: u32,
-    /// `auth.login_account_ceiling`; 0 = off.
-    pub account_ceiling: u32,
-    /// `auth.reset_limit`, per hour.
-    pub reset_limit: u32,
-    /// `auth.login_allow_list`.
-    pub allow_list: Vec<ipnetwork::IpNetwork>,
-}
-
-/// How long what has happened is kept. None = for ever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetentionPolicy {
-    /// `retention.audit`.
-    pub audit: Option<Span>,
-    /// `retention.sessions`.
-    pub sessions: Option<Span>,
-    /// `retention.known_networks`.
-    pub known_networks: Option<Span>,
-    /// `retention.tokens`.
-    pub tokens: Option<Span>,
-    /// `retention.mail`.
-    pub mail: Option<Span>,
-    /// `retention.pins`.
-    pub pins: Option<Span>,
-}
-
-/// The session cookie's attributes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CookiePolicy {
-    /// `session.secure`.
-    pub secure: bool,
-    /// `session.http_only`.
-    pub http_only: bool,
-    /// `session.same_site`.
-    pub same_site: SameSite,
-    /// `session.expire_at_browser_close`.
-    pub expire_at_browser_close: bool,
-}
-
-/// `session.same_site`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SameSite {
-    /// Never sent from other sites.
-    Strict,
-    /// Sent on navigations.
-    Lax,
-    /// Always sent; needs Secure.
-    None,
-}
-
-/// Typed reading of one kind of session's values. A stored value of the wrong type (a document that nobody checked)
-/// reads as the default: the rules must always have an answer.
-struct Read<'a> {
+/// Reads the values of one kind of session. A stored value of the wrong type (in an unchecked
+/// document) reads as the default, because the rules must always have a value.
+struct DocumentReader<'a> {
     policy: &'a Policy,
     role: Role,
     application: Option<&'a str>,
 }
 
-impl Read<'_> {
+impl DocumentReader<'_> {
     fn value(&self, key: Key) -> Value {
         let (value, _) = self.policy.value(key, self.role, self.application);
         if key.setting().check(&value).is_ok() {
@@ -407,12 +302,12 @@ impl Read<'_> {
         }
     }
 
-    /// Numbers whose bounds lie within `u32`.
+    /// Reads a number whose bounds lie within `u32`.
     fn count(&self, key: Key) -> u32 {
         u32::try_from(self.number(key)).unwrap_or(0)
     }
 
-    /// None = -1.
+    /// Reads a duration; `None`: -1.
     fn span(&self, key: Key) -> Option<Span> {
         Some(self.number(key)).filter(|secs| *secs >= 0).map(Span::from_secs)
     }
@@ -434,9 +329,9 @@ impl Read<'_> {
     fn activity(&self) -> ActivityPolicy {
         ActivityPolicy {
             counts: match self.text(Key::ActivityCounts).as_str() {
-                "navigation" => Counts::Navigation,
-                "interaction" => Counts::Interaction,
-                _ => Counts::EveryRequest,
+                "navigation" => ActivityMeasure::Navigation,
+                "interaction" => ActivityMeasure::Interaction,
+                _ => ActivityMeasure::EveryRequest,
             },
             ignored: self
                 .list(Key::ActivityIgnoredPaths)
@@ -482,11 +377,39 @@ impl Read<'_> {
             account_ceiling: self.count(Key::AuthLoginAccountCeiling),
             reset_limit: self.count(Key::AuthResetLimit),
             allow_list: catalogue::networks(&self.list(Key::AuthLoginAllowList)),
+            factor_failure_limit: self.count(Key::FactorFailureLimit),
         }
     }
 
+    fn factors(&self, entered: &[String]) -> FactorPolicy {
+        let required = self.required_at(None).max(self.required_at(self.application));
+        let of_entered = entered.iter().map(|name| self.required_at(Some(name)));
+        let passkeys = self.flag(Key::FactorPasskeys);
+        FactorPolicy {
+            required,
+            strictest: of_entered.fold(required, FactorRequirement::max),
+            // An unreadable value must not allow enrolment after a stolen password.
+            enrolment: EnrolmentMode::parse(&self.text(Key::FactorEnrolment)).unwrap_or(EnrolmentMode::ByLink),
+            enrolment_grace: self.span(Key::FactorEnrolmentGrace).unwrap_or(Span::ZERO),
+            authenticator_app: self.flag(Key::FactorAuthenticatorApp),
+            passkeys,
+            passwordless: passkeys && self.flag(Key::FactorPasswordless),
+            trusted_browser: self.span(Key::FactorTrustedBrowser).filter(|span| *span > Span::ZERO),
+            failure_limit: self.count(Key::FactorFailureLimit),
+        }
+    }
+
+    /// Returns the requirement of the role, or of an application.
+    fn required_at(&self, application: Option<&str>) -> FactorRequirement {
+        let read = DocumentReader { application, ..*self };
+        FactorRequirement::parse(&read.text(Key::FactorRequired)).unwrap_or(FactorRequirement::Passkey)
+    }
+
     fn notices(&self) -> Vec<Notice> {
-        let sent = Notice::ALL.iter().copied().filter(|notice| self.flag(notice.key()));
+        let sent = Notice::ALL
+            .iter()
+            .copied()
+            .filter(|notice| self.flag(notification_key(*notice)));
         sent.collect()
     }
 

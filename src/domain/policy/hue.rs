@@ -1,88 +1,72 @@
-//! A hue.ini as a policy: what Hue's keys and words mean here. Which key stands where follows from the catalogue;
-//! how the text is read stands in `hue/ini`, how it is written in `hue/export`.
+//! A hue.ini as a policy: the meaning of Hue's keys and values. The places of keys follow from the
+//! catalogue; `hue/ini` parses the text, `hue/export` writes it.
 
-mod elsewhere;
 mod export;
 mod ini;
+mod keys;
+mod unsupported;
 
 pub(super) use export::export;
 
+use keys::{PASSWORD_POLICY, find};
+
 use super::{
-    catalogue::{Group, Kind},
-    interchange::{Imported, Reading, Remark},
+    catalogue::Kind,
+    import_file::{FileComment, ImportProgress, ImportedDocument},
     *,
 };
 
-const PASSWORD_POLICY: &str = "useradmin.password_policy";
-
-/// The section and the key under which Hue knows a setting; `None`: Hue has no such setting.
-fn place(key: Key) -> Option<(&'static str, &'static str)> {
-    let setting = key.setting();
-    if !setting.source.contains("Hue") {
-        return None;
-    }
-    match setting.name.split_once('.')? {
-        ("auth", name) => Some(("desktop.auth", name)),
-        ("session", name) => Some(("desktop.session", name)),
-        ("password", "regex") => Some((PASSWORD_POLICY, "pwd_regex")),
-        ("password", "regex_hint") => Some((PASSWORD_POLICY, "pwd_error_message")),
-        (_, _) => None,
-    }
+/// Returns every readable `key = value` of a hue.ini: its section in lower case, such as
+/// `desktop.ldap`, the key as written, and the value.
+pub fn hue_entries(text: &str) -> Vec<(String, String, String)> {
+    let (entries, _) = ini::read(text);
+    let readable = entries.into_iter().filter_map(|entry| {
+        let value = entry.value.ok()?;
+        Some((entry.section, entry.key, value.text))
+    });
+    readable.collect()
 }
 
-/// The setting of a key in a section, both in lower case.
-fn find(section: &str, name: &str) -> Option<Key> {
-    let name = match name {
-        "samesite" => "same_site",
-        // The name that it had before.
-        "login_lock_out_by_combination_browser_user_agent_and_ip" => "login_lock_out_use_user_agent",
-        name => name,
-    };
-    let suits = |key: &&Key| {
-        place(**key).is_some_and(|(home, its)| {
-            // The documentation does not say in which section the validation stands.
-            let validation = key.setting().group == Group::Validation && matches!(section, "desktop" | "desktop.auth");
-            its == name && (home == section || validation)
-        })
-    };
-    Key::ALL.iter().find(suits).copied()
-}
-
-/// Reads a hue.ini onto `base`.
-pub(super) fn import(text: &str, base: &PolicyDocument) -> Result<Imported, Vec<Fault>> {
+/// Imports a hue.ini onto `base`.
+pub(super) fn import(text: &str, base: &PolicyDocument) -> Result<ImportedDocument, Vec<PolicyFault>> {
     let (entries, bad) = ini::read(text);
-    let mut reading = Reading::onto(base);
+    let mut reading = ImportProgress::based_on(base);
     for bad in bad {
         reading.fault(bad.line, "", "", bad.why);
     }
-    let patterns = Patterns::of(&entries);
+    let patterns = Patterns::from_entries(&entries);
     for entry in &entries {
-        // The documentation capitalises some keys, and writes idle-session_timeout once.
+        // Hue's documentation capitalises some keys, and writes idle-session_timeout once.
         let name = entry.key.to_lowercase().replace('-', "_");
-        if entry.section == PASSWORD_POLICY && patterns.settles(&name, entry, &mut reading) {
+        if entry.section == PASSWORD_POLICY && patterns.handle_section_key(&name, entry, &mut reading) {
             continue;
         }
         match find(&entry.section, &name) {
             Some(key) => setting(key, entry, &mut reading),
-            None => reading.ignore(entry.line, &shown(entry), elsewhere::why(&entry.section, &name)),
+            None => reading.ignore(
+                entry.line,
+                &shown(entry),
+                unsupported::unsupported_reason(&entry.section, &name),
+            ),
         }
     }
     reading.faults.sort_by_key(|fault| line_at_end(&fault.message));
     if reading.is_empty() {
-        let nothing = "no setting of the session policy is set in this file; what it leaves out stays as it is";
-        reading.imported.notes.push(Remark::on("", nothing));
+        let nothing = "this file sets no setting of the session policy; settings missing from it stay unchanged";
+        reading.imported.notes.push(FileComment::new("", nothing));
     }
     reading.finish()
 }
 
-/// Faults of lines and of values come in one order.
+/// Returns the line number at the end of a message, so that faults of lines and of values are
+/// sorted together.
 fn line_at_end(message: &str) -> usize {
     let digits = message.rsplit_once("(line ").map_or("", |(_, digits)| digits);
     digits.trim_end_matches(')').parse().unwrap_or(0)
 }
 
-/// `desktop.auth.backend`
-fn shown(entry: &ini::Entry) -> String {
+/// Formats an entry as `desktop.auth.backend`.
+fn shown(entry: &ini::IniEntry) -> String {
     if entry.section.is_empty() {
         entry.key.clone()
     } else {
@@ -90,7 +74,7 @@ fn shown(entry: &ini::Entry) -> String {
     }
 }
 
-fn setting(key: Key, entry: &ini::Entry, reading: &mut Reading) {
+fn setting(key: Key, entry: &ini::IniEntry, reading: &mut ImportProgress) {
     let name = shown(entry);
     let text = match &entry.value {
         Ok(text) => text,
@@ -107,24 +91,25 @@ fn setting(key: Key, entry: &ini::Entry, reading: &mut Reading) {
     }
 }
 
-/// A value as Hue means it, and what to say when that is not what stands there.
-fn value(key: Key, written: &ini::Text) -> Result<(Value, Option<String>), String> {
+/// Converts a value as Hue means it; the second part is a note if that differs from the text.
+fn value(key: Key, written: &ini::IniText) -> Result<(Value, Option<String>), String> {
     let setting = key.setting();
     let text = written.text.trim();
     let negative = text.starts_with('-') && text.parse::<i64>().is_ok();
     let said = |number: i64, note: &str| Ok((Value::Number(number), Some(note.to_owned())));
     match (key, setting.kind) {
         (Key::AuthIdleSessionTimeout, _) if text.parse() == Ok(0) => {
-            said(-1, "0 switches idle endings off in Hue: taken as never (-1)")
+            said(-1, "0 switches idle timeouts off in Hue: imported as never (-1)")
         }
         (Key::AuthLoginCooloffTime, _) if text.eq_ignore_ascii_case("none") => {
-            said(-1, "None locks until somebody unlocks: taken as never (-1)")
+            said(-1, "None locks until an administrator unlocks: imported as never (-1)")
         }
-        (Key::AuthLoginCooloffTime, _) if text.parse() == Ok(0) => {
-            said(-1, "0 locks until somebody unlocks in Hue: taken as never (-1)")
-        }
+        (Key::AuthLoginCooloffTime, _) if text.parse() == Ok(0) => said(
+            -1,
+            "0 locks until an administrator unlocks in Hue: imported as never (-1)",
+        ),
         (_, Kind::Duration { .. } | Kind::FlagOrDuration | Kind::Count { .. }) if negative => {
-            let note = (text != "-1").then(|| format!("{text} means never, like any negative number: taken as -1"));
+            let note = (text != "-1").then(|| format!("{text} means never, like any negative number: imported as -1"));
             Ok((setting.parse("-1")?, note))
         }
         (_, Kind::Flag | Kind::FlagOrDuration) => {
@@ -135,13 +120,13 @@ fn value(key: Key, written: &ini::Text) -> Result<(Value, Option<String>), Strin
             };
             let value = setting.parse(text)?;
             let note = matches!(value, Value::Number(_)).then(|| {
-                "a number is taken as seconds, as Hue's documentation says; its code reads yes or no".to_owned()
+                "a number is imported as seconds, as Hue's documentation says; Hue's code reads yes or no".to_owned()
             });
             Ok((value, note))
         }
         (_, Kind::Text { .. }) => {
             let note = (written.list && !written.text.is_empty())
-                .then(|| "Hue reads a comma outside quotes as a list; taken as one text".to_owned());
+                .then(|| "Hue reads a comma outside quotes as a list; imported as one text".to_owned());
             Ok((setting.parse(&written.text)?, note))
         }
         (
@@ -157,14 +142,15 @@ fn value(key: Key, written: &ini::Text) -> Result<(Value, Option<String>), Strin
     }
 }
 
-/// `[[password_policy]]`: its pattern is in force only with `is_enabled`, and one of two texts explains it.
+/// `[[password_policy]]`: its pattern is in force only with `is_enabled`, and one of two texts
+/// explains it.
 struct Patterns {
     enabled: Option<bool>,
     message: bool,
 }
 
 impl Patterns {
-    fn of(entries: &[ini::Entry]) -> Self {
+    fn from_entries(entries: &[ini::IniEntry]) -> Self {
         let last = |name: &str| {
             let mut entries = entries.iter().rev();
             let entry = entries.find(|entry| entry.section == PASSWORD_POLICY && entry.key.to_lowercase() == name)?;
@@ -180,8 +166,9 @@ impl Patterns {
         }
     }
 
-    /// Does what only this section needs; false: the key is a setting like others.
-    fn settles(&self, name: &str, entry: &ini::Entry, reading: &mut Reading) -> bool {
+    /// Handles the keys that only this section needs. Returns false for a key that is an ordinary
+    /// setting.
+    fn handle_section_key(&self, name: &str, entry: &ini::IniEntry, reading: &mut ImportProgress) -> bool {
         let shown = shown(entry);
         match (name, self.enabled) {
             ("is_enabled", Some(false)) => {
@@ -204,16 +191,12 @@ impl Patterns {
                 true
             }
             ("pwd_regex", None) => {
-                let note = "Hue checks it only with is_enabled=true, which this file does not say; taken all the same";
+                let note = "Hue checks it only with is_enabled=true, which this file does not set; imported anyway";
                 reading.note(entry.line, &shown, note);
                 false
             }
             ("pwd_hint", _) if self.message => {
-                reading.ignore(
-                    entry.line,
-                    &shown,
-                    "pwd_error_message is the text that people are shown",
-                );
+                reading.ignore(entry.line, &shown, "users see pwd_error_message instead");
                 true
             }
             ("pwd_hint", _) => {

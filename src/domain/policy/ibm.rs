@@ -1,8 +1,9 @@
-//! IBM's `product-configmap` as a policy: hours → idle timeout and renewal period, the ADMIN_ pair for administrators.
-//! Accepted as Kubernetes keeps it (YAML or JSON, alone, in a list, as a patch) and as lines of `KEY: "value"`.
+//! IBM's `product-configmap` as a policy: hours become the idle timeout and the renewal period, and
+//! the ADMIN_ pair applies to administrators. Accepts the Kubernetes forms (YAML or JSON, single,
+//! in a list, as a patch) and lines of `KEY: "value"`.
 
 use super::{
-    interchange::{Imported, Reading, Remark},
+    import_file::{FileComment, ImportProgress, ImportedDocument},
     leaves::{self, Leaf},
     *,
 };
@@ -11,14 +12,14 @@ struct Parameter {
     name: &'static str,
     scope: Scope,
     key: Key,
-    /// Hours that IBM recommends.
+    /// The range of hours that IBM recommends.
     recommended: (f64, f64),
-    /// What an absent one means to IBM.
+    /// The meaning of a missing key to IBM.
     absent: &'static str,
 }
 
 const TWELVE: &str = "IBM's default is 12 hours";
-const AS_EVERYONE: &str = "to IBM administrators are then like everyone";
+const AS_EVERYONE: &str = "in IBM administrators then follow everyone's value";
 
 static PARAMETERS: [Parameter; 4] = [
     Parameter {
@@ -51,9 +52,9 @@ static PARAMETERS: [Parameter; 4] = [
     },
 ];
 
-/// Reads a config map onto `base`.
-pub(super) fn import(text: &str, base: &PolicyDocument) -> Result<Imported, Vec<Fault>> {
-    let mut reading = Reading::onto(base);
+/// Imports a config map onto `base`.
+pub(super) fn import(text: &str, base: &PolicyDocument) -> Result<ImportedDocument, Vec<PolicyFault>> {
+    let mut reading = ImportProgress::based_on(base);
     for leaf in leaves::read(text)? {
         let Some(name) = data(&leaf) else { continue };
         match PARAMETERS.iter().find(|parameter| parameter.name == name) {
@@ -64,14 +65,14 @@ pub(super) fn import(text: &str, base: &PolicyDocument) -> Result<Imported, Vec<
     }
     for parameter in &PARAMETERS {
         if !reading.has(&parameter.scope, parameter.key) {
-            let untouched = format!("not in the file: what is set here stays; {}", parameter.absent);
-            reading.imported.notes.push(Remark::on(parameter.name, untouched));
+            let untouched = format!("not in the file: the current value stays; {}", parameter.absent);
+            reading.imported.notes.push(FileComment::new(parameter.name, untouched));
         }
     }
     reading.finish()
 }
 
-/// The name of an entry of the map; `None`: it is what Kubernetes wraps around it.
+/// Returns the name of an entry of the map; `None` for the Kubernetes fields around it.
 fn data(leaf: &Leaf) -> Option<&str> {
     match leaf.path.as_slice() {
         [name] if !matches!(name.as_str(), "apiVersion" | "kind" | "immutable") => Some(name),
@@ -81,10 +82,10 @@ fn data(leaf: &Leaf) -> Option<&str> {
 }
 
 impl Parameter {
-    fn read(&self, leaf: &Leaf, reading: &mut Reading) {
+    fn read(&self, leaf: &Leaf, reading: &mut ImportProgress) {
         let secs = match seconds(&leaf.text) {
-            // In the policy an idle timeout of 0 means something else: while a window is open.
-            Ok(0) if self.key == Key::AuthIdleSessionTimeout => Err("no time at all"),
+            // In the policy an idle timeout of 0 has another meaning: while a window is open.
+            Ok(0) if self.key == Key::AuthIdleSessionTimeout => Err("must be more than 0"),
             secs => secs,
         };
         let secs = match secs {
@@ -108,12 +109,12 @@ impl Parameter {
     }
 }
 
-/// Seconds of so many hours, to the nearest.
+/// Converts hours to the nearest second.
 fn seconds(hours: &str) -> Result<i64, &'static str> {
     let decimal = hours.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let hours: f64 = hours.parse().ok().filter(|_| decimal).ok_or("not a number of hours")?;
     let secs = (hours * 3600.0).round();
-    // Beyond the bounds of any duration; they are checked next, in whole numbers.
+    // Beyond the bounds of any duration, which are checked next, in whole numbers.
     if secs > 1e15 {
         return Err("out of range");
     }

@@ -1,5 +1,6 @@
-//! Policy documents as JSON files: the form of [`PolicyDocument::to_json`], read so that faults name their line.
-//! Values without a file (the database, the audit) are read by [`PolicyDocument::from_json`].
+//! Policy documents as JSON files: the form of [`PolicyDocument::to_json`], parsed so that faults
+//! name their line. [`PolicyDocument::from_json`] parses values that are not files (the database,
+//! the audit).
 
 use std::{borrow::Cow, fmt};
 
@@ -10,22 +11,23 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    interchange::{fault_at, line_of},
+    import_file::{fault_at, line_of},
     *,
 };
 
-/// The document as JSON, indented.
+/// Formats the document as indented JSON.
 pub fn export(document: &PolicyDocument) -> String {
     format!("{:#}\n", document.to_json())
 }
 
-/// Reads a document. All faults at once; unknown keys and scopes, and keys given twice, are faults.
-pub fn import(text: &str) -> Result<PolicyDocument, Vec<Fault>> {
-    let scopes: Members<'_> = match serde_json::from_str(text) {
+/// Parses a document and reports all faults. Unknown keys and scopes, and duplicate keys, are
+/// faults.
+pub fn import(text: &str) -> Result<PolicyDocument, Vec<PolicyFault>> {
+    let scopes: JsonMembers<'_> = match serde_json::from_str(text) {
         Ok(scopes) => scopes,
         Err(error) => return Err(vec![unreadable(&error)]),
     };
-    let mut reader = Reader {
+    let mut reader = JsonReader {
         text,
         document: PolicyDocument::default(),
         faults: Vec::new(),
@@ -45,26 +47,26 @@ pub fn import(text: &str) -> Result<PolicyDocument, Vec<Fault>> {
     }
 }
 
-/// Syntax, or something else than an object of scopes.
-fn unreadable(error: &serde_json::Error) -> Fault {
+/// Creates the fault of a text that is not JSON or not an object of scopes.
+fn unreadable(error: &serde_json::Error) -> PolicyFault {
     let what = if error.is_data() {
         "a policy is an object of scopes"
     } else {
         "not JSON"
     };
-    // The line stands at the end of serde's own words, in serde's own form.
+    // serde puts the line at the end of its message.
     let words = error.to_string();
     let words = words.split(" at line ").next().unwrap_or_default();
     fault_at(error.line(), Scope::Everyone, "", "", &format!("{what}: {words}"))
 }
 
-struct Reader<'t> {
+struct JsonReader<'t> {
     text: &'t str,
     document: PolicyDocument,
-    faults: Vec<Fault>,
+    faults: Vec<PolicyFault>,
 }
 
-impl Reader<'_> {
+impl JsonReader<'_> {
     fn scope(&mut self, name: &str, values: &RawValue) {
         let scope: Scope = match name.parse() {
             Ok(scope) => scope,
@@ -73,11 +75,11 @@ impl Reader<'_> {
                 return self.fault(Scope::Everyone, "", "", &error.to_string(), values);
             }
         };
-        let Ok(values) = serde_json::from_str::<Members<'_>>(values.get()) else {
+        let Ok(values) = serde_json::from_str::<JsonMembers<'_>>(values.get()) else {
             return self.fault(scope, "", values.get(), "a scope is an object of settings", values);
         };
         if let Scope::Application(name) = &scope {
-            // An application that sets nothing still stands in the export.
+            // An application without settings is still part of the export.
             self.document.applications.entry(name.clone()).or_default();
         }
         for (name, value) in values.0 {
@@ -86,7 +88,8 @@ impl Reader<'_> {
     }
 
     fn setting(&mut self, scope: &Scope, name: &str, raw: &RawValue) {
-        // A raw value is JSON already; what it cannot become (a number beyond all bounds) suits no setting.
+        // A raw value is valid JSON; if it cannot be converted (a number beyond all bounds), it is
+        // invalid for every setting.
         let value: serde_json::Value = serde_json::from_str(raw.get()).unwrap_or_default();
         let shown = value.as_str().unwrap_or(raw.get());
         match document::read(scope, name, |setting| setting.read(&value)) {
@@ -98,7 +101,7 @@ impl Reader<'_> {
         }
     }
 
-    /// At a value, which borrows from the text.
+    /// Adds a fault at a value, which borrows from the text.
     fn fault(&mut self, scope: Scope, key: &str, value: &str, message: &str, at: &RawValue) {
         let offset = (at.get().as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
         let line = line_of(self.text, offset);
@@ -106,29 +109,29 @@ impl Reader<'_> {
     }
 }
 
-/// The members of an object in their order, twice given ones included, the values not yet read.
-struct Members<'t>(Vec<(Cow<'t, str>, &'t RawValue)>);
+/// The members of an object in order, with duplicates; the values are not parsed yet.
+struct JsonMembers<'t>(Vec<(Cow<'t, str>, &'t RawValue)>);
 
-impl<'de: 't, 't> Deserialize<'de> for Members<'t> {
+impl<'de: 't, 't> Deserialize<'de> for JsonMembers<'t> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
+        struct MembersVisitor;
 
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Members<'de>;
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = JsonMembers<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonMembers<'de>, A::Error> {
                 let mut members = Vec::new();
                 while let Some(member) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
                     members.push(member);
                 }
-                Ok(Members(members))
+                Ok(JsonMembers(members))
             }
         }
 
-        deserializer.deserialize_map(Collect)
+        deserializer.deserialize_map(MembersVisitor)
     }
 }

@@ -1,13 +1,14 @@
-//! A YAML or JSON file, or lines of `name = value`, as a list of values with their paths and lines: all that the
-//! readers of foreign files look for. What a path means stands in `ibm` and `bloomreach`.
+//! A YAML or JSON file, or lines of `name = value`, as a list of values with their paths and lines,
+//! which is all that the importers of foreign files need. `ibm` and `bloomreach` interpret the
+//! paths.
 
 use std::borrow::Cow;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
-use super::{Fault, Scope, interchange::fault_at};
+use super::{PolicyFault, Scope, import_file::fault_at};
 
-/// Levels within each other; configuration has a dozen.
+/// Maximum nesting depth; configuration files have about a dozen levels.
 const DEEPEST: usize = 64;
 
 /// One value of a file.
@@ -15,14 +16,14 @@ const DEEPEST: usize = 64;
 pub(super) struct Leaf {
     /// Names from the outermost; an item of a list is named `-`.
     pub path: Vec<String>,
-    /// Without quotes; empty when nothing stands there.
+    /// The value without quotes; empty if there is none.
     pub text: String,
-    /// From 1.
+    /// The line, from 1.
     pub line: usize,
 }
 
-/// All values in their order.
-pub(super) fn read(text: &str) -> Result<Vec<Leaf>, Vec<Fault>> {
+/// Returns all values in order.
+pub(super) fn read(text: &str) -> Result<Vec<Leaf>, Vec<PolicyFault>> {
     if is_assignments(text) {
         assignments(text)
     } else {
@@ -30,13 +31,14 @@ pub(super) fn read(text: &str) -> Result<Vec<Leaf>, Vec<Fault>> {
     }
 }
 
-/// Lines that say something: not blank, no comment.
+/// Returns the lines with content: not blank and not a comment.
 fn meaningful(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text.lines().enumerate().map(|(place, line)| (place + 1, line.trim()));
     lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// `/a/b = 5` is no YAML that means something: there a name ends in a colon and a blank, or is followed by nothing.
+/// Returns whether the text is lines of assignments. `/a/b = 5` is not useful YAML, where a name
+/// ends in a colon followed by a space or nothing.
 fn is_assignments(text: &str) -> bool {
     let first = meaningful(text).next();
     first.is_some_and(|(_, line)| {
@@ -45,7 +47,7 @@ fn is_assignments(text: &str) -> bool {
     })
 }
 
-fn assignments(text: &str) -> Result<Vec<Leaf>, Vec<Fault>> {
+fn assignments(text: &str) -> Result<Vec<Leaf>, Vec<PolicyFault>> {
     let (mut leaves, mut faults) = (Vec::new(), Vec::new());
     for (line, content) in meaningful(text) {
         match content.split_once('=') {
@@ -65,8 +67,8 @@ fn unquoted(value: &str) -> &str {
     within('"').or_else(|| within('\'')).unwrap_or(value)
 }
 
-fn yaml(text: &str) -> Result<Vec<Leaf>, Vec<Fault>> {
-    let mut walk = Walk::default();
+fn yaml(text: &str) -> Result<Vec<Leaf>, Vec<PolicyFault>> {
+    let mut walk = LeafCollector::default();
     for event in Parser::new_from_str(text) {
         let refused = match event {
             Ok((event, span)) => walk
@@ -82,20 +84,20 @@ fn yaml(text: &str) -> Result<Vec<Leaf>, Vec<Fault>> {
     Ok(walk.leaves)
 }
 
-/// Where in the file the events are.
+/// The position of the parser in the file.
 #[derive(Default)]
-struct Walk {
+struct LeafCollector {
     open: Vec<Level>,
     leaves: Vec<Leaf>,
 }
 
 enum Level {
     List,
-    /// The name that waits for its value.
+    /// The name whose value comes next.
     Object(Option<String>),
 }
 
-impl Walk {
+impl LeafCollector {
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), &'static str> {
         match event {
             Event::Scalar(text, style, _, _) => {

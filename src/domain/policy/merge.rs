@@ -1,33 +1,35 @@
-//! A draft made from one revision, put on top of a newer one: what overlaps is asked for, the rest is merged.
-//! Who saved meanwhile, and what becomes of the answer, is not here.
+//! Merges a draft with a newer revision than the one it was made from: changes that overlap are
+//! conflicts, the rest is merged.
 
 use super::{diff::Change, *};
 
-/// A draft on top of a document.
+/// A draft merged with a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Merge {
-    /// The document with every change that does not overlap; overlapping settings are as the document has them.
+    /// The document with every change that does not overlap; conflicting settings keep the
+    /// document's value.
     pub document: PolicyDocument,
-    /// Settings that were changed on both sides, to different values.
+    /// Settings that both sides changed to different values.
     pub conflicts: Vec<Conflict>,
 }
 
 /// A setting that both sides changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
-    /// Where.
+    /// The scope.
     pub scope: Scope,
-    /// What.
+    /// The setting.
     pub key: Key,
-    /// As it was when the draft was made; `None` = not set in this scope, here and below.
+    /// The value when the draft was made; `None`: not set in this scope. The same holds below.
     pub base: Option<Value>,
-    /// What the draft wants.
+    /// The draft's value.
     pub mine: Option<Value>,
-    /// What the document says by now.
+    /// The document's current value.
     pub theirs: Option<Value>,
 }
 
-/// Puts `changes` on top of `newest`. A change says what it found, so that no third document is needed.
+/// Applies `changes` to `newest`. Each change contains the value that it found, so that no third
+/// document is needed.
 pub fn merge(newest: &PolicyDocument, changes: &[Change]) -> Merge {
     let mut merge = Merge {
         document: newest.clone(),
@@ -50,20 +52,21 @@ pub fn merge(newest: &PolicyDocument, changes: &[Change]) -> Merge {
     merge
 }
 
-/// Which side of a conflict counts.
+/// The side of a conflict that wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// The draft's.
+pub enum ConflictSide {
+    /// The draft.
     Mine,
-    /// The newest revision's.
+    /// The newest revision.
     Theirs,
 }
 
-/// The draft on top of `newest`, each conflict decided by `choose`; `None` leaves it open, as it was drafted.
+/// Applies the draft to `newest` and decides each conflict by `choose`; `None` leaves it open, as
+/// it was drafted.
 pub fn rebase(
     newest: &PolicyDocument,
     changes: &[Change],
-    mut choose: impl FnMut(&Conflict) -> Option<Side>,
+    mut choose: impl FnMut(&Conflict) -> Option<ConflictSide>,
 ) -> Vec<Change> {
     let conflicts = merge(newest, changes).conflicts;
     let rebased = changes.iter().filter_map(|change| {
@@ -72,12 +75,13 @@ pub fn rebase(
             .iter()
             .find(|conflict| conflict.scope == change.scope && conflict.key == change.key);
         match conflict.map(&mut choose) {
-            // Not overlapping, or decided: it starts from what stands there now.
-            None | Some(Some(Side::Mine)) => {
+            // Without a conflict, or with a decision for the draft, the change starts from the
+            // current value.
+            None | Some(Some(ConflictSide::Mine)) => {
                 change.old = newest.get(&change.scope, change.key).cloned();
                 (change.old != change.new).then_some(change)
             }
-            Some(Some(Side::Theirs)) => None,
+            Some(Some(ConflictSide::Theirs)) => None,
             Some(None) => Some(change),
         }
     });

@@ -1,14 +1,17 @@
-//! Policy documents as TOML: the whole document, all scopes; round-trips exactly.
-//! `[everyone]`, `[administrators]`, `[app.NAME]`, in each the keys by name: `auth.idle_session_timeout = 900`.
+//! Policy documents as TOML: the complete document with all scopes; it round-trips exactly.
+//! `[everyone]`, `[administrators]` and `[app.NAME]` contain keys by name:
+//! `auth.idle_session_timeout = 900`.
 
 use ::toml::de::{DeTable, DeValue};
 
 use super::*;
 
-/// The document as TOML, with a comment on each setting.
+/// Formats the document as TOML, with a comment on each setting.
 pub fn export(document: &PolicyDocument) -> String {
-    let mut text =
-        String::from("# Nightlatch policy. Durations are seconds, -1 = never. What is not set has its default.\n");
+    let mut text = String::from(
+        "# Nightlatch policy. Durations are seconds, -1 = never. Settings that are missing have their \
+            default.\n",
+    );
     section(&mut text, "everyone", &document.everyone);
     section(&mut text, "administrators", &document.administrators);
     for (name, overrides) in &document.applications {
@@ -30,7 +33,7 @@ fn section(text: &mut String, title: &str, overrides: &Overrides) {
     }
 }
 
-/// A bare key where TOML allows one, else a quoted one.
+/// Formats a bare key if TOML allows one, otherwise a quoted one.
 fn key(name: &str) -> String {
     let bare = !name.is_empty()
         && name
@@ -53,10 +56,11 @@ fn literal(value: &Value) -> String {
     .to_string()
 }
 
-/// Reads a document; faults, all at once, name their line. Strings are read as people type them (`"15m"`).
-pub fn import(text: &str) -> Result<PolicyDocument, Vec<Fault>> {
+/// Parses a document and reports all faults with their lines. Strings are read as people write
+/// values (`"15m"`).
+pub fn import(text: &str) -> Result<PolicyDocument, Vec<PolicyFault>> {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut reader = Reader {
+    let mut reader = TomlReader {
         text,
         document: PolicyDocument::default(),
         faults: Vec::new(),
@@ -75,13 +79,13 @@ pub fn import(text: &str) -> Result<PolicyDocument, Vec<Fault>> {
     }
 }
 
-struct Reader<'t> {
+struct TomlReader<'t> {
     text: &'t str,
     document: PolicyDocument,
-    faults: Vec<Fault>,
+    faults: Vec<PolicyFault>,
 }
 
-impl Reader<'_> {
+impl TomlReader<'_> {
     fn document(&mut self, root: &DeTable<'_>) {
         for (name, value) in root {
             let at = name.span().start;
@@ -93,7 +97,7 @@ impl Reader<'_> {
                     Scope::Everyone,
                     name,
                     String::new(),
-                    "unknown section: it is [everyone], [administrators] or [app.NAME]",
+                    "unknown section; accepted: [everyone], [administrators] or [app.NAME]",
                     at,
                 ),
             }
@@ -105,7 +109,7 @@ impl Reader<'_> {
             let at = name.span().start;
             match (format!("app:{}", name.get_ref()).parse(), value.get_ref()) {
                 (Ok(scope), DeValue::Table(table)) => {
-                    // An application that sets nothing still stands in the export.
+                    // An application without settings is still part of the export.
                     self.document
                         .applications
                         .entry(name.get_ref().to_string())
@@ -118,7 +122,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Dotted keys are nested tables to TOML; they end where a name is a setting.
+    /// Reads dotted keys, which are nested tables in TOML; they end where a name is a setting.
     fn keys(&mut self, scope: &Scope, prefix: &str, table: &DeTable<'_>) {
         for (name, value) in table {
             let full = if prefix.is_empty() {
@@ -148,13 +152,14 @@ impl Reader<'_> {
     }
 
     fn fault(&mut self, scope: Scope, key: &str, value: String, message: &str, at: usize) {
-        let line = interchange::line_of(self.text, at);
+        let line = import_file::line_of(self.text, at);
         self.faults
-            .push(interchange::fault_at(line, scope, key, &value, message));
+            .push(import_file::fault_at(line, scope, key, &value, message));
     }
 }
 
-/// The JSON that [`catalogue::Setting::read`] understands; null for what no setting takes.
+/// Converts to the JSON that [`catalogue::Setting::read`] accepts; null for values that no setting
+/// accepts.
 fn json(value: &DeValue<'_>) -> serde_json::Value {
     match value {
         DeValue::String(text) => text.as_ref().into(),
@@ -165,7 +170,7 @@ fn json(value: &DeValue<'_>) -> serde_json::Value {
     }
 }
 
-/// A value for a fault's text.
+/// Formats a value for the message of a fault.
 fn shown(value: &DeValue<'_>) -> String {
     match value {
         DeValue::Integer(number) => number.as_str().to_owned(),

@@ -1,22 +1,29 @@
-//! Whether a request's network is the accepted one, an acceptable change, or an end (decisions 1–4 and 6 of policy.md).
+//! Whether a request's network is the accepted one, an acceptable change, or ends the session
+//! (docs/policy.md, decisions 1–4 and 6).
 
 use std::net::IpAddr;
 
-use super::{Binding, EndReason, ROTATION_OVERLAP, Record, SessionFacts, TokenFacts};
-use crate::domain::{
+use super::facts::{Binding, EndReason, NetworkEvent, SessionFacts, TokenFacts};
+use crate::{
     network::{canonical, same_session_network, same_v4, same_v6},
-    policy::effective::{Mode, ValidationPolicy},
-    time::Timestamp,
+    policy::effective::{ValidationMode, ValidationPolicy},
+    time::{Span, Timestamp},
 };
 
-/// What a request's network brings about.
+/// How long a token that a rotation replaced keeps working, in seconds.
+pub const ROTATION_OVERLAP_SECS: i64 = 10;
+
+const ROTATION_OVERLAP: Span = Span::from_secs(ROTATION_OVERLAP_SECS);
+
+/// The effect of a request's network.
 #[derive(Default)]
-pub(super) struct Outcome {
+pub(super) struct NetworkEffect {
     pub(super) rebind: Option<Binding>,
-    pub(super) record: Option<Record>,
+    pub(super) record: Option<NetworkEvent>,
 }
 
-/// Decision 6: a replaced id lives for the overlap; its use afterwards is reuse.
+/// Judges the token (docs/policy.md, decision 6): a replaced one works during the overlap;
+/// afterwards its use is reuse.
 pub(super) fn judge_token(token: TokenFacts, now: Timestamp) -> Result<(), EndReason> {
     match token {
         TokenFacts::Rotated { at, .. } if now > at.saturating_add(ROTATION_OVERLAP) => Err(EndReason::RotatedReuse),
@@ -29,39 +36,45 @@ pub(super) fn judge(
     ip: IpAddr,
     validation: &ValidationPolicy,
     now: Timestamp,
-) -> Result<Outcome, EndReason> {
+) -> Result<NetworkEffect, EndReason> {
     if let TokenFacts::Rotated { from, to, .. } = session.token {
-        // A page's parallel requests: they left before the new id arrived.
+        // Parallel requests of a page may have been sent before the new token arrived.
         let same = |other| same_session_network(ip, other, validation.subnet_bits);
         if same(from) || same(to) {
-            return Ok(Outcome::default());
+            return Ok(NetworkEffect::default());
         }
     }
-    if accepted(session.binding, ip, validation.subnet_bits) {
-        return Ok(Outcome::default());
+    if is_accepted(session.binding, ip, validation.subnet_bits) {
+        return Ok(NetworkEffect::default());
     }
     if validation.ip {
         return change(session.binding, ip, validation, now);
     }
-    let record = (validation.mode == Mode::Permissive).then_some(Record::NetworkMismatch);
-    Ok(Outcome { rebind: None, record })
+    let record = (validation.mode == ValidationMode::Permissive).then_some(NetworkEvent::NetworkMismatch);
+    Ok(NetworkEffect { rebind: None, record })
 }
 
-/// Whether `ip` is in the accepted network of its family (decision 3: one per family).
-fn accepted(binding: &Binding, ip: IpAddr, bits: u8) -> bool {
+/// Returns whether `ip` is in the accepted network of its family (docs/policy.md, decision 3: one
+/// per family).
+fn is_accepted(binding: &Binding, ip: IpAddr, bits: u8) -> bool {
     match canonical(ip) {
         IpAddr::V4(ip) => binding.accepted_v4.is_some_and(|accepted| same_v4(accepted, ip, bits)),
         IpAddr::V6(ip) => binding.accepted_v6.is_some_and(|accepted| same_v6(accepted, ip, bits)),
     }
 }
 
-fn change(binding: &Binding, ip: IpAddr, validation: &ValidationPolicy, now: Timestamp) -> Result<Outcome, EndReason> {
+fn change(
+    binding: &Binding,
+    ip: IpAddr,
+    validation: &ValidationPolicy,
+    now: Timestamp,
+) -> Result<NetworkEffect, EndReason> {
     match validation.allow_ip_changes {
-        // Unlimited lifts the count and the window.
+        // Unlimited removes both the limit and the period.
         None => {}
         Some(0) => return Err(EndReason::Network),
         Some(allowed) => {
-            // The first change opens the window and is therefore always inside it.
+            // The first change starts the period and is therefore always inside it.
             let closed = binding
                 .first_change_at
                 .is_some_and(|first| now > first.saturating_add(validation.grace));
@@ -73,8 +86,8 @@ fn change(binding: &Binding, ip: IpAddr, validation: &ValidationPolicy, now: Tim
     let mut moved = binding.clone().accepting(ip);
     moved.changes = binding.changes.saturating_add(1);
     moved.first_change_at = binding.first_change_at.or(Some(now));
-    Ok(Outcome {
+    Ok(NetworkEffect {
         rebind: Some(moved),
-        record: Some(Record::NetworkChanged),
+        record: Some(NetworkEvent::NetworkChanged),
     })
 }

@@ -1,13 +1,15 @@
-//! How long a password that was typed vouches for whoever sits there (step-up). Which acts ask for it again is `http`'s.
+//! How long an entered password confirms the identity of the user (step-up). `http::step_up`
+//! decides which actions require it.
 
-use super::{Span, Timestamp};
+use crate::time::{Span, Timestamp};
 
-/// For acts of an administrator that are critical for others.
+/// Validity for critical actions of an administrator.
 pub const ADMINISTRATORS_PROOF: Span = Span::from_secs(600);
-/// For what people do to their own sessions and their own account.
+/// Validity for actions of users on their own sessions and their own account.
 pub const OWNERS_PROOF: Span = Span::from_secs(300);
 
-/// Whether the proof of `proved_at` still counts. Inclusive, like every limit: good at exactly `limit`, not a microsecond later.
+/// Returns whether the proof of `proved_at` is still valid. The limit is inclusive, like every
+/// limit: valid at exactly `limit`, not a microsecond later.
 pub fn proof_holds(proved_at: Timestamp, limit: Span, now: Timestamp) -> bool {
     now.since(proved_at) <= limit
 }

@@ -1,86 +1,96 @@
-//! What a draft does to the sessions that are live now: an accumulator, fed session by session, that asks the very
-//! judgement which will enforce the draft. The words for people stand in `preview/words`; nothing is read here.
+//! The impact of a draft on live sessions. An accumulator receives session by session and uses the
+//! same judgement that will enforce the draft. `preview/messages` writes the messages; nothing is
+//! read from the store here.
 //!
-//! What it is honest about: a session is asked about with a status check, since there is no request, from the address
-//! where it was last seen and with the browser of its sign-in. So
+//! A session is judged with a status check, because there is no request, from the address where it
+//! was last seen and with the browser of its sign-in. This has limits:
 //!
-//! - lifetimes are exact: they hang on instants alone;
-//! - a network is compared as the draft compares it, but only the last address is known: a session that is refused there
-//!   ends **at its next request** from there, not by itself, and one that moves afterwards is not foreseen;
-//! - the browser of the latest request is not kept, only that of the sign-in: what a stricter comparison of user agents
-//!   will refuse cannot be known, see [`unforeseen`];
-//! - what is asked only at a sign-in (the limit of sessions, expired accounts, lockouts) ends nothing that is live.
+//! - Lifetimes are exact, because they depend only on instants.
+//! - A network is compared as the draft compares it, but only the last address is known. A session
+//!   that is refused there ends **at its next request** from there, and not automatically. Sessions
+//!   that move afterwards are not predicted.
+//! - Only the browser of the sign-in is stored, not that of the latest request. What a stricter
+//!   comparison of user agents will refuse cannot be known, see [`unforeseen`].
+//! - Rules that apply only at a sign-in (the limit of sessions, expired accounts, lockouts) end no
+//!   live session.
 
 use std::{
     collections::{BTreeMap, HashSet},
     net::IpAddr,
 };
 
-use crate::domain::{
+use crate::{
     account::{AccountId, Role, name_key},
     activity::RequestKind,
+    factor::{EnrolledFactors, FactorDuty, Proofs},
     network,
     password::{self, ChangeFacts},
     policy::{Scope, effective::EffectivePolicy},
-    session::{AccountState, Binding, EndReason, LifeFacts, RequestFacts, SessionFacts, SessionId, TokenFacts},
-    session::{Verdict, ends_at, judge},
+    session::{AccountState, Binding, Duty, EndReason, LifeFacts, RequestFacts, SessionFacts, SessionId, TokenFacts},
+    session::{SessionVerdict, ends_at, factor_duty, judge},
     time::{Span, Timestamp},
 };
 
-mod words;
+mod messages;
 
-pub use words::unforeseen;
+pub use messages::unforeseen;
 
-/// Most sessions that a preview keeps to show, unless it is told otherwise.
+/// Maximum number of sessions that a preview keeps by default.
 pub const KEPT: usize = 50;
 
-/// A session that nobody has marked as ended.
+/// A session that has not been marked as ended.
 #[derive(Debug, Clone, Copy)]
-pub struct Standing<'a> {
+pub struct OpenSession<'a> {
     /// The session.
     pub id: SessionId,
-    /// Whose.
+    /// The owner.
     pub account: AccountId,
     /// Its owner's name.
     pub name: &'a str,
     /// Its owner's role.
     pub role: Role,
-    /// Its owner's standing.
+    /// The state of its owner's account.
     pub state: AccountState,
-    /// What a duty to change the password hangs on.
+    /// Facts that decide whether the password must be changed.
     pub password: ChangeFacts,
+    /// The proofs of the session.
+    pub proofs: Proofs,
+    /// The factors of its owner.
+    pub factors: EnrolledFactors,
+    /// When a second factor was first required of its owner.
+    pub grace_from: Option<Timestamp>,
     /// The address of its latest request.
     pub ip: IpAddr,
-    /// An ending that holds already, though it is not written down yet.
+    /// The reason, if it has ended but this has not been written yet.
     pub ended: Option<EndReason>,
-    /// The clock facts, with activity that is not written yet.
+    /// The times that determine its end, with activity that has not been written yet.
     pub life: LifeFacts,
     /// What it is bound to.
     pub binding: &'a Binding,
 }
 
-/// Who asks, to learn what becomes of their own sessions.
+/// The user who views the preview, to show the impact on their own sessions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Viewer {
-    /// Whose sessions are "yours".
+    /// The user's account.
     pub account: Option<AccountId>,
-    /// The one that asks.
+    /// The user's current session.
     pub session: Option<SessionId>,
 }
 
-/// Which of the affected sessions to keep.
+/// The filter of the affected sessions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// Within the owner's name, or the address or network it was last seen in.
+    /// Text within the owner's name, or the address or network where it was last seen.
     pub text: Option<String>,
-    /// Ended by this rule of the draft.
+    /// Only sessions that this rule of the draft ends.
     pub rule: Option<EndReason>,
 }
 
-/// When and why a session ends if nothing more happens.
+/// When and why a session ends without further activity.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ends {
-    /// The last live instant. `None`: at its next request from where it was last seen.
+pub struct ExpectedEnd {
+    /// The last live instant; `None`: at its next request from where it was last seen.
     pub at: Option<Timestamp>,
     /// The rule.
     pub reason: EndReason,
@@ -88,9 +98,9 @@ pub struct Ends {
     pub scope: Scope,
 }
 
-/// A session that the draft ends sooner than the policy of today.
+/// A session that the draft ends sooner than the current policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Affected {
+pub struct AffectedSession {
     /// The session.
     pub id: SessionId,
     /// Its owner's name.
@@ -99,33 +109,33 @@ pub struct Affected {
     pub ip: IpAddr,
     /// The browser of its sign-in.
     pub user_agent: Option<String>,
-    /// Its end under the policy of today; `None` = never.
-    pub today: Option<Ends>,
+    /// Its end under the current policy; `None`: never.
+    pub today: Option<ExpectedEnd>,
     /// Its end under the draft.
-    pub draft: Ends,
-    /// It ends as soon as the draft is saved (or, see [`Ends::at`], asked for next).
+    pub draft: ExpectedEnd,
+    /// Whether it ends as soon as the draft is saved (or at its next request, see [`Ends::at`]).
     pub now: bool,
 }
 
-impl Affected {
-    /// Soonest first, then in the order of signing in.
+impl AffectedSession {
+    /// Returns the sort key: soonest first, then in the order of sign-ins.
     fn place(&self, now: Timestamp) -> (Timestamp, SessionId) {
         (self.draft.at.unwrap_or(now), self.id)
     }
 }
 
-/// How many end by one rule of the draft in one scope.
+/// The number of sessions that end by one rule of the draft in one scope.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RuleCount {
+pub struct PreviewRuleCount {
     /// As soon as it is saved.
     pub now: u64,
-    /// Sooner than today, but not at once.
+    /// Sooner than under the current policy, but not immediately.
     pub sooner: u64,
 }
 
-/// How soon those end that end sooner, but not at once; nobody is counted twice.
+/// How soon the sessions end that end sooner, but not immediately; each is counted once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Within {
+pub struct SoonerEndCounts {
     /// Within a minute.
     pub minute: u64,
     /// Within an hour.
@@ -136,8 +146,8 @@ pub struct Within {
     pub beyond: u64,
 }
 
-impl Within {
-    /// All of them.
+impl SoonerEndCounts {
+    /// Returns the sum.
     pub const fn total(&self) -> u64 {
         self.minute + self.hour + self.day + self.beyond
     }
@@ -153,54 +163,61 @@ impl Within {
     }
 }
 
-/// The effect of a draft on the sessions that were fed to it.
+/// The impact of a draft on the sessions that were added.
 #[derive(Debug, Clone)]
 pub struct Preview {
     now: Timestamp,
     viewer: Viewer,
     listing: Listing,
-    /// Folded once: the text of the listing as a name, and as a network.
+    /// The text of the filter, as a folded name and as a network.
     wanted: Option<(String, Option<ipnetwork::IpNetwork>)>,
     most: usize,
-    kept: BTreeMap<(Timestamp, SessionId), Affected>,
-    /// Sessions live at this moment, under the policy of today.
+    kept: BTreeMap<(Timestamp, SessionId), AffectedSession>,
+    /// Sessions live at this moment, under the current policy.
     pub live: u64,
     /// End as soon as the draft is saved.
     pub ends_now: u64,
-    /// Those of [`Preview::ends_now`] that end by their next request, not by themselves.
+    /// Of [`Preview::ends_now`], the sessions that end at their next request and not automatically.
     pub at_next_request: u64,
-    /// End sooner than today, but not at once.
-    pub sooner: Within,
-    /// End later than today.
+    /// Sessions that end sooner than now, but not immediately.
+    pub sooner: SoonerEndCounts,
+    /// Sessions that end later than now.
     pub later: u64,
-    /// Are freed of the end that they have today.
+    /// Sessions that lose the end that they have now.
     pub freed: u64,
-    /// Must change their password before anything else, and need not today.
+    /// Sessions whose users must newly change their password before anything else.
     pub duties: u64,
-    /// By which rule of the draft, of which scope.
-    pub by_rule: BTreeMap<(EndReason, Scope), RuleCount>,
-    /// Affected sessions that match the listing, whether or not they are kept.
+    /// Sessions whose users must newly prove a second factor before anything else.
+    pub must_prove: u64,
+    /// Sessions whose users must newly enrol a second factor before anything else.
+    pub must_enrol: u64,
+    /// Sessions per rule of the draft and scope.
+    pub by_rule: BTreeMap<(EndReason, Scope), PreviewRuleCount>,
+    /// Affected sessions that match the filter, including those that are not kept.
     pub matching: u64,
-    /// What becomes of the session that asks, if it is affected.
-    pub own: Option<Affected>,
-    /// How many other sessions of the same account end as soon as the draft is saved.
+    /// The impact on the user's current session, if it is affected.
+    pub own: Option<AffectedSession>,
+    /// The number of other sessions of the same account that end as soon as the draft is saved.
     pub own_others_now: u64,
 }
 
-/// What one policy says of a session.
-enum Fate {
-    /// Nobody would be let in with it, whatever the policy: ended, or its account is.
+/// The result of one policy for a session.
+enum SessionFate {
+    /// The session or its account has ended, so that no policy would accept it.
     Gone,
     /// Its time is over.
-    Over(Ends),
-    /// Its next request from where it was last seen is refused, and ends it.
-    Refused(Ends),
-    /// It goes on: to this end, or without one.
-    GoesOn { end: Option<Ends>, duty: bool },
+    Over(ExpectedEnd),
+    /// Its next request from where it was last seen is refused and ends it.
+    Refused(ExpectedEnd),
+    /// It continues: to this end, or without one.
+    GoesOn {
+        end: Option<ExpectedEnd>,
+        duty: Option<Duty>,
+    },
 }
 
 impl Preview {
-    /// Of nobody yet.
+    /// Creates an empty preview.
     pub fn new(now: Timestamp, viewer: Viewer, listing: Listing) -> Self {
         let text = listing.text.as_deref().map(str::trim).filter(|text| !text.is_empty());
         Self {
@@ -213,10 +230,12 @@ impl Preview {
             live: 0,
             ends_now: 0,
             at_next_request: 0,
-            sooner: Within::default(),
+            sooner: SoonerEndCounts::default(),
             later: 0,
             freed: 0,
             duties: 0,
+            must_prove: 0,
+            must_enrol: 0,
             by_rule: BTreeMap::new(),
             matching: 0,
             own: None,
@@ -224,43 +243,55 @@ impl Preview {
         }
     }
 
-    /// The same, keeping up to `most` affected sessions.
+    /// Returns the preview with up to `most` affected sessions kept.
     pub fn keeping(self, most: usize) -> Self {
         Self { most, ..self }
     }
 
-    /// The moment that it is about.
+    /// Returns the instant of the preview.
     pub fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// Feeds one session, with what holds for it today and under the draft.
-    pub fn add(&mut self, session: &Standing, today: &EffectivePolicy, draft: &EffectivePolicy) {
-        let (end_today, refused_today, duty_today) = match self.fate(session, today) {
-            Fate::Gone | Fate::Over(_) => return,
-            Fate::Refused(end) => (Some(end), true, false),
-            Fate::GoesOn { end, duty } => (end, false, duty),
+    /// Adds one session, with its effective policies now and under the draft.
+    pub fn add(&mut self, session: &OpenSession, today: &EffectivePolicy, draft: &EffectivePolicy) {
+        let (end_today, refused_today, duty_today) = match self.session_fate(session, today) {
+            SessionFate::Gone | SessionFate::Over(_) => return,
+            SessionFate::Refused(end) => (Some(end), true, None),
+            SessionFate::GoesOn { end, duty } => (end, false, duty),
         };
         self.live += 1;
-        match self.fate(session, draft) {
-            Fate::Gone => {}
-            Fate::Over(end) => self.ends(session, end_today, end, true),
-            Fate::Refused(end) if refused_today => drop(end),
-            Fate::Refused(end) => {
+        match self.session_fate(session, draft) {
+            SessionFate::Gone => {}
+            SessionFate::Over(end) => self.ends(session, end_today, end, true),
+            SessionFate::Refused(end) if refused_today => drop(end),
+            SessionFate::Refused(end) => {
                 self.at_next_request += 1;
                 self.ends(session, end_today, end, true);
             }
-            Fate::GoesOn { end, duty } => {
-                self.duties += u64::from(duty && !duty_today);
-                self.goes_on(session, end_today, end);
+            SessionFate::GoesOn { end, duty } => {
+                if duty != duty_today {
+                    self.count_duty(duty);
+                }
+                self.add_continuing(session, end_today, end);
             }
         }
     }
 
-    fn goes_on(&mut self, session: &Standing, today: Option<Ends>, draft: Option<Ends>) {
+    fn count_duty(&mut self, duty: Option<Duty>) {
+        match duty {
+            None => {}
+            Some(Duty::PasswordChange) => self.duties += 1,
+            Some(Duty::Factor(FactorDuty::Prove)) => self.must_prove += 1,
+            Some(Duty::Factor(FactorDuty::Enrol)) => self.must_enrol += 1,
+        }
+    }
+
+    fn add_continuing(&mut self, session: &OpenSession, today: Option<ExpectedEnd>, draft: Option<ExpectedEnd>) {
         match (today.as_ref().map(|end| end.at), draft) {
             (None, None) => {}
-            // Refused today and let in by the draft, to whatever end, counts as freed as well.
+            // A session that is refused now and accepted by the draft, with any end, loses its end
+            // too.
             (Some(None), _) | (Some(_), None) => self.freed += 1,
             (Some(Some(at)), Some(draft)) if draft.at == Some(at) => {}
             (Some(at), Some(draft)) if draft.at > at => self.later += 1,
@@ -268,8 +299,8 @@ impl Preview {
         }
     }
 
-    /// Counts a session that ends at once or sooner than today.
-    fn ends(&mut self, session: &Standing, today: Option<Ends>, draft: Ends, now: bool) {
+    /// Counts a session that ends immediately or sooner than now.
+    fn ends(&mut self, session: &OpenSession, today: Option<ExpectedEnd>, draft: ExpectedEnd, now: bool) {
         let rule = self.by_rule.entry((draft.reason, draft.scope.clone())).or_default();
         if now {
             self.ends_now += 1;
@@ -290,7 +321,7 @@ impl Preview {
         if !asks && !shown {
             return;
         }
-        let affected = Affected {
+        let affected = AffectedSession {
             id: session.id,
             name: session.name.to_owned(),
             ip: session.ip,
@@ -310,7 +341,7 @@ impl Preview {
         }
     }
 
-    fn matches(&self, session: &Standing, reason: EndReason) -> bool {
+    fn matches(&self, session: &OpenSession, reason: EndReason) -> bool {
         let by_rule = self.listing.rule.is_none_or(|rule| rule == reason);
         by_rule
             && self.wanted.as_ref().is_none_or(|(name, network)| {
@@ -319,29 +350,29 @@ impl Preview {
             })
     }
 
-    /// The affected sessions that match the listing, soonest first, as many as are kept.
-    pub fn affected(&self) -> impl ExactSizeIterator<Item = &Affected> {
+    /// Returns the affected sessions that match the filter, soonest first, as many as are kept.
+    pub fn affected(&self) -> impl ExactSizeIterator<Item = &AffectedSession> {
         self.kept.values()
     }
 
-    /// The same, handed over.
-    pub fn into_affected(self) -> impl ExactSizeIterator<Item = Affected> {
+    /// Converts into the affected sessions, like [`Self::affected`].
+    pub fn into_affected(self) -> impl ExactSizeIterator<Item = AffectedSession> {
         self.kept.into_values()
     }
 
-    /// Affected sessions, whatever the listing: at once and sooner.
+    /// Returns the number of affected sessions without the filter: immediately and sooner.
     pub fn affected_total(&self) -> u64 {
         self.ends_now + self.sooner.total()
     }
 
-    /// The rules of the draft by which sessions end, for the listing's choices.
+    /// Returns the rules of the draft that end sessions, for the choices of the filter.
     pub fn rules(&self) -> Vec<EndReason> {
         let mut seen = HashSet::new();
         let reasons = self.by_rule.keys().map(|(reason, _)| *reason);
         reasons.filter(|reason| seen.insert(*reason)).collect()
     }
 
-    fn fate(&self, session: &Standing, policy: &EffectivePolicy) -> Fate {
+    fn session_fate(&self, session: &OpenSession, policy: &EffectivePolicy) -> SessionFate {
         let must_change_password = password::must_change(
             &session.password,
             policy.accounts.change_default_password,
@@ -352,6 +383,9 @@ impl Preview {
             ended: session.ended,
             account: session.state,
             must_change_password: must_change_password.is_some(),
+            proofs: session.proofs,
+            factors: session.factors,
+            grace_from: session.grace_from,
             life: session.life,
             binding: session.binding,
             token: TokenFacts::Current,
@@ -364,25 +398,28 @@ impl Preview {
                 ..RequestKind::default()
             },
         };
-        let by_lifetime = ends_at(&session.life, policy).map(|end| Ends {
+        let by_lifetime = ends_at(&session.life, policy).map(|end| ExpectedEnd {
             at: Some(end.at),
             reason: end.reason,
             scope: policy.lifetimes[end.rule].scope.clone(),
         });
         match judge(&facts, &request, policy, self.now) {
-            Verdict::Live(_) => Fate::GoesOn {
+            // An application's requirement is met there.
+            SessionVerdict::Live(_) => SessionFate::GoesOn {
                 end: by_lifetime,
-                duty: false,
+                duty: factor_duty(&facts, policy.factors.strictest, &policy.factors, self.now).map(Duty::Factor),
             },
-            Verdict::Duty { .. } => Fate::GoesOn {
+            SessionVerdict::Duty { what, .. } => SessionFate::GoesOn {
                 end: by_lifetime,
-                duty: true,
+                duty: Some(what),
             },
-            Verdict::Ended { .. } if session.ended.is_some() || session.state != AccountState::Enabled => Fate::Gone,
-            Verdict::Ended { reason } => match by_lifetime.filter(|end| end.reason == reason) {
-                Some(end) => Fate::Over(end),
-                // Validation is everyone's alone.
-                None => Fate::Refused(Ends {
+            SessionVerdict::Ended { .. } if session.ended.is_some() || session.state != AccountState::Enabled => {
+                SessionFate::Gone
+            }
+            SessionVerdict::Ended { reason } => match by_lifetime.filter(|end| end.reason == reason) {
+                Some(end) => SessionFate::Over(end),
+                // Validation can only be set for everyone.
+                None => SessionFate::Refused(ExpectedEnd {
                     at: None,
                     reason,
                     scope: Scope::Everyone,

@@ -1,125 +1,94 @@
-//! What a draft would have done to the sessions and sign-ins of the last days, from what is recorded of them. Sessions are
-//! lived through again in `replay/stay`, guesses in `replay/guesses`, both by the rules themselves; words in `replay/words`.
+//! The impact that a draft would have had on the sessions and sign-ins of the last days, from
+//! records. `replay/stay` simulates sessions and `replay/attempts` sign-ins, both with the rules
+//! themselves; `replay/messages` writes the messages.
 //!
-//! Only recorded instants are known. Therefore an end is **certain** when nothing that is not recorded could have put it
-//! off (then it came at the instant told or before), and **possible** when it hangs on requests between two recorded ones.
+//! Only recorded instants are known. An end is **certain** if nothing unrecorded could have
+//! postponed it (it came at the given instant or before), and **possible** if it depends on
+//! requests between two recorded ones.
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::domain::{
+use crate::{
     account::AccountId,
     policy::{Scope, effective::EffectivePolicy},
     session::{EndReason, SessionId, surplus},
     time::Timestamp,
 };
 
-mod guesses;
+mod attempts;
+mod messages;
+mod outcome;
 mod stay;
-mod words;
 
-pub use guesses::{Attempt, Checked, Guesses, LockedOut, Release};
-pub use stay::{Compared, Record, Trace, Would};
-
-/// Most sessions and sign-ins that a replay keeps to show.
-pub const KEPT: usize = 50;
-
-/// How sure an outcome is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Certainty {
-    /// Whatever happened besides, it came at that instant or before.
-    Certain,
-    /// Only if there was nothing in between.
-    Possible,
-}
-
-impl Certainty {
-    /// `certain` or `possible`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Certainty::Certain => "certain",
-            Certainty::Possible => "possible",
-        }
-    }
-}
-
-/// An end under the draft that is not the recorded one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    /// The latest instant, when certain; the earliest, when possible.
-    pub at: Timestamp,
-    /// The rule.
-    pub reason: EndReason,
-    /// The scope that sets it.
-    pub scope: Scope,
-    /// How sure it is.
-    pub certainty: Certainty,
-}
+pub use attempts::{AttemptReplay, CounterRelease, LockedSignIn, RecordedAttempt, RecordedCheck};
+pub use outcome::{Certainty, KEPT, ReplayedEnd};
+pub use stay::{MeasureComparison, RequestTrace, SessionRecord, StayImpact};
 
 /// A session that the draft would have ended before it ended, or before now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shortened {
-    /// As it is recorded.
-    pub record: Record,
-    /// Under the draft.
-    pub draft: Ended,
+pub struct ShortenedSession {
+    /// The recorded session.
+    pub record: SessionRecord,
+    /// The end under the draft.
+    pub draft: ReplayedEnd,
 }
 
-/// From what data a replay worked: how much, and how far back.
+/// The data of a replay: how much there was, and how far back it reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Data {
-    /// The asked beginning.
+pub struct ReplayData {
+    /// The requested start.
     pub since: Timestamp,
     /// The end: now.
     pub until: Timestamp,
     /// Events read.
     pub events: u64,
-    /// Only the newest were read: from here on.
+    /// Only the newest events were read: from this instant on.
     pub events_cut_at: Option<Timestamp>,
-    /// Only the sessions that began last were read: from here on.
+    /// Only the sessions that began last were read: from this instant on.
     pub sessions_cut_at: Option<Timestamp>,
-    /// Sessions that ended before are no longer kept.
+    /// Sessions that ended earlier are no longer stored.
     pub sessions_kept_since: Option<Timestamp>,
 }
 
 /// How often one rule would have ended sessions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RuleCount {
-    /// For certain.
+pub struct ReplayRuleCount {
+    /// Certain ends.
     pub certain: u64,
-    /// Possibly.
+    /// Possible ends.
     pub possible: u64,
 }
 
-/// The sessions of the past under a draft; feed it, then [`Replay::finish`].
+/// The past sessions under a draft; add sessions, then call [`Replay::finish`].
 #[derive(Debug)]
 pub struct Replay {
     until: Timestamp,
-    stays: Vec<(Record, Would, u32)>,
+    stays: Vec<(SessionRecord, StayImpact, u32)>,
 }
 
-/// What a replay found.
+/// The result of a replay.
 #[derive(Debug, Clone)]
-pub struct Report {
-    /// From what.
-    pub data: Data,
-    /// Sessions looked at.
+pub struct ReplayReport {
+    /// The data it used.
+    pub data: ReplayData,
+    /// Sessions simulated.
     pub sessions: u64,
-    /// Would have ended earlier, for certain.
+    /// Sessions that would certainly have ended earlier.
     pub certain: u64,
-    /// Would possibly have ended earlier.
+    /// Sessions that would possibly have ended earlier.
     pub possible: u64,
-    /// A rule ended them, and the draft would not have then.
+    /// Sessions that a rule ended and that would have continued under the draft.
     pub spared: u64,
-    /// By which rule of the draft, of which scope.
-    pub by_rule: BTreeMap<(EndReason, Scope), RuleCount>,
-    /// The newest of them.
-    pub shortened: Vec<Shortened>,
-    /// What would have become of the sign-ins.
-    pub guesses: Guesses,
+    /// Ends per rule of the draft and scope.
+    pub by_rule: BTreeMap<(EndReason, Scope), ReplayRuleCount>,
+    /// The newest of these sessions.
+    pub shortened: Vec<ShortenedSession>,
+    /// The impact on sign-ins.
+    pub guesses: AttemptReplay,
 }
 
 impl Replay {
-    /// Of the time up to now.
+    /// Creates an empty replay of the time up to `until`.
     pub fn new(until: Timestamp) -> Self {
         Self {
             until,
@@ -127,16 +96,22 @@ impl Replay {
         }
     }
 
-    /// Lives through one session again. `traces`: its recorded requests, oldest first.
-    pub fn session(&mut self, record: Record, traces: &[Trace], draft: &EffectivePolicy, compared: Compared) {
+    /// Simulates one session. `traces`: its recorded requests, oldest first.
+    pub fn session(
+        &mut self,
+        record: SessionRecord,
+        traces: &[RequestTrace],
+        draft: &EffectivePolicy,
+        compared: MeasureComparison,
+    ) {
         let would = stay::live_through(&record, traces, draft, compared, self.until);
         self.stays.push((record, would, draft.concurrent_limit));
     }
 
-    /// Counts it all up. `guesses`: the sign-ins of the same time.
-    pub fn finish(mut self, data: Data, guesses: Guesses) -> Report {
+    /// Completes the counts. `guesses`: the sign-ins of the same time.
+    pub fn finish(mut self, data: ReplayData, guesses: AttemptReplay) -> ReplayReport {
         self.limit_sessions();
-        let mut report = Report {
+        let mut report = ReplayReport {
             data,
             sessions: self.stays.len() as u64,
             certain: 0,
@@ -148,7 +123,7 @@ impl Replay {
         };
         for (record, would, _) in self.stays {
             report.spared += u64::from(would.spared);
-            let Some(draft) = would.told() else { continue };
+            let Some(draft) = would.reported_end() else { continue };
             let rule = report.by_rule.entry((draft.reason, draft.scope.clone())).or_default();
             match draft.certainty {
                 Certainty::Certain => {
@@ -160,15 +135,16 @@ impl Replay {
                     rule.possible += 1;
                 }
             }
-            report.shortened.push(Shortened { record, draft });
+            report.shortened.push(ShortenedSession { record, draft });
         }
-        let newest = |one: &Shortened| (one.draft.certainty, std::cmp::Reverse((one.draft.at, one.record.id)));
+        let newest = |one: &ShortenedSession| (one.draft.certainty, std::cmp::Reverse((one.draft.at, one.record.id)));
         report.shortened.sort_by_key(newest);
         report.shortened.truncate(KEPT);
         report
     }
 
-    /// `session.concurrent_user_session_limit` at each sign-in, by the choice that a sign-in makes.
+    /// Applies `session.concurrent_user_session_limit` at each sign-in, choosing the sessions as a
+    /// sign-in does.
     fn limit_sessions(&mut self) {
         let mut of_account: HashMap<AccountId, Vec<usize>> = HashMap::new();
         for (place, (record, _, limit)) in self.stays.iter().enumerate() {
@@ -197,7 +173,7 @@ impl Replay {
             .filter(|place| {
                 let (record, would, _) = &self.stays[*place];
                 let ended = would.certain.as_ref().is_some_and(|end| end.at < at);
-                !ended && record.ended_or(until) > at
+                !ended && record.end_or(until) > at
             })
             .collect();
         let by_activity: Vec<(SessionId, Timestamp)> = live
@@ -208,7 +184,8 @@ impl Replay {
             })
             .collect();
         let surplus = surplus(&by_activity, limit);
-        // Which of several goes hangs on activity that may not be known at that instant; that all go does not.
+        // The choice among several sessions depends on activity that may not be known at that
+        // instant; that all of them end does not.
         let known = live.iter().all(|place| {
             let (record, would, _) = &self.stays[*place];
             record.life.last_active_at <= at && would.possible.is_none()
@@ -221,10 +198,11 @@ impl Replay {
         for place in live {
             let (record, would, _) = &mut self.stays[place];
             if surplus.contains(&record.id) {
-                would.note(Ended {
+                would.note(ReplayedEnd {
                     at,
                     reason: EndReason::SessionLimit,
-                    // Decided by the account's role alone; which of the two scopes sets it is not told here.
+                    // The limit depends only on the account's role; the report does not distinguish
+                    // the two scopes.
                     scope: Scope::Everyone,
                     certainty,
                 });

@@ -1,19 +1,20 @@
-//! The settings reference for people (docs/settings.md), made of the catalogue and nothing else.
+//! The settings reference (docs/settings.md), generated from the catalogue.
 
 use super::{Group, Setting};
 
-/// The reference as Markdown: one table per group, one row per setting.
+/// Returns the reference as Markdown: one table per group, one row per setting.
 pub fn markdown() -> String {
     let mut page = String::from(
         "# Settings\n\n\
          Generated from the catalogue (`src/domain/policy/catalogue.rs`); do not edit by hand.\n\n\
-         Durations are stored and exported as whole seconds, -1 = never; people may write `15m`, `1.5h`, `2 weeks`,\n\
+         Durations are stored and exported as whole seconds, -1 = never; input may be `15m`, `1.5h`, `2 weeks`,\n\
          `900` or `never`. Every limit is inclusive: valid at exactly that time, over a microsecond later.\n\
          An environment variable pins its setting in every scope.\n",
     );
     for group in Group::ALL {
         page.push_str(&format!(
-            "\n## {}\n\n| key | default | accepted | scopes | effect | source | environment |\n|---|---|---|---|---|---|---|\n",
+            "\n## {}\n\n| key | default | accepted | scopes | effect | source | environment \
+                 |\n|---|---|---|---|---|---|---|\n",
             group.title()
         ));
         for setting in group.settings() {

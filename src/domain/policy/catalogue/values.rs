@@ -1,18 +1,19 @@
-//! How the text of a person, the CLI or an import becomes a setting's typed value, and back.
-//! One place says what each kind accepts; the error texts are made of the same words.
+//! Conversion of texts from people, the CLI and imports to typed values, and back. The accepted
+//! values of each kind are defined only here; error messages use the same words.
 
 use ipnetwork::IpNetwork;
 
 use super::{Kind, Setting, Value};
-use crate::domain::{duration, network, policy::effective::Pattern};
+use crate::{duration, network, policy::pattern::Pattern};
 
-/// Longest text of a setting, in characters; most entries of a list.
+/// Maximum length of a setting's text in characters, and maximum number of entries of a list.
 const MAX_TEXT: usize = 1_000;
 const MAX_ITEMS: usize = 1_000;
 
 impl Setting {
-    /// Typed value from what a person or the CLI wrote (`15m`, `never`, `yes`, `Lax`, `a, b`).
-    /// Err: a sentence that says what is accepted.
+    /// Parses a value as people and the CLI write it (`15m`, `never`, `yes`, `Lax`, `a, b`).
+    ///
+    /// # Errors A sentence that says what is accepted.
     pub fn parse(&self, text: &str) -> Result<Value, String> {
         let typed = text.trim();
         if let Some((number, _)) = self.words.iter().find(|(_, word)| typed.eq_ignore_ascii_case(word)) {
@@ -26,7 +27,7 @@ impl Setting {
             Kind::FlagOrDuration => match flag(typed) {
                 Some(on) => Value::Flag(on),
                 None => match duration::parse(typed).map_err(|fault| self.refuse(&fault))? {
-                    // "Administrators expire: never" has a value of its own.
+                    // "Administrators expire: never" is the value false.
                     -1 => Value::Flag(false),
                     secs => Value::Number(secs),
                 },
@@ -55,7 +56,8 @@ impl Setting {
         Ok(value)
     }
 
-    /// Typed value from JSON or TOML; strings are read as people type them, so `"15m"` is as good as `900`.
+    /// Reads a value from JSON or TOML. Strings are parsed as people write them, so `"15m"` is as
+    /// good as `900`.
     pub fn read(&self, json: &serde_json::Value) -> Result<Value, String> {
         let value = Value::from_json(json).ok_or_else(|| self.refuse("not a value of this kind"))?;
         match (&value, self.kind) {
@@ -65,7 +67,9 @@ impl Setting {
         }
     }
 
-    /// Bounds of an already typed value (imports, JSON). Err: a sentence that says what is accepted.
+    /// Checks the bounds of a typed value (imports, JSON).
+    ///
+    /// # Errors A sentence that says what is accepted.
     pub fn check(&self, value: &Value) -> Result<(), String> {
         let fault = match (self.kind, value) {
             (Kind::Duration { min, never }, Value::Number(secs)) => {
@@ -114,7 +118,7 @@ impl Setting {
         fault.map_or(Ok(()), |fault| Err(self.refuse(&fault)))
     }
 
-    /// `15 minutes`, `on`, `Lax`: for people.
+    /// Formats a value for screens: `15 minutes`, `on`, `Lax`.
     pub fn display(&self, value: &Value) -> String {
         match value {
             Value::Flag(on) => if *on { "on" } else { "off" }.to_owned(),
@@ -126,7 +130,7 @@ impl Setting {
         }
     }
 
-    /// The value as the editor's text field shows it; parses back.
+    /// Formats a value for the editor's text field; it parses back.
     pub fn input(&self, value: &Value) -> String {
         match value {
             Value::Flag(on) => if *on { "on" } else { "off" }.to_owned(),
@@ -154,7 +158,7 @@ impl Setting {
         }
     }
 
-    /// `1 second to 10 years, or never`: what is accepted.
+    /// Describes the accepted values: `1 second to 10 years, or never`.
     pub fn accepts(&self) -> String {
         let mut accepted = match self.kind {
             Kind::Duration { min, never } => {
@@ -194,7 +198,7 @@ impl Setting {
     }
 }
 
-/// The words of a hue.ini, of the CLI and of the editor.
+/// Parses the words of a hue.ini, the CLI and the editor.
 fn flag(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Some(true),
@@ -213,12 +217,13 @@ fn text_fault(text: &str, regex: bool) -> Option<String> {
     if regex && !text.is_empty() {
         return Pattern::parse(text)
             .err()
-            .map(|fault| format!("not a regular expression that is supported: {fault}"));
+            .map(|fault| format!("not a supported regular expression: {fault}"));
     }
     None
 }
 
-/// What is wrong with a list: its length, an item that could not stand between commas, or an item by `fault`.
+/// Returns the fault of a list: its length, an item that cannot be comma-separated, or an item that
+/// `fault` refuses.
 fn list_fault(items: &[String], fault: impl Fn(&str) -> Option<String>) -> Option<String> {
     if items.len() > MAX_ITEMS {
         return Some(format!("more than {MAX_ITEMS} entries"));
@@ -229,7 +234,7 @@ fn list_fault(items: &[String], fault: impl Fn(&str) -> Option<String>) -> Optio
         let fault = if plain {
             fault(item)?
         } else {
-            "an entry is empty or has commas or line breaks".to_owned()
+            "an entry is empty or contains commas or line breaks".to_owned()
         };
         Some(format!("“{}”: {fault}", item.escape_debug()))
     })
@@ -243,7 +248,7 @@ fn one_of<T: AsRef<str>>(words: &[T]) -> String {
     }
 }
 
-/// The networks of a checked list.
+/// Returns the networks of a checked list.
 pub(crate) fn networks(items: &[String]) -> Vec<IpNetwork> {
     items.iter().filter_map(|item| network::parse_filter(item)).collect()
 }

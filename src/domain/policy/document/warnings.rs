@@ -1,37 +1,41 @@
-//! Advice across settings: what is accepted, but probably not what somebody wants.
-//! One small function per theme; each speaks of values as they take effect (pins and defaults included).
+//! Warnings across settings: values that are accepted but probably unwanted. Each function covers
+//! one topic and uses effective values (with pins and defaults).
 
-use super::{Key, Pins, PolicyDocument, Scope, Warning};
-use crate::domain::{
+use crate::{
     account::Role,
     duration::humanize,
+    factor::FactorRequirement,
     policy::{
-        Value,
-        effective::{Idle, LifetimeRule, Policy},
+        Key, Pins, PolicyDocument, Scope, Value, Warning,
+        effective::{IdleTimeout, LifetimeRule, Policy},
     },
     time::Span,
 };
 
-/// WCAG asks for 20 seconds of warning; a fifth of less than this is less.
+/// WCAG requires a warning of 20 seconds; a fifth of a shorter timeout is less.
 const SHORT_IDLE: Span = Span::from_secs(100);
 
-/// From here on a failure limit without a ceiling stops nobody.
+/// Number of failures from which a limit without a ceiling stops no attacker.
 const HIGH_LIMIT: i64 = 50;
 
-pub(super) fn warnings(document: &PolicyDocument, pins: &Pins) -> Vec<Warning> {
-    let mut advice = Advice {
-        policy: Policy::new(0, document.clone(), pins.clone(), false),
-        warnings: Vec::new(),
-    };
-    for (scope, _) in document.scopes() {
-        advice.lifetimes(&scope);
-        advice.without_guard(&scope);
+impl PolicyDocument {
+    /// Returns all warnings across settings (docs/policy.md).
+    pub fn warnings(&self, pins: &Pins) -> Vec<Warning> {
+        let mut advice = Advice {
+            policy: Policy::new(0, self.clone(), pins.clone(), false),
+            warnings: Vec::new(),
+        };
+        for (scope, _) in self.scopes() {
+            advice.lifetimes(&scope);
+            advice.without_guard(&scope);
+        }
+        advice.administrators();
+        advice.sign_in();
+        advice.second_factors();
+        advice.cookie();
+        advice.validation();
+        advice.warnings
     }
-    advice.administrators();
-    advice.sign_in();
-    advice.cookie();
-    advice.validation();
-    advice.warnings
 }
 
 struct Advice {
@@ -63,24 +67,26 @@ impl Advice {
         }
     }
 
-    /// Speaks only where the scope sets one of the values concerned: else the scope it inherits from speaks already.
+    /// Returns whether the scope itself sets one of the values concerned. Otherwise the warning
+    /// belongs to the scope it inherits from.
     fn concerns(&self, scope: &Scope, keys: &[Key]) -> bool {
         *scope == Scope::Everyone || keys.iter().any(|key| self.policy.document().get(scope, *key).is_some())
     }
 
-    /// Signs of life other than requests come from a script on the page. Our own pages carry it; an application's may not.
+    /// Warns about settings that need the page guard: our own pages contain it, but an
+    /// application's may not.
     fn without_guard(&mut self, scope: &Scope) {
         let Scope::Application(_) = scope else { return };
         if self.concerns(scope, &[Key::AuthIdleSessionTimeout]) && self.number(scope, Key::AuthIdleSessionTimeout) == 0
         {
-            let message = "needs the page guard (/nightlatch/guard.js) on the application's pages: without it an open page \
-                           that asks for nothing ends after the grace";
+            let message = "needs the page guard (/nightlatch/guard.js) on the application's pages: without it a \
+                session ends after the grace period although a page is open";
             self.warn(scope, Key::AuthIdleSessionTimeout, message);
         }
         let counts = self.policy.value_in(scope, Key::ActivityCounts).0;
         if self.concerns(scope, &[Key::ActivityCounts]) && counts == Value::Text("interaction".to_owned()) {
-            let message = "needs the page guard (/nightlatch/guard.js) on the application's pages: without it nothing counts \
-                           as activity there";
+            let message = "needs the page guard (/nightlatch/guard.js) on the application's pages: without it nothing \
+                counts as activity there";
             self.warn(scope, Key::ActivityCounts, message);
         }
     }
@@ -94,13 +100,13 @@ impl Advice {
         if self.concerns(scope, &[SessionTtl, AuthIdleSessionTimeout]) {
             if idle > ttl {
                 let message = format!(
-                    "pointless: longer than the absolute lifetime ({}), which ends the session first",
+                    "no effect: longer than the absolute lifetime ({}), which ends the session first",
                     humanize(ttl)
                 );
                 self.warn(scope, AuthIdleSessionTimeout, message);
             }
             if idle > 0 && Span::from_secs(idle) < SHORT_IDLE {
-                let message = "very short: people get less than 20 seconds of warning to stay signed in";
+                let message = "very short: users get less than 20 seconds of warning to stay signed in";
                 self.warn(scope, AuthIdleSessionTimeout, message);
             }
         }
@@ -109,7 +115,7 @@ impl Advice {
             self.warn(
                 scope,
                 SessionIdleWarning,
-                "as long as the idle timeout: the warning would always show",
+                "as long as the idle timeout: the warning would always be shown",
             );
         }
         let renewal = self.number(scope, SessionRenewalPeriod);
@@ -119,12 +125,12 @@ impl Advice {
             self.warn(
                 scope,
                 SessionRenewalPeriod,
-                "without effect: it needs an idle timeout above 0",
+                "no effect: it needs an idle timeout above 0",
             );
         }
     }
 
-    /// Administrators should not live longer than everyone.
+    /// Warns if administrators' sessions may live longer than everyone's.
     fn administrators(&mut self) {
         let rule = |role| self.policy.effective(role, &[], None);
         let (everyone, administrators) = (rule(Role::Member), rule(Role::Administrator));
@@ -161,11 +167,11 @@ impl Advice {
             self.warn(
                 everyone,
                 AuthLoginFailureLimit,
-                format!("{limit} failures before a lock are as good as no lock"),
+                format!("a limit of {limit} failures is almost no protection"),
             );
         }
         if self.flag(AuthLoginLockOutAtFailure) && self.number(everyone, AuthLoginCooloffTime) == -1 {
-            let message = "a lock lasts until an administrator unlocks: strangers can keep people out at will";
+            let message = "a lock lasts until an administrator unlocks it: strangers can lock users out permanently";
             self.warn(everyone, AuthLoginCooloffTime, message);
         }
         let ceiling = self.number(everyone, AuthLoginAccountCeiling);
@@ -177,18 +183,59 @@ impl Advice {
             self.warn(
                 everyone,
                 Key::AuthLoginIpCeiling,
-                "nothing stops guessing from one address",
+                "nothing limits password attempts from one IP address",
             );
         }
-        if matches!(self.value(Key::AuthLoginAllowList), Value::List(items) if items.iter().any(|item| item.ends_with("/0")))
-        {
-            self.warn(everyone, Key::AuthLoginAllowList, "the whole internet is never locked");
+        let covers_all = |items: &[String]| items.iter().any(|item| item.ends_with("/0"));
+        if matches!(self.value(Key::AuthLoginAllowList), Value::List(items) if covers_all(&items)) {
+            self.warn(
+                everyone,
+                Key::AuthLoginAllowList,
+                "the allow list covers the whole internet, so nothing is \
+                ever locked",
+            );
+        }
+    }
+
+    fn second_factors(&mut self) {
+        let required = |scope: &Scope| match self.policy.value_in(scope, Key::FactorRequired).0 {
+            Value::Text(word) => FactorRequirement::parse(&word).unwrap_or_default(),
+            Value::Flag(_) | Value::Number(_) | Value::List(_) => FactorRequirement::Off,
+        };
+        let (everyone, administrators) = (required(&Scope::Everyone), required(&Scope::Administrators));
+        let looser: Vec<Scope> = self
+            .policy
+            .document()
+            .scopes()
+            .filter(|(_, set)| set.contains_key(&Key::FactorRequired))
+            .map(|(scope, _)| scope)
+            .filter(|scope| required(scope) < everyone)
+            .collect();
+        for scope in looser {
+            let message = "without effect: what is required of everyone is stricter, and the strictest value applies";
+            self.warn(&scope, Key::FactorRequired, message);
+        }
+        for (scope, required) in [(Scope::Everyone, everyone), (Scope::Administrators, administrators)] {
+            let trusts = self.number(&scope, Key::FactorTrustedBrowser) > 0;
+            let keys = [Key::FactorTrustedBrowser, Key::FactorRequired];
+            if trusts && required == FactorRequirement::Passkey && self.concerns(&scope, &keys) {
+                let message = "without effect: a trusted browser does not stand in for a passkey";
+                self.warn(&scope, Key::FactorTrustedBrowser, message);
+            }
+        }
+        if self.flag(Key::FactorPasswordless) && !self.flag(Key::FactorPasskeys) {
+            let set = self.policy.document().everyone.contains_key(&Key::FactorPasswordless);
+            if set {
+                let message = "without effect: passkeys are switched off";
+                self.warn(&Scope::Everyone, Key::FactorPasswordless, message);
+            }
         }
     }
 
     fn cookie(&mut self) {
         if self.value(Key::SessionSameSite) == Value::Text("Strict".into()) {
-            let message = "links and single sign-on returns into protected applications arrive signed out";
+            let message = "links from other sites, such as returns from single sign-on, open protected applications \
+                signed out";
             self.warn(&Scope::Everyone, Key::SessionSameSite, message);
         }
         if !self.flag(Key::SessionHttpOnly) {
@@ -220,8 +267,9 @@ impl Advice {
             self.warn(everyone, SessionSessionAllowIpChanges, message);
         }
         if mode == "permissive" && validates == Some(Value::Flag(true)) {
-            let message =
-                "contradictory: permissive only records, but this setting ends sessions at a change of network";
+            let message = "contradictory: permissive mode only records changes, but this setting ends sessions at a \
+                 change of \
+                 network";
             self.warn(everyone, SessionSessionIpValidation, message);
         }
         if mode == "off" {
@@ -234,13 +282,13 @@ impl Advice {
     }
 }
 
-/// The lifetime settings by which one rule lets sessions live longer than another.
+/// Returns the lifetime settings by which one rule lets sessions live longer than another.
 fn looser(rule: &LifetimeRule, than: &LifetimeRule) -> Vec<Key> {
-    let idle = |idle: Idle| match idle {
-        Idle::Never => i64::MAX,
-        // Lives as long as a window is open: longer than any timeout, shorter than never.
-        Idle::WindowOpen => i64::MAX - 1,
-        Idle::After(span) => span.as_micros(),
+    let idle = |idle: IdleTimeout| match idle {
+        IdleTimeout::Never => i64::MAX,
+        // Lives while a window is open: longer than any timeout, shorter than never.
+        IdleTimeout::WindowOpen => i64::MAX - 1,
+        IdleTimeout::After(span) => span.as_micros(),
     };
     let renewal = |renewal: Option<Span>| renewal.map_or(i64::MAX, Span::as_micros);
     let mut keys = Vec::new();

@@ -1,22 +1,25 @@
-//! The validation modes and what each derives for the knobs that nobody set (the table of policy.md).
+//! The validation modes and the values that each derives for settings without a value (the table in
+//! docs/policy.md).
 
-use super::{Key, Value};
-use crate::domain::time::Span;
+use crate::{
+    policy::{Key, Value, catalogue::Group},
+    time::Span,
+};
 
-/// What a session is bound to, ready for the judgement.
+/// What a session is bound to, in the form that the judgement uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ValidationPolicy {
-    /// `session.session_validation_mode`.
-    pub mode: Mode,
+    /// The typed value of `session.session_validation_mode`.
+    pub mode: ValidationMode,
     /// `session.session_ip_validation`.
     pub ip: bool,
     /// `session.session_ip_subnet_bits`: 8, 16, 24 or 32.
     pub subnet_bits: u8,
     /// `session.session_user_agent_validation`.
     pub user_agent: bool,
-    /// `session.session_user_agent_match`: family rather than exact.
+    /// `session.session_user_agent_match`: family instead of exact.
     pub family: bool,
-    /// `session.session_allow_ip_changes`; None = unlimited.
+    /// `session.session_allow_ip_changes`; `None`: unlimited.
     pub allow_ip_changes: Option<u32>,
     /// `session.session_ip_change_grace_period`.
     pub grace: Span,
@@ -26,83 +29,85 @@ pub struct ValidationPolicy {
     pub security_audit_log: bool,
 }
 
-/// `session.session_validation_mode`.
+/// The typed value of `session.session_validation_mode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Mode {
-    /// One address, one browser, no change.
+pub enum ValidationMode {
+    /// One address and one browser, without changes.
     Strict,
     /// One /24, one change.
     Moderate,
     /// One /16, one change.
     ModerateVpn,
-    /// Networks compared for the record only.
+    /// Networks are compared only for the audit.
     Permissive,
-    /// Nothing compared.
+    /// No comparison.
     Off,
 }
 
-impl Mode {
+impl ValidationMode {
     /// All modes, strictest first.
-    pub const ALL: &[Mode] = &[
-        Mode::Strict,
-        Mode::Moderate,
-        Mode::ModerateVpn,
-        Mode::Permissive,
-        Mode::Off,
+    pub const ALL: &[ValidationMode] = &[
+        ValidationMode::Strict,
+        ValidationMode::Moderate,
+        ValidationMode::ModerateVpn,
+        ValidationMode::Permissive,
+        ValidationMode::Off,
     ];
 
-    /// The word of the setting.
+    /// Returns the word of the setting.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Mode::Strict => "strict",
-            Mode::Moderate => "moderate",
-            Mode::ModerateVpn => "moderate_vpn",
-            Mode::Permissive => "permissive",
-            Mode::Off => "off",
+            ValidationMode::Strict => "strict",
+            ValidationMode::Moderate => "moderate",
+            ValidationMode::ModerateVpn => "moderate_vpn",
+            ValidationMode::Permissive => "permissive",
+            ValidationMode::Off => "off",
         }
     }
 
-    /// The mode of a word; `None`: none of the five.
+    /// Parses a mode; `None` for any other word.
     pub fn parse(word: &str) -> Option<Self> {
-        Mode::ALL.iter().copied().find(|mode| mode.as_str() == word)
+        ValidationMode::ALL.iter().copied().find(|mode| mode.as_str() == word)
     }
 
-    /// What the mode says about a knob that nobody set; None = nothing.
+    /// Returns the value that the mode derives for a setting without a value; `None`: it derives
+    /// none.
     pub fn derives(self, key: Key) -> Option<Value> {
         use Key::*;
-        // Where the table has a dash the value does not matter, unless somebody switches networks on by hand:
-        // then moderate's numbers hold.
+        // A dash in the table is a value that does not matter, unless networks are switched on
+        // explicitly: then moderate's numbers apply.
         let value = match (key, self) {
-            (SessionSessionIpValidation, Mode::Permissive | Mode::Off) => Value::Flag(false),
+            (SessionSessionIpValidation, ValidationMode::Permissive | ValidationMode::Off) => Value::Flag(false),
             (SessionSessionIpValidation, _) => Value::Flag(true),
-            (SessionSessionIpSubnetBits, Mode::Strict) => Value::Number(32),
-            (SessionSessionIpSubnetBits, Mode::ModerateVpn) => Value::Number(16),
+            (SessionSessionIpSubnetBits, ValidationMode::Strict) => Value::Number(32),
+            (SessionSessionIpSubnetBits, ValidationMode::ModerateVpn) => Value::Number(16),
             (SessionSessionIpSubnetBits, _) => Value::Number(24),
-            (SessionSessionUserAgentValidation, mode) => Value::Flag(mode != Mode::Off),
-            (SessionSessionUserAgentMatch, Mode::Strict) => Value::Text("exact".into()),
+            (SessionSessionUserAgentValidation, mode) => Value::Flag(mode != ValidationMode::Off),
+            (SessionSessionUserAgentMatch, ValidationMode::Strict) => Value::Text("exact".into()),
             (SessionSessionUserAgentMatch, _) => Value::Text("family".into()),
-            (SessionSessionAllowIpChanges, Mode::Strict) => Value::Number(0),
+            (SessionSessionAllowIpChanges, ValidationMode::Strict) => Value::Number(0),
             (SessionSessionAllowIpChanges, _) => Value::Number(1),
-            (SessionSessionIpChangeGracePeriod, Mode::Strict) => Value::Number(0),
+            (SessionSessionIpChangeGracePeriod, ValidationMode::Strict) => Value::Number(0),
             (SessionSessionIpChangeGracePeriod, _) => Value::Number(300),
             _ => return None,
         };
         Some(value)
     }
 
-    /// What the mode says whoever set the knob: `off` switches both comparisons off, `permissive` keeps its record.
+    /// Returns the value that the mode enforces, even on a setting with a value: `off` switches
+    /// both comparisons off, `permissive` keeps its record.
     pub fn forces(self, key: Key) -> Option<Value> {
         match (self, key) {
-            (Mode::Off, Key::SessionSessionIpValidation | Key::SessionSessionUserAgentValidation) => {
+            (ValidationMode::Off, Key::SessionSessionIpValidation | Key::SessionSessionUserAgentValidation) => {
                 Some(Value::Flag(false))
             }
-            (Mode::Permissive, Key::SessionSessionSecurityAuditLog) => Some(Value::Flag(true)),
+            (ValidationMode::Permissive, Key::SessionSessionSecurityAuditLog) => Some(Value::Flag(true)),
             _ => None,
         }
     }
 }
 
-/// Whether the mode has a say in `key`.
+/// Returns whether the mode affects `key`.
 pub(super) fn mode_of(key: Key) -> bool {
-    key != Key::SessionSessionValidationMode && key.setting().group == super::catalogue::Group::Validation
+    key != Key::SessionSessionValidationMode && key.setting().group == Group::Validation
 }

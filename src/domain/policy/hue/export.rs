@@ -1,21 +1,24 @@
-//! A policy as the session part of a hue.ini: what is set for everyone, with the catalogue's words as comments.
-//! Which key stands where is asked of `hue`; what a hue.ini cannot say is reported, never dropped.
+//! A policy as the session part of a hue.ini: the values that are set for everyone, with the
+//! catalogue's descriptions as comments. `hue/keys` knows the places of keys. What a hue.ini cannot
+//! express is reported, never dropped silently.
 
 use super::{
     super::{
-        interchange::{Exported, Remark},
+        import_file::{ExportedDocument, FileComment},
         *,
     },
-    PASSWORD_POLICY, ini, place,
+    ini,
+    keys::{PASSWORD_POLICY, place},
 };
 
 const HEAD: &str = "\
 # Session settings, exported from a Nightlatch policy. Durations are seconds, -1 = never.
-# What is commented out is not set and has the default that is shown.
+# Commented-out keys are not set and have the default shown.
 ";
 
-/// The policy as a hue.ini or safety valve: what is set for everyone; what is not set stands there as a comment.
-pub(in crate::domain::policy) fn export(document: &PolicyDocument) -> Exported {
+/// Formats the policy as a hue.ini or safety valve: values that are set for everyone; settings
+/// without a value become comments.
+pub(in crate::policy) fn export(document: &PolicyDocument) -> ExportedDocument {
     let (mut text, mut lossy) = (String::new(), left_out(document));
     for (title, section) in [
         ("desktop", "auth"),
@@ -34,28 +37,28 @@ pub(in crate::domain::policy) fn export(document: &PolicyDocument) -> Exported {
             .iter()
             .filter(|key| place(**key).is_some_and(|(its, _)| its == home))
         {
-            match line(document, *key) {
+            match format_line(document, *key) {
                 Ok(line) => text.push_str(&line),
                 Err(remark) => lossy.push(remark),
             }
         }
     }
-    // Whoever only has the file must know, too.
+    // Readers who only have the file must know too.
     let mut head = String::from(HEAD);
     for remark in &lossy {
-        head.push_str(&format!("# Not as in Nightlatch: {remark}\n"));
+        head.push_str(&format!("# Different in Nightlatch: {remark}\n"));
     }
-    Exported {
+    ExportedDocument {
         text: head + &text,
         lossy,
     }
 }
 
-/// The switch of the pattern, which is no setting of its own here.
+/// Formats the switch of the pattern, which is not a separate setting here.
 fn enabled(document: &PolicyDocument) -> String {
     let comment = "\n    # Whether new passwords must match the pattern below.\n";
     match document.everyone.get(&Key::PasswordRegex) {
-        // On without a pattern, Hue would ask for one of its own.
+        // If it were on without a pattern, Hue would apply a pattern of its own.
         Some(Value::Text(pattern)) if ini::quoted(pattern).is_some() => {
             format!("{comment}    is_enabled={}\n", !pattern.is_empty())
         }
@@ -63,8 +66,8 @@ fn enabled(document: &PolicyDocument) -> String {
     }
 }
 
-/// One setting with its comment; or why it cannot be said.
-fn line(document: &PolicyDocument, key: Key) -> Result<String, Remark> {
+/// Formats one setting with its comment, or returns why it cannot be expressed.
+fn format_line(document: &PolicyDocument, key: Key) -> Result<String, FileComment> {
     let (setting, (_, name)) = (key.setting(), place(key).unwrap_or_default());
     let comment = format!("\n    # {}: {}\n", setting.label, setting.effect);
     let Some(value) = document.everyone.get(&key) else {
@@ -72,10 +75,10 @@ fn line(document: &PolicyDocument, key: Key) -> Result<String, Remark> {
         return Ok(format!("{comment}    ## {name}={default}\n"));
     };
     let Some(written) = written(value) else {
-        let why = "has quotes before a # or a reference like %(name)s, which a hue.ini cannot say: left out";
-        return Err(Remark::on(setting.name, why));
+        let why = "has quotes before a # or a reference like %(name)s, which a hue.ini cannot express: left out";
+        return Err(FileComment::new(setting.name, why));
     };
-    // A switched-off pattern is said by `is_enabled`.
+    // `is_enabled` expresses a switched-off pattern.
     if key == Key::PasswordRegex && written == "\"\"" {
         return Ok(format!("{comment}    ## {name}=\n"));
     }
@@ -96,36 +99,36 @@ fn written(value: &Value) -> Option<String> {
     }
 }
 
-/// What Hue cannot do, or does otherwise with the same words.
-fn left_out(document: &PolicyDocument) -> Vec<Remark> {
+/// Returns comments on what Hue cannot do, or does differently with the same values.
+fn left_out(document: &PolicyDocument) -> Vec<FileComment> {
     let mut lossy = Vec::new();
     let everyone = |key: Key| document.everyone.get(&key);
     if everyone(Key::AuthIdleSessionTimeout) == Some(&Value::Number(0)) {
-        let lost = "0 (while a window is open) does not exist in Hue: written as -1 (never)";
-        lossy.push(Remark::on(Key::AuthIdleSessionTimeout.name(), lost));
+        let lost = "0 (while a window is open) does not exist in Hue: exported as -1 (never)";
+        lossy.push(FileComment::new(Key::AuthIdleSessionTimeout.name(), lost));
     }
     match everyone(Key::AuthExpireSuperusers) {
-        Some(Value::Number(0 | 1)) => lossy.push(Remark::on(
+        Some(Value::Number(0 | 1)) => lossy.push(FileComment::new(
             Key::AuthExpireSuperusers.name(),
-            "0 and 1 seconds would be read as no and yes: written as true",
+            "0 and 1 seconds would be read as no and yes: exported as true",
         )),
-        Some(Value::Number(_)) => lossy.push(Remark::on(
+        Some(Value::Number(_)) => lossy.push(FileComment::new(
             Key::AuthExpireSuperusers.name(),
             "Hue's documentation reads a number as seconds, its code accepts yes and no only",
         )),
         Some(_) | None => {}
     }
     if everyone(Key::AuthLoginCooloffTime).is_none() {
-        let other = "not set, so 900 seconds hold here; Hue without this key locks until somebody unlocks";
-        lossy.push(Remark::on(Key::AuthLoginCooloffTime.name(), other));
+        let other = "not set, so 900 seconds apply here; without this key Hue locks until an administrator unlocks";
+        lossy.push(FileComment::new(Key::AuthLoginCooloffTime.name(), other));
     }
     for (scope, overrides) in document.scopes() {
         for key in overrides.keys() {
             if scope != Scope::Everyone {
-                let why = format!("Hue has one policy for everyone: what is set for {scope} is left out");
-                lossy.push(Remark::on(key.name(), why));
+                let why = format!("Hue has one policy for everyone: settings for {scope} are left out");
+                lossy.push(FileComment::new(key.name(), why));
             } else if place(*key).is_none() {
-                lossy.push(Remark::on(key.name(), "Hue has no such setting: left out"));
+                lossy.push(FileComment::new(key.name(), "Hue has no such setting: left out"));
             }
         }
     }

@@ -1,43 +1,45 @@
-//! Reads the text of a hue.ini as ConfigObj, the library behind it, does: nested `[[sections]]`, quotes, `#` comments.
-//! It is our own because a fault must name its line: `configparser` reads such sections but keeps no lines and takes
-//! off no quotes, `rust-ini` breaks on `[[`. What the keys mean stands in `hue`.
+//! Parses the text of a hue.ini as ConfigObj does, Hue's library: nested `[[sections]]`, quotes,
+//! `#` comments. The parser is our own because a fault must name its line: `configparser` reads
+//! such sections but keeps no lines and removes no quotes, `rust-ini` fails on `[[`. `hue`
+//! interprets the keys.
 
 /// One `key = value` of a file.
 #[derive(Debug)]
-pub(super) struct Entry {
-    /// From 1; where it begins.
+pub(super) struct IniEntry {
+    /// The line where it begins, from 1.
     pub line: usize,
-    /// `desktop.auth`; empty before the first section. Lower case.
+    /// The section in lower case, such as `desktop.auth`; empty before the first section.
     pub section: String,
-    /// As written.
+    /// The key as written.
     pub key: String,
-    /// Without quotes and comment; or why it has no value.
-    pub value: Result<Text, &'static str>,
+    /// The value without quotes and comment, or why it has none.
+    pub value: Result<IniText, &'static str>,
 }
 
-/// A value as ConfigObj hands it on.
+/// A value as ConfigObj returns it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Text {
-    /// Without its quotes; a list as it was written.
+pub(super) struct IniText {
+    /// The text without its quotes; a list as written.
     pub text: String,
-    /// A comma outside quotes makes it a list.
+    /// Whether a comma outside quotes makes it a list.
     pub list: bool,
 }
 
-/// A line that is none of a section, an entry, a comment; its words are not repeated, they may be a password.
+/// A line that is not a section, an entry or a comment. Its text is not stored, because it may be a
+/// password.
 #[derive(Debug)]
 pub(super) struct BadLine {
-    /// From 1.
+    /// The line, from 1.
     pub line: usize,
-    /// What is wrong.
+    /// The problem.
     pub why: &'static str,
 }
 
 const UNCLOSED: &str = "the quotes are not closed";
 
-/// All entries in their order, and all lines that cannot be read.
-pub(super) fn read(text: &str) -> (Vec<Entry>, Vec<BadLine>) {
-    let mut reader = Reader::default();
+/// Returns all entries and all unreadable lines in order.
+pub(super) fn read(text: &str) -> (Vec<IniEntry>, Vec<BadLine>) {
+    let mut reader = IniReader::default();
     let mut lines = text.lines().enumerate();
     while let Some((place, content)) = lines.next() {
         let (line, content) = (place + 1, content.trim());
@@ -49,21 +51,22 @@ pub(super) fn read(text: &str) -> (Vec<Entry>, Vec<BadLine>) {
             continue;
         }
         let Some((key, rest)) = key(content) else {
-            reader.bad(line, "not a [section], not key = value, not a # comment");
+            reader.add_bad_line(line, "not a [section], not key = value, not a # comment");
             continue;
         };
         let value = match triple(rest) {
             Some((quotes, inner)) => match triple_quoted(quotes, inner, &mut lines) {
-                Some(text) => Ok(Text { text, list: false }),
+                Some(text) => Ok(IniText { text, list: false }),
                 None => {
-                    // Whatever follows stands within them: this is not about one key.
-                    reader.bad(line, UNCLOSED);
+                    // The text that follows is inside the quotes, so the fault is not about one
+                    // key.
+                    reader.add_bad_line(line, UNCLOSED);
                     continue;
                 }
             },
             None => value(rest),
         };
-        reader.entries.push(Entry {
+        reader.entries.push(IniEntry {
             line,
             section: reader.sections.join("."),
             key: key.to_owned(),
@@ -74,18 +77,18 @@ pub(super) fn read(text: &str) -> (Vec<Entry>, Vec<BadLine>) {
 }
 
 #[derive(Default)]
-struct Reader {
+struct IniReader {
     sections: Vec<String>,
-    entries: Vec<Entry>,
+    entries: Vec<IniEntry>,
     bad: Vec<BadLine>,
 }
 
-impl Reader {
-    fn bad(&mut self, line: usize, why: &'static str) {
+impl IniReader {
+    fn add_bad_line(&mut self, line: usize, why: &'static str) {
         self.bad.push(BadLine { line, why });
     }
 
-    /// `[desktop]`, `[[auth]]`, `[[ "a name" ]] # and a comment`.
+    /// Reads `[desktop]`, `[[auth]]`, `[[ "a name" ]] # and a comment`.
     fn section(&mut self, line: usize, content: &str) {
         let bracket = |c: char, which: char| c == which || c.is_whitespace();
         let inner = content.trim_start_matches(|c| bracket(c, '['));
@@ -97,22 +100,22 @@ impl Reader {
         let after = rest.trim_start_matches(|c| bracket(c, ']'));
         let closed = rest[..rest.len() - after.len()].matches(']').count();
         if name.trim().is_empty() {
-            return self.bad(line, "a section without a name");
+            return self.add_bad_line(line, "a section without a name");
         }
         if !after.is_empty() && !after.starts_with('#') {
-            return self.bad(line, "a section stands on a line of its own");
+            return self.add_bad_line(line, "a section must be on its own line");
         }
         if closed != depth {
-            self.bad(line, "as many brackets close a section as open it");
+            self.add_bad_line(line, "a section must be closed by as many brackets as open it");
         } else if depth > self.sections.len() + 1 {
-            self.bad(line, "a section so deep stands within one that is one less deep");
+            self.add_bad_line(line, "this section needs a parent section one level above it");
         }
         self.sections.truncate(depth - 1);
         self.sections.push(name.trim().to_lowercase());
     }
 }
 
-/// The key, perhaps in quotes, and what follows the `=`.
+/// Splits a line into its key, which may be quoted, and the text after the `=`.
 fn key(content: &str) -> Option<(&str, &str)> {
     let (key, rest) = match content.chars().next().filter(|c| matches!(c, '"' | '\'')) {
         Some(quote) => {
@@ -125,7 +128,7 @@ fn key(content: &str) -> Option<(&str, &str)> {
     (!key.is_empty()).then(|| (key, rest.trim()))
 }
 
-/// Nothing, or a comment: what may follow a value.
+/// Returns whether nothing or a comment follows a value.
 fn ends(rest: &str) -> bool {
     let rest = rest.trim_start();
     rest.is_empty() || rest.starts_with('#')
@@ -137,7 +140,7 @@ fn triple(rest: &str) -> Option<(&'static str, &str)> {
         .find_map(|quotes| rest.strip_prefix(quotes).map(|inner| (quotes, inner)))
 }
 
-/// Up to the first such quotes that end the value, on this line or a later one.
+/// Reads up to the first such quotes that end the value, on this line or a later one.
 fn triple_quoted<'t>(quotes: &str, inner: &str, lines: &mut impl Iterator<Item = (usize, &'t str)>) -> Option<String> {
     let mut text = String::new();
     let mut line = inner;
@@ -152,14 +155,14 @@ fn triple_quoted<'t>(quotes: &str, inner: &str, lines: &mut impl Iterator<Item =
     }
 }
 
-/// Where `quotes` begin, overlapping ones included.
+/// Returns the positions of `quotes`, including overlapping ones.
 fn positions<'t>(text: &'t str, quotes: &'t str) -> impl Iterator<Item = usize> + 't {
     let starts = text.char_indices().map(|(at, _)| at);
     starts.filter(move |at| text[*at..].starts_with(quotes))
 }
 
-/// A value on one line.
-fn value(rest: &str) -> Result<Text, &'static str> {
+/// Reads a value on one line.
+fn value(rest: &str) -> Result<IniText, &'static str> {
     let rest = rest.trim();
     let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
     if let Some(quote) = quote {
@@ -172,7 +175,7 @@ fn value(rest: &str) -> Result<Text, &'static str> {
                 break;
             }
             if ends(after) {
-                return Ok(Text {
+                return Ok(IniText {
                     text: text.to_owned(),
                     list: false,
                 });
@@ -183,20 +186,21 @@ fn value(rest: &str) -> Result<Text, &'static str> {
     if quote.is_some() && !list {
         return Err(UNCLOSED);
     }
-    Ok(Text {
+    Ok(IniText {
         text: text.trim_end().to_owned(),
         list,
     })
 }
 
-/// Cut at the first `#` outside quotes; whether a comma stands outside quotes before it.
+/// Cuts the text at the first `#` outside quotes, and returns whether a comma is outside quotes
+/// before it.
 fn before_comment(rest: &str) -> Result<(&str, bool), &'static str> {
     let (mut quote, mut list, mut begins) = (None, false, true);
     for (at, c) in rest.char_indices() {
         match (quote, c) {
             (Some(open), _) if c == open => quote = None,
             (Some(_), _) => {}
-            // Quotes count only where an item begins; later they are letters.
+            // Quotes count only at the beginning of an item; later they are ordinary characters.
             (None, '"' | '\'') if begins => quote = Some(c),
             (None, '#') => return Ok((&rest[..at], list)),
             (None, ',') => list = true,
@@ -210,8 +214,8 @@ fn before_comment(rest: &str) -> Result<(&str, bool), &'static str> {
     Ok((rest, list))
 }
 
-/// ConfigObj would put another key's value in the place of `%(name)s`.
-fn without_references(value: Text) -> Result<Text, &'static str> {
+/// Refuses `%(name)s`, which ConfigObj would replace by another key's value.
+fn without_references(value: IniText) -> Result<IniText, &'static str> {
     let mut openings = value.text.match_indices("%(");
     let refers = openings.any(|(at, _)| {
         let rest = &value.text[at..];
@@ -224,7 +228,7 @@ fn without_references(value: Text) -> Result<Text, &'static str> {
     }
 }
 
-/// How a text is written so that it reads back as itself; `None`: this form of file cannot say it.
+/// Quotes a text so that it reads back unchanged; `None`: the format cannot express it.
 pub(super) fn quoted(text: &str) -> Option<String> {
     let bare = text
         .chars()
@@ -236,7 +240,7 @@ pub(super) fn quoted(text: &str) -> Option<String> {
         .chain(styles);
     written.into_iter().find(|written| {
         let (entries, bad) = read(&format!("k = {written}"));
-        let same = |entry: &Entry| {
+        let same = |entry: &IniEntry| {
             entry
                 .value
                 .as_ref()

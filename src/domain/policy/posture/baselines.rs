@@ -1,47 +1,50 @@
-//! The named baselines, as data: what each source asks for, where, and what set-up and drafts set to meet it.
-//! Judging a policy by them is `posture`'s.
+//! The named baselines, as data: their requirements and sources, and the values that setup and
+//! drafts set. `posture` compares a policy with them.
 
 use std::sync::LazyLock;
 
-use super::{Accepts, Item};
-use crate::domain::policy::{Key, PolicyDocument, Scope};
+use super::requirement::{Accepts, BaselineItem};
+use crate::policy::{Key, PolicyDocument, Scope};
 
 /// A named baseline.
 #[derive(Debug, Clone, Copy)]
 pub struct Baseline {
-    /// `asvs-l2`.
+    /// The identifier, such as `asvs-l2`.
     pub id: &'static str,
-    /// What people call it.
+    /// The title on screens.
     pub title: &'static str,
-    /// Document and version that asks for it.
+    /// The document and version that defines it.
     pub source: &'static str,
-    /// One sentence: what it is for.
+    /// Its purpose, in one sentence.
     pub summary: &'static str,
-    /// What it asks for.
-    pub items: fn() -> &'static [Item],
-    /// What set-up sets besides, all for everyone: fitting values where the source asks for nothing, or for no number.
+    /// Its requirements.
+    pub items: fn() -> &'static [BaselineItem],
+    /// Further values that setup sets for everyone, where the source requires nothing or gives no
+    /// number.
     pub besides: &'static [(Key, &'static str)],
 }
 
-/// All baselines, the product's own defaults first.
+/// Returns all baselines, the product's own defaults first.
 pub fn baselines() -> &'static [Baseline] {
     &[HUE, ASVS_L2, NIST_AAL2, PCI_DSS_4]
 }
 
 impl Baseline {
-    /// The baseline of that id.
+    /// Finds a baseline by its ID.
     pub fn find(id: &str) -> Option<&'static Baseline> {
         baselines().iter().find(|baseline| baseline.id == id)
     }
 
-    /// What set-up starts from. `session.secure` is left out: set over plain http it would lock the administrator out
-    /// at once.
+    /// Returns the policy with which setup starts. `session.secure` is left out: over plain http it
+    /// would lock the administrator out immediately. `factor.required` is left out too: no one has
+    /// a second factor yet, and it is rolled out step by step (docs/factors.md).
     pub fn document(&self) -> PolicyDocument {
-        let items = (self.items)().iter().filter(|item| item.key != Key::SessionSecure);
+        let left_out = [Key::SessionSecure, Key::FactorRequired];
+        let items = (self.items)().iter().filter(|item| !left_out.contains(&item.key));
         let asked = items.flat_map(|item| item.sets.map(|text| (item.key, text)).into_iter().chain(item.with));
         let mut document = PolicyDocument::default();
         for (key, text) in asked.chain(self.besides.iter().copied()) {
-            // A text that does not parse would be missing; a test holds that none is.
+            // A text that does not parse would be missing; a test checks that there is none.
             if let Ok(value) = key.setting().parse(text) {
                 document.set(&Scope::Everyone, key, value);
             }
@@ -54,7 +57,7 @@ const HUE: Baseline = Baseline {
     id: "hue",
     title: "Hue's defaults",
     source: "Cloudera Hue documentation, Securing sessions",
-    summary: "Two weeks of absolute lifetime, no idle end, moderate validation: nothing that people notice.",
+    summary: "Two weeks absolute lifetime, no idle timeout, moderate validation: barely noticeable.",
     items: || &HUE_ITEMS,
     besides: &[],
 };
@@ -63,7 +66,7 @@ const ASVS_L2: Baseline = Baseline {
     id: "asvs-l2",
     title: "OWASP ASVS level 2",
     source: "OWASP ASVS 5.0.0, chapters V3, V6, V7 and V16",
-    summary: "Half an hour idle, twelve hours in all, lockout on, long passwords: for most applications.",
+    summary: "30 minutes idle timeout, 12 hours absolute lifetime, lockout, long passwords: for most applications.",
     items: || ASVS_L2_ITEMS,
     besides: &[
         (Key::AuthLoginFailureLimit, "5"),
@@ -75,8 +78,8 @@ const ASVS_L2: Baseline = Baseline {
 const NIST_AAL2: Baseline = Baseline {
     id: "nist-aal2",
     title: "NIST SP 800-63B AAL2",
-    source: "NIST SP 800-63B-4 (2025), sections 2.2.3, 3.1.1.2, 3.2.2 and 5.1.1",
-    summary: "An hour idle, a day in all, fifteen characters, throttling, no forced change of passwords.",
+    source: "NIST SP 800-63B-4 (2025), sections 2.2, 3.1.1.2, 3.2.2 and 5.1.1",
+    summary: "1 hour idle timeout, 1 day absolute lifetime, 15 characters, rate limiting, no forced password changes.",
     items: || NIST_AAL2_ITEMS,
     besides: &[
         (Key::AuthChangeDefaultPassword, "on"),
@@ -91,8 +94,8 @@ const NIST_AAL2: Baseline = Baseline {
 const PCI_DSS_4: Baseline = Baseline {
     id: "pci-dss-4",
     title: "PCI DSS 4",
-    source: "PCI DSS 4.0.1 (2024), requirements 8.2, 8.3 and 10.2",
-    summary: "A quarter of an hour idle, locked for half an hour after ten failures, passwords changed each 90 days.",
+    source: "PCI DSS 4.0.1 (2024), requirements 8.2 to 8.4 and 10.2",
+    summary: "15 minutes idle timeout, 30 minutes lockout after 10 failures, passwords changed every 90 days.",
     items: || PCI_DSS_4_ITEMS,
     besides: &[
         (Key::SessionTtl, "12 hours"),
@@ -104,8 +107,14 @@ const PCI_DSS_4: Baseline = Baseline {
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 
-const fn item(key: Key, accepts: Accepts, sets: &'static str, asked_by: &'static str, why: &'static str) -> Item {
-    Item {
+const fn item(
+    key: Key,
+    accepts: Accepts,
+    sets: &'static str,
+    asked_by: &'static str,
+    why: &'static str,
+) -> BaselineItem {
+    BaselineItem {
         key,
         accepts,
         sets: Some(sets),
@@ -116,13 +125,14 @@ const fn item(key: Key, accepts: Accepts, sets: &'static str, asked_by: &'static
 }
 
 const ON: Accepts = Accepts::OneOf(&["on"]);
+const SECOND_FACTOR: Accepts = Accepts::OneOf(&["any", "passkey"]);
 
-/// What Hue has, where the setting is Hue's.
-static HUE_ITEMS: LazyLock<Vec<Item>> = LazyLock::new(|| {
+/// Hue's defaults, for the settings that come from Hue.
+static HUE_ITEMS: LazyLock<Vec<BaselineItem>> = LazyLock::new(|| {
     let settings = Key::ALL.iter().map(|key| key.setting());
     settings
         .filter(|setting| setting.source.contains("Hue"))
-        .map(|setting| Item {
+        .map(|setting| BaselineItem {
             key: setting.key,
             accepts: Accepts::Default,
             sets: None,
@@ -133,40 +143,41 @@ static HUE_ITEMS: LazyLock<Vec<Item>> = LazyLock::new(|| {
         .collect()
 });
 
-const ASVS_L2_ITEMS: &[Item] = &[
+const ASVS_L2_ITEMS: &[BaselineItem] = &[
     item(
         Key::SessionTtl,
         Accepts::Between(1, DAY),
         "12 hours",
         "ASVS 7.3.2",
-        "A session has an end that no activity moves. ASVS names no number; NIST, to which it refers, allows a day.",
+        "A session must end at some time even if it is active. ASVS gives no number; NIST, to which it refers, allows \
+         a day.",
     ),
     item(
         Key::AuthIdleSessionTimeout,
         Accepts::Between(1, HOUR),
         "30 minutes",
         "ASVS 7.3.1",
-        "A session left open ends by itself. ASVS names no number; NIST, to which it refers, allows an hour.",
+        "A session left open must end automatically. ASVS gives no number; NIST, to which it refers, allows an hour.",
     ),
     item(
         Key::PasswordMinLength,
         Accepts::AtLeast(8),
         "15",
         "ASVS 6.2.1",
-        "Short passwords are guessed. Eight characters are required, fifteen strongly recommended.",
+        "Short passwords are easy to guess. Eight characters are required, fifteen strongly recommended.",
     ),
     item(
         Key::PasswordMinStrength,
         Accepts::AtLeast(2),
         "3",
         "ASVS 6.2.4",
-        "Passwords that many people have are tried first; zxcvbn gives them 0 or 1.",
+        "Attackers try common passwords first; zxcvbn gives them 0 or 1.",
     ),
-    Item {
+    BaselineItem {
         sets: None,
         ..item(
             Key::PasswordRegex,
-            Accepts::Default,
+            Accepts::OneOf(&[""]),
             "",
             "ASVS 6.2.5",
             "Rules of composition make passwords predictable, not strong.",
@@ -177,87 +188,95 @@ const ASVS_L2_ITEMS: &[Item] = &[
         Accepts::OneOf(&["never"]),
         "never",
         "ASVS 6.2.10",
-        "Whoever must change a password each quarter chooses weaker ones.",
+        "People who must change their password every quarter choose weaker ones.",
     ),
     item(
         Key::AuthChangeDefaultPassword,
         ON,
         "on",
         "ASVS 6.4.1",
-        "A first password that somebody else knows must not become the lasting one.",
+        "An initial password that someone else knows must not become permanent.",
     ),
     item(
         Key::AuthLoginLockOutAtFailure,
         ON,
         "on",
         "ASVS 6.3.1",
-        "Without it nothing but the two ceilings holds up guessing.",
+        "Without it only the two ceilings limit password attempts.",
     ),
     item(
         Key::AuthLoginAccountCeiling,
         Accepts::Between(1, 100),
         "100",
         "ASVS 6.3.1",
-        "Holds up guesses at one account that come from everywhere.",
+        "Limits password attempts on one account from many addresses.",
     ),
     item(
         Key::AuthLoginLockOutByCombinationUserAndIp,
         ON,
         "on",
         "ASVS 6.1.1",
-        "Locking a pair of name and address keeps strangers from locking people out, and one colleague from locking the office.",
+        "With a lock on the pair of user and IP address, strangers cannot lock users out, and one colleague cannot \
+         lock out the office.",
     ),
     item(
         Key::SessionSecure,
         ON,
         "on",
         "ASVS 3.3.1",
-        "Over plain http anybody on the way can read the cookie.",
+        "Over plain http anyone on the network path can read the cookie.",
     ),
     item(
         Key::SessionSameSite,
         Accepts::OneOf(&["Lax", "Strict"]),
         "Lax",
         "ASVS 3.3.2",
-        "Keeps other sites from acting in the name of whoever is signed in.",
+        "Keeps other sites from acting on behalf of signed-in users.",
     ),
     item(
         Key::SessionHttpOnly,
         ON,
         "on",
         "ASVS 3.3.4",
-        "A script that gets onto the page cannot carry the session away.",
+        "A script injected into a page cannot steal the session.",
     ),
     item(
         Key::SessionSessionSecurityAuditLog,
         ON,
         "on",
         "ASVS 16.3.3",
-        "Attempts to use a session from elsewhere are seen only if they are recorded.",
+        "Attempts to use a session from elsewhere are visible only if they are recorded.",
+    ),
+    item(
+        Key::FactorRequired,
+        SECOND_FACTOR,
+        "any",
+        "ASVS 6.3.3",
+        "A password that was stolen or guessed is not enough to get in.",
     ),
 ];
 
-const NIST_AAL2_ITEMS: &[Item] = &[
+const NIST_AAL2_ITEMS: &[BaselineItem] = &[
     item(
         Key::SessionTtl,
         Accepts::Between(1, DAY),
         "24 hours",
         "SP 800-63B 2.2.3",
-        "People prove anew who they are, at least once a day.",
+        "Users sign in again at least once a day.",
     ),
     item(
         Key::AuthIdleSessionTimeout,
         Accepts::Between(1, HOUR),
         "1 hour",
         "SP 800-63B 2.2.3",
-        "A session left open ends by itself.",
+        "A session left open must end automatically.",
     ),
     item(
         Key::PasswordMinLength,
         Accepts::AtLeast(15),
         "15",
         "SP 800-63B 3.1.1.2",
-        "Length is what makes a password that is the only factor hard to guess.",
+        "Only length makes a password that is the only factor hard to guess.",
     ),
     item(
         Key::PasswordMinStrength,
@@ -266,11 +285,11 @@ const NIST_AAL2_ITEMS: &[Item] = &[
         "SP 800-63B 3.1.1.2",
         "Commonly used passwords are refused; zxcvbn gives them 0 or 1.",
     ),
-    Item {
+    BaselineItem {
         sets: None,
         ..item(
             Key::PasswordRegex,
-            Accepts::Default,
+            Accepts::OneOf(&[""]),
             "",
             "SP 800-63B 3.1.1.2",
             "Rules of composition make passwords predictable, not strong.",
@@ -281,59 +300,76 @@ const NIST_AAL2_ITEMS: &[Item] = &[
         Accepts::OneOf(&["never"]),
         "never",
         "SP 800-63B 3.1.1.2",
-        "Passwords are changed when there is evidence that they are known, not by the calendar.",
+        "Passwords should change when there is evidence of compromise, not periodically.",
     ),
     item(
         Key::AuthLoginAccountCeiling,
         Accepts::Between(1, 100),
         "100",
         "SP 800-63B 3.2.2",
-        "At most a hundred failures on one account, wherever they come from.",
+        "At most 100 failures on one account, from all addresses together.",
     ),
     item(
         Key::SessionSecure,
         ON,
         "on",
         "SP 800-63B 5.1.1",
-        "Over plain http anybody on the way can read the cookie.",
+        "Over plain http anyone on the network path can read the cookie.",
     ),
     item(
         Key::SessionHttpOnly,
         ON,
         "on",
         "SP 800-63B 5.1.1",
-        "A script that gets onto the page cannot carry the session away.",
+        "A script injected into a page cannot steal the session.",
     ),
     item(
         Key::SessionSameSite,
         Accepts::OneOf(&["Lax", "Strict"]),
         "Lax",
         "SP 800-63B 5.1.1",
-        "Keeps other sites from acting in the name of whoever is signed in.",
+        "Keeps other sites from acting on behalf of signed-in users.",
     ),
+    item(
+        Key::FactorRequired,
+        SECOND_FACTOR,
+        "any",
+        "SP 800-63B 2.2.1",
+        "Two different factors are proved at each sign-in; passkeys also resist phishing (2.2.2).",
+    ),
+    BaselineItem {
+        sets: None,
+        ..item(
+            Key::FactorTrustedBrowser,
+            Accepts::OneOf(&["off"]),
+            "",
+            "SP 800-63B 2.2.3",
+            "After a day both factors are proved again; a browser that is remembered proves neither.",
+        )
+    },
 ];
 
-const PCI_DSS_4_ITEMS: &[Item] = &[
+const PCI_DSS_4_ITEMS: &[BaselineItem] = &[
     item(
         Key::AuthIdleSessionTimeout,
         Accepts::Between(1, HOUR / 4),
         "15 minutes",
         "PCI DSS 8.2.8",
-        "A desk that somebody left is not a desk that somebody else may use.",
+        "A session left open at an unattended desk must end soon.",
     ),
     item(
         Key::AuthExpiresAfter,
         Accepts::Between(0, 90 * DAY),
         "90 days",
         "PCI DSS 8.2.6",
-        "Accounts that nobody uses are the ones whose theft nobody notices.",
+        "The theft of an unused account goes unnoticed.",
     ),
     item(
         Key::AuthExpireUnusedAfter,
         Accepts::Between(0, 90 * DAY),
         "90 days",
         "PCI DSS 8.2.6",
-        "The same for accounts that never were used.",
+        "The same applies to accounts that were never used.",
     ),
     item(
         Key::AuthExpireSuperusers,
@@ -347,26 +383,26 @@ const PCI_DSS_4_ITEMS: &[Item] = &[
         ON,
         "on",
         "PCI DSS 8.3.5",
-        "A first password is changed at once after its first use.",
+        "An initial password must be changed immediately after its first use.",
     ),
     item(
         Key::PasswordMinLength,
         Accepts::AtLeast(12),
         "12",
         "PCI DSS 8.3.6",
-        "Short passwords are guessed.",
+        "Short passwords are easy to guess.",
     ),
-    Item {
+    BaselineItem {
         with: Some((
             Key::PasswordRegexHint,
-            "The password must have both letters and digits.",
+            "The password must contain both letters and digits.",
         )),
         ..item(
             Key::PasswordRegex,
             Accepts::LettersAndDigits,
             "^(?=.*[A-Za-z])(?=.*[0-9])",
             "PCI DSS 8.3.6",
-            "Letters and digits are both asked for.",
+            "Passwords must contain both letters and digits.",
         )
     },
     item(
@@ -374,49 +410,56 @@ const PCI_DSS_4_ITEMS: &[Item] = &[
         Accepts::AtLeast(4),
         "4",
         "PCI DSS 8.3.7",
-        "The last four passwords do not come back.",
+        "The last four passwords cannot be reused.",
     ),
     item(
         Key::PasswordMaxAge,
         Accepts::Between(1, 90 * DAY),
         "90 days",
         "PCI DSS 8.3.9",
-        "Asked for while the password is the only factor.",
+        "Required while the password is the only factor.",
     ),
     item(
         Key::AuthLoginLockOutAtFailure,
         ON,
         "on",
         "PCI DSS 8.3.4",
-        "Guessing ends in a lock.",
+        "Repeated failures must lock the account.",
     ),
     item(
         Key::AuthLoginFailureLimit,
         Accepts::Between(1, 10),
         "10",
         "PCI DSS 8.3.4",
-        "After at most ten attempts.",
+        "The lock must begin after at most ten attempts.",
     ),
     item(
         Key::AuthLoginCooloffTime,
         Accepts::AtLeastOrNever(HOUR / 2),
         "30 minutes",
         "PCI DSS 8.3.4",
-        "For half an hour at least, or until somebody has made sure who it is.",
+        "The lock must last at least 30 minutes, or until an administrator has verified the user.",
     ),
     item(
         Key::AuthLoginAccountCeiling,
         Accepts::Between(1, 10),
         "10",
         "PCI DSS 8.3.4",
-        "The limit is the account's: attempts from many addresses count together.",
+        "The limit applies to the account: attempts from many addresses count together.",
     ),
     item(
         Key::SessionSessionSecurityAuditLog,
         ON,
         "on",
         "PCI DSS 10.2.1.4",
-        "Every refused attempt to get in is recorded.",
+        "Every refused sign-in must be recorded.",
+    ),
+    item(
+        Key::FactorRequired,
+        SECOND_FACTOR,
+        "any",
+        "PCI DSS 8.4.2",
+        "All access asks for two factors, that of administrators above all (8.4.1).",
     ),
 ];
 

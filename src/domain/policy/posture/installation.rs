@@ -1,55 +1,71 @@
-//! What no policy can mend: whether the installation around it lets it do its work. Facts in, findings out; who collects the
-//! facts is a flow.
+//! Checks of the installation around the policy, which no policy can change. A flow collects the
+//! facts.
 
-use crate::domain::policy::{Key, Pins, Scope, Value, effective::Policy};
+use crate::{
+    account::Role,
+    factor::FactorRequirement,
+    policy::{Key, Pins, Scope, Value, effective::Policy},
+};
 
-/// What is known about the installation.
+/// Facts about the installation.
 #[derive(Debug, Clone, Default)]
 pub struct Installation {
-    /// The address that people use is configured.
+    /// Whether a public URL is configured.
     pub public_address: bool,
-    /// People come over https.
+    /// Whether people use https.
     pub https: bool,
-    /// Somebody's word about client addresses is believed.
+    /// Whether forwarded client addresses of any proxy are trusted.
     pub trusts_proxies: bool,
-    /// Everybody's is.
+    /// Whether all addresses are trusted as proxies.
     pub trusts_everybody: bool,
-    /// Several locks, all on this one address.
+    /// The IP address, if several locks are all about one.
     pub one_locked_address: Option<String>,
-    /// The security log file is written.
+    /// Whether the security log file is written.
     pub security_log: bool,
-    /// Protected applications.
-    pub applications: Vec<Protected>,
-    /// What each running server fixes by its environment.
+    /// The protected applications.
+    pub applications: Vec<ProtectedApplication>,
+    /// The settings that each running server pins by its environment.
     pub pins: Vec<(String, Pins)>,
+    /// The number of usable accounts without a second factor.
+    pub accounts: FactorCoverage,
 }
 
-/// What is known about a protected application.
+/// The number of usable accounts without a second factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FactorCoverage {
+    /// Administrators without a second factor.
+    pub bare_administrators: i64,
+    /// Members without a second factor.
+    pub bare_members: i64,
+}
+
+/// Facts about a protected application.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Protected {
+pub struct ProtectedApplication {
     /// Its name.
     pub name: String,
-    /// Its proxy asked at least once.
+    /// Whether its proxy has sent a request.
     pub asked: bool,
-    /// Browsers send our cookie to each of its hosts; to the others sessions are handed over.
+    /// Whether browsers send our cookie to each of its hosts; sessions are handed over to other
+    /// hosts.
     pub within_reach: bool,
 }
 
-/// One thing about the installation, right or not.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Nothing to do.
+    /// Whether there is nothing to do.
     pub ok: bool,
-    /// What is right, or what is not.
+    /// The title, which depends on the result.
     pub title: &'static str,
-    /// Why it matters, or what is wrong.
+    /// Why it matters, or the problem.
     pub why: String,
-    /// The setting that mends it, when one does.
+    /// The setting that solves it, if there is one.
     pub key: Option<Key>,
 }
 
 impl Finding {
-    /// `right` and `open` are its titles.
+    /// Creates a finding; `right` and `open` are its two titles.
     fn new(ok: bool, right: &'static str, open: &'static str, why: impl Into<String>) -> Self {
         Self {
             ok,
@@ -64,7 +80,7 @@ impl Finding {
     }
 }
 
-/// Everything there is to say, in the order in which somebody would mend it.
+/// Returns all findings, in the order in which they should be solved.
 pub fn installation(facts: &Installation, policy: &Policy) -> Vec<Finding> {
     let secure = policy.value_in(&Scope::Everyone, Key::SessionSecure).0 == Value::Flag(true);
     let around = vec![
@@ -72,44 +88,46 @@ pub fn installation(facts: &Installation, policy: &Policy) -> Vec<Finding> {
             facts.public_address,
             "The public address is configured",
             "No public address is configured",
-            "NIGHTLATCH_PUBLIC_URL is what links and redirects are made of; without it people reach the console by \
-             address only.",
+            "Links and redirects use NIGHTLATCH_PUBLIC_URL; without it they use the address on which this server listens, \
+             which other computers may not reach.",
         ),
         Finding::new(
             facts.https,
-            "People reach Nightlatch over https",
-            "People reach Nightlatch over plain http",
-            "Over plain http anybody on the way can read the cookie.",
+            "Nightlatch is reached over https",
+            "Nightlatch is reached over plain http",
+            "Over plain http anyone on the network path can read the cookie.",
         ),
         Finding::new(
             secure == facts.https,
-            "The cookie's Secure attribute fits the address",
-            "The cookie's Secure attribute does not fit the address",
-            "Secure is on exactly where people come over https.",
+            "The cookie's Secure attribute matches the public URL",
+            "The cookie's Secure attribute does not match the public URL",
+            "Secure must be on if and only if Nightlatch is reached over https.",
         )
         .mended_by(Key::SessionSecure),
         proxies(facts),
         pins(&facts.pins),
+        second_factors(facts.accounts, policy),
         Finding::new(
             facts.security_log,
             "The security log is written to a file",
             "No security log is written",
-            "NIGHTLATCH_SECURITY_LOG names its file. Without it refused and ended sessions are recorded in the audit alone, \
-             where nothing else on this machine looks.",
+            "Set NIGHTLATCH_SECURITY_LOG to its file. Without it refused and ended sessions are recorded only in the \
+             audit, which other tools on this host cannot read.",
         ),
         Finding::new(
             !policy.dev(),
-            "Idle endings are enforced",
-            "Idle endings are not enforced",
-            "This server runs in development mode (serve --dev): idle sessions never end, whatever the policy says.",
+            "Idle timeouts are enforced",
+            "Idle timeouts are not enforced",
+            "This server runs in development mode (serve --dev): idle sessions never end, regardless of the policy.",
         ),
     ];
     around.into_iter().chain(applications(&facts.applications)).collect()
 }
 
-/// The silent ways in which forwarding requests fails; nothing where nothing is protected. Hosts beyond the cookie's domain are no fault:
-/// sessions are handed over to them.
-fn applications(protected: &[Protected]) -> Vec<Finding> {
+/// Checks for problems with forwarded requests that cause no error; returns nothing without
+/// applications. Hosts outside the cookie's domain are not a fault, because sessions are handed
+/// over to them.
+fn applications(protected: &[ProtectedApplication]) -> Vec<Finding> {
     if protected.is_empty() {
         return Vec::new();
     }
@@ -126,10 +144,10 @@ fn applications(protected: &[Protected]) -> Vec<Finding> {
     vec![
         Finding::new(
             silent.is_empty(),
-            "The proxy of each application asks",
-            "Not every application's proxy asks",
+            "The proxy of each application requests decisions",
+            "The proxy of some applications requests no decisions",
             format!(
-                "No forwarded request was ever seen of {}: until the proxy asks, nothing is protected.",
+                "No request has arrived for {} yet: until the proxy requests decisions, nothing is protected.",
                 silent.join(", ")
             ),
         ),
@@ -137,36 +155,37 @@ fn applications(protected: &[Protected]) -> Vec<Finding> {
             true,
             reached,
             reached,
-            "Beyond the cookie's domain a host gets a cookie of its own, by the hand-over; its proxy passes /nightlatch/ on for that.",
+            "Outside the cookie's domain a host gets its own cookie by handover; its proxy must pass /nightlatch/ on \
+             to Nightlatch.",
         ),
     ]
 }
 
 fn proxies(facts: &Installation) -> Finding {
     let why = match (&facts.one_locked_address, facts.trusts_everybody) {
-        (_, true) => {
-            "NIGHTLATCH_TRUSTED_PROXIES believes everybody: anybody can say that any address is theirs.".to_owned()
-        }
+        (_, true) => "NIGHTLATCH_TRUSTED_PROXIES trusts all addresses: anyone can claim any IP address.".to_owned(),
         (Some(ip), false) => format!(
-            "Every lock has one address, {ip}: most likely your reverse proxy's. Name it in NIGHTLATCH_TRUSTED_PROXIES, or \
-             everybody behind it is locked together."
+            "All lockouts come from one IP address, {ip}, most likely your reverse proxy. Add it to \
+             NIGHTLATCH_TRUSTED_PROXIES; otherwise everyone behind it is locked out together."
         ),
         (None, false) => {
-            "Without NIGHTLATCH_TRUSTED_PROXIES everybody behind the proxy shares its address: one lock for all."
+            "Without NIGHTLATCH_TRUSTED_PROXIES everyone behind the proxy shares its IP address and is locked out \
+             together."
                 .to_owned()
         }
     };
-    // Without https there need not be any proxy.
+    // Without https there need not be a proxy.
     let ok = !facts.trusts_everybody && (facts.trusts_proxies || (!facts.https && facts.one_locked_address.is_none()));
     let open = if facts.trusts_everybody {
-        "Everybody is trusted as if a proxy"
+        "All addresses are trusted as proxies"
     } else {
         "No proxy in front is trusted"
     };
-    Finding::new(ok, "The proxy in front is trusted, and nobody else", open, why)
+    Finding::new(ok, "Only the proxy in front is trusted", open, why)
 }
 
-/// Keys that running servers fix differently: which value holds depends on which server answers.
+/// Returns the keys that running servers pin differently, so that the value in force depends on the
+/// server.
 pub fn differing_pins(servers: &[(String, Pins)]) -> Vec<Key> {
     let differ = |key: &Key| {
         let mut values = servers.iter().map(|(_, pins)| pins.get(key));
@@ -175,14 +194,40 @@ pub fn differing_pins(servers: &[(String, Pins)]) -> Vec<Key> {
     Key::ALL.iter().copied().filter(differ).collect()
 }
 
+/// Checks that administrators have a second factor if it is required of them. Whether it should be
+/// required is up to the baselines.
+fn second_factors(accounts: FactorCoverage, policy: &Policy) -> Finding {
+    let rules = policy.effective(Role::Administrator, &[], None).factors;
+    let required = rules.required > FactorRequirement::Off;
+    let everybody = accounts.bare_administrators == 0;
+    let right = if everybody {
+        "Every administrator has a second factor"
+    } else {
+        "No second factor is required of administrators"
+    };
+    let counted = |n: i64, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
+    Finding::new(
+        everybody || !required,
+        right,
+        "Not every administrator has a second factor",
+        format!(
+            "{} and {} have no authenticator app and no passkey: a stolen password is enough to become them.",
+            counted(accounts.bare_administrators, "administrator"),
+            counted(accounts.bare_members, "member"),
+        ),
+    )
+    .mended_by(Key::FactorRequired)
+}
+
 fn pins(servers: &[(String, Pins)]) -> Finding {
     let differing: Vec<&str> = differing_pins(servers).into_iter().map(Key::name).collect();
     Finding::new(
         differing.is_empty(),
-        "All servers fix the same settings",
-        "Servers fix settings differently",
+        "Pinned settings agree on all servers",
+        "Pinned settings differ between servers",
         format!(
-            "Running servers fix these settings differently in their environments, so that it depends on which one answers: {}.",
+            "Running servers pin these settings differently in their environments, so the value depends on the \
+             server: {}.",
             differing.join(", ")
         ),
     )

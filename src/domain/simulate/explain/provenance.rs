@@ -1,7 +1,7 @@
-//! Every effective value with where it comes from. Lifetimes come from several scopes at once: the one that binds is said.
+//! The sources of effective values. Lifetimes come from several scopes at the same time; the one
+//! that decides is marked.
 
-use super::end_key;
-use crate::domain::{
+use crate::{
     account::Role,
     policy::{
         Key, Scope, Source, Value,
@@ -15,34 +15,35 @@ use crate::domain::{
 pub struct Provenance {
     /// The setting.
     pub key: Key,
-    /// The scope that asks: the role's own, or an application's.
+    /// The scope of the rule: the role's own, or an application's.
     pub scope: Scope,
-    /// What holds.
+    /// The effective value.
     pub value: Value,
-    /// Where it comes from.
+    /// Its source.
     pub source: Source,
-    /// `scope` itself sets the key, whether or not that holds.
+    /// Whether `scope` itself sets the key, even if its value is not effective.
     pub set_here: bool,
-    /// Of several rules for one lifetime, the one that comes first.
+    /// Whether this is the rule that decides, of several for one lifetime.
     pub binds: bool,
 }
 
 impl Provenance {
-    /// Nobody chose the value.
+    /// Returns whether the value is a default.
     pub fn is_default(&self) -> bool {
         self.source == Source::Default
     }
 }
 
-/// The values that hold for a role in these applications: the role's own, and each application's where it differs.
+/// Returns the values for a role in these applications: the role's own, and each application's if
+/// it differs.
 pub fn provenance(policy: &Policy, role: Role, applications: &[String]) -> Vec<Provenance> {
     let rules = policy.effective(role, applications, None);
     let mut all = Vec::new();
     for key in Key::ALL {
-        let own = one(policy, role, *key, None);
+        let own = find_provenance(policy, role, *key, None);
         let entered = applications.iter().filter(|_| key.setting().applications);
-        let entered = entered.map(|name| one(policy, role, *key, Some(name)));
-        // An application that inherits says nothing of its own.
+        let entered = entered.map(|name| find_provenance(policy, role, *key, Some(name)));
+        // An application that inherits adds no rows.
         let mut said = vec![own];
         for other in entered {
             if !said.iter().any(|known| known.source == other.source) {
@@ -61,7 +62,7 @@ pub fn provenance(policy: &Policy, role: Role, applications: &[String]) -> Vec<P
     all
 }
 
-fn one(policy: &Policy, role: Role, key: Key, application: Option<&String>) -> Provenance {
+fn find_provenance(policy: &Policy, role: Role, key: Key, application: Option<&String>) -> Provenance {
     let (value, source) = policy.value(key, role, application.map(String::as_str));
     let scope = match application {
         Some(name) => Scope::Application(name.clone()),
@@ -78,10 +79,11 @@ fn one(policy: &Policy, role: Role, key: Key, application: Option<&String>) -> P
     }
 }
 
-/// The scope whose rule ends a session first by this setting, were nothing else set.
+/// Returns the scope whose rule for this setting would end a session first, if no other setting
+/// did.
 fn binding(key: Key, rules: &EffectivePolicy) -> Option<Scope> {
     let fresh = LifeFacts::default();
-    let ends = candidates(&fresh, rules).filter(|end| end_key(end.reason) == Some(key));
+    let ends = candidates(&fresh, rules).filter(|end| end.reason.setting() == Some(key));
     let first = ends.min_by_key(|end| (end.at, end.reason))?;
     let lifetime = rules.lifetimes.get(first.rule)?;
     // The role's own rule is the first; its scope names who set any of its lifetimes.

@@ -1,45 +1,45 @@
-//! The requests of a scenario as a few even runs, so that ten years of them need no list.
+//! The requests of a scenario as a few regular runs, so that ten years of them need no list.
 
 use std::net::IpAddr;
 
-use super::{Activity, Manner, Pattern};
-use crate::domain::{
+use super::scenario::{Activity, ActivityKind, UsePattern};
+use crate::{
     activity::RequestKind,
     session::HEARTBEAT,
     time::{Span, Timestamp},
 };
 
-/// What the requests of a run are.
+/// The kind of the requests of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum What<'a> {
+pub(super) enum RunKind<'a> {
     /// The one page load that enters an application.
     Entering(&'a str),
-    /// Activity of the pattern's manner.
+    /// Activity of the pattern's kind.
     Activity,
-    /// The page guard says that a window is open.
+    /// The page guard's report of an open window.
     Heartbeat,
 }
 
-/// What a run's requests bring about, as the judgement said of one of them.
+/// The effect of a run's requests, as judged for one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Effect {
+pub(super) struct RequestEffect {
     pub(super) touch: bool,
     pub(super) seen: bool,
 }
 
-/// Requests at even distances.
+/// Requests at regular intervals.
 #[derive(Debug, Clone)]
-pub(super) struct Run<'a> {
-    pub(super) what: What<'a>,
+pub(super) struct RequestRun<'a> {
+    pub(super) what: RunKind<'a>,
     pub(super) first: Timestamp,
     last: Timestamp,
     every: Span,
-    /// Known once one was judged, until something changes.
-    pub(super) effect: Option<Effect>,
+    /// Known once one request has been judged, until something changes.
+    pub(super) effect: Option<RequestEffect>,
 }
 
-impl<'a> Run<'a> {
-    fn new(what: What<'a>, from: Timestamp, until: Timestamp, every: Span) -> Self {
+impl<'a> RequestRun<'a> {
+    fn new(what: RunKind<'a>, from: Timestamp, until: Timestamp, every: Span) -> Self {
         Self {
             what,
             first: from,
@@ -49,7 +49,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The latest request not after `until`.
+    /// Returns the latest request not after `until`.
     pub(super) fn latest(&self, until: Timestamp) -> Option<Timestamp> {
         let until = until.min(self.last);
         let passed = until.since(self.first).as_micros();
@@ -57,7 +57,7 @@ impl<'a> Run<'a> {
         (passed >= 0).then(|| self.first.saturating_add(Span::from_micros(whole)))
     }
 
-    /// The first request after `cursor`.
+    /// Returns the first request after `cursor`.
     pub(super) fn next(&self, cursor: Timestamp) -> Option<Timestamp> {
         let next = match self.latest(cursor) {
             None => self.first,
@@ -66,19 +66,19 @@ impl<'a> Run<'a> {
         (next > cursor && next <= self.last).then_some(next)
     }
 
-    pub(super) fn kind<'k>(&self, pattern: &'k Pattern) -> RequestKind<'k> {
+    pub(super) fn kind<'k>(&self, pattern: &'k UsePattern) -> RequestKind<'k> {
         let (navigation, interaction, background) = match self.what {
-            What::Entering(_) => (true, false, false),
-            What::Heartbeat => (false, false, false),
-            What::Activity => match pattern.manner {
-                Manner::Pages => (true, false, false),
-                Manner::Requests => (false, false, false),
-                Manner::Input => (false, true, false),
-                Manner::Background => (false, false, true),
+            RunKind::Entering(_) => (true, false, false),
+            RunKind::Heartbeat => (false, false, false),
+            RunKind::Activity => match pattern.manner {
+                ActivityKind::Pages => (true, false, false),
+                ActivityKind::Requests => (false, false, false),
+                ActivityKind::Input => (false, true, false),
+                ActivityKind::Background => (false, false, true),
             },
         };
         RequestKind {
-            path: if self.what == What::Activity {
+            path: if self.what == RunKind::Activity {
                 &pattern.path
             } else {
                 "/"
@@ -86,17 +86,18 @@ impl<'a> Run<'a> {
             navigation,
             background,
             interaction,
-            heartbeat: self.what == What::Heartbeat,
+            heartbeat: self.what == RunKind::Heartbeat,
             check: false,
         }
     }
 }
 
-/// All runs of a pattern from `begin` on; of requests at one instant the earlier run's comes first.
-pub(super) fn runs(pattern: &Pattern, begin: Timestamp) -> Vec<Run<'_>> {
+/// Returns all runs of a pattern from `begin` on; of requests at the same instant the earlier run's
+/// comes first.
+pub(super) fn runs(pattern: &UsePattern, begin: Timestamp) -> Vec<RequestRun<'_>> {
     let entering = pattern.entering.iter().map(|entering| {
         let at = entering.at.max(begin);
-        Run::new(What::Entering(&entering.application), at, at, Span::ZERO)
+        RequestRun::new(RunKind::Entering(&entering.application), at, at, Span::ZERO)
     });
     let activity = pattern
         .activity
@@ -104,14 +105,14 @@ pub(super) fn runs(pattern: &Pattern, begin: Timestamp) -> Vec<Run<'_>> {
         .flat_map(|activity| cut(activity, &pattern.pauses));
     let activity = activity.filter_map(|(from, until, every)| {
         let from = from.max(begin);
-        (from <= until).then(|| Run::new(What::Activity, from, until, every))
+        (from <= until).then(|| RequestRun::new(RunKind::Activity, from, until, every))
     });
     let beats = pattern.window_until.filter(|until| *until >= begin);
-    let beats = beats.map(|until| Run::new(What::Heartbeat, begin, until, HEARTBEAT));
+    let beats = beats.map(|until| RequestRun::new(RunKind::Heartbeat, begin, until, HEARTBEAT));
     entering.chain(activity).chain(beats).collect()
 }
 
-/// What the pauses leave of an activity; after each it begins anew.
+/// Splits an activity at its pauses; after each pause it starts again.
 fn cut(activity: &Activity, pauses: &[(Timestamp, Timestamp)]) -> Vec<(Timestamp, Timestamp, Span)> {
     let mut pauses: Vec<_> = pauses.iter().filter(|(from, until)| from < until).collect();
     pauses.sort();
@@ -131,9 +132,9 @@ fn cut(activity: &Activity, pauses: &[(Timestamp, Timestamp)]) -> Vec<(Timestamp
     left
 }
 
-/// An address and a browser as they are at one time.
+/// An address and a browser at one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place<'a> {
+pub(super) struct ClientState<'a> {
     pub(super) ip: IpAddr,
     pub(super) user_agent: Option<&'a str>,
 }

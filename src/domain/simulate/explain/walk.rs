@@ -1,59 +1,63 @@
-//! Steps the judgement over a scenario's requests. Between two requests that could be judged differently it jumps: more
-//! activity never ends a session sooner, so all that come before the present end pass.
+//! The simulation of a scenario's requests with the judgement. It skips requests that cannot be
+//! judged differently: more activity never ends a session sooner, so all requests before the
+//! current end pass.
 
 use super::{
-    Elsewhere, Ending, Mark, MarkKind, Move, Scenario, Segment, Timeline,
-    requests::{Effect, Place, Run, What, runs},
-    words,
+    messages,
+    requests::{ClientState, RequestEffect, RequestRun, RunKind, runs},
+    scenario::{ClientChange, ClientMove, Scenario},
+    timeline::{Mark, MarkKind, Segment, Timeline, TimelineEnd},
 };
-use crate::domain::{
+use crate::{
+    factor::{EnrolledFactors, Proofs},
     policy::effective::{EffectivePolicy, Policy},
     session::{
-        AccountState, Binding, End, EndReason, LifeFacts, Live, Record, RequestFacts, SessionFacts, TokenFacts,
-        Verdict, candidates, ends_at, judge, lease, warn_before,
+        AccountState, Binding, EndReason, LifeFacts, LifetimeEnd, LiveEffect, NetworkEvent, RequestFacts, SessionFacts,
+        SessionVerdict, TokenFacts, candidates, ends_at, judge, lease, warn_before,
     },
     time::{Span, Timestamp},
 };
 
-/// Each step jumps over one idle timeout at least, mostly over everything: this is years of the shortest sensible one.
+/// Maximum number of steps. Each step skips at least one idle timeout, so this is years of the
+/// shortest sensible one.
 const MOST_STEPS: usize = 250_000;
-/// Of one kind; more would hide the picture.
+/// Maximum number of events of one kind; more would hide the chart.
 const MOST_MARKS: usize = 24;
 
 const MICRO: Span = Span::from_micros(1);
 const FOREVER: Timestamp = Timestamp::from_micros(i64::MAX);
 
-/// An end as it stands while walking.
+/// The current end during the simulation.
 #[derive(Clone, Copy)]
-struct Stop {
+struct WalkEnd {
     at: Timestamp,
-    /// None: the account's date.
-    rule: Option<End>,
+    /// The rule; `None`: the account's expiry date.
+    rule: Option<LifetimeEnd>,
 }
 
-pub(super) struct Walk<'a> {
+pub(super) struct ScenarioWalk<'a> {
     policy: &'a Policy,
     scenario: &'a Scenario,
-    runs: Vec<Run<'a>>,
-    /// Of the applications entered so far.
+    runs: Vec<RequestRun<'a>>,
+    /// The rules with the applications entered so far.
     rules: EffectivePolicy,
     entered: Vec<String>,
     life: LifeFacts,
     binding: Binding,
-    place: Place<'a>,
-    /// Those to come, the next one last.
-    moves: Vec<&'a Move>,
-    /// All requests up to here are done.
+    place: ClientState<'a>,
+    /// The remaining changes, the next one last.
+    moves: Vec<&'a ClientMove>,
+    /// All requests up to this instant are done.
     cursor: Timestamp,
-    /// All lease ends up to here are marked.
+    /// All lease ends up to this instant are marked.
     leases_until: Timestamp,
     marks: Vec<Mark>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> ScenarioWalk<'a> {
     pub(super) fn new(policy: &'a Policy, scenario: &'a Scenario) -> Self {
         let pattern = &scenario.pattern;
-        let mut moves: Vec<&Move> = pattern.moves.iter().collect();
+        let mut moves: Vec<&ClientMove> = pattern.moves.iter().collect();
         moves.sort_by_key(|to| std::cmp::Reverse(to.at));
         Self {
             policy,
@@ -67,7 +71,7 @@ impl<'a> Walk<'a> {
             entered: scenario.entered.clone(),
             life: scenario.life,
             binding: scenario.binding.clone(),
-            place: Place {
+            place: ClientState {
                 ip: pattern.client.ip,
                 user_agent: pattern.client.user_agent.as_deref(),
             },
@@ -84,7 +88,7 @@ impl<'a> Walk<'a> {
             self.mark(
                 self.scenario.begin,
                 MarkKind::Now,
-                "The session as it stands now.".into(),
+                "The current state of the session.".into(),
             );
         }
         let end = self.walk();
@@ -97,7 +101,7 @@ impl<'a> Walk<'a> {
             signed_in_at: self.scenario.life.signed_in_at,
             begin: self.scenario.begin,
             segments: self.segments(until),
-            others: self.others(end.as_ref()),
+            others: self.other_ends(end.as_ref()),
             latest: self.latest(),
             window_until: self.scenario.pattern.window_until,
             followed_until: end.is_none().then_some(self.cursor),
@@ -106,45 +110,46 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn walk(&mut self) -> Option<Ending> {
+    fn walk(&mut self) -> Option<TimelineEnd> {
         for _ in 0..MOST_STEPS {
             let stop = self.stop(&self.life);
             let Some(at) = self.runs.iter().filter_map(|run| run.next(self.cursor)).min() else {
-                return stop.map(|stop| self.ending(stop));
+                return stop.map(|stop| self.timeline_end(stop));
             };
             if let Some(stop) = stop.filter(|stop| at > stop.at) {
                 self.mark(at, MarkKind::Refused, "The next request is refused.".into());
-                return Some(self.ending(stop));
+                return Some(self.timeline_end(stop));
             }
             if let Err(end) = self.step(at) {
                 return Some(end);
             }
-            self.jump();
+            self.skip_repetitions();
         }
         None
     }
 
-    /// What ends a session of these clock facts: its lifetimes, or the account's date.
-    fn stop(&self, life: &LifeFacts) -> Option<Stop> {
-        let by_date = self.scenario.expires_at.map(|at| Stop { at, rule: None });
-        let by_rule = ends_at(life, &self.rules).map(|end| Stop {
+    /// Returns the end of a session with these times: by its lifetimes, or by the account's expiry
+    /// date.
+    fn stop(&self, life: &LifeFacts) -> Option<WalkEnd> {
+        let by_date = self.scenario.expires_at.map(|at| WalkEnd { at, rule: None });
+        let by_rule = ends_at(life, &self.rules).map(|end| WalkEnd {
             at: end.at,
             rule: Some(end),
         });
-        // In the order of judgement the account comes first.
+        // The account comes first in the order of judgement.
         by_date.into_iter().chain(by_rule).min_by_key(|stop| stop.at)
     }
 
-    fn ending(&self, stop: Stop) -> Ending {
+    fn timeline_end(&self, stop: WalkEnd) -> TimelineEnd {
         match stop.rule {
-            Some(end) => words::ending(&end, &self.rules),
-            None => words::account_expiry(stop.at),
+            Some(end) => messages::timeline_end(&end, &self.rules),
+            None => messages::account_expiry(stop.at),
         }
     }
 
     /// Judges every request of one instant.
-    fn step(&mut self, at: Timestamp) -> Result<(), Ending> {
-        let moved = self.moves(at);
+    fn step(&mut self, at: Timestamp) -> Result<(), TimelineEnd> {
+        let moved = self.apply_move(at);
         for place in 0..self.runs.len() {
             if self.runs[place].next(self.cursor) == Some(at) {
                 self.request(place, at, moved)?;
@@ -154,13 +159,13 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Takes the moves up to `at`; whether the place is another one.
-    fn moves(&mut self, at: Timestamp) -> bool {
+    /// Applies the changes up to `at`; returns whether the client changed.
+    fn apply_move(&mut self, at: Timestamp) -> bool {
         let before = self.place;
         while let Some(to) = self.moves.pop_if(|to| to.at <= at) {
             match &to.to {
-                Elsewhere::Ip(ip) => self.place.ip = *ip,
-                Elsewhere::UserAgent(agent) => self.place.user_agent = Some(agent),
+                ClientChange::Ip(ip) => self.place.ip = *ip,
+                ClientChange::UserAgent(agent) => self.place.user_agent = Some(agent),
             }
         }
         let moved = self.place != before;
@@ -176,8 +181,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn request(&mut self, place: usize, at: Timestamp, moved: bool) -> Result<(), Ending> {
-        if let What::Entering(application) = self.runs[place].what {
+    fn request(&mut self, place: usize, at: Timestamp, moved: bool) -> Result<(), TimelineEnd> {
+        if let RunKind::Entering(application) = self.runs[place].what {
             self.mark_leases(at);
             self.enter(application);
         }
@@ -190,6 +195,10 @@ impl<'a> Walk<'a> {
                 AccountState::Enabled
             },
             must_change_password: false,
+            // Duties do not end a session.
+            proofs: Proofs::NONE,
+            factors: EnrolledFactors::NONE,
+            grace_from: None,
             life: self.life,
             binding: &self.binding,
             token: TokenFacts::Current,
@@ -200,11 +209,11 @@ impl<'a> Walk<'a> {
             kind: self.runs[place].kind(&self.scenario.pattern),
         };
         match judge(&session, &request, &self.rules, at) {
-            Verdict::Live(live) | Verdict::Duty { live, .. } => {
+            SessionVerdict::Live(live) | SessionVerdict::Duty { live, .. } => {
                 self.live(place, at, moved, live);
                 Ok(())
             }
-            Verdict::Ended { reason } => Err(self.refusal(reason, at)),
+            SessionVerdict::Ended { reason } => Err(self.refusal(reason, at)),
         }
     }
 
@@ -219,18 +228,19 @@ impl<'a> Walk<'a> {
         self.forget_effects();
     }
 
-    /// A live session's request was refused: by a check, or by the lifetimes of the application that it enters.
-    fn refusal(&self, reason: EndReason, at: Timestamp) -> Ending {
+    /// Creates the end of a live session whose request was refused: by a check, or by the lifetimes
+    /// of the application that it enters.
+    fn refusal(&self, reason: EndReason, at: Timestamp) -> TimelineEnd {
         match ends_at(&self.life, &self.rules).filter(|end| at > end.at) {
-            Some(end) => Ending {
+            Some(end) => TimelineEnd {
                 at,
-                ..words::ending(&end, &self.rules)
+                ..messages::timeline_end(&end, &self.rules)
             },
-            None => words::refusal(reason, at, self.place, &self.binding, &self.rules.validation),
+            None => messages::refusal(reason, at, self.place, &self.binding, &self.rules.validation),
         }
     }
 
-    fn live(&mut self, place: usize, at: Timestamp, moved: bool, live: Live) {
+    fn live(&mut self, place: usize, at: Timestamp, moved: bool, live: LiveEffect) {
         self.mark_request(place, at, moved, &live);
         if live.touch {
             self.warn(at);
@@ -242,14 +252,14 @@ impl<'a> Walk<'a> {
         if let Some(binding) = live.rebind {
             self.binding = binding;
         }
-        self.runs[place].effect = Some(Effect {
+        self.runs[place].effect = Some(RequestEffect {
             touch: live.touch,
             seen: live.seen,
         });
     }
 
-    /// Passes over the requests that can only go as those before them did.
-    fn jump(&mut self) {
+    /// Skips the requests that can only be judged like those before them.
+    fn skip_repetitions(&mut self) {
         let Some(stop) = self.stop(&self.life) else { return };
         let unknown = self.runs.iter().filter(|run| run.effect.is_none());
         let unknown = unknown.filter_map(|run| run.next(self.cursor));
@@ -292,36 +302,33 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn mark_request(&mut self, place: usize, at: Timestamp, moved: bool, live: &Live) {
+    fn mark_request(&mut self, place: usize, at: Timestamp, moved: bool, live: &LiveEffect) {
         let run = &self.runs[place];
-        if let What::Entering(application) = run.what {
+        if let RunKind::Entering(application) = run.what {
             self.mark(at, MarkKind::Entered, format!("Entered {application}."));
-        } else if run.what == What::Activity && !live.touch && run.effect.is_none() {
-            let sentence = words::not_counted(&self.scenario.pattern, &self.rules.activity);
+        } else if run.what == RunKind::Activity && !live.touch && run.effect.is_none() {
+            let sentence = messages::not_counted(&self.scenario.pattern, &self.rules.activity);
             self.mark(at, MarkKind::NotCounted, sentence);
         }
         match live.record {
-            Some(Record::NetworkChanged) => {
-                let sentence = words::accepted(self.place.ip, live);
+            Some(NetworkEvent::NetworkChanged) => {
+                let sentence = messages::accepted(self.place.ip, live);
                 self.mark(at, MarkKind::NetworkAccepted, sentence);
             }
-            // It comes with every such request; one mark a move is enough.
-            Some(Record::NetworkMismatch) if moved => {
-                let sentence = format!(
-                    "Used from {}: another network, recorded and nothing more.",
-                    self.place.ip
-                );
+            // It comes with every such request; one event per change is enough.
+            Some(NetworkEvent::NetworkMismatch) if moved => {
+                let sentence = format!("Used from {}: another network, only recorded.", self.place.ip);
                 self.mark(at, MarkKind::NetworkRecorded, sentence);
             }
             None if moved => {
-                let sentence = words::unnoticed(self.place, &self.rules.validation);
+                let sentence = messages::unnoticed(self.place, &self.rules.validation);
                 self.mark(at, MarkKind::Unnoticed, sentence);
             }
-            Some(Record::NetworkMismatch) | None => {}
+            Some(NetworkEvent::NetworkMismatch) | None => {}
         }
     }
 
-    /// Marks the warning before the idle end that stands, if it began before `until`.
+    /// Marks the warning before the current idle end, if it started before `until`.
     fn warn(&mut self, until: Timestamp) {
         let idle = candidates(&self.life, &self.rules).filter(|end| end.reason == EndReason::Idle);
         let (Some(idle), Some(before)) = (idle.map(|end| end.at).min(), warn_before(&self.rules)) else {
@@ -329,11 +336,12 @@ impl<'a> Walk<'a> {
         };
         let from = idle.saturating_sub(before);
         if from < until && from >= self.scenario.begin {
-            self.mark(from, MarkKind::Warned, words::warned(before));
+            self.mark(from, MarkKind::Warned, messages::warned(before));
         }
     }
 
-    /// Marks the lease ends up to `until` that are not marked yet, by the rules in force: another application, another lease.
+    /// Marks the remaining lease ends up to `until`, by the rules in force; another application can
+    /// change the lease.
     fn mark_leases(&mut self, until: Timestamp) {
         let from = std::mem::replace(&mut self.leases_until, until);
         let Some(lease) = lease(&self.rules) else { return };
@@ -344,7 +352,7 @@ impl<'a> Walk<'a> {
             if at >= until {
                 return;
             }
-            self.mark(at, MarkKind::LeaseRenewed, words::renewed(lease));
+            self.mark(at, MarkKind::LeaseRenewed, messages::renewed(lease));
         }
     }
 
@@ -355,9 +363,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Active where requests came, quiet between, up to `until`.
+    /// Returns the active and idle periods up to `until`.
     fn segments(&self, until: Timestamp) -> Vec<Segment> {
-        let activity = self.runs.iter().filter(|run| run.what != What::Heartbeat);
+        let activity = self.runs.iter().filter(|run| run.what != RunKind::Heartbeat);
         let mut spans: Vec<_> = activity
             .filter_map(|run| Some((run.first, run.latest(until)?)))
             .collect();
@@ -377,23 +385,24 @@ impl<'a> Walk<'a> {
         segments
     }
 
-    fn others(&self, end: Option<&Ending>) -> Vec<Ending> {
-        let by_rule = candidates(&self.life, &self.rules).map(|end| words::ending(&end, &self.rules));
-        let mut others: Vec<Ending> = by_rule
-            .chain(self.scenario.expires_at.map(words::account_expiry))
+    fn other_ends(&self, end: Option<&TimelineEnd>) -> Vec<TimelineEnd> {
+        let by_rule = candidates(&self.life, &self.rules).map(|end| messages::timeline_end(&end, &self.rules));
+        let mut others: Vec<TimelineEnd> = by_rule
+            .chain(self.scenario.expires_at.map(messages::account_expiry))
             .collect();
-        let same = |other: &Ending| end.is_some_and(|end| (end.reason, &end.scope) == (other.reason, &other.scope));
+        let same =
+            |other: &TimelineEnd| end.is_some_and(|end| (end.reason, &end.scope) == (other.reason, &other.scope));
         others.retain(|other| !same(other));
         others.sort_by_key(|other| other.at);
         others
     }
 
-    fn latest(&self) -> Option<Ending> {
+    fn latest(&self) -> Option<TimelineEnd> {
         let life = LifeFacts {
             last_active_at: FOREVER,
             last_seen_at: FOREVER,
             ..self.life
         };
-        self.stop(&life).map(|stop| self.ending(stop))
+        self.stop(&life).map(|stop| self.timeline_end(stop))
     }
 }

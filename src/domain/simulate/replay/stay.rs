@@ -1,29 +1,30 @@
-//! One recorded session, lived through again under a draft: by `judge` at every recorded request, by the lifetimes'
-//! candidates between them.
+//! The simulation of one recorded session under a draft: with `judge` at every recorded request,
+//! and with the lifetimes' candidates between them.
 
 use std::net::IpAddr;
 
-use super::{Certainty, Ended};
-use crate::domain::{
+use super::outcome::{Certainty, ReplayedEnd};
+use crate::{
     account::AccountId,
     activity::RequestKind,
+    factor::{EnrolledFactors, Proofs},
     policy::{
         Scope,
-        effective::{ActivityPolicy, Counts, EffectivePolicy, Idle, Mode},
+        effective::{ActivityMeasure, ActivityPolicy, EffectivePolicy, IdleTimeout, ValidationMode},
     },
     session::{
-        AccountState, Binding, End, EndReason, LifeFacts, Live, RequestFacts, SessionFacts, SessionId, TokenFacts,
-        Verdict, candidates, judge,
+        AccountState, Binding, EndReason, LifeFacts, LifetimeEnd, LiveEffect, RequestFacts, SessionFacts, SessionId,
+        SessionVerdict, TokenFacts, candidates, judge,
     },
     time::{Span, Timestamp},
 };
 
-/// A session as it is recorded.
+/// A recorded session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct SessionRecord {
     /// The session.
     pub id: SessionId,
-    /// Whose.
+    /// The owner.
     pub account: AccountId,
     /// Its owner's name.
     pub name: String,
@@ -33,61 +34,68 @@ pub struct Record {
     pub ip: IpAddr,
     /// The browser of its sign-in.
     pub user_agent: Option<String>,
-    /// Sign-in, latest activity, latest sign of life.
+    /// The sign-in, the latest activity and the latest sign of an open window.
     pub life: LifeFacts,
-    /// So much later its latest activity may have been than is recorded: it is written in batches.
+    /// How much later than recorded its latest activity may have been, because activity is written
+    /// in batches.
     pub slack: Span,
     /// When and why it ended; `None`: it is live.
     pub ended: Option<(Timestamp, EndReason)>,
 }
 
-impl Record {
-    /// Up to when it is known to have been live.
-    pub(super) fn ended_or(&self, now: Timestamp) -> Timestamp {
+impl SessionRecord {
+    /// Returns until when it is known to have been live.
+    pub(super) fn end_or(&self, now: Timestamp) -> Timestamp {
         self.ended.map_or(now, |(at, _)| at)
     }
 }
 
-/// A request of the session that left a trace in the records.
+/// A recorded request of the session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trace {
-    /// When.
+pub struct RequestTrace {
+    /// The time.
     pub at: Timestamp,
-    /// From where; `None`: not recorded.
+    /// The IP address; `None`: not recorded.
     pub ip: Option<IpAddr>,
-    /// With which browser; `None`: not recorded.
+    /// The user agent; `None`: not recorded.
     pub user_agent: Option<String>,
-    /// Somebody did something with it; false: any request, of the page's background perhaps.
+    /// Whether it was an action; false: any request, perhaps in the background.
     pub acted: bool,
 }
 
-/// How the draft's measure of activity and networks relates to those that were in force while the records were made.
+/// The relation between the draft's rules for activity and networks and the rules in force when the
+/// records were made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Compared {
-    /// Everything that counts as activity under the draft did then: the latest activity cannot have been later.
+pub struct MeasureComparison {
+    /// Whether everything that counts as activity under the draft counted then, so that the latest
+    /// activity cannot have been later.
     pub counts_no_more: bool,
-    /// Everything that counted then counts under the draft: the latest activity was activity.
+    /// Whether everything that counted then counts under the draft, so that the latest activity was
+    /// activity.
     pub counts_no_less: bool,
-    /// Windows were listened to then.
+    /// Whether signs of open windows were recorded then.
     pub windows: bool,
-    /// Every move that the draft takes for a change was recorded.
+    /// Whether every move that the draft counts as a change was recorded.
     pub moves: bool,
 }
 
-impl Compared {
-    /// Of one policy that was in force with the draft, both as they hold for the same session.
-    pub fn of(then: &EffectivePolicy, draft: &EffectivePolicy) -> Self {
+impl MeasureComparison {
+    /// Compares one policy that was in force with the draft, both for the same session.
+    pub fn compare(then: &EffectivePolicy, draft: &EffectivePolicy) -> Self {
         let (was, will) = (&then.validation, &draft.validation);
         Self {
-            counts_no_more: within(&draft.activity, &then.activity),
-            counts_no_less: within(&then.activity, &draft.activity),
-            windows: then.lifetimes.iter().any(|rule| rule.idle == Idle::WindowOpen),
-            moves: was.ip && was.mode != Mode::Off && was.security_audit_log && was.subnet_bits >= will.subnet_bits,
+            counts_no_more: is_covered_by(&draft.activity, &then.activity),
+            counts_no_less: is_covered_by(&then.activity, &draft.activity),
+            windows: then.lifetimes.iter().any(|rule| rule.idle == IdleTimeout::WindowOpen),
+            moves: was.ip
+                && was.mode != ValidationMode::Off
+                && was.security_audit_log
+                && was.subnet_bits >= will.subnet_bits,
         }
     }
 
-    /// What holds of two that were in force one after the other.
-    pub fn and(self, other: Self) -> Self {
+    /// Combines the comparisons of two policies that were in force one after the other.
+    pub fn combine(self, other: Self) -> Self {
         Self {
             counts_no_more: self.counts_no_more && other.counts_no_more,
             counts_no_less: self.counts_no_less && other.counts_no_less,
@@ -97,64 +105,71 @@ impl Compared {
     }
 }
 
-/// Whether everything that counts under `narrow` counts under `wide`.
-fn within(narrow: &ActivityPolicy, wide: &ActivityPolicy) -> bool {
+/// Returns whether everything that counts under `narrow` counts under `wide`.
+fn is_covered_by(narrow: &ActivityPolicy, wide: &ActivityPolicy) -> bool {
     let rank = |counts| match counts {
-        Counts::Interaction => 0,
-        Counts::Navigation => 1,
-        Counts::EveryRequest => 2,
+        ActivityMeasure::Interaction => 0,
+        ActivityMeasure::Navigation => 1,
+        ActivityMeasure::EveryRequest => 2,
     };
     rank(narrow.counts) <= rank(wide.counts) && wide.ignored.iter().all(|glob| narrow.ignored.contains(glob))
 }
 
-/// What would have become of a session.
+/// The result for a session.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Would {
-    /// It would have ended at this instant or before.
-    pub certain: Option<Ended>,
-    /// It might have ended as early as that, before [`Would::certain`].
-    pub possible: Option<Ended>,
-    /// A rule ended it, and the draft would not have at that instant.
+pub struct StayImpact {
+    /// The end that certainly came at this instant or before.
+    pub certain: Option<ReplayedEnd>,
+    /// The earliest possible end, if it is before the certain one.
+    pub possible: Option<ReplayedEnd>,
+    /// Whether a rule ended it and the draft would not have at that instant.
     pub spared: bool,
 }
 
-impl Would {
-    /// Notes an end; of several of one certainty the earliest counts.
-    pub(super) fn note(&mut self, end: Ended) {
+impl StayImpact {
+    /// Stores an end; of several with the same certainty the earliest counts.
+    pub(super) fn note(&mut self, end: ReplayedEnd) {
         let place = match end.certainty {
             Certainty::Certain => &mut self.certain,
             Certainty::Possible => &mut self.possible,
         };
-        let earlier = |known: &Ended| (end.at, end.reason) < (known.at, known.reason);
+        let earlier = |known: &ReplayedEnd| (end.at, end.reason) < (known.at, known.reason);
         if place.as_ref().is_none_or(earlier) {
             *place = Some(end);
         }
     }
 
-    /// The one end to tell: the certain one, else the possible one.
-    pub fn told(&self) -> Option<Ended> {
+    /// Returns the end to report: the certain one, otherwise the possible one.
+    pub fn reported_end(&self) -> Option<ReplayedEnd> {
         self.certain.clone().or_else(|| self.possible.clone())
     }
 }
 
 pub(super) fn live_through(
-    record: &Record,
-    traces: &[Trace],
+    record: &SessionRecord,
+    traces: &[RequestTrace],
     draft: &EffectivePolicy,
-    compared: Compared,
+    compared: MeasureComparison,
     now: Timestamp,
-) -> Would {
-    let until = record.ended_or(now);
-    let mut would = Would::default();
-    by_lifetimes(record, draft, compared, until, &mut would);
-    between_requests(record, traces, draft, compared, until, &mut would);
-    let refused_at_its_end = by_requests(record, traces, draft, compared, until, &mut would);
+) -> StayImpact {
+    let until = record.end_or(now);
+    let mut would = StayImpact::default();
+    end_by_lifetimes(record, draft, compared, until, &mut would);
+    end_between_requests(record, traces, draft, compared, until, &mut would);
+    let refused_at_its_end = end_by_requests(record, traces, draft, compared, until, &mut would);
     would.spared = spared(record, draft, compared, refused_at_its_end, &would);
     would
 }
 
-/// Ends that no request could have put off: by what is known of sign-in, latest activity and latest sign of life.
-fn by_lifetimes(record: &Record, draft: &EffectivePolicy, compared: Compared, until: Timestamp, would: &mut Would) {
+/// Finds ends that no request could have postponed, from the sign-in, the latest activity and the
+/// latest sign of an open window.
+fn end_by_lifetimes(
+    record: &SessionRecord,
+    draft: &EffectivePolicy,
+    compared: MeasureComparison,
+    until: Timestamp,
+    would: &mut StayImpact,
+) {
     let recorded = latest(record, compared);
     let life = LifeFacts {
         last_active_at: recorded.last_active_at.saturating_add(record.slack),
@@ -166,12 +181,13 @@ fn by_lifetimes(record: &Record, draft: &EffectivePolicy, compared: Compared, un
             EndReason::WindowClosed if !compared.windows => Certainty::Possible,
             _ => Certainty::Certain,
         };
-        would.note(told(&end, draft, certainty));
+        would.note(replayed_end(&end, draft, certainty));
     }
 }
 
-/// The facts with the latest recorded instant that the draft could have taken for activity.
-fn latest(record: &Record, compared: Compared) -> LifeFacts {
+/// Returns the times with the latest recorded instant that the draft could have counted as
+/// activity.
+fn latest(record: &SessionRecord, compared: MeasureComparison) -> LifeFacts {
     let life = record.life;
     LifeFacts {
         last_active_at: if compared.counts_no_more {
@@ -183,17 +199,18 @@ fn latest(record: &Record, compared: Compared) -> LifeFacts {
     }
 }
 
-/// Gaps between recorded requests that are longer than the draft's idle time or window grace.
-fn between_requests(
-    record: &Record,
-    traces: &[Trace],
+/// Finds gaps between recorded requests that are longer than the draft's idle timeout or window
+/// grace.
+fn end_between_requests(
+    record: &SessionRecord,
+    traces: &[RequestTrace],
     draft: &EffectivePolicy,
-    compared: Compared,
+    compared: MeasureComparison,
     until: Timestamp,
-    would: &mut Would,
+    would: &mut StayImpact,
 ) {
     let life = record.life;
-    let every = draft.activity.counts == Counts::EveryRequest && draft.activity.ignored.is_empty();
+    let every = draft.activity.counts == ActivityMeasure::EveryRequest && draft.activity.ignored.is_empty();
     let mut active = vec![life.signed_in_at];
     if every {
         active.extend(traces.iter().filter(|trace| trace.acted).map(|trace| trace.at));
@@ -216,11 +233,11 @@ fn between_requests(
             };
             let ends = candidates(&standing, draft).filter(|end| end.reason == reason && end.at < gap[1]);
             for end in ends {
-                would.note(told(&end, draft, Certainty::Possible));
+                would.note(replayed_end(&end, draft, Certainty::Possible));
             }
         }
     }
-    // What comes no earlier than the certain end says nothing more.
+    // A possible end that is not earlier than the certain one adds nothing.
     if let (Some(certain), Some(possible)) = (&would.certain, &would.possible)
         && possible.at >= certain.at
     {
@@ -228,18 +245,18 @@ fn between_requests(
     }
 }
 
-/// Judges the recorded requests, oldest first, with the binding as the draft would have it. Some: its last request, at the
-/// instant at which the session ended, judged.
-fn by_requests(
-    record: &Record,
-    traces: &[Trace],
+/// Judges the recorded requests, oldest first, with the binding that the draft would have set.
+/// `Some`: the judged last request, at the instant at which the session ended.
+fn end_by_requests(
+    record: &SessionRecord,
+    traces: &[RequestTrace],
     draft: &EffectivePolicy,
-    compared: Compared,
+    compared: MeasureComparison,
     until: Timestamp,
-    would: &mut Would,
+    would: &mut StayImpact,
 ) -> Option<Result<(), EndReason>> {
     let last_seen = record.life.last_seen_at.max(record.life.last_active_at);
-    let last = Trace {
+    let last = RequestTrace {
         at: last_seen.max(record.life.signed_in_at),
         ip: Some(record.ip),
         user_agent: None,
@@ -261,7 +278,7 @@ fn by_requests(
             Ok(live) => binding = live.rebind.unwrap_or(binding),
             Err(reason) => {
                 let (certainty, goes_on) = sure(record, trace, &binding, draft, compared, reason);
-                would.note(Ended {
+                would.note(ReplayedEnd {
                     at: trace.at,
                     reason,
                     scope: Scope::Everyone,
@@ -277,16 +294,17 @@ fn by_requests(
     at_the_end
 }
 
-/// A change after the grace window is only then known to be one when every move is recorded: the move itself may have been
-/// within it. Then the session is lived on with as if it had been.
+/// Returns whether a change after the grace period is certain. It is only if every move is
+/// recorded, because the move itself may have been within the period. Otherwise the simulation
+/// continues as if it had been.
 fn sure(
-    record: &Record,
-    trace: &Trace,
+    record: &SessionRecord,
+    trace: &RequestTrace,
     binding: &Binding,
     draft: &EffectivePolicy,
-    compared: Compared,
+    compared: MeasureComparison,
     reason: EndReason,
-) -> (Certainty, Option<Live>) {
+) -> (Certainty, Option<LiveEffect>) {
     if reason != EndReason::NetworkAllowance || compared.moves {
         return (Certainty::Certain, None);
     }
@@ -298,12 +316,21 @@ fn sure(
     }
 }
 
-/// The judgement of one request that came while the session was live; idle time is looked at elsewhere.
-fn ask(record: &Record, trace: &Trace, binding: &Binding, draft: &EffectivePolicy) -> Result<Live, EndReason> {
+/// Judges one request that came while the session was live; idle time is checked separately.
+fn ask(
+    record: &SessionRecord,
+    trace: &RequestTrace,
+    binding: &Binding,
+    draft: &EffectivePolicy,
+) -> Result<LiveEffect, EndReason> {
     let facts = SessionFacts {
         ended: None,
         account: AccountState::Enabled,
         must_change_password: false,
+        // Duties do not end a session.
+        proofs: Proofs::NONE,
+        factors: EnrolledFactors::NONE,
+        grace_from: None,
         life: LifeFacts {
             signed_in_at: record.life.signed_in_at,
             last_active_at: trace.at,
@@ -318,18 +345,19 @@ fn ask(record: &Record, trace: &Trace, binding: &Binding, draft: &EffectivePolic
         kind: RequestKind::default(),
     };
     match judge(&facts, &request, draft, trace.at) {
-        Verdict::Live(live) | Verdict::Duty { live, .. } => Ok(live),
-        Verdict::Ended { reason } => Err(reason),
+        SessionVerdict::Live(live) | SessionVerdict::Duty { live, .. } => Ok(live),
+        SessionVerdict::Ended { reason } => Err(reason),
     }
 }
 
-/// Whether a rule ended the session at an instant at which the draft would have let it live on.
+/// Returns whether a rule ended the session at an instant at which it would have continued under
+/// the draft.
 fn spared(
-    record: &Record,
+    record: &SessionRecord,
     draft: &EffectivePolicy,
-    compared: Compared,
+    compared: MeasureComparison,
     at_its_end: Option<Result<(), EndReason>>,
-    would: &Would,
+    would: &StayImpact,
 ) -> bool {
     let Some((ended_at, reason)) = record.ended else {
         return false;
@@ -338,7 +366,7 @@ fn spared(
         return false;
     }
     let outlives = candidates(&latest(record, compared), draft).all(|end| end.at > ended_at);
-    // Moves that nobody recorded might have used up the draft's allowance before.
+    // Unrecorded moves might have used up the draft's allowance before.
     let will = &draft.validation;
     let moves = compared.moves || !will.ip || will.allow_ip_changes.is_none();
     match reason {
@@ -348,14 +376,16 @@ fn spared(
         EndReason::SignedOut
         | EndReason::Revoked
         | EndReason::AccountDisabled
+        | EndReason::Directory
         | EndReason::AccountExpired
         | EndReason::RotatedReuse
-        | EndReason::PasswordChanged => false,
+        | EndReason::PasswordChanged
+        | EndReason::IdentityProvider => false,
     }
 }
 
-fn told(end: &End, draft: &EffectivePolicy, certainty: Certainty) -> Ended {
-    Ended {
+fn replayed_end(end: &LifetimeEnd, draft: &EffectivePolicy, certainty: Certainty) -> ReplayedEnd {
+    ReplayedEnd {
         at: end.at,
         reason: end.reason,
         scope: draft.lifetimes[end.rule].scope.clone(),

@@ -1,4 +1,4 @@
-//! The recorded guesses at passwords, counted again under a draft by `domain::lockout` itself.
+//! The recorded sign-in attempts, counted again under a draft by `domain::lockout` itself.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -7,9 +7,9 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{Certainty, KEPT};
-use crate::domain::{
-    lockout::{Counter, CounterKey, CounterKind, ReserveVerdict, counters_of, policy_for},
+use super::outcome::{Certainty, KEPT};
+use crate::{
+    lockout::{Counter, CounterKey, CounterKind, ReserveVerdict, counters_of, from_known_network, policy_for},
     network,
     policy::effective::LockoutPolicy,
     time::{Span, Timestamp},
@@ -18,87 +18,89 @@ use crate::domain::{
 /// A network with a completed sign-in within this time is exempt from the account ceiling.
 const KNOWN_NETWORK: Span = Span::from_secs(30 * 86_400);
 
-/// What came of the password at that time.
+/// The recorded result of the password check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Checked {
-    /// It was right, and somebody was signed in.
+pub enum RecordedCheck {
+    /// Correct password; the user was signed in.
     Accepted,
-    /// It was wrong.
+    /// Wrong password.
     Wrong,
-    /// It was right, and nobody was signed in (account disabled or expired).
-    Right,
-    /// A lock or too many attempts at once refused it: nobody knows.
+    /// Correct password, but the sign-in was refused (account disabled or expired).
+    Correct,
+    /// A lock or too many parallel attempts refused it, so the result is unknown.
     Never,
 }
 
-/// One recorded guess.
+/// One recorded attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    /// When.
+pub struct RecordedAttempt {
+    /// The time.
     pub at: Timestamp,
     /// The name as recorded.
     pub name: String,
-    /// The same as counters write it.
+    /// The name as counters store it.
     pub name_key: String,
-    /// From where.
+    /// The IP address.
     pub ip: IpAddr,
-    /// With which browser.
+    /// The user agent.
     pub user_agent: Option<String>,
-    /// What came of it.
-    pub checked: Checked,
-    /// A sign-in; false: a guess at the present password when changing it, which counts like one.
+    /// The result.
+    pub checked: RecordedCheck,
+    /// Whether it is a sign-in; false: an attempt at the current password when changing it, which
+    /// counts in the same way.
     pub sign_in: bool,
-    /// How many alike ones the record stands for; several only of those that were never checked.
+    /// The number of equal attempts in the record; more than one only if they were never checked.
     pub times: u64,
 }
 
-/// A counter that somebody released.
+/// A counter that an administrator released.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Release {
-    /// When.
+pub struct CounterRelease {
+    /// The time.
     pub at: Timestamp,
-    /// The fields that it had.
+    /// The counter's address.
     pub ip: Option<String>,
-    /// Likewise.
+    /// The counter's account.
     pub account: Option<String>,
 }
 
-/// A sign-in that the draft would have refused for a lock.
+/// A sign-in that a lock under the draft would have refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LockedOut {
+pub struct LockedSignIn {
     /// The sign-in.
-    pub attempt: Attempt,
+    pub attempt: RecordedAttempt,
     /// The counter that refuses it.
     pub kind: CounterKind,
-    /// Possible, when an earlier sign-in that is not recorded would have made the network known.
+    /// Possible if an earlier, unrecorded sign-in would have made the network known.
     pub certainty: Certainty,
 }
 
-/// The guesses of the past under a draft; feed them in time order.
+/// The past attempts under a draft; add them in order of time.
 #[derive(Debug, Clone)]
-pub struct Guesses {
+pub struct AttemptReplay {
     policy: LockoutPolicy,
-    /// Where the records begin.
+    /// The start of the records.
     since: Timestamp,
     counters: HashMap<CounterKey, Counter>,
-    /// When somebody last signed in to an account from a network.
+    /// The last sign-in to an account from a network.
     known_networks: HashMap<(String, String), Timestamp>,
     fed: u32,
-    /// Sign-ins looked at.
+    /// The number of sign-ins.
     pub sign_ins: u64,
-    /// Of these, accepted at that time, and locked out under the draft.
+    /// Accepted sign-ins that the draft would have locked out.
     pub locked_out: u64,
-    /// Refused at that time for a wrong password, and for a lock under the draft.
+    /// Sign-ins with a wrong password that a lock under the draft would have refused.
     pub refused_earlier: u64,
-    /// Refused for a lock at that time, and not under the draft; what would have come of them nobody knows.
+    /// Sign-ins that a lock refused and that the draft would have let through; their result is
+    /// unknown.
     pub let_through: u64,
     /// Locks that begin under the draft.
     pub locks: u64,
-    newest: VecDeque<LockedOut>,
+    newest: VecDeque<LockedSignIn>,
 }
 
-impl Guesses {
-    /// None yet. `since`: where the records begin.
+impl AttemptReplay {
+    /// Creates an empty replay. `since`: the start of the records.
     pub fn new(policy: LockoutPolicy, since: Timestamp) -> Self {
         Self {
             policy,
@@ -115,25 +117,25 @@ impl Guesses {
         }
     }
 
-    /// The accepted sign-ins that the draft locks out, newest first, as many as are kept.
-    pub fn newest(&self) -> impl Iterator<Item = &LockedOut> {
+    /// Returns the accepted sign-ins that the draft locks out, newest first, as many as are kept.
+    pub fn newest(&self) -> impl Iterator<Item = &LockedSignIn> {
         self.newest.iter().rev()
     }
 
-    /// Counts one guess.
-    pub fn attempt(&mut self, attempt: &Attempt) {
+    /// Adds one attempt.
+    pub fn attempt(&mut self, attempt: &RecordedAttempt) {
         self.fed += 1;
         if attempt.sign_in {
             self.sign_ins += attempt.times;
         }
         let id = Uuid::from_u128(u128::from(self.fed));
-        let holding = self.holding(attempt);
+        let holding = self.holding_counters(attempt);
         let mut refused_by = None;
         for (key, policy) in &holding {
             let counter = self.counters.entry(key.clone()).or_default();
             match counter.reserve(key.kind, id, policy, attempt.at) {
                 ReserveVerdict::Locked(_) => refused_by = refused_by.or(Some(key.kind)),
-                // One guess at a time is replayed, so that none is ever busy.
+                // Attempts are replayed one at a time, so that none is ever busy.
                 ReserveVerdict::Proceed | ReserveVerdict::Busy => {}
             }
         }
@@ -146,13 +148,13 @@ impl Guesses {
             }
             None => self.proceeds(attempt, &holding, id),
         }
-        if attempt.checked == Checked::Accepted && attempt.sign_in {
+        if attempt.checked == RecordedCheck::Accepted && attempt.sign_in {
             self.known_networks.insert(place(attempt), attempt.at);
         }
     }
 
-    /// Somebody released counters: those of the draft that are of the same address or account.
-    pub fn release(&mut self, release: &Release) {
+    /// Releases the draft's counters with the same address or account.
+    pub fn release(&mut self, release: &CounterRelease) {
         let same =
             |ours: &Option<String>, theirs: &Option<String>| ours.is_none() || theirs.is_none() || ours == theirs;
         for (key, counter) in &mut self.counters {
@@ -164,8 +166,9 @@ impl Guesses {
         }
     }
 
-    /// The counters of a guess, each with what holds in it, as a sign-in asks them.
-    fn holding(&self, attempt: &Attempt) -> Vec<(CounterKey, LockoutPolicy)> {
+    /// Returns the counters of an attempt with the policy that applies to each, as a sign-in uses
+    /// them.
+    fn holding_counters(&self, attempt: &RecordedAttempt) -> Vec<(CounterKey, LockoutPolicy)> {
         let holding = policy_for(attempt.ip, &self.policy).into_owned();
         let known = self
             .known_networks
@@ -177,24 +180,18 @@ impl Guesses {
             attempt.user_agent.as_deref(),
             &self.policy,
         );
-        let with_policy = |key: CounterKey| {
-            let mut policy = holding.clone();
-            if key.kind == CounterKind::AccountCeiling && known {
-                policy.account_ceiling = 0;
-            }
-            (key, policy)
-        };
-        keys.into_iter().map(with_policy).collect()
+        let keys = if known { from_known_network(keys) } else { keys };
+        keys.into_iter().map(|key| (key, holding.clone())).collect()
     }
 
-    fn refused(&mut self, attempt: &Attempt, kind: CounterKind) {
+    fn refused(&mut self, attempt: &RecordedAttempt, kind: CounterKind) {
         if !attempt.sign_in {
             return;
         }
         match attempt.checked {
-            Checked::Wrong => self.refused_earlier += 1,
-            Checked::Never => {}
-            Checked::Accepted | Checked::Right => {
+            RecordedCheck::Wrong => self.refused_earlier += 1,
+            RecordedCheck::Never => {}
+            RecordedCheck::Accepted | RecordedCheck::Correct => {
                 self.locked_out += 1;
                 let records_reach = attempt.at.since(self.since) >= KNOWN_NETWORK;
                 let certainty = if kind != CounterKind::AccountCeiling || records_reach {
@@ -202,7 +199,7 @@ impl Guesses {
                 } else {
                     Certainty::Possible
                 };
-                self.newest.push_back(LockedOut {
+                self.newest.push_back(LockedSignIn {
                     attempt: attempt.clone(),
                     kind,
                     certainty,
@@ -214,17 +211,17 @@ impl Guesses {
         }
     }
 
-    fn proceeds(&mut self, attempt: &Attempt, holding: &[(CounterKey, LockoutPolicy)], id: Uuid) {
-        if attempt.sign_in && attempt.checked == Checked::Never {
+    fn proceeds(&mut self, attempt: &RecordedAttempt, holding: &[(CounterKey, LockoutPolicy)], id: Uuid) {
+        if attempt.sign_in && attempt.checked == RecordedCheck::Never {
             self.let_through += attempt.times;
         }
         let mut locks = false;
         for (key, policy) in holding {
             let counter = self.counters.entry(key.clone()).or_default();
             match attempt.checked {
-                Checked::Accepted if attempt.sign_in => counter.succeed(id, key.cleared_by_success()),
-                Checked::Wrong => locks |= counter.fail(key.kind, id, policy, attempt.at).is_some(),
-                Checked::Accepted | Checked::Right | Checked::Never => counter.give_back(id),
+                RecordedCheck::Accepted if attempt.sign_in => counter.succeed(id, key.cleared_by_success()),
+                RecordedCheck::Wrong => locks |= counter.fail(key.kind, id, policy, attempt.at).is_some(),
+                RecordedCheck::Accepted | RecordedCheck::Correct | RecordedCheck::Never => counter.give_back(id),
             }
             if counter.is_empty_at(key.kind, policy, attempt.at) {
                 self.counters.remove(key);
@@ -234,6 +231,6 @@ impl Guesses {
     }
 }
 
-fn place(attempt: &Attempt) -> (String, String) {
+fn place(attempt: &RecordedAttempt) -> (String, String) {
     (attempt.name_key.clone(), network::known_network(attempt.ip).to_string())
 }

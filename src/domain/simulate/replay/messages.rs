@@ -1,50 +1,50 @@
-//! A replay in words and in JSON, with what it worked from and what that cannot show.
+//! The messages and the JSON of a replay, with its data and limits.
 
 use serde_json::{Value, json};
 
-use super::{Data, LockedOut, Report, Shortened};
-use crate::domain::time::Timestamp;
+use super::{LockedSignIn, ReplayData, ReplayReport, ShortenedSession};
+use crate::time::Timestamp;
 
-impl Report {
-    /// What it comes to, a sentence each.
+impl ReplayReport {
+    /// Returns the result, one sentence each.
     pub fn sentences(&self) -> Vec<String> {
         let guesses = &self.guesses;
         let mut said = vec![format!(
-            "Of {}, {} would have ended earlier for certain, {} possibly.",
-            counted(self.sessions, "session"),
+            "Of {}, {} would certainly have ended earlier, {} possibly.",
+            format_count(self.sessions, "session"),
             self.certain,
             self.possible
         )];
         if self.spared > 0 {
             said.push(format!(
-                "{} that a rule ended would have lived longer.",
-                counted(self.spared, "session")
+                "{} that a rule ended would have lasted longer.",
+                format_count(self.spared, "session")
             ));
         }
         said.push(format!(
             "Of {}, {} that succeeded would have been locked out; {} would have begun.",
-            counted(guesses.sign_ins, "sign-in"),
+            format_count(guesses.sign_ins, "sign-in"),
             guesses.locked_out,
-            counted(guesses.locks, "lock")
+            format_count(guesses.locks, "lock")
         ));
         if guesses.refused_earlier > 0 {
             said.push(format!(
-                "{} with a wrong password would have been refused for a lock.",
-                counted(guesses.refused_earlier, "sign-in")
+                "{} with a wrong password would have been refused by a lock.",
+                format_count(guesses.refused_earlier, "sign-in")
             ));
         }
         if guesses.let_through > 0 {
             said.push(format!(
                 "{} that a lock refused would have been let through to the password check.",
-                counted(guesses.let_through, "sign-in")
+                format_count(guesses.let_through, "sign-in")
             ));
         }
         said
     }
 
-    /// From what it worked and what that cannot show, a sentence each.
+    /// Returns the data and the limits of the replay, one sentence each.
     pub fn limits(&self) -> Vec<String> {
-        let Data {
+        let ReplayData {
             since,
             until,
             events,
@@ -54,20 +54,20 @@ impl Report {
         } = self.data;
         let mut said = vec![format!(
             "From {} and {} recorded between {} and {}.",
-            counted(self.sessions, "session"),
-            counted(events, "event"),
+            format_count(self.sessions, "session"),
+            format_count(events, "event"),
             since.to_rfc3339(),
             until.to_rfc3339()
         )];
         if let Some(at) = events_cut_at {
             said.push(format!(
-                "There are more events than are read: those before {} are left out.",
+                "There are more events than this replay reads: events before {} are not included.",
                 at.to_rfc3339()
             ));
         }
         if let Some(at) = sessions_cut_at {
             said.push(format!(
-                "There are more sessions than are read: those that began before {} are left out.",
+                "There are more sessions than this replay reads: sessions that began before {} are not included.",
                 at.to_rfc3339()
             ));
         }
@@ -81,7 +81,7 @@ impl Report {
         said
     }
 
-    /// The form of `policy preview --replay --json` and of the page's data.
+    /// Converts to the JSON of `policy preview --replay --json` and of the page's data.
     pub fn to_json(&self) -> Value {
         let rules = self.by_rule.iter().map(|((reason, scope), count)| {
             json!({
@@ -106,28 +106,28 @@ impl Report {
             "possible": self.possible,
             "spared": self.spared,
             "rules": rules.collect::<Vec<_>>(),
-            "shortened": self.shortened.iter().map(Shortened::to_json).collect::<Vec<_>>(),
+            "shortened": self.shortened.iter().map(ShortenedSession::to_json).collect::<Vec<_>>(),
             "sign_ins": guesses.sign_ins,
             "locked_out": guesses.locked_out,
             "refused_earlier": guesses.refused_earlier,
             "let_through": guesses.let_through,
             "locks": guesses.locks,
-            "locked_out_sign_ins": guesses.newest().map(LockedOut::to_json).collect::<Vec<_>>(),
+            "locked_out_sign_ins": guesses.newest().map(LockedSignIn::to_json).collect::<Vec<_>>(),
         })
     }
 }
 
-/// What no record shows, whatever the draft.
+/// Limits of every replay, whatever the draft.
 const CANNOT_SHOW: [&str; 4] = [
-    "Only the sign-in, the latest activity, moves between networks and what the audit recorded are known of a session; \
-     what hangs on requests between them is told as possible.",
-    "A certain end came at the instant told or before; a possible one at that instant at the earliest.",
-    "Every session is judged with its owner's role of today and as if it had entered its applications at the sign-in.",
-    "People would have signed in again after an earlier end: those sessions are not made up.",
+    "Only the sign-in, the latest activity, network changes and audit events of a session are known; anything \
+     depending on requests in between counts as possible.",
+    "A certain end came at the given time or earlier; a possible end at the given time or later.",
+    "Every session is judged with its owner's current role and as if it had entered its applications at sign-in.",
+    "Users would have signed in again after an earlier end: later sign-ins are not simulated.",
 ];
 
-impl Shortened {
-    /// One row of the list.
+impl ShortenedSession {
+    /// Converts to one row of the list.
     pub fn to_json(&self) -> Value {
         json!({
             "session": self.record.id.0,
@@ -144,8 +144,8 @@ impl Shortened {
     }
 }
 
-impl LockedOut {
-    /// One row of the list.
+impl LockedSignIn {
+    /// Converts to one row of the list.
     pub fn to_json(&self) -> Value {
         json!({
             "at": self.attempt.at.to_rfc3339(),
@@ -157,6 +157,6 @@ impl LockedOut {
     }
 }
 
-fn counted(n: u64, what: &str) -> String {
+fn format_count(n: u64, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

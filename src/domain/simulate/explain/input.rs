@@ -1,31 +1,32 @@
-//! A pattern of activity as people write it, on the page and on the command line alike: `08:00-10:30`, `09:00=203.0.113.7`.
-//! Times are UTC. A time of day is the first one that is not over yet; whole dates may be written too.
+//! Parsing of a pattern of activity, the same on the page and on the command line: `08:00-10:30`,
+//! `09:00=203.0.113.7`. Times are UTC. A time of day is its next occurrence; complete dates are
+//! accepted too.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
     str::FromStr,
 };
 
-use super::{Activity, Client, Elsewhere, Entering, Manner, Move, Pattern};
-use crate::domain::{
+use super::scenario::{Activity, ActivityKind, ApplicationEntry, ClientChange, ClientMove, ScenarioClient, UsePattern};
+use crate::{
     agent, duration,
     policy::{Scope, ScopeError},
     time::{Span, Timestamp},
 };
 
-/// A field and what is wrong with it.
-pub type TypedFault = (&'static str, String);
+/// A field and its error message.
+pub type ScenarioFault = (&'static str, String);
 
-/// Where nobody says it: an address of documentation, and a browser.
+/// The defaults: an address reserved for documentation, and a browser.
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 10));
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
 const DAY: Span = Span::from_secs(86_400);
 const MOST_LINES: usize = 50;
 
-/// Everything as typed; empty where nothing was.
+/// All fields as entered; empty if not given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Typed {
+pub struct ScenarioInput {
     /// `08:00`, `2026-11-21 08:00`.
     pub signed_in: String,
     /// `wiki`, `wiki@09:00`.
@@ -50,79 +51,79 @@ pub struct Typed {
     pub moves: Vec<String>,
 }
 
-impl Manner {
-    /// All manners with the word that people write and what it says.
-    pub const ALL: &[(Manner, &str, &str)] = &[
-        (Manner::Pages, "pages", "page loads"),
-        (Manner::Requests, "requests", "requests of scripts"),
-        (Manner::Input, "input", "real input, reported by the page guard"),
-        (Manner::Background, "background", "background requests"),
+impl ActivityKind {
+    /// All kinds with the word that users write and its description.
+    pub const ALL: &[(ActivityKind, &str, &str)] = &[
+        (ActivityKind::Pages, "pages", "page loads"),
+        (ActivityKind::Requests, "requests", "requests of scripts"),
+        (ActivityKind::Input, "input", "real input, reported by the page guard"),
+        (ActivityKind::Background, "background", "background requests"),
     ];
 
     fn parse(word: &str) -> Option<Self> {
-        Manner::ALL
+        ActivityKind::ALL
             .iter()
             .find(|(_, known, _)| *known == word)
             .map(|(manner, ..)| *manner)
     }
 }
 
-impl Typed {
-    /// A sign-in on the day of `now`, and what is done from then on. All faults at once.
-    pub fn sign_in(&self, now: Timestamp) -> Result<(Timestamp, Pattern), Vec<TypedFault>> {
+impl ScenarioInput {
+    /// Parses a sign-in on the day of `now` and the pattern after it, and reports all errors.
+    pub fn sign_in(&self, now: Timestamp) -> Result<(Timestamp, UsePattern), Vec<ScenarioFault>> {
         let today = midnight(now);
-        let mut reading = Reading::from(today);
-        // A whole date may lie in the past, a time of day is today's.
+        let mut reading = ScenarioReader::from(today);
+        // A complete date may be in the past; a time of day belongs to the current day.
         let past = Timestamp::from_micros(0);
-        let at = time(&self.signed_in, today).or_else(|_| time(&self.signed_in, past));
+        let at = read_time(&self.signed_in, today).or_else(|_| read_time(&self.signed_in, past));
         reading.begin = at.unwrap_or_else(|why| {
             reading.faults.push(("signed_in", why));
             today
         });
         let at = reading.begin;
-        let client = Client {
-            ip: reading.ip(&self.ip).unwrap_or(ADDRESS),
+        let client = ScenarioClient {
+            ip: reading.read_ip(&self.ip).unwrap_or(ADDRESS),
             user_agent: Some(match self.agent.trim() {
                 "" => BROWSER.to_owned(),
                 text => agent::cut(text).to_owned(),
             }),
         };
         let pattern = self.pattern(&mut reading, client);
-        reading.done((at, pattern))
+        reading.finish((at, pattern))
     }
 
-    /// What is done with a real session from `begin` on, from where it is used now.
-    pub fn from_now(&self, begin: Timestamp, client: Client) -> Result<Pattern, Vec<TypedFault>> {
-        let mut reading = Reading::from(begin);
+    /// Parses the pattern of a real session from `begin` on, starting with its current client.
+    pub fn from_now(&self, begin: Timestamp, client: ScenarioClient) -> Result<UsePattern, Vec<ScenarioFault>> {
+        let mut reading = ScenarioReader::from(begin);
         let pattern = self.pattern(&mut reading, client);
-        reading.done(pattern)
+        reading.finish(pattern)
     }
 
-    fn pattern(&self, reading: &mut Reading, client: Client) -> Pattern {
-        let every = reading.every(&self.every);
-        Pattern {
+    fn pattern(&self, reading: &mut ScenarioReader, client: ScenarioClient) -> UsePattern {
+        let every = reading.read_interval(&self.every);
+        UsePattern {
             client,
-            entering: reading.each("app", &self.applications, Reading::entering),
+            entering: reading.read_each("app", &self.applications, ScenarioReader::read_entry),
             activity: reading
-                .each("active", &self.active, Reading::span)
+                .read_each("active", &self.active, ScenarioReader::read_span)
                 .into_iter()
                 .map(|(from, until)| Activity { from, until, every })
                 .collect(),
-            manner: reading.manner(&self.doing),
-            path: reading.path(&self.path),
-            pauses: reading.each("pause", &self.pauses, Reading::span),
+            manner: reading.read_kind(&self.doing),
+            path: reading.read_path(&self.path),
+            pauses: reading.read_each("pause", &self.pauses, ScenarioReader::read_span),
             window_until: match self.window.trim() {
                 "" => None,
-                text => reading.instant("window", text),
+                text => reading.read_instant("window", text),
             },
-            moves: reading.each("move", &self.moves, Reading::moved),
+            moves: reading.read_each("move", &self.moves, ScenarioReader::read_move),
         }
     }
 }
 
-/// What was typed, one text an entry: separated by commas or line ends.
-pub fn entries(text: &str) -> Vec<String> {
-    lines(text)
+/// Splits entries at commas or line ends.
+pub fn read_entries(text: &str) -> Vec<String> {
+    read_lines(text)
         .iter()
         .flat_map(|line| line.split(','))
         .map(|part| part.trim().to_owned())
@@ -130,21 +131,21 @@ pub fn entries(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The same where an entry may hold commas: a browser's words.
-pub fn lines(text: &str) -> Vec<String> {
+/// Splits entries at line ends, for entries that may contain commas (user agents).
+pub fn read_lines(text: &str) -> Vec<String> {
     text.lines()
         .map(|line| line.trim().to_owned())
         .filter(|line| !line.is_empty())
         .collect()
 }
 
-/// Reads texts from a first instant on and keeps the faults.
-struct Reading {
+/// Parses texts from a first instant on and collects errors.
+struct ScenarioReader {
     begin: Timestamp,
-    faults: Vec<TypedFault>,
+    faults: Vec<ScenarioFault>,
 }
 
-impl Reading {
+impl ScenarioReader {
     fn from(begin: Timestamp) -> Self {
         Self {
             begin,
@@ -152,7 +153,7 @@ impl Reading {
         }
     }
 
-    fn done<T>(self, read: T) -> Result<T, Vec<TypedFault>> {
+    fn finish<T>(self, read: T) -> Result<T, Vec<ScenarioFault>> {
         if self.faults.is_empty() {
             Ok(read)
         } else {
@@ -160,7 +161,12 @@ impl Reading {
         }
     }
 
-    fn each<T>(&mut self, field: &'static str, texts: &[String], read: fn(&Self, &str) -> Result<T, String>) -> Vec<T> {
+    fn read_each<T>(
+        &mut self,
+        field: &'static str,
+        texts: &[String],
+        read: fn(&Self, &str) -> Result<T, String>,
+    ) -> Vec<T> {
         if texts.len() > MOST_LINES {
             self.faults.push((field, format!("At most {MOST_LINES} entries.")));
             return Vec::new();
@@ -176,49 +182,48 @@ impl Reading {
         all
     }
 
-    fn instant(&mut self, field: &'static str, text: &str) -> Option<Timestamp> {
-        time(text, self.begin)
+    fn read_instant(&mut self, field: &'static str, text: &str) -> Option<Timestamp> {
+        read_time(text, self.begin)
             .map_err(|why| self.faults.push((field, why)))
             .ok()
     }
 
-    fn ip(&mut self, text: &str) -> Option<IpAddr> {
+    fn read_ip(&mut self, text: &str) -> Option<IpAddr> {
         let text = Some(text.trim()).filter(|text| !text.is_empty())?;
-        let ip = text.parse().map_err(|_| format!("“{text}” is no IP address."));
+        let ip = text.parse().map_err(|_| format!("“{text}” is not an IP address."));
         ip.map_err(|why| self.faults.push(("ip", why))).ok()
     }
 
-    fn every(&mut self, text: &str) -> Span {
+    fn read_interval(&mut self, text: &str) -> Span {
         let secs = match text.trim() {
             "" => Ok(60),
-            text => duration::parse(text).map_err(|why| format!("Every how long a request: {why}.")),
+            text => duration::parse(text).map_err(|why| format!("The interval of requests: {why}.")),
         };
         match secs {
             Ok(secs) if secs >= 1 => return Span::from_secs(secs),
             Ok(_) => self
                 .faults
-                .push(("every", "At least one second lies between two requests.".into())),
+                .push(("every", "The interval must be at least one second.".into())),
             Err(why) => self.faults.push(("every", why)),
         }
         Span::from_secs(60)
     }
 
-    fn manner(&mut self, text: &str) -> Manner {
+    fn read_kind(&mut self, text: &str) -> ActivityKind {
         let word = text.trim();
         let manner = if word.is_empty() {
-            Some(Manner::default())
+            Some(ActivityKind::default())
         } else {
-            Manner::parse(word)
+            ActivityKind::parse(word)
         };
         manner.unwrap_or_else(|| {
-            let words: Vec<&str> = Manner::ALL.iter().map(|(_, word, _)| *word).collect();
-            self.faults
-                .push(("doing", format!("It is one of {}.", words.join(", "))));
-            Manner::default()
+            let words: Vec<&str> = ActivityKind::ALL.iter().map(|(_, word, _)| *word).collect();
+            self.faults.push(("doing", format!("Accepted: {}.", words.join(", "))));
+            ActivityKind::default()
         })
     }
 
-    fn path(&mut self, text: &str) -> String {
+    fn read_path(&mut self, text: &str) -> String {
         match text.trim() {
             "" => "/".to_owned(),
             path if path.starts_with('/') && path.len() <= 512 => path.to_owned(),
@@ -230,59 +235,62 @@ impl Reading {
         }
     }
 
-    /// `wiki` at once, `wiki@09:00` later.
-    fn entering(&self, text: &str) -> Result<Entering, String> {
+    /// Parses `wiki` (entered immediately) or `wiki@09:00`.
+    fn read_entry(&self, text: &str) -> Result<ApplicationEntry, String> {
         let timed = text
             .rsplit_once('@')
-            .and_then(|(name, at)| Some((name, time(at, self.begin).ok()?)));
+            .and_then(|(name, at)| Some((name, read_time(at, self.begin).ok()?)));
         let (name, at) = timed.unwrap_or((text, self.begin));
         match format!("app:{}", name.trim()).parse() {
-            Ok(Scope::Application(application)) => Ok(Entering { application, at }),
+            Ok(Scope::Application(application)) => Ok(ApplicationEntry { application, at }),
             Ok(Scope::Everyone | Scope::Administrators) | Err(ScopeError(_)) => Err(format!(
-                "“{text}” is no application: write a name, or name@09:00 for when it is entered."
+                "“{text}” is not an application: write a name, or name@09:00 with the time when it is entered."
             )),
         }
     }
 
-    /// `08:00-10:30`, or one time for one request.
-    fn span(&self, text: &str) -> Result<(Timestamp, Timestamp), String> {
-        if let Ok(at) = time(text, self.begin) {
+    /// Parses `08:00-10:30`, or a single time for one request.
+    fn read_span(&self, text: &str) -> Result<(Timestamp, Timestamp), String> {
+        if let Ok(at) = read_time(text, self.begin) {
             return Ok((at, at));
         }
         let dashes = text
             .match_indices(['-', '–'])
             .map(|(at, dash)| (&text[..at], &text[at + dash.len()..]));
         let read = |(from, until)| {
-            let from = time(from, self.begin).ok()?;
-            Some((from, time(until, from).ok()?))
+            let from = read_time(from, self.begin).ok()?;
+            Some((from, read_time(until, from).ok()?))
         };
         dashes.map(read).find_map(|span| span).ok_or_else(|| {
-            format!("“{text}” is no stretch of time after the beginning: write it like 08:00-10:30 or 2026-11-21 08:00-2026-11-22 10:30.")
+            format!(
+                "“{text}” is not a valid period after the start: write it like 08:00-10:30 or 2026-11-21 \
+                08:00-2026-11-22 10:30."
+            )
         })
     }
 
-    /// `09:00=203.0.113.7`; what is no address is a browser.
-    fn moved(&self, text: &str) -> Result<Move, String> {
+    /// Parses `09:00=203.0.113.7`; a value that is not an address is a browser.
+    fn read_move(&self, text: &str) -> Result<ClientMove, String> {
         let (at, to) = text
             .split_once('=')
             .ok_or_else(|| format!("“{text}”: write a time and an address or a browser, like 09:00=203.0.113.7."))?;
         let to = match (to.trim(), to.trim().parse()) {
-            ("", _) => return Err(format!("“{text}” does not say where to.")),
-            (_, Ok(ip)) => Elsewhere::Ip(ip),
-            (agent, Err(_)) => Elsewhere::UserAgent(agent::cut(agent).to_owned()),
+            ("", _) => return Err(format!("“{text}” has no new address or browser.")),
+            (_, Ok(ip)) => ClientChange::Ip(ip),
+            (agent, Err(_)) => ClientChange::UserAgent(agent::cut(agent).to_owned()),
         };
-        Ok(Move {
-            at: time(at, self.begin)?,
+        Ok(ClientMove {
+            at: read_time(at, self.begin)?,
             to,
         })
     }
 }
 
-/// The first instant from `begin` on that the text names.
-fn time(text: &str, begin: Timestamp) -> Result<Timestamp, String> {
+/// Returns the first instant from `begin` on that matches the text.
+fn read_time(text: &str, begin: Timestamp) -> Result<Timestamp, String> {
     let text = text.trim();
-    let unreadable = || format!("“{text}” is no time: write it like 08:00 or 2026-11-21 08:00 (UTC).");
-    // People leave the first zero out.
+    let unreadable = || format!("“{text}” is not a time: write it like 08:00 or 2026-11-21 08:00 (UTC).");
+    // The first zero may be left out.
     let padded = if text.find(':') == Some(1) {
         format!("0{text}")
     } else {
@@ -303,7 +311,7 @@ fn time(text: &str, begin: Timestamp) -> Result<Timestamp, String> {
         .or_else(|| Timestamp::parse_rfc3339(&format!("{text}Z")))
         .ok_or_else(unreadable)?;
     if at < begin {
-        return Err(format!("“{text}” is before the beginning."));
+        return Err(format!("“{text}” is before the start."));
     }
     Ok(at)
 }

@@ -1,24 +1,26 @@
-//! `activity.ignored_paths`: path patterns, matched on every request without a regular expression's machinery.
+//! Path patterns of `activity.ignored_paths`, matched on every request without a regular expression
+//! engine.
 
-/// A path pattern over the whole path: `*` any characters (slashes too), `?` one; everything else means itself.
+/// A pattern for the whole path: `*` matches any characters (slashes too), `?` one; all others
+/// match themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glob(String);
 
 impl Glob {
-    /// A pattern as written; every text is one.
+    /// Creates a pattern; every text is valid.
     pub fn new(pattern: &str) -> Self {
         Self(pattern.to_owned())
     }
 
-    /// Whether the whole `path` matches. A path travels as ASCII, so bytes are characters.
+    /// Returns whether the whole `path` matches. Paths are ASCII, so bytes are characters.
     pub fn matches(&self, path: &str) -> bool {
         Self::fits(&self.0, path)
     }
 
-    /// [`Self::matches`] for a pattern that is kept elsewhere.
+    /// Does [`Self::matches`] for a pattern that is stored elsewhere.
     ///
-    /// On a mismatch only the latest `*` takes one more byte: earlier ones need no second try, which bounds the work
-    /// by the product of both lengths.
+    /// After a mismatch only the latest `*` takes one more byte: earlier ones need no second
+    /// attempt, which bounds the work by the product of both lengths.
     pub fn fits(pattern: &str, path: &str) -> bool {
         let (pattern, path) = (pattern.as_bytes(), path.as_bytes());
         let (mut p, mut at) = (0, 0);

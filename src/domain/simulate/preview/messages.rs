@@ -1,45 +1,42 @@
-//! A preview in words and in JSON: said once, so that the page and the command line say the same.
+//! The messages and the JSON of a preview, shared by the page and the command line.
 
 use serde_json::{Value, json};
 
-use super::{Affected, Ends, Preview};
-use crate::domain::{
+use super::{AffectedSession, ExpectedEnd, Preview};
+use crate::{
     policy::effective::EffectivePolicy,
     session::EndReason,
     time::{Span, Timestamp},
 };
 
 impl Preview {
-    /// The effect in one sentence: "Ends 17 of 128 sessions now, including yours."
+    /// Returns the impact in one sentence: "Ends 17 of 128 sessions now, including yours."
     pub fn sentence(&self) -> String {
         if self.live == 0 {
             return "No session is live now.".to_owned();
         }
-        let ended = match self.ends_now {
-            0 => "none".to_owned(),
-            some => some.to_string(),
-        };
+        let ended = self.ends_now;
         let own = match &self.own {
             None => String::new(),
             Some(own) if own.now => ", including yours".to_owned(),
             Some(own) => {
                 let left = own.draft.at.unwrap_or(self.now).since(self.now);
-                format!(", and yours in {}{}", roughly(left), condition(own.draft.reason))
+                format!(", and yours in {}{}", format_rounded(left), condition(own.draft.reason))
             }
         };
-        format!("Ends {ended} of {} now{own}.", sessions(self.live))
+        format!("Ends {ended} of {} now{own}.", counted(self.live, "session"))
     }
 
-    /// What there is to say besides, a sentence each.
-    pub fn further(&self) -> Vec<String> {
-        let mut said = Vec::new();
+    /// Returns further sentences about the impact.
+    pub fn other_sentences(&self) -> Vec<String> {
+        let mut sentences = Vec::new();
         if self.at_next_request > 0 {
             let how = if self.at_next_request == self.ends_now {
                 "They"
             } else {
                 "Of these,"
             };
-            said.push(match (how, self.at_next_request) {
+            sentences.push(match (how, self.at_next_request) {
                 ("They", 1) => "It ends at its next request from where it was last seen.".to_owned(),
                 ("They", _) => "They end at their next request from where they were last seen.".to_owned(),
                 (_, 1) => "Of these, 1 ends at its next request from where it was last seen.".to_owned(),
@@ -48,8 +45,8 @@ impl Preview {
         }
         match self.own_others_now {
             0 => {}
-            1 => said.push("Another session of yours ends now.".to_owned()),
-            n => said.push(format!("{n} other sessions of yours end now.")),
+            1 => sentences.push("Another session of yours ends now.".to_owned()),
+            n => sentences.push(format!("{n} other sessions of yours end now.")),
         }
         let sooner = &self.sooner;
         if sooner.total() > 0 {
@@ -64,41 +61,54 @@ impl Preview {
                 .filter(|(n, _)| *n > 0)
                 .map(|(n, when)| format!("{n} {when}"))
                 .collect();
-            said.push(format!(
-                "{} sooner than today if nothing more happens: {}.",
-                ends(sooner.total()),
+            let other = if self.ends_now > 0 { "other " } else { "" };
+            sentences.push(format!(
+                "{} will end earlier than under the current policy without further activity: {}.",
+                counted(sooner.total(), &format!("{other}session")),
                 spread.join(", ")
             ));
         }
         if self.later > 0 {
-            said.push(format!("{} later than today.", ends(self.later)));
+            let later = counted(self.later, "session");
+            sentences.push(format!("{later} will end later than under the current policy."));
         }
         if self.freed > 0 {
-            let (verb, whose) = if self.freed == 1 {
-                ("is", "it has")
-            } else {
-                ("are", "they have")
-            };
-            said.push(format!(
-                "{} {verb} freed of the end that {whose} today.",
-                sessions(self.freed)
+            let verb = if self.freed == 1 { "ends" } else { "end" };
+            sentences.push(format!(
+                "{} no longer {verb} as under the current policy.",
+                counted(self.freed, "session")
             ));
         }
-        if self.duties > 0 {
-            let whose = if self.duties == 1 {
-                "session's account"
-            } else {
-                "sessions' accounts"
-            };
-            said.push(format!(
-                "{} {whose} must change the password before anything else.",
-                self.duties
-            ));
-        }
-        said
+        sentences.extend(self.duty_sentences());
+        sentences
     }
 
-    /// The form of `policy preview --json` and of the page's data.
+    /// Returns a sentence for each duty that comes before anything else.
+    fn duty_sentences(&self) -> Vec<String> {
+        let mut sentences = Vec::new();
+        let accounts = |n: u64| {
+            format!(
+                "The account{} of {}",
+                if n == 1 { "" } else { "s" },
+                counted(n, "session")
+            )
+        };
+        if self.duties > 0 {
+            let accounts = accounts(self.duties);
+            sentences.push(format!("{accounts} must change the password before anything else."));
+        }
+        if self.must_prove > 0 {
+            let sessions = counted(self.must_prove, "session");
+            sentences.push(format!("{sessions} must prove a second factor before anything else."));
+        }
+        if self.must_enrol > 0 {
+            let accounts = accounts(self.must_enrol);
+            sentences.push(format!("{accounts} must enrol a second factor before anything else."));
+        }
+        sentences
+    }
+
+    /// Converts to the JSON of `policy preview --json` and of the page's data.
     pub fn to_json(&self) -> Value {
         let rules = self.by_rule.iter().map(|((reason, scope), count)| {
             json!({
@@ -111,7 +121,7 @@ impl Preview {
         json!({
             "at": self.now.to_rfc3339(),
             "sentence": self.sentence(),
-            "further": self.further(),
+            "further": self.other_sentences(),
             "live": self.live,
             "ends_now": self.ends_now,
             "at_next_request": self.at_next_request,
@@ -125,17 +135,19 @@ impl Preview {
             "later": self.later,
             "freed": self.freed,
             "must_change_password": self.duties,
+            "must_prove_factor": self.must_prove,
+            "must_enrol_factor": self.must_enrol,
             "rules": rules.collect::<Vec<_>>(),
             "matching": self.matching,
-            "affected": self.affected().map(Affected::to_json).collect::<Vec<_>>(),
+            "affected": self.affected().map(AffectedSession::to_json).collect::<Vec<_>>(),
         })
     }
 }
 
-impl Affected {
-    /// One row of the list and of its export.
+impl AffectedSession {
+    /// Converts to one row of the list and of its export.
     pub fn to_json(&self) -> Value {
-        let at = |ends: &Ends| ends.at.map(Timestamp::to_rfc3339);
+        let at = |ends: &ExpectedEnd| ends.at.map(Timestamp::to_rfc3339);
         json!({
             "session": self.id.0,
             "account": self.name,
@@ -151,45 +163,34 @@ impl Affected {
     }
 }
 
-/// What no preview of this draft can know, a sentence each.
+/// Returns what no preview of this draft can predict, one sentence each.
 pub fn unforeseen(today: &EffectivePolicy, draft: &EffectivePolicy) -> Vec<&'static str> {
-    let mut said = Vec::new();
+    let mut sentences = Vec::new();
     let (was, will) = (&today.validation, &draft.validation);
     if will.user_agent && (!was.user_agent || (was.family && !will.family)) {
-        said.push(
-            "The draft compares browsers more strictly. Only the browser of the sign-in is kept: a session whose browser \
-             has been updated or replaced since ends at its next request, and is not counted.",
+        sentences.push(
+            "The draft compares browsers more strictly. Only the browser at sign-in is stored: a session whose \
+             browser was updated or replaced since then ends at its next request and is not counted.",
         );
     }
     if will.ip && (!was.ip || was.subnet_bits < will.subnet_bits) {
-        said.push(
-            "The draft compares networks more strictly. Sessions are judged from the address where they were last seen; \
-             people who move afterwards are not counted.",
+        sentences.push(
+            "The draft compares networks more strictly. Sessions are judged from the address where they were last \
+                 seen; \
+             users who change networks afterwards are not counted.",
         );
     }
     if draft.concurrent_limit > 0 && (today.concurrent_limit == 0 || draft.concurrent_limit < today.concurrent_limit) {
-        said.push("A lower limit of sessions ends none now: it is asked at the next sign-in.");
+        sentences.push("A lower session limit ends no session now: it applies at the next sign-in.");
     }
-    said
+    sentences
 }
 
-fn sessions(n: u64) -> String {
-    if n == 1 {
-        "1 session".to_owned()
-    } else {
-        format!("{n} sessions")
-    }
+fn counted(n: u64, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
-fn ends(n: u64) -> String {
-    if n == 1 {
-        "1 session ends".to_owned()
-    } else {
-        format!("{n} sessions end")
-    }
-}
-
-/// The unless of an end that can still be put off.
+/// Returns the condition of an end that can still be postponed.
 fn condition(reason: EndReason) -> &'static str {
     match reason {
         EndReason::Idle => " without activity",
@@ -197,6 +198,7 @@ fn condition(reason: EndReason) -> &'static str {
         EndReason::SignedOut
         | EndReason::Revoked
         | EndReason::AccountDisabled
+        | EndReason::Directory
         | EndReason::AccountExpired
         | EndReason::Ttl
         | EndReason::Renewal
@@ -205,12 +207,13 @@ fn condition(reason: EndReason) -> &'static str {
         | EndReason::NetworkAllowance
         | EndReason::RotatedReuse
         | EndReason::PasswordChanged
+        | EndReason::IdentityProvider
         | EndReason::SessionLimit => "",
     }
 }
 
-/// "4 minutes": in the largest unit that there is one of, rounded to the nearest.
-fn roughly(left: Span) -> String {
+/// Formats a duration in its largest unit, rounded to the nearest: "4 minutes".
+fn format_rounded(left: Span) -> String {
     let secs = left.as_secs_ceil();
     let rounded = |unit: i64| (secs + unit / 2) / unit;
     let (n, unit) = match (secs, rounded(60), rounded(3_600)) {

@@ -1,20 +1,24 @@
-//! `password.regex`: Hue's own example begins with look-aheads, which the linear-time regex engine does not have.
-//! Look-aheads at the very start are only several conditions on one text, so they are taken apart into several.
+//! `password.regex`: Hue's own example begins with look-aheads, which the linear-time regex engine
+//! does not support. Look-aheads at the very start only add conditions on the same text, so they
+//! become separate conditions.
 
 use std::sync::Arc;
 
 use regex::Regex;
 
-/// A password pattern: all its conditions hold from the first character on, as with Python's `re.match`.
+/// A password pattern: all its conditions must hold from the first character on, as with Python's
+/// `re.match`.
 #[derive(Debug, Clone)]
 pub struct Pattern {
-    /// Each with whether it must match or must not; shared, since typed policies are cloned.
+    /// The conditions, each with whether it must match or must not; shared, because typed policies
+    /// are cloned.
     conditions: Arc<[(Regex, bool)]>,
 }
 
 impl Pattern {
-    /// Reads a regular expression; `(?=…)` and `(?!…)` only at its start, after an optional `^`.
-    /// Err: what the engine says is wrong with it, in one line.
+    /// Parses a regular expression; `(?=…)` and `(?!…)` only at its start, after an optional `^`.
+    ///
+    /// # Errors The engine's message, in one line.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut rest = text.strip_prefix('^').unwrap_or(text);
         let mut conditions = Vec::new();
@@ -27,7 +31,8 @@ impl Pattern {
             conditions.push((compile(&after[..end])?, wanted));
             rest = &after[end + 1..];
         }
-        // `^` in an alternation binds to its branch alone; only an anchored text is taken as it stands.
+        // `^` in an alternation applies to its branch only; only an anchored text is taken
+        // unchanged.
         if conditions.is_empty() {
             rest = text;
         }
@@ -37,7 +42,7 @@ impl Pattern {
         })
     }
 
-    /// Whether `password` meets all conditions.
+    /// Returns whether `password` meets all conditions.
     pub fn matches(&self, password: &str) -> bool {
         self.conditions
             .iter()
@@ -51,7 +56,7 @@ fn compile(condition: &str) -> Result<Regex, String> {
         .build();
     built.map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
-        // The engine draws the place over several lines; the last one says what is wrong.
+        // The engine shows the place over several lines; the last one contains the message.
         error => error
             .to_string()
             .lines()
@@ -62,7 +67,7 @@ fn compile(condition: &str) -> Result<Regex, String> {
     })
 }
 
-/// The parenthesis that closes a group whose opening one stands before `text`: escapes and classes are skipped.
+/// Finds the parenthesis that closes a group opened before `text`; escapes and classes are skipped.
 fn closing(text: &str) -> Option<usize> {
     let (mut depth, mut class, mut escaped) = (0_usize, false, false);
     for (at, c) in text.char_indices() {

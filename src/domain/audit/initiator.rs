@@ -1,0 +1,54 @@
+//! Who started an action, and from where. Every event that the action records says so.
+
+use super::{
+    super::{account::AccountId, session::SessionId},
+    Actor, AuditEntry, Event, RequestOrigin,
+};
+
+/// Who started an act, and from where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Initiator {
+    /// The acting account, program or operator.
+    pub actor: Actor,
+    /// The request that started it.
+    pub origin: RequestOrigin,
+    /// The session in which it was started.
+    pub session: Option<SessionId>,
+}
+
+impl Initiator {
+    /// The program itself: jobs and rules.
+    pub fn system() -> Self {
+        Self {
+            actor: Actor::System,
+            origin: RequestOrigin::default(),
+            session: None,
+        }
+    }
+
+    /// An audit event of this initiator, of which nothing else is known yet.
+    pub fn entry(&self, event: Event) -> AuditEntry {
+        AuditEntry {
+            session: self.session,
+            ..AuditEntry::new(event, self.actor.clone()).from_origin(self.origin.clone())
+        }
+    }
+
+    /// The initiating account, when it is one.
+    pub fn account_id(&self) -> Option<AccountId> {
+        match &self.actor {
+            Actor::Account { id, .. } => Some(*id),
+            Actor::Anonymous | Actor::System | Actor::Cli { .. } => None,
+        }
+    }
+
+    /// Name shown in revisions and lists.
+    pub fn name(&self) -> String {
+        match &self.actor {
+            Actor::Account { name, .. } => name.clone(),
+            Actor::Anonymous => "anonymous".to_owned(),
+            Actor::System => "system".to_owned(),
+            Actor::Cli { user } => format!("cli:{user}"),
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! An end that a draft would have caused, and its certainty.
+
+use crate::{policy::Scope, session::EndReason, time::Timestamp};
+
+/// Maximum number of sessions and sign-ins that a replay keeps.
+pub const KEPT: usize = 50;
+
+/// The certainty of an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Certainty {
+    /// It came at that instant or before, whatever else happened.
+    Certain,
+    /// It came only if there was no request in between.
+    Possible,
+}
+
+impl Certainty {
+    /// Returns `certain` or `possible`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Certainty::Certain => "certain",
+            Certainty::Possible => "possible",
+        }
+    }
+}
+
+/// An end under the draft that differs from the recorded one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplayedEnd {
+    /// The latest possible instant if certain; the earliest if possible.
+    pub at: Timestamp,
+    /// The rule.
+    pub reason: EndReason,
+    /// The scope that sets it.
+    pub scope: Scope,
+    /// Its certainty.
+    pub certainty: Certainty,
+}

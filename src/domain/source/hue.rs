@@ -1,0 +1,152 @@
+//! The directories of a hue.ini (`[desktop] [[ldap]]`) as drafts of sources.
+
+use super::fields::SettingTexts;
+use crate::policy::hue_entries;
+use std::collections::BTreeMap;
+
+/// A directory of a hue.ini, as settings of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HueDirectory {
+    /// Its name in the file; empty for the only directory.
+    pub name: String,
+    /// The settings, for [`super::SourceDefinition::parse`].
+    pub texts: SettingTexts,
+    /// What could not be imported as it is, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// The keys of one directory, under `users.…` and `groups.…` those of its subsections.
+type HueKeys = BTreeMap<String, String>;
+
+const SECTION: &str = "desktop.ldap";
+const SERVERS: &str = "desktop.ldap.ldap_servers.";
+
+/// Reads the directories of a hue.ini: `[[[ldap_servers]]]` if it has some, else the section
+/// itself. Empty: the file has no address of a directory. Passwords are never read.
+pub fn read_hue_directories(text: &str) -> Vec<HueDirectory> {
+    let mut common = HueKeys::new();
+    let mut servers: BTreeMap<String, HueKeys> = BTreeMap::new();
+    for (section, key, value) in hue_entries(text) {
+        let key = key.to_lowercase();
+        if let Some(rest) = section.strip_prefix(SERVERS) {
+            let (name, part) = rest.split_once('.').unwrap_or((rest, ""));
+            servers
+                .entry(name.to_owned())
+                .or_default()
+                .insert(path(part, &key), value);
+        } else if section == SECTION {
+            common.insert(key, value);
+        } else if let Some(part) = section.strip_prefix("desktop.ldap.") {
+            common.insert(path(part, &key), value);
+        }
+    }
+    if servers.is_empty() {
+        servers.insert(String::new(), HueKeys::new());
+    }
+    let whole = servers.into_iter().map(|(name, own)| {
+        let mut keys = common.clone();
+        keys.extend(own);
+        (name, keys)
+    });
+    whole
+        .filter(|(_, keys)| keys.get("ldap_url").is_some_and(|url| !url.is_empty()))
+        .map(|(name, keys)| convert(name, &keys))
+        .collect()
+}
+
+fn path(part: &str, key: &str) -> String {
+    match part.is_empty() {
+        true => key.to_owned(),
+        false => format!("{part}.{key}"),
+    }
+}
+
+fn convert(name: String, keys: &HueKeys) -> HueDirectory {
+    let mut texts = SettingTexts::new();
+    let mut notes = Vec::new();
+    let mut set = |key: &str, text: String| texts.insert(key.to_owned(), text);
+    let get = |key: &str| keys.get(key).map(String::as_str).filter(|text| !text.is_empty());
+    let is_off =
+        |key: &str| get(key).is_some_and(|text| matches!(text.to_lowercase().as_str(), "false" | "no" | "off" | "0"));
+    let urls: Vec<&str> = get("ldap_url")
+        .unwrap_or_default()
+        .split([' ', ','])
+        .filter(|url| !url.is_empty())
+        .collect();
+    set("urls", urls.join("\n"));
+    // StartTLS is Hue's default.
+    if urls.iter().any(|url| url.starts_with("ldap://")) && !is_off("use_start_tls") {
+        set("start_tls", "true".to_owned());
+    }
+    let mut attribute = get("users.user_name_attr").unwrap_or("sAMAccountName").to_owned();
+    let mut base = get("base_dn").unwrap_or_default().to_owned();
+    if let Some((found, below)) = get("ldap_username_pattern").and_then(read_pattern) {
+        notes.push("Hue binds by ldap_username_pattern; here the person is searched first.".to_owned());
+        attribute = found;
+        if base.is_empty() {
+            base = below;
+        }
+    }
+    let is_active_directory = get("nt_domain").is_some() || attribute.eq_ignore_ascii_case("sAMAccountName");
+    if is_active_directory {
+        set("directory", "active_directory".to_owned());
+    }
+    set("base", base);
+    for (hue, own) in [("ldap_cert", "ca_file"), ("bind_dn", "bind_dn")] {
+        if let Some(text) = get(hue) {
+            set(own, text.to_owned());
+        }
+    }
+    let people = in_parentheses(get("users.user_filter").unwrap_or("objectClass=*"));
+    set("user_filter", format!("(&{people}({attribute}={{}}))"));
+    set("name_attribute", attribute);
+    if is_off("create_users_on_login") {
+        set("provision", "listed".to_owned());
+    }
+    if keys.contains_key("bind_password") || keys.contains_key("bind_password_script") {
+        notes.push("The bind password is not imported: enter it as the secret of the source.".to_owned());
+    }
+    if get("ldap_cert").is_none() {
+        notes.push(
+            "Hue trusts any certificate without ldap_cert; here the system's authorities are checked.".to_owned(),
+        );
+    }
+    texts.extend(convert_groups(keys, is_active_directory));
+    HueDirectory { name, texts, notes }
+}
+
+/// Returns the settings of groups.
+fn convert_groups(keys: &HueKeys, is_active_directory: bool) -> SettingTexts {
+    let mut texts = SettingTexts::new();
+    let get = |key: &str| keys.get(key).map(String::as_str).filter(|text| !text.is_empty());
+    if let Some(text) = get("groups.group_name_attr") {
+        texts.insert("group_name_attribute".to_owned(), text.to_owned());
+    }
+    if !is_active_directory || get("groups.group_filter").is_some() {
+        let groups = in_parentheses(get("groups.group_filter").unwrap_or("objectClass=*"));
+        let member = get("groups.group_member_attr").unwrap_or("member");
+        // memberUid holds usernames, the others distinguished names.
+        let value = if member.eq_ignore_ascii_case("memberUid") {
+            "{name}"
+        } else {
+            "{dn}"
+        };
+        texts.insert("group_lookup".to_owned(), "search".to_owned());
+        texts.insert("group_filter".to_owned(), format!("(&{groups}({member}={value}))"));
+    }
+    texts
+}
+
+/// Splits `uid=<username>,ou=people,dc=example` into the attribute and the base.
+fn read_pattern(pattern: &str) -> Option<(String, String)> {
+    let (first, base) = pattern.split_once(',')?;
+    let attribute = first.strip_suffix("=<username>")?;
+    Some((attribute.to_owned(), base.to_owned()))
+}
+
+fn in_parentheses(filter: &str) -> String {
+    match filter.starts_with('(') {
+        true => filter.to_owned(),
+        false => format!("({filter})"),
+    }
+}
