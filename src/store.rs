@@ -1,14 +1,21 @@
-//! What the database remembers. Diesel lives here and nowhere else: callers pass a closure to [`Store::read`] or
-//! [`Store::write`] (the one blocking hop, the one transaction) and in it call the functions of the table modules.
-//! No rules in here: what a row means is decided in `domain`, what happens in which order in `flows`.
+//! The database. Only this module uses Diesel: callers pass a closure to [`Store::read`] or
+//! [`Store::write`] (one blocking task, one transaction) and call the functions of the table
+//! modules in it. There are no rules here: `domain` decides what a row means, `flows` the order of
+//! events.
 
 pub mod accounts;
 pub mod applications;
 pub mod audit;
+pub mod authenticator_apps;
 pub mod backup;
+mod change_kind;
 pub mod changes;
 mod conn;
+mod connection;
+pub mod directory_binds;
 pub mod email_changes;
+pub mod enrolment_links;
+mod error;
 pub mod forwarded;
 pub mod handovers;
 mod instant;
@@ -16,77 +23,76 @@ mod keyset;
 pub mod lockout_notices;
 pub mod lockouts;
 pub mod meta;
+mod migrations;
 pub mod notices;
 pub mod notify;
 pub mod outbox;
+pub mod passkeys;
 pub mod password_links;
+pub mod pending_sign_ins;
 mod per_backend;
 pub mod policies;
+mod pool;
+mod pooler;
+pub mod provider_sessions;
+pub mod recovery_codes;
 mod schema;
 pub mod sessions;
 pub mod setup;
+mod socket_watch;
+pub mod sources;
+pub mod spent_provider_values;
 mod text;
+pub mod trusted_browsers;
+pub mod used_passkey_challenges;
+mod write_gate;
 
-use changes::ChangeKind;
-use conn::{AnyConn, Location, Manager, WriteGate};
-pub use keyset::Page;
+pub use crate::domain::list::Page;
+pub use conn::Backend;
+pub(crate) use conn::WAIT;
+pub use connection::Conn;
+pub use error::StoreError;
+
+use conn::Location;
+use pool::ConnectionManager;
 use std::{
+    cell::Cell,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
+use write_gate::WriteGate;
 
-/// How long a caller waits for a free place, a free connection or the SQLite write gate.
-pub(crate) const WAIT: Duration = Duration::from_secs(5);
-
-/// How long a caller waits for the database itself: one that hangs is no reason to hang. What it may still do is not told.
+/// How long a caller without [`with_patience`] waits for a database that hangs. The database may
+/// still complete the call afterwards.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Which database stands behind a [`Store`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Backend {
-    Sqlite,
-    Postgres,
+/// A shorter call uses up no patience, because many fast calls do not mean that the database hangs.
+const BRISK: Duration = Duration::from_millis(200);
+
+tokio::task_local! {
+    /// How much longer the current work waits for the database.
+    static PATIENCE: Cell<Duration>;
 }
 
-impl Backend {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Backend::Sqlite => "SQLite",
-            Backend::Postgres => "PostgreSQL",
-        }
-    }
+/// Runs `work`, which waits for the database for at most `limit` in total, so that a response
+/// always comes in time. Afterwards every call fails with [`StoreError::Unavailable`]; a write that
+/// had begun may still be committed.
+pub async fn with_patience<T>(limit: Duration, work: impl Future<Output = T>) -> T {
+    PATIENCE.scope(Cell::new(limit), work).await
 }
 
-/// Why the store could not do what it was asked. Never shows SQL, a password or a value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    /// The database does not answer, is busy, full or read-only: worth trying again later.
-    #[error("the database is not available: {0}")]
-    Unavailable(String),
-    #[error("no such {0}")]
-    NotFound(&'static str),
-    /// Somebody else was first, or the name is taken.
-    #[error("conflicting {0}")]
-    Conflict(&'static str),
-    /// A stored value that this program cannot read, or a call that it must not make.
-    #[error("the database holds something unreadable: {0}")]
-    Corrupt(String),
-    /// Nothing but the operator can help: wrong URL, missing directory, newer database …
-    #[error("{0}")]
-    Config(String),
-}
-
-/// How to open a [`Store`].
+/// Options for opening a [`Store`].
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
-    /// Apply pending migrations; when false, pending ones are an error.
+    /// Whether to apply pending migrations; if false, pending ones are an error.
     pub migrate: bool,
-    /// Most connections held at once.
+    /// Maximum number of connections.
     pub pool_size: u32,
-    /// SQLite: be the one server of this file; a second one is refused.
+    /// SQLite: whether this is the only server of the file; a second one is refused.
     pub exclusive: bool,
 }
 
@@ -103,44 +109,36 @@ impl Default for OpenOptions {
 /// The database, cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    inner: Arc<Inner>,
+    inner: Arc<StoreInner>,
 }
 
-struct Inner {
-    pool: r2d2::Pool<Manager>,
+struct StoreInner {
+    pool: r2d2::Pool<ConnectionManager>,
     hops: Arc<tokio::sync::Semaphore>,
-    /// Reads and writes since the start, for metrics and tests.
+    /// Number of reads and writes since the start, for metrics and tests.
     calls: AtomicU64,
     /// SQLite has one writer: waiting here is fair and short, waiting in SQLite is neither.
     gate: Option<WriteGate>,
     location: Location,
     writer: Arc<str>,
-    /// Held as long as the store lives: "one server per SQLite file".
+    /// Held while the store lives: "one server per SQLite file".
     _server_lock: Option<std::fs::File>,
 }
 
-/// A connection with what the writing of this process needs to know. Only `store/**` sees inside.
-pub struct Conn {
-    pooled: r2d2::PooledConnection<Manager>,
-    writer: Arc<str>,
-    writing: bool,
-    /// Announcements of this transaction, written just before it commits.
-    pending: Vec<(ChangeKind, String)>,
-}
-
-impl Conn {
-    fn db(&mut self) -> &mut AnyConn {
-        &mut self.pooled.any
-    }
-
-    fn writer(&self) -> &str {
-        &self.writer
-    }
-}
-
 impl Store {
-    /// Opens (and where needed creates and migrates) the database at `url`: `sqlite:PATH`, `sqlite://PATH`, a bare path,
-    /// `postgres://…` or `postgresql://…`.
+    /// Returns the file that `url` names; `None`: a Postgres database. Opening would create it.
+    ///
+    /// # Errors
+    /// `url` names no database; the message repeats nothing that may be a password.
+    pub fn file_of(url: &str) -> Result<Option<PathBuf>, StoreError> {
+        Ok(match Location::parse(url)? {
+            Location::Sqlite(path) => Some(path),
+            Location::Postgres(_) => None,
+        })
+    }
+
+    /// Opens (and if needed creates and migrates) the database at `url`: `sqlite:PATH`,
+    /// `sqlite://PATH`, a bare path, `postgres://…` or `postgresql://…`.
     pub fn open(url: &str, options: OpenOptions) -> Result<Store, StoreError> {
         let location = Location::parse(url)?;
         location.prepare()?;
@@ -149,12 +147,14 @@ impl Store {
         } else {
             None
         };
-        conn::migrate(&location, options.migrate)?;
+        pooler::refuse_shared_connections(&location)?;
+        migrations::migrate(&location, options.migrate)?;
+        location.tighten_files();
         let size = options.pool_size.max(1);
         let writer: Arc<str> = conn::random_id().into();
         Ok(Store {
-            inner: Arc::new(Inner {
-                pool: conn::pool(&location, size),
+            inner: Arc::new(StoreInner {
+                pool: pool::build_pool(&location, size),
                 hops: Arc::new(tokio::sync::Semaphore::new(size as usize * 4)),
                 calls: AtomicU64::new(0),
                 gate: (location.backend() == Backend::Sqlite).then(WriteGate::default),
@@ -165,66 +165,97 @@ impl Store {
         })
     }
 
-    /// How often the database was asked on behalf of requests and jobs since the start.
+    /// Returns the number of calls for requests and jobs since the start.
     pub fn calls(&self) -> u64 {
         self.inner.calls.load(Ordering::Relaxed)
     }
 
+    /// Returns which database it is.
     pub fn backend(&self) -> Backend {
         self.inner.location.backend()
     }
 
-    /// Where the data is, for logs and `doctor`; never with a password.
+    /// Describes the database for logs and `doctor`, never with a password.
     pub fn describe(&self) -> String {
         self.inner.location.describe()
     }
 
-    /// Random id of this process among those that write to the database.
+    /// Returns the random ID of this process among the writers of the database.
     pub fn writer(&self) -> &str {
         &self.inner.writer
     }
 
-    /// Runs `f` on a connection, off the reactor. Every statement sees what is committed when it starts.
+    /// Runs `f` on a connection in a blocking task. Every statement sees what is committed when it
+    /// starts.
     pub async fn read<T, E>(&self, f: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         E: From<StoreError> + Send + 'static,
         T: Send + 'static,
     {
-        self.hop(move |store| store.read_now(f)).await
+        let began = Instant::now();
+        let done = self.hop(move |store, deadline| store.read_until(deadline, f)).await;
+        metrics::histogram!("nightlatch_database_seconds", "kind" => "read").record(began.elapsed());
+        done
     }
 
-    /// Runs `f` in one transaction, off the reactor: committed on `Ok`, rolled back on `Err`.
+    /// Runs `f` in one transaction in a blocking task: committed on `Ok`, rolled back on `Err`.
     pub async fn write<T, E>(&self, f: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         E: From<StoreError> + Send + 'static,
         T: Send + 'static,
     {
-        self.hop(move |store| store.write_now(f)).await
+        let began = Instant::now();
+        let done = self.hop(move |store, deadline| store.write_until(deadline, f)).await;
+        metrics::histogram!("nightlatch_database_seconds", "kind" => "write").record(began.elapsed());
+        done
     }
 
-    /// [`Store::read`] for threads that may block: CLI, jobs, tests.
+    /// Does [`Store::read`] on threads that may block: CLI, jobs, tests.
     pub fn read_now<T, E: From<StoreError>>(&self, f: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<T, E> {
-        let mut conn = self.checkout(false)?;
-        let done = f(&mut conn);
-        conn.pooled.used(done.is_ok());
-        done
+        self.read_until(Instant::now() + LONGEST, f)
     }
 
-    /// [`Store::write`] for threads that may block: CLI, jobs, tests.
+    /// Does [`Store::write`] on threads that may block: CLI, jobs, tests.
     pub fn write_now<T, E: From<StoreError>>(&self, f: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<T, E> {
-        let _turn = self.inner.gate.as_ref().map(WriteGate::enter).transpose()?;
-        let mut conn = self.checkout(true)?;
-        let done = transaction(&mut conn, f);
-        conn.pooled.used(done.is_ok());
+        self.write_until(Instant::now() + LONGEST, f)
+    }
+
+    fn read_until<T, E: From<StoreError>>(
+        &self,
+        deadline: Instant,
+        f: impl FnOnce(&mut Conn) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut conn = self.checkout(deadline, false)?;
+        let done = f(&mut conn);
+        conn.pooled.mark_used(done.is_ok());
         done
     }
 
-    fn checkout(&self, writing: bool) -> Result<Conn, StoreError> {
+    fn write_until<T, E: From<StoreError>>(
+        &self,
+        deadline: Instant,
+        f: impl FnOnce(&mut Conn) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let wait = wait_until(deadline)?;
+        let _turn = self
+            .inner
+            .gate
+            .as_ref()
+            .map(|gate| gate.wait_for_turn(wait))
+            .transpose()?;
+        let mut conn = self.checkout(deadline, true)?;
+        let done = transaction(&mut conn, deadline, f);
+        conn.pooled.mark_used(done.is_ok());
+        done
+    }
+
+    fn checkout(&self, deadline: Instant, writing: bool) -> Result<Conn, StoreError> {
         let pooled = self
             .inner
             .pool
-            .get_timeout(WAIT)
-            .map_err(|e| conn::pool_error(&self.inner.location, &e))?;
+            .get_timeout(wait_until(deadline)?)
+            .map_err(|e| pool::pool_error(&self.inner.location, &e))?;
+        wait_until(deadline)?;
         Ok(Conn {
             pooled,
             writer: self.inner.writer.clone(),
@@ -233,29 +264,46 @@ impl Store {
         })
     }
 
-    async fn hop<T, E>(&self, f: impl FnOnce(&Store) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    async fn hop<T, E>(&self, f: impl FnOnce(&Store, Instant) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         E: From<StoreError> + Send + 'static,
         T: Send + 'static,
     {
         self.inner.calls.fetch_add(1, Ordering::Relaxed);
-        let place = tokio::time::timeout(WAIT, self.inner.hops.clone().acquire_owned());
+        let began = Instant::now();
+        let patience = PATIENCE.try_with(Cell::get).unwrap_or(LONGEST);
+        let done = self.hop_within(began + patience, f).await;
+        let wasted = began.elapsed().saturating_sub(BRISK);
+        // Fails if no limit is set.
+        PATIENCE
+            .try_with(|left| left.set(left.get().saturating_sub(wasted)))
+            .ok();
+        done
+    }
+
+    async fn hop_within<T, E>(
+        &self,
+        deadline: Instant,
+        f: impl FnOnce(&Store, Instant) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        E: From<StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let place = tokio::time::timeout(wait_until(deadline)?, self.inner.hops.clone().acquire_owned());
         let permit = match place.await {
             Ok(Ok(permit)) => permit,
             Ok(Err(_)) | Err(_) => return Err(StoreError::Unavailable("too many requests wait for it".into()).into()),
         };
         let store = self.clone();
         let hop = tokio::task::spawn_blocking(move || {
-            let done = f(&store);
+            let done = f(&store, deadline);
             drop(permit);
             done
         });
-        match tokio::time::timeout(LONGEST, hop).await {
+        match tokio::time::timeout_at(deadline.into(), hop).await {
             Ok(Ok(done)) => done,
-            Err(_) => {
-                tracing::error!("the database does not answer");
-                Err(StoreError::Unavailable("it does not answer".into()).into())
-            }
+            Err(_) => Err(too_late().into()),
             Ok(Err(stopped)) => {
                 tracing::error!(panicked = stopped.is_panic(), "a database call did not finish");
                 Err(StoreError::Unavailable("a database call did not finish".into()).into())
@@ -264,10 +312,30 @@ impl Store {
     }
 }
 
-/// `f` and its announcements, all or nothing.
-fn transaction<T, E: From<StoreError>>(conn: &mut Conn, f: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<T, E> {
+/// Returns how long to wait for a place, a connection or a turn. Nothing is started for a caller
+/// who has gone.
+fn wait_until(deadline: Instant) -> Result<Duration, StoreError> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(too_late());
+    }
+    Ok(left.min(WAIT))
+}
+
+fn too_late() -> StoreError {
+    StoreError::Unavailable("it does not answer in time".into())
+}
+
+/// Runs `f` and writes its announcements, all or nothing.
+fn transaction<T, E: From<StoreError>>(
+    conn: &mut Conn,
+    deadline: Instant,
+    f: impl FnOnce(&mut Conn) -> Result<T, E>,
+) -> Result<T, E> {
     conn::begin(conn.db())?;
-    let done = f(conn).and_then(|value| {
+    // SQLite may have waited for its turn until now.
+    let begun = wait_until(deadline).map_err(E::from);
+    let done = begun.and_then(|_| f(conn)).and_then(|value| {
         changes::flush(conn)?;
         Ok(value)
     });
@@ -278,7 +346,7 @@ fn transaction<T, E: From<StoreError>>(conn: &mut Conn, f: impl FnOnce(&mut Conn
         }
         Err(refused) => {
             if let Err(fault) = conn::rollback(conn.db()) {
-                // The connection is thrown away by the pool, which rolls back as well.
+                // The pool drops the connection, which rolls back as well.
                 tracing::warn!(%fault, "rolling back failed");
             }
             Err(refused)

@@ -1,10 +1,10 @@
-//! Which applications are protected? A host and prefix belong to one of them: the database holds that, whoever writes.
-//! Which sessions entered one is in `sessions`; what a policy says about one is in `policies`.
+//! The protected applications. The database ensures that a host and prefix belong to only one of
+//! them. `sessions` knows which sessions entered one, `policies` its overrides.
 use super::{
     Conn, StoreError,
     changes::{ChangeKind, announce, latest_seq},
     forwarded::forget_application,
-    instant::At,
+    instant::StoredInstant,
     per_backend::insert_rows,
     schema::{application_places, applications},
     text,
@@ -22,39 +22,39 @@ use serde::{Serialize, de::DeserializeOwned};
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = applications)]
-struct Record {
+struct ApplicationRow {
     name: String,
     name_sort: String,
     roles: String,
     member_of: String,
     public_paths: String,
-    created_at: At,
-    changed_at: At,
+    created_at: StoredInstant,
+    changed_at: StoredInstant,
 }
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = application_places)]
-struct PlaceRecord {
+struct PlaceRow {
     host: String,
     prefix: String,
     application: String,
 }
 
-impl Record {
-    fn of(application: &Application, at: Timestamp) -> Record {
+impl ApplicationRow {
+    fn from_application(application: &Application, at: Timestamp) -> ApplicationRow {
         let roles: Vec<&str> = application.roles.iter().map(|role| role.as_str()).collect();
-        Record {
+        ApplicationRow {
             name: application.name.clone(),
             name_sort: text::sort_key(&application.name),
-            roles: json(&roles),
-            member_of: json(&application.groups),
-            public_paths: json(&application.public),
+            roles: to_json(&roles),
+            member_of: to_json(&application.groups),
+            public_paths: to_json(&application.public),
             created_at: at.into(),
             changed_at: at.into(),
         }
     }
 
-    fn read(self, places: &[PlaceRecord]) -> Result<Application, StoreError> {
+    fn read(self, places: &[PlaceRow]) -> Result<Application, StoreError> {
         let corrupt = |what: &str| StoreError::Corrupt(format!("application {}: its {what}", self.name));
         let own = places.iter().filter(|place| place.application == self.name);
         let (mut hosts, mut prefixes) = (Vec::new(), Vec::new());
@@ -79,7 +79,7 @@ impl Record {
     }
 }
 
-fn json(items: &[impl Serialize]) -> String {
+fn to_json(items: &[impl Serialize]) -> String {
     serde_json::json!(items).to_string()
 }
 
@@ -87,59 +87,62 @@ fn read_json<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_str(text).ok()
 }
 
-/// All there are, by name.
+/// Lists all applications by name.
 pub fn list(c: &mut Conn) -> Result<Vec<Application>, StoreError> {
-    let rows: Vec<Record> = applications::table
+    let rows: Vec<ApplicationRow> = applications::table
         .order((applications::name_sort, applications::name))
-        .select(Record::as_select())
+        .select(ApplicationRow::as_select())
         .load(c.db())?;
-    let places: Vec<PlaceRecord> = application_places::table
+    let places: Vec<PlaceRow> = application_places::table
         .order((application_places::application, application_places::host))
-        .select(PlaceRecord::as_select())
+        .select(PlaceRow::as_select())
         .load(c.db())?;
     rows.into_iter().map(|row| row.read(&places)).collect()
 }
 
-/// All there are, and a number that grows with every change of the database: of two readings the greater is the newer.
-pub fn snapshot(c: &mut Conn) -> Result<(i64, Vec<Application>), StoreError> {
-    // In this order: what changes in between is read again when it is heard of.
+/// Lists all applications with a number that grows with every change of the database: of two
+/// results the one with the greater number is newer.
+pub fn load_snapshot(c: &mut Conn) -> Result<(i64, Vec<Application>), StoreError> {
+    // In this order: a change in between is announced and read again.
     Ok((latest_seq(c)?, list(c)?))
 }
 
+/// Finds an application by name.
 pub fn find(c: &mut Conn, name: &str) -> Result<Option<Application>, StoreError> {
-    let row: Option<Record> = applications::table
+    let row: Option<ApplicationRow> = applications::table
         .find(name)
-        .select(Record::as_select())
+        .select(ApplicationRow::as_select())
         .first(c.db())
         .optional()?;
-    let places: Vec<PlaceRecord> = application_places::table
+    let places: Vec<PlaceRow> = application_places::table
         .filter(application_places::application.eq(name))
-        .select(PlaceRecord::as_select())
+        .select(PlaceRow::as_select())
         .load(c.db())?;
     row.map(|row| row.read(&places)).transpose()
 }
 
-/// Conflict: the name is taken, or a place of it.
+/// Inserts an application. Conflict: its name or one of its places is taken.
 pub fn insert(c: &mut Conn, application: &Application, at: Timestamp) -> Result<(), StoreError> {
     diesel::insert_into(applications::table)
-        .values(Record::of(application, at))
+        .values(ApplicationRow::from_application(application, at))
         .execute(c.db())
-        .map_err(|error| taken(error, "application name"))?;
+        .map_err(|error| name_taken(error, "application name"))?;
     write_places(c, application)?;
     announce(c, ChangeKind::Application, &application.name)
 }
 
-/// Marks it as changed and so holds its row until the transaction ends; false: there is none.
+/// Marks it as changed, which locks its row until the transaction ends. Returns false if there is
+/// none.
 pub fn hold(c: &mut Conn, name: &str, at: Timestamp) -> Result<bool, StoreError> {
     let held = diesel::update(applications::table.find(name))
-        .set(applications::changed_at.eq(At::from(at)))
+        .set(applications::changed_at.eq(StoredInstant::from(at)))
         .execute(c.db())?;
     Ok(held == 1)
 }
 
-/// Everything but its name and creation. Conflict: a place of it is taken.
+/// Updates everything except name and creation. Conflict: one of its places is taken.
 pub fn update(c: &mut Conn, application: &Application, at: Timestamp) -> Result<(), StoreError> {
-    let row = Record::of(application, at);
+    let row = ApplicationRow::from_application(application, at);
     let updated = diesel::update(applications::table.find(&application.name))
         .set((
             applications::roles.eq(row.roles),
@@ -157,7 +160,8 @@ pub fn update(c: &mut Conn, application: &Application, at: Timestamp) -> Result<
     announce(c, ChangeKind::Application, &application.name)
 }
 
-/// False: there was none. The policy's overrides and what sessions entered keep its name.
+/// Deletes an application. Returns false if there was none. The policy's overrides and the sessions
+/// that entered it keep its name.
 pub fn delete(c: &mut Conn, name: &str) -> Result<bool, StoreError> {
     let deleted = diesel::delete(applications::table.find(name)).execute(c.db())?;
     if deleted > 0 {
@@ -169,8 +173,8 @@ pub fn delete(c: &mut Conn, name: &str) -> Result<bool, StoreError> {
 
 fn write_places(c: &mut Conn, application: &Application) -> Result<(), StoreError> {
     let places = application.places().into_iter();
-    let rows: Vec<PlaceRecord> = places
-        .map(|(host, prefix)| PlaceRecord {
+    let rows: Vec<PlaceRow> = places
+        .map(|(host, prefix)| PlaceRow {
             host,
             prefix,
             application: application.name.clone(),
@@ -182,7 +186,7 @@ fn write_places(c: &mut Conn, application: &Application) -> Result<(), StoreErro
     })
 }
 
-fn taken(error: DieselError, what: &'static str) -> StoreError {
+fn name_taken(error: DieselError, what: &'static str) -> StoreError {
     match error {
         DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => StoreError::Conflict(what),
         other => other.into(),

@@ -1,54 +1,70 @@
-//! How a connection comes to be: the URL, the pool, what each new connection is told (pragmas, time limits), the
-//! migrations under a lock, and the transaction's begin and end. One connection type for both databases.
-use super::{Backend, StoreError, WAIT, per_backend, schema};
+//! Connections: the URL, the setup of each connection (pragmas, time limits), and the begin and end
+//! of transactions. One connection type serves both databases.
+
+use super::{
+    StoreError,
+    socket_watch::{self, OpeningLimit, SocketWatch},
+};
 use diesel::{
     Connection, ConnectionError, PgConnection, RunQueryDsl, SqliteConnection,
     connection::{AnsiTransactionManager, SimpleConnection, TransactionManager},
-    migration::{MigrationSource, MigrationVersion},
-    r2d2::R2D2Connection,
-    result::{DatabaseErrorKind, Error as DieselError},
+    result::Error as DieselError,
 };
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use std::{
     collections::hash_map::RandomState,
     fs::{self, File, TryLockError},
     hash::{BuildHasher, Hasher},
     path::{Path, PathBuf},
-    sync::{
-        Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
-/// Postgres' advisory lock around migrations: "nightlat" in ASCII.
-const MIGRATION_LOCK: i64 = 0x6e69_6768_746c_6174;
-/// A connection unused for longer is asked whether it still lives before it is handed out.
-const FRESH: Duration = Duration::from_secs(1);
-/// How long a server that starts waits for one that ends to give the file up.
+/// How long a caller waits for a free place, a free connection or the SQLite write gate.
+pub(crate) const WAIT: Duration = Duration::from_secs(5);
+/// How long the setup of a new connection, or the check of an old one, may take.
+pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
+/// How long opening a connection may take, with the first statement that the library sends on it.
+const OPENING: Duration = Duration::from_secs(6);
+/// How long a server that starts waits for one that stops to release the file.
 const HANDOVER: Duration = Duration::from_secs(2);
 
-/// Told to every SQLite connection. busy_timeout stands first: the others may already have to wait.
+/// The setup of every SQLite connection. busy_timeout comes first, because the others may already
+/// have to wait. Deleted data is overwritten (secure_delete), so that free pages of the file keep
+/// no links, digests or addresses.
 const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; \
-     PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -8192;";
-/// Told to every SQLite connection, and again when somebody else is just telling it: here busy_timeout is not heeded.
+     PRAGMA secure_delete = ON; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -8192;";
+/// Part of the setup of every SQLite connection, repeated if another process does the same at that
+/// moment: busy_timeout does not apply here.
 const SQLITE_WAL: &str = "PRAGMA journal_mode = WAL;";
-/// Told to every Postgres connection.
+/// The setup of every Postgres connection.
 const POSTGRES_SETUP: &str = "SET client_min_messages = warning; SET TIME ZONE 'UTC'; SET datestyle = 'ISO'; \
-     SET statement_timeout = '10s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '30s';";
-/// Migrations may take their time.
-const POSTGRES_MIGRATION_SETUP: &str = "SET statement_timeout = 0; SET lock_timeout = '120s'; \
-     SET idle_in_transaction_session_timeout = 0;";
+     SET statement_timeout = '9s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s';";
 
-/// Either database. What this enum cannot say stands in `per_backend`.
+/// The kind of database of a [`Store`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+impl Backend {
+    /// Returns the name for logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Backend::Sqlite => "SQLite",
+            Backend::Postgres => "PostgreSQL",
+        }
+    }
+}
+
+/// A connection to either database. `per_backend` contains what this enum cannot express.
 #[derive(diesel::MultiConnection)]
 pub(super) enum AnyConn {
     Postgres(PgConnection),
     Sqlite(SqliteConnection),
 }
 
-/// Where the data is.
+/// The location of the data.
 #[derive(Clone)]
 pub(super) enum Location {
     Sqlite(PathBuf),
@@ -61,10 +77,10 @@ impl Location {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             return Ok(Location::Postgres(url.to_owned()));
         }
+        let known = "DATABASE_URL takes sqlite:PATH, a path, or postgres://USER@HOST/NAME";
         let unknown = |kind: &str| {
-            let known = "sqlite:PATH, a path, or postgres://USER@HOST/NAME";
             Err(StoreError::Config(format!(
-                "unknown kind of database \"{kind}\": DATABASE_URL takes {known}"
+                "unknown kind of database \"{kind}\": {known}"
             )))
         };
         let path = match url.strip_prefix("sqlite:") {
@@ -72,22 +88,21 @@ impl Location {
             Some(path) => path.strip_prefix("//").unwrap_or(path),
             None => url,
         };
-        if let Some((scheme, _)) = path.split_once("://") {
+        if let Some((scheme, _)) = path.split_once("://")
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric())
+        {
             return unknown(scheme);
         }
-        // What libpq would take as well must not become a file of that name.
-        for other in [
-            "postgres:",
-            "postgresql:",
-            "file:",
-            "host=",
-            "dbname=",
-            "user=",
-            "service=",
-        ] {
-            if path.starts_with(other) {
-                return unknown(other);
-            }
+        // What libpq would accept, and what looks like a mistyped URL, must not become a file with
+        // that name. It may hold a password, so no message repeats it.
+        let start = path.to_ascii_lowercase();
+        let like_url = ["postgres", "pgsql", "file:"]
+            .iter()
+            .any(|word| start.starts_with(word));
+        if path == url && (like_url || path.contains(['@', '='])) {
+            return Err(StoreError::Config(format!(
+                "unknown kind of database (the value is not shown, because it may contain a password): {known}"
+            )));
         }
         if path.is_empty() || path.contains('\0') || path.contains(":memory:") {
             return Err(StoreError::Config(
@@ -121,14 +136,15 @@ impl Location {
         }
     }
 
-    /// SQLite: the file exists after this, is ours to write and readable by nobody else when it is new.
+    /// SQLite: makes sure that the file exists and is writable; a new one is readable by its owner
+    /// only.
     pub(super) fn prepare(&self) -> Result<(), StoreError> {
         let Location::Sqlite(path) = self else { return Ok(()) };
         let shown = path.display();
         if path.is_dir() {
             return Err(StoreError::Config(format!("SQLite: {shown} is a directory")));
         }
-        let directory = directory_of(path);
+        let directory = directory(path);
         if !directory.is_dir() {
             let directory = directory.display();
             return Err(StoreError::Config(format!(
@@ -145,10 +161,23 @@ impl Location {
         }
     }
 
-    /// SQLite: the lock "one server per file", held as long as the returned file is open.
+    /// SQLite: removes other users' permissions from the database and the files beside it. Called
+    /// once the database is known to be ours.
+    pub(super) fn tighten_files(&self) {
+        let Location::Sqlite(path) = self else { return };
+        for end in ["", "-wal", "-shm"] {
+            let mut name = path.as_os_str().to_owned();
+            name.push(end);
+            if let Ok(file) = File::open(&name) {
+                tighten(&file, Path::new(&name));
+            }
+        }
+    }
+
+    /// SQLite: takes the lock "one server per file", which is held while the returned file is open.
     pub(super) fn lock_for_serving(&self) -> Result<Option<File>, StoreError> {
         let Location::Sqlite(path) = self else { return Ok(None) };
-        // Two names of one file must meet at one lock.
+        // Two names of one file must use the same lock.
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
         let mut name = real.into_os_string();
         name.push(".lock");
@@ -156,7 +185,7 @@ impl Location {
         let shown = name.display();
         let cannot = |fault: std::io::Error| StoreError::Config(format!("SQLite: cannot lock {shown}: {fault}"));
         let file = lock_file(&name).map_err(cannot)?;
-        // A server that is just ending gives it up in a moment.
+        // A server that is stopping releases it soon.
         let deadline = Instant::now() + HANDOVER;
         loop {
             match file.try_lock() {
@@ -175,8 +204,14 @@ impl Location {
         }
     }
 
-    /// A new connection, set up.
+    /// Opens a connection and sets it up.
     pub(super) fn connect(&self) -> Result<AnyConn, StoreError> {
+        Ok(self.connect_watched()?.0)
+    }
+
+    /// Opens a connection, sets it up, and returns the handle that shows whether it still answers
+    /// (Postgres, if its socket is found).
+    pub(super) fn connect_watched(&self) -> Result<(AnyConn, Option<Arc<SocketWatch>>), StoreError> {
         match self {
             Location::Sqlite(path) => {
                 let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
@@ -185,7 +220,7 @@ impl Location {
                         "SQLite: the working directory's path is not UTF-8".into(),
                     ));
                 };
-                let mut c = SqliteConnection::establish(text).map_err(|e| self.refused(&e))?;
+                let mut c = SqliteConnection::establish(text).map_err(|e| self.connection_error(&e))?;
                 c.batch_execute(SQLITE_SETUP).map_err(|e| self.not_ready(e))?;
                 let since = Instant::now();
                 while let Err(fault) = c.batch_execute(SQLITE_WAL) {
@@ -194,26 +229,48 @@ impl Location {
                     }
                     std::thread::sleep(Duration::from_millis(5));
                 }
-                Ok(AnyConn::Sqlite(c))
+                Ok((AnyConn::Sqlite(c), None))
             }
             Location::Postgres(url) => {
-                let mut c = PgConnection::establish(&with_time_limits(url)).map_err(|e| self.refused(&e))?;
-                c.batch_execute(POSTGRES_SETUP).map_err(|e| self.not_ready(e))?;
-                Ok(AnyConn::Postgres(c))
+                let mark = socket_watch::next_mark(query_number(url, "tcp_user_timeout"));
+                let limit = OpeningLimit::start(mark, OPENING);
+                let mut c = PgConnection::establish(&with_time_limits(url, mark)).map_err(|e| {
+                    if limit.has_passed() {
+                        self.no_place()
+                    } else {
+                        self.connection_error(&e)
+                    }
+                })?;
+                drop(limit);
+                let line = socket_watch::watch(mark);
+                expect_within(&line, SIGN_OF_LIFE);
+                let ready = c.batch_execute(POSTGRES_SETUP);
+                line.iter().for_each(|line| line.clear_limit());
+                ready.map_err(|e| self.not_ready(e))?;
+                Ok((AnyConn::Postgres(c), line))
             }
         }
     }
 
-    /// The database's own words why there is no connection, in one line and without the password.
-    fn refused(&self, error: &ConnectionError) -> StoreError {
-        StoreError::Config(format!(
-            "{}: {}",
-            self.describe(),
-            self.redact(&one_line(&error.to_string()))
+    /// Formats the database's reason why there is no connection, in one line and without the
+    /// password.
+    fn connection_error(&self, error: &ConnectionError) -> StoreError {
+        let message = self.redact(&one_line(&error.to_string()));
+        let advice = connection_advice(&message);
+        StoreError::Config(format!("{}: {message}{advice}", self.describe()))
+    }
+
+    /// Returns the error for a connection that was accepted and then not served.
+    fn no_place(&self) -> StoreError {
+        let secs = OPENING.as_secs();
+        StoreError::Unavailable(format!(
+            "{}: the connection was accepted, but no statement was answered within {secs} s. A connection pooler may \
+             have no connection left: raise its limit (pgbouncer: default_pool_size) or lower database_connections",
+            self.describe()
         ))
     }
 
-    fn not_ready(&self, error: DieselError) -> StoreError {
+    pub(super) fn not_ready(&self, error: DieselError) -> StoreError {
         match StoreError::from(error) {
             StoreError::Unavailable(words) if words.contains("not a database") => {
                 StoreError::Config(format!("{}: {words}", self.describe()))
@@ -223,8 +280,8 @@ impl Location {
         }
     }
 
-    /// libpq quotes a URL that it cannot read; the password in it stays out of every log.
-    fn redact(&self, words: &str) -> String {
+    /// Removes the password from a message: libpq quotes a URL that it cannot read.
+    pub(super) fn redact(&self, words: &str) -> String {
         let Location::Postgres(url) = self else {
             return words.to_owned();
         };
@@ -246,33 +303,58 @@ impl Location {
     }
 }
 
-/// Whoever can open this file can lock it, and so keep a server from starting: it is its owner's alone. One from before that was
-/// everybody's to read is tightened where it is ours.
+/// Returns advice about a refused connection, if the cause is known.
+fn connection_advice(message: &str) -> &'static str {
+    if message.contains("SSL support is not compiled in") {
+        "; this build has no TLS for PostgreSQL: build with --no-default-features --features pg-tls, or connect \
+             without \
+         sslmode over a network you trust"
+    } else if message.contains("does not support SSL") {
+        "; switch TLS on in the PostgreSQL server (ssl = on), or connect without sslmode over a network you trust"
+    } else {
+        ""
+    }
+}
+
+/// Opens the lock file, which only its owner may open: anyone who can open it could lock it and
+/// keep a server from starting. An older file with wider permissions is tightened if it is ours.
 fn lock_file(path: &Path) -> std::io::Result<File> {
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        if file.metadata()?.permissions().mode() & 0o077 != 0
-            && let Err(fault) = file.set_permissions(fs::Permissions::from_mode(0o600))
-        {
-            tracing::warn!(%fault, lock = %path.display(), "others than its owner can open the lock file");
-        }
-    }
+    tighten(&file, path);
     Ok(file)
 }
 
-/// A file with tables, none of which says what was migrated, is another program's: nothing of it is touched. What cannot be looked into
-/// (no database at all, one that is being written) is for the connection to say.
+/// Removes other users' permissions from a file of ours, and logs it. If the mode cannot be changed
+/// (another owner, a file system without modes), this is reported and the file is used unchanged.
+fn tighten(file: &File, path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let Ok(mode) = file.metadata().map(|metadata| metadata.permissions().mode() & 0o777) else {
+            return;
+        };
+        if mode & 0o077 == 0 {
+            return;
+        }
+        let (file_name, mode) = (path.display(), format!("{mode:04o}"));
+        match file.set_permissions(fs::Permissions::from_mode(0o600)) {
+            Ok(()) => tracing::warn!(file = %file_name, mode, "other users could open the file; its mode is now 0600"),
+            Err(fault) => tracing::warn!(%fault, file = %file_name, mode, "other users can open the file"),
+        }
+    }
+}
+
+/// Refuses a file with tables but no table of migrations: it belongs to another program and is not
+/// touched. If it cannot be read (not a database, or being written), the connection reports it.
 fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
     const FOREIGN: &str = "SELECT COUNT(*) AS tables, COALESCE(SUM(name = '__diesel_schema_migrations'), 0) AS ours \
          FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
     #[derive(diesel::QueryableByName)]
-    struct Found {
+    struct FoundTables {
         #[diesel(sql_type = diesel::sql_types::BigInt)]
         tables: i64,
         #[diesel(sql_type = diesel::sql_types::BigInt)]
@@ -281,10 +363,10 @@ fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
     let looked = std::path::absolute(path).ok().and_then(|path| {
         let mut c = SqliteConnection::establish(path.to_str()?).ok()?;
         c.batch_execute("PRAGMA busy_timeout = 5000;").ok()?;
-        diesel::sql_query(FOREIGN).get_result::<Found>(&mut c).ok()
+        diesel::sql_query(FOREIGN).get_result::<FoundTables>(&mut c).ok()
     });
     match looked {
-        Some(Found { tables: 1.., ours: 0 }) => Err(StoreError::Config(format!(
+        Some(FoundTables { tables: 1.., ours: 0 }) => Err(StoreError::Config(format!(
             "SQLite: {} is the database of another program: name another file",
             path.display()
         ))),
@@ -292,37 +374,54 @@ fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn directory_of(path: &Path) -> PathBuf {
+fn directory(path: &Path) -> PathBuf {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     }
 }
 
-/// The URL with limits for connecting and for a peer that went silent; what the operator wrote wins.
-fn with_time_limits(url: &str) -> String {
-    let mut url = url.to_owned();
+/// Adds limits for connecting and for a silent peer to the URL; the operator's own values win.
+/// `mark`: the user timeout (ms), which is the operator's and a little more.
+fn with_time_limits(url: &str, mark: u32) -> String {
     let limits = [
-        ("connect_timeout", "5"),
-        ("keepalives_idle", "10"),
-        ("keepalives_interval", "5"),
+        ("connect_timeout", "3"),
+        ("keepalives_idle", "5"),
+        ("keepalives_interval", "2"),
         ("keepalives_count", "3"),
-        ("tcp_user_timeout", "10000"),
         ("application_name", "nightlatch"),
     ];
-    for (name, value) in limits {
-        if !url.contains(&format!("{name}=")) {
-            url.push(if url.contains('?') { '&' } else { '?' });
-            url.push_str(name);
-            url.push('=');
-            url.push_str(value);
-        }
-    }
+    let missing = limits
+        .into_iter()
+        .filter(|(name, _)| !url.contains(&format!("{name}=")));
+    let mut url = url.to_owned();
+    let mut add = |name: &str, value: &str| {
+        url.push(if url.contains('?') { '&' } else { '?' });
+        url.push_str(name);
+        url.push('=');
+        url.push_str(value);
+    };
+    missing.for_each(|(name, value)| add(name, value));
+    // libpq takes the last value of a name.
+    add("tcp_user_timeout", &mark.to_string());
     url
 }
 
-/// The lines of a fault as sentences of one.
-fn one_line(text: &str) -> String {
+/// Returns the number in a URL's parameter with this name.
+fn query_number(url: &str, name: &str) -> Option<u32> {
+    let (_, query) = url.split_once('?')?;
+    let mut values = query.split('&').filter_map(|pair| pair.split_once('='));
+    values.rfind(|(known, _)| *known == name)?.1.parse().ok()
+}
+
+pub(super) fn expect_within(line: &Option<Arc<SocketWatch>>, limit: Duration) {
+    if let Some(line) = line {
+        line.expect_within(limit);
+    }
+}
+
+/// Joins the lines of an error message.
+pub(super) fn one_line(text: &str) -> String {
     let mut whole = String::new();
     for line in text.lines() {
         let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -337,132 +436,16 @@ fn one_line(text: &str) -> String {
     whole
 }
 
-/// Tells writers and listeners of the same database apart; no secret. (The standard library seeds its hash maps from the
-/// system's randomness, which nobody here may ask directly but `random`.)
+/// Makes an ID that distinguishes writers and listeners of the same database; it is not secret.
+/// (The standard library seeds its hash maps from the system's randomness, which only `random` may
+/// read directly.)
 pub(super) fn random_id() -> String {
     let random = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", random(), random())
 }
 
-/// A pooled connection and when it was last known to live.
-pub(super) struct Pooled {
-    pub(super) any: AnyConn,
-    alive_at: Option<Instant>,
-}
-
-impl Pooled {
-    /// Called after use: an error may mean that the server is gone, so the next user asks first.
-    pub(super) fn used(&mut self, well: bool) {
-        self.alive_at = well.then(Instant::now);
-    }
-}
-
-pub(super) struct Manager {
-    location: Location,
-    loss: Arc<Loss>,
-}
-
-/// Whether the last attempt to connect failed: a loss is told once, until it is over.
-#[derive(Debug, Default)]
-struct Loss(AtomicBool);
-
-impl r2d2::ManageConnection for Manager {
-    type Connection = Pooled;
-    type Error = StoreError;
-
-    fn connect(&self) -> Result<Pooled, StoreError> {
-        let any = self.location.connect()?;
-        if self.loss.0.swap(false, Ordering::SeqCst) {
-            tracing::info!("the database takes connections again");
-        }
-        Ok(Pooled {
-            any,
-            alive_at: Some(Instant::now()),
-        })
-    }
-
-    fn is_valid(&self, conn: &mut Pooled) -> Result<(), StoreError> {
-        if conn.alive_at.is_some_and(|at| at.elapsed() < FRESH) {
-            return Ok(());
-        }
-        match &mut conn.any {
-            AnyConn::Postgres(c) => c.ping()?,
-            AnyConn::Sqlite(c) => c.ping()?,
-        }
-        Ok(())
-    }
-
-    fn has_broken(&self, conn: &mut Pooled) -> bool {
-        std::thread::panicking()
-            || match &mut conn.any {
-                AnyConn::Postgres(c) => c.is_broken(),
-                AnyConn::Sqlite(c) => c.is_broken(),
-            }
-    }
-}
-
-#[derive(Debug)]
-struct LogFaults(Arc<Loss>);
-
-impl r2d2::HandleError<StoreError> for LogFaults {
-    fn handle_error(&self, fault: StoreError) {
-        if !self.0.0.swap(true, Ordering::SeqCst) {
-            tracing::warn!(%fault, "no new database connection");
-        }
-    }
-}
-
-pub(super) fn pool(location: &Location, size: u32) -> r2d2::Pool<Manager> {
-    let loss = Arc::<Loss>::default();
-    r2d2::Pool::builder()
-        .max_size(size)
-        .min_idle(Some(1))
-        .connection_timeout(WAIT)
-        .test_on_check_out(true)
-        .error_handler(Box::new(LogFaults(loss.clone())))
-        .build_unchecked(Manager {
-            location: location.clone(),
-            loss,
-        })
-}
-
-pub(super) fn pool_error(location: &Location, error: &r2d2::Error) -> StoreError {
-    // r2d2's words end in the last connection error, which is already one line without a password.
-    StoreError::Unavailable(location.redact(&one_line(&error.to_string())))
-}
-
-/// One writer at a time on SQLite.
-#[derive(Default)]
-pub(super) struct WriteGate {
-    taken: Mutex<bool>,
-    freed: Condvar,
-}
-
-/// The turn to write; given back when dropped.
-pub(super) struct Turn<'a>(&'a WriteGate);
-
-impl WriteGate {
-    pub(super) fn enter(&self) -> Result<Turn<'_>, StoreError> {
-        // A poisoned mutex holds a plain bool, which is right whatever panicked.
-        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.freed.wait_timeout_while(taken, WAIT, |taken| *taken);
-        let (mut taken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-        if timeout.timed_out() {
-            return Err(StoreError::Unavailable("other writes take too long".into()));
-        }
-        *taken = true;
-        Ok(Turn(self))
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) = false;
-        self.0.freed.notify_one();
-    }
-}
-
-/// Starts a writing transaction: on SQLite it takes the write lock now, since a later upgrade fails at once.
+/// Begins a write transaction. On SQLite it takes the write lock now, because a later upgrade fails
+/// immediately.
 pub(super) fn begin(c: &mut AnyConn) -> Result<(), StoreError> {
     match c {
         AnyConn::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE")?,
@@ -485,119 +468,4 @@ pub(super) fn rollback(c: &mut AnyConn) -> Result<(), StoreError> {
         AnyConn::Postgres(c) => AnsiTransactionManager::rollback_transaction(c)?,
     }
     Ok(())
-}
-
-/// Brings the database to this program's schema, or says why not. Starters beside us wait for their turn.
-pub(super) fn migrate(location: &Location, apply: bool) -> Result<(), StoreError> {
-    match location.connect()? {
-        AnyConn::Postgres(mut c) => {
-            c.batch_execute(POSTGRES_MIGRATION_SETUP)?;
-            diesel::sql_query("SELECT pg_advisory_lock($1)")
-                .bind::<diesel::sql_types::BigInt, _>(MIGRATION_LOCK)
-                .execute(&mut c)?;
-            // The lock goes with this connection, which is dropped at the end whatever happens.
-            migrate_on(&mut c, apply)
-        }
-        AnyConn::Sqlite(mut c) => {
-            c.batch_execute("PRAGMA busy_timeout = 60000;")?;
-            AnsiTransactionManager::begin_transaction_sql(&mut c, "BEGIN IMMEDIATE")
-                .map_err(|e| location.not_ready(e))?;
-            migrate_on(&mut c, apply)?;
-            Ok(AnsiTransactionManager::commit_transaction(&mut c)?)
-        }
-    }
-}
-
-fn migrate_on<C>(c: &mut C, apply: bool) -> Result<(), StoreError>
-where
-    C: Connection + MigrationHarness<C::Backend>,
-    C::Backend: diesel::backend::Backend,
-{
-    let applied = applied_migrations(c)?;
-    let known = known_versions::<C::Backend>()?;
-    let pending = known
-        .iter()
-        .filter(|version| !applied.contains(&MigrationVersion::from(version.as_str())))
-        .count();
-    if pending == 0 {
-        return Ok(());
-    }
-    if !apply {
-        return Err(StoreError::Config(format!(
-            "the database lacks {pending} migration(s): run `nightlatch migrate`, or start without --no-migrate"
-        )));
-    }
-    c.run_pending_migrations(MIGRATIONS).map_err(|e| not_migrated(&*e))?;
-    Ok(())
-}
-
-/// What the database has, none of it newer than this program.
-pub(super) fn applied_migrations<C>(c: &mut C) -> Result<Vec<MigrationVersion<'static>>, StoreError>
-where
-    C: Connection + MigrationHarness<C::Backend>,
-    C::Backend: diesel::backend::Backend,
-{
-    let applied = c.applied_migrations().map_err(|e| not_migrated(&*e))?;
-    let known = known_versions::<C::Backend>()?;
-    match applied.iter().find(|version| !known.contains(&version.to_string())) {
-        None => Ok(applied),
-        Some(unknown) => Err(StoreError::Config(format!(
-            "the database is newer than this program: unknown migration {unknown}"
-        ))),
-    }
-}
-
-fn not_migrated(error: &dyn std::error::Error) -> StoreError {
-    StoreError::Config(format!("migrations: {}", one_line(&error.to_string())))
-}
-
-fn known_versions<DB: diesel::backend::Backend>() -> Result<Vec<String>, StoreError> {
-    let unreadable = |_| StoreError::Config("migrations: the embedded ones cannot be read".into());
-    let migrations = MigrationSource::<DB>::migrations(&MIGRATIONS).map_err(unreadable)?;
-    Ok(migrations
-        .iter()
-        .map(|migration| migration.name().version().to_string())
-        .collect())
-}
-
-/// Whether the database has exactly the migrations of this program.
-pub(super) fn migrations_current(c: &mut AnyConn) -> Result<bool, StoreError> {
-    use diesel::QueryDsl;
-    use schema::__diesel_schema_migrations::dsl as m;
-    let mut applied = m::__diesel_schema_migrations.select(m::version).load::<String>(c)?;
-    let mut known = match c {
-        AnyConn::Postgres(_) => known_versions::<diesel::pg::Pg>()?,
-        AnyConn::Sqlite(_) => known_versions::<diesel::sqlite::Sqlite>()?,
-    };
-    applied.sort_unstable();
-    known.sort_unstable();
-    Ok(applied == known)
-}
-
-impl From<DieselError> for StoreError {
-    fn from(error: DieselError) -> Self {
-        match error {
-            DieselError::NotFound => StoreError::NotFound("row"),
-            DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => StoreError::Conflict("row"),
-            DieselError::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _) => {
-                StoreError::NotFound("row that another one belongs to")
-            }
-            DieselError::DatabaseError(DatabaseErrorKind::NotNullViolation | DatabaseErrorKind::CheckViolation, _) => {
-                StoreError::Corrupt("a value that the schema refuses".into())
-            }
-            DieselError::DatabaseError(_, information) => {
-                StoreError::Unavailable(per_backend::plain_words(information.message()))
-            }
-            DieselError::DeserializationError(_) | DieselError::SerializationError(_) => {
-                StoreError::Corrupt("a value of another type than expected".into())
-            }
-            DieselError::QueryBuilderError(_) | DieselError::InvalidCString(_) => {
-                StoreError::Corrupt("a statement that cannot be built".into())
-            }
-            DieselError::BrokenTransactionManager => {
-                StoreError::Unavailable("the connection broke within a transaction".into())
-            }
-            other => StoreError::Unavailable(per_backend::plain_words(&other.to_string())),
-        }
-    }
 }

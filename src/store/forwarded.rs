@@ -1,7 +1,7 @@
-//! What proxies asked of late: the last question of each subject. Which applications there are is in `applications`.
-use super::{Conn, StoreError, instant::At, per_backend::Both, schema::forwarded_requests};
+//! The latest proxy request of each subject. `applications` stores the applications.
+use super::{Conn, StoreError, instant::StoredInstant, per_backend::PortableStatement, schema::forwarded_requests};
 use crate::domain::{
-    forwarded::{Asked, Dialect, MOST_STRANGERS, Subject, TOLD_FOR},
+    forwarded::{Dialect, LastProxyRequest, MOST_STRANGERS, RequestSubject, TOLD_FOR},
     time::Timestamp,
 };
 use diesel::{
@@ -10,17 +10,17 @@ use diesel::{
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset, Clone)]
 #[diesel(table_name = forwarded_requests)]
-struct Record {
+struct ForwardedRow {
     kind: String,
     subject: String,
-    asked_at: At,
+    asked_at: StoredInstant,
     peer: String,
     dialect: String,
     lacks: String,
 }
 
-impl Record {
-    fn of(subject: &Subject, asked: &Asked) -> Self {
+impl ForwardedRow {
+    fn from_request(subject: &RequestSubject, asked: &LastProxyRequest) -> Self {
         let (kind, subject) = subject.parts();
         Self {
             kind: kind.to_owned(),
@@ -32,52 +32,52 @@ impl Record {
         }
     }
 
-    fn read(self) -> Result<(Subject, Asked), StoreError> {
+    fn read(self) -> Result<(RequestSubject, LastProxyRequest), StoreError> {
         let read = || {
-            let asked = Asked {
+            let asked = LastProxyRequest {
                 at: self.asked_at.into(),
                 peer: self.peer.parse().ok()?,
                 dialect: Dialect::parse(&self.dialect)?,
                 lacks: serde_json::from_str(&self.lacks).ok()?,
             };
-            Some((Subject::of_parts(&self.kind, self.subject.clone())?, asked))
+            Some((RequestSubject::of_parts(&self.kind, self.subject.clone())?, asked))
         };
         read().ok_or_else(|| StoreError::Corrupt(format!("forwarded request: {} {}", self.kind, self.subject)))
     }
 }
 
-/// The last question of this subject is this one. (Of two instances the one that writes last is believed: they write every few
-/// seconds.)
-pub fn note(c: &mut Conn, subject: &Subject, asked: &Asked) -> Result<(), StoreError> {
-    let record = Record::of(subject, asked);
+/// Stores the latest request of a subject. (If two instances write, the last one counts; they write
+/// every few seconds.)
+pub fn record(c: &mut Conn, subject: &RequestSubject, asked: &LastProxyRequest) -> Result<(), StoreError> {
+    let record = ForwardedRow::from_request(subject, asked);
     let upsert = diesel::insert_into(forwarded_requests::table)
         .values(record.clone())
         .on_conflict((forwarded_requests::kind, forwarded_requests::subject))
         .do_update()
         .set(record);
-    Both(upsert).execute(c.db())?;
+    PortableStatement(upsert).execute(c.db())?;
     Ok(())
 }
 
-/// All there are, latest first.
-pub fn list(c: &mut Conn) -> Result<Vec<(Subject, Asked)>, StoreError> {
-    let rows: Vec<Record> = forwarded_requests::table
+/// Lists all, latest first.
+pub fn list(c: &mut Conn) -> Result<Vec<(RequestSubject, LastProxyRequest)>, StoreError> {
+    let rows: Vec<ForwardedRow> = forwarded_requests::table
         .order((
             forwarded_requests::asked_at.desc(),
             forwarded_requests::kind,
             forwarded_requests::subject,
         ))
-        .select(Record::as_select())
+        .select(ForwardedRow::as_select())
         .load(c.db())?;
-    rows.into_iter().map(Record::read).collect()
+    rows.into_iter().map(ForwardedRow::read).collect()
 }
 
-/// Strangers of one kind forgotten at once at most: no write brings more.
+/// Maximum number of strangers of one kind that are deleted together; no write adds more.
 const AT_ONCE: i64 = 500;
 
-/// Forgets what went wrong long ago, and of strangers all but the latest.
+/// Deletes old problems, and all but the latest strangers.
 pub fn forget_old(c: &mut Conn, now: Timestamp) -> Result<(), StoreError> {
-    let old = At::from(now.saturating_sub(TOLD_FOR));
+    let old = StoredInstant::from(now.saturating_sub(TOLD_FOR));
     diesel::delete(
         forwarded_requests::table
             .filter(forwarded_requests::kind.ne("answered"))
@@ -104,7 +104,7 @@ pub fn forget_old(c: &mut Conn, now: Timestamp) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// An application that goes takes what was noted of it along.
+/// Deletes the requests of an application that is deleted.
 pub(super) fn forget_application(c: &mut Conn, name: &str) -> Result<(), StoreError> {
     diesel::delete(
         forwarded_requests::table

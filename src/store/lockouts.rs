@@ -1,17 +1,18 @@
-//! Which sign-in attempts failed of late? One row per counter (`domain::lockout` says what it means); the row is held
-//! while an attempt is judged, so that parallel guesses are counted one after the other.
+//! Counters of failed sign-in attempts, one row each (`domain::lockout` defines them). The row is
+//! locked while an attempt is judged, so that parallel attempts are counted one after the other.
 use super::{
-    Conn, Page, StoreError,
+    Conn, StoreError,
     conn::{AnyConn, MultiBackend},
-    instant::At,
-    keyset::{self, Walk},
+    instant::StoredInstant,
+    keyset::{self, PageDirection},
     meta,
-    per_backend::{Held, Prepared},
+    per_backend::{LockedRows, PreparedStatement},
     schema::lockouts,
     text,
 };
 use crate::domain::{
-    lockout::{Counter, CounterKey, CounterKind},
+    list::Page,
+    lockout::{Counter, CounterKey, CounterKind, Lockout, LockoutFilter, LockoutListState, NAMES_KEPT},
     network,
     time::Timestamp,
 };
@@ -20,56 +21,11 @@ use diesel::{
     QueryResult, Queryable, RunQueryDsl, Selectable, SelectableHelper, TextExpressionMethods, upsert::excluded,
 };
 use ipnetwork::IpNetwork;
-use std::net::IpAddr;
 use uuid::Uuid;
-
-/// Names remembered per counter; the latest ones stay.
-pub const NAMES_KEPT: usize = 20;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lockout {
-    pub id: Uuid,
-    pub key: CounterKey,
-    pub counter: Counter,
-    pub last_attempt_at: Timestamp,
-    pub last_ip: Option<IpAddr>,
-    /// At most 20; what was typed, as text for people.
-    pub names_tried: Vec<String>,
-    /// Attempts refused while locked, not yet in the audit.
-    pub refused: i64,
-    /// The minute (since 1970) that `refused` counts for.
-    pub refused_minute: i64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LockoutListState {
-    /// Locked, or with a failure that is not forgotten.
-    #[default]
-    All,
-    Locked,
-    Counting,
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct LockoutFilter {
-    pub state: LockoutListState,
-    /// Within account, address, user agent or the names tried, whatever the case.
-    pub text: Option<String>,
-    /// Of the counter's address; of counters without one, of the latest attempt's.
-    pub ip: Option<IpNetwork>,
-    pub account_key: Option<String>,
-    /// Ceilings that do not lock only with so many failures: of an address, of an account. Beside the counters that lock they say little
-    /// before.
-    pub ceilings_from: Option<(i32, i32)>,
-    /// `last_attempt_at` and id: the page after, or the page before.
-    pub after: Option<(Timestamp, Uuid)>,
-    pub before: Option<(Timestamp, Uuid)>,
-    pub limit: i64,
-}
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = lockouts, treat_none_as_default_value = false)]
-struct Record {
+struct LockoutRow {
     id: String,
     kind: String,
     ip: Option<String>,
@@ -81,9 +37,9 @@ struct Record {
     failures: i32,
     locked: bool,
     counting: bool,
-    locked_at: Option<At>,
-    blocked_until: Option<At>,
-    last_attempt_at: At,
+    locked_at: Option<StoredInstant>,
+    blocked_until: Option<StoredInstant>,
+    last_attempt_at: StoredInstant,
     last_ip: Option<String>,
     names_tried: String,
     refused: i64,
@@ -98,14 +54,14 @@ fn clean(text: &Option<String>) -> Option<String> {
     text.as_deref().map(|text| text::clean(text).into_owned())
 }
 
-impl Record {
-    fn of(lockout: &Lockout) -> Result<Record, StoreError> {
+impl LockoutRow {
+    fn from_lockout(lockout: &Lockout) -> Result<LockoutRow, StoreError> {
         let key = &lockout.key;
         let names: Vec<&str> = {
             let surplus = lockout.names_tried.len().saturating_sub(NAMES_KEPT);
             lockout.names_tried.iter().skip(surplus).map(String::as_str).collect()
         };
-        let instant = |micros: i64| At::from(Timestamp::from_micros(micros));
+        let instant = |micros: i64| StoredInstant::from(Timestamp::from_micros(micros));
         let blocked_until = lockout.counter.blocked_until.map(instant);
         let locked_at = lockout
             .counter
@@ -119,7 +75,7 @@ impl Record {
             .or(lockout.last_ip.map(network::sort_key));
         let last_ip = lockout.last_ip.map(|ip| ip.to_string());
         let shown = [&key.account, &key.ip, &key.user_agent, &last_ip];
-        Ok(Record {
+        Ok(LockoutRow {
             id: lockout.id.to_string(),
             kind: key.kind.as_str().to_owned(),
             ip: clean(&key.ip),
@@ -169,14 +125,15 @@ impl Record {
     }
 }
 
-/// The id of a key's counter, also after it was purged in between: the first half of the digest.
+/// Returns the ID of a key's counter, the first half of the digest; it stays the same if the row is
+/// deleted and created again.
 fn id_of(key: &CounterKey) -> Result<Uuid, StoreError> {
     let half = key.digest().get(..32).and_then(|half| Uuid::parse_str(half).ok());
     half.ok_or_else(|| corrupt("digest"))
 }
 
-/// A counter that has counted nothing yet; nothing is written.
-pub fn fresh(key: &CounterKey, now: Timestamp) -> Result<Lockout, StoreError> {
+/// Creates an empty counter in memory; nothing is written.
+pub fn new_counter(key: &CounterKey, now: Timestamp) -> Result<Lockout, StoreError> {
     Ok(Lockout {
         id: id_of(key)?,
         key: key.clone(),
@@ -189,8 +146,8 @@ pub fn fresh(key: &CounterKey, now: Timestamp) -> Result<Lockout, StoreError> {
     })
 }
 
-/// Inserts counters, or does to those that are there what `$set` says; gives them back as they are then. One statement on
-/// Postgres, where each is a journey.
+/// Inserts counters, or applies `$set` to existing ones, and returns the rows. It is one statement
+/// on Postgres, where each statement is a round trip.
 macro_rules! upsert {
     ($c:expr, $rows:expr, $set:expr) => {{
         macro_rules! statement {
@@ -203,20 +160,21 @@ macro_rules! upsert {
                     .returning(lockouts::all_columns)
             };
         }
-        let rows: &[Record] = $rows;
+        let rows: &[LockoutRow] = $rows;
         match $c.db() {
-            AnyConn::Postgres(c) => Prepared(statement!(rows)).load::<Record>(c),
+            AnyConn::Postgres(c) => PreparedStatement(statement!(rows)).load::<LockoutRow>(c),
             AnyConn::Sqlite(c) => rows.iter().map(|row| statement!(row).get_result(c)).collect(),
         }
     }};
 }
 
-/// Finds or makes the counters, in the order asked for, and holds their rows until the transaction ends. All take the rows in
-/// one order, so that parallel attempts never wait for each other in a circle.
+/// Finds or creates the counters, in the requested order, and locks their rows until the
+/// transaction ends. All callers lock the rows in one order, so that parallel attempts never
+/// deadlock.
 pub fn lock_all(c: &mut Conn, keys: &[CounterKey], now: Timestamp) -> Result<Vec<Lockout>, StoreError> {
-    let fresh: Vec<Lockout> = keys.iter().map(|key| fresh(key, now)).collect::<Result<_, _>>()?;
-    let rows = sorted(&fresh)?;
-    // Writing the id over itself changes nothing, but holds the row and returns it.
+    let fresh: Vec<Lockout> = keys.iter().map(|key| new_counter(key, now)).collect::<Result<_, _>>()?;
+    let rows = rows_in_order(&fresh)?;
+    // Writing the ID over itself changes nothing, but locks the row and returns it.
     let rows = upsert!(c, &rows, lockouts::id.eq(excluded(lockouts::id)))?;
     in_order_of(keys, rows)?
         .into_iter()
@@ -224,13 +182,13 @@ pub fn lock_all(c: &mut Conn, keys: &[CounterKey], now: Timestamp) -> Result<Vec
         .collect()
 }
 
-/// As [`lock_all`], for counters that are very likely there: holding a row costs less than writing it.
-pub fn hold_all(c: &mut Conn, keys: &[CounterKey], now: Timestamp) -> Result<Vec<Lockout>, StoreError> {
+/// Does [`lock_all`] for counters that very likely exist: locking a row costs less than writing it.
+pub fn hold_rows(c: &mut Conn, keys: &[CounterKey], now: Timestamp) -> Result<Vec<Lockout>, StoreError> {
     let rows = lockouts::table
         .filter(lockouts::id.eq_any(ids_of(keys)?))
         .order(lockouts::id)
-        .select(Record::as_select());
-    let rows: Option<Vec<Lockout>> = in_order_of(keys, Prepared(Held(rows)).load(c.db())?)?
+        .select(LockoutRow::as_select());
+    let rows: Option<Vec<Lockout>> = in_order_of(keys, PreparedStatement(LockedRows(rows)).load(c.db())?)?
         .into_iter()
         .collect();
     match rows {
@@ -240,12 +198,12 @@ pub fn hold_all(c: &mut Conn, keys: &[CounterKey], now: Timestamp) -> Result<Vec
     }
 }
 
-/// Inserts counters when none of them is there; false: some are, and nothing is written.
+/// Inserts counters if none of them exists; otherwise returns false and writes nothing.
 pub fn insert_all(c: &mut Conn, lockouts: &[Lockout]) -> Result<bool, StoreError> {
-    let rows = sorted(lockouts)?;
+    let rows = rows_in_order(lockouts)?;
     macro_rules! statement {
         ($values:expr) => {
-            Prepared(
+            PreparedStatement(
                 diesel::insert_into(lockouts::table)
                     .values($values)
                     .on_conflict_do_nothing()
@@ -267,31 +225,34 @@ pub fn insert_all(c: &mut Conn, lockouts: &[Lockout]) -> Result<bool, StoreError
     Ok(false)
 }
 
-/// In the order in which all take them.
-fn sorted(lockouts: &[Lockout]) -> Result<Vec<Record>, StoreError> {
-    let mut rows: Vec<Record> = lockouts.iter().map(Record::of).collect::<Result<_, _>>()?;
+/// Returns the rows in the order in which all callers lock them.
+fn rows_in_order(lockouts: &[Lockout]) -> Result<Vec<LockoutRow>, StoreError> {
+    let mut rows: Vec<LockoutRow> = lockouts
+        .iter()
+        .map(LockoutRow::from_lockout)
+        .collect::<Result<_, _>>()?;
     rows.sort_unstable_by(|a, b| a.id.cmp(&b.id));
     Ok(rows)
 }
 
-/// The counters as they are, in the order asked for.
+/// Returns the counters in the requested order, without locks.
 pub fn find_all(c: &mut Conn, keys: &[CounterKey]) -> Result<Vec<Option<Lockout>>, StoreError> {
     let rows = lockouts::table
         .filter(lockouts::id.eq_any(ids_of(keys)?))
-        .select(Record::as_select());
-    in_order_of(keys, Prepared(rows).load(c.db())?)
+        .select(LockoutRow::as_select());
+    in_order_of(keys, PreparedStatement(rows).load(c.db())?)
 }
 
 fn ids_of(keys: &[CounterKey]) -> Result<Vec<String>, StoreError> {
     keys.iter().map(|key| Ok(id_of(key)?.to_string())).collect()
 }
 
-/// The counter as it is, if there is one.
+/// Finds a counter, without a lock.
 pub fn find(c: &mut Conn, key: &CounterKey) -> Result<Option<Lockout>, StoreError> {
     Ok(find_all(c, std::slice::from_ref(key))?.pop().flatten())
 }
 
-fn in_order_of(keys: &[CounterKey], mut rows: Vec<Record>) -> Result<Vec<Option<Lockout>>, StoreError> {
+fn in_order_of(keys: &[CounterKey], mut rows: Vec<LockoutRow>) -> Result<Vec<Option<Lockout>>, StoreError> {
     keys.iter()
         .map(|key| {
             let id = id_of(key)?.to_string();
@@ -301,19 +262,19 @@ fn in_order_of(keys: &[CounterKey], mut rows: Vec<Record>) -> Result<Vec<Option<
         .collect()
 }
 
-/// Holds the row until the transaction ends.
-pub fn get(c: &mut Conn, id: Uuid) -> Result<Option<Lockout>, StoreError> {
-    let row = lockouts::table.find(id.to_string()).select(Record::as_select());
-    let row: Option<Record> = Held(row).get_result(c.db()).optional()?;
-    row.map(Record::read).transpose()
+/// Finds a counter and locks its row until the transaction ends.
+pub fn find_by_id(c: &mut Conn, id: Uuid) -> Result<Option<Lockout>, StoreError> {
+    let row = lockouts::table.find(id.to_string()).select(LockoutRow::as_select());
+    let row: Option<LockoutRow> = LockedRows(row).get_result(c.db()).optional()?;
+    row.map(LockoutRow::read).transpose()
 }
 
-/// Writes everything but the key. The rows are held ([`lock_all`], [`get`]).
+/// Writes everything except the key. The rows are locked ([`lock_all`]).
 pub fn save_all(c: &mut Conn, lockouts: &[Lockout]) -> Result<(), StoreError> {
     if lockouts.is_empty() {
         return Ok(());
     }
-    let rows = sorted(lockouts)?;
+    let rows = rows_in_order(lockouts)?;
     let everything = (
         lockouts::ip_key.eq(excluded(lockouts::ip_key)),
         lockouts::search.eq(excluded(lockouts::search)),
@@ -333,23 +294,24 @@ pub fn save_all(c: &mut Conn, lockouts: &[Lockout]) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Deletes these counters.
 pub fn delete_all(c: &mut Conn, ids: &[Uuid]) -> Result<(), StoreError> {
     if ids.is_empty() {
         return Ok(());
     }
     let rows = lockouts::table.filter(lockouts::id.eq_any(ids.iter().map(Uuid::to_string)));
     let delete = diesel::delete(rows).returning(lockouts::id);
-    if Prepared(delete).load::<String>(c.db())?.len() < ids.len() {
+    if PreparedStatement(delete).load::<String>(c.db())?.len() < ids.len() {
         return Err(StoreError::NotFound("sign-in counter"));
     }
     Ok(())
 }
 
-/// Of the latest attempt, and id.
-type Place = (Timestamp, Uuid);
-type Boxed = lockouts::BoxedQuery<'static, MultiBackend>;
+/// The instant of the latest attempt, and the ID.
+type LockoutPosition = (Timestamp, Uuid);
+type LockoutSelect = lockouts::BoxedQuery<'static, MultiBackend>;
 
-fn rows_of(filter: &LockoutFilter) -> Boxed {
+fn select_matching(filter: &LockoutFilter) -> LockoutSelect {
     let all = lockouts::table.into_boxed::<MultiBackend>();
     let mut rows = match filter.state {
         LockoutListState::All => all.filter(lockouts::locked.or(lockouts::counting)),
@@ -368,67 +330,70 @@ fn rows_of(filter: &LockoutFilter) -> Boxed {
             lockouts::locked
                 .or(lockouts::kind.eq(CounterKind::Key.as_str()))
                 .or(near(CounterKind::IpCeiling, address))
-                .or(near(CounterKind::AccountCeiling, account)),
+                .or(near(CounterKind::AccountCeiling, account))
+                .or(near(CounterKind::KnownCeiling, account)),
         );
     }
     if let Some(ip) = filter.ip {
-        let (first, last) = touched_by(ip);
+        let (first, last) = network_bounds(ip);
         rows = rows.filter(lockouts::ip_key.between(first, last));
     }
     rows
 }
 
-/// A counter of an IPv6 address counts its /64 and is filed under the first address of it: a filter for a part of that
-/// network means the counter.
-fn touched_by(ip: IpNetwork) -> (String, String) {
+/// Returns the bounds for a filter. A counter of an IPv6 address counts its /64 and is stored under
+/// the first address of it, so a filter for a part of that network includes the counter.
+fn network_bounds(ip: IpNetwork) -> (String, String) {
     let from = network::sort_range(network::lock_network(ip.network())).0;
     let (first, last) = network::sort_range(ip);
     (first.min(from), last)
 }
 
-fn older(rows: Boxed, than: Place) -> Boxed {
-    let (at, id) = (At::from(than.0), than.1.to_string());
+fn older(rows: LockoutSelect, than: LockoutPosition) -> LockoutSelect {
+    let (at, id) = (StoredInstant::from(than.0), than.1.to_string());
     newest_first(
         rows.filter(lockouts::last_attempt_at.le(at))
             .filter(lockouts::last_attempt_at.lt(at).or(lockouts::id.lt(id))),
     )
 }
 
-fn newer(rows: Boxed, than: Place) -> Boxed {
-    let (at, id) = (At::from(than.0), than.1.to_string());
+fn newer(rows: LockoutSelect, than: LockoutPosition) -> LockoutSelect {
+    let (at, id) = (StoredInstant::from(than.0), than.1.to_string());
     rows.filter(lockouts::last_attempt_at.ge(at))
         .filter(lockouts::last_attempt_at.gt(at).or(lockouts::id.gt(id)))
         .order((lockouts::last_attempt_at.asc(), lockouts::id.asc()))
 }
 
-fn newest_first(rows: Boxed) -> Boxed {
+fn newest_first(rows: LockoutSelect) -> LockoutSelect {
     rows.order((lockouts::last_attempt_at.desc(), lockouts::id.desc()))
 }
 
-fn walked(rows: Boxed, walk: Walk<Place>) -> Boxed {
+fn in_direction(rows: LockoutSelect, walk: PageDirection<LockoutPosition>) -> LockoutSelect {
     match walk {
-        Walk::FromTop => newest_first(rows),
-        Walk::Older(than) => older(rows, than),
-        Walk::Newer(than) => newer(rows, than),
+        PageDirection::FromTop => newest_first(rows),
+        PageDirection::Older(than) => older(rows, than),
+        PageDirection::Newer(than) => newer(rows, than),
     }
 }
 
-/// Latest attempt first.
+/// Lists counters, latest attempt first.
 pub fn list(c: &mut Conn, filter: &LockoutFilter) -> Result<Page<Lockout>, StoreError> {
     let place = |lockout: &Lockout| Ok((lockout.last_attempt_at, lockout.id));
     keyset::page((filter.after, filter.before), filter.limit, place, |walk, limit| {
-        let rows = walked(rows_of(filter), walk).limit(limit);
-        let rows: Vec<Record> = rows.select(Record::as_select()).load(c.db())?;
-        rows.into_iter().map(Record::read).collect()
+        let rows = in_direction(select_matching(filter), walk).limit(limit);
+        let rows: Vec<LockoutRow> = rows.select(LockoutRow::as_select()).load(c.db())?;
+        rows.into_iter().map(LockoutRow::read).collect()
     })
 }
 
+/// Counts the counters that match a filter.
 pub fn count(c: &mut Conn, filter: &LockoutFilter) -> Result<i64, StoreError> {
-    Ok(rows_of(filter).count().get_result(c.db())?)
+    Ok(select_matching(filter).count().get_result(c.db())?)
 }
 
-/// The counters whose key names this account and (or) this address text; none when neither is given.
-pub fn matching(c: &mut Conn, account_key: Option<&str>, ip: Option<&str>) -> Result<Vec<Lockout>, StoreError> {
+/// Lists the counters whose key contains this account or this address text, or both; none if
+/// neither is given.
+pub fn list_matching(c: &mut Conn, account_key: Option<&str>, ip: Option<&str>) -> Result<Vec<Lockout>, StoreError> {
     if account_key.is_none() && ip.is_none() {
         return Ok(Vec::new());
     }
@@ -439,38 +404,50 @@ pub fn matching(c: &mut Conn, account_key: Option<&str>, ip: Option<&str>) -> Re
     if let Some(ip) = ip {
         rows = rows.filter(lockouts::ip.eq(text::clean(ip).into_owned()));
     }
-    let rows: Vec<Record> = newest_first(rows).select(Record::as_select()).load(c.db())?;
-    rows.into_iter().map(Record::read).collect()
+    let rows: Vec<LockoutRow> = newest_first(rows).select(LockoutRow::as_select()).load(c.db())?;
+    rows.into_iter().map(LockoutRow::read).collect()
 }
 
-/// The counters whose key names one of these accounts, latest attempt first.
-pub fn of_accounts(c: &mut Conn, account_keys: &[&str]) -> Result<Vec<Lockout>, StoreError> {
+/// Lists the counters whose key contains one of these accounts, latest attempt first.
+pub fn list_of_accounts(c: &mut Conn, account_keys: &[&str]) -> Result<Vec<Lockout>, StoreError> {
     let keys = account_keys.iter().map(|key| text::clean(key).into_owned());
     let rows = lockouts::table
         .into_boxed::<MultiBackend>()
         .filter(lockouts::account_key.eq_any(keys));
-    let rows: Vec<Record> = newest_first(rows).select(Record::as_select()).load(c.db())?;
-    rows.into_iter().map(Record::read).collect()
+    let rows: Vec<LockoutRow> = newest_first(rows).select(LockoutRow::as_select()).load(c.db())?;
+    rows.into_iter().map(LockoutRow::read).collect()
 }
 
-/// The locked ones, longest locked first, without those that an administrator blocked beyond now: the job settles
-/// those whose time is up.
-pub fn due(c: &mut Conn, limit: i64) -> Result<Vec<Lockout>, StoreError> {
-    let now = At::from(meta::now(c)?);
-    let rows: Vec<Record> = lockouts::table
+/// Lists locked counters, longest locked first, without those that are blocked beyond now; the job
+/// settles locks whose time is over.
+pub fn list_due(c: &mut Conn, limit: i64) -> Result<Vec<Lockout>, StoreError> {
+    let now = StoredInstant::from(meta::now(c)?);
+    let rows: Vec<LockoutRow> = lockouts::table
         .filter(lockouts::locked)
         .filter(lockouts::blocked_until.is_null().or(lockouts::blocked_until.le(now)))
         .order((lockouts::locked_at.asc(), lockouts::id.asc()))
         .limit(limit)
-        .select(Record::as_select())
+        .select(LockoutRow::as_select())
         .load(c.db())?;
-    rows.into_iter().map(Record::read).collect()
+    rows.into_iter().map(LockoutRow::read).collect()
+}
+
+/// Lists locks that began after this instant, by a clock that ran ahead.
+pub fn list_locked_after(c: &mut Conn, at: Timestamp, limit: i64) -> Result<Vec<Lockout>, StoreError> {
+    let rows: Vec<LockoutRow> = lockouts::table
+        .filter(lockouts::locked)
+        .filter(lockouts::locked_at.gt(StoredInstant::from(at)))
+        .order((lockouts::locked_at.desc(), lockouts::id.asc()))
+        .limit(limit)
+        .select(LockoutRow::as_select())
+        .load(c.db())?;
+    rows.into_iter().map(LockoutRow::read).collect()
 }
 
 /// Deletes counters without a lock whose last attempt was before `before`, at most `limit`.
 pub fn purge_idle(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
     let idle: Vec<String> = lockouts::table
-        .filter(lockouts::last_attempt_at.lt(At::from(before)))
+        .filter(lockouts::last_attempt_at.lt(StoredInstant::from(before)))
         .filter(diesel::dsl::not(lockouts::locked))
         .order((lockouts::last_attempt_at.asc(), lockouts::id.asc()))
         .limit(limit)
@@ -478,10 +455,10 @@ pub fn purge_idle(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, 
         .load(c.db())?;
     let mut purged = 0;
     for ids in idle.chunks(500) {
-        // Again with the condition: an attempt may have come in between.
+        // The condition is repeated, because an attempt may have come in between.
         let still = lockouts::table
             .filter(lockouts::id.eq_any(ids))
-            .filter(lockouts::last_attempt_at.lt(At::from(before)))
+            .filter(lockouts::last_attempt_at.lt(StoredInstant::from(before)))
             .filter(diesel::dsl::not(lockouts::locked));
         purged += diesel::delete(still).execute(c.db())?;
     }

@@ -1,9 +1,9 @@
-//! Which letters does somebody want none of, and what was the latest about? Also the devices an account is known by, and the links by
-//! which a sign-in is disowned.
+//! Notifications that accounts have switched off, and what the latest ones were about; also the
+//! devices that an account is known by, and the links for reporting a sign-in.
 use super::{
     Conn, StoreError, accounts as account_rows,
-    instant::At,
-    per_backend::{Both, purge_oldest},
+    instant::StoredInstant,
+    per_backend::{PortableStatement, purge_oldest},
     schema::{disavowals, known_devices, notices, outbox},
     text,
 };
@@ -12,8 +12,8 @@ use diesel::{
     ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
 };
 
-/// Codes of the kinds that the account has switched off.
-pub fn switched_off(c: &mut Conn, account: AccountId) -> Result<Vec<String>, StoreError> {
+/// Lists the codes of the kinds that the account has switched off.
+pub fn list_switched_off(c: &mut Conn, account: AccountId) -> Result<Vec<String>, StoreError> {
     Ok(notices::table
         .filter(notices::account_id.eq(account.0.to_string()))
         .filter(notices::off.eq(true))
@@ -22,7 +22,8 @@ pub fn switched_off(c: &mut Conn, account: AccountId) -> Result<Vec<String>, Sto
         .load(c.db())?)
 }
 
-pub fn switch(c: &mut Conn, account: AccountId, kind: &str, off: bool) -> Result<(), StoreError> {
+/// Switches a kind of notification off or on for an account.
+pub fn set_switch(c: &mut Conn, account: AccountId, kind: &str, off: bool) -> Result<(), StoreError> {
     let row = (
         notices::account_id.eq(account.0.to_string()),
         notices::kind.eq(kind),
@@ -33,13 +34,13 @@ pub fn switch(c: &mut Conn, account: AccountId, kind: &str, off: bool) -> Result
         .on_conflict((notices::account_id, notices::kind))
         .do_update()
         .set(notices::off.eq(off));
-    Both(upsert).execute(c.db())?;
+    PortableStatement(upsert).execute(c.db())?;
     Ok(())
 }
 
-/// What the latest letter of this kind was about.
-pub fn latest(c: &mut Conn, account: AccountId, kind: &str) -> Result<Option<Timestamp>, StoreError> {
-    let about: Option<Option<At>> = notices::table
+/// Finds what the latest email of this kind was about.
+pub fn find_latest(c: &mut Conn, account: AccountId, kind: &str) -> Result<Option<Timestamp>, StoreError> {
+    let about: Option<Option<StoredInstant>> = notices::table
         .find((account.0.to_string(), kind))
         .select(notices::about)
         .first(c.db())
@@ -47,27 +48,28 @@ pub fn latest(c: &mut Conn, account: AccountId, kind: &str) -> Result<Option<Tim
     Ok(about.flatten().map(Timestamp::from))
 }
 
+/// Records what the latest notification of a kind was about.
 pub fn set_latest(c: &mut Conn, account: AccountId, kind: &str, about: Timestamp) -> Result<(), StoreError> {
     let row = (
         notices::account_id.eq(account.0.to_string()),
         notices::kind.eq(kind),
         notices::off.eq(false),
-        notices::about.eq(Some(At::from(about))),
+        notices::about.eq(Some(StoredInstant::from(about))),
     );
     let upsert = diesel::insert_into(notices::table)
         .values(row)
         .on_conflict((notices::account_id, notices::kind))
         .do_update()
-        .set(notices::about.eq(Some(At::from(about))));
-    Both(upsert).execute(c.db())?;
+        .set(notices::about.eq(Some(StoredInstant::from(about))));
+    PortableStatement(upsert).execute(c.db())?;
     Ok(())
 }
 
-/// Whether a letter of this kind was written to the account after `since`.
-pub fn written_since(c: &mut Conn, account: AccountId, kind: &str, since: Timestamp) -> Result<bool, StoreError> {
+/// Returns whether an email of this kind was queued for the account after `since`.
+pub fn has_email_since(c: &mut Conn, account: AccountId, kind: &str, since: Timestamp) -> Result<bool, StoreError> {
     let found = outbox::table
         .filter(outbox::account_id.eq(account.0.to_string()))
-        .filter(outbox::queued_at.gt(At::from(since)))
+        .filter(outbox::queued_at.gt(StoredInstant::from(since)))
         .filter(outbox::kind.eq(kind))
         .select(outbox::id)
         .first::<String>(c.db())
@@ -75,7 +77,7 @@ pub fn written_since(c: &mut Conn, account: AccountId, kind: &str, since: Timest
     Ok(found.is_some())
 }
 
-/// Whether the account is known by this device; `None`: it is known by none at all.
+/// Returns whether the account is known by this device; `None`: it is known by no device.
 pub fn knows_device(c: &mut Conn, account: AccountId, device: &str) -> Result<Option<bool>, StoreError> {
     let known: Vec<String> = known_devices::table
         .filter(known_devices::account_id.eq(account.0.to_string()))
@@ -85,51 +87,58 @@ pub fn knows_device(c: &mut Conn, account: AccountId, device: &str) -> Result<Op
     Ok((!known.is_empty()).then(|| known.iter().any(|known| *known == device)))
 }
 
+/// Records that an account signed in with a device.
 pub fn remember_device(c: &mut Conn, account: AccountId, device: &str, at: Timestamp) -> Result<(), StoreError> {
     let row = (
         known_devices::account_id.eq(account.0.to_string()),
         known_devices::device.eq(text::clean(device).into_owned()),
-        known_devices::seen_at.eq(At::from(at)),
+        known_devices::seen_at.eq(StoredInstant::from(at)),
     );
     let upsert = diesel::insert_into(known_devices::table)
         .values(row)
         .on_conflict((known_devices::account_id, known_devices::device))
         .do_update()
-        .set(known_devices::seen_at.eq(At::from(at)));
-    Both(upsert).execute(c.db())?;
+        .set(known_devices::seen_at.eq(StoredInstant::from(at)));
+    PortableStatement(upsert).execute(c.db())?;
     Ok(())
 }
 
-/// The account is known by this device no more.
+/// Removes a device that the account was known by.
 pub fn forget_device(c: &mut Conn, account: AccountId, device: &str) -> Result<(), StoreError> {
     let device = text::clean(device).into_owned();
     diesel::delete(known_devices::table.find((account.0.to_string(), device))).execute(c.db())?;
     Ok(())
 }
 
-/// A link that a letter carries, and the sign-in that it is about.
+/// A link in an email, and the sign-in that it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disavowal {
+    /// The digest of the link's token.
     pub digest: String,
+    /// The account.
     pub account: AccountId,
+    /// When the sign-in happened.
     pub made_at: Timestamp,
+    /// The device of the sign-in, as described to its owner.
     pub device: String,
+    /// The address of the sign-in.
     pub ip: String,
 }
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = disavowals)]
-struct Record {
+struct DisavowalRow {
     digest: String,
     account_id: String,
-    made_at: At,
+    made_at: StoredInstant,
     device: String,
     ip: String,
 }
 
+/// Stores the link with which an owner reports a sign-in.
 pub fn add_disavowal(c: &mut Conn, link: &Disavowal) -> Result<(), StoreError> {
     diesel::insert_into(disavowals::table)
-        .values(Record {
+        .values(DisavowalRow {
             digest: link.digest.clone(),
             account_id: link.account.0.to_string(),
             made_at: link.made_at.into(),
@@ -140,15 +149,16 @@ pub fn add_disavowal(c: &mut Conn, link: &Disavowal) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Finds a link by its digest.
 pub fn find_disavowal(c: &mut Conn, digest: &str) -> Result<Option<Disavowal>, StoreError> {
-    let row: Option<Record> = disavowals::table
+    let row: Option<DisavowalRow> = disavowals::table
         .find(digest)
-        .select(Record::as_select())
+        .select(DisavowalRow::as_select())
         .first(c.db())
         .optional()?;
     row.map(|row| {
         Ok(Disavowal {
-            account: account_rows::id_of(&row.account_id)?,
+            account: account_rows::parse_id(&row.account_id)?,
             digest: row.digest,
             made_at: row.made_at.into(),
             device: row.device,
@@ -158,23 +168,24 @@ pub fn find_disavowal(c: &mut Conn, digest: &str) -> Result<Option<Disavowal>, S
     .transpose()
 }
 
-/// Every link of the account is used up with one.
+/// Deletes all such links of the account; using one consumes them all.
 pub fn delete_disavowals(c: &mut Conn, account: AccountId) -> Result<(), StoreError> {
     diesel::delete(disavowals::table.filter(disavowals::account_id.eq(account.0.to_string()))).execute(c.db())?;
     Ok(())
 }
 
+/// Deletes all links.
 pub fn drop_disavowals(c: &mut Conn) -> Result<(), StoreError> {
     diesel::delete(disavowals::table).execute(c.db())?;
     Ok(())
 }
 
-/// Forgets links made before `before`, the oldest first, about `limit` at most.
+/// Deletes links made before `before`, the oldest first, about `limit` at most.
 pub fn purge_disavowals(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
     Ok(purge_oldest!(c, disavowals.made_at before before, limit))
 }
 
-/// Forgets devices last seen before `before`, the oldest first, about `limit` at most.
+/// Deletes devices last seen before `before`, the oldest first, about `limit` at most.
 pub fn purge_devices(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
     Ok(purge_oldest!(c, known_devices.seen_at before before, limit))
 }

@@ -1,12 +1,17 @@
-//! How does an instance learn that it is stale? A thread with a connection of its own: on Postgres it LISTENs and
-//! proves by its own ping that news still arrive; on SQLite it watches `data_version`. What to drop is read by the
-//! consumer from `changes`.
+//! Notification of changes by other instances. A thread with a dedicated connection LISTENs on
+//! Postgres and proves with its own ping that notifications arrive; on SQLite it watches
+//! `data_version`. The consumer reads from `changes` what to forget.
 use super::{
-    StoreError, changes,
+    StoreError,
+    changes::{self, CHANNEL},
     conn::{AnyConn, Location, random_id},
-    meta,
+    instant, meta,
+    socket_watch::SocketWatch,
 };
-use diesel::{PgConnection, RunQueryDsl, SqliteConnection, connection::SimpleConnection, sql_types::Text};
+use crate::domain::time::Timestamp;
+use diesel::{
+    PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, connection::SimpleConnection, sql_types::Text,
+};
 use std::{
     cell::Cell,
     sync::mpsc::{self, RecvTimeoutError, Sender},
@@ -14,25 +19,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Where the latest number of `changes` is told.
-pub(super) const CHANNEL: &str = "nightlatch";
 const POSTGRES_POLL: Duration = Duration::from_millis(10);
 const PING_EVERY: Duration = Duration::from_millis(250);
-/// A ping that is not back after this long: the connection is given up (a half-open one never says so).
+/// The connection is closed if a ping has not returned after this time (a half-open one reports no
+/// error).
 const PING_LOST: Duration = Duration::from_secs(5);
 const SQLITE_POLL: Duration = Duration::from_millis(50);
 const BACK_OFF_FIRST: Duration = Duration::from_millis(100);
 const BACK_OFF_MOST: Duration = Duration::from_secs(5);
 
+/// What the connection that listens for changes reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListenEvent {
-    /// (Re)connected: whatever was announced meanwhile was missed; read it.
+    /// Connected, perhaps again: announcements may have been missed; read them.
     Connected,
-    /// Something was announced, up to this number.
+    /// Changes up to this number were announced.
     Change { seq: i64 },
-    /// News sent now would have arrived: cached answers may be used for another moment.
+    /// The connection works: cached answers may be used for another moment.
     Alive,
-    /// The connection is gone: nothing arrives until the next [`ListenEvent::Connected`].
+    /// The database's clock showed this time at some instant of the last `took`.
+    DatabaseTime { told: Timestamp, took: Duration },
+    /// The connection is lost: nothing arrives until the next [`ListenEvent::Connected`].
     Lost,
 }
 
@@ -53,14 +60,15 @@ impl Drop for ListenerHandle {
     }
 }
 
-/// Starts the thread. `on_event` runs on it and must not block for long: while it does, nothing is alive.
+/// Starts the thread. `on_event` runs on it and must not block for long: meanwhile nothing counts
+/// as alive.
 pub fn spawn_listener(
     url: &str,
     on_event: impl Fn(ListenEvent) + Send + 'static,
 ) -> Result<ListenerHandle, StoreError> {
     let location = Location::parse(url)?;
     let (stop, stopped) = mpsc::channel();
-    let stopped = Stopped(stopped);
+    let stopped = StopSignal(stopped);
     let thread = std::thread::Builder::new()
         .name("changes".into())
         .spawn(move || listen(&location, &stopped, &on_event))
@@ -71,18 +79,18 @@ pub fn spawn_listener(
     })
 }
 
-struct Stopped(mpsc::Receiver<()>);
+struct StopSignal(mpsc::Receiver<()>);
 
-impl Stopped {
-    /// Sleeps; true when the handle is gone.
-    fn within(&self, time: Duration) -> bool {
+impl StopSignal {
+    /// Sleeps; returns true if the handle is gone.
+    fn stops_within(&self, time: Duration) -> bool {
         !matches!(self.0.recv_timeout(time), Err(RecvTimeoutError::Timeout))
     }
 }
 
-fn listen(location: &Location, stopped: &Stopped, on_event: &impl Fn(ListenEvent)) {
+fn listen(location: &Location, stopped: &StopSignal, on_event: &impl Fn(ListenEvent)) {
     let mut back_off = BACK_OFF_FIRST;
-    // A loss is told once, until it is over.
+    // A loss is logged once, until it is over.
     let lost = Cell::new(false);
     let on_event = |event: ListenEvent| {
         if event == ListenEvent::Connected && lost.replace(false) {
@@ -92,31 +100,46 @@ fn listen(location: &Location, stopped: &Stopped, on_event: &impl Fn(ListenEvent
     };
     loop {
         let since = Instant::now();
-        let fault = match location.connect() {
-            Ok(AnyConn::Postgres(c)) => listen_postgres(c, stopped, &on_event),
-            Ok(AnyConn::Sqlite(c)) => listen_sqlite(c, stopped, &on_event),
+        let fault = match location.connect_watched() {
+            Ok((AnyConn::Postgres(c), line)) => listen_postgres(c, line.as_deref(), stopped, &on_event),
+            Ok((AnyConn::Sqlite(c), _)) => listen_sqlite(c, stopped, &on_event),
             Err(fault) => Err(fault),
         };
         let Err(fault) = fault else { return };
         on_event(ListenEvent::Lost);
         if !lost.replace(true) {
-            tracing::warn!(%fault, "the change listener lost the database and tries until it is back");
+            tracing::warn!(%fault, "the change listener lost the database and will reconnect");
         }
         if since.elapsed() > BACK_OFF_MOST {
             back_off = BACK_OFF_FIRST;
         }
-        if stopped.within(back_off) {
+        if stopped.stops_within(back_off) {
             return;
         }
         back_off = (back_off * 2).min(BACK_OFF_MOST);
     }
 }
 
-/// Ok: asked to stop.
-fn listen_postgres(mut c: PgConnection, stopped: &Stopped, on_event: &impl Fn(ListenEvent)) -> Result<(), StoreError> {
-    // A channel of its own, so that many instances do not wake each other with pings.
+/// Notifies this instance of a number and returns the time.
+const PING: &str = "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS now \
+                    FROM pg_notify($1, $2)";
+
+#[derive(QueryableByName)]
+struct PongRow {
+    #[diesel(sql_type = Text)]
+    now: String,
+}
+
+/// Listens until it is stopped, which is `Ok`.
+fn listen_postgres(
+    mut c: PgConnection,
+    line: Option<&SocketWatch>,
+    stopped: &StopSignal,
+    on_event: &impl Fn(ListenEvent),
+) -> Result<(), StoreError> {
+    // A separate channel, so that many instances do not wake each other with pings.
     let own = format!("nightlatch_{}", random_id());
-    c.batch_execute(&format!("LISTEN {CHANNEL}; LISTEN {own}"))?;
+    with_time_limit(line, || c.batch_execute(&format!("LISTEN {CHANNEL}; LISTEN {own}")))?;
     on_event(ListenEvent::Connected);
     let mut pinged: Option<(u64, Instant)> = None;
     let mut next_ping = Instant::now();
@@ -130,10 +153,16 @@ fn listen_postgres(mut c: PgConnection, stopped: &Stopped, on_event: &impl Fn(Li
         }
         if pinged.is_none() && now >= next_ping {
             number += 1;
-            diesel::sql_query("SELECT pg_notify($1, $2)")
+            let ping = diesel::sql_query(PING)
                 .bind::<Text, _>(&own)
-                .bind::<Text, _>(number.to_string())
-                .execute(&mut c)?;
+                .bind::<Text, _>(number.to_string());
+            let answer: PongRow = with_time_limit(line, || ping.get_result(&mut c))?;
+            if let Some(told) = instant::parse_text(&answer.now) {
+                on_event(ListenEvent::DatabaseTime {
+                    told,
+                    took: now.elapsed(),
+                });
+            }
             pinged = Some((number, now));
             next_ping = now + PING_EVERY;
         }
@@ -147,7 +176,8 @@ fn listen_postgres(mut c: PgConnection, stopped: &Stopped, on_event: &impl Fn(Li
                     alive = true;
                 }
             } else {
-                // Somebody else's NOTIFY on our channel names no number: then the consumer looks from where it was.
+                // A foreign NOTIFY on our channel has no number; the consumer then reads from where
+                // it was.
                 latest = latest.max(Some(notification.payload.parse::<i64>().unwrap_or(0)));
             }
         }
@@ -157,14 +187,22 @@ fn listen_postgres(mut c: PgConnection, stopped: &Stopped, on_event: &impl Fn(Li
         if alive {
             on_event(ListenEvent::Alive);
         }
-        if stopped.within(POSTGRES_POLL) {
+        if stopped.stops_within(POSTGRES_POLL) {
             return Ok(());
         }
     }
 }
 
-/// Ok: asked to stop.
-fn listen_sqlite(c: SqliteConnection, stopped: &Stopped, on_event: &impl Fn(ListenEvent)) -> Result<(), StoreError> {
+/// Queries the database, which must answer as fast as a ping.
+fn with_time_limit<T>(line: Option<&SocketWatch>, ask: impl FnOnce() -> T) -> T {
+    line.into_iter().for_each(|line| line.expect_within(PING_LOST));
+    let answer = ask();
+    line.into_iter().for_each(SocketWatch::clear_limit);
+    answer
+}
+
+/// Watches until it is stopped, which is `Ok`.
+fn listen_sqlite(c: SqliteConnection, stopped: &StopSignal, on_event: &impl Fn(ListenEvent)) -> Result<(), StoreError> {
     let mut c = AnyConn::Sqlite(c);
     let mut version = meta::data_version_of(&mut c)?;
     on_event(ListenEvent::Connected);
@@ -172,11 +210,11 @@ fn listen_sqlite(c: SqliteConnection, stopped: &Stopped, on_event: &impl Fn(List
         let current = meta::data_version_of(&mut c)?;
         if current != version {
             version = current;
-            let seq = changes::latest_seq_of(&mut c)?;
+            let seq = changes::latest_seq_on(&mut c)?;
             on_event(ListenEvent::Change { seq });
         }
         on_event(ListenEvent::Alive);
-        if stopped.within(SQLITE_POLL) {
+        if stopped.stops_within(SQLITE_POLL) {
             return Ok(());
         }
     }

@@ -1,79 +1,30 @@
-//! Which letters wait to be sent, and what became of the others? Written with the act that causes them; a letter is leased to the one that
-//! sends it, and only the latest lease may say how it went. When to try again is `domain::mail`.
+//! The outbox: waiting emails and the results of others. They are written with the action that
+//! causes them. An instance leases an email to send it, and only the latest lease may report the
+//! result. `domain::mail` decides when to retry.
 use super::{
-    Conn, Page, StoreError,
+    Conn, StoreError,
     conn::MultiBackend,
-    instant::At,
-    keyset::{self, Walk},
-    per_backend::Both,
+    instant::StoredInstant,
+    keyset::{self, PageDirection},
+    per_backend::PortableStatement,
     schema::outbox,
     text,
 };
-use crate::domain::{account::AccountId, mail::LetterState, time::Timestamp};
+use crate::domain::{
+    account::AccountId,
+    list::Page,
+    mail::{EmailFilter, EmailState, NewEmail, OutboxEmail},
+    time::Timestamp,
+};
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl,
     Selectable, SelectableHelper,
 };
 use uuid::Uuid;
 
-/// A letter as it is queued.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewLetter {
-    pub id: Uuid,
-    /// Code of what it is about.
-    pub kind: String,
-    pub account: Option<AccountId>,
-    pub recipient: String,
-    pub recipient_name: String,
-    pub subject: String,
-    /// JSON of both parts.
-    pub body: String,
-    /// The body is removed also when it is given up.
-    pub secret: bool,
-    /// The same at every attempt.
-    pub message_id: String,
-    /// Queued once under this key.
-    pub dedupe: Option<String>,
-    pub queued_at: Timestamp,
-    pub give_up_at: Timestamp,
-}
-
-/// A letter in the outbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutboxLetter {
-    pub id: Uuid,
-    pub kind: String,
-    pub account: Option<AccountId>,
-    pub recipient: String,
-    pub recipient_name: String,
-    pub subject: String,
-    /// `None`: gone, see [`NewLetter::secret`].
-    pub body: Option<String>,
-    pub secret: bool,
-    pub message_id: String,
-    pub state: LetterState,
-    pub queued_at: Timestamp,
-    pub due_at: Timestamp,
-    pub give_up_at: Timestamp,
-    /// Attempts begun; also the number of the latest lease.
-    pub attempts: i32,
-    /// The mail server's words at the latest attempt.
-    pub words: String,
-    pub finished_at: Option<Timestamp>,
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct OutboxFilter {
-    pub state: Option<LetterState>,
-    /// `queued_at` and id: the page after, or the page before.
-    pub after: Option<(Timestamp, Uuid)>,
-    pub before: Option<(Timestamp, Uuid)>,
-    pub limit: i64,
-}
-
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = outbox, treat_none_as_default_value = false)]
-struct Record {
+struct OutboxRow {
     id: String,
     kind: String,
     account_id: Option<String>,
@@ -85,36 +36,36 @@ struct Record {
     message_id: String,
     dedupe: Option<String>,
     state: String,
-    queued_at: At,
-    due_at: At,
-    give_up_at: At,
+    queued_at: StoredInstant,
+    due_at: StoredInstant,
+    give_up_at: StoredInstant,
     attempts: i32,
-    leased_until: Option<At>,
+    leased_until: Option<StoredInstant>,
     words: String,
-    finished_at: Option<At>,
+    finished_at: Option<StoredInstant>,
 }
 
 fn corrupt(what: &str) -> StoreError {
-    StoreError::Corrupt(format!("a letter's {what}"))
+    StoreError::Corrupt(format!("an email's {what}"))
 }
 
-impl Record {
-    fn of(letter: &NewLetter) -> Record {
-        Record {
-            id: letter.id.to_string(),
-            kind: letter.kind.clone(),
-            account_id: letter.account.map(|id| id.0.to_string()),
-            recipient: text::clean(&letter.recipient).into_owned(),
-            recipient_name: text::clean(&letter.recipient_name).into_owned(),
-            subject: text::clean(&letter.subject).into_owned(),
-            body: Some(text::clean(&letter.body).into_owned()),
-            secret: letter.secret,
-            message_id: letter.message_id.clone(),
-            dedupe: letter.dedupe.clone(),
-            state: LetterState::Queued.as_str().to_owned(),
-            queued_at: letter.queued_at.into(),
-            due_at: letter.queued_at.into(),
-            give_up_at: letter.give_up_at.into(),
+impl OutboxRow {
+    fn from_email(email: &NewEmail) -> OutboxRow {
+        OutboxRow {
+            id: email.id.to_string(),
+            kind: email.kind.clone(),
+            account_id: email.account.map(|id| id.0.to_string()),
+            recipient: text::clean(&email.recipient).into_owned(),
+            recipient_name: text::clean(&email.recipient_name).into_owned(),
+            subject: text::clean(&email.subject).into_owned(),
+            body: Some(text::clean(&email.body).into_owned()),
+            secret: email.secret,
+            message_id: email.message_id.clone(),
+            dedupe: email.dedupe.clone(),
+            state: EmailState::Queued.as_str().to_owned(),
+            queued_at: email.queued_at.into(),
+            due_at: email.queued_at.into(),
+            give_up_at: email.give_up_at.into(),
             attempts: 0,
             leased_until: None,
             words: String::new(),
@@ -122,11 +73,11 @@ impl Record {
         }
     }
 
-    fn read(self) -> Result<OutboxLetter, StoreError> {
-        let account = self.account_id.as_deref().map(super::accounts::id_of).transpose()?;
-        Ok(OutboxLetter {
+    fn read(self) -> Result<OutboxEmail, StoreError> {
+        let account = self.account_id.as_deref().map(super::accounts::parse_id).transpose()?;
+        Ok(OutboxEmail {
             id: Uuid::parse_str(&self.id).map_err(|_| corrupt("id"))?,
-            state: LetterState::parse(&self.state).ok_or_else(|| corrupt("state"))?,
+            state: EmailState::parse(&self.state).ok_or_else(|| corrupt("state"))?,
             kind: self.kind,
             account,
             recipient: self.recipient,
@@ -145,52 +96,53 @@ impl Record {
     }
 }
 
-/// False: a letter with the same key is there already.
-pub fn queue(c: &mut Conn, letter: &NewLetter) -> Result<bool, StoreError> {
+/// Queues an email. Returns false if there is already one with the same key.
+pub fn queue(c: &mut Conn, email: &NewEmail) -> Result<bool, StoreError> {
     let row = diesel::insert_into(outbox::table)
-        .values(Record::of(letter))
+        .values(OutboxRow::from_email(email))
         .on_conflict_do_nothing();
-    Ok(Both(row).execute(c.db())? == 1)
+    Ok(PortableStatement(row).execute(c.db())? == 1)
 }
 
-/// When it was queued, and id.
-type Place = (Timestamp, Uuid);
-type Boxed = outbox::BoxedQuery<'static, MultiBackend>;
+/// The instant of queueing, and the ID.
+type OutboxPosition = (Timestamp, Uuid);
+type OutboxSelect = outbox::BoxedQuery<'static, MultiBackend>;
 
-/// Due, and nobody holds it.
-fn waiting(now: Timestamp) -> Boxed {
-    let now = At::from(now);
+/// Returns a query for emails that are due and not leased.
+fn find_due(now: Timestamp) -> OutboxSelect {
+    let now = StoredInstant::from(now);
     outbox::table
-        .filter(outbox::state.eq(LetterState::Queued.as_str()))
+        .filter(outbox::state.eq(EmailState::Queued.as_str()))
         .filter(outbox::due_at.le(now))
         .filter(outbox::leased_until.is_null().or(outbox::leased_until.lt(now)))
         .into_boxed::<MultiBackend>()
 }
 
-/// Whether there is anything to claim: asked often, and without the writers' gate.
-pub fn anything_due(c: &mut Conn, now: Timestamp) -> Result<bool, StoreError> {
-    let first = waiting(now).limit(1).select(outbox::id).first::<String>(c.db());
+/// Returns whether an email is due. Called often, and without the writers' gate.
+pub fn has_due_email(c: &mut Conn, now: Timestamp) -> Result<bool, StoreError> {
+    let first = find_due(now).limit(1).select(outbox::id).first::<String>(c.db());
     Ok(first.optional()?.is_some())
 }
 
-/// Leases the letter that waits longest until `until`; `None`: nothing is due that another does not hold.
-pub fn claim(c: &mut Conn, now: Timestamp, until: Timestamp) -> Result<Option<OutboxLetter>, StoreError> {
-    /// Letters looked at in one go, of which others may take some meanwhile.
+/// Leases the email that has waited longest until `until`; `None`: no email is due that is not
+/// leased.
+pub fn claim(c: &mut Conn, now: Timestamp, until: Timestamp) -> Result<Option<OutboxEmail>, StoreError> {
+    /// Number of emails that are read together; others may take some of them meanwhile.
     const LOOKED_AT: i64 = 20;
-    let due: Vec<String> = waiting(now)
+    let due: Vec<String> = find_due(now)
         .order((outbox::due_at.asc(), outbox::id.asc()))
         .limit(LOOKED_AT)
         .select(outbox::id)
         .load(c.db())?;
     for id in due {
-        let at = At::from(now);
+        let at = StoredInstant::from(now);
         let free = outbox::table
             .find(&id)
-            .filter(outbox::state.eq(LetterState::Queued.as_str()))
+            .filter(outbox::state.eq(EmailState::Queued.as_str()))
             .filter(outbox::due_at.le(at))
             .filter(outbox::leased_until.is_null().or(outbox::leased_until.lt(at)));
         let lease = (
-            outbox::leased_until.eq(Some(At::from(until))),
+            outbox::leased_until.eq(Some(StoredInstant::from(until))),
             outbox::attempts.eq(outbox::attempts + 1),
         );
         if diesel::update(free).set(lease).execute(c.db())? == 1 {
@@ -200,74 +152,75 @@ pub fn claim(c: &mut Conn, now: Timestamp, until: Timestamp) -> Result<Option<Ou
     Ok(None)
 }
 
-fn find_by(c: &mut Conn, id: &str) -> Result<Option<OutboxLetter>, StoreError> {
-    let row: Option<Record> = outbox::table
+fn find_by(c: &mut Conn, id: &str) -> Result<Option<OutboxEmail>, StoreError> {
+    let row: Option<OutboxRow> = outbox::table
         .find(id)
-        .select(Record::as_select())
+        .select(OutboxRow::as_select())
         .first(c.db())
         .optional()?;
-    row.map(Record::read).transpose()
+    row.map(OutboxRow::read).transpose()
 }
 
-pub fn find(c: &mut Conn, id: Uuid) -> Result<Option<OutboxLetter>, StoreError> {
+/// Finds an email by ID.
+pub fn find(c: &mut Conn, id: Uuid) -> Result<Option<OutboxEmail>, StoreError> {
     find_by(c, &id.to_string())
 }
 
-/// What came of a lease.
+/// The result of a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum LeaseOutcome {
     Sent,
-    /// Try again then.
+    /// Retry at this instant.
     Later(Timestamp),
     GivenUp,
 }
 
-/// Writes what came of the lease with the number `letter.attempts`. False: it ran out and somebody else has the letter, or an administrator
-/// decided meanwhile.
+/// Writes the result of the lease with the number `email.attempts`. Returns false if the lease
+/// expired and another instance has the email, or if an administrator decided in the meantime.
 pub fn settle(
     c: &mut Conn,
-    letter: &OutboxLetter,
-    outcome: &Outcome,
+    email: &OutboxEmail,
+    outcome: &LeaseOutcome,
     words: &str,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let words = text::clean(words).into_owned();
     let held = outbox::table
-        .find(letter.id.to_string())
-        .filter(outbox::state.eq(LetterState::Queued.as_str()))
-        .filter(outbox::attempts.eq(letter.attempts));
-    let open = (outbox::leased_until.eq(None::<At>), outbox::words.eq(words));
+        .find(email.id.to_string())
+        .filter(outbox::state.eq(EmailState::Queued.as_str()))
+        .filter(outbox::attempts.eq(email.attempts));
+    let open = (outbox::leased_until.eq(None::<StoredInstant>), outbox::words.eq(words));
     let settled = match outcome {
-        Outcome::Later(due) => diesel::update(held)
-            .set((open, outbox::due_at.eq(At::from(*due))))
+        LeaseOutcome::Later(due) => diesel::update(held)
+            .set((open, outbox::due_at.eq(StoredInstant::from(*due))))
             .execute(c.db())?,
-        Outcome::Sent => finish(c, held, open, LetterState::Sent, now, true)?,
-        Outcome::GivenUp => finish(c, held, open, LetterState::GivenUp, now, letter.secret)?,
+        LeaseOutcome::Sent => finish(c, held, open, EmailState::Sent, now, true)?,
+        LeaseOutcome::GivenUp => finish(c, held, open, EmailState::GivenUp, now, email.secret)?,
     };
     Ok(settled == 1)
 }
 
-type Held = diesel::dsl::Filter<
+type LeasedEmail = diesel::dsl::Filter<
     diesel::dsl::Filter<diesel::dsl::Find<outbox::table, String>, diesel::dsl::Eq<outbox::state, &'static str>>,
     diesel::dsl::Eq<outbox::attempts, i32>,
 >;
-type Open = (
-    diesel::dsl::Eq<outbox::leased_until, Option<At>>,
+type LeaseRelease = (
+    diesel::dsl::Eq<outbox::leased_until, Option<StoredInstant>>,
     diesel::dsl::Eq<outbox::words, String>,
 );
 
 fn finish(
     c: &mut Conn,
-    held: Held,
-    open: Open,
-    state: LetterState,
+    held: LeasedEmail,
+    open: LeaseRelease,
+    state: EmailState,
     now: Timestamp,
     emptied: bool,
 ) -> Result<usize, StoreError> {
     let closed = (
         open,
         outbox::state.eq(state.as_str()),
-        outbox::finished_at.eq(Some(At::from(now))),
+        outbox::finished_at.eq(Some(StoredInstant::from(now))),
     );
     Ok(if emptied {
         diesel::update(held)
@@ -278,36 +231,38 @@ fn finish(
     })
 }
 
-/// Makes a letter due at once, one that was given up as well while its body is there. False: it is on its way, gone, or has nothing left to send.
+/// Makes an email due immediately, including a failed one that still has its body. Returns false if
+/// it is being sent, does not exist, or has nothing left to send.
 pub fn retry(c: &mut Conn, id: Uuid, now: Timestamp, give_up_at: Timestamp) -> Result<bool, StoreError> {
-    let Some(letter) = find(c, id)? else { return Ok(false) };
-    let give_up_at = match letter.state {
-        LetterState::Queued => letter.give_up_at,
-        LetterState::GivenUp if letter.body.is_some() => give_up_at,
-        LetterState::GivenUp | LetterState::Sent | LetterState::Discarded => return Ok(false),
+    let Some(email) = find(c, id)? else { return Ok(false) };
+    let give_up_at = match email.state {
+        EmailState::Queued => email.give_up_at,
+        EmailState::GivenUp if email.body.is_some() => give_up_at,
+        EmailState::GivenUp | EmailState::Sent | EmailState::Discarded => return Ok(false),
     };
-    let at = At::from(now);
+    let at = StoredInstant::from(now);
     let free = outbox::table
         .find(id.to_string())
-        .filter(outbox::state.eq(letter.state.as_str()))
+        .filter(outbox::state.eq(email.state.as_str()))
         .filter(outbox::leased_until.is_null().or(outbox::leased_until.lt(at)));
     let again = (
-        outbox::state.eq(LetterState::Queued.as_str()),
+        outbox::state.eq(EmailState::Queued.as_str()),
         outbox::due_at.eq(at),
-        outbox::give_up_at.eq(At::from(give_up_at)),
-        outbox::finished_at.eq(None::<At>),
+        outbox::give_up_at.eq(StoredInstant::from(give_up_at)),
+        outbox::finished_at.eq(None::<StoredInstant>),
     );
     Ok(diesel::update(free).set(again).execute(c.db())? == 1)
 }
 
-/// Takes a letter back that was not sent; its body goes. False: there is none such.
+/// Cancels an email that was not sent, and deletes its body. Returns false if there is none.
 pub fn discard(c: &mut Conn, id: Uuid, now: Timestamp) -> Result<bool, StoreError> {
-    let unsent = [LetterState::Queued.as_str(), LetterState::GivenUp.as_str()];
-    let letter = outbox::table.find(id.to_string()).filter(outbox::state.eq_any(unsent));
-    Ok(diesel::update(letter).set(discarded(now)).execute(c.db())? == 1)
+    let unsent = [EmailState::Queued.as_str(), EmailState::GivenUp.as_str()];
+    let email = outbox::table.find(id.to_string()).filter(outbox::state.eq_any(unsent));
+    Ok(diesel::update(email).set(discarded_columns(now)).execute(c.db())? == 1)
 }
 
-/// Takes back what waits for an account under these kinds (a newer link replaces an older one); how many.
+/// Cancels an account's waiting emails of these kinds (a newer link replaces an older one); returns
+/// their number.
 pub fn discard_of_account(
     c: &mut Conn,
     account: AccountId,
@@ -317,36 +272,37 @@ pub fn discard_of_account(
     let waiting = outbox::table
         .filter(outbox::account_id.eq(account.0.to_string()))
         .filter(outbox::kind.eq_any(kinds.iter().map(|kind| (*kind).to_owned()).collect::<Vec<_>>()))
-        .filter(outbox::state.eq(LetterState::Queued.as_str()));
-    Ok(diesel::update(waiting).set(discarded(now)).execute(c.db())?)
+        .filter(outbox::state.eq(EmailState::Queued.as_str()));
+    Ok(diesel::update(waiting).set(discarded_columns(now)).execute(c.db())?)
 }
 
-/// Takes back what waits with a secret link in it, but letters of this kind; how many.
+/// Cancels waiting emails that contain a secret link, except those of this kind; returns their
+/// number.
 pub fn discard_links(c: &mut Conn, but: &str, now: Timestamp) -> Result<usize, StoreError> {
     let waiting = outbox::table
         .filter(outbox::secret)
         .filter(outbox::kind.ne(but.to_owned()))
-        .filter(outbox::state.eq(LetterState::Queued.as_str()));
-    Ok(diesel::update(waiting).set(discarded(now)).execute(c.db())?)
+        .filter(outbox::state.eq(EmailState::Queued.as_str()));
+    Ok(diesel::update(waiting).set(discarded_columns(now)).execute(c.db())?)
 }
 
-type Discarded = (
+type DiscardedColumns = (
     diesel::dsl::Eq<outbox::state, &'static str>,
     diesel::dsl::Eq<outbox::body, Option<String>>,
-    diesel::dsl::Eq<outbox::leased_until, Option<At>>,
-    diesel::dsl::Eq<outbox::finished_at, Option<At>>,
+    diesel::dsl::Eq<outbox::leased_until, Option<StoredInstant>>,
+    diesel::dsl::Eq<outbox::finished_at, Option<StoredInstant>>,
 );
 
-fn discarded(now: Timestamp) -> Discarded {
+fn discarded_columns(now: Timestamp) -> DiscardedColumns {
     (
-        outbox::state.eq(LetterState::Discarded.as_str()),
+        outbox::state.eq(EmailState::Discarded.as_str()),
         outbox::body.eq(None),
         outbox::leased_until.eq(None),
-        outbox::finished_at.eq(Some(At::from(now))),
+        outbox::finished_at.eq(Some(StoredInstant::from(now))),
     )
 }
 
-fn rows_of(filter: &OutboxFilter) -> Boxed {
+fn select_matching(filter: &EmailFilter) -> OutboxSelect {
     let all = outbox::table.into_boxed::<MultiBackend>();
     match filter.state {
         None => all,
@@ -354,55 +310,56 @@ fn rows_of(filter: &OutboxFilter) -> Boxed {
     }
 }
 
-fn newest_first(rows: Boxed) -> Boxed {
+fn newest_first(rows: OutboxSelect) -> OutboxSelect {
     rows.order((outbox::queued_at.desc(), outbox::id.desc()))
 }
 
-fn older(rows: Boxed, than: Place) -> Boxed {
-    let (at, id) = (At::from(than.0), than.1.to_string());
+fn older(rows: OutboxSelect, than: OutboxPosition) -> OutboxSelect {
+    let (at, id) = (StoredInstant::from(than.0), than.1.to_string());
     newest_first(
         rows.filter(outbox::queued_at.le(at))
             .filter(outbox::queued_at.lt(at).or(outbox::id.lt(id))),
     )
 }
 
-fn newer(rows: Boxed, than: Place) -> Boxed {
-    let (at, id) = (At::from(than.0), than.1.to_string());
+fn newer(rows: OutboxSelect, than: OutboxPosition) -> OutboxSelect {
+    let (at, id) = (StoredInstant::from(than.0), than.1.to_string());
     rows.filter(outbox::queued_at.ge(at))
         .filter(outbox::queued_at.gt(at).or(outbox::id.gt(id)))
         .order((outbox::queued_at.asc(), outbox::id.asc()))
 }
 
-fn walked(rows: Boxed, walk: Walk<Place>) -> Boxed {
+fn in_direction(rows: OutboxSelect, walk: PageDirection<OutboxPosition>) -> OutboxSelect {
     match walk {
-        Walk::FromTop => newest_first(rows),
-        Walk::Older(than) => older(rows, than),
-        Walk::Newer(than) => newer(rows, than),
+        PageDirection::FromTop => newest_first(rows),
+        PageDirection::Older(than) => older(rows, than),
+        PageDirection::Newer(than) => newer(rows, than),
     }
 }
 
-/// Latest first.
-pub fn list(c: &mut Conn, filter: &OutboxFilter) -> Result<Page<OutboxLetter>, StoreError> {
-    let place = |letter: &OutboxLetter| Ok((letter.queued_at, letter.id));
+/// Lists emails, latest first.
+pub fn list(c: &mut Conn, filter: &EmailFilter) -> Result<Page<OutboxEmail>, StoreError> {
+    let place = |email: &OutboxEmail| Ok((email.queued_at, email.id));
     keyset::page((filter.after, filter.before), filter.limit, place, |walk, limit| {
-        let rows = walked(rows_of(filter), walk).limit(limit);
-        let rows: Vec<Record> = rows.select(Record::as_select()).load(c.db())?;
-        rows.into_iter().map(Record::read).collect()
+        let rows = in_direction(select_matching(filter), walk).limit(limit);
+        let rows: Vec<OutboxRow> = rows.select(OutboxRow::as_select()).load(c.db())?;
+        rows.into_iter().map(OutboxRow::read).collect()
     })
 }
 
-pub fn count(c: &mut Conn, state: Option<LetterState>) -> Result<i64, StoreError> {
-    let filter = OutboxFilter {
+/// Counts the emails in a state, or all.
+pub fn count(c: &mut Conn, state: Option<EmailState>) -> Result<i64, StoreError> {
+    let filter = EmailFilter {
         state,
-        ..OutboxFilter::default()
+        ..EmailFilter::default()
     };
-    Ok(rows_of(&filter).count().get_result(c.db())?)
+    Ok(select_matching(&filter).count().get_result(c.db())?)
 }
 
-/// Deletes what was finished before `before`, at most `limit`.
+/// Deletes emails that were finished before `before`, at most `limit`.
 pub fn purge(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
     let old: Vec<String> = outbox::table
-        .filter(outbox::finished_at.lt(At::from(before)))
+        .filter(outbox::finished_at.lt(StoredInstant::from(before)))
         .limit(limit)
         .select(outbox::id)
         .load(c.db())?;

@@ -1,9 +1,9 @@
-//! Who asked for a link to choose a password with, which links are out, and how often was asked of late? Digests only; what a
-//! link opens is decided in `domain::reset`.
+//! Links to choose a password: requests, valid links, and counters of requests. Only digests are
+//! stored; `domain::reset` decides whether a link works.
 use super::{
     Conn, StoreError,
-    instant::At,
-    per_backend::{Both, Held, purge_oldest},
+    instant::StoredInstant,
+    per_backend::{LockedRows, PortableStatement, purge_oldest},
     schema::{password_links, reset_counters, reset_requests},
     text,
 };
@@ -19,29 +19,38 @@ use diesel::{
 use std::net::IpAddr;
 use uuid::Uuid;
 
-/// A link that is out.
+/// A link that was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PasswordLink {
+    /// The digest of the link's token.
     pub digest: String,
+    /// The account.
     pub account: AccountId,
+    /// A reset or an invitation.
     pub kind: LinkKind,
-    /// Where it was sent.
+    /// The address to which it was sent.
     pub email: String,
-    /// Of the password that stood when it was made.
+    /// When the password that was current at its creation was set.
     pub password_changed_at: Timestamp,
+    /// When the link was made.
     pub made_at: Timestamp,
+    /// Last instant at which the link works.
     pub expires_at: Timestamp,
 }
 
-/// A request as it came in.
+/// A request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResetRequest {
+    /// Its ID.
     pub id: Uuid,
-    /// The name key of what was typed.
+    /// The name key of the typed name.
     pub account_key: String,
+    /// The address from which it was requested.
     pub ip: IpAddr,
     pub user_agent: Option<String>,
+    /// The ID of the HTTP request, for records.
     pub request_id: Option<String>,
+    /// When it was requested.
     pub requested_at: Timestamp,
 }
 
@@ -52,9 +61,9 @@ struct LinkRecord {
     account_id: String,
     kind: String,
     email: String,
-    password_changed_at: At,
-    made_at: At,
-    expires_at: At,
+    password_changed_at: StoredInstant,
+    made_at: StoredInstant,
+    expires_at: StoredInstant,
 }
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -65,7 +74,7 @@ struct RequestRecord {
     ip: String,
     user_agent: Option<String>,
     request_id: Option<String>,
-    requested_at: At,
+    requested_at: StoredInstant,
 }
 
 fn corrupt(what: &str) -> StoreError {
@@ -75,7 +84,7 @@ fn corrupt(what: &str) -> StoreError {
 impl LinkRecord {
     fn read(self) -> Result<PasswordLink, StoreError> {
         Ok(PasswordLink {
-            account: super::accounts::id_of(&self.account_id)?,
+            account: super::accounts::parse_id(&self.account_id)?,
             kind: LinkKind::parse(&self.kind).ok_or_else(|| corrupt("kind"))?,
             digest: self.digest,
             email: self.email,
@@ -86,9 +95,9 @@ impl LinkRecord {
     }
 }
 
-/// The newest link of an account and kind kills those before it.
+/// Stores a link; it replaces older ones of the same account and kind.
 pub fn replace(c: &mut Conn, link: &PasswordLink) -> Result<(), StoreError> {
-    kill(c, link.account, link.kind)?;
+    delete_of_account(c, link.account, link.kind)?;
     let row = LinkRecord {
         digest: link.digest.clone(),
         account_id: link.account.0.to_string(),
@@ -102,7 +111,7 @@ pub fn replace(c: &mut Conn, link: &PasswordLink) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Looking does not use it up.
+/// Finds a link without consuming it.
 pub fn find(c: &mut Conn, digest: &str) -> Result<Option<PasswordLink>, StoreError> {
     let row: Option<LinkRecord> = password_links::table
         .find(digest)
@@ -112,21 +121,21 @@ pub fn find(c: &mut Conn, digest: &str) -> Result<Option<PasswordLink>, StoreErr
     row.map(LinkRecord::read).transpose()
 }
 
-/// Uses a link up: true for one of those who try.
+/// Consumes a link; only one of several callers gets true.
 pub fn redeem(c: &mut Conn, digest: &str) -> Result<bool, StoreError> {
     Ok(diesel::delete(password_links::table.find(digest)).execute(c.db())? == 1)
 }
 
-/// An account's links of one kind die.
-pub fn kill(c: &mut Conn, account: AccountId, kind: LinkKind) -> Result<usize, StoreError> {
+/// Deletes an account's links of one kind.
+pub fn delete_of_account(c: &mut Conn, account: AccountId, kind: LinkKind) -> Result<usize, StoreError> {
     let links = password_links::table
         .filter(password_links::account_id.eq(account.0.to_string()))
         .filter(password_links::kind.eq(kind.as_str()));
     Ok(diesel::delete(links).execute(c.db())?)
 }
 
-/// Every link for a forgotten password dies, and nobody who asked for one waits any more. Invitations stay: without them those
-/// invited have no way in.
+/// Deletes every link for a forgotten password and every waiting request. Invitations stay: without
+/// them invited users could not get in.
 pub fn drop_resets(c: &mut Conn) -> Result<(), StoreError> {
     let resets = password_links::table.filter(password_links::kind.eq(LinkKind::Reset.as_str()));
     diesel::delete(resets).execute(c.db())?;
@@ -134,8 +143,8 @@ pub fn drop_resets(c: &mut Conn) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The invitations of these accounts, over or not.
-pub fn invitations_of(c: &mut Conn, accounts: &[AccountId]) -> Result<Vec<PasswordLink>, StoreError> {
+/// Lists the invitations of these accounts, expired or not.
+pub fn list_invitations(c: &mut Conn, accounts: &[AccountId]) -> Result<Vec<PasswordLink>, StoreError> {
     let rows: Vec<LinkRecord> = password_links::table
         .filter(password_links::account_id.eq_any(accounts.iter().map(|id| id.0.to_string())))
         .filter(password_links::kind.eq(LinkKind::Invitation.as_str()))
@@ -144,28 +153,29 @@ pub fn invitations_of(c: &mut Conn, accounts: &[AccountId]) -> Result<Vec<Passwo
     rows.into_iter().map(LinkRecord::read).collect()
 }
 
-/// Whether a request under these keys is one more of a flood: one of them is at its limit, and that is on record. Costs no write.
+/// Returns whether a request under these keys is part of a flood: one of them is at its limit, and
+/// that is recorded. It costs no write.
 pub fn is_flood(c: &mut Conn, keys: &[String], limit: usize, now: Timestamp) -> Result<bool, StoreError> {
     let rows: Vec<(String, i32)> = reset_counters::table
         .filter(reset_counters::id.eq_any(keys))
         .select((reset_counters::recent, reset_counters::refused))
         .load(c.db())?;
     for (recent, refused) in rows {
-        if refused > 0 && !recent_of(&recent)?.allows(limit, now) {
+        if refused > 0 && !parse_requests(&recent)?.allows(limit, now) {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-fn recent_of(text: &str) -> Result<RecentRequests, StoreError> {
+fn parse_requests(text: &str) -> Result<RecentRequests, StoreError> {
     let recent = serde_json::from_str(text).map_err(|_| corrupt("counter"))?;
     Ok(RecentRequests(recent))
 }
 
-/// Counts a request under each key, all or none. Ok(None): counted. Ok(Some(n)): one of them is at its limit, and that for the n-th time
-/// this hour; the keys after it are not even looked at. Every caller names kinds of keys in the same order, so that no two requests
-/// wait for each other.
+/// Counts a request under each key, all or none. `Ok(None)`: counted. `Ok(Some(n))`: one of them is
+/// at its limit, for the n-th time this hour; the keys after it are not read. Every caller passes
+/// kinds of keys in the same order, so that requests never deadlock.
 pub fn count_request(c: &mut Conn, keys: &[String], limit: usize, now: Timestamp) -> Result<Option<i32>, StoreError> {
     let mut counters = Vec::new();
     for key in keys {
@@ -173,20 +183,20 @@ pub fn count_request(c: &mut Conn, keys: &[String], limit: usize, now: Timestamp
             reset_counters::id.eq(key.clone()),
             reset_counters::recent.eq("[]"),
             reset_counters::refused.eq(0),
-            reset_counters::last_at.eq(At::from(now)),
+            reset_counters::last_at.eq(StoredInstant::from(now)),
         );
-        // Holds the row, new or old, to the end of the write.
+        // Locks the row, new or old, until the end of the write.
         let upsert = diesel::insert_into(reset_counters::table)
             .values(row)
             .on_conflict(reset_counters::id)
             .do_update()
             .set(reset_counters::last_at.eq(excluded(reset_counters::last_at)));
-        Both(upsert).execute(c.db())?;
+        PortableStatement(upsert).execute(c.db())?;
         let held = reset_counters::table
             .find(key.clone())
             .select((reset_counters::recent, reset_counters::refused));
-        let (recent, refused): (String, i32) = Held(held).get_result(c.db())?;
-        let mut recent = recent_of(&recent)?;
+        let (recent, refused): (String, i32) = LockedRows(held).get_result(c.db())?;
+        let mut recent = parse_requests(&recent)?;
         if !recent.allows(limit, now) {
             diesel::update(reset_counters::table.find(key.clone()))
                 .set(reset_counters::refused.eq(refused + 1))
@@ -205,6 +215,7 @@ pub fn count_request(c: &mut Conn, keys: &[String], limit: usize, now: Timestamp
     Ok(None)
 }
 
+/// Queues a request for a reset link.
 pub fn queue_request(c: &mut Conn, request: &ResetRequest) -> Result<(), StoreError> {
     let clean = |text: &Option<String>| text.as_deref().map(|text| text::clean(text).into_owned());
     let row = RequestRecord {
@@ -219,8 +230,8 @@ pub fn queue_request(c: &mut Conn, request: &ResetRequest) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Whether a request waits: asked often, and without a write.
-pub fn any_request(c: &mut Conn) -> Result<bool, StoreError> {
+/// Returns whether a request waits. Called often, and without a write.
+pub fn has_request(c: &mut Conn) -> Result<bool, StoreError> {
     let first = reset_requests::table
         .select(reset_requests::id)
         .limit(1)
@@ -228,9 +239,10 @@ pub fn any_request(c: &mut Conn) -> Result<bool, StoreError> {
     Ok(first.optional()?.is_some())
 }
 
-/// Takes the oldest request out of the queue, inside the write that answers it; `None`: none waits that nobody else answers.
+/// Takes the oldest request out of the queue, inside the write that answers it; `None`: no request
+/// waits that no other instance answers.
 pub fn take_request(c: &mut Conn) -> Result<Option<ResetRequest>, StoreError> {
-    /// Looked at in one go, of which others may take some meanwhile.
+    /// Number of requests that are read together; others may take some of them meanwhile.
     const LOOKED_AT: i64 = 20;
     let rows: Vec<RequestRecord> = reset_requests::table
         .order((reset_requests::requested_at, reset_requests::id))
@@ -252,8 +264,9 @@ pub fn take_request(c: &mut Conn) -> Result<Option<ResetRequest>, StoreError> {
     Ok(None)
 }
 
-/// Links for forgotten passwords that ran out before `before`, and counters not used since, go, at most about
-/// `limit` of each; how many. Invitations stay: they say that nobody has come yet.
+/// Deletes links for forgotten passwords that expired before `before`, and counters that were not
+/// used since, at most about `limit` of each; returns their number. Invitations stay, because they
+/// show that the account has not been used.
 pub fn purge(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
     let links = purge_oldest!(
         c,

@@ -1,9 +1,9 @@
-//! What the two-headed connection cannot say in one breath: upserts, many-row inserts, row locks, bulk updates. Two
-//! arms each, here and nowhere else.
+//! Everything that the connection type for both databases cannot express once: upserts, inserts of
+//! many rows, row locks, bulk updates. Only this file distinguishes the databases.
 use super::{
     StoreError,
     conn::{AnyConn, MultiBackend},
-    instant::At,
+    instant::StoredInstant,
     schema::{accounts, session_applications, sessions},
 };
 use crate::domain::time::Timestamp;
@@ -16,10 +16,10 @@ use diesel::{
     sqlite::Sqlite,
 };
 
-/// A statement that both databases can render, though the enum's dialect cannot: upserts.
-pub(super) struct Both<T>(pub(super) T);
+/// A statement that both databases can render although the enum's dialect cannot: upserts.
+pub(super) struct PortableStatement<T>(pub(super) T);
 
-impl<T> QueryFragment<MultiBackend> for Both<T>
+impl<T> QueryFragment<MultiBackend> for PortableStatement<T>
 where
     T: QueryFragment<Pg> + QueryFragment<Sqlite>,
 {
@@ -28,23 +28,24 @@ where
     }
 }
 
-impl<T: QueryId> QueryId for Both<T> {
+impl<T: QueryId> QueryId for PortableStatement<T> {
     type QueryId = T::QueryId;
     const HAS_STATIC_QUERY_ID: bool = T::HAS_STATIC_QUERY_ID;
 }
 
-impl<T: Query> Query for Both<T> {
+impl<T: Query> Query for PortableStatement<T> {
     type SqlType = T::SqlType;
 }
 
-impl<T> RunQueryDsl<AnyConn> for Both<T> {}
+impl<T> RunQueryDsl<AnyConn> for PortableStatement<T> {}
 
-/// A statement whose words are the same at every call: prepared once for each connection. By itself diesel supposes that
-/// of no UPDATE, no upsert, no IN and no insert of several rows, and has the database parse and plan them every time.
-/// To be loaded, not executed (say RETURNING): when executing, diesel asks past this.
-pub(super) struct Prepared<Q>(pub(super) Q);
+/// A statement whose text is the same at every call, prepared once for each connection. Diesel does
+/// not assume that of an UPDATE, an upsert, an IN or an insert of several rows, and would have the
+/// database parse and plan them every time. Use it with RETURNING and load it, because diesel
+/// ignores this when it executes a statement.
+pub(super) struct PreparedStatement<Q>(pub(super) Q);
 
-impl<DB: Backend, Q: QueryFragment<DB>> QueryFragment<DB> for Prepared<Q> {
+impl<DB: Backend, Q: QueryFragment<DB>> QueryFragment<DB> for PreparedStatement<Q> {
     fn walk_ast<'b>(&'b self, pass: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         self.0.walk_ast(pass)
     }
@@ -54,22 +55,23 @@ impl<DB: Backend, Q: QueryFragment<DB>> QueryFragment<DB> for Prepared<Q> {
     }
 }
 
-/// Without an id of its own it is kept under its words.
-impl<Q> QueryId for Prepared<Q> {
+/// Without an ID of its own it is cached under its text.
+impl<Q> QueryId for PreparedStatement<Q> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl<Q: Query> Query for Prepared<Q> {
+impl<Q: Query> Query for PreparedStatement<Q> {
     type SqlType = Q::SqlType;
 }
 
-impl<Q, C: Connection> RunQueryDsl<C> for Prepared<Q> {}
+impl<Q, C: Connection> RunQueryDsl<C> for PreparedStatement<Q> {}
 
-/// Two statements in one journey: the first as a `WITH` of the second, whose rows come back. Neither sees what the other writes.
-pub(super) struct Together<A, B>(pub(super) A, pub(super) B);
+/// Two statements in one round trip: the first as a `WITH` of the second, whose rows are returned.
+/// Neither sees the writes of the other.
+pub(super) struct JoinedStatements<A, B>(pub(super) A, pub(super) B);
 
-impl<A: QueryFragment<Pg>, B: QueryFragment<Pg>> QueryFragment<Pg> for Together<A, B> {
+impl<A: QueryFragment<Pg>, B: QueryFragment<Pg>> QueryFragment<Pg> for JoinedStatements<A, B> {
     fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         pass.push_sql("WITH first AS (");
         self.0.walk_ast(pass.reborrow())?;
@@ -78,26 +80,28 @@ impl<A: QueryFragment<Pg>, B: QueryFragment<Pg>> QueryFragment<Pg> for Together<
     }
 }
 
-impl<A, B> QueryId for Together<A, B> {
+impl<A, B> QueryId for JoinedStatements<A, B> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl<A, B: Query> Query for Together<A, B> {
+impl<A, B: Query> Query for JoinedStatements<A, B> {
     type SqlType = B::SqlType;
 }
 
-/// Writes twice, each statement returning a text: in one journey where the database is at the end of one.
+/// Writes twice, each statement returning a text: in one round trip on Postgres.
 macro_rules! write_together {
     ($conn:expr, $first:expr, $second:expr) => {
         match $conn {
             $crate::store::conn::AnyConn::Postgres(c) => {
-                let both = $crate::store::per_backend::Together($first, $second);
-                diesel::RunQueryDsl::load::<String>($crate::store::per_backend::Prepared(both), c).map(drop)
+                let both = $crate::store::per_backend::JoinedStatements($first, $second);
+                diesel::RunQueryDsl::load::<String>($crate::store::per_backend::PreparedStatement(both), c).map(drop)
             }
             $crate::store::conn::AnyConn::Sqlite(c) => {
-                diesel::RunQueryDsl::load::<String>($crate::store::per_backend::Prepared($first), c)
-                    .and_then(|_| diesel::RunQueryDsl::load::<String>($crate::store::per_backend::Prepared($second), c))
+                diesel::RunQueryDsl::load::<String>($crate::store::per_backend::PreparedStatement($first), c)
+                    .and_then(|_| {
+                        diesel::RunQueryDsl::load::<String>($crate::store::per_backend::PreparedStatement($second), c)
+                    })
                     .map(drop)
             }
         }
@@ -105,12 +109,13 @@ macro_rules! write_together {
 }
 pub(super) use write_together;
 
-/// Deletes the oldest rows of a table before an instant, about so many at once; how many. By instant, for neither database deletes by
-/// pairs of columns or with a limit.
+/// Deletes the oldest rows of a table before an instant, about the given number; returns their
+/// number. It deletes by instant, because neither database deletes by pairs of columns or with a
+/// limit.
 macro_rules! purge_oldest {
     ($c:expr, $table:ident.$at:ident before $before:expr, $limit:expr $(, only $filter:expr)?) => {{
-        let old = $table::table.filter($table::$at.lt(At::from($before)))$(.filter($filter))?;
-        let last: Option<At> = old
+        let old = $table::table.filter($table::$at.lt(StoredInstant::from($before)))$(.filter($filter))?;
+        let last: Option<StoredInstant> = old
             .order($table::$at)
             .offset($limit.max(1) - 1)
             .select($table::$at)
@@ -124,8 +129,8 @@ macro_rules! purge_oldest {
 }
 pub(super) use purge_oldest;
 
-/// The rows of a query, held until the transaction ends. SQLite: the writer is alone anyway.
-pub(super) struct Held<Q>(pub(super) Q);
+/// The rows of a query, locked until the transaction ends. On SQLite the writer is alone anyway.
+pub(super) struct LockedRows<Q>(pub(super) Q);
 
 struct ForNoKeyUpdate;
 
@@ -142,28 +147,28 @@ impl QueryFragment<Sqlite> for ForNoKeyUpdate {
     }
 }
 
-impl<Q: QueryFragment<MultiBackend>> QueryFragment<MultiBackend> for Held<Q> {
+impl<Q: QueryFragment<MultiBackend>> QueryFragment<MultiBackend> for LockedRows<Q> {
     fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
         self.0.walk_ast(pass.reborrow())?;
         MultiBackend::walk_variant_ast(&ForNoKeyUpdate, pass)
     }
 }
 
-impl<Q: QueryId> QueryId for Held<Q> {
-    type QueryId = Held<Q::QueryId>;
+impl<Q: QueryId> QueryId for LockedRows<Q> {
+    type QueryId = LockedRows<Q::QueryId>;
     const HAS_STATIC_QUERY_ID: bool = Q::HAS_STATIC_QUERY_ID;
 }
 
-impl<Q: Query> Query for Held<Q> {
+impl<Q: Query> Query for LockedRows<Q> {
     type SqlType = Q::SqlType;
 }
 
-impl<Q> RunQueryDsl<AnyConn> for Held<Q> {}
+impl<Q> RunQueryDsl<AnyConn> for LockedRows<Q> {}
 
-/// How many rows a query has, counted where they are; with a limit in it, at most so many.
-pub(super) struct Counted<Q>(pub(super) Q);
+/// The number of rows of a query, counted in the database; with a limit, at most that many.
+pub(super) struct RowCount<Q>(pub(super) Q);
 
-impl<Q: QueryFragment<MultiBackend>> QueryFragment<MultiBackend> for Counted<Q> {
+impl<Q: QueryFragment<MultiBackend>> QueryFragment<MultiBackend> for RowCount<Q> {
     fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
         pass.push_sql("SELECT count(*) FROM (");
         self.0.walk_ast(pass.reborrow())?;
@@ -172,19 +177,19 @@ impl<Q: QueryFragment<MultiBackend>> QueryFragment<MultiBackend> for Counted<Q> 
     }
 }
 
-impl<Q> QueryId for Counted<Q> {
+impl<Q> QueryId for RowCount<Q> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl<Q> Query for Counted<Q> {
+impl<Q> Query for RowCount<Q> {
     type SqlType = sql_types::BigInt;
 }
 
-impl<Q> RunQueryDsl<AnyConn> for Counted<Q> {}
+impl<Q> RunQueryDsl<AnyConn> for RowCount<Q> {}
 
-/// A text column's name as a condition may use it when another index shall lead: SQLite knows nothing of how many rows
-/// match and would start from this one. Postgres knows.
+/// Returns a text column's name for a condition when another index should be used first: SQLite
+/// does not know how many rows match and would start with this column. Postgres does.
 pub(super) fn not_leading(c: &AnyConn, column: &'static str, hidden: &'static str) -> &'static str {
     match c {
         AnyConn::Postgres(_) => column,
@@ -192,17 +197,17 @@ pub(super) fn not_leading(c: &AnyConn, column: &'static str, hidden: &'static st
     }
 }
 
-/// Inserts many rows with few statements; neither database's limit of bound values is reached.
+/// Inserts many rows with few statements, within either database's limit of bound values.
 macro_rules! insert_rows {
     ($conn:expr, $table:expr, $rows:expr) => {{
         let mut inserted = Ok(());
         for rows in $rows.chunks(500) {
             let insert = diesel::insert_into($table).values(rows);
             let done = match $conn {
-                // One row or two is what most acts write; other numbers are too many to keep prepared.
+                // Most actions write one or two rows; other numbers are too many to keep prepared.
                 $crate::store::conn::AnyConn::Postgres(c) if rows.len() <= 2 => {
                     let insert = insert.returning(diesel::dsl::sql::<diesel::sql_types::Integer>("1"));
-                    diesel::RunQueryDsl::load::<i32>($crate::store::per_backend::Prepared(insert), c)
+                    diesel::RunQueryDsl::load::<i32>($crate::store::per_backend::PreparedStatement(insert), c)
                         .map(|inserted| inserted.len())
                 }
                 $crate::store::conn::AnyConn::Postgres(c) => diesel::RunQueryDsl::execute(insert, c),
@@ -218,7 +223,7 @@ macro_rules! insert_rows {
 }
 pub(super) use insert_rows;
 
-/// SQL for a whole number that the JSON in the column `detail` has at its top.
+/// Returns the SQL for a whole number at the top level of the JSON in the column `detail`.
 pub(super) fn number_in_detail(c: &AnyConn, name: &'static str) -> String {
     match c {
         AnyConn::Postgres(_) => format!("CAST(CAST(detail AS json) ->> '{name}' AS BIGINT)"),
@@ -226,13 +231,8 @@ pub(super) fn number_in_detail(c: &AnyConn, name: &'static str) -> String {
     }
 }
 
-/// The database's words for people: one line, bounded. (Neither database puts a statement into its primary message.)
-pub(super) fn plain_words(message: &str) -> String {
-    let line = message.lines().next().unwrap_or_default().trim();
-    line.chars().take(200).collect()
-}
-
-/// Holds the rows of all administrators until the transaction ends. SQLite: the writer is alone anyway.
+/// Locks the rows of all administrators until the transaction ends. On SQLite the writer is alone
+/// anyway.
 pub(super) fn lock_administrators(c: &mut AnyConn, role: &str) -> Result<(), StoreError> {
     if let AnyConn::Postgres(c) = c {
         accounts::table
@@ -245,7 +245,7 @@ pub(super) fn lock_administrators(c: &mut AnyConn, role: &str) -> Result<(), Sto
     Ok(())
 }
 
-/// Holds an account's row until the transaction ends. SQLite: the writer is alone anyway.
+/// Locks an account's row until the transaction ends. On SQLite the writer is alone anyway.
 pub(super) fn lock_account(c: &mut AnyConn, id: &str) -> Result<(), StoreError> {
     if let AnyConn::Postgres(c) = c {
         accounts::table
@@ -258,15 +258,16 @@ pub(super) fn lock_account(c: &mut AnyConn, id: &str) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Raises the activity of live sessions; an ended one stays as it is. `rows` is sorted by id, so that two instances
-/// that flush the same sessions take the row locks in the same order.
+/// Raises the activity of live sessions; an ended one stays unchanged. `rows` is sorted by ID, so
+/// that two instances that flush the same sessions lock the rows in the same order.
 pub(super) fn touch_sessions(c: &mut AnyConn, rows: &[(String, Timestamp, Timestamp)]) -> Result<(), StoreError> {
     match c {
         AnyConn::Postgres(c) => {
             for rows in rows.chunks(5000) {
                 let ids: Vec<&str> = rows.iter().map(|(id, ..)| id.as_str()).collect();
-                let active: Vec<At> = rows.iter().map(|(_, active, _)| At::from(*active)).collect();
-                let seen: Vec<At> = rows.iter().map(|(.., seen)| At::from(*seen)).collect();
+                let active: Vec<StoredInstant> =
+                    rows.iter().map(|(_, active, _)| StoredInstant::from(*active)).collect();
+                let seen: Vec<StoredInstant> = rows.iter().map(|(.., seen)| StoredInstant::from(*seen)).collect();
                 diesel::sql_query(
                     "WITH flushed AS (SELECT * FROM unnest($1::text[], $2::timestamp[], $3::timestamp[]) \
                                       AS f (id, active, seen)), \
@@ -289,8 +290,8 @@ pub(super) fn touch_sessions(c: &mut AnyConn, rows: &[(String, Timestamp, Timest
                     "UPDATE sessions SET last_active_at = max(last_active_at, $1), last_seen_at = max(last_seen_at, $2) \
                      WHERE id = $3 AND ended_at IS NULL AND (last_active_at < $1 OR last_seen_at < $2)",
                 )
-                .bind::<sql_types::Timestamp, _>(At::from(*active))
-                .bind::<sql_types::Timestamp, _>(At::from(*seen))
+                .bind::<sql_types::Timestamp, _>(StoredInstant::from(*active))
+                .bind::<sql_types::Timestamp, _>(StoredInstant::from(*seen))
                 .bind::<sql_types::Text, _>(id)
                 .execute(c)?;
             }
@@ -299,9 +300,10 @@ pub(super) fn touch_sessions(c: &mut AnyConn, rows: &[(String, Timestamp, Timest
     Ok(())
 }
 
-/// Adds a session's application while the session lives; twice is once.
+/// Adds an application to a live session; repetitions have no effect.
 pub(super) fn enter_application(c: &mut AnyConn, session: &str, application: &str) -> Result<bool, StoreError> {
-    // The session's row is held, so that an ending that runs now is either before this (no row) or after (marked).
+    // The session's row is locked, so that a concurrent end comes either before this (no row) or
+    // after it (marked).
     let live = match c {
         AnyConn::Postgres(c) => sessions::table
             .find(session)
@@ -325,7 +327,7 @@ pub(super) fn enter_application(c: &mut AnyConn, session: &str, application: &st
         session_applications::application.eq(application),
         session_applications::live.eq(true),
     );
-    let added = Both(
+    let added = PortableStatement(
         diesel::insert_into(session_applications::table)
             .values(row)
             .on_conflict_do_nothing(),
@@ -334,7 +336,7 @@ pub(super) fn enter_application(c: &mut AnyConn, session: &str, application: &st
     Ok(added > 0)
 }
 
-/// The latest number that a listener may wait for, told to the other instances when this transaction commits.
+/// Sends the latest number to the other instances' listeners when this transaction commits.
 pub(super) fn notify(c: &mut AnyConn, channel: &str, payload: &str) -> Result<(), StoreError> {
     if let AnyConn::Postgres(c) = c {
         diesel::sql_query("SELECT pg_notify($1, $2)")

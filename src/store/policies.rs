@@ -1,16 +1,17 @@
-//! Which policy holds, and which held before? Revisions are written once and never changed (but for the confirmation
-//! of a provisional one). Beside them: the keys that each running instance has pinned by its environment, and drafts in `drafts`.
+//! The revisions of the policy. They are written once and never changed, except for the
+//! confirmation of a provisional one. This table also has the pins of each running instance;
+//! `drafts` has the drafts.
 use super::{
     Conn, StoreError,
     changes::{ChangeKind, announce},
     conn::MultiBackend,
-    instant::At,
-    per_backend::Both,
+    instant::StoredInstant,
+    per_backend::PortableStatement,
     schema::{pins, policies},
     text,
 };
 use crate::domain::{
-    policy::{Pins, PolicyDocument, diff::Change, provisional},
+    policy::{Pins, PolicyDocument, Revision, diff::Change, provisional},
     time::Timestamp,
 };
 use diesel::{
@@ -20,39 +21,23 @@ use diesel::{
 
 pub mod drafts;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Revision {
-    pub revision: i64,
-    pub at: Timestamp,
-    pub author: String,
-    pub reason: String,
-    /// initial, saved, restored, imported, reset, reverted
-    pub kind: String,
-    pub document: PolicyDocument,
-    /// To the revision before.
-    pub changes: Vec<Change>,
-    /// A provisional one: past this and unconfirmed, the revision before is in force.
-    pub confirm_by: Option<Timestamp>,
-    pub confirmed: bool,
-}
-
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = policies, treat_none_as_default_value = false)]
-struct Record {
+struct RevisionRow {
     revision: i64,
-    saved_at: At,
+    saved_at: StoredInstant,
     author: String,
     reason: String,
     kind: String,
     document: String,
     changes: String,
-    confirm_by: Option<At>,
+    confirm_by: Option<StoredInstant>,
     confirmed: bool,
 }
 
-impl Record {
-    fn of(revision: &Revision) -> Record {
-        Record {
+impl RevisionRow {
+    fn from_revision(revision: &Revision) -> RevisionRow {
+        RevisionRow {
             revision: revision.revision,
             saved_at: revision.at.into(),
             author: text::clean(&revision.author).into_owned(),
@@ -60,7 +45,7 @@ impl Record {
             kind: revision.kind.clone(),
             document: revision.document.to_json().to_string(),
             changes: changes_text(&revision.changes),
-            confirm_by: revision.confirm_by.map(At::from),
+            confirm_by: revision.confirm_by.map(StoredInstant::from),
             confirmed: revision.confirmed,
         }
     }
@@ -74,15 +59,15 @@ impl Record {
             author: self.author,
             reason: self.reason,
             kind: self.kind,
-            document: document_of(&self.document).ok_or_else(|| corrupt("its document"))?,
-            changes: changes_of(&self.changes).ok_or_else(|| corrupt("its changes"))?,
+            document: parse_document(&self.document).ok_or_else(|| corrupt("its document"))?,
+            changes: parse_changes(&self.changes).ok_or_else(|| corrupt("its changes"))?,
             confirm_by: self.confirm_by.map(Timestamp::from),
             confirmed: self.confirmed,
         })
     }
 }
 
-fn document_of(text: &str) -> Option<PolicyDocument> {
+fn parse_document(text: &str) -> Option<PolicyDocument> {
     let json = serde_json::from_str(text).ok()?;
     PolicyDocument::from_json(&json).ok()
 }
@@ -91,45 +76,41 @@ fn changes_text(changes: &[Change]) -> String {
     serde_json::Value::Array(changes.iter().map(Change::to_json).collect()).to_string()
 }
 
-fn changes_of(text: &str) -> Option<Vec<Change>> {
+fn parse_changes(text: &str) -> Option<Vec<Change>> {
     let changes: Vec<serde_json::Value> = serde_json::from_str(text).ok()?;
     changes.iter().map(Change::from_json).collect()
 }
 
-impl Revision {
-    /// Until when it holds without being confirmed; `None`: for good.
-    pub fn provisional_until(&self) -> Option<Timestamp> {
-        self.confirm_by.filter(|_| !self.confirmed)
-    }
-}
-
-/// What holds at `now`, and the newest revision if that is another: a provisional one that nobody confirmed in time.
-pub struct Standing {
+/// The revision in force at `now`, and the newest one if it differs: a provisional one that was not
+/// confirmed in time.
+pub struct PolicyState {
+    /// The revision in force.
     pub in_force: Revision,
-    /// Still to be undone.
+    /// The lapsed revision that must still be reverted.
     pub lapsed: Option<Revision>,
 }
 
-/// INVARIANT: nothing is saved on top of a provisional revision, so the one before it always holds for good.
-pub fn standing(c: &mut Conn, now: Timestamp) -> Result<Option<Standing>, StoreError> {
-    let Some(newest) = latest(c)? else { return Ok(None) };
+/// INVARIANT: nothing is saved on top of a provisional revision, so the previous one is always
+/// final.
+pub fn find_state(c: &mut Conn, now: Timestamp) -> Result<Option<PolicyState>, StoreError> {
+    let Some(newest) = find_latest(c)? else { return Ok(None) };
     if newest
         .provisional_until()
         .is_none_or(|by| !provisional::lapsed_at(by, now))
     {
-        return Ok(Some(Standing {
+        return Ok(Some(PolicyState {
             in_force: newest,
             lapsed: None,
         }));
     }
-    Ok(Some(Standing {
-        in_force: before(c, &newest)?,
+    Ok(Some(PolicyState {
+        in_force: find_before(c, &newest)?,
         lapsed: Some(newest),
     }))
 }
 
-/// The revision that comes back when a provisional one is not confirmed.
-pub fn before(c: &mut Conn, provisional: &Revision) -> Result<Revision, StoreError> {
+/// Finds the revision that applies again when a provisional one is not confirmed.
+pub fn find_before(c: &mut Conn, provisional: &Revision) -> Result<Revision, StoreError> {
     find(c, provisional.revision - 1)?.ok_or_else(|| {
         StoreError::Corrupt(format!(
             "policy revision {}: the one before it is missing",
@@ -138,39 +119,53 @@ pub fn before(c: &mut Conn, provisional: &Revision) -> Result<Revision, StoreErr
     })
 }
 
-pub fn latest(c: &mut Conn) -> Result<Option<Revision>, StoreError> {
+/// Finds the newest revision; `None` before the first save.
+pub fn find_latest(c: &mut Conn) -> Result<Option<Revision>, StoreError> {
     let row = policies::table
         .order(policies::revision.desc())
-        .select(Record::as_select())
+        .select(RevisionRow::as_select())
         .first(c.db())
         .optional()?;
-    row.map(Record::read).transpose()
+    row.map(RevisionRow::read).transpose()
 }
 
+/// Finds a revision by number.
 pub fn find(c: &mut Conn, revision: i64) -> Result<Option<Revision>, StoreError> {
     let row = policies::table
         .find(revision)
-        .select(Record::as_select())
+        .select(RevisionRow::as_select())
         .first(c.db())
         .optional()?;
-    row.map(Record::read).transpose()
+    row.map(RevisionRow::read).transpose()
 }
 
-/// Newest first, below `before`.
+/// The newest revision saved at or before an instant; `None`: the defaults applied then.
+pub fn find_at(c: &mut Conn, at: Timestamp) -> Result<Option<Revision>, StoreError> {
+    let row = policies::table
+        .filter(policies::saved_at.le(StoredInstant::from(at)))
+        .order(policies::revision.desc())
+        .select(RevisionRow::as_select())
+        .first(c.db())
+        .optional()?;
+    row.map(RevisionRow::read).transpose()
+}
+
+/// Lists revisions, newest first, below `before`.
 pub fn list(c: &mut Conn, before: Option<i64>, limit: i64) -> Result<Vec<Revision>, StoreError> {
     let mut rows = policies::table.into_boxed::<MultiBackend>();
     if let Some(before) = before {
         rows = rows.filter(policies::revision.lt(before));
     }
-    let rows: Vec<Record> = rows
+    let rows: Vec<RevisionRow> = rows
         .order(policies::revision.desc())
         .limit(limit.max(0))
-        .select(Record::as_select())
+        .select(RevisionRow::as_select())
         .load(c.db())?;
-    rows.into_iter().map(Record::read).collect()
+    rows.into_iter().map(RevisionRow::read).collect()
 }
 
-/// Conflict unless `base` is the latest one (0: there is none) and this the next.
+/// Inserts a revision. Conflict unless `base` is the latest one (0: there is none) and this is the
+/// next.
 pub fn insert(c: &mut Conn, revision: &Revision, base: i64) -> Result<(), StoreError> {
     const CONFLICT: StoreError = StoreError::Conflict("policy revision");
     let latest = policies::table
@@ -180,22 +175,23 @@ pub fn insert(c: &mut Conn, revision: &Revision, base: i64) -> Result<(), StoreE
         return Err(CONFLICT);
     }
     match diesel::insert_into(policies::table)
-        .values(Record::of(revision))
+        .values(RevisionRow::from_revision(revision))
         .execute(c.db())
     {
         Ok(_) => announce(c, ChangeKind::Policy, &revision.revision.to_string()),
-        // Somebody else's save of the same number committed after we looked.
+        // Another save with the same number was committed after the check.
         Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Err(CONFLICT),
         Err(other) => Err(other.into()),
     }
 }
 
-/// Confirms a provisional revision in time. False: it is not provisional, confirmed already, or `now` is too late.
+/// Confirms a provisional revision in time. Returns false if it is not provisional, already
+/// confirmed, or `now` is too late.
 pub fn confirm(c: &mut Conn, revision: i64, now: Timestamp) -> Result<bool, StoreError> {
     let provisional = policies::table
         .find(revision)
         .filter(policies::confirmed.eq(false))
-        .filter(policies::confirm_by.ge(At::from(now)));
+        .filter(policies::confirm_by.ge(StoredInstant::from(now)));
     let done = diesel::update(provisional)
         .set(policies::confirmed.eq(true))
         .execute(c.db())?
@@ -206,14 +202,14 @@ pub fn confirm(c: &mut Conn, revision: i64, now: Timestamp) -> Result<bool, Stor
     Ok(done)
 }
 
-/// Takes a provisional revision's time away, so that it can no longer be confirmed: before it is undone, in the same write.
-/// Conflict: it was confirmed or undone meanwhile.
+/// Removes a provisional revision's time, so that it can no longer be confirmed, before it is
+/// reverted in the same write. Conflict: it was confirmed or reverted in the meantime.
 pub fn withdraw(c: &mut Conn, revision: i64) -> Result<(), StoreError> {
     let waiting = policies::table
         .find(revision)
         .filter(policies::confirmed.eq(false))
         .filter(policies::confirm_by.is_not_null());
-    let none: Option<At> = None;
+    let none: Option<StoredInstant> = None;
     match diesel::update(waiting)
         .set(policies::confirm_by.eq(none))
         .execute(c.db())?
@@ -223,15 +219,16 @@ pub fn withdraw(c: &mut Conn, revision: i64) -> Result<(), StoreError> {
     }
 }
 
-/// What an instance has pinned, as of `at`; said again from time to time, so that a dead instance's pins fade.
+/// Publishes the pins of an instance, as of `at`. This is repeated, so that the pins of a stopped
+/// instance expire.
 pub fn publish_pins(c: &mut Conn, instance: &str, pinned: &Pins, at: Timestamp) -> Result<(), StoreError> {
-    // Pins are settings like those of the scope "everyone", and written alike.
+    // Pins are stored like settings of the scope "everyone".
     let document = PolicyDocument {
         everyone: pinned.clone(),
         ..PolicyDocument::default()
     };
     let row = (
-        pins::published_at.eq(At::from(at)),
+        pins::published_at.eq(StoredInstant::from(at)),
         pins::document.eq(document.to_json().to_string()),
     );
     let upsert = diesel::insert_into(pins::table)
@@ -239,29 +236,29 @@ pub fn publish_pins(c: &mut Conn, instance: &str, pinned: &Pins, at: Timestamp) 
         .on_conflict(pins::instance)
         .do_update()
         .set(row);
-    Both(upsert).execute(c.db())?;
+    PortableStatement(upsert).execute(c.db())?;
     Ok(())
 }
 
-/// What the instances heard of at or after `fresh_since` have pinned, by instance.
-pub fn pins(c: &mut Conn, fresh_since: Timestamp) -> Result<Vec<(String, Pins)>, StoreError> {
+/// Lists the pins of instances that published at or after `fresh_since`.
+pub fn list_pins(c: &mut Conn, fresh_since: Timestamp) -> Result<Vec<(String, Pins)>, StoreError> {
     let rows: Vec<(String, String)> = pins::table
-        .filter(pins::published_at.ge(At::from(fresh_since)))
+        .filter(pins::published_at.ge(StoredInstant::from(fresh_since)))
         .order(pins::instance)
         .select((pins::instance, pins::document))
         .load(c.db())?;
     rows.into_iter()
         .map(|(instance, text)| {
-            let document = document_of(&text).ok_or_else(|| StoreError::Corrupt("an instance's pins".into()))?;
+            let document = parse_document(&text).ok_or_else(|| StoreError::Corrupt("an instance's pins".into()))?;
             Ok((instance, document.everyone))
         })
         .collect()
 }
 
-/// Forgets instances not heard of since `before`, longest ago first, at most `limit`.
+/// Deletes instances that have not published since `before`, longest ago first, at most `limit`.
 pub fn purge_pins(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
     let gone: Vec<String> = pins::table
-        .filter(pins::published_at.lt(At::from(before)))
+        .filter(pins::published_at.lt(StoredInstant::from(before)))
         .order(pins::published_at)
         .limit(limit)
         .select(pins::instance)
@@ -269,6 +266,7 @@ pub fn purge_pins(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, 
     Ok(diesel::delete(pins::table.filter(pins::instance.eq_any(gone))).execute(c.db())?)
 }
 
+/// Deletes the pins of a server that stops.
 pub fn withdraw_pins(c: &mut Conn, instance: &str) -> Result<(), StoreError> {
     diesel::delete(pins::table.find(instance)).execute(c.db())?;
     Ok(())

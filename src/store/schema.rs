@@ -1,7 +1,11 @@
-//! The tables as diesel sees them: the twin of `migrations/`, for both databases.
+//! The tables for diesel, written by hand to match `migrations/` for both databases.
+
+mod identity;
+
+pub use identity::{provider_sessions, sources, spent_provider_values};
 
 diesel::table! {
-    /// Diesel's own record of what it applied.
+    /// Diesel's own record of applied migrations.
     __diesel_schema_migrations (version) {
         version -> Text,
     }
@@ -38,6 +42,12 @@ diesel::table! {
         last_sign_in_at -> Nullable<Timestamp>,
         last_session_ended_at -> Nullable<Timestamp>,
         password_good_until -> Nullable<Timestamp>,
+        factor_required_at -> Nullable<Timestamp>,
+        authenticator_app -> Bool,
+        passkeys -> Integer,
+        recovery_codes -> Integer,
+        source_id -> Nullable<Text>,
+        external_id -> Nullable<Text>,
     }
 }
 
@@ -72,11 +82,12 @@ diesel::table! {
         accepted_v6 -> Nullable<Text>,
         network_changes -> Integer,
         first_change_at -> Nullable<Timestamp>,
-        user_agent_mismatches -> Integer,
         ended_at -> Nullable<Timestamp>,
         end_reason -> Nullable<Text>,
         ended_by -> Nullable<Text>,
+        end_cause -> Nullable<Text>,
         proved_at -> Nullable<Timestamp>,
+        proofs -> Text,
     }
 }
 
@@ -100,6 +111,7 @@ diesel::table! {
         rotated_to -> Nullable<Text>,
         killed_at -> Nullable<Timestamp>,
         rotation_due -> Bool,
+        proofs -> Nullable<Text>,
     }
 }
 
@@ -324,6 +336,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    directory_binds (subject) {
+        subject -> Text,
+        instants -> Text,
+        last_at -> Timestamp,
+    }
+}
+
+diesel::table! {
     email_changes (account_id) {
         account_id -> Text,
         old_email -> Nullable<Text>,
@@ -374,14 +394,99 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    authenticator_apps (id) {
+        id -> Text,
+        account_id -> Text,
+        sealed_secret -> Text,
+        key_id -> Text,
+        last_step -> BigInt,
+        made_at -> Timestamp,
+        confirmed_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    passkeys (id) {
+        id -> Text,
+        account_id -> Text,
+        name -> Text,
+        credential_id -> Text,
+        credential -> Text,
+        domain -> Text,
+        added_at -> Timestamp,
+        last_used_at -> Nullable<Timestamp>,
+        synced -> Bool,
+    }
+}
+
+diesel::table! {
+    recovery_codes (digest) {
+        digest -> Text,
+        account_id -> Text,
+        made_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    pending_sign_ins (digest) {
+        digest -> Text,
+        account_id -> Text,
+        proofs -> Text,
+        password_changed_at -> Timestamp,
+        user_agent -> Text,
+        network -> Text,
+        host -> Text,
+        application -> Nullable<Text>,
+        return_to -> Text,
+        provider -> Nullable<Text>,
+        attempts -> Integer,
+        made_at -> Timestamp,
+        expires_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    used_passkey_challenges (digest) {
+        digest -> Text,
+        expires_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    trusted_browsers (id) {
+        id -> Text,
+        digest -> Text,
+        account_id -> Text,
+        password_changed_at -> Timestamp,
+        label -> Text,
+        made_at -> Timestamp,
+        last_used_at -> Timestamp,
+        expires_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    enrolment_links (digest) {
+        digest -> Text,
+        account_id -> Text,
+        email -> Nullable<Text>,
+        made_at -> Timestamp,
+        expires_at -> Timestamp,
+    }
+}
+
 diesel::joinable!(sessions -> accounts (account_id));
 diesel::joinable!(session_tokens -> sessions (session_id));
+diesel::joinable!(provider_sessions -> sessions (session_id));
 diesel::allow_tables_to_appear_in_same_query!(
     accounts,
     password_history,
     password_links,
     known_networks,
+    provider_sessions,
     sessions,
     session_applications,
     session_tokens
 );
+diesel::allow_tables_to_appear_in_same_query!(accounts, sources);

@@ -1,23 +1,18 @@
-//! How text is made searchable alike on both databases: folded here (neither folds like the other), LIKE wildcards
-//! escaped, sort keys that no collation bends, and the one character that Postgres refuses replaced.
-use icu_casemap::CaseMapper;
-use icu_normalizer::ComposingNormalizer;
+//! Searchable text that behaves alike on both databases: folded here (the databases fold
+//! differently), with LIKE wildcards escaped, sort keys independent of collations, and the one
+//! character replaced that Postgres refuses.
+use crate::domain::text;
 use std::borrow::Cow;
 
-/// Longest name that sorts exactly; what follows it only breaks ties.
+/// Maximum length of a name that sorts exactly; the rest of a longer name is ignored in the key.
 const SORT_BYTES: usize = 256;
 
-/// NFKC and case-folded.
+/// Returns the folded form of a text (see [`text::fold`]), without NUL.
 pub(super) fn fold(text: &str) -> String {
-    if text.is_ascii() {
-        return clean(text).to_ascii_lowercase();
-    }
-    let composer = ComposingNormalizer::new_nfkc();
-    let folded = CaseMapper::new().fold_string(&composer.normalize(text)).into_owned();
-    clean(&composer.normalize(&folded)).into_owned()
+    text::fold(&clean(text))
 }
 
-/// The text without NUL, which Postgres cannot hold.
+/// Returns the text without NUL, which Postgres cannot store.
 pub(super) fn clean(text: &str) -> Cow<'_, str> {
     if text.contains('\0') {
         Cow::Owned(text.replace('\0', "\u{fffd}"))
@@ -26,7 +21,7 @@ pub(super) fn clean(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Several fields as one searchable text; a search cannot match across fields.
+/// Joins several fields to one searchable text; a search cannot match across fields.
 pub(super) fn searchable<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
     let mut search = String::new();
     for field in fields {
@@ -38,7 +33,8 @@ pub(super) fn searchable<'a>(fields: impl IntoIterator<Item = &'a str>) -> Strin
     search
 }
 
-/// `%text%` with the wildcards of `text` escaped by a backslash (`LIKE … ESCAPE '\'`); folded, to match [`searchable`].
+/// Returns `%text%`, folded to match [`searchable`], with the wildcards of `text` escaped by a
+/// backslash (`LIKE … ESCAPE '\'`).
 pub(super) fn containing(text: &str) -> String {
     let mut pattern = String::from("%");
     for c in fold(text.trim()).chars() {
@@ -51,11 +47,12 @@ pub(super) fn containing(text: &str) -> String {
     pattern
 }
 
-/// Hexadecimal of the name's bytes: sorts by code point under every collation.
+/// Returns the hexadecimal digits of the name's bytes, which sort by code point under every
+/// collation.
 pub(super) fn sort_key(name: &str) -> String {
     name.bytes().take(SORT_BYTES).fold(String::new(), |mut hex, byte| {
         for nibble in [byte >> 4, byte & 15] {
-            // A nibble is below 16, so it always is a digit.
+            // A nibble is below 16, so it is always a digit.
             hex.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
         }
         hex

@@ -1,10 +1,11 @@
-//! Seals over the audit's entries, and the entries in the order in which they are sealed: by id, which is by time.
-use super::{Shown, corrupt};
+//! The seals of the audit log, and the entries in the order in which they are sealed: by ID, which
+//! is by time.
+use super::{AuditListRow, SearchColumns, corrupt};
 use crate::{
     domain::{audit::seal::Seal, time::Timestamp},
     store::{
         Conn, StoreError,
-        instant::At,
+        instant::StoredInstant,
         schema::{audit, audit_seals},
     },
 };
@@ -15,9 +16,9 @@ use uuid::Uuid;
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = audit_seals)]
-struct Record {
+struct SealRow {
     number: i64,
-    sealed_at: At,
+    sealed_at: StoredInstant,
     first_id: String,
     last_id: String,
     entries: i64,
@@ -25,7 +26,7 @@ struct Record {
     digest: String,
 }
 
-impl Record {
+impl SealRow {
     fn read(self) -> Result<Seal, StoreError> {
         let id = |text: &str| Uuid::parse_str(text).map_err(|_| corrupt("seal"));
         Ok(Seal {
@@ -40,19 +41,19 @@ impl Record {
     }
 }
 
-/// The newest seal.
-pub fn newest(c: &mut Conn) -> Result<Option<Seal>, StoreError> {
-    let row: Option<Record> = audit_seals::table
+/// Finds the newest seal.
+pub fn find_newest(c: &mut Conn) -> Result<Option<Seal>, StoreError> {
+    let row: Option<SealRow> = audit_seals::table
         .order(audit_seals::number.desc())
-        .select(Record::as_select())
+        .select(SealRow::as_select())
         .first(c.db())
         .optional()?;
-    row.map(Record::read).transpose()
+    row.map(SealRow::read).transpose()
 }
 
-/// Conflict: somebody else has sealed meanwhile.
+/// Inserts a seal. Conflict: another instance has sealed in the meantime.
 pub fn insert(c: &mut Conn, seal: &Seal) -> Result<(), StoreError> {
-    let record = Record {
+    let record = SealRow {
         number: seal.number,
         sealed_at: seal.sealed_at.into(),
         first_id: seal.first.to_string(),
@@ -65,18 +66,19 @@ pub fn insert(c: &mut Conn, seal: &Seal) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The seals after that number, oldest first.
+/// Lists the seals after that number, oldest first.
 pub fn list(c: &mut Conn, after: i64, limit: i64) -> Result<Vec<Seal>, StoreError> {
-    let rows: Vec<Record> = audit_seals::table
+    let rows: Vec<SealRow> = audit_seals::table
         .filter(audit_seals::number.gt(after))
         .order(audit_seals::number)
         .limit(limit)
-        .select(Record::as_select())
+        .select(SealRow::as_select())
         .load(c.db())?;
-    rows.into_iter().map(Record::read).collect()
+    rows.into_iter().map(SealRow::read).collect()
 }
 
-/// Removes a seal, those before it, and every entry up to the last one under it; how many entries.
+/// Removes a seal, earlier ones, and every entry up to the last one under it; returns the number of
+/// entries.
 pub fn remove_through(c: &mut Conn, seal: &Seal) -> Result<usize, StoreError> {
     let under = audit::table.filter(audit::id.le(seal.last.to_string()));
     let removed = diesel::delete(under).execute(c.db())?;
@@ -84,32 +86,53 @@ pub fn remove_through(c: &mut Conn, seal: &Seal) -> Result<usize, StoreError> {
     Ok(removed)
 }
 
-/// Entries with an id after `after` and up to `until`, in that order, as they are sealed.
-pub fn entries(c: &mut Conn, after: Option<Uuid>, until: Uuid, limit: i64) -> Result<Vec<(Uuid, String)>, StoreError> {
-    let rows: Vec<Shown> = audit::table
+/// Lists entries with an ID after `after` and up to `until`, in that order, as they are sealed.
+pub fn list_entries(
+    c: &mut Conn,
+    after: Option<Uuid>,
+    until: Uuid,
+    limit: i64,
+) -> Result<Vec<(Uuid, String)>, StoreError> {
+    let rows: Vec<AuditListRow> = audit::table
         .filter(audit::id.gt(after.unwrap_or_default().to_string()))
         .filter(audit::id.le(until.to_string()))
         .order(audit::id)
         .limit(limit)
-        .select(Shown::as_select())
+        .select(AuditListRow::as_select())
         .load(c.db())?;
     rows.iter().map(sealed_text).collect()
 }
 
-/// How many entries have an id after that one.
+/// Counts, up to `limit`, the events with an ID after `after` and up to `until` whose columns for
+/// searching are wrong. No seal covers these columns, but they are derived from sealed ones.
+pub fn count_hidden(c: &mut Conn, after: Option<Uuid>, until: Uuid, limit: i64) -> Result<usize, StoreError> {
+    let rows: Vec<(AuditListRow, SearchColumns)> = audit::table
+        .filter(audit::id.gt(after.unwrap_or_default().to_string()))
+        .filter(audit::id.le(until.to_string()))
+        .order(audit::id)
+        .limit(limit)
+        .select((AuditListRow::as_select(), SearchColumns::as_select()))
+        .load(c.db())?;
+    Ok(rows
+        .iter()
+        .filter(|(row, derived)| row.search_columns() != *derived)
+        .count())
+}
+
+/// Counts the entries with an ID after that one.
 pub fn count_after(c: &mut Conn, after: Option<Uuid>) -> Result<i64, StoreError> {
     let rows = audit::table.filter(audit::id.gt(after.unwrap_or_default().to_string()));
     Ok(rows.count().get_result(c.db())?)
 }
 
-/// How many entries have an id before that one.
+/// Counts the entries with an ID before that one.
 pub fn count_before(c: &mut Conn, before: Uuid) -> Result<i64, StoreError> {
     let rows = audit::table.filter(audit::id.lt(before.to_string()));
     Ok(rows.count().get_result(c.db())?)
 }
 
-/// All that the row says, unambiguously: a list of its columns.
-fn sealed_text(row: &Shown) -> Result<(Uuid, String), StoreError> {
+/// Returns the complete content of a row as an unambiguous list of its columns.
+fn sealed_text(row: &AuditListRow) -> Result<(Uuid, String), StoreError> {
     let id = Uuid::parse_str(&row.id).map_err(|_| corrupt("id"))?;
     let columns = serde_json::json!([
         row.id,

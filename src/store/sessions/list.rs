@@ -1,20 +1,26 @@
-//! Which sessions does the screen show? Keyset pages, counts and ids under one filter, so that the three agree. Each
-//! filter is first probed: one that matches few rows is answered from its own index and sorted, a wide one by walking
-//! the sessions in list order, where a page is soon full. Neither database finds that out reliably by itself.
-use super::{Record, Session, complete, id_of, key};
+//! The session list: keyset pages, counts and IDs with one filter, so that the three agree. Each
+//! filter is probed first: one that matches few rows is answered from its own index and sorted, a
+//! wide one by walking the sessions in list order, which soon fills a page. Neither database finds
+//! the better way reliably.
+use super::{
+    attach_details,
+    rows::{SessionRow, key_of, parse_id},
+};
 use crate::{
     domain::{
         account::{AccountId, Role},
+        list::Page,
         network,
-        session::SessionId,
+        session::{AccountSession, SessionCursor, SessionFilter, SessionId, SessionListState},
+        source::SourceId,
         time::Timestamp,
     },
     store::{
-        Conn, Page, StoreError, accounts as account_rows,
+        Conn, StoreError, accounts as account_rows,
         conn::MultiBackend,
-        instant::At,
-        keyset::{self, Walk},
-        per_backend::{Counted, not_leading},
+        instant::StoredInstant,
+        keyset::{self, PageDirection},
+        per_backend::{RowCount, not_leading},
         schema::{accounts, session_applications, sessions},
         text,
     },
@@ -25,195 +31,138 @@ use diesel::{
     dsl::{exists, sql},
     sql_types::{Bool, Integer, Text},
 };
-use ipnetwork::IpNetwork;
 use std::collections::HashMap;
 
-/// As many rows are collected and sorted without regret.
+/// Number of rows that can be collected and sorted cheaply.
 pub(super) const FEW: i64 = 1000;
 const FEW_ACCOUNTS: i64 = 1000;
 
-/// The flagged ones once more, from their own index: in the order of activity SQLite would walk all live ones.
-const FLAGGED: &str = "sessions.id IN (SELECT id FROM sessions WHERE ended_at IS NULL \
-     AND (network_changes > 0 OR user_agent_mismatches > 0))";
+/// A condition that repeats the flagged state, so that its own index is used: SQLite would
+/// otherwise walk all live sessions in the order of activity.
+const FLAGGED: &str = "sessions.id IN (SELECT id FROM sessions WHERE ended_at IS NULL AND network_changes > 0)";
 
-/// A place in the list: last activity (of a list of ended sessions: the end) and id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor {
-    pub at: Timestamp,
-    pub id: SessionId,
-}
+type SessionSelect = sessions::BoxedQuery<'static, MultiBackend>;
+/// A [`SessionCursor`] in the database's format.
+type SessionPosition = (StoredInstant, String);
+type OwnerSelect = accounts::BoxedQuery<'static, MultiBackend>;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ListState {
-    #[default]
-    Active,
-    /// Latest end first.
-    Ended,
-    /// Live, and something changed or did not match.
-    Flagged,
-    All,
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct SessionFilter {
-    pub account: Option<AccountId>,
-    /// Within the account's name, display name or e-mail address, whatever the case.
-    pub text: Option<String>,
-    pub network: Option<IpNetwork>,
-    pub application: Option<String>,
-    pub role: Option<Role>,
-    pub state: ListState,
-    /// Last active before.
-    pub idle_longer_than: Option<Timestamp>,
-    pub after: Option<Cursor>,
-    pub before: Option<Cursor>,
-    pub limit: i64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionRow {
-    /// Without tokens.
-    pub session: Session,
-    pub account_name: String,
-    pub role: Role,
-}
-
-impl SessionRow {
-    /// Its place in a list of `state`.
-    pub fn cursor(&self, state: ListState) -> Cursor {
-        let at = match state {
-            ListState::Ended => self.session.ended_at.unwrap_or(self.session.last_active_at),
-            ListState::Active | ListState::Flagged | ListState::All => self.session.last_active_at,
-        };
-        Cursor {
-            at,
-            id: self.session.id,
-        }
-    }
-}
-
-type Boxed = sessions::BoxedQuery<'static, MultiBackend>;
-/// A [`Cursor`] as the database writes it.
-type Place = (At, String);
-type AccountsBoxed = accounts::BoxedQuery<'static, MultiBackend>;
-
-/// One index-ordered run of sessions; a list of all of them is two runs, merged.
+/// A run of sessions in the order of an index; the list of all sessions merges two runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Run {
+enum IndexRun {
     Live,
     Flagged,
     EndedByEnd,
     EndedByActivity,
 }
 
-impl ListState {
-    fn runs(self) -> &'static [Run] {
-        match self {
-            ListState::Active => &[Run::Live],
-            ListState::Flagged => &[Run::Flagged],
-            ListState::Ended => &[Run::EndedByEnd],
-            ListState::All => &[Run::Live, Run::EndedByActivity],
-        }
-    }
-}
-
-impl Run {
-    fn live(self) -> bool {
-        match self {
-            Run::Live | Run::Flagged => true,
-            Run::EndedByEnd | Run::EndedByActivity => false,
+impl IndexRun {
+    /// Returns the runs that a list of this state merges.
+    fn for_state(state: SessionListState) -> &'static [IndexRun] {
+        match state {
+            SessionListState::Active => &[IndexRun::Live],
+            SessionListState::Flagged => &[IndexRun::Flagged],
+            SessionListState::Ended => &[IndexRun::EndedByEnd],
+            SessionListState::All => &[IndexRun::Live, IndexRun::EndedByActivity],
         }
     }
 
-    fn rows(self) -> Boxed {
+    fn is_live(self) -> bool {
+        match self {
+            IndexRun::Live | IndexRun::Flagged => true,
+            IndexRun::EndedByEnd | IndexRun::EndedByActivity => false,
+        }
+    }
+
+    fn select_rows(self) -> SessionSelect {
         let all = sessions::table.into_boxed::<MultiBackend>();
         match self {
-            Run::Live => all.filter(sessions::ended_at.is_null()),
-            // Word for word the index's condition: bound zeros would hide it from the planners.
-            Run::Flagged => all
+            IndexRun::Live => all.filter(sessions::ended_at.is_null()),
+            // This is exactly the condition of the index; bound zeros would hide it from the
+            // planners.
+            IndexRun::Flagged => all
                 .filter(sessions::ended_at.is_null())
-                .filter(sql::<Bool>("(network_changes > 0 OR user_agent_mismatches > 0)")),
-            Run::EndedByEnd | Run::EndedByActivity => all.filter(sessions::ended_at.is_not_null()),
+                .filter(sql::<Bool>("network_changes > 0")),
+            IndexRun::EndedByEnd | IndexRun::EndedByActivity => all.filter(sessions::ended_at.is_not_null()),
         }
     }
 
-    fn newest_first(self, rows: Boxed) -> Boxed {
+    fn newest_first(self, rows: SessionSelect) -> SessionSelect {
         match self {
-            Run::EndedByEnd => rows.order((sessions::ended_at.desc(), sessions::id.desc())),
-            Run::Live | Run::Flagged | Run::EndedByActivity => {
+            IndexRun::EndedByEnd => rows.order((sessions::ended_at.desc(), sessions::id.desc())),
+            IndexRun::Live | IndexRun::Flagged | IndexRun::EndedByActivity => {
                 rows.order((sessions::last_active_at.desc(), sessions::id.desc()))
             }
         }
     }
 
-    fn older(self, rows: Boxed, than: Cursor) -> Boxed {
-        let (at, id) = (At::from(than.at), key(than.id));
+    fn older(self, rows: SessionSelect, than: SessionCursor) -> SessionSelect {
+        let (at, id) = (StoredInstant::from(than.at), key_of(than.id));
         let rows = match self {
-            Run::EndedByEnd => rows
+            IndexRun::EndedByEnd => rows
                 .filter(sessions::ended_at.le(at))
                 .filter(sessions::ended_at.lt(at).or(sessions::id.nullable().lt(id))),
-            Run::Live | Run::Flagged | Run::EndedByActivity => rows
+            IndexRun::Live | IndexRun::Flagged | IndexRun::EndedByActivity => rows
                 .filter(sessions::last_active_at.le(at))
                 .filter(sessions::last_active_at.lt(at).or(sessions::id.lt(id))),
         };
         self.newest_first(rows)
     }
 
-    fn newer(self, rows: Boxed, than: Cursor) -> Boxed {
-        let (at, id) = (At::from(than.at), key(than.id));
+    fn newer(self, rows: SessionSelect, than: SessionCursor) -> SessionSelect {
+        let (at, id) = (StoredInstant::from(than.at), key_of(than.id));
         match self {
-            Run::EndedByEnd => rows
+            IndexRun::EndedByEnd => rows
                 .filter(sessions::ended_at.ge(at))
                 .filter(sessions::ended_at.gt(at).or(sessions::id.nullable().gt(id)))
                 .order((sessions::ended_at.asc(), sessions::id.asc())),
-            Run::Live | Run::Flagged | Run::EndedByActivity => rows
+            IndexRun::Live | IndexRun::Flagged | IndexRun::EndedByActivity => rows
                 .filter(sessions::last_active_at.ge(at))
                 .filter(sessions::last_active_at.gt(at).or(sessions::id.gt(id)))
                 .order((sessions::last_active_at.asc(), sessions::id.asc())),
         }
     }
 
-    /// Where the rows stand in the list. No more is asked for: places come from an index alone.
-    fn places(self, c: &mut Conn, rows: Boxed) -> Result<Vec<Place>, StoreError> {
+    /// Returns the positions of the rows in the list, which an index alone can answer.
+    fn load_positions(self, c: &mut Conn, rows: SessionSelect) -> Result<Vec<SessionPosition>, StoreError> {
         Ok(match self {
-            Run::EndedByEnd => rows
+            IndexRun::EndedByEnd => rows
                 .select((sessions::ended_at.assume_not_null(), sessions::id))
                 .load(c.db())?,
-            Run::Live | Run::Flagged | Run::EndedByActivity => {
+            IndexRun::Live | IndexRun::Flagged | IndexRun::EndedByActivity => {
                 rows.select((sessions::last_active_at, sessions::id)).load(c.db())?
             }
         })
     }
 }
 
-/// Whose sessions: few accounts by id, or a condition on accounts.
-enum Whose {
+/// The owners: a few accounts by ID, or a condition on accounts.
+enum OwnerCondition {
     Anybodys,
     Few(Vec<String>),
-    /// Members: everybody but the few administrators.
+    /// Members: everyone except the few administrators.
     AllBut(Vec<String>),
     Many,
 }
 
-/// What the probes of a filter found.
-struct Plan {
-    whose: Whose,
-    /// The live sessions that entered the application, if they are few.
+/// The results of a filter's probes.
+struct ListPlan {
+    whose: OwnerCondition,
+    /// The live sessions that entered the application, if there are few.
     few_in_application: Option<Vec<String>>,
-    /// Few live sessions are flagged.
+    /// Whether few live sessions are flagged.
     few_flagged: bool,
-    /// The rows will be walked in list order, as against counted.
+    /// Whether the rows are walked in list order, and not counted.
     in_order: bool,
 }
 
-fn text_of(filter: &SessionFilter) -> Option<&str> {
+fn searched_text(filter: &SessionFilter) -> Option<&str> {
     filter.text.as_deref().filter(|text| !text.trim().is_empty())
 }
 
-/// The accounts that text and role speak of.
-fn accounts_of(filter: &SessionFilter) -> AccountsBoxed {
+/// Returns a query for the accounts that match text and role.
+fn select_owners(filter: &SessionFilter) -> OwnerSelect {
     let mut rows = accounts::table.into_boxed::<MultiBackend>();
-    if let Some(text) = text_of(filter) {
+    if let Some(text) = searched_text(filter) {
         rows = rows.filter(accounts::search.like(text::containing(text)).escape('\\'));
     }
     if let Some(role) = filter.role {
@@ -222,9 +171,10 @@ fn accounts_of(filter: &SessionFilter) -> AccountsBoxed {
     rows
 }
 
-/// [`accounts_of`] as a condition on sessions. (A boxed query cannot stand within another one of two dialects.)
-fn of_many_accounts(mut rows: Boxed, column: &'static str, filter: &SessionFilter) -> Boxed {
-    if let Some(text) = text_of(filter) {
+/// Adds [`select_owners`] as a condition on sessions. (A boxed query for two dialects cannot be
+/// nested in another one.)
+fn restrict_to_owners(mut rows: SessionSelect, column: &'static str, filter: &SessionFilter) -> SessionSelect {
+    if let Some(text) = searched_text(filter) {
         let named = accounts::table.filter(accounts::search.like(text::containing(text)).escape('\\'));
         rows = rows.filter(sql::<Text>(column).eq_any(named.select(accounts::id)));
     }
@@ -235,29 +185,29 @@ fn of_many_accounts(mut rows: Boxed, column: &'static str, filter: &SessionFilte
     rows
 }
 
-fn whose(c: &mut Conn, filter: &SessionFilter) -> Result<Whose, StoreError> {
-    let mut few = |rows: AccountsBoxed| -> Result<Option<Vec<String>>, StoreError> {
+fn find_owners(c: &mut Conn, filter: &SessionFilter) -> Result<OwnerCondition, StoreError> {
+    let mut few = |rows: OwnerSelect| -> Result<Option<Vec<String>>, StoreError> {
         let ids: Vec<String> = rows.limit(FEW_ACCOUNTS + 1).select(accounts::id).load(c.db())?;
         Ok((ids.len() as i64 <= FEW_ACCOUNTS).then_some(ids))
     };
-    match (text_of(filter), filter.role) {
-        (None, None) => return Ok(Whose::Anybodys),
+    match (searched_text(filter), filter.role) {
+        (None, None) => return Ok(OwnerCondition::Anybodys),
         (None, Some(Role::Member)) => {
             let administrators = SessionFilter {
                 role: Some(Role::Administrator),
                 ..SessionFilter::default()
             };
-            if let Some(ids) = few(accounts_of(&administrators))? {
-                return Ok(Whose::AllBut(ids));
+            if let Some(ids) = few(select_owners(&administrators))? {
+                return Ok(OwnerCondition::AllBut(ids));
             }
         }
         (Some(_), _) | (None, Some(Role::Administrator)) => {}
     }
-    Ok(few(accounts_of(filter))?.map_or(Whose::Many, Whose::Few))
+    Ok(few(select_owners(filter))?.map_or(OwnerCondition::Many, OwnerCondition::Few))
 }
 
-fn plan(c: &mut Conn, filter: &SessionFilter, in_order: bool) -> Result<Plan, StoreError> {
-    let whose = whose(c, filter)?;
+fn make_plan(c: &mut Conn, filter: &SessionFilter, in_order: bool) -> Result<ListPlan, StoreError> {
+    let whose = find_owners(c, filter)?;
     let few_in_application = match &filter.application {
         None => None,
         Some(application) => {
@@ -270,11 +220,14 @@ fn plan(c: &mut Conn, filter: &SessionFilter, in_order: bool) -> Result<Plan, St
             (entered.len() as i64 <= FEW).then_some(entered)
         }
     };
-    let few_flagged = filter.state == ListState::Flagged && in_order && {
-        let flagged = Run::Flagged.rows().limit(FEW + 1).select(sql::<Integer>("1"));
-        Counted(flagged).get_result::<i64>(c.db())? <= FEW
+    let few_flagged = filter.state == SessionListState::Flagged && in_order && {
+        let flagged = IndexRun::Flagged
+            .select_rows()
+            .limit(FEW + 1)
+            .select(sql::<Integer>("1"));
+        RowCount(flagged).get_result::<i64>(c.db())? <= FEW
     };
-    Ok(Plan {
+    Ok(ListPlan {
         whose,
         few_in_application,
         few_flagged,
@@ -282,9 +235,14 @@ fn plan(c: &mut Conn, filter: &SessionFilter, in_order: bool) -> Result<Plan, St
     })
 }
 
-/// The filter's rows of one run, wherever in the list.
-fn matching(c: &mut Conn, run: Run, filter: &SessionFilter, plan: &Plan) -> Result<Boxed, StoreError> {
-    let mut rows = run.rows();
+/// Returns a query for the filter's rows of one run, without paging.
+fn select_matching(
+    c: &mut Conn,
+    run: IndexRun,
+    filter: &SessionFilter,
+    plan: &ListPlan,
+) -> Result<SessionSelect, StoreError> {
+    let mut rows = run.select_rows();
     if plan.few_flagged {
         rows = rows.filter(sql::<Bool>(FLAGGED));
     }
@@ -292,18 +250,18 @@ fn matching(c: &mut Conn, run: Run, filter: &SessionFilter, plan: &Plan) -> Resu
         rows = rows.filter(sessions::account_id.eq(account.0.to_string()));
     }
     match &plan.whose {
-        Whose::Anybodys => {}
-        Whose::Few(ids) => rows = rows.filter(sessions::account_id.eq_any(ids.clone())),
-        Whose::AllBut(ids) => rows = rows.filter(sessions::account_id.ne_all(ids.clone())),
-        Whose::Many if plan.in_order => {
+        OwnerCondition::Anybodys => {}
+        OwnerCondition::Few(ids) => rows = rows.filter(sessions::account_id.eq_any(ids.clone())),
+        OwnerCondition::AllBut(ids) => rows = rows.filter(sessions::account_id.ne_all(ids.clone())),
+        OwnerCondition::Many if plan.in_order => {
             let column = not_leading(c.db(), "sessions.account_id", "(sessions.account_id || '')");
-            rows = of_many_accounts(rows, column, filter);
+            rows = restrict_to_owners(rows, column, filter);
         }
-        Whose::Many => rows = of_many_accounts(rows, "sessions.account_id", filter),
+        OwnerCondition::Many => rows = restrict_to_owners(rows, "sessions.account_id", filter),
     }
     match (&filter.application, &plan.few_in_application) {
         (None, _) => {}
-        (Some(_), Some(ids)) if run.live() => rows = rows.filter(sessions::id.eq_any(ids.clone())),
+        (Some(_), Some(ids)) if run.is_live() => rows = rows.filter(sessions::id.eq_any(ids.clone())),
         (Some(application), _) => {
             let entered = session_applications::table
                 .filter(session_applications::session_id.eq(sessions::id))
@@ -313,9 +271,11 @@ fn matching(c: &mut Conn, run: Run, filter: &SessionFilter, plan: &Plan) -> Resu
     }
     if let Some(network) = filter.network {
         let (first, last) = network::sort_range(network);
-        let inside = run.rows().filter(sessions::ip_key.between(first.clone(), last.clone()));
+        let inside = run
+            .select_rows()
+            .filter(sessions::ip_key.between(first.clone(), last.clone()));
         let column = if plan.in_order
-            && Counted(inside.limit(FEW + 1).select(sql::<Integer>("1"))).get_result::<i64>(c.db())? > FEW
+            && RowCount(inside.limit(FEW + 1).select(sql::<Integer>("1"))).get_result::<i64>(c.db())? > FEW
         {
             not_leading(c.db(), "sessions.ip_key", "(sessions.ip_key || '')")
         } else {
@@ -323,33 +283,42 @@ fn matching(c: &mut Conn, run: Run, filter: &SessionFilter, plan: &Plan) -> Resu
         };
         rows = rows.filter(sql::<Text>(column).between(first, last));
     }
+    if let Some(reason) = filter.end_reason {
+        rows = rows.filter(sessions::end_reason.eq(reason.as_str()));
+    }
+    if let Some(since) = filter.ended_since {
+        rows = rows.filter(sessions::ended_at.ge(StoredInstant::from(since)));
+    }
+    if let Some(until) = filter.ended_until {
+        rows = rows.filter(sessions::ended_at.le(StoredInstant::from(until)));
+    }
     if let Some(instant) = filter.idle_longer_than {
-        rows = rows.filter(sessions::last_active_at.lt(At::from(instant)));
+        rows = rows.filter(sessions::last_active_at.lt(StoredInstant::from(instant)));
     }
     Ok(rows)
 }
 
-/// Up to `limit` places of all runs from a place on, in the order of the way one goes.
-fn walk(
+/// Returns up to `limit` positions of all runs from a position on, in the direction of the walk.
+fn load_page(
     c: &mut Conn,
     filter: &SessionFilter,
-    plan: &Plan,
-    way: Walk<Cursor>,
+    plan: &ListPlan,
+    way: PageDirection<SessionCursor>,
     limit: i64,
-) -> Result<Vec<Place>, StoreError> {
-    let mut found: Vec<Place> = Vec::new();
-    for run in filter.state.runs() {
-        let rows = matching(c, *run, filter, plan)?;
+) -> Result<Vec<SessionPosition>, StoreError> {
+    let mut found: Vec<SessionPosition> = Vec::new();
+    for run in IndexRun::for_state(filter.state) {
+        let rows = select_matching(c, *run, filter, plan)?;
         let rows = match way {
-            Walk::FromTop => run.newest_first(rows),
-            Walk::Older(cursor) => run.older(rows, cursor),
-            Walk::Newer(cursor) => run.newer(rows, cursor),
+            PageDirection::FromTop => run.newest_first(rows),
+            PageDirection::Older(cursor) => run.older(rows, cursor),
+            PageDirection::Newer(cursor) => run.newer(rows, cursor),
         };
-        found.extend(run.places(c, rows.limit(limit))?);
+        found.extend(run.load_positions(c, rows.limit(limit))?);
     }
-    if filter.state.runs().len() > 1 {
+    if IndexRun::for_state(filter.state).len() > 1 {
         found.sort_unstable();
-        if !matches!(way, Walk::Newer(_)) {
+        if !matches!(way, PageDirection::Newer(_)) {
             found.reverse();
         }
         found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -357,109 +326,120 @@ fn walk(
     Ok(found)
 }
 
-/// Newest activity first (of ended ones: latest end first); without tokens.
-pub fn list(c: &mut Conn, filter: &SessionFilter) -> Result<Page<SessionRow>, StoreError> {
-    let plan = plan(c, filter, true)?;
+/// Lists sessions without tokens, newest activity first (ended ones: latest end first).
+pub fn list(c: &mut Conn, filter: &SessionFilter) -> Result<Page<AccountSession>, StoreError> {
+    let plan = make_plan(c, filter, true)?;
     let Page {
         items,
         newer,
         older,
         truncated,
-    } = keyset::page((filter.after, filter.before), filter.limit, cursor_of, |way, limit| {
-        walk(c, filter, &plan, way, limit)
-    })?;
-    let rows = rows_at(c, &items)?;
+    } = keyset::page(
+        (filter.after, filter.before),
+        filter.limit,
+        parse_position,
+        |way, limit| load_page(c, filter, &plan, way, limit),
+    )?;
+    let rows = load_rows(c, &items)?;
     Ok(Page {
-        items: with_accounts(c, rows)?,
+        items: attach_accounts(c, rows)?,
         newer,
         older,
         truncated,
     })
 }
 
-fn cursor_of((at, id): &Place) -> Result<Cursor, StoreError> {
-    Ok(Cursor {
+fn parse_position((at, id): &SessionPosition) -> Result<SessionCursor, StoreError> {
+    Ok(SessionCursor {
         at: Timestamp::from(*at),
-        id: id_of(id)?,
+        id: parse_id(id)?,
     })
 }
 
-/// The rows of these places, in their order; without those that were deleted a moment ago.
-fn rows_at(c: &mut Conn, places: &[Place]) -> Result<Vec<Record>, StoreError> {
-    let mut rows: HashMap<String, Record> = HashMap::new();
+/// Returns the rows at these positions, in the same order, without those that were just deleted.
+fn load_rows(c: &mut Conn, places: &[SessionPosition]) -> Result<Vec<SessionRow>, StoreError> {
+    let mut rows: HashMap<String, SessionRow> = HashMap::new();
     for places in places.chunks(500) {
-        let found: Vec<Record> = sessions::table
+        let found: Vec<SessionRow> = sessions::table
             .filter(sessions::id.eq_any(places.iter().map(|(_, id)| id)))
-            .select(Record::as_select())
+            .select(SessionRow::as_select())
             .load(c.db())?;
         rows.extend(found.into_iter().map(|row| (row.id.clone(), row)));
     }
     Ok(places.iter().filter_map(|(_, id)| rows.remove(id)).collect())
 }
 
-pub(super) fn with_accounts(c: &mut Conn, rows: Vec<Record>) -> Result<Vec<SessionRow>, StoreError> {
+pub(super) fn attach_accounts(c: &mut Conn, rows: Vec<SessionRow>) -> Result<Vec<AccountSession>, StoreError> {
     let mut wanted: Vec<String> = rows.iter().map(|row| row.account_id.clone()).collect();
     wanted.sort_unstable();
     wanted.dedup();
-    let mut known: HashMap<AccountId, (String, Role)> = HashMap::new();
+    let mut known: HashMap<AccountId, (String, Role, Option<SourceId>)> = HashMap::new();
     for ids in wanted.chunks(500) {
-        let named: Vec<(String, String, String)> = accounts::table
+        let named: Vec<(String, String, String, Option<String>)> = accounts::table
             .filter(accounts::id.eq_any(ids))
-            .select((accounts::id, accounts::name, accounts::role))
+            .select((accounts::id, accounts::name, accounts::role, accounts::source_id))
             .load(c.db())?;
-        for (id, name, role) in named {
-            known.insert(account_rows::id_of(&id)?, (name, account_rows::role_of(&role)?));
+        for (id, name, role, source) in named {
+            let source = source.as_deref().map(account_rows::parse_source_id).transpose()?;
+            let facts = (name, account_rows::parse_role(&role)?, source);
+            known.insert(account_rows::parse_id(&id)?, facts);
         }
     }
-    // An account deleted between the two statements took its sessions along.
-    Ok(complete(c, rows, false)?
+    // An account that was deleted between the two statements took its sessions along.
+    Ok(attach_details(c, rows, false)?
         .into_iter()
         .filter_map(|session| {
-            let (name, role) = known.get(&session.account_id)?.clone();
-            Some(SessionRow {
+            let (name, role, source) = known.get(&session.account_id)?.clone();
+            Some(AccountSession {
                 session,
                 account_name: name,
                 role,
+                source,
             })
         })
         .collect())
 }
 
-/// How many the filter matches, cursors and limit aside.
+/// Counts the rows that the filter matches, without cursors and limit.
 pub fn count(c: &mut Conn, filter: &SessionFilter) -> Result<i64, StoreError> {
-    if let Some(counted) = count_of_application(c, filter)? {
+    if let Some(counted) = count_in_application(c, filter)? {
         return Ok(counted);
     }
-    let plan = plan(c, filter, false)?;
+    let plan = make_plan(c, filter, false)?;
     let mut total = 0;
-    for run in filter.state.runs() {
-        total += matching(c, *run, filter, &plan)?.count().get_result::<i64>(c.db())?;
+    for run in IndexRun::for_state(filter.state) {
+        total += select_matching(c, *run, filter, &plan)?
+            .count()
+            .get_result::<i64>(c.db())?;
     }
     Ok(total)
 }
 
-/// As [`count`], but not beyond `cap`; false: there are more.
+/// Counts like [`count`], but not beyond `cap`; false: there are more.
 pub fn count_up_to(c: &mut Conn, filter: &SessionFilter, cap: i64) -> Result<(i64, bool), StoreError> {
-    let plan = plan(c, filter, false)?;
+    let plan = make_plan(c, filter, false)?;
     let mut total = 0;
-    for run in filter.state.runs() {
-        let rows = matching(c, *run, filter, &plan)?
+    for run in IndexRun::for_state(filter.state) {
+        let rows = select_matching(c, *run, filter, &plan)?
             .limit(cap.max(0) + 1)
             .select(sql::<Integer>("1"));
-        total += Counted(rows).get_result::<i64>(c.db())?;
+        total += RowCount(rows).get_result::<i64>(c.db())?;
     }
     Ok((total.min(cap), total <= cap))
 }
 
-/// "Live sessions of one application" is counted in its own index.
-fn count_of_application(c: &mut Conn, filter: &SessionFilter) -> Result<Option<i64>, StoreError> {
+/// Counts the live sessions of one application in its own index.
+fn count_in_application(c: &mut Conn, filter: &SessionFilter) -> Result<Option<i64>, StoreError> {
     let SessionFilter {
         account: None,
         network: None,
         application: Some(application),
         role: None,
-        state: ListState::Active,
+        state: SessionListState::Active,
         idle_longer_than: None,
+        end_reason: None,
+        ended_since: None,
+        ended_until: None,
         text: _,
         after: _,
         before: _,
@@ -468,7 +448,7 @@ fn count_of_application(c: &mut Conn, filter: &SessionFilter) -> Result<Option<i
     else {
         return Ok(None);
     };
-    if text_of(filter).is_some() {
+    if searched_text(filter).is_some() {
         return Ok(None);
     }
     let live = session_applications::table
@@ -477,9 +457,10 @@ fn count_of_application(c: &mut Conn, filter: &SessionFilter) -> Result<Option<i
     Ok(Some(live.count().get_result(c.db())?))
 }
 
-/// The first `limit` ids of the filter, in list order (cursors aside): what "all matching" means.
-pub fn ids(c: &mut Conn, filter: &SessionFilter, limit: i64) -> Result<Vec<SessionId>, StoreError> {
-    let plan = plan(c, filter, true)?;
-    let places = walk(c, filter, &plan, Walk::FromTop, limit.max(0))?;
-    places.iter().map(|(_, id)| id_of(id)).collect()
+/// Lists the first `limit` IDs of the filter in list order, without cursors: the meaning of "all
+/// matching".
+pub fn list_ids(c: &mut Conn, filter: &SessionFilter, limit: i64) -> Result<Vec<SessionId>, StoreError> {
+    let plan = make_plan(c, filter, true)?;
+    let places = load_page(c, filter, &plan, PageDirection::FromTop, limit.max(0))?;
+    places.iter().map(|(_, id)| parse_id(id)).collect()
 }

@@ -1,9 +1,15 @@
-//! Which sessions were live at some time since an instant? Those that are live now, and those that ended later than that. And how many
-//! came and went meanwhile.
-use super::{Record, SessionRow, key, list::with_accounts};
+//! Sessions that were live at some time since an instant (those that are live now, and those that
+//! ended later), and how many began and ended meanwhile.
+use super::{
+    list::attach_accounts,
+    rows::{SessionRow, key_of},
+};
 use crate::{
-    domain::{session::SessionId, time::Timestamp},
-    store::{Conn, StoreError, conn::MultiBackend, instant::At, schema::sessions},
+    domain::{
+        session::{AccountSession, SessionId},
+        time::Timestamp,
+    },
+    store::{Conn, StoreError, conn::MultiBackend, instant::StoredInstant, schema::sessions},
 };
 use diesel::{
     ExpressionMethods, QueryDsl, QueryableByName, RunQueryDsl, SelectableHelper,
@@ -11,40 +17,41 @@ use diesel::{
 };
 use uuid::Uuid;
 
-/// The newest sign-ins first, at most `limit`, without tokens; true: there are more.
-pub fn live_since(c: &mut Conn, since: Timestamp, limit: i64) -> Result<(Vec<SessionRow>, bool), StoreError> {
-    let mut rows: Vec<Record> = sessions::table
+/// Lists the newest sign-ins first, at most `limit`, without tokens; true: there are more.
+pub fn list_live_since(c: &mut Conn, since: Timestamp, limit: i64) -> Result<(Vec<AccountSession>, bool), StoreError> {
+    let mut rows: Vec<SessionRow> = sessions::table
         .filter(sessions::ended_at.is_null())
         .order(sessions::id.desc())
         .limit(limit + 1)
-        .select(Record::as_select())
+        .select(SessionRow::as_select())
         .load(c.db())?;
-    let ended: Vec<Record> = sessions::table
+    let ended: Vec<SessionRow> = sessions::table
         .filter(sessions::ended_at.is_not_null())
-        .filter(sessions::ended_at.ge(At::from(since)))
+        .filter(sessions::ended_at.ge(StoredInstant::from(since)))
         .order((sessions::ended_at.desc(), sessions::id.desc()))
         .limit(limit + 1)
-        .select(Record::as_select())
+        .select(SessionRow::as_select())
         .load(c.db())?;
     rows.extend(ended);
     rows.sort_unstable_by(|a, b| (b.signed_in_at, &b.id).cmp(&(a.signed_in_at, &a.id)));
     let limit = usize::try_from(limit).unwrap_or(0);
     let more = rows.len() > limit;
     rows.truncate(limit);
-    Ok((with_accounts(c, rows)?, more))
+    Ok((attach_accounts(c, rows)?, more))
 }
 
 #[derive(QueryableByName)]
-struct Turnover {
+struct TurnoverRow {
     #[diesel(sql_type = BigInt)]
     began: i64,
     #[diesel(sql_type = BigInt)]
     ended: i64,
 }
 
-/// How many sessions began and how many ended from each of these instants (ascending) to the next. What was removed since is in neither.
-/// Two ranges of an index for each step: ids are made of the time, so that those that began, live or not, are a range of ids.
-pub fn turnover(c: &mut Conn, instants: &[Timestamp]) -> Result<Vec<(i64, i64)>, StoreError> {
+/// Counts how many sessions began and how many ended from each of these instants (ascending) to the
+/// next. Removed sessions count in neither. Each step is two ranges of an index: IDs contain the
+/// time, so that sessions that began in a step are a range of IDs.
+pub fn count_turnover(c: &mut Conn, instants: &[Timestamp]) -> Result<Vec<(i64, i64)>, StoreError> {
     let steps = instants.windows(2);
     if steps.len() == 0 {
         return Ok(Vec::new());
@@ -68,15 +75,15 @@ pub fn turnover(c: &mut Conn, instants: &[Timestamp]) -> Result<Vec<(i64, i64)>,
             query = query.bind::<Text, _>(first_id(*at));
         }
         for at in step {
-            query = query.bind::<Instant, _>(At::from(*at));
+            query = query.bind::<Instant, _>(StoredInstant::from(*at));
         }
     }
-    let counted: Vec<Turnover> = query.load(c.db())?;
+    let counted: Vec<TurnoverRow> = query.load(c.db())?;
     Ok(counted.into_iter().map(|step| (step.began, step.ended)).collect())
 }
 
-/// What ids made from `at` on (whole milliseconds) do not sort before.
+/// Returns the lowest ID that can be made at `at` (whole milliseconds).
 fn first_id(at: Timestamp) -> String {
     let millis = u128::try_from(at.as_micros() / 1000).unwrap_or(0);
-    key(SessionId(Uuid::from_u128(millis << 80)))
+    key_of(SessionId(Uuid::from_u128(millis << 80)))
 }

@@ -1,0 +1,91 @@
+//! Accounts whose identity is proved at a source. They are found by their identity there, never by
+//! their name alone.
+
+use super::row::{AccountRow, parse_source_id};
+use crate::{
+    domain::{
+        account::{Account, AccountId},
+        source::SourceId,
+    },
+    store::{Conn, StoreError, per_backend::LockedRows, schema::accounts, text},
+};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper};
+
+/// Finds the account with this identity at a source. In a write its row is locked, as by
+/// [`super::find`].
+pub fn find_by_external_id(c: &mut Conn, source: SourceId, external_id: &str) -> Result<Option<Account>, StoreError> {
+    let row = accounts::table
+        .filter(accounts::source_id.eq(source.0.to_string()))
+        .filter(accounts::external_id.eq(external_id))
+        .select(AccountRow::as_select());
+    let row: Option<AccountRow> = if c.writing {
+        LockedRows(row).get_result(c.db()).optional()?
+    } else {
+        row.get_result(c.db()).optional()?
+    };
+    row.map(AccountRow::read).transpose()
+}
+
+/// Finds the account that an administrator listed for a source under this name and that has not
+/// signed in yet. In a write its row is locked, as by [`super::find`].
+pub fn find_listed(c: &mut Conn, source: SourceId, name_key: &str) -> Result<Option<Account>, StoreError> {
+    let key = text::clean(name_key);
+    let row = accounts::table
+        .filter(accounts::source_id.eq(source.0.to_string()))
+        .filter(accounts::external_id.is_null())
+        .filter(accounts::name_key.eq(key.as_ref()))
+        .select(AccountRow::as_select());
+    let row: Option<AccountRow> = if c.writing {
+        LockedRows(row).get_result(c.db()).optional()?
+    } else {
+        row.get_result(c.db()).optional()?
+    };
+    row.map(AccountRow::read).transpose()
+}
+
+/// Lists accounts of a source by ID after `after`, at most `limit`; in a write their rows are
+/// locked.
+pub fn list_of_source(
+    c: &mut Conn,
+    source: SourceId,
+    after: Option<AccountId>,
+    limit: i64,
+) -> Result<Vec<Account>, StoreError> {
+    let rows = accounts::table
+        .filter(accounts::source_id.eq(source.0.to_string()))
+        .filter(accounts::id.gt(after.map(|id| id.0.to_string()).unwrap_or_default()))
+        .order(accounts::id)
+        .limit(limit)
+        .select(AccountRow::as_select());
+    let rows: Vec<AccountRow> = if c.writing {
+        LockedRows(rows).load(c.db())?
+    } else {
+        rows.load(c.db())?
+    };
+    rows.into_iter().map(AccountRow::read).collect()
+}
+
+/// Counts the accounts of a source.
+pub fn count_of_source(c: &mut Conn, source: SourceId) -> Result<i64, StoreError> {
+    let of_source = accounts::table.filter(accounts::source_id.eq(source.0.to_string()));
+    Ok(of_source.count().get_result(c.db())?)
+}
+
+/// Counts the accounts of a source that are not disabled.
+pub fn count_enabled_of_source(c: &mut Conn, source: SourceId) -> Result<i64, StoreError> {
+    let enabled = accounts::table
+        .filter(accounts::source_id.eq(source.0.to_string()))
+        .filter(accounts::disabled_at.is_null());
+    Ok(enabled.count().get_result(c.db())?)
+}
+
+/// Counts the accounts of every source that has some.
+pub fn count_by_source(c: &mut Conn) -> Result<Vec<(SourceId, i64)>, StoreError> {
+    let rows: Vec<(Option<String>, i64)> = accounts::table
+        .filter(accounts::source_id.is_not_null())
+        .group_by(accounts::source_id)
+        .select((accounts::source_id, diesel::dsl::count_star()))
+        .load(c.db())?;
+    let read = |(id, number): (Option<String>, i64)| Ok((parse_source_id(&id.unwrap_or_default())?, number));
+    rows.into_iter().map(read).collect()
+}

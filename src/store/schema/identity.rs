@@ -1,0 +1,42 @@
+//! The tables of sources of identities, and of sessions at their providers.
+
+diesel::table! {
+    sources (id) {
+        id -> Text,
+        name -> Text,
+        kind -> Text,
+        title -> Text,
+        settings -> Text,
+        secret -> Nullable<Text>,
+        key_id -> Nullable<Text>,
+        position -> Integer,
+        enabled -> Bool,
+        in_file -> Bool,
+        created_at -> Timestamp,
+        changed_at -> Timestamp,
+        synced_at -> Nullable<Timestamp>,
+        synced_accounts -> BigInt,
+        fault_at -> Nullable<Timestamp>,
+        fault -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    provider_sessions (session_id) {
+        session_id -> Text,
+        source_id -> Text,
+        external_id -> Text,
+        provider_session -> Nullable<Text>,
+        authenticated_at -> Nullable<Timestamp>,
+        token_expires_at -> Timestamp,
+        id_token -> Text,
+        key_id -> Text,
+    }
+}
+
+diesel::table! {
+    spent_provider_values (digest) {
+        digest -> Text,
+        expires_at -> Timestamp,
+    }
+}
