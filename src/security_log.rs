@@ -1,6 +1,8 @@
-//! The security log file: one JSON object a line for every audit event, for a collector outside.
-//! JSON escapes what could forge a line; the file is renamed to `.1` … `.5` when it has grown.
+//! The security log file: one JSON object per line for every audit event, for an external
+//! collector. JSON escapes everything that could forge a line. A file that has grown is renamed to
+//! `.1` … `.5`.
 
+use crate::domain::text::escape_json;
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
@@ -9,11 +11,12 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// A file beyond this many bytes is put aside.
+/// Size in bytes from which a file is rotated.
 const ROTATE_AT: u64 = 32 * 1024 * 1024;
-const KEPT: u32 = 5;
+/// Number of rotated files that are kept.
+const KEPT_FILES: u32 = 5;
 
-/// An open log.
+/// An open security log.
 #[derive(Debug)]
 pub struct SecurityLog {
     path: PathBuf,
@@ -21,6 +24,7 @@ pub struct SecurityLog {
 }
 
 impl SecurityLog {
+    /// Opens the file for appending, and creates it if it does not exist.
     pub fn open(path: &Path) -> io::Result<Self> {
         Ok(Self {
             path: path.to_owned(),
@@ -28,13 +32,26 @@ impl SecurityLog {
         })
     }
 
-    /// Appends one line; an error means that it is not there.
+    /// Opens the path again, after log rotation has moved the file away. After an error the
+    /// previous file stays in use.
+    pub fn reopen(&self) -> io::Result<()> {
+        let file = append(&self.path)?;
+        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
+        Ok(())
+    }
+
+    /// Returns the path of the file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends one line. After an error the line is not there.
     pub fn write(&self, line: &serde_json::Value) -> io::Result<()> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         if file.metadata()?.len() > ROTATE_AT {
             *file = self.rotate()?;
         }
-        let mut text = escape_separators(&line.to_string());
+        let mut text = escape_json(&line.to_string());
         text.push('\n');
         file.write_all(text.as_bytes())
     }
@@ -45,7 +62,7 @@ impl SecurityLog {
             name.push(format!(".{number}"));
             PathBuf::from(name)
         };
-        for number in (1..KEPT).rev() {
+        for number in (1..KEPT_FILES).rev() {
             match std::fs::rename(numbered(number), numbered(number + 1)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -57,26 +74,8 @@ impl SecurityLog {
 }
 
 fn append(path: &Path) -> io::Result<File> {
-    // Names and addresses are for the operator only.
+    // Names and IP addresses are for the operator only.
     OpenOptions::new().create(true).append(true).mode(0o600).open(path)
-}
-
-/// JSON may carry line separators, bidi controls and DEL as they are; a viewer must not be fooled by them.
-fn escape_separators(json: &str) -> String {
-    let mut escaped = String::with_capacity(json.len());
-    for c in json.chars() {
-        match c {
-            '\u{7f}'..='\u{9f}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{2069}'
-            | '\u{feff}' => {
-                escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
-            }
-            _ => escaped.push(c),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

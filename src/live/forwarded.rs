@@ -1,7 +1,8 @@
-//! What proxies asked this instance, until it is written down: a question that repeats the last one costs a look and no lock.
+//! Requests of proxies for an auth decision, until they are written: a request like the previous
+//! one costs a lookup and no exclusive lock.
 
 use crate::domain::{
-    forwarded::{Asked, Dialect, Subject},
+    forwarded::{Dialect, LastProxyRequest, RequestSubject},
     time::Timestamp,
 };
 use std::{
@@ -14,90 +15,95 @@ use std::{
     },
 };
 
-/// Strangers noted between two writes at most.
-const MOST: usize = 64;
+/// Most requests of strangers that are remembered between two writes.
+const MAX_STRANGERS: usize = 64;
 
-/// Who asked, how, and whether it said for whom.
+/// The proxy behind a request, its dialect, and what was missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct By {
+pub struct RequestSource {
+    /// IP address of the proxy.
     pub peer: IpAddr,
+    /// Dialect of the request.
     pub dialect: Dialect,
-    /// The header that names the client, when it did not come.
+    /// The header that names the client, if it is missing.
     pub lacks: Option<&'static str>,
 }
 
-/// What was noted last of an application.
+/// The last remembered request for an application.
 #[derive(Debug, Default)]
-struct Glance {
+struct LastRequest {
     second: AtomicI64,
-    by: AtomicU64,
+    source_hash: AtomicU64,
 }
 
 #[derive(Debug, Default)]
-pub struct Forwarded {
-    glances: RwLock<HashMap<Box<str>, Glance>>,
-    unwritten: Mutex<HashMap<Subject, Asked>>,
+/// Requests of proxies that are not written yet.
+pub struct ForwardedRequests {
+    last: RwLock<HashMap<Box<str>, LastRequest>>,
+    unwritten: Mutex<HashMap<RequestSubject, LastProxyRequest>>,
 }
 
-impl Forwarded {
-    /// A question about this application was answered: noted once a second, and when somebody else asks.
-    pub fn answered(&self, application: &str, by: By, now: Timestamp) {
+impl ForwardedRequests {
+    /// Remembers an answered request for an application: once a second, and whenever the source
+    /// changes.
+    pub fn note_answered(&self, application: &str, source: RequestSource, now: Timestamp) {
         let second = now.as_micros() / 1_000_000;
         let mut hasher = DefaultHasher::new();
-        by.hash(&mut hasher);
+        source.hash(&mut hasher);
         let hash = hasher.finish();
         {
-            let glances = self.glances.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(glance) = glances.get(application) {
-                let same_second = glance.second.swap(second, Ordering::Relaxed) == second;
-                if glance.by.swap(hash, Ordering::Relaxed) == hash && same_second {
+            let last = self.last.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(request) = last.get(application) {
+                let same_second = request.second.swap(second, Ordering::Relaxed) == second;
+                if request.source_hash.swap(hash, Ordering::Relaxed) == hash && same_second {
                     return;
                 }
             }
         }
-        let lacks = by.lacks.map(|header| {
+        let lacks = source.lacks.map(|header| {
             format!(
-                "{header}: the header is missing, so that everybody comes from {} (it did not say for whom it asks)",
-                by.peer
+                "{header}: the header is missing, so every client seems to come from {}",
+                source.peer
             )
         });
-        let asked = Asked {
+        let asked = LastProxyRequest {
             at: now,
-            peer: by.peer,
-            dialect: by.dialect,
+            peer: source.peer,
+            dialect: source.dialect,
             lacks: lacks.into_iter().collect(),
         };
         self.unwritten()
-            .insert(Subject::Answered(application.to_owned()), asked);
-        let mut glances = self.glances.write().unwrap_or_else(PoisonError::into_inner);
-        let glance = glances.entry(application.into()).or_default();
-        glance.second.store(second, Ordering::Relaxed);
-        glance.by.store(hash, Ordering::Relaxed);
+            .insert(RequestSubject::Answered(application.to_owned()), asked);
+        let mut last = self.last.write().unwrap_or_else(PoisonError::into_inner);
+        let request = last.entry(application.into()).or_default();
+        request.second.store(second, Ordering::Relaxed);
+        request.source_hash.store(hash, Ordering::Relaxed);
     }
 
-    /// A question that was refused; of strangers' only so many until the next write.
-    pub fn refused(&self, subject: Subject, asked: Asked) {
+    /// Remembers a refused request. Of strangers only a bounded number is kept until the next
+    /// write.
+    pub fn note_refused(&self, subject: RequestSubject, asked: LastProxyRequest) {
         let mut unwritten = self.unwritten();
-        let room = unwritten.len() < MOST || !subject.is_stranger() || unwritten.contains_key(&subject);
+        let room = unwritten.len() < MAX_STRANGERS || !subject.is_stranger() || unwritten.contains_key(&subject);
         if room {
             unwritten.insert(subject, asked);
         }
     }
 
-    /// What is to be written now; it is taken out.
-    pub fn take_unwritten(&self) -> Vec<(Subject, Asked)> {
+    /// Takes out what is to be written now.
+    pub fn take_unwritten(&self) -> Vec<(RequestSubject, LastProxyRequest)> {
         self.unwritten().drain().collect()
     }
 
-    /// The write failed: kept for the next one, unless there is newer.
-    pub fn put_back(&self, notes: Vec<(Subject, Asked)>) {
+    /// Puts back what could not be written, unless there is something newer.
+    pub fn put_back(&self, notes: Vec<(RequestSubject, LastProxyRequest)>) {
         let mut unwritten = self.unwritten();
         for (subject, asked) in notes {
             unwritten.entry(subject).or_insert(asked);
         }
     }
 
-    fn unwritten(&self) -> MutexGuard<'_, HashMap<Subject, Asked>> {
+    fn unwritten(&self) -> MutexGuard<'_, HashMap<RequestSubject, LastProxyRequest>> {
         self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,15 +1,17 @@
-//! May the remembered state be believed? Only while the line on which changes are announced answered within the last second.
-//! Measured on the monotonic clock: a jump of the wall clock must not make a dead line look alive.
+//! Whether the remembered state may be trusted: only while the connection that announces changes
+//! answered within the last second. This is measured on the monotonic clock, because a jump of the
+//! wall clock must not make a dead connection look alive.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
-/// A silence longer than this sends every decision to the database.
-pub const BELIEVED_FOR: Duration = Duration::from_secs(1);
+/// Longest silence after which memory is still trusted. Beyond it every decision queries the
+/// database.
+pub const MAX_SILENCE: Duration = Duration::from_secs(1);
 
-/// When the line last answered.
+/// The time at which the connection for notifications last answered.
 #[derive(Debug)]
 pub struct Freshness {
     started: Instant,
@@ -19,6 +21,7 @@ pub struct Freshness {
 
 impl Freshness {
     #[expect(clippy::new_without_default, reason = "starts a clock: not a value without meaning")]
+    /// Starts without an answer: nothing is trusted yet.
     pub fn new() -> Self {
         Self {
             started: Instant::now(),
@@ -26,19 +29,27 @@ impl Freshness {
         }
     }
 
-    /// The line answered now.
-    pub fn alive(&self) {
+    /// Records that the connection answered now.
+    pub fn mark_alive(&self) {
         self.answered.store(self.elapsed_micros() + 1, Ordering::Release);
     }
 
-    /// The line is known to be broken.
-    pub fn lost(&self) {
+    /// Records that the connection is broken.
+    pub fn mark_lost(&self) {
         self.answered.store(0, Ordering::Release);
     }
 
+    /// Returns whether the connection answered within [`MAX_SILENCE`].
     pub fn is_fresh(&self) -> bool {
         let answered = self.answered.load(Ordering::Acquire);
-        answered != 0 && self.elapsed_micros().saturating_sub(answered - 1) <= BELIEVED_FOR.as_micros() as u64
+        answered != 0 && self.elapsed_micros().saturating_sub(answered - 1) <= MAX_SILENCE.as_micros() as u64
+    }
+
+    /// Returns for how long the connection has been silent. `None`: it has not answered yet, or is
+    /// broken.
+    pub fn silence(&self) -> Option<Duration> {
+        let answered = self.answered.load(Ordering::Acquire).checked_sub(1)?;
+        Some(Duration::from_micros(self.elapsed_micros().saturating_sub(answered)))
     }
 
     fn elapsed_micros(&self) -> u64 {
@@ -51,12 +62,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_believed_before_the_line_answers_or_after_it_is_lost() {
-        let line = Freshness::new();
-        assert!(!line.is_fresh());
-        line.alive();
-        assert!(line.is_fresh());
-        line.lost();
-        assert!(!line.is_fresh());
+    fn nothing_is_believed_before_the_connection_answers_or_after_it_is_lost() {
+        let freshness = Freshness::new();
+        assert!(!freshness.is_fresh());
+        assert_eq!(freshness.silence(), None);
+        freshness.mark_alive();
+        assert!(freshness.is_fresh());
+        assert!(freshness.silence().is_some_and(|silence| silence <= MAX_SILENCE));
+        freshness.mark_lost();
+        assert!(!freshness.is_fresh());
     }
 }

@@ -1,121 +1,139 @@
-//! Takes in what others changed: reads the rows that were missed and drops only what they name,
-//! or everything when it cannot tell.
+//! Applies changes made elsewhere: reads the rows that were missed and forgets only what they name,
+//! or everything when that is no longer known.
 
 use super::{
-    Live, applications,
-    policy::{InForce, Provisional},
+    LiveState,
+    applications::ApplicationSnapshot,
+    policy::{PolicyInForce, ProvisionalPeriod},
+    sources::SourceSnapshot,
 };
 use crate::{
+    clock::Clock,
     domain::{
         account::AccountId,
-        policy::{Pins, PolicyDocument, effective::Policy},
+        policy::{
+            PolicyDocument, Revision,
+            effective::{Policy, PolicyEnvironment},
+        },
         session::SessionId,
         time::Timestamp,
     },
     store::{
         Conn, Store, StoreError,
-        changes::{self, ChangeKind, ChangeRow, Missed},
+        changes::{self, ChangeKind, ChangeRow, MissedChanges},
         notify::ListenEvent,
-        policies::{self, Revision},
+        policies,
     },
 };
-use std::sync::{Arc, Weak, atomic::Ordering};
+use std::sync::{Arc, Weak};
 use uuid::Uuid;
 
-/// Handles one event of the listener. Runs on the listener's thread; stops mattering when the server is gone.
-pub fn on_event(live: &Weak<Live>, store: &Store, event: ListenEvent) {
+/// Handles one event of the listener, on the listener's thread. Does nothing once the server is
+/// gone.
+pub fn on_event(live: &Weak<LiveState>, store: &Store, clock: &dyn Clock, event: ListenEvent) {
     let Some(live) = live.upgrade() else { return };
     match event {
-        ListenEvent::Lost => live.freshness.lost(),
-        // While changes are known to be missing the line is not believed, however lively it is.
-        ListenEvent::Alive if !live.is_behind() => live.freshness.alive(),
-        ListenEvent::Alive | ListenEvent::Connected | ListenEvent::Change { .. } => match take_in(&live, store) {
+        ListenEvent::DatabaseTime { told, took } => clock.learn_database_time(told, took),
+        ListenEvent::Lost => live.freshness.mark_lost(),
+        // While changes are known to be missing, memory is not believed, whatever the connection
+        // says.
+        ListenEvent::Alive if !live.is_behind() => live.freshness.mark_alive(),
+        ListenEvent::Alive | ListenEvent::Connected | ListenEvent::Change { .. } => match apply_changes(&live, store) {
             Ok(()) => live.set_behind(false),
             Err(error) => {
-                let told = live.is_behind();
+                let was_behind = live.is_behind();
                 live.set_behind(true);
-                live.freshness.lost();
-                if told {
+                live.freshness.mark_lost();
+                if was_behind {
                     return;
                 }
-                tracing::warn!(%error, "changes made elsewhere could not be read; the database is asked until they are");
+                tracing::warn!(%error, "cannot read the changes made elsewhere; every decision asks the database until \
+                     they are read");
             }
         },
     }
 }
 
-/// Reads the changes since the last look and forgets what they name.
-pub fn take_in(live: &Live, store: &Store) -> Result<(), StoreError> {
-    let seen = live.seq.load(Ordering::SeqCst);
+/// Reads the changes since the last call and forgets what they name.
+pub fn apply_changes(live: &LiveState, store: &Store) -> Result<(), StoreError> {
+    let seen = live.applied_seq();
     let (missed, latest) =
-        store.read_now(move |c| Ok::<_, StoreError>((changes::since(c, seen)?, changes::latest_seq(c)?)))?;
+        store.read_now(move |c| Ok::<_, StoreError>((changes::list_since(c, seen)?, changes::latest_seq(c)?)))?;
     match missed {
-        Missed::Rows(rows) => {
-            // Our own too: the request that wrote them may have been dropped before it could forget anything.
+        MissedChanges::Rows(rows) => {
+            // Our own changes too: the request that wrote them may have been dropped before it
+            // forgot anything.
             for row in &rows {
-                apply(live, store, row)?;
+                apply_change(live, store, row)?;
             }
             if let Some(last) = rows.last() {
-                live.seq.fetch_max(last.seq, Ordering::SeqCst);
+                live.mark_applied(last.seq);
             }
         }
-        Missed::TooOld => {
+        MissedChanges::TooOld => {
             forget_everything(live, store)?;
-            live.seq.fetch_max(latest, Ordering::SeqCst);
+            live.mark_applied(latest);
         }
     }
     Ok(())
 }
 
-fn apply(live: &Live, store: &Store, row: &ChangeRow) -> Result<(), StoreError> {
+fn apply_change(live: &LiveState, store: &Store, row: &ChangeRow) -> Result<(), StoreError> {
     let id = || Uuid::parse_str(&row.key).map_err(|_| StoreError::Corrupt(format!("changes: key {:?}", row.key)));
     match row.kind {
         ChangeKind::Session => live.sessions.forget(SessionId(id()?)),
         ChangeKind::Account => live.accounts.forget(AccountId(id()?)),
         ChangeKind::Policy => reload_policy(live, store)?,
         ChangeKind::Application => reload_applications(live, store)?,
-        // Read from the database at each use: nothing is remembered.
+        ChangeKind::Source => reload_sources(live, store)?,
+        // Lockouts are not remembered: each use reads the database.
         ChangeKind::Lockout => {}
         ChangeKind::All => forget_everything(live, store)?,
     }
     Ok(())
 }
 
-fn forget_everything(live: &Live, store: &Store) -> Result<(), StoreError> {
+fn forget_everything(live: &LiveState, store: &Store) -> Result<(), StoreError> {
     live.sessions.forget_all();
     live.accounts.forget_all();
     reload_applications(live, store)?;
+    reload_sources(live, store)?;
     reload_policy(live, store)
 }
 
-fn reload_applications(live: &Live, store: &Store) -> Result<(), StoreError> {
-    live.set_applications(store.read_now(applications::read)?);
+fn reload_applications(live: &LiveState, store: &Store) -> Result<(), StoreError> {
+    live.set_applications(store.read_now(ApplicationSnapshot::read)?);
     Ok(())
 }
 
-fn reload_policy(live: &Live, store: &Store) -> Result<(), StoreError> {
-    let (pins, dev) = live.environment();
-    live.set_policy(store.read_now(move |c| read_policy(c, pins, dev))?);
+fn reload_sources(live: &LiveState, store: &Store) -> Result<(), StoreError> {
+    live.set_sources(store.read_now(SourceSnapshot::read)?);
     Ok(())
 }
 
-/// The newest revision with this process's pins, and the one before it while it is provisional; before the first save,
-/// the catalogue's defaults.
-pub fn read_policy(c: &mut Conn, pins: Pins, dev: bool) -> Result<InForce, StoreError> {
-    let Some(revision) = policies::latest(c)? else {
-        let defaults = Policy::new(0, PolicyDocument::default(), pins, dev);
-        return Ok(InForce::new(defaults, Timestamp::from_micros(0)));
+fn reload_policy(live: &LiveState, store: &Store) -> Result<(), StoreError> {
+    let environment = live.environment();
+    live.set_policy(store.read_now(move |c| read_policy(c, environment))?);
+    Ok(())
+}
+
+/// Reads the newest revision with this process's pins, and the one before it while it is
+/// provisional. Before the first save these are the defaults of the catalogue.
+pub fn read_policy(c: &mut Conn, environment: PolicyEnvironment) -> Result<PolicyInForce, StoreError> {
+    let Some(revision) = policies::find_latest(c)? else {
+        let defaults = Policy::in_environment(0, PolicyDocument::default(), environment);
+        return Ok(PolicyInForce::new(defaults, Timestamp::from_micros(0)));
     };
-    let made_of = |revision: &Revision| {
-        let policy = Policy::new(revision.revision, revision.document.clone(), pins.clone(), dev);
-        InForce::new(policy, revision.at)
+    let to_policy = |revision: &Revision| {
+        let policy = Policy::in_environment(revision.revision, revision.document.clone(), environment.clone());
+        PolicyInForce::new(policy, revision.at)
     };
     Ok(match revision.provisional_until() {
-        None => made_of(&revision),
-        Some(confirm_by) => made_of(&revision).provisionally(Provisional {
+        None => to_policy(&revision),
+        Some(confirm_by) => to_policy(&revision).with_provisional(ProvisionalPeriod {
             confirm_by,
             author: revision.author.clone(),
-            before: Arc::new(made_of(&policies::before(c, &revision)?)),
+            before: Arc::new(to_policy(&policies::find_before(c, &revision)?)),
         }),
     })
 }

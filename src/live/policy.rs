@@ -1,4 +1,4 @@
-//! The policy in force, with the typed policies of each role ready made.
+//! The policy in force, with the typed policy of each role prepared.
 
 use crate::domain::{
     account::Role,
@@ -11,71 +11,78 @@ use crate::domain::{
 use quick_cache::{Equivalent, sync::Cache};
 use std::sync::Arc;
 
-/// Typed policies of sessions that entered applications, remembered at most for each revision.
-const COMBINATIONS: usize = 1024;
+/// Most typed policies of sessions in applications that are cached per revision.
+const MAX_COMBINATIONS: usize = 1024;
 
-/// One revision with its pins, swapped whole.
-pub struct InForce {
+/// One revision with its pins. It is replaced as a whole.
+pub struct PolicyInForce {
+    /// The document and its pins.
     pub policy: Policy,
     /// When its revision was saved.
     pub since: Timestamp,
     /// Set while the revision waits for its confirmation.
-    pub provisional: Option<Provisional>,
+    pub provisional: Option<ProvisionalPeriod>,
     member: Arc<EffectivePolicy>,
     administrator: Arc<EffectivePolicy>,
     by_application: Cache<Combination, Arc<EffectivePolicy>>,
 }
 
-/// Until when a revision holds by itself, and what holds after that.
-pub struct Provisional {
+/// The period in which a revision waits for its confirmation.
+pub struct ProvisionalPeriod {
+    /// When the revision is reverted unless it is confirmed.
     pub confirm_by: Timestamp,
+    /// Who saved the revision.
     pub author: String,
-    pub before: Arc<InForce>,
+    /// The policy before it.
+    pub before: Arc<PolicyInForce>,
 }
 
-/// Role, entered applications, application of the request.
+/// Role, entered applications and the application of the request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Combination(Role, Vec<String>, Option<String>);
 
-/// A [`Combination`] as it is asked for: hashed alike, and nothing allocated.
+/// A borrowed [`Combination`] for lookups, hashed alike without an allocation.
 #[derive(Hash)]
-struct Asked<'a>(Role, &'a [String], Option<&'a str>);
+struct CombinationRef<'a>(Role, &'a [String], Option<&'a str>);
 
-impl Equivalent<Combination> for Asked<'_> {
+impl Equivalent<Combination> for CombinationRef<'_> {
     fn equivalent(&self, known: &Combination) -> bool {
         self.0 == known.0 && self.1 == known.1 && self.2 == known.2.as_deref()
     }
 }
 
-impl InForce {
+impl PolicyInForce {
+    /// Prepares the typed policies of each role.
     pub fn new(policy: Policy, since: Timestamp) -> Self {
         Self {
             member: Arc::new(policy.effective(Role::Member, &[], None)),
             administrator: Arc::new(policy.effective(Role::Administrator, &[], None)),
-            by_application: Cache::new(COMBINATIONS),
+            by_application: Cache::new(MAX_COMBINATIONS),
             policy,
             since,
             provisional: None,
         }
     }
 
-    /// The same, until `provisional` says otherwise.
-    pub fn provisionally(self, provisional: Provisional) -> Self {
+    /// Marks the revision as provisional.
+    pub fn with_provisional(self, provisional: ProvisionalPeriod) -> Self {
         Self {
             provisional: Some(provisional),
             ..self
         }
     }
 
-    /// What holds at `now`: this, or what was in force before it when nobody confirmed it in time.
-    pub fn at(self: Arc<Self>, now: Timestamp) -> Arc<Self> {
+    /// Returns the policy in force at `now`: this one, or the one before if it was not confirmed in
+    /// time.
+    pub fn in_force_at(self: Arc<Self>, now: Timestamp) -> Arc<Self> {
         match &self.provisional {
             Some(provisional) if provisional::lapsed_at(provisional.confirm_by, now) => provisional.before.clone(),
             Some(_) | None => self,
         }
     }
 
-    /// What holds for a session of this role that entered these applications, at a request to one of them or to our own pages.
+    /// Returns the policy for a session of this role that entered these applications, at a request
+    /// to one of them or to our own pages.
     pub fn effective(&self, role: Role, entered: &[String], application: Option<&str>) -> Arc<EffectivePolicy> {
         if entered.is_empty() && application.is_none() {
             return match role {
@@ -83,7 +90,7 @@ impl InForce {
                 Role::Administrator => self.administrator.clone(),
             };
         }
-        if let Some(known) = self.by_application.get(&Asked(role, entered, application)) {
+        if let Some(known) = self.by_application.get(&CombinationRef(role, entered, application)) {
             return known;
         }
         let policy = Arc::new(self.policy.effective(role, entered, application));
@@ -92,7 +99,8 @@ impl InForce {
         policy
     }
 
-    /// The rules that depend on nobody's role: sign-in protection, cookies, password and account rules.
+    /// Returns the rules that do not depend on a role: sign-in protection, cookies, password and
+    /// account rules.
     pub fn everyone(&self) -> &EffectivePolicy {
         &self.member
     }

@@ -1,9 +1,10 @@
-//! Refused guesses at passwords that are not written one by one, counted until they are written: a flood must neither fill the disk nor
-//! bury what else is on record. Which ones those are is `flows::attempts`; the writing is `flows::refusals`.
+//! Refused attempts at passwords, counted instead of written one by one: a flood must neither fill
+//! the disk nor bury other entries. `flows::attempts` decides which ones are counted;
+//! `flows::refusals` writes the counts.
 
 use crate::domain::{
     account::name_key,
-    audit::{Actor, Entry, Event, repeated::repeated},
+    audit::{Actor, AuditEntry, Event, repeated::repetition_detail},
     network,
     session::SessionId,
     time::Timestamp,
@@ -14,15 +15,15 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// Sums that are kept at most, but for those of refusals without name and address.
-const MOST: usize = 1_000;
-/// Of these with a name, from one network within a minute; further names there are counted together.
-const NAMES: usize = 20;
+/// Most counts that are kept, apart from those without name and IP address.
+const MAX_COUNTS: usize = 1_000;
+/// Most names that are counted apart from one network within a minute.
+const MAX_NAMES: usize = 20;
 
 /// What refusals have in common that are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Alike {
-    /// `None`: those that there was no room for, whenever they were.
+struct RefusalKey {
+    /// `None` for those that there was no room for, in whatever minute.
     minute: Option<i64>,
     event: Event,
     reason: Option<String>,
@@ -31,28 +32,28 @@ struct Alike {
     network: Option<IpNetwork>,
 }
 
-/// Refusals that are alike.
+/// A number of refusals with the same key.
 #[derive(Debug, Clone)]
-pub struct Sum {
-    alike: Alike,
-    /// What they have in common, as it is written.
-    entry: Entry,
-    /// Of them, how many were written one by one …
+pub struct RefusalCount {
+    key: RefusalKey,
+    /// The entry that is written for them.
+    entry: AuditEntry,
+    /// Number of refusals with an entry of their own.
     singles: u32,
-    /// … and how many were not.
+    /// Number of refusals without one.
     counted: u64,
-    /// The first and the last of those not written; with none of them, the first of all.
+    /// Time of the first and of the last that was counted; without any, of the first of all.
     from: Timestamp,
     until: Timestamp,
 }
 
-impl Sum {
-    fn new(entry: &Entry, now: Timestamp) -> Self {
-        let alike = Alike {
+impl RefusalCount {
+    fn new(entry: &AuditEntry, now: Timestamp) -> Self {
+        let key = RefusalKey {
             minute: Some(now.minute()),
             event: entry.event,
             reason: entry.reason.clone(),
-            // Folded whether or not there is such an account: the work shall not tell.
+            // Folded whether or not there is such an account: the work must not differ.
             name: entry.account.as_ref().map(|(_, name)| name_key(name)),
             session: entry.session,
             network: entry.origin.ip.map(network::lock_network),
@@ -60,7 +61,7 @@ impl Sum {
         let mut entry = entry.clone();
         entry.origin.request_id = None;
         Self {
-            alike,
+            key,
             entry,
             singles: 0,
             counted: 0,
@@ -70,14 +71,14 @@ impl Sum {
     }
 
     fn without_name(mut self) -> Self {
-        (self.alike.name, self.alike.session) = (None, None);
+        (self.key.name, self.key.session) = (None, None);
         (self.entry.account, self.entry.session) = (None, None);
         self.entry.actor = Actor::Anonymous;
         self
     }
 
     fn without_address(mut self) -> Self {
-        (self.alike.minute, self.alike.network) = (None, None);
+        (self.key.minute, self.key.network) = (None, None);
         self.entry.origin.ip = None;
         self
     }
@@ -97,92 +98,93 @@ impl Sum {
         self.counted = self.counted.saturating_add(other.counted);
     }
 
-    /// The entry that stands for those not written.
-    pub fn entry(&self) -> Entry {
-        Entry {
-            detail: repeated(self.counted, self.from, self.until),
+    /// Returns the entry that stands for the counted refusals.
+    pub fn to_entry(&self) -> AuditEntry {
+        AuditEntry {
+            detail: repetition_detail(self.counted, self.from, self.until),
             ..self.entry.clone()
         }
     }
 }
 
-type Sums = HashMap<Alike, Sum>;
+type CountMap = HashMap<RefusalKey, RefusalCount>;
 
+/// Counts of refused attempts that are not written yet.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<Sums>);
+pub struct RefusalCounts(Mutex<CountMap>);
 
-impl Refusals {
-    /// Notes a refusal. True: it is one of the first `singles` of its kind this minute, and its own entry is to be written; else it is
-    /// counted here.
-    pub fn note(&self, entry: &Entry, now: Timestamp, singles: u32) -> bool {
-        let one = Sum::new(entry, now);
-        let mut sums = self.sums();
-        let mut one = placed(&sums, one);
-        let single = sums.get(&one.alike).map_or(0, |sum| sum.singles) < singles;
+impl RefusalCounts {
+    /// Records a refusal. Returns true for the first `singles` of a kind in a minute, which get an
+    /// entry of their own; the others are counted here.
+    pub fn note(&self, entry: &AuditEntry, now: Timestamp, singles: u32) -> bool {
+        let one = RefusalCount::new(entry, now);
+        let mut counts = self.counts();
+        let mut one = generalize_to_fit(&counts, one);
+        let single = counts.get(&one.key).map_or(0, |count| count.singles) < singles;
         (one.singles, one.counted) = (u32::from(single), u64::from(!single));
-        add(&mut sums, one);
+        add(&mut counts, one);
         single
     }
 
-    /// What is to be written now, oldest first: sums of the minutes before this one. They are taken out.
-    pub fn take_over(&self, now: Timestamp) -> Vec<Sum> {
-        self.take(|sum| sum.from.minute() != now.minute())
+    /// Takes out the counts of the minutes before this one, oldest first.
+    pub fn take_past(&self, now: Timestamp) -> Vec<RefusalCount> {
+        self.take(|count| count.from.minute() != now.minute())
     }
 
-    /// Everything that is to be written; it is taken out.
-    pub fn take_all(&self) -> Vec<Sum> {
+    /// Takes out all counts, oldest first.
+    pub fn take_all(&self) -> Vec<RefusalCount> {
         self.take(|_| true)
     }
 
-    /// The write failed: kept for the next one.
-    pub fn put_back(&self, kept: Vec<Sum>) {
-        let mut sums = self.sums();
-        for sum in kept {
-            let sum = placed(&sums, sum);
-            add(&mut sums, sum);
+    /// Puts back counts that could not be written.
+    pub fn put_back(&self, kept: Vec<RefusalCount>) {
+        let mut counts = self.counts();
+        for count in kept {
+            let count = generalize_to_fit(&counts, count);
+            add(&mut counts, count);
         }
     }
 
-    fn take(&self, which: impl Fn(&Sum) -> bool) -> Vec<Sum> {
-        let mut taken: Vec<Sum> = self
-            .sums()
-            .extract_if(|_, sum| which(sum))
-            .map(|(_, sum)| sum)
-            .filter(|sum| sum.counted > 0)
+    fn take(&self, which: impl Fn(&RefusalCount) -> bool) -> Vec<RefusalCount> {
+        let mut taken: Vec<RefusalCount> = self
+            .counts()
+            .extract_if(|_, count| which(count))
+            .map(|(_, count)| count)
+            .filter(|count| count.counted > 0)
             .collect();
-        taken.sort_by_key(|sum| sum.from);
+        taken.sort_by_key(|count| count.from);
         taken
     }
 
-    fn sums(&self) -> MutexGuard<'_, Sums> {
+    fn counts(&self) -> MutexGuard<'_, CountMap> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// As narrow as there is room for.
-fn placed(sums: &Sums, mut sum: Sum) -> Sum {
-    if !has_room(sums, &sum.alike) {
-        sum = sum.without_name();
+/// Drops name, then IP address, where there is no room for a count of its own.
+fn generalize_to_fit(counts: &CountMap, mut count: RefusalCount) -> RefusalCount {
+    if !has_room(counts, &count.key) {
+        count = count.without_name();
     }
-    if !has_room(sums, &sum.alike) {
-        sum = sum.without_address();
+    if !has_room(counts, &count.key) {
+        count = count.without_address();
     }
-    sum
+    count
 }
 
-fn has_room(sums: &Sums, alike: &Alike) -> bool {
+fn has_room(counts: &CountMap, key: &RefusalKey) -> bool {
     let names_there = || {
-        let there = |known: &&Alike| known.minute == alike.minute && known.network == alike.network;
-        sums.keys().filter(there).filter(|known| known.name.is_some()).count()
+        let there = |known: &&RefusalKey| known.minute == key.minute && known.network == key.network;
+        counts.keys().filter(there).filter(|known| known.name.is_some()).count()
     };
-    sums.contains_key(alike) || sums.len() < MOST && (alike.name.is_none() || names_there() < NAMES)
+    counts.contains_key(key) || counts.len() < MAX_COUNTS && (key.name.is_none() || names_there() < MAX_NAMES)
 }
 
-fn add(sums: &mut Sums, sum: Sum) {
-    match sums.get_mut(&sum.alike) {
-        Some(known) => known.add(sum),
+fn add(counts: &mut CountMap, count: RefusalCount) {
+    match counts.get_mut(&count.key) {
+        Some(known) => known.add(count),
         None => {
-            sums.insert(sum.alike.clone(), sum);
+            counts.insert(count.key.clone(), count);
         }
     }
 }
@@ -190,28 +192,28 @@ fn add(sums: &mut Sums, sum: Sum) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::audit::{Origin, Outcome};
+    use crate::domain::audit::{EventOutcome, RequestOrigin};
     use std::net::IpAddr;
 
     const MINUTE: i64 = 60;
 
-    fn at(secs: i64) -> Timestamp {
+    fn timestamp(secs: i64) -> Timestamp {
         Timestamp::from_micros(secs * 1_000_000)
     }
 
-    fn refused(name: &str, ip: IpAddr, reason: &str) -> Entry {
-        Entry {
+    fn refused(name: &str, ip: IpAddr, reason: &str) -> AuditEntry {
+        AuditEntry {
             event: Event::SignInRefused,
             actor: Actor::Anonymous,
             account: Some((None, name.to_owned())),
             session: None,
-            origin: Origin {
+            origin: RequestOrigin {
                 ip: Some(ip),
                 user_agent: Some("curl".to_owned()),
                 request_id: Some("1".to_owned()),
             },
             application: None,
-            outcome: Outcome::Failure,
+            outcome: EventOutcome::Failure,
             reason: Some(reason.to_owned()),
             detail: serde_json::Value::Null,
         }
@@ -221,37 +223,43 @@ mod tests {
         [198, 51, (number / 256) as u8, (number % 256) as u8].into()
     }
 
-    /// Name, address and number of each sum.
-    fn told(sums: &[Sum]) -> Vec<(Option<String>, Option<IpAddr>, u64)> {
-        sums.iter()
-            .map(|sum| {
-                let entry = sum.entry();
-                (entry.account.map(|(_, name)| name), entry.origin.ip, sum.counted)
+    /// Returns name, IP address and number of each count.
+    fn summarize(counts: &[RefusalCount]) -> Vec<(Option<String>, Option<IpAddr>, u64)> {
+        counts
+            .iter()
+            .map(|count| {
+                let entry = count.to_entry();
+                (entry.account.map(|(_, name)| name), entry.origin.ip, count.counted)
             })
             .collect()
     }
 
-    fn total(sums: &[Sum]) -> u64 {
-        sums.iter().map(|sum| sum.counted).sum()
+    fn total(counts: &[RefusalCount]) -> u64 {
+        counts.iter().map(|count| count.counted).sum()
     }
 
     #[test]
     fn alike_ones_of_a_minute_are_one_sum_and_the_first_are_singles() {
-        let refusals = Refusals::default();
+        let refusals = RefusalCounts::default();
         let eve = refused("eve", address(1), "locked");
-        let singles = (0..41).filter(|second| refusals.note(&eve, at(*second), 20)).count();
+        let singles = (0..41)
+            .filter(|second| refusals.note(&eve, timestamp(*second), 20))
+            .count();
         assert_eq!(singles, 20);
         // Another reason, another spelling of the name, another address, another minute.
-        assert!(!refusals.note(&refused("eve", address(1), "busy"), at(50), 0));
-        assert!(!refusals.note(&refused("EVE", address(1), "locked"), at(50), 0));
-        assert!(!refusals.note(&refused("eve", address(2), "locked"), at(51), 0));
-        assert_eq!(refusals.take_over(at(MINUTE - 1)).len(), 0, "not over yet");
-        assert!(refusals.note(&eve, at(MINUTE), 20), "a new minute has its own singles");
-        assert!(!refusals.note(&eve, at(MINUTE + 1), 1));
-        let over = refusals.take_over(at(MINUTE + 1));
+        assert!(!refusals.note(&refused("eve", address(1), "busy"), timestamp(50), 0));
+        assert!(!refusals.note(&refused("EVE", address(1), "locked"), timestamp(50), 0));
+        assert!(!refusals.note(&refused("eve", address(2), "locked"), timestamp(51), 0));
+        assert_eq!(refusals.take_past(timestamp(MINUTE - 1)).len(), 0, "not over yet");
+        assert!(
+            refusals.note(&eve, timestamp(MINUTE), 20),
+            "a new minute has its own singles"
+        );
+        assert!(!refusals.note(&eve, timestamp(MINUTE + 1), 1));
+        let over = refusals.take_past(timestamp(MINUTE + 1));
         let expected = [(1, 22), (1, 1), (2, 1)].map(|(ip, many)| (Some("eve".to_owned()), Some(address(ip)), many));
-        assert_eq!(told(&over), expected);
-        let entry = over[0].entry();
+        assert_eq!(summarize(&over), expected);
+        let entry = over[0].to_entry();
         let span = [entry.detail["from"].as_str(), entry.detail["until"].as_str()];
         assert_eq!(span, [Some("1970-01-01T00:00:20Z"), Some("1970-01-01T00:00:50Z")]);
         assert_eq!(entry.origin.request_id, None);
@@ -262,75 +270,81 @@ mod tests {
 
     #[test]
     fn what_only_had_singles_is_not_written_again() {
-        let refusals = Refusals::default();
-        assert!(refusals.note(&refused("eve", address(1), "locked"), at(0), 20));
+        let refusals = RefusalCounts::default();
+        assert!(refusals.note(&refused("eve", address(1), "locked"), timestamp(0), 20));
         assert_eq!(refusals.take_all().len(), 0);
     }
 
     #[test]
     fn several_browsers_are_none() {
-        let refusals = Refusals::default();
+        let refusals = RefusalCounts::default();
         let mut eve = refused("eve", address(1), "locked");
-        refusals.note(&eve, at(0), 0);
+        refusals.note(&eve, timestamp(0), 0);
         eve.origin.user_agent = Some("wget".to_owned());
-        refusals.note(&eve, at(0), 0);
-        assert_eq!(refusals.take_all()[0].entry().origin.user_agent, None);
+        refusals.note(&eve, timestamp(0), 0);
+        assert_eq!(refusals.take_all()[0].to_entry().origin.user_agent, None);
     }
 
     #[test]
     fn one_network_has_so_many_names_and_the_rest_is_counted_without() {
-        let refusals = Refusals::default();
+        let refusals = RefusalCounts::default();
         for name in 0..500 {
             let network: IpAddr = format!("2001:db8::{name:x}").parse().unwrap();
-            refusals.note(&refused(&format!("name{name}"), network, "locked"), at(1), 0);
+            refusals.note(&refused(&format!("name{name}"), network, "locked"), timestamp(1), 0);
         }
-        refusals.note(&refused("eve", address(1), "locked"), at(2), 0);
-        let sums = refusals.take_all();
-        assert_eq!(sums.len(), NAMES + 2);
-        let nameless: Vec<_> = told(&sums).into_iter().filter(|(name, ..)| name.is_none()).collect();
+        refusals.note(&refused("eve", address(1), "locked"), timestamp(2), 0);
+        let counts = refusals.take_all();
+        assert_eq!(counts.len(), MAX_NAMES + 2);
+        let nameless: Vec<_> = summarize(&counts)
+            .into_iter()
+            .filter(|(name, ..)| name.is_none())
+            .collect();
         assert!(matches!(nameless[..], [(None, Some(_), 480)]), "{nameless:?}");
-        assert_eq!(told(&sums).last().unwrap().0.as_deref(), Some("eve"));
+        assert_eq!(summarize(&counts).last().unwrap().0.as_deref(), Some("eve"));
     }
 
     #[test]
     fn beyond_the_bound_nothing_is_lost_but_name_and_address() {
-        let refusals = Refusals::default();
-        for number in 0..3 * MOST {
-            refusals.note(&refused("eve", address(number), "locked"), at(1), 0);
+        let refusals = RefusalCounts::default();
+        for number in 0..3 * MAX_COUNTS {
+            refusals.note(&refused("eve", address(number), "locked"), timestamp(1), 0);
         }
-        refusals.note(&refused("eve", address(0), "locked"), at(MINUTE), 0);
-        refusals.note(&refused("eve", address(0), "busy"), at(MINUTE), 0);
-        let kept = refusals.sums().len();
-        assert_eq!(kept, MOST + 2, "the rest is one sum a reason");
-        let sums = refusals.take_over(at(MINUTE));
+        refusals.note(&refused("eve", address(0), "locked"), timestamp(MINUTE), 0);
+        refusals.note(&refused("eve", address(0), "busy"), timestamp(MINUTE), 0);
+        let kept = refusals.counts().len();
+        assert_eq!(kept, MAX_COUNTS + 2, "the rest is one count a reason");
+        let counts = refusals.take_past(timestamp(MINUTE));
         assert!(
-            told(&sums).contains(&(None, None, 2 * MOST as u64 + 1)),
+            summarize(&counts).contains(&(None, None, 2 * MAX_COUNTS as u64 + 1)),
             "whenever it was"
         );
-        assert_eq!(total(&sums) + total(&refusals.take_all()), 3 * MOST as u64 + 2);
+        assert_eq!(total(&counts) + total(&refusals.take_all()), 3 * MAX_COUNTS as u64 + 2);
     }
 
     #[test]
     fn what_could_not_be_written_is_kept_and_grows() {
-        let refusals = Refusals::default();
+        let refusals = RefusalCounts::default();
         let eve = refused("eve", address(1), "locked");
-        refusals.note(&eve, at(1), 0);
+        refusals.note(&eve, timestamp(1), 0);
         let kept = refusals.take_all();
-        refusals.note(&eve, at(5), 0);
+        refusals.note(&eve, timestamp(5), 0);
         refusals.put_back(kept);
-        let [sum] = &refusals.take_over(at(MINUTE))[..] else {
+        let [count] = &refusals.take_past(timestamp(MINUTE))[..] else {
             panic!()
         };
-        assert_eq!((sum.counted, sum.from, sum.until), (2, at(1), at(5)));
+        assert_eq!(
+            (count.counted, count.from, count.until),
+            (2, timestamp(1), timestamp(5))
+        );
         for _ in 0..3 {
-            for number in 0..MOST {
-                refusals.note(&refused("eve", address(number), "locked"), at(1), 0);
+            for number in 0..MAX_COUNTS {
+                refusals.note(&refused("eve", address(number), "locked"), timestamp(1), 0);
             }
             let taken = refusals.take_all();
             refusals.put_back(taken.clone());
             refusals.put_back(taken);
-            assert!(refusals.sums().len() <= MOST + 1);
+            assert!(refusals.counts().len() <= MAX_COUNTS + 1);
         }
-        assert_eq!(total(&refusals.take_all()), 14 * MOST as u64);
+        assert_eq!(total(&refusals.take_all()), 14 * MAX_COUNTS as u64);
     }
 }

@@ -1,13 +1,13 @@
-//! Live sessions by the digest of their token. Activity is kept in atomics and written in batches;
-//! it survives invalidation and eviction because what is not yet written is held apart in `pending`.
+//! Live sessions by the digest of their token. Activity is kept in atomics and written in batches.
+//! It survives invalidation and eviction, because unwritten activity is also held in `pending`.
 
-use super::Epoch;
-use crate::{
-    domain::{
-        session::{EndReason, LifeFacts, SessionId},
-        time::Timestamp,
-    },
-    store::sessions::{Session, Token},
+use super::{
+    Epoch,
+    held_ends::{HeldEnd, HeldEndId, HeldEnds, HeldScope},
+};
+use crate::domain::{
+    session::{EndReason, LifeFacts, Session, SessionId, SessionToken},
+    time::{Span, Timestamp},
 };
 use quick_cache::sync::Cache;
 use std::{
@@ -22,42 +22,50 @@ use std::{
 /// A session as this instance knows it: its row, and what happened since the row was read.
 #[derive(Debug)]
 pub struct LiveSession {
+    /// The session as it was read.
     pub row: Session,
     active: AtomicI64,
     seen: AtomicI64,
     stored_active: AtomicI64,
     stored_seen: AtomicI64,
     ended: OnceLock<EndReason>,
-    /// It stands in `pending`, to be written at the next flush.
+    /// Whether it is in `pending`, to be written at the next flush.
     queued: AtomicBool,
-    noted: Mutex<Noted>,
+    notes: Mutex<SessionNotes>,
 }
 
-/// What was noted about a session beside its row; looked at only where it matters.
+/// What is known about a session beside its row.
 #[derive(Debug)]
-struct Noted {
-    /// The address to show, and whether the database has it.
-    shown: IpAddr,
-    shown_written: bool,
-    /// Foreign addresses that a merely recording policy has recorded.
+struct SessionNotes {
+    /// IP address to show.
+    shown_ip: IpAddr,
+    /// Whether the database has that address.
+    is_shown_ip_written: bool,
+    /// Foreign addresses that a policy which only records has recorded.
     recorded: Vec<IpAddr>,
-    /// Refused pages: minute, and how many in it.
+    /// The last minute with refused pages, and how many in it.
     denied: (i64, u32),
+    /// The token whose cookie was last renewed, and when.
+    renewed: Option<(String, Timestamp)>,
 }
 
-/// Foreign addresses recorded of one session at most, and refused pages written a minute: nobody fills the audit by asking.
-const RECORDED: usize = 16;
-const DENIALS_A_MINUTE: u32 = 5;
+/// Most foreign addresses that are recorded of one session, so that nobody fills the audit log.
+const MAX_RECORDED: usize = 16;
+/// Shortest time between two renewals of a cookie.
+const RENEWAL_PAUSE: Span = Span::from_secs(300);
+/// Most refused pages that are recorded per session and minute, for the same reason.
+const MAX_DENIALS_PER_MINUTE: u32 = 5;
 
 impl LiveSession {
     fn new(row: Session) -> Self {
         let (active, seen) = (row.last_active_at.as_micros(), row.last_seen_at.as_micros());
         let ended = OnceLock::new();
-        let noted = Mutex::new(Noted {
-            shown: row.ip,
-            shown_written: true,
+        let notes = Mutex::new(SessionNotes {
+            shown_ip: row.ip,
+            is_shown_ip_written: true,
             recorded: Vec::new(),
             denied: (0, 0),
+            renewed: None,
         });
         if let Some(reason) = row.end_reason.filter(|_| row.ended_at.is_some()) {
             ended.get_or_init(|| reason);
@@ -70,11 +78,11 @@ impl LiveSession {
             stored_seen: AtomicI64::new(seen),
             ended,
             queued: AtomicBool::new(false),
-            noted,
+            notes,
         }
     }
 
-    /// A row just read, with the activity that this instance already knew of.
+    /// Combines a row just read with the activity that this instance already knew of.
     pub fn from_row(row: Session, known: Option<LifeFacts>) -> Self {
         let session = Self::new(row);
         if let Some(life) = known {
@@ -83,10 +91,12 @@ impl LiveSession {
         session
     }
 
+    /// Returns the id of the session.
     pub fn id(&self) -> SessionId {
         self.row.id
     }
 
+    /// Returns the times that lifetimes and idle timeouts are measured from.
     pub fn life(&self) -> LifeFacts {
         LifeFacts {
             signed_in_at: self.row.signed_in_at,
@@ -95,56 +105,74 @@ impl LiveSession {
         }
     }
 
-    /// Activity and window life as the database knows them.
+    /// Returns activity and window life as the database knows them.
     pub fn stored(&self) -> (Timestamp, Timestamp) {
         let stored = |instant: &AtomicI64| Timestamp::from_micros(instant.load(Ordering::Acquire));
         (stored(&self.stored_active), stored(&self.stored_seen))
     }
 
+    /// Returns why the session ended, if it did.
     pub fn ended(&self) -> Option<EndReason> {
         self.ended.get().copied()
     }
 
-    /// Ends it for this instance, at once and for good. False: it had already ended.
+    /// Ends the session for this instance, immediately and for good. Returns false if it had
+    /// already ended.
     pub fn end(&self, reason: EndReason) -> bool {
         self.ended.set(reason).is_ok()
     }
 
-    /// Notes the address to show: a move within the accepted network is no change.
+    /// Remembers the IP address to show. A move within the accepted network is no change of the
+    /// row.
     pub fn note_address(&self, ip: IpAddr) {
-        let mut noted = self.noted();
-        if noted.shown != ip {
-            noted.shown = ip;
-            noted.shown_written = false;
+        let mut notes = self.notes();
+        if notes.shown_ip != ip {
+            notes.shown_ip = ip;
+            notes.is_shown_ip_written = false;
         }
     }
 
-    /// Whether this foreign address has been recorded already (or enough of them).
+    /// Returns whether this foreign address has been recorded already, or enough of them.
     pub fn is_recorded(&self, ip: IpAddr) -> bool {
-        let noted = self.noted();
-        noted.recorded.contains(&ip) || noted.recorded.len() >= RECORDED
+        let notes = self.notes();
+        notes.recorded.contains(&ip) || notes.recorded.len() >= MAX_RECORDED
     }
 
+    /// Remembers that this foreign address has been recorded.
     pub fn note_recorded(&self, ip: IpAddr) {
-        self.noted().recorded.push(ip);
+        self.notes().recorded.push(ip);
     }
 
-    /// Whether another refused page of this session is to be written.
+    /// Returns whether another refused page of this session may be recorded, and counts it.
     pub fn may_record_denial(&self, now: Timestamp) -> bool {
         let minute = now.as_micros() / 60_000_000;
-        let mut noted = self.noted();
-        if noted.denied.0 != minute {
-            noted.denied = (minute, 0);
+        let mut notes = self.notes();
+        if notes.denied.0 != minute {
+            notes.denied = (minute, 0);
         }
-        noted.denied.1 += 1;
-        noted.denied.1 <= DENIALS_A_MINUTE
+        notes.denied.1 += 1;
+        notes.denied.1 <= MAX_DENIALS_PER_MINUTE
     }
 
-    fn noted(&self) -> MutexGuard<'_, Noted> {
-        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns whether the browser may be redirected to renew the cookie of this token, and records
+    /// it. It is redirected at most once per [`RENEWAL_PAUSE`], so that a browser that does not
+    /// keep the cookie is not redirected in a loop.
+    pub fn may_renew_cookie(&self, token_digest: &str, now: Timestamp) -> bool {
+        let mut notes = self.notes();
+        let is_recent = |(digest, at): &(String, Timestamp)| digest == token_digest && now.since(*at) < RENEWAL_PAUSE;
+        if notes.renewed.as_ref().is_some_and(is_recent) {
+            return false;
+        }
+        notes.renewed = Some((token_digest.to_owned(), now));
+        true
     }
 
-    pub fn token(&self, digest: &str) -> Option<&Token> {
+    fn notes(&self) -> MutexGuard<'_, SessionNotes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the token with this digest.
+    pub fn token(&self, digest: &str) -> Option<&SessionToken> {
         self.row.tokens.iter().find(|token| token.digest == digest)
     }
 
@@ -164,16 +192,18 @@ impl LiveSession {
     }
 }
 
-/// One write of activity: instants are only ever raised.
+/// One write of activity: session, last activity, last sign of an open window. Instants are only
+/// raised.
 pub type Touch = (SessionId, Timestamp, Timestamp);
 
+/// The live sessions of this instance.
 pub struct Sessions {
-    /// A digest belongs to one session for ever, so this index is never stale.
+    /// A digest belongs to one session forever, so this index is never out of date.
     ids: Cache<Box<str>, SessionId>,
     by_id: Cache<SessionId, Arc<LiveSession>>,
     pending: Mutex<HashMap<SessionId, Arc<LiveSession>>>,
-    /// Endings that hold here but are not in the database yet.
-    endings: Mutex<HashMap<SessionId, (Arc<LiveSession>, Timestamp)>>,
+    /// Ends that apply here but are not written yet.
+    pub held: HeldEnds,
     epoch: Epoch,
 }
 
@@ -183,40 +213,44 @@ impl Sessions {
             ids: Cache::new(capacity),
             by_id: Cache::new(capacity),
             pending: Mutex::default(),
-            endings: Mutex::default(),
+            held: HeldEnds::default(),
             epoch,
         }
     }
 
+    /// Returns the remembered session of a token.
     pub fn get(&self, digest: &str) -> Option<Arc<LiveSession>> {
         self.ids.get(digest).and_then(|id| self.by_id.get(&id))
     }
 
+    /// Returns a remembered session.
     pub fn get_by_id(&self, id: SessionId) -> Option<Arc<LiveSession>> {
         self.by_id.get(&id)
     }
 
-    /// Remembers a row that was read after `epoch` was taken, with the activity that is not yet written.
+    /// Remembers a row that was read after `epoch` was taken, with the activity that is not yet
+    /// written.
     pub fn remember(&self, row: Session, epoch: u64) -> Arc<LiveSession> {
         let session = Arc::new(LiveSession::new(row));
         if let Some(unwritten) = self.pending().get(&session.id()) {
             let life = unwritten.life();
             session.raise(life.last_active_at, life.last_seen_at);
         }
-        if let Some(reason) = self.endings().get(&session.id()).and_then(|(ended, _)| ended.ended()) {
+        // A row that is read while its end waits for the database must not revive the session.
+        if let Some(reason) = self.held.reason_for(&session.row) {
             session.end(reason);
         }
         for token in &session.row.tokens {
             self.ids.insert(token.digest.as_str().into(), session.id());
         }
         self.by_id.insert(session.id(), session.clone());
-        if self.epoch.now() != epoch {
+        if self.epoch.current() != epoch {
             self.by_id.remove(&session.id());
         }
         session
     }
 
-    /// Notes activity (`active`) or mere window life.
+    /// Records activity (`active`) or only that a window is open.
     pub fn touch(&self, session: &Arc<LiveSession>, now: Timestamp, active: bool) {
         let life = session.life();
         session.raise(if active { now } else { life.last_active_at }, now);
@@ -229,7 +263,7 @@ impl Sessions {
         }
     }
 
-    /// The unwritten activity, oldest entries not kept apart: everything is written at each flush.
+    /// Returns the unwritten activity. Each flush writes all of it.
     pub fn unwritten(&self) -> Vec<Touch> {
         self.pending()
             .values()
@@ -240,29 +274,29 @@ impl Sessions {
             .collect()
     }
 
-    /// Addresses to show that are not written yet.
-    pub fn moved(&self) -> Vec<(SessionId, IpAddr)> {
+    /// Returns the IP addresses to show that are not written yet.
+    pub fn unwritten_addresses(&self) -> Vec<(SessionId, IpAddr)> {
         let pending = self.pending();
         let unwritten = |session: &Arc<LiveSession>| {
-            let noted = session.noted();
-            (!noted.shown_written).then_some((session.id(), noted.shown))
+            let notes = session.notes();
+            (!notes.is_shown_ip_written).then_some((session.id(), notes.shown_ip))
         };
         pending.values().filter_map(unwritten).collect()
     }
 
-    /// The addresses are in the database now.
-    pub fn moved_written(&self, moved: &[(SessionId, IpAddr)]) {
+    /// Marks IP addresses as written.
+    pub fn mark_addresses_written(&self, addresses: &[(SessionId, IpAddr)]) {
         let pending = self.pending();
-        for (id, ip) in moved {
+        for (id, ip) in addresses {
             if let Some(session) = pending.get(id) {
-                let mut noted = session.noted();
-                noted.shown_written = noted.shown == *ip;
+                let mut notes = session.notes();
+                notes.is_shown_ip_written = notes.shown_ip == *ip;
             }
         }
     }
 
-    /// The touches are in the database now.
-    pub fn written(&self, touches: &[Touch]) {
+    /// Marks activity as written.
+    pub fn mark_written(&self, touches: &[Touch]) {
         let mut pending = self.pending();
         for (id, active, seen) in touches {
             if let Some(current) = self.by_id.get(id) {
@@ -270,7 +304,7 @@ impl Sessions {
             }
             if let Some(session) = pending.get(id) {
                 session.note_stored(*active, *seen);
-                // In this order: a touch that comes between raises first and asks for its place afterwards.
+                // In this order: a concurrent touch raises first and queues itself afterwards.
                 session.queued.store(false, Ordering::SeqCst);
                 if session.is_dirty() {
                     session.queued.store(true, Ordering::SeqCst);
@@ -281,49 +315,64 @@ impl Sessions {
         }
     }
 
-    /// The row changed: the next use reads it again. Unwritten activity stays.
+    /// Forgets a session whose row changed: the next use reads it again. Unwritten activity is
+    /// kept.
     pub fn forget(&self, id: SessionId) {
         self.epoch.advance();
         self.by_id.remove(&id);
     }
 
-    /// Ends it here at once, whatever becomes of the write.
+    /// Ends the session here immediately, whether or not the write succeeds.
     pub fn end(&self, id: SessionId, reason: EndReason) {
         if let Some(session) = self.by_id.get(&id) {
             session.end(reason);
         }
     }
 
-    /// Keeps an ending that holds here until it is in the database: a row read meanwhile must not revive the session.
-    /// `at`: when it ended.
-    pub fn keep_until_written(&self, session: &Arc<LiveSession>, at: Timestamp) {
-        self.endings().insert(session.id(), (session.clone(), at));
+    /// Ends sessions here immediately, and holds the end until it is written. `None`: too many are
+    /// held, so that only what is remembered has ended.
+    pub fn hold(&self, end: HeldEnd) -> Option<HeldEndId> {
+        // Held first, so that a row that is read meanwhile is compared with it.
+        let id = self.held.add(end.clone());
+        match &end.scope {
+            HeldScope::Sessions(ids) | HeldScope::OwnSessions(ids) => {
+                let known = ids.iter().filter_map(|id| self.by_id.get(id));
+                known.for_each(|session| Self::end_covered(&end, &session));
+            }
+            HeldScope::Token(digest) => {
+                if let Some(session) = self.get(digest) {
+                    Self::end_covered(&end, &session);
+                }
+            }
+            HeldScope::OtherSessions | HeldScope::Account(_) | HeldScope::Matching { .. } => {
+                self.by_id
+                    .iter()
+                    .for_each(|(_, session)| Self::end_covered(&end, &session));
+            }
+        }
+        id
     }
 
-    pub fn ending_written(&self, id: SessionId) {
-        self.endings().remove(&id);
+    fn end_covered(end: &HeldEnd, session: &LiveSession) {
+        if end.covers(&session.row) {
+            session.end(end.reason);
+        }
     }
 
-    pub fn unwritten_endings(&self) -> Vec<(Arc<LiveSession>, Timestamp)> {
-        self.endings().values().cloned().collect()
-    }
-
-    pub(super) fn forget_all(&self) {
+    /// Forgets every cached session; the next use of each reads it again.
+    pub fn forget_all(&self) {
         self.epoch.advance();
         self.by_id.clear();
     }
 
-    /// How many are remembered.
+    /// Returns the number of remembered sessions.
     pub fn len(&self) -> usize {
         self.by_id.len()
     }
 
+    /// Returns whether no session is remembered.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
-    }
-
-    fn endings(&self) -> MutexGuard<'_, HashMap<SessionId, (Arc<LiveSession>, Timestamp)>> {
-        self.endings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pending(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<LiveSession>>> {

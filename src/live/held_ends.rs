@@ -1,0 +1,165 @@
+//! Ends of sessions that apply on this instance but may not be written yet, because the database
+//! was unavailable. Each contains who ended the sessions and why, so that the later write records
+//! exactly that.
+
+use crate::domain::{
+    account::AccountId,
+    audit::Initiator,
+    session::{EndReason, Session, SessionFilter, SessionId},
+    time::Timestamp,
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Most ends that are held. Each came from a person with a session, or from a rule that applied to
+/// one.
+const MOST_HELD: usize = 10_000;
+
+/// Which sessions an end covers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HeldScope {
+    /// These sessions, regardless of their owner.
+    Sessions(Vec<SessionId>),
+    /// Those of these sessions that the initiator owns.
+    OwnSessions(Vec<SessionId>),
+    /// All sessions of the initiator except the one that asked.
+    OtherSessions,
+    /// The session with the token of this digest, whose bearer signs out.
+    Token(String),
+    /// All sessions of this account.
+    Account(AccountId),
+    /// All sessions that match, except one.
+    Matching {
+        /// The filter.
+        filter: Box<SessionFilter>,
+        /// The session that stays.
+        keep: Option<SessionId>,
+    },
+}
+
+/// An end of sessions: which, why, when and by whom.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldEnd {
+    /// Which sessions. Of those that are not listed one by one, only the ones that were signed in
+    /// by then.
+    pub scope: HeldScope,
+    /// Why they end.
+    pub reason: EndReason,
+    /// When they ended.
+    pub at: Timestamp,
+    /// Who ended them, from where, and with which request.
+    pub initiator: Initiator,
+    /// JSON for the audit event.
+    pub detail: serde_json::Value,
+    /// Whether the initiator's session could only be judged from memory. It is looked up before the
+    /// end is written.
+    pub is_unverified: bool,
+}
+
+impl HeldEnd {
+    /// Returns whether the end covers this session. Only the database can evaluate a filter.
+    pub fn covers(&self, session: &Session) -> bool {
+        let owner = session.account_id;
+        let was_there = session.signed_in_at <= self.at;
+        match &self.scope {
+            HeldScope::Sessions(ids) => ids.contains(&session.id),
+            HeldScope::OwnSessions(ids) => self.initiator.account_id() == Some(owner) && ids.contains(&session.id),
+            HeldScope::OtherSessions => {
+                was_there && self.initiator.account_id() == Some(owner) && self.initiator.session != Some(session.id)
+            }
+            HeldScope::Token(digest) => session.tokens.iter().any(|token| token.digest == *digest),
+            HeldScope::Account(id) => was_there && *id == owner,
+            HeldScope::Matching { filter, keep } => {
+                was_there && *keep != Some(session.id) && **filter == SessionFilter::default()
+            }
+        }
+    }
+}
+
+/// Identifies a held end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HeldEndId(u64);
+
+/// The held ends, in order of arrival.
+#[derive(Debug, Default)]
+pub struct HeldEnds(Mutex<HeldEndList>);
+
+#[derive(Debug, Default)]
+struct HeldEndList {
+    next: u64,
+    ends: BTreeMap<HeldEndId, Arc<HeldEnd>>,
+}
+
+impl HeldEnds {
+    /// Holds an end. A repeated one is held once, in the name of the first person who asked.
+    /// `None`: too many are held.
+    pub(super) fn add(&self, end: HeldEnd) -> Option<HeldEndId> {
+        let mut list = self.list();
+        let same = |held: &HeldEnd| held.scope == end.scope && held.reason == end.reason;
+        if let Some((id, _)) = list.ends.iter().find(|(_, held)| same(held)) {
+            return Some(*id);
+        }
+        if list.ends.len() >= MOST_HELD {
+            return None;
+        }
+        let id = HeldEndId(list.next);
+        list.next += 1;
+        list.ends.insert(id, Arc::new(end));
+        Some(id)
+    }
+
+    /// Returns a held end.
+    pub fn get(&self, id: HeldEndId) -> Option<Arc<HeldEnd>> {
+        self.list().ends.get(&id).cloned()
+    }
+
+    /// Drops an end that was written.
+    pub fn release(&self, id: HeldEndId) {
+        self.list().ends.remove(&id);
+    }
+
+    /// Returns all held ends, oldest first.
+    pub fn all(&self) -> Vec<(HeldEndId, Arc<HeldEnd>)> {
+        self.list().ends.iter().map(|(id, end)| (*id, end.clone())).collect()
+    }
+
+    /// Returns how many ends are held.
+    pub fn len(&self) -> usize {
+        self.list().ends.len()
+    }
+
+    /// Returns whether no end is held.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns why a session has ended here, if a held end covers it.
+    pub fn reason_for(&self, session: &Session) -> Option<EndReason> {
+        let list = self.list();
+        let mut ends = list.ends.values();
+        ends.find(|end| end.covers(session)).map(|end| end.reason)
+    }
+
+    /// Returns the sessions that are listed one by one: id, reason and instant.
+    pub fn named_sessions(&self) -> Vec<(SessionId, EndReason, Timestamp)> {
+        let list = self.list();
+        let named = list.ends.values().flat_map(|end| {
+            let ids = match &end.scope {
+                HeldScope::Sessions(ids) => ids.as_slice(),
+                HeldScope::OwnSessions(_)
+                | HeldScope::OtherSessions
+                | HeldScope::Token(_)
+                | HeldScope::Account(_)
+                | HeldScope::Matching { .. } => &[],
+            };
+            ids.iter().map(|id| (*id, end.reason, end.at))
+        });
+        named.collect()
+    }
+
+    fn list(&self) -> MutexGuard<'_, HeldEndList> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
