@@ -1,0 +1,12 @@
+//! Verification of second factors: codes of an authenticator app, recovery codes and passkeys, and
+//! the keys that protect them at rest. There is no database here: an answer is checked against what
+//! the caller found.
+
+pub mod challenge;
+mod keys;
+pub mod passkeys;
+pub mod qr;
+pub mod recovery;
+pub mod totp;
+
+pub use keys::{FactorKeys, SealedSecret};
