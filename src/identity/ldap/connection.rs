@@ -1,0 +1,183 @@
+//! Connections to a directory: the addresses in order, each step bounded in time.
+
+use super::{
+    error::{DirectoryError, DirectoryStep, describe_result, no_answer},
+    tls::TlsSettings,
+};
+use crate::domain::{secret::Secret, source::LdapSettings, time::Span};
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, StdStream};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::timeout,
+};
+use url::Url;
+
+/// An open connection; clones share it.
+#[derive(Clone)]
+pub(super) struct DirectoryConnection {
+    ldap: Ldap,
+    operation_timeout: Duration,
+}
+
+/// How long each step of opening a connection took, for the test of a source.
+#[derive(Debug, Default)]
+pub(super) struct OpeningTimes {
+    pub(super) steps: Vec<(DirectoryStep, Duration)>,
+}
+
+impl DirectoryConnection {
+    /// Returns a handle for one operation, bounded in time.
+    pub(super) fn operation(&self) -> Ldap {
+        let mut ldap = self.ldap.clone();
+        ldap.with_timeout(self.operation_timeout);
+        ldap
+    }
+
+    pub(super) fn is_closed(&mut self) -> bool {
+        self.ldap.is_closed()
+    }
+
+    /// Binds with the source's own credentials.
+    pub(super) async fn bind_service(&mut self, dn: &str, password: &Secret) -> Result<(), DirectoryError> {
+        let step = DirectoryStep::ServiceBind;
+        let answer = self.operation().simple_bind(dn, password.expose()).await;
+        let answer = answer.map_err(|fault| DirectoryError::from_ldap(step, &fault))?;
+        match answer.rc {
+            0 => Ok(()),
+            code => Err(DirectoryError::new(step, describe_result(code, &answer.text))),
+        }
+    }
+}
+
+/// The addresses of a directory, and how to connect to them.
+pub(super) struct Connector {
+    pub(super) settings: LdapSettings,
+    tls: TlsSettings,
+}
+
+impl Connector {
+    pub(super) fn new(settings: LdapSettings) -> Self {
+        Self {
+            tls: TlsSettings::new(settings.ca_file.clone()),
+            settings,
+        }
+    }
+
+    /// Opens a connection to the first address that answers. The error names each address.
+    pub(super) async fn open(&self) -> Result<DirectoryConnection, DirectoryError> {
+        self.open_timed(&mut OpeningTimes::default()).await
+    }
+
+    /// Does [`Connector::open`] and notes the time of each step.
+    pub(super) async fn open_timed(&self, times: &mut OpeningTimes) -> Result<DirectoryConnection, DirectoryError> {
+        let mut faults: Vec<(String, DirectoryError)> = Vec::new();
+        for url in &self.settings.urls {
+            match self.open_address(url, times).await {
+                Ok(connection) => return Ok(connection),
+                Err(fault) => faults.push((url.clone(), fault)),
+            }
+        }
+        let step = faults.last().map_or(DirectoryStep::Connect, |(_, fault)| fault.step);
+        let words: Vec<String> = faults
+            .into_iter()
+            .map(|(url, fault)| format!("{url}: {}", fault.fault))
+            .collect();
+        Err(DirectoryError::new(step, words.join("; ")))
+    }
+
+    async fn open_address(
+        &self,
+        address: &str,
+        times: &mut OpeningTimes,
+    ) -> Result<DirectoryConnection, DirectoryError> {
+        let fault = |step, words: &str| DirectoryError::new(step, words.to_owned());
+        let url = Url::parse(address).map_err(|_| fault(DirectoryStep::Resolve, "not a URL"))?;
+        let is_encrypted = url.scheme() == "ldaps";
+        let host = url.host_str().filter(|host| !host.is_empty());
+        let host = host.ok_or_else(|| fault(DirectoryStep::Resolve, "the URL has no host"))?;
+        let port = url.port().unwrap_or(if is_encrypted { 636 } else { 389 });
+        let limit = duration(self.settings.connect_timeout);
+
+        let began = Instant::now();
+        let addresses = resolve(host, port, limit).await?;
+        times.steps.push((DirectoryStep::Resolve, began.elapsed()));
+        let began = Instant::now();
+        let socket = connect(&addresses, limit).await?;
+        times.steps.push((DirectoryStep::Connect, began.elapsed()));
+
+        let mut settings = LdapConnSettings::new()
+            .set_conn_timeout(limit)
+            .set_std_stream(StdStream::Tcp(socket));
+        if is_encrypted || self.settings.start_tls {
+            settings = settings
+                .set_config(self.tls.config().await?)
+                .set_starttls(!is_encrypted);
+        }
+        let began = Instant::now();
+        let step = DirectoryStep::Tls;
+        let opened = LdapConnAsync::from_url_with_settings(settings, &url).await;
+        let (driver, ldap) = opened.map_err(|error| match error {
+            LdapError::Timeout { .. } => DirectoryError::new(step, no_answer(limit)),
+            other => DirectoryError::from_ldap(step, &other),
+        })?;
+        times.steps.push((step, began.elapsed()));
+        tokio::spawn(async move {
+            if let Err(error) = driver.drive().await {
+                tracing::debug!(%error, "a connection to a directory ended");
+            }
+        });
+        Ok(DirectoryConnection {
+            ldap,
+            operation_timeout: duration(self.settings.operation_timeout),
+        })
+    }
+}
+
+async fn resolve(host: &str, port: u16, limit: Duration) -> Result<Vec<SocketAddr>, DirectoryError> {
+    let step = DirectoryStep::Resolve;
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let found = timeout(limit, lookup_host((bare, port))).await;
+    let found = found.map_err(|_| DirectoryError::new(step, no_answer(limit)))?;
+    let found: Vec<SocketAddr> = found
+        .map_err(|error| DirectoryError::new(step, error.to_string()))?
+        .collect();
+    match found.is_empty() {
+        true => Err(DirectoryError::new(step, "the name has no address".to_owned())),
+        false => Ok(found),
+    }
+}
+
+/// Connects to the first address that accepts. The library would leave Nagle's algorithm on, which
+/// delays the first answer after the TLS handshake by 40 ms.
+async fn connect(addresses: &[SocketAddr], limit: Duration) -> Result<std::net::TcpStream, DirectoryError> {
+    let step = DirectoryStep::Connect;
+    let mut words = no_answer(limit);
+    let connecting = async {
+        for address in addresses {
+            match open_socket(*address).await {
+                Ok(socket) => return Some(socket),
+                Err(error) => words = error.to_string(),
+            }
+        }
+        None
+    };
+    match timeout(limit, connecting).await {
+        Ok(Some(socket)) => Ok(socket),
+        Ok(None) | Err(_) => Err(DirectoryError::new(step, words)),
+    }
+}
+
+async fn open_socket(address: SocketAddr) -> std::io::Result<std::net::TcpStream> {
+    let socket = TcpStream::connect(address).await?;
+    socket.set_nodelay(true)?;
+    socket.into_std()
+}
+
+/// Converts a setting.
+pub(super) fn duration(span: Span) -> Duration {
+    Duration::from_micros(u64::try_from(span.as_micros()).unwrap_or(0))
+}

@@ -1,0 +1,138 @@
+//! The groups of a person: by `memberOf`, by searches, or by the matching rule of Active Directory.
+
+use super::{
+    connection::DirectoryConnection,
+    entry::DirectoryEntry,
+    error::{DirectoryError, DirectoryStep},
+    filter,
+    person::DirectoryPerson,
+    pool::ConnectionPool,
+};
+use crate::domain::source::GroupLookup;
+use ldap3::{
+    LdapError, Scope,
+    adapters::{Adapter, EntriesOnly, PagedResults},
+    ldap_escape,
+};
+use std::collections::BTreeSet;
+
+/// The rule of Active Directory that follows members of members (LDAP_MATCHING_RULE_IN_CHAIN).
+const IN_CHAIN: &str = "1.2.840.113556.1.4.1941";
+/// Maximum number of levels of groups in groups.
+const MAX_LEVELS: usize = 32;
+/// Maximum number of groups of one person; more is a fault of the settings.
+const MAX_GROUPS: usize = 10_000;
+/// Number of groups whose parents are searched at once.
+const GROUPS_PER_SEARCH: usize = 50;
+
+/// A group that was found.
+struct FoundGroup {
+    dn: String,
+    name: Option<String>,
+}
+
+/// Returns the DNs and names of the groups, without duplicates.
+pub(super) async fn groups_of(pool: &ConnectionPool, person: &DirectoryPerson) -> Result<Vec<String>, DirectoryError> {
+    let settings = pool.settings();
+    let found = match settings.group_lookup {
+        GroupLookup::Off => Vec::new(),
+        GroupLookup::MemberOf => {
+            let direct = person.member_of.iter();
+            direct
+                .map(|dn| FoundGroup {
+                    dn: dn.clone(),
+                    name: first_value(dn),
+                })
+                .collect()
+        }
+        GroupLookup::Search => {
+            let filter = filter::groups(&settings.group_filter, &person.dn, &person.name);
+            search_groups(pool, &filter).await?
+        }
+        GroupLookup::InChain => {
+            let filter = format!("(member:{IN_CHAIN}:={})", ldap_escape(person.dn.as_str()));
+            search_groups(pool, &filter).await?
+        }
+        GroupLookup::Nested => walk_up(pool, person).await?,
+    };
+    let mut names = BTreeSet::new();
+    for group in found {
+        names.extend(group.name);
+        names.insert(group.dn);
+    }
+    Ok(names.into_iter().collect())
+}
+
+/// Finds the groups of the person, the groups of those groups, and so on. A ring of groups
+/// ends, because no group is searched twice.
+async fn walk_up(pool: &ConnectionPool, person: &DirectoryPerson) -> Result<Vec<FoundGroup>, DirectoryError> {
+    let template = &pool.settings().group_filter;
+    let mut seen = BTreeSet::new();
+    let mut all = Vec::new();
+    let mut filters = vec![filter::groups(template, &person.dn, &person.name)];
+    for _ in 0..MAX_LEVELS {
+        let mut fresh = Vec::new();
+        for filter in &filters {
+            for group in search_groups(pool, filter).await? {
+                if seen.insert(group.dn.to_lowercase()) {
+                    fresh.push(group);
+                }
+            }
+        }
+        if fresh.is_empty() {
+            return Ok(all);
+        }
+        let parents = |groups: &[FoundGroup]| {
+            let each: String = groups
+                .iter()
+                .map(|group| filter::groups(template, &group.dn, group.name.as_deref().unwrap_or_default()))
+                .collect();
+            format!("(|{each})")
+        };
+        filters = fresh.chunks(GROUPS_PER_SEARCH).map(parents).collect();
+        all.extend(fresh);
+        if all.len() > MAX_GROUPS {
+            let words = format!("the person is in more than {MAX_GROUPS} groups");
+            return Err(DirectoryError::new(DirectoryStep::Groups, words));
+        }
+    }
+    Ok(all)
+}
+
+async fn search_groups(pool: &ConnectionPool, filter: &str) -> Result<Vec<FoundGroup>, DirectoryError> {
+    let settings = pool.settings();
+    let base = settings.group_base.as_deref().unwrap_or(&settings.base);
+    let name_attribute = settings.group_name_attribute.as_str();
+    let page_size = i32::try_from(settings.page_size).unwrap_or(500);
+    let search = async |connection: DirectoryConnection| {
+        let adapters: Vec<Box<dyn Adapter<'_, &str, Vec<&str>>>> =
+            vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(page_size))];
+        let mut operation = connection.operation();
+        let mut stream = operation
+            .streaming_search_with(adapters, base, Scope::Subtree, filter, vec![name_attribute])
+            .await?;
+        let mut groups = Vec::new();
+        while let Some(entry) = stream.next().await? {
+            if let Some(entry) = DirectoryEntry::read(entry) {
+                groups.push(FoundGroup {
+                    name: entry.text(name_attribute).map(str::to_owned),
+                    dn: entry.dn,
+                });
+            }
+        }
+        // A search that a limit cut short ends like a complete one.
+        stream.finish().await.success()?;
+        Ok::<_, LdapError>(groups)
+    };
+    let _turn = pool.paging.lock().await;
+    pool.on_service(DirectoryStep::Groups, search).await
+}
+
+/// Returns the first value of a DN: `admins` of `cn=admins,ou=groups,dc=example`. `None`: it is
+/// escaped, and only the whole DN names the group.
+fn first_value(dn: &str) -> Option<String> {
+    let (first, _) = dn.split_once(',').unwrap_or((dn, ""));
+    let (_, value) = first.split_once('=')?;
+    let is_plain = !value.is_empty() && !value.contains(['\\', '+', '"', '#']);
+    is_plain.then(|| value.trim().to_owned())
+}

@@ -1,0 +1,131 @@
+//! The searches that find people.
+
+use super::{
+    connection::DirectoryConnection,
+    error::{DirectoryError, DirectoryStep},
+    filter,
+    person::{DirectoryPerson, PersonLookup, person_attributes, read_person},
+    pool::ConnectionPool,
+};
+use crate::domain::{source::LdapSettings, time::Timestamp};
+use ldap3::{
+    LdapError, Scope, SearchOptions, SearchStream,
+    adapters::{Adapter, EntriesOnly, PagedResults},
+};
+
+/// Finds the one person that a filter matches.
+pub(super) async fn one_person(
+    pool: &ConnectionPool,
+    filter: &str,
+    now: Timestamp,
+) -> Result<PersonLookup, DirectoryError> {
+    let settings = pool.settings();
+    let search = async |connection: DirectoryConnection| {
+        let mut operation = connection.operation();
+        operation.with_search_options(SearchOptions::new().sizelimit(2));
+        let found = operation
+            .search(&settings.base, Scope::Subtree, filter, person_attributes(settings))
+            .await?;
+        // References to other servers are not followed: they would receive the password.
+        match found.1.rc {
+            0 | 4 => Ok(found.0),
+            // The base is gone: so are its people. A wrong base shows in the test of the source.
+            _ => Err(LdapError::from(found.1)),
+        }
+    };
+    let entries = pool.on_service(DirectoryStep::Search, search).await?;
+    let mut entries = entries.into_iter();
+    Ok(match (entries.next(), entries.next()) {
+        (None, _) => PersonLookup::NotFound,
+        (Some(_), Some(_)) => PersonLookup::Ambiguous,
+        (Some(entry), None) => match read_person(settings, entry, now) {
+            Some(person) => PersonLookup::Found(Box::new(person)),
+            None => PersonLookup::Incomplete,
+        },
+    })
+}
+
+/// Finds all people that a filter matches.
+pub(super) async fn find_people(
+    pool: &ConnectionPool,
+    filter: &str,
+    now: Timestamp,
+) -> Result<Vec<DirectoryPerson>, DirectoryError> {
+    let settings = pool.settings();
+    let search = async |connection: DirectoryConnection| {
+        let mut operation = connection.operation();
+        let mut stream = operation
+            .streaming_search_with(
+                page_adapters(settings),
+                &settings.base,
+                Scope::Subtree,
+                filter,
+                person_attributes(settings),
+            )
+            .await?;
+        let mut people = Vec::new();
+        while let Some(entry) = stream.next().await? {
+            people.extend(read_person(settings, entry, now));
+        }
+        // A search that a limit cut short ends like a complete one; only the result code tells.
+        stream.finish().await.success()?;
+        Ok::<_, LdapError>(people)
+    };
+    let _turn = pool.paging.lock().await;
+    pool.on_service(DirectoryStep::Search, search).await
+}
+
+/// All people of a source, page by page. Nothing but the page in flight is in memory.
+pub struct PeoplePages<'a> {
+    pool: &'a ConnectionPool,
+    stream: SearchStream<'a, String, Vec<String>>,
+    now: Timestamp,
+}
+
+impl<'a> PeoplePages<'a> {
+    pub(super) async fn open(pool: &'a ConnectionPool, now: Timestamp) -> Result<Self, DirectoryError> {
+        let settings = pool.settings();
+        let filter = filter::everyone(&settings.user_filter);
+        // A connection of its own: other searches in pages would end this one.
+        let connection = pool.open_service().await?;
+        let stream = connection
+            .operation()
+            .streaming_search_with(
+                page_adapters(settings),
+                &settings.base,
+                Scope::Subtree,
+                &filter,
+                person_attributes(settings),
+            )
+            .await
+            .map_err(|fault| DirectoryError::from_ldap(DirectoryStep::Search, &fault))?;
+        Ok(Self { pool, stream, now })
+    }
+
+    /// Returns the next people, at most a page of them; `Ok(None)`: those were all. A search that
+    /// was cut short is an error.
+    pub async fn next_page(&mut self) -> Result<Option<Vec<DirectoryPerson>>, DirectoryError> {
+        let settings = self.pool.settings();
+        let most = usize::try_from(settings.page_size).unwrap_or(usize::MAX);
+        let mut people = Vec::new();
+        while people.len() < most {
+            match self.stream.next().await {
+                Ok(Some(entry)) => people.extend(read_person(settings, entry, self.now)),
+                Ok(None) if people.is_empty() => {
+                    let done = self.stream.finish().await.success();
+                    let done = done.map_err(|fault| DirectoryError::from_ldap(DirectoryStep::Search, &fault));
+                    return done.map(|_| None);
+                }
+                Ok(None) => break,
+                Err(fault) => return Err(DirectoryError::from_ldap(DirectoryStep::Search, &fault)),
+            }
+        }
+        Ok(Some(people))
+    }
+}
+
+/// References to other servers are left out, and the rest comes in pages.
+fn page_adapters<'a>(settings: &LdapSettings) -> Vec<Box<dyn Adapter<'a, String, Vec<String>> + 'a>> {
+    let page_size = i32::try_from(settings.page_size).unwrap_or(500);
+    vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(page_size))]
+}

@@ -1,0 +1,65 @@
+//! The metadata that a provider publishes about itself (OpenID Connect Discovery 1.0).
+
+use super::{
+    fault::{OidcFault, quote},
+    transport::Transport,
+};
+use openidconnect::core::CoreJwsSigningAlgorithm;
+use serde::Deserialize;
+use url::Url;
+
+const ENDPOINT: &str = "the discovery document";
+
+/// The published metadata, as far as they are used here.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct ProviderMetadata {
+    pub(super) issuer: String,
+    pub(super) authorization_endpoint: Url,
+    pub(super) token_endpoint: Url,
+    pub(super) jwks_uri: Url,
+    pub(super) userinfo_endpoint: Option<Url>,
+    pub(super) end_session_endpoint: Option<Url>,
+    #[serde(default)]
+    id_token_signing_alg_values_supported: Vec<String>,
+    #[serde(default)]
+    pub(super) authorization_response_iss_parameter_supported: bool,
+}
+
+impl ProviderMetadata {
+    /// Fetches the metadata of an issuer, which must name the same issuer (Discovery 1.0, 4.3).
+    pub(super) async fn fetch(transport: &Transport, issuer: &str) -> Result<Self, OidcFault> {
+        let address = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+        let url = Url::parse(&address)
+            .map_err(|error| OidcFault::Configuration(format!("{} is no address: {error}", quote(issuer))))?;
+        let answer = transport.send(ENDPOINT, transport.get(&url)?).await?;
+        let metadata: Self = answer.into_json()?;
+        if metadata.issuer != issuer {
+            return Err(OidcFault::OtherIssuer {
+                expected: quote(issuer),
+                found: quote(&metadata.issuer),
+            });
+        }
+        Ok(metadata)
+    }
+
+    /// Returns the accepted algorithms that the provider uses for ID tokens. A provider that lists
+    /// none uses RS256, which every provider supports.
+    pub(super) fn algorithms(&self) -> Vec<CoreJwsSigningAlgorithm> {
+        let listed = |name: &str| {
+            let names = &self.id_token_signing_alg_values_supported;
+            names.iter().any(|known| known == name) || (names.is_empty() && name == "RS256")
+        };
+        ACCEPTED
+            .iter()
+            .filter(|(name, _)| listed(name))
+            .map(|(_, algorithm)| algorithm.clone())
+            .collect()
+    }
+}
+
+/// Signature algorithms that are accepted: asymmetric ones alone, never `none`, never HMAC.
+pub(super) const ACCEPTED: [(&str, CoreJwsSigningAlgorithm); 3] = [
+    ("RS256", CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256),
+    ("ES256", CoreJwsSigningAlgorithm::EcdsaP256Sha256),
+    ("PS256", CoreJwsSigningAlgorithm::RsaSsaPssSha256),
+];
