@@ -1,69 +1,60 @@
-//! Letters on their way out: worded by `render`, made into RFC 5322 messages by `message`, handed to a mail server or to a folder.
-//! Which letters wait, and what became of them, is in `store::outbox`; why one is written in `flows`.
+//! Outgoing email: `render` writes the text, `message` builds the RFC 5322 message, and a mail
+//! server (`smtp`) or a folder (`folder`) takes it. The queue is in `store::outbox`; the reasons
+//! for which an email is sent are in `flows`.
 
-pub mod file;
+mod error;
+pub mod folder;
 pub mod message;
 pub mod render;
 pub mod smtp;
 
-use crate::config::{Config, MailConfig};
-use file::Files;
-use message::Message;
-use smtp::Smtp;
+pub use error::{MailError, SendError};
 
-/// Where letters go.
+use crate::config::{Config, MailConfig};
+use folder::MailFolder;
+use message::EmailMessage;
+use smtp::SmtpMailer;
+
+/// The way in which emails leave this installation.
 #[derive(Clone)]
 pub enum Mailer {
-    /// To the configured mail server.
-    Smtp(Box<Smtp>),
-    /// Into a folder, as files that a mail program opens: there is no mail server.
-    Files(Files),
-}
-
-/// Why the mail server cannot be used at all.
-#[derive(Debug, thiserror::Error)]
-#[error("mail: {0}")]
-pub struct MailError(pub String);
-
-/// A letter was not taken; in the server's words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// It may be taken another time.
-    Later(String),
-    /// This letter will never be.
-    Never(String),
+    /// Through the configured mail server.
+    Smtp(Box<SmtpMailer>),
+    /// Into a folder, as files that a mail program opens, because no mail server is configured.
+    Folder(MailFolder),
 }
 
 impl Mailer {
+    /// Prepares the configured way; connects to nothing yet.
     pub fn new(config: &Config) -> Result<Self, MailError> {
         let MailConfig { smtp_url, outbox, .. } = &config.mail;
         Ok(match smtp_url {
-            Some(url) => Self::Smtp(Box::new(Smtp::new(url)?)),
-            None => Self::Files(Files::new(outbox.clone())),
+            Some(url) => Self::Smtp(Box::new(SmtpMailer::new(url, &config.mail)?)),
+            None => Self::Folder(MailFolder::new(outbox.clone())),
         })
     }
 
-    /// Hands the letter over; with the words of who took it.
-    pub async fn send(&self, message: &Message) -> Result<String, Refusal> {
+    /// Sends an email and returns the answer of the server or folder that accepted it.
+    pub async fn send(&self, message: &EmailMessage) -> Result<String, SendError> {
         match self {
             Self::Smtp(smtp) => smtp.send(message).await,
-            Self::Files(files) => files.send(message),
+            Self::Folder(folder) => folder.send(message),
         }
     }
 
-    /// Whether letters may have other characters than ASCII's as they are: not every mail server takes that.
-    pub fn takes_eight_bit(&self) -> bool {
+    /// Returns whether a message may have 8-bit characters. Not every mail server accepts them.
+    pub fn supports_eight_bit(&self) -> bool {
         match self {
             Self::Smtp(_) => false,
-            Self::Files(_) => true,
+            Self::Folder(_) => true,
         }
     }
 
-    /// Where letters go, for people; never with a password.
+    /// Describes where emails go, without a password.
     pub fn describe(&self) -> String {
         match self {
             Self::Smtp(smtp) => smtp.describe(),
-            Self::Files(files) => files.describe(),
+            Self::Folder(folder) => folder.describe(),
         }
     }
 }

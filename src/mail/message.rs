@@ -1,5 +1,5 @@
-//! A letter as an RFC 5322 message: one sender, one recipient, text and HTML, a Message-ID that stays the same at every attempt.
-//! Nothing that somebody typed becomes a header of its own.
+//! RFC 5322 messages: one sender, one recipient, text and HTML, and a Message-ID that stays the
+//! same at every attempt. Nothing that a person typed becomes a header of its own.
 
 use crate::{config::MailFrom, domain::time::Timestamp};
 use lettre::{
@@ -13,32 +13,44 @@ use lettre::{
 use std::time::{Duration, UNIX_EPOCH};
 use uuid::Uuid;
 
-/// Bytes of a line, without its end (RFC 5322).
-const LONGEST_LINE: usize = 998;
+/// Longest line in bytes, without its end (RFC 5322, 2.1.1).
+const MAX_LINE: usize = 998;
 
-/// What a message is made of.
-pub struct Parts<'a> {
+/// The contents of a message.
+pub struct MessageParts<'a> {
+    /// Id of the email in the outbox.
     pub id: Uuid,
+    /// Value of the Message-ID header.
     pub message_id: &'a str,
+    /// Sender.
     pub from: &'a MailFrom,
+    /// Address of the recipient.
     pub to: &'a str,
+    /// Name of the recipient, which may be empty.
     pub to_name: &'a str,
+    /// Subject line.
     pub subject: &'a str,
+    /// Plain text body.
     pub text: &'a str,
+    /// HTML body.
     pub html: &'a str,
+    /// Value of the Date header.
     pub at: Timestamp,
-    /// Goes where other characters than ASCII's need no wrapping.
+    /// Whether characters beyond ASCII may stand in the body as they are.
     pub eight_bit: bool,
 }
 
-/// Ready to be handed over.
-pub struct Message {
+/// A message that is ready to be sent.
+pub struct EmailMessage {
+    /// Id of the email in the outbox.
     pub id: Uuid,
+    /// Sender and recipient for the mail server.
     pub envelope: Envelope,
+    /// The message with its headers.
     pub bytes: Vec<u8>,
 }
 
-/// RFC 3834: no holiday answers to this.
+/// Header that asks for no automatic replies (RFC 3834).
 #[derive(Clone)]
 struct AutoSubmitted;
 
@@ -56,26 +68,26 @@ impl Header for AutoSubmitted {
     }
 }
 
-impl Message {
-    /// Err: an address that is none, in a sentence.
-    pub fn new(parts: &Parts<'_>) -> Result<Self, String> {
+impl EmailMessage {
+    /// Builds a message, or says in a sentence which address is invalid.
+    pub fn new(parts: &MessageParts<'_>) -> Result<Self, String> {
         let address = |text: &str| {
             let parsed = text.parse::<Address>();
-            parsed.map_err(|error| format!("{text:?} is no e-mail address: {error}"))
+            parsed.map_err(|error| format!("{text:?} is not an email address: {error}"))
         };
         let (from, to) = (address(&parts.from.address)?, address(parts.to)?);
         let at = u64::try_from(parts.at.as_micros()).unwrap_or(0);
-        let named = |name: &str| Some(one_line(name)).filter(|name| !name.is_empty());
+        let named = |name: &str| Some(fold_to_line(name)).filter(|name| !name.is_empty());
         let message = lettre::Message::builder()
             .from(Mailbox::new(named(&parts.from.name), from))
             .to(Mailbox::new(named(parts.to_name), to))
-            .subject(one_line(parts.subject))
+            .subject(fold_to_line(parts.subject))
             .date(UNIX_EPOCH + Duration::from_micros(at))
             .message_id(Some(parts.message_id.to_owned()))
             .header(AutoSubmitted)
             .multipart(MultiPart::alternative_plain_html(
-                body(parts.text, parts.eight_bit),
-                body(parts.html, parts.eight_bit),
+                build_body(parts.text, parts.eight_bit),
+                build_body(parts.html, parts.eight_bit),
             ))
             .map_err(|error| error.to_string())?;
         Ok(Self {
@@ -86,9 +98,10 @@ impl Message {
     }
 }
 
-/// As it is where that may be, so that a link stays in one piece for whoever looks at the file: the library wraps lines from 76 characters on.
-fn body(text: &str, eight_bit: bool) -> Body {
-    let encoding = if text.lines().any(|line| line.len() > LONGEST_LINE) || text.contains('\0') {
+/// Builds a body that is not wrapped where that is allowed, so that a link stays in one piece in an
+/// `.eml` file: the library wraps lines of more than 76 characters.
+fn build_body(text: &str, eight_bit: bool) -> Body {
+    let encoding = if text.lines().any(|line| line.len() > MAX_LINE) || text.contains('\0') {
         None
     } else if text.is_ascii() {
         Some(ContentTransferEncoding::SevenBit)
@@ -104,14 +117,14 @@ fn body(text: &str, eight_bit: bool) -> Body {
     }
 }
 
-/// The Message-ID of a letter: of the sender's domain, from the letter's own id.
+/// Returns the Message-ID of an email: its id in the sender's domain.
 pub fn message_id(id: Uuid, from: &MailFrom) -> String {
     let domain = from.address.rsplit('@').next().unwrap_or("localhost");
     format!("<{}@{domain}>", id.simple())
 }
 
-/// A header is one line, whatever was typed.
-fn one_line(text: &str) -> String {
+/// Makes one line of a text for a header, whatever was typed.
+fn fold_to_line(text: &str) -> String {
     let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }
