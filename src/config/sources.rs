@@ -1,169 +1,46 @@
-//! Where settings are read from, and which there are. What a value may be is checked in `config`.
+//! The sources of settings: flags, environment, configuration file. `config` checks the values.
 
+use super::{
+    environment::Variable,
+    identity_sources::{ConfiguredSource, read_sources},
+    secrets::DatabaseUrl,
+    settings::{SETTINGS, Secrecy, SettingInfo},
+};
 use std::{
     collections::BTreeMap,
-    fmt,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
-pub(super) const PIN_PREFIX: &str = "NIGHTLATCH_POLICY__";
-const ENV_PREFIX: &str = "NIGHTLATCH_";
 const DEFAULT_FILE: &str = "nightlatch.toml";
-
-/// One setting of the configuration file and the environment.
-#[derive(Debug, Clone, Copy)]
-pub struct SettingInfo {
-    /// Key in `nightlatch.toml`.
-    pub name: &'static str,
-    /// Environment variable.
-    pub env: &'static str,
-    pub default: &'static str,
-    pub meaning: &'static str,
-    /// Its value never shows, and it may be given as `…_FILE`.
-    pub secret: bool,
-}
-
-const fn setting(name: &'static str, env: &'static str, default: &'static str, meaning: &'static str) -> SettingInfo {
-    SettingInfo {
-        name,
-        env,
-        default,
-        meaning,
-        secret: false,
-    }
-}
-
-/// Every setting there is; anything else refuses to start.
-pub const SETTINGS: &[SettingInfo] = &[
-    setting(
-        "database_url",
-        "DATABASE_URL",
-        "nightlatch.db",
-        "`sqlite:PATH`, a bare path, or `postgres://…`",
-    ),
-    setting(
-        "bind",
-        "NIGHTLATCH_BIND",
-        "127.0.0.1:8080",
-        "addresses to serve on, separated by commas",
-    ),
-    setting(
-        "public_url",
-        "NIGHTLATCH_PUBLIC_URL",
-        "",
-        "the address people use; needed when they reach it by a name",
-    ),
-    setting(
-        "trusted_proxies",
-        "NIGHTLATCH_TRUSTED_PROXIES",
-        "",
-        "networks whose forwarded client address is believed",
-    ),
-    setting(
-        "forwarded_header",
-        "NIGHTLATCH_FORWARDED_HEADER",
-        "x-forwarded-for",
-        "`x-forwarded-for` or `forwarded` (RFC 7239)",
-    ),
-    setting(
-        "cookie_name",
-        "NIGHTLATCH_COOKIE_NAME",
-        "nightlatch",
-        "session cookie, without its prefix",
-    ),
-    setting(
-        "cookie_domain",
-        "NIGHTLATCH_COOKIE_DOMAIN",
-        "",
-        "only to share the cookie across subdomains",
-    ),
-    SettingInfo {
-        name: "secret_key",
-        env: "NIGHTLATCH_SECRET_KEY",
-        default: "",
-        meaning: "cookie keys of 64 bytes or more, newest first; absent: made once and kept in the database",
-        secret: true,
-    },
-    setting(
-        "metrics_bind",
-        "NIGHTLATCH_METRICS_BIND",
-        "",
-        "serve Prometheus metrics on this address",
-    ),
-    setting(
-        "security_log",
-        "NIGHTLATCH_SECURITY_LOG",
-        "",
-        "security log file (JSON lines)",
-    ),
-    SettingInfo {
-        name: "smtp_url",
-        env: "NIGHTLATCH_SMTP_URL",
-        default: "",
-        meaning: "mail server: `smtps://USER:PASSWORD@HOST`, or `smtp://` with `?tls=required`; absent: letters become files",
-        secret: true,
-    },
-    setting(
-        "mail_from",
-        "NIGHTLATCH_MAIL_FROM",
-        "",
-        "whom letters come from; absent: `nightlatch@` the public URL's host",
-    ),
-    setting(
-        "mail_outbox",
-        "NIGHTLATCH_MAIL_OUTBOX",
-        "mail-outbox",
-        "folder for letters (`.eml` files) where there is no mail server",
-    ),
-    setting(
-        "argon2_memory_kib",
-        "NIGHTLATCH_ARGON2_MEMORY_KIB",
-        "19456",
-        "memory of a password hash",
-    ),
-    setting(
-        "argon2_iterations",
-        "NIGHTLATCH_ARGON2_ITERATIONS",
-        "2",
-        "passes of a password hash",
-    ),
-    setting(
-        "session_cache",
-        "NIGHTLATCH_SESSION_CACHE",
-        "1000000",
-        "sessions kept in memory at most",
-    ),
-    setting(
-        "database_connections",
-        "NIGHTLATCH_DATABASE_CONNECTIONS",
-        "8",
-        "database connections at most",
-    ),
-];
-
-pub(super) fn is_secret(name: &str) -> bool {
-    SETTINGS.iter().any(|setting| setting.name == name && setting.secret)
-}
 
 /// What the command line may override.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
+    /// Database URL.
     pub database_url: Option<String>,
+    /// Addresses to listen on.
     pub bind: Option<String>,
+    /// Refuse to start when migrations are pending.
     pub no_migrate: bool,
+    /// Development mode.
     pub dev: bool,
 }
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum SettingOrigin {
+    /// The default.
     Default,
+    /// A key of the configuration file.
     File(PathBuf),
+    /// An environment variable.
     Environment(String),
+    /// The command line.
     Flag,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SettingOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
@@ -174,32 +51,37 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Texts by name, the strongest source winning.
+/// Texts of settings with their origin. The strongest source wins.
 #[derive(Debug, Default)]
-pub(super) struct Settings(BTreeMap<&'static str, (String, Origin)>);
+pub(super) struct Settings(BTreeMap<&'static str, (String, SettingOrigin)>);
 
 impl Settings {
+    /// Returns the trimmed text of a setting.
     pub fn text(&self, name: &str) -> Option<String> {
         self.0.get(name).map(|(text, _)| text.trim().to_owned())
     }
 
+    /// Returns the trimmed text of a setting, or its default.
     pub fn text_or(&self, name: &str, default: &str) -> String {
         self.text(name).unwrap_or_else(|| default.to_owned())
     }
 
-    pub fn origin(&self, name: &str) -> Origin {
-        self.0.get(name).map_or(Origin::Default, |(_, origin)| origin.clone())
+    /// Returns where a setting came from.
+    pub fn origin(&self, name: &str) -> SettingOrigin {
+        self.0
+            .get(name)
+            .map_or(SettingOrigin::Default, |(_, origin)| origin.clone())
     }
 
-    /// Name → value and origin, secrets hidden.
-    pub fn shown(&self) -> BTreeMap<&'static str, (String, Origin)> {
+    /// Returns value and origin by name, with secrets hidden.
+    pub fn shown(&self) -> BTreeMap<&'static str, (String, SettingOrigin)> {
         SETTINGS
             .iter()
             .map(|info| {
-                let text = match (info.secret, self.0.get(info.name)) {
-                    (true, Some(_)) => "(set, not shown)".to_owned(),
-                    (_, Some((text, _))) if info.name == "database_url" => super::DatabaseUrl::new(text).to_string(),
-                    (_, Some((text, _))) => text.clone(),
+                let text = match (info.secrecy, self.0.get(info.name)) {
+                    (Secrecy::Secret, Some(_)) => "(set, not shown)".to_owned(),
+                    (Secrecy::HasPassword, Some((text, _))) => DatabaseUrl::new(text).to_string(),
+                    (Secrecy::Public, Some((text, _))) => text.clone(),
                     (_, None) => info.default.to_owned(),
                 };
                 (info.name, (text, self.origin(info.name)))
@@ -208,53 +90,165 @@ impl Settings {
     }
 }
 
-/// Everything that was given, and the policy pins (variable → text) apart.
-pub(super) fn read(
-    file: Option<&Path>,
-    environment: impl Iterator<Item = (String, String)>,
-    flags: &Flags,
-    faults: &mut Vec<String>,
-) -> (Settings, BTreeMap<String, String>) {
-    let mut settings = Settings::default();
-    read_file(file, &mut settings, faults);
-    let pins = read_environment(environment, &mut settings, faults);
-    for (name, value) in [("database_url", &flags.database_url), ("bind", &flags.bind)] {
-        if let Some(text) = value {
-            settings.0.insert(name, (text.clone(), Origin::Flag));
-        }
-    }
-    (settings, pins)
+/// Reads settings and collects what is wrong with their sources.
+pub(super) struct SettingsReader<'a> {
+    settings: Settings,
+    /// Policy pins: variable and text.
+    pins: BTreeMap<String, String>,
+    /// Sources of identities.
+    sources: Vec<ConfiguredSource>,
+    faults: &'a mut Vec<String>,
 }
 
-fn read_file(asked: Option<&Path>, settings: &mut Settings, faults: &mut Vec<String>) {
-    let path = asked.unwrap_or(Path::new(DEFAULT_FILE));
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && asked.is_none() => return,
-        Err(error) => return faults.push(format!("{}: {error}", path.display())),
-    };
-    let table: toml::Table = match text.parse() {
-        Ok(table) => table,
-        Err(error) => return faults.push(format!("{}: {}", path.display(), error.to_string().trim())),
-    };
-    for (key, value) in table {
-        let Some(info) = SETTINGS.iter().find(|info| info.name == key) else {
-            faults.push(format!("{}: unknown key {key}", path.display()));
-            continue;
+/// What was given: settings, policy pins (variable and text) and sources of identities.
+type GivenSettings = (Settings, BTreeMap<String, String>, Vec<ConfiguredSource>);
+
+impl<'a> SettingsReader<'a> {
+    /// Reads everything that was given, and apart from it the policy pins.
+    pub fn read(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+        flags: &Flags,
+        faults: &'a mut Vec<String>,
+    ) -> GivenSettings {
+        let mut reader = Self {
+            settings: Settings::default(),
+            pins: BTreeMap::new(),
+            sources: Vec::new(),
+            faults,
         };
-        match text_of(&value) {
-            Some(text) => {
-                settings.0.insert(info.name, (text, Origin::File(path.to_owned())));
+        reader.read_file(file);
+        reader.read_environment(environment);
+        for (name, value) in [("database_url", &flags.database_url), ("bind", &flags.bind)] {
+            if let (Some(info), Some(text)) = (SettingInfo::find(name), value) {
+                reader.set(info, text.clone(), SettingOrigin::Flag);
             }
-            None => faults.push(format!(
-                "{}: {key} must be text, a number, or a list of texts",
-                path.display()
-            )),
+        }
+        (reader.settings, reader.pins, reader.sources)
+    }
+
+    fn read_file(&mut self, given: Option<&Path>) {
+        let path = given.unwrap_or(Path::new(DEFAULT_FILE));
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && given.is_none() => return,
+            Err(error) => return self.faults.push(format!("{}: {error}", path.display())),
+        };
+        let table: toml::Table = match text.parse() {
+            Ok(table) => table,
+            Err(error) => {
+                return self
+                    .faults
+                    .push(format!("{}: {}", path.display(), locate(&error, &text)));
+            }
+        };
+        for (key, value) in table {
+            if key == "sources" {
+                self.sources = read_sources(&value, self.faults);
+                continue;
+            }
+            let Some(info) = SettingInfo::find(&key) else {
+                self.read_file_key(path, &key, &value);
+                continue;
+            };
+            match value_to_text(&value) {
+                Some(text) => self.set(info, text, SettingOrigin::File(path.to_owned())),
+                None => self.faults.push(format!(
+                    "{}: {key} must be text, a number, or a list of texts",
+                    path.display()
+                )),
+            }
+        }
+    }
+
+    /// Reads a key such as `secret_key_file`, or refuses an unknown one.
+    fn read_file_key(&mut self, path: &Path, key: &str, value: &toml::Value) {
+        let info = key
+            .strip_suffix("_file")
+            .and_then(SettingInfo::find)
+            .filter(|info| info.may_be_a_file());
+        match (info, value.as_str()) {
+            (Some(info), Some(file)) => {
+                let what = format!("{}: {key} = {file:?}", path.display());
+                self.set_from_file(info, file, SettingOrigin::File(path.to_owned()), &what);
+            }
+            (Some(_), None) => self.faults.push(format!("{}: {key} must be a path", path.display())),
+            (None, _) => self.faults.push(format!("{}: unknown key {key}", path.display())),
+        }
+    }
+
+    fn read_environment(&mut self, environment: impl Iterator<Item = (String, String)>) {
+        for (name, value) in environment {
+            match Variable::classify(&name, &value) {
+                Variable::Pin => {
+                    self.pins.insert(name, value);
+                }
+                Variable::Setting(info) => self.set(info, value, SettingOrigin::Environment(name)),
+                Variable::SettingFile(info) => {
+                    let what = format!("{name}={value}");
+                    self.set_from_file(info, &value, SettingOrigin::Environment(name), &what);
+                }
+                Variable::Foreign => {}
+                Variable::Unknown(advice) => self.faults.push(format!("{name}: unknown variable: {advice}")),
+            }
+        }
+    }
+
+    fn set_from_file(&mut self, info: &'static SettingInfo, file: &str, origin: SettingOrigin, what: &str) {
+        match std::fs::read_to_string(file) {
+            Ok(content) => self.set(info, content.trim().to_owned(), origin),
+            Err(error) => self.faults.push(format!("{what}: {error}")),
+        }
+    }
+
+    fn set(&mut self, info: &'static SettingInfo, text: String, origin: SettingOrigin) {
+        if keeps_quotes(&text) {
+            self.faults.push(format!(
+                "{} ({origin}): the value begins and ends with quotes; remove them",
+                info.name
+            ));
+        }
+        let earlier = self.settings.0.insert(info.name, (text, origin.clone()));
+        if let Some((_, earlier)) = earlier
+            && is_same_source(&earlier, &origin)
+        {
+            self.faults
+                .push(format!("{}: given twice: {earlier} and {origin}", info.name));
         }
     }
 }
 
-fn text_of(value: &toml::Value) -> Option<String> {
+/// Returns whether two origins are of equal strength, so that neither wins.
+fn is_same_source(a: &SettingOrigin, b: &SettingOrigin) -> bool {
+    matches!(
+        (a, b),
+        (SettingOrigin::Environment(_), SettingOrigin::Environment(_))
+            | (SettingOrigin::File(_), SettingOrigin::File(_))
+    )
+}
+
+/// Returns whether a value still has the quotes of a shell or an environment file around it.
+fn keeps_quotes(text: &str) -> bool {
+    let text = text.trim();
+    ['"', '\'']
+        .iter()
+        .any(|quote| text.len() >= 2 && text.starts_with(*quote) && text.ends_with(*quote))
+}
+
+/// Says what is wrong with a TOML file and in which line, without quoting the line: it may have a
+/// secret.
+fn locate(error: &toml::de::Error, text: &str) -> String {
+    let line = error
+        .span()
+        .and_then(|span| text.get(..span.start))
+        .map(|before| before.matches('\n').count() + 1);
+    match line {
+        Some(line) => format!("line {line}: {}", error.message()),
+        None => error.message().to_owned(),
+    }
+}
+
+fn value_to_text(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(number) => Some(number.to_string()),
@@ -265,34 +259,4 @@ fn text_of(value: &toml::Value) -> Option<String> {
             .map(|all| all.join(",")),
         toml::Value::Float(_) | toml::Value::Boolean(_) | toml::Value::Datetime(_) | toml::Value::Table(_) => None,
     }
-}
-
-fn read_environment(
-    environment: impl Iterator<Item = (String, String)>,
-    settings: &mut Settings,
-    faults: &mut Vec<String>,
-) -> BTreeMap<String, String> {
-    let mut pins = BTreeMap::new();
-    for (variable, text) in environment {
-        if variable.starts_with(PIN_PREFIX) {
-            pins.insert(variable, text);
-        } else if let Some(info) = SETTINGS.iter().find(|info| info.env == variable) {
-            settings.0.insert(info.name, (text, Origin::Environment(variable)));
-        } else if let Some(info) = SETTINGS
-            .iter()
-            .find(|info| info.secret && variable == format!("{}_FILE", info.env))
-        {
-            match std::fs::read_to_string(&text) {
-                Ok(content) => {
-                    settings
-                        .0
-                        .insert(info.name, (content.trim().to_owned(), Origin::Environment(variable)));
-                }
-                Err(error) => faults.push(format!("{variable}={text}: {error}")),
-            }
-        } else if variable.starts_with(ENV_PREFIX) {
-            faults.push(format!("{variable}: unknown variable"));
-        }
-    }
-    pins
 }
