@@ -1,167 +1,168 @@
-//! What happens by itself: activity is flushed, refusals that were counted are written, ended sessions are marked, accounts expire,
-//! locks that ran out are said so, pins are renewed, letters are sent, the audit is sealed, old rows go. Each job is bounded per run;
-//! several instances may run the same job, since every write is conditional.
+//! Background jobs: they write activity and counted refusals, mark ended sessions, expire accounts,
+//! record the end of locks, renew pins, send emails, seal the audit log and remove old rows. Each
+//! job is bounded per run. Several instances may run the same job, because every write is
+//! conditional.
 
 use crate::flows::{
-    Ctx, FlowError, access, accounts, applications, audit, email_change, lockouts, mail, notices, password_reset,
-    policy, refusals, retention, sessions,
+    Ctx, FlowError, access, accounts, applications, audit, decoys, email_change, factors, lockouts, mail, notices,
+    password_reset, policy, providers, refusals, retention, sessions, source_sync,
 };
 use futures_util::FutureExt;
-use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
+use std::{panic::AssertUnwindSafe, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
 
-/// Running jobs; they stop when told, each after what it is at.
+/// The running jobs.
 pub struct Jobs {
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Jobs {
+    /// Starts all jobs.
     pub fn start(ctx: &Ctx) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let tasks = vec![
-            every(
-                Duration::from_secs(1),
-                "activity flush",
-                ctx,
-                &stopped,
-                |ctx| async move { access::flush_activity(&ctx).await.map(drop) },
-            ),
-            every(
-                Duration::from_secs(5),
-                "notes of forwarded requests",
-                ctx,
-                &stopped,
-                |ctx| async move { applications::flush_seen(&ctx).await },
-            ),
-            every(
-                Duration::from_secs(1),
-                "policy confirmation",
-                ctx,
-                &stopped,
-                |ctx| async move { policy::settle(&ctx).await.map(drop) },
-            ),
-            every(
-                Duration::from_secs(3),
-                "session sweep",
-                ctx,
-                &stopped,
-                |ctx| async move {
-                    access::write_kept_endings(&ctx).await?;
-                    sessions::sweep(&ctx).await.map(drop)
-                },
-            ),
-            every(
-                Duration::from_secs(5),
-                "lockout settlement",
-                ctx,
-                &stopped,
-                |ctx| async move { lockouts::settle_due(&ctx).await.map(drop) },
-            ),
-            every(
-                // Each minute's within seconds of its end.
-                Duration::from_secs(5),
-                "counted refusals",
-                ctx,
-                &stopped,
-                |ctx| async move { refusals::write_over(&ctx).await },
-            ),
-            every(
-                Duration::from_secs(5),
-                "account expiry",
-                ctx,
-                &stopped,
-                |ctx| async move { accounts::expire_due(&ctx).await.map(drop) },
-            ),
-            every(Duration::from_secs(1), "mail", ctx, &stopped, |ctx| async move {
-                password_reset::answer_requests(&ctx).await?;
-                notices::tell_lockouts(&ctx).await?;
-                mail::send_due(&ctx).await.map(drop)
-            }),
-            every(Duration::from_secs(30), "pins", ctx, &stopped, |ctx| async move {
-                policy::publish_pins(&ctx).await
-            }),
-            every(Duration::from_secs(60), "notices", ctx, &stopped, |ctx| async move {
-                notices::tell_expiring(&ctx).await?;
-                notices::send_digest(&ctx).await.map(drop)
-            }),
-            every(Duration::from_secs(60), "audit seal", ctx, &stopped, |ctx| async move {
-                audit::seals::seal_due(&ctx).await.map(drop)
-            }),
-            every(Duration::from_secs(60), "retention", ctx, &stopped, |ctx| async move {
-                retention::remove_old(&ctx).await?;
-                access::forget_old_handovers(&ctx).await?;
-                password_reset::forget_old(&ctx).await?;
-                email_change::forget_old(&ctx).await?;
-                notices::forget_old(&ctx).await?;
-                policy::forget_old_drafts(&ctx).await
-            }),
-        ];
-        Self { stop, tasks }
+        let mut jobs = JobList {
+            ctx,
+            stopped,
+            tasks: Vec::new(),
+        };
+        jobs.add_writing();
+        jobs.add_settling();
+        jobs.add_sending();
+        jobs.add_cleaning();
+        Self {
+            stop,
+            tasks: jobs.tasks,
+        }
     }
 
-    /// Tells the jobs to stop and waits for them.
+    /// Asks the jobs to stop and waits until each has finished its current run.
     pub async fn stop(self) {
-        // Fails only when every job has ended already.
+        // Fails only if every job has ended already.
         self.stop.send(true).ok();
         for task in self.tasks {
             if let Err(error) = task.await {
-                tracing::warn!(%error, "a job ended badly");
+                tracing::warn!(%error, "a job ended with an error");
             }
         }
     }
 }
 
-fn every<F, R>(
-    interval: Duration,
-    name: &'static str,
-    ctx: &Ctx,
-    stopped: &watch::Receiver<bool>,
-    job: F,
-) -> JoinHandle<()>
-where
-    F: Fn(Ctx) -> R + 'static,
-    R: Future<Output = Result<(), FlowError>> + 'static,
-{
-    let (ctx, mut stopped) = (ctx.clone(), stopped.clone());
-    actix_web::rt::spawn(async move {
-        let mut ticks = tokio::time::interval(interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut failing = Failing::default();
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => match AssertUnwindSafe(job(ctx.clone())).catch_unwind().await {
-                    Ok(Ok(())) => failing.over(name),
-                    Ok(Err(error)) => failing.tell(name, &error),
-                    Err(_) => tracing::error!(job = name, "a job panicked and will be tried again"),
-                },
-                // Also when the sender is gone.
-                _ = stopped.changed() => return,
-            }
-        }
-    })
+/// The jobs while they are started.
+struct JobList<'a> {
+    ctx: &'a Ctx,
+    stopped: watch::Receiver<bool>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
-/// What was told of a job that fails: the same is told once, until it is over.
-#[derive(Default)]
-struct Failing(Option<String>);
+impl JobList<'_> {
+    /// Adds the jobs that write data from memory.
+    fn add_writing(&mut self) {
+        self.add(1, "activity flush", async |ctx| {
+            access::flush_activity(ctx).await.map(drop)
+        });
+        self.add(5, "forwarded requests", applications::flush_seen);
+        // Each minute's counts are written within seconds of its end.
+        self.add(5, "counted refusals", refusals::write_over);
+        self.add(30, "pins", policy::publish_pins);
+    }
 
-impl Failing {
-    fn tell(&mut self, name: &'static str, error: &FlowError) {
+    /// Adds the jobs that mark what has ended.
+    fn add_settling(&mut self) {
+        self.add(1, "policy confirmation", async |ctx| {
+            policy::settle(ctx).await.map(drop)
+        });
+        self.add(1, "held session ends", async |ctx| {
+            access::write_kept_ends(ctx).await.map(drop)
+        });
+        self.add(3, "session sweep", async |ctx| sessions::sweep(ctx).await.map(drop));
+        self.add(5, "lockout settlement", async |ctx| {
+            lockouts::settle_due(ctx).await.map(drop)
+        });
+        self.add(5, "account expiry", async |ctx| {
+            accounts::expire_due(ctx).await.map(drop)
+        });
+        self.add(5, "second factors required", factors::note_requirements);
+        self.add(10, "directories", source_sync::sync_due);
+    }
+
+    /// Adds the jobs that send email.
+    fn add_sending(&mut self) {
+        self.add(1, "mail", async |ctx| {
+            password_reset::answer_requests(ctx).await?;
+            notices::notify_lockouts(ctx).await?;
+            mail::send_due(ctx).await.map(drop)
+        });
+        self.add(60, "notifications", async |ctx| {
+            notices::notify_expiring(ctx).await?;
+            notices::send_digest(ctx).await.map(drop)
+        });
+    }
+
+    /// Adds the jobs that seal the audit log and remove old rows.
+    fn add_cleaning(&mut self) {
+        self.add(60, "decoy costs", async |ctx| decoys::refresh(ctx).await);
+        self.add(60, "audit seal", async |ctx| {
+            audit::seals::seal_due(ctx).await.map(drop)
+        });
+        self.add(60, "retention", async |ctx| {
+            retention::remove_old(ctx).await?;
+            access::forget_old_handovers(ctx).await?;
+            password_reset::forget_old(ctx).await?;
+            email_change::forget_old(ctx).await?;
+            notices::forget_old(ctx).await?;
+            factors::forget_old(ctx).await?;
+            providers::forget_old(ctx).await?;
+            source_sync::forget_old(ctx).await?;
+            policy::forget_old_drafts(ctx).await
+        });
+    }
+
+    /// Runs a job every `secs` seconds, measured from the end of its previous run, until the jobs
+    /// stop.
+    fn add(&mut self, secs: u64, name: &'static str, job: impl AsyncFn(&Ctx) -> Result<(), FlowError> + 'static) {
+        let (ctx, mut stopped) = (self.ctx.clone(), self.stopped.clone());
+        self.tasks.push(actix_web::rt::spawn(async move {
+            let mut ticks = tokio::time::interval(Duration::from_secs(secs));
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut failure = LoggedFailure::default();
+            loop {
+                tokio::select! {
+                    _ = ticks.tick() => match AssertUnwindSafe(job(&ctx)).catch_unwind().await {
+                        Ok(Ok(())) => failure.log_recovery(name),
+                        Ok(Err(error)) => failure.log(name, &error),
+                        Err(_) => tracing::error!(job = name, "a job panicked and will be retried"),
+                    },
+                    // Also when the sender is gone.
+                    _ = stopped.changed() => return,
+                }
+            }
+        }));
+    }
+}
+
+/// The last failure of a job, so that the same failure is logged once until it is over.
+#[derive(Default)]
+struct LoggedFailure(Option<String>);
+
+impl LoggedFailure {
+    fn log(&mut self, name: &'static str, error: &FlowError) {
         let kind = match error {
-            // However the database words it, it is one loss.
-            FlowError::Unavailable(_) => String::new(),
-            FlowError::HashingBusy(_) | FlowError::NotFound | FlowError::Internal(_) => error.to_string(),
+            // All failures of the database count as one, whatever their message.
+            FlowError::Unavailable(_) | FlowError::EndHeld(_) => String::new(),
+            FlowError::HashingBusy(_) | FlowError::SourceDown(_) | FlowError::NotFound | FlowError::Internal(_) => {
+                error.to_string()
+            }
         };
         if self.0.as_ref() != Some(&kind) {
-            tracing::warn!(job = name, %error, "a job failed and will be tried until it works");
+            tracing::warn!(job = name, %error, "a job failed and will be retried until it succeeds");
             self.0 = Some(kind);
         }
     }
 
-    fn over(&mut self, name: &'static str) {
+    fn log_recovery(&mut self, name: &'static str) {
         if self.0.take().is_some() {
-            tracing::info!(job = name, "a job works again");
+            tracing::info!(job = name, "a job succeeds again");
         }
     }
 }

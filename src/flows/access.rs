@@ -1,86 +1,118 @@
-//! Is the bearer of this token let in? From memory when the line to the database is alive, else from the database;
-//! judged by the domain; what the verdict asks for is written before the answer. Doubt refuses.
+//! Admission of the bearer of a token. The facts come from memory while the connection for changes
+//! is alive, otherwise from the database; the domain judges them; the effects of the verdict are
+//! written before the response. In doubt the request is refused.
 
 mod activity;
 mod change;
 mod ending;
+mod factor;
 mod handover;
-mod rehearse;
+mod hypothetical;
+mod rules;
 mod verify;
 
 pub use activity::flush_activity;
-pub use ending::write_kept_endings;
-pub use handover::{Issued, Redeemed, Traveller, forget_old_handovers, hand_over, redeem};
-pub use rehearse::{Outcome, Rehearsal, Rehearsed, Standing, Supposed, Tried, Unreadable, rehearse};
-pub use verify::{Forwarded, Passage, verify};
+pub use ending::write_kept_ends;
+pub use factor::{FactorDutyAt, factor_duty_at};
+pub use handover::{
+    HandedOverSession, HandoverIssue, HandoverOutcome, HandoverRequest, forget_old_handovers, issue_handover, redeem,
+    void_handover,
+};
+pub use hypothetical::{
+    AccessTest, AccessTestOutcome, HypotheticalRequest, RequestFault, SessionTest, TestedAccount, TestedSession,
+    test_access,
+};
+pub use verify::{AccessDecision, ForwardedRequest, verify};
 
-use super::{Ctx, FlowError};
 use crate::{
     domain::{
-        account::Role,
+        account::{Account, Role},
         application::Application,
-        audit::Origin,
-        password,
+        audit::RequestOrigin,
+        factor::Proofs,
         policy::effective::EffectivePolicy,
         secret::{self, Secret},
-        session::{
-            AccountState, Binding, Duty, EndReason, Live as LiveVerdict, RequestFacts, SessionFacts, TokenFacts,
-            Verdict, judge,
-        },
+        session::{Duty, EndReason, LiveEffect, RequestFacts, SessionToken, SessionVerdict},
         time::Timestamp,
     },
-    live::{policy::InForce, sessions::LiveSession},
-    store::{
-        StoreError,
-        accounts::{self, Account},
-        sessions::{self, Token},
-    },
+    flows::{Ctx, FlowError},
+    live::sessions::LiveSession,
+    store::{Conn, accounts, sessions},
 };
-use change::{Accepted, Change, accept_change, must_be_written};
-use std::{borrow::Cow, sync::Arc};
+use change::{ChangeOutcome, SessionChange, accept_change, must_be_written};
+use rules::{judge_row, rules_at};
+use std::sync::Arc;
 
-/// What the gate answers.
+/// The decision of the gate.
 #[derive(Debug)]
 pub enum Access {
-    /// No such session, or a token that was replaced for good.
+    /// There is no such session, or the token was replaced and its overlap is over.
     Anonymous,
-    /// The cookie named a session that ended.
+    /// The cookie belongs to a session that has ended.
     Ended(EndReason),
-    Admitted(Box<Admitted>),
+    Admitted(Box<AdmittedSession>),
 }
 
 /// A live session, judged for this request.
 #[derive(Debug)]
-pub struct Admitted {
+pub struct AdmittedSession {
+    /// The session, in memory.
     pub session: Arc<LiveSession>,
+    /// Its account.
     pub account: Arc<Account>,
+    /// The rules for this session and request.
     pub policy: Arc<EffectivePolicy>,
+    /// What must be done before anything else.
     pub duty: Option<Duty>,
-    /// A new token to hand to the browser: the session was rotated.
+    /// Last instant at which the owner may continue without the required second factor.
+    pub enrol_by: Option<Timestamp>,
+    /// The new token for the browser, if the session was rotated.
     pub rotated_to: Option<Secret>,
-    /// `cookie_form` of the presented token: how its cookie was issued.
+    /// The digest of the presented token.
+    pub token_digest: String,
+    /// The `cookie_form` of the presented token: how its cookie was issued.
     pub cookie_form: String,
 }
 
-/// Where a token was presented.
+impl AdmittedSession {
+    /// Returns what the bearer of the presented token has proved.
+    pub fn proofs(&self) -> Proofs {
+        self.session.row.proofs_under(&self.token_digest)
+    }
+}
+
+/// The place where a token was presented.
 #[derive(Debug, Clone, Copy)]
-pub struct Door<'a> {
-    /// The host, as tokens name it: "" is our own and every other one of the cookie domain.
+pub struct EntryPoint<'a> {
+    /// The host, as tokens store it: "" is our own and every other host of the cookie domain.
     pub host: &'a str,
-    /// Whose rules hold too, before it is entered, for whoever may enter.
+    /// The application whose rules also apply before it is entered, if the user has access.
     pub application: Option<&'a Application>,
-    /// Whether the answer can hand a new id to the browser; otherwise a rotation stays due.
+    /// Whether the response can give a new token to the browser; otherwise a rotation stays due.
     pub reaches_browser: bool,
 }
 
-/// Judges the bearer of `token` for `request`. `acceptable` says whether a token whose cookie was issued in that form counts the way
-/// it came: asked before anything is judged or refreshed.
+/// A token with the request that brought it.
+#[derive(Debug, Clone, Copy)]
+pub struct PresentedToken<'a> {
+    /// The session's token.
+    pub token: &'a str,
+    /// The request that brought it.
+    pub request: &'a RequestFacts<'a>,
+    /// The place where it was presented.
+    pub entry_point: EntryPoint<'a>,
+}
+
+/// Judges the bearer of a token for its request. `acceptable` decides whether a token whose cookie
+/// was issued in a given form is valid here; it is called before anything is judged or refreshed.
 pub async fn admit(
     ctx: &Ctx,
-    token: &str,
-    request: &RequestFacts<'_>,
-    door: Door<'_>,
-    origin: impl Fn() -> Origin,
+    PresentedToken {
+        token,
+        request,
+        entry_point,
+    }: PresentedToken<'_>,
+    origin: impl Fn() -> RequestOrigin,
     acceptable: impl Fn(&EffectivePolicy, &str) -> bool,
 ) -> Result<Access, FlowError> {
     let digest = secret::digest(token);
@@ -93,69 +125,102 @@ pub async fn admit(
         account = Box::pin(ctx.expire_if_due(account.id)).await?;
     }
     for asked_the_store in [false, true] {
-        let usable = |token: &&Token| token.killed_at.is_none() && token.opens(door.host);
-        let Some(presented) = session.token(&digest).filter(usable) else {
+        let usable = |token: &&SessionToken| token.killed_at.is_none() && token.opens(entry_point.host);
+        let Some(known) = session.token(&digest).filter(usable) else {
             return Ok(Access::Anonymous);
         };
-        let policy = rules_at(&in_force, &session.row.applications, &account, door.application);
-        if !acceptable(&policy, &presented.cookie_form) {
+        let policy = rules_at(&in_force, &session.row.applications, &account, entry_point.application);
+        if !acceptable(&policy, &known.cookie_form) {
             return Ok(Access::Anonymous);
         }
-        let (duty, live) = match judge_row(&session, presented, &account, request, &policy, now) {
-            Verdict::Ended { reason } => {
+        ctx.live.awaited_cookies.note_came(session.id());
+        let (duty, live) = match judge_row(&session, known, &account, request, &policy, now) {
+            SessionVerdict::Ended { reason } => {
                 if session.ended().is_some() {
                     return Ok(Access::Ended(reason));
                 }
                 if !asked_the_store && matches!(reason, EndReason::Idle | EndReason::WindowClosed) {
-                    // Another instance may have seen activity: the store is asked once.
+                    // Another instance may have seen activity, so the store is queried once.
                     session = match Box::pin(reread(ctx, &session)).await? {
                         Some(session) => session,
                         None => return Ok(Access::Anonymous),
                     };
                     continue;
                 }
-                let ending = ending::end(ctx, &in_force, &session, &account, reason, now, origin());
-                Box::pin(ending).await?;
+                Box::pin(ending::end(ctx, &in_force, &session, &account, reason, origin())).await?;
                 return Ok(Access::Ended(reason));
             }
-            Verdict::Live(live) => (None, live),
-            Verdict::Duty { what, live } => (Some(what), live),
+            SessionVerdict::Live(live) => (None, live),
+            SessionVerdict::Duty { what, live } => (Some(what), live),
         };
-        let admitted = Admitted {
-            cookie_form: presented.cookie_form.clone(),
+        note_grace(ctx, &live, &account, now).await?;
+        let admitted = AdmittedSession {
+            token_digest: digest.clone(),
+            cookie_form: known.cookie_form.clone(),
             session,
             account,
             policy,
             duty,
+            enrol_by: live.enrol_by,
             rotated_to: None,
         };
-        return accept(ctx, admitted, &live, &digest, request, door, now, origin).await;
+        let admission = Admission {
+            admitted,
+            live,
+            digest,
+            now,
+        };
+        return admission.write_and_admit(ctx, request, entry_point, origin).await;
     }
     Ok(Access::Anonymous)
 }
 
-/// The rules that hold for a session that entered these applications, at the door of another: that one's included for whoever may
-/// enter it.
-fn rules_at(
-    in_force: &InForce,
-    entered: &[String],
-    account: &Account,
-    application: Option<&Application>,
-) -> Arc<EffectivePolicy> {
-    let entering = application.filter(|application| application.admits(account.role, &account.groups));
-    let entered = with_entered(entered, entering);
-    in_force.effective(account.role, &entered, entering.map(|entering| entering.name.as_str()))
-}
-
-/// The applications whose rules hold: those that the session entered, and the one that it is about to enter.
-fn with_entered<'a>(entered: &'a [String], entering: Option<&Application>) -> Cow<'a, [String]> {
-    match entering.filter(|entering| !entered.contains(&entering.name)) {
-        Some(entering) => entered.iter().chain([&entering.name]).cloned().collect(),
-        None => Cow::Borrowed(entered),
+/// Judges the bearer of a token from memory alone, because the database does not answer. That is
+/// enough for ending sessions and for nothing else. `None`: the session is not remembered, it is
+/// over, or its judgement asks for a write.
+pub fn admit_from_memory(
+    ctx: &Ctx,
+    presented: PresentedToken<'_>,
+    acceptable: impl Fn(&EffectivePolicy, &str) -> bool,
+) -> Option<AdmittedSession> {
+    let PresentedToken {
+        token,
+        request,
+        entry_point,
+    } = presented;
+    let digest = secret::digest(token);
+    let session = ctx.live.sessions.get(&digest)?;
+    let account = ctx.live.accounts.get(session.row.account_id)?;
+    let known = session.token(&digest)?;
+    let policy = rules_at(
+        &ctx.in_force(),
+        &session.row.applications,
+        &account,
+        entry_point.application,
+    );
+    let usable = known.killed_at.is_none() && known.opens(entry_point.host) && acceptable(&policy, &known.cookie_form);
+    let (duty, live) = match judge_row(&session, known, &account, request, &policy, ctx.now()) {
+        SessionVerdict::Ended { .. } => return None,
+        SessionVerdict::Live(live) => (None, live),
+        SessionVerdict::Duty { what, live } => (Some(what), live),
+    };
+    if !usable || must_be_written(&session, &live, request, &policy) {
+        return None;
     }
+    let cookie_form = known.cookie_form.clone();
+    Some(AdmittedSession {
+        enrol_by: live.enrol_by,
+        session,
+        account,
+        policy,
+        duty,
+        rotated_to: None,
+        token_digest: digest,
+        cookie_form,
+    })
 }
 
-/// Session and account from memory, else from the database.
+/// Finds session and account in memory, otherwise in the database.
 async fn find(ctx: &Ctx, digest: &str) -> Result<Option<(Arc<LiveSession>, Arc<Account>)>, FlowError> {
     let remembered = ctx
         .live
@@ -166,23 +231,23 @@ async fn find(ctx: &Ctx, digest: &str) -> Result<Option<(Arc<LiveSession>, Arc<A
     if let Some(session) = &remembered
         && let Some(account) = ctx.live.accounts.get(session.row.account_id)
     {
+        metrics::counter!("nightlatch_session_lookups_total", "answered_by" => "memory").increment(1);
         return Ok(Some((session.clone(), account)));
     }
+    metrics::counter!("nightlatch_session_lookups_total", "answered_by" => "database").increment(1);
     Box::pin(find_stored(ctx, digest.to_owned())).await
 }
 
 async fn find_stored(ctx: &Ctx, digest: String) -> Result<Option<(Arc<LiveSession>, Arc<Account>)>, FlowError> {
     let epoch = ctx.live.epoch();
-    let found = ctx
-        .store
-        .read(move |c| {
-            let Some(session) = sessions::find_by_digest(c, &digest)? else {
-                return Ok(None);
-            };
-            let account = accounts::find(c, session.account_id)?;
-            Ok::<_, StoreError>(account.map(|account| (session, account)))
-        })
-        .await?;
+    let found = ctx.read(move |r| {
+        let Some(session) = sessions::find_by_digest(r.connection, &digest)? else {
+            return Ok(None);
+        };
+        let account = accounts::find(r.connection, session.account_id)?;
+        Ok(account.map(|account| (session, account)))
+    });
+    let found = found.await?;
     Ok(found.map(|(session, account)| {
         (
             ctx.live.sessions.remember(session, epoch),
@@ -191,117 +256,108 @@ async fn find_stored(ctx: &Ctx, digest: String) -> Result<Option<(Arc<LiveSessio
     }))
 }
 
-/// The session as the database has it now; `None`: deleted with its account.
+/// Reads the session from the database; `None`: it was deleted with its account.
 async fn reread(ctx: &Ctx, session: &LiveSession) -> Result<Option<Arc<LiveSession>>, FlowError> {
     let epoch = ctx.live.epoch();
     let id = session.id();
-    let row = ctx.store.read(move |c| sessions::find(c, id)).await?;
+    let row = ctx.read(move |r| Ok(sessions::find(r.connection, id)?)).await?;
     Ok(row.map(|row| ctx.live.sessions.remember(row, epoch)))
 }
 
-fn judge_row(
-    session: &LiveSession,
-    token: &Token,
-    account: &Account,
-    request: &RequestFacts<'_>,
-    policy: &EffectivePolicy,
-    now: Timestamp,
-) -> Verdict {
-    let facts = SessionFacts {
-        ended: session.ended(),
-        account: AccountState::of(account.disabled_at.is_some(), account.expired_at.is_some()),
-        must_change_password: must_change_password(account, session.row.signed_in_at, policy),
-        life: session.life(),
-        binding: &session.row.binding,
-        token: match token.rotated {
-            None => TokenFacts::Current,
-            Some((at, from, to)) => TokenFacts::Rotated { at, from, to },
-        },
-    };
-    judge(&facts, request, policy, now)
+/// Records when a second factor was first required of an account, also by an application. The grace
+/// period counts from then.
+async fn note_grace(ctx: &Ctx, live: &LiveEffect, account: &Account, now: Timestamp) -> Result<(), FlowError> {
+    if live.enrol_by.is_none() || account.factor_required_at.is_some() {
+        return Ok(());
+    }
+    let id = account.id;
+    let note = move |connection: &mut Conn| accounts::note_factor_required(connection, id, now);
+    if Box::pin(ctx.store.write(note)).await? {
+        ctx.live.accounts.forget(id);
+    }
+    Ok(())
 }
 
-/// A demand holds at once; the rules by age and by who set the password hold from the next sign-in on.
-fn must_change_password(account: &Account, signed_in_at: Timestamp, policy: &EffectivePolicy) -> bool {
-    password::must_change(
-        &account.password_facts(),
-        policy.accounts.change_default_password,
-        &policy.password,
-        signed_in_at,
-    )
-    .is_some()
+/// A live session that is being admitted, with the effects of its verdict.
+struct Admission {
+    admitted: AdmittedSession,
+    live: LiveEffect,
+    /// The digest of the presented token.
+    digest: String,
+    /// When it was judged.
+    now: Timestamp,
 }
 
-/// Carries out what the verdict asks for, and lets in.
-#[expect(clippy::too_many_arguments, reason = "the facts of one request, used once")]
-async fn accept(
-    ctx: &Ctx,
-    mut admitted: Admitted,
-    live: &LiveVerdict,
-    digest: &str,
-    request: &RequestFacts<'_>,
-    door: Door<'_>,
-    now: Timestamp,
-    origin: impl Fn() -> Origin,
-) -> Result<Access, FlowError> {
-    let session = &admitted.session;
-    let due = door.reaches_browser && session.token(digest).is_some_and(Token::is_due);
-    if due || must_be_written(session, live, request, &admitted.policy) {
-        let change = Change {
-            session: session.id(),
-            account: admitted.account.clone(),
-            digest: digest.to_owned(),
+impl Admission {
+    /// Writes the effects of the verdict and admits the session.
+    async fn write_and_admit(
+        mut self,
+        ctx: &Ctx,
+        request: &RequestFacts<'_>,
+        entry_point: EntryPoint<'_>,
+        origin: impl Fn() -> RequestOrigin,
+    ) -> Result<Access, FlowError> {
+        let session = &self.admitted.session;
+        let due = entry_point.reaches_browser && session.token(&self.digest).is_some_and(SessionToken::is_due);
+        if due || must_be_written(session, &self.live, request, &self.admitted.policy) {
+            let change = self.change(request, entry_point, origin());
+            match Box::pin(accept_change(ctx, change)).await? {
+                ChangeOutcome::Unchanged => {}
+                ChangeOutcome::Recorded => session.note_recorded(request.ip),
+                ChangeOutcome::Changed { token } => {
+                    let Some(session) = Box::pin(reread(ctx, session)).await? else {
+                        return Ok(Access::Anonymous);
+                    };
+                    let form = session.token(&self.digest).map(|token| token.cookie_form.clone());
+                    self.admitted.cookie_form = form.unwrap_or_default();
+                    self.admitted.rotated_to = token;
+                    self.admitted.session = session;
+                }
+                ChangeOutcome::Refused(reason) => return Ok(Access::Ended(reason)),
+            }
+        }
+        let admitted = self.admitted;
+        if self.live.touch || self.live.seen {
+            admitted.session.note_address(request.ip);
+            ctx.live.sessions.touch(&admitted.session, self.now, self.live.touch);
+            if activity::near_its_end(&admitted.session, &admitted.policy, self.now) {
+                Box::pin(activity::write_through(ctx, &admitted.session)).await?;
+            }
+        }
+        Ok(Access::Admitted(Box::new(admitted)))
+    }
+
+    /// Returns the change to be written for the verdict.
+    fn change(&self, request: &RequestFacts<'_>, entry_point: EntryPoint<'_>, origin: RequestOrigin) -> SessionChange {
+        SessionChange {
+            session: self.admitted.session.id(),
+            account: self.admitted.account.clone(),
+            digest: self.digest.clone(),
             ip: request.ip,
             user_agent: request.user_agent.map(str::to_owned),
             navigation: request.kind.navigation,
             background: request.kind.background,
             path: request.kind.path.to_owned(),
-            application: door.application.cloned(),
-            reaches_browser: door.reaches_browser,
-            origin: origin(),
-            now,
-        };
-        match Box::pin(accept_change(ctx, change)).await? {
-            Accepted::Unchanged => {}
-            Accepted::Recorded => session.note_recorded(request.ip),
-            Accepted::Changed { token } => {
-                let Some(session) = Box::pin(reread(ctx, session)).await? else {
-                    return Ok(Access::Anonymous);
-                };
-                let form = session.token(digest).map(|token| token.cookie_form.clone());
-                admitted.cookie_form = form.unwrap_or_default();
-                admitted.rotated_to = token;
-                admitted.session = session;
-            }
-            Accepted::Refused(reason) => return Ok(Access::Ended(reason)),
+            application: entry_point.application.cloned(),
+            reaches_browser: entry_point.reaches_browser,
+            origin,
+            now: self.now,
         }
     }
-    if live.touch || live.seen {
-        admitted.session.note_address(request.ip);
-        ctx.live.sessions.touch(&admitted.session, now, live.touch);
-        if activity::near_its_end(&admitted.session, &admitted.policy, now) {
-            Box::pin(activity::write_through(ctx, &admitted.session)).await?;
-        }
-    }
-    Ok(Access::Admitted(Box::new(admitted)))
 }
 
-fn binding_json(binding: &Binding) -> serde_json::Value {
-    serde_json::json!({ "v4": binding.accepted_v4, "v6": binding.accepted_v6, "changes": binding.changes })
-}
-
-/// The cookie of this token was issued in another form: remembered, so that it happens once.
+/// Stores the new form of the cookie of this token, so that it is issued again only once.
 pub async fn note_cookie_form(ctx: &Ctx, session: &LiveSession, token: &str, form: String) -> Result<(), FlowError> {
     let digest = secret::digest(token);
     ctx.store
-        .write(move |c| sessions::set_cookie_form(c, &digest, &form))
+        .write(move |connection| sessions::set_cookie_form(connection, &digest, &form))
         .await?;
     ctx.live.sessions.forget(session.id());
     Ok(())
 }
 
-/// Whom an access belongs to, for handlers.
-impl Admitted {
+impl AdmittedSession {
+    /// Returns the role of the admitted user.
     pub fn role(&self) -> Role {
         self.account.role
     }

@@ -1,4 +1,5 @@
-//! Looking at accounts. Making one, what administrators do to one, and how one expires stand in files of their own.
+//! Reading accounts. Creating them, administrators' actions on them, and their expiry are in
+//! separate files.
 
 mod act;
 mod bulk;
@@ -8,46 +9,48 @@ mod import;
 mod profile;
 
 pub use crate::domain::account::profile::FieldFault;
-pub use act::{Act, ActVerdict, act};
-pub use bulk::{BulkAct, BulkDone, Chosen, LeftOut, act_on_all, chosen};
-pub use create::{CreateVerdict, NewAccount, NewPassword, create};
+pub use act::{AccountActOutcome, Act, act};
+pub use bulk::{AccountSelection, BulkAct, BulkOutcome, SkipReason, act_on_all, act_on_all_observed, find_selected};
+pub use create::{CreateOutcome, NewAccount, NewPassword, create, new_account_faults};
 pub use expiry::{expire_due, expires_under};
 pub use import::{
-    Confirmed, ImportFile, ImportPlan, ImportVerdict, Imported, Passwords, Planned, PlannedLine, entry_of, export,
-    import, plan_import,
+    ImportConfirmation, ImportFile, ImportOutcome, ImportPlan, ImportedAccounts, MOST_ONE_TIME, Passwords,
+    PlannedChange, PlannedLine, entry_of, export, import, import_observed, plan_import,
 };
 
-use super::{Ctx, FlowError};
+use super::{Ctx, FlowError, Read};
 use crate::{
     domain::{
-        account::{AccountId, AccountName, ExpiryRule, Role, expires_after_sessions, expires_at, name_key},
-        lockout::Locked,
+        account::{Account, AccountFilter, AccountId, AccountListState, AccountName, Role, name_key},
+        audit::AuditRecord,
+        expiry::{ExpiryRule, expires_after_sessions, expires_at},
+        factor::EnrolledFactors,
+        lockout::{LockDuration, Lockout},
         password::{self, ChangeReason},
+        session::{Session, SessionFilter},
+        source::LOCAL,
         time::{Span, Timestamp},
     },
-    live::policy::InForce,
+    live::policy::PolicyInForce,
     store::{
-        Conn, StoreError,
-        accounts::{self, Account, AccountFilter, AccountListState},
-        audit::{self, AuditRow},
-        lockouts::{self, Lockout},
+        StoreError, accounts, audit, lockouts,
         password_links::{self, PasswordLink},
-        sessions::{self, Session},
+        sessions,
     },
 };
 use std::{collections::HashMap, hash::Hash};
 
-/// What an account's status chip says.
+/// The state of an account, shown as a chip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AccountState {
+pub enum AccountStatus {
     Active,
     MustChange(ChangeReason),
     Disabled,
     Expired,
 }
 
-impl AccountState {
-    /// As exports and scripts name it: the lists' word.
+impl AccountStatus {
+    /// Returns the word used in exports, scripts and lists.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Active => AccountListState::Active,
@@ -59,117 +62,146 @@ impl AccountState {
     }
 }
 
+/// An account as lists show it.
 #[derive(Debug, Clone)]
 pub struct AccountView {
+    /// The account.
     pub account: Account,
-    pub state: AccountState,
-    pub locked: Option<Locked>,
+    /// Enabled, disabled or expired, and since when.
+    pub state: AccountStatus,
+    /// How long sign-in is locked; `None`: it is not.
+    pub locked: Option<LockDuration>,
+    /// The number of its live sessions.
     pub live_sessions: i64,
-    /// When it would expire if nothing happens, and by which rule.
+    /// When it would expire without further activity, and by which rule.
     pub expires: Option<(Timestamp, ExpiryRule)>,
-    /// While it is signed in: how long after its last session, and by which rule.
+    /// While it is signed in: how long after its last session it would expire, and by which rule.
     pub expires_later: Option<(Span, ExpiryRule)>,
+    /// Whether no other administrator can sign in.
     pub is_last_administrator: bool,
-    /// Invited, and no password chosen yet: when the link runs out (or ran out).
+    /// When the link of an unused invitation expires or expired.
     pub invited: Option<Timestamp>,
+    /// Where its identity is proved; `None`: here.
+    pub source: Option<AccountSource>,
 }
 
+/// The source of an account, for screens and exports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountSource {
+    /// Its name; empty: it was deleted.
+    pub name: String,
+    /// Its title.
+    pub title: String,
+    /// What it is, for people.
+    pub kind: &'static str,
+}
+
+impl AccountView {
+    /// Returns the name of its source, or `local`.
+    pub fn source_name(&self) -> &str {
+        match &self.source {
+            None => LOCAL,
+            Some(source) if source.name.is_empty() => "deleted",
+            Some(source) => &source.name,
+        }
+    }
+}
+
+/// One page of accounts.
 pub struct AccountList {
+    /// The accounts of the page.
     pub items: Vec<AccountView>,
+    /// The number of all matches.
     pub total: i64,
+    /// Whether there is a page before this one.
     pub newer: bool,
+    /// Whether there is a page after this one.
     pub older: bool,
 }
 
+/// An account as its own page shows it.
 pub struct AccountDetail {
+    /// The account as lists show it.
     pub view: AccountView,
+    /// Its live sessions.
     pub sessions: Vec<super::sessions::SessionView>,
-    pub events: Vec<AuditRow>,
-    /// What counts failures on its name, under today's policy.
+    /// Its latest audit events.
+    pub events: Vec<AuditRecord>,
+    /// The counters of failures on its name, under the current policy.
     pub lockouts: Vec<super::lockouts::LockoutView>,
     /// Networks of completed sign-ins, the latest first.
     pub networks: Vec<(String, Timestamp)>,
 }
 
+/// Lists the accounts that a filter matches, each with related facts.
 pub async fn list(ctx: &Ctx, filter: AccountFilter) -> Result<AccountList, FlowError> {
     let in_force = ctx.current_policy().await?;
-    let flow = ctx.clone();
-    Ok(ctx
-        .store
-        .read(move |c| {
-            let page = accounts::list(c, &filter)?;
-            let total = accounts::count(c, &filter)?;
-            Ok::<_, StoreError>(AccountList {
-                items: flow.account_views(c, &in_force, page.items)?,
-                total,
-                newer: page.newer,
-                older: page.older,
-            })
+    ctx.read(move |r| {
+        let page = accounts::list(r.connection, &filter)?;
+        Ok(AccountList {
+            items: r.account_views(&in_force, page.items)?,
+            total: accounts::count(r.connection, &filter)?,
+            newer: page.newer,
+            older: page.older,
         })
-        .await?)
+    })
+    .await
 }
 
+/// Returns one account in full; `None`: it does not exist.
 pub async fn detail(ctx: &Ctx, id: AccountId) -> Result<Option<AccountDetail>, FlowError> {
     let in_force = ctx.current_policy().await?;
-    let (flow, policy) = (ctx.clone(), in_force.clone());
-    Ok(ctx
-        .store
-        .read(move |c| {
-            let found: Vec<Account> = accounts::find(c, id)?.into_iter().collect();
-            let Some(view) = flow.account_views(c, &policy, found)?.pop() else {
-                return Ok::<_, StoreError>(None);
-            };
-            let events = audit::recent_of_account(c, id, 50)?;
-            let filter = sessions::SessionFilter {
-                account: Some(id),
-                limit: 50,
-                ..sessions::SessionFilter::default()
-            };
-            let rows = sessions::list(c, &filter)?.items;
-            let lockouts = lockouts::matching(c, Some(&view.account.name_key), None)?
-                .into_iter()
-                .map(|row| flow.lockout_view(&policy, row))
-                .filter(|view| view.failures > 0 || view.locked.is_some())
-                .collect();
-            let networks = accounts::networks(c, id, 20)?;
-            let sessions = rows.into_iter().map(|row| flow.view(&policy, row)).collect();
-            Ok(Some(AccountDetail {
-                view,
-                sessions,
-                events,
-                lockouts,
-                networks,
-            }))
-        })
-        .await?)
+    ctx.read(move |r| {
+        let found: Vec<Account> = accounts::find(r.connection, id)?.into_iter().collect();
+        let Some(view) = r.account_views(&in_force, found)?.pop() else {
+            return Ok(None);
+        };
+        let filter = SessionFilter {
+            account: Some(id),
+            limit: 50,
+            ..SessionFilter::default()
+        };
+        let rows = sessions::list(r.connection, &filter)?.items;
+        let lockouts = lockouts::list_matching(r.connection, Some(&view.account.name_key), None)?
+            .into_iter()
+            .map(|row| r.lockout_view(&in_force, row))
+            .filter(|view| view.failures > 0 || view.locked.is_some())
+            .collect();
+        Ok(Some(AccountDetail {
+            view,
+            sessions: rows.into_iter().map(|row| r.session_view(&in_force, row)).collect(),
+            events: audit::list_recent_of_account(r.connection, id, 50)?,
+            lockouts,
+            networks: accounts::list_networks(r.connection, id, 20)?,
+        }))
+    })
+    .await
 }
 
-/// The account and its state; `None`: there is none of that id.
+/// Returns the account and its state; `None`: it does not exist.
 pub async fn view(ctx: &Ctx, id: AccountId) -> Result<Option<AccountView>, FlowError> {
     let in_force = ctx.current_policy().await?;
-    let flow = ctx.clone();
-    Ok(ctx
-        .store
-        .read(move |c| {
-            let found: Vec<Account> = accounts::find(c, id)?.into_iter().collect();
-            Ok::<_, StoreError>(flow.account_views(c, &in_force, found)?.pop())
-        })
-        .await?)
+    ctx.read(move |r| {
+        let found: Vec<Account> = accounts::find(r.connection, id)?.into_iter().collect();
+        Ok(r.account_views(&in_force, found)?.pop())
+    })
+    .await
 }
 
-/// Its name alone.
+/// Returns the account's name.
 pub async fn name_of(ctx: &Ctx, id: AccountId) -> Result<Option<String>, FlowError> {
-    Ok(ctx.store.read(move |c| accounts::name_of(c, id)).await?)
+    ctx.read(move |r| Ok(accounts::find_name(r.connection, id)?)).await
 }
 
-/// The account of that name, as typed.
+/// Finds an account by its name, as typed.
 pub async fn find_by_name(ctx: &Ctx, name: &str) -> Result<Option<Account>, FlowError> {
     let key = name_key(name);
-    Ok(ctx.store.read(move |c| accounts::find_by_name_key(c, &key)).await?)
+    ctx.read(move |r| Ok(accounts::find_by_name_key(r.connection, &key)?))
+        .await
 }
 
 impl Ctx {
-    /// A fresh account; nothing is written.
+    /// Creates an account in memory; nothing is written.
     pub(super) fn new_account(&self, name: &AccountName, role: Role, password_hash: String, now: Timestamp) -> Account {
         Account {
             id: AccountId(self.new_id(now)),
@@ -192,43 +224,79 @@ impl Ctx {
             last_sign_in_at: None,
             last_session_ended_at: None,
             password_good_until: None,
+            factor_required_at: None,
+            factors: EnrolledFactors::NONE,
+            source: None,
+            external_id: None,
         }
     }
+}
 
-    /// In the order given. What stands around them is read for all at once.
+impl Ctx {
+    /// Describes the source of an account; `None`: it is local.
+    fn account_source(&self, account: &Account) -> Option<AccountSource> {
+        let id = account.source?;
+        let known = self.live.sources();
+        Some(match known.by_id(id) {
+            Some(live) => AccountSource {
+                name: live.source.name.as_str().to_owned(),
+                title: live.source.title.clone(),
+                kind: live.source.kind().title(),
+            },
+            None => AccountSource {
+                name: String::new(),
+                title: "A deleted source".to_owned(),
+                kind: "deleted source",
+            },
+        })
+    }
+}
+
+impl Read<'_> {
+    /// Returns accounts as lists show them, in the given order. Related facts are read for all of
+    /// them together.
     pub(super) fn account_views(
-        &self,
-        c: &mut Conn,
-        in_force: &InForce,
+        &mut self,
+        in_force: &PolicyInForce,
         accounts: Vec<Account>,
     ) -> Result<Vec<AccountView>, StoreError> {
         let ids: Vec<AccountId> = accounts.iter().map(|account| account.id).collect();
         let names: Vec<&str> = accounts.iter().map(|account| account.name_key.as_str()).collect();
-        let sessions = grouped(sessions::live_of_all(c, &ids)?, |session| session.account_id);
-        let counters = grouped(lockouts::of_accounts(c, &names)?, |row| row.key.account.clone());
-        let invitations = grouped(password_links::invitations_of(c, &ids)?, |link| link.account);
+        let sessions = grouped(sessions::list_live_of_accounts(self.connection, &ids)?, |session| {
+            session.account_id
+        });
+        let counters = grouped(lockouts::list_of_accounts(self.connection, &names)?, |row| {
+            row.key.account.clone()
+        });
+        let invitations = grouped(password_links::list_invitations(self.connection, &ids)?, |link| {
+            link.account
+        });
         let known = accounts.into_iter().map(|account| {
             let id = account.id;
-            let around = Around {
+            let around = RelatedFacts {
                 sessions: sessions.get(&id).map_or(&[], Vec::as_slice),
                 counters: counters.get(&Some(account.name_key.clone())).map_or(&[], Vec::as_slice),
                 invitation: invitations.get(&id).and_then(|links| links.first()),
             };
-            self.account_view(c, in_force, account, &around)
+            self.account_view(in_force, account, &around)
         });
         known.collect()
     }
 
     fn account_view(
-        &self,
-        c: &mut Conn,
-        in_force: &InForce,
+        &mut self,
+        in_force: &PolicyInForce,
         account: Account,
-        around: &Around<'_>,
+        around: &RelatedFacts<'_>,
     ) -> Result<AccountView, StoreError> {
-        let now = self.now();
+        let now = self.now;
         let policy = in_force.effective(account.role, &[], None);
-        let (facts, live_sessions) = self.expiry_facts_now(c, in_force, &account, around.sessions)?;
+        let facts = self.expiry_facts(in_force, &account, around.sessions)?;
+        let live_sessions = around
+            .sessions
+            .iter()
+            .filter(|session| self.ctx.is_live(in_force, &account, session, now))
+            .count();
         let must_change = password::must_change(
             &account.password_facts(),
             policy.accounts.change_default_password,
@@ -236,16 +304,16 @@ impl Ctx {
             now,
         );
         let state = match must_change {
-            _ if account.disabled_at.is_some() => AccountState::Disabled,
-            _ if account.expired_at.is_some() => AccountState::Expired,
-            Some(reason) => AccountState::MustChange(reason),
-            None => AccountState::Active,
+            _ if account.disabled_at.is_some() => AccountStatus::Disabled,
+            _ if account.expired_at.is_some() => AccountStatus::Expired,
+            Some(reason) => AccountStatus::MustChange(reason),
+            None => AccountStatus::Active,
         };
         let locked = around
             .counters
             .iter()
             .find_map(|row| row.counter.locked_at(row.key.kind, &policy.lockout, now));
-        let (expires, expires_later) = if state == AccountState::Expired {
+        let (expires, expires_later) = if state == AccountStatus::Expired {
             (None, None)
         } else {
             (
@@ -265,16 +333,17 @@ impl Ctx {
             expires_later,
             is_last_administrator: facts.is_last_administrator,
             invited,
+            source: self.ctx.account_source(&account),
             account,
         })
     }
 }
 
-/// What stands in other tables about an account.
-struct Around<'a> {
-    /// Those that nobody has marked as ended.
+/// Facts about an account from other tables.
+struct RelatedFacts<'a> {
+    /// Sessions that have not been marked as ended.
     sessions: &'a [Session],
-    /// What counts failures on its name.
+    /// The counters of failures on its name.
     counters: &'a [Lockout],
     invitation: Option<&'a PasswordLink>,
 }

@@ -1,43 +1,45 @@
-//! Registering applications: making, changing and removing entries. What the policy says about one (what counts as activity,
-//! which paths are ignored) is set in the same write; entering one is `access`.
+//! Registering, changing and removing applications. Their policy settings (what counts as activity,
+//! ignored paths) are written in the same transaction; `access` enters applications.
 
-mod seen;
+mod recent_requests;
 
-pub use seen::{Seen, Strangers, flush as flush_seen, strangers};
+pub use recent_requests::{ApplicationRequests, UnmatchedRequests, flush as flush_seen, strangers};
 
-use super::{Acting, Ctx, FlowError};
+use super::{Ctx, FlowError, Initiator, Write};
 use crate::{
     domain::{
         account::Role,
-        application::{Application, Applications, FieldFault, Typed},
-        audit::{Entry, Event},
+        application::{Application, ApplicationFields, Applications, FieldFault},
+        audit::Event,
         policy::{Key, Scope, Source, Value},
-        time::Timestamp,
+        session::SessionFilter,
     },
     live,
-    store::{
-        Conn, StoreError, applications,
-        sessions::{self, SessionFilter},
-    },
+    store::{Conn, StoreError, applications, sessions},
 };
 use std::sync::Arc;
 
-/// What is to be other than it is; `None` leaves it (of a new application: leaves it empty).
+/// The changes; `None` leaves a value unchanged (in a new application: empty).
 #[derive(Debug, Clone, Default)]
-pub struct Change {
+pub struct ApplicationChange {
+    /// The hosts; `None` leaves them unchanged.
     pub hosts: Option<Vec<String>>,
+    /// The path prefixes; `None` leaves them unchanged.
     pub prefixes: Option<Vec<String>>,
+    /// The roles with access; `None` leaves them unchanged.
     pub roles: Option<Vec<Role>>,
+    /// The groups with access; `None` leaves them unchanged.
     pub groups: Option<Vec<String>>,
+    /// The public paths; `None` leaves them unchanged.
     pub public: Option<Vec<String>>,
-    /// Keys to set in its scope of the policy; `None` takes one out there.
+    /// Settings of its policy scope; `None` unsets one there.
     pub policy: Vec<(Key, Option<Value>)>,
 }
 
-impl Change {
-    fn on(&self, typed: Typed) -> Typed {
+impl ApplicationChange {
+    fn apply_to(&self, typed: ApplicationFields) -> ApplicationFields {
         let or = |wanted: &Option<Vec<String>>, is: Vec<String>| wanted.clone().unwrap_or(is);
-        Typed {
+        ApplicationFields {
             name: typed.name,
             hosts: or(&self.hosts, typed.hosts),
             prefixes: or(&self.prefixes, typed.prefixes),
@@ -48,53 +50,58 @@ impl Change {
     }
 }
 
-/// What became of it.
+/// The result of a change.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ApplicationOutcome {
     Done,
     Faulty(Vec<FieldFault>),
     /// There is no such application.
     Unknown,
 }
 
-/// An application with what the policy says about it.
+/// An application with its policy settings.
 #[derive(Debug, Clone)]
 pub struct ApplicationView {
+    /// The application.
     pub application: Arc<Application>,
     /// `activity.counts` in its scope.
     pub activity: (Value, Source),
     /// `activity.ignored_paths` in its scope.
     pub ignored: (Value, Source),
-    /// Keys that the policy sets for it.
+    /// The number of settings that its policy scope overrides.
     pub overrides: usize,
-    /// What proxies asked about it.
-    pub seen: Seen,
+    /// The latest requests of its proxies.
+    pub seen: ApplicationRequests,
 }
 
-/// Why a write is taken back.
-enum Stop {
-    Refused(Verdict),
-    Flow(FlowError),
+/// The reason for a rollback.
+enum Rollback {
+    Refused(ApplicationOutcome),
+    Failed(FlowError),
 }
 
-impl From<StoreError> for Stop {
+impl From<StoreError> for Rollback {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict("application name") => {
-                refused("name", "There is already an application of that name.")
+                refused("name", "There is already an application with that name.")
             }
-            // Somebody took it in the same moment.
-            StoreError::Conflict("application host") => refused("hosts", "One of these hosts was taken just now."),
-            error => Self::Flow(error.into()),
+            // Another application took it at the same moment.
+            StoreError::Conflict("application host") => refused(
+                "hosts",
+                "Another application just took one of these \
+                hosts.",
+            ),
+            error => Self::Failed(error.into()),
         }
     }
 }
 
-fn refused(field: &'static str, why: impl Into<String>) -> Stop {
-    Stop::Refused(Verdict::Faulty(vec![(field, why.into())]))
+fn refused(field: &'static str, why: impl Into<String>) -> Rollback {
+    Rollback::Refused(ApplicationOutcome::Faulty(vec![(field, why.into())]))
 }
 
-/// All applications, by name.
+/// Lists all applications by name.
 pub async fn list(ctx: &Ctx) -> Result<Vec<ApplicationView>, FlowError> {
     let table = ctx.current_applications().await?;
     let in_force = ctx.current_policy().await?;
@@ -116,113 +123,126 @@ pub async fn list(ctx: &Ctx) -> Result<Vec<ApplicationView>, FlowError> {
     Ok(table.all().iter().map(view).collect())
 }
 
-/// One of [`list`].
+/// Finds one application of [`list`].
 pub async fn find(ctx: &Ctx, name: &str) -> Result<Option<ApplicationView>, FlowError> {
     let all = list(ctx).await?;
     Ok(all.into_iter().find(|view| view.application.name == name))
 }
 
-/// Live sessions that entered it, counted up to `cap`; false: there are more.
+/// Counts the live sessions that entered it, up to `cap`; false: there are more.
 pub async fn live_sessions(ctx: &Ctx, name: &str, cap: i64) -> Result<(i64, bool), FlowError> {
     let filter = SessionFilter {
         application: Some(name.to_owned()),
         ..SessionFilter::default()
     };
-    Ok(ctx.store.read(move |c| sessions::count_up_to(c, &filter, cap)).await?)
+    ctx.read(move |r| Ok(sessions::count_up_to(r.connection, &filter, cap)?))
+        .await
 }
 
-pub async fn create(ctx: &Ctx, acting: &Acting, name: &str, change: Change) -> Result<Verdict, FlowError> {
-    let typed = Typed {
+/// Registers an application.
+pub async fn create(
+    ctx: &Ctx,
+    initiator: &Initiator,
+    name: &str,
+    change: ApplicationChange,
+) -> Result<ApplicationOutcome, FlowError> {
+    let typed = ApplicationFields {
         name: name.to_owned(),
-        ..Typed::default()
+        ..ApplicationFields::default()
     };
-    let (flow, now, acting) = (ctx.clone(), ctx.now(), acting.clone());
     let written = ctx
-        .store
-        .write(move |c| {
-            let application = checked(&change.on(typed))?;
-            if applications::find(c, &application.name)?.is_some() {
-                return Err(refused("name", "There is already an application of that name."));
+        .write_at(ctx.now(), initiator, move |w| {
+            let application = checked(&change.apply_to(typed))?;
+            if applications::find(w.connection, &application.name)?.is_some() {
+                return Err(refused("name", "There is already an application with that name."));
             }
-            free(c, &application)?;
-            applications::insert(c, &application, now)?;
-            flow.note_change_in(c, now, &acting, None, Some(&application))?;
-            flow.set_policy_in(c, now, &acting, &application.name, change.policy)
+            check_hosts_free(w.connection, &application)?;
+            applications::insert(w.connection, &application, w.now)?;
+            w.record_application_change(None, Some(&application))?;
+            w.set_application_policy(&application.name, change.policy)
         })
         .await;
     settled(ctx, written).await
 }
 
-pub async fn set(ctx: &Ctx, acting: &Acting, name: &str, change: Change) -> Result<Verdict, FlowError> {
-    let (flow, now, acting, name) = (ctx.clone(), ctx.now(), acting.clone(), name.to_owned());
+/// Changes an application.
+pub async fn set(
+    ctx: &Ctx,
+    initiator: &Initiator,
+    name: &str,
+    change: ApplicationChange,
+) -> Result<ApplicationOutcome, FlowError> {
+    let name = name.to_owned();
     let written = ctx
-        .store
-        .write(move |c| {
-            applications::hold(c, &name, now)?;
-            let Some(old) = applications::find(c, &name)? else {
-                return Err(Stop::Refused(Verdict::Unknown));
+        .write_at(ctx.now(), initiator, move |w| {
+            applications::hold(w.connection, &name, w.now)?;
+            let Some(old) = applications::find(w.connection, &name)? else {
+                return Err(Rollback::Refused(ApplicationOutcome::Unknown));
             };
-            let new = checked(&change.on(Typed::of(&old)))?;
-            free(c, &new)?;
+            let new = checked(&change.apply_to(ApplicationFields::from_application(&old)))?;
+            check_hosts_free(w.connection, &new)?;
             if new != old {
-                applications::update(c, &new, now)?;
-                flow.note_change_in(c, now, &acting, Some(&old), Some(&new))?;
+                applications::update(w.connection, &new, w.now)?;
+                w.record_application_change(Some(&old), Some(&new))?;
             }
-            flow.set_policy_in(c, now, &acting, &name, change.policy)
+            w.set_application_policy(&name, change.policy)
         })
         .await;
     settled(ctx, written).await
 }
 
-/// Its policy overrides stay: they concern nobody until an application has that name again.
-pub async fn delete(ctx: &Ctx, acting: &Acting, name: &str) -> Result<Verdict, FlowError> {
-    let (flow, now, acting, name) = (ctx.clone(), ctx.now(), acting.clone(), name.to_owned());
+/// Removes an application. Its policy overrides stay and apply again if an application gets that
+/// name.
+pub async fn delete(ctx: &Ctx, initiator: &Initiator, name: &str) -> Result<ApplicationOutcome, FlowError> {
+    let name = name.to_owned();
     let written = ctx
-        .store
-        .write(move |c| {
-            let Some(old) = applications::find(c, &name)? else {
-                return Err(Stop::Refused(Verdict::Unknown));
+        .write_at(ctx.now(), initiator, move |w| {
+            let Some(old) = applications::find(w.connection, &name)? else {
+                return Err(Rollback::Refused(ApplicationOutcome::Unknown));
             };
-            if !applications::delete(c, &name)? {
-                return Err(Stop::Refused(Verdict::Unknown));
+            if !applications::delete(w.connection, &name)? {
+                return Err(Rollback::Refused(ApplicationOutcome::Unknown));
             }
-            Ok(flow.note_change_in(c, now, &acting, Some(&old), None)?)
+            Ok(w.record_application_change(Some(&old), None)?)
         })
         .await;
     settled(ctx, written).await
 }
 
-/// What was committed holds at the next request.
-async fn settled(ctx: &Ctx, written: Result<(), Stop>) -> Result<Verdict, FlowError> {
+/// Makes a committed change effective for the next request.
+async fn settled(ctx: &Ctx, written: Result<(), Rollback>) -> Result<ApplicationOutcome, FlowError> {
     match written {
         Ok(()) => {
             ctx.reload_applications().await?;
             ctx.reload_policy().await?;
-            Ok(Verdict::Done)
+            Ok(ApplicationOutcome::Done)
         }
-        Err(Stop::Refused(verdict)) => Ok(verdict),
-        Err(Stop::Flow(error)) => Err(error),
+        Err(Rollback::Refused(verdict)) => Ok(verdict),
+        Err(Rollback::Failed(error)) => Err(error),
     }
 }
 
-fn checked(typed: &Typed) -> Result<Application, Stop> {
-    typed.check().map_err(|faults| Stop::Refused(Verdict::Faulty(faults)))
+fn checked(typed: &ApplicationFields) -> Result<Application, Rollback> {
+    typed
+        .check()
+        .map_err(|faults| Rollback::Refused(ApplicationOutcome::Faulty(faults)))
 }
 
-/// No other application answers where it wants to.
-fn free(c: &mut Conn, wanted: &Application) -> Result<(), Stop> {
-    let others = Applications::new(applications::list(c)?);
+/// Checks that no other application uses the wanted hosts.
+fn check_hosts_free(connection: &mut Conn, wanted: &Application) -> Result<(), Rollback> {
+    let others = Applications::new(applications::list(connection)?);
     match others.taken(wanted) {
         None => Ok(()),
         Some((other, place)) => Err(refused(
             "hosts",
-            format!("{place} belongs to {other} already; another path prefix would tell them apart."),
+            format!("{place} already belongs to {other}; use a different path prefix."),
         )),
     }
 }
 
 impl Ctx {
-    /// The applications that govern now: from memory while changes are heard of, else from the database.
+    /// Returns the applications in force: from memory while changes arrive, otherwise from the
+    /// database.
     pub async fn current_applications(&self) -> Result<Arc<Applications>, FlowError> {
         if !self.live.freshness.is_fresh() {
             Box::pin(self.reload_applications()).await?;
@@ -231,44 +251,34 @@ impl Ctx {
     }
 
     async fn reload_applications(&self) -> Result<(), FlowError> {
-        let known = self.store.read(live::applications::read).await?;
+        let known = self.store.read(live::applications::ApplicationSnapshot::read).await?;
         self.live.set_applications(known);
         Ok(())
     }
+}
 
-    fn note_change_in(
-        &self,
-        c: &mut Conn,
-        now: Timestamp,
-        acting: &Acting,
+impl Write<'_> {
+    fn record_application_change(
+        &mut self,
         old: Option<&Application>,
         new: Option<&Application>,
     ) -> Result<(), StoreError> {
-        let detail = serde_json::json!({ "old": old.map(Application::to_json), "new": new.map(Application::to_json) });
-        let entry = Entry {
-            application: new.or(old).map(|application| application.name.clone()),
-            ..self.entry_of(acting, Event::ApplicationChanged, None, detail)
-        };
-        self.record(c, now, &entry)
+        let name = new.or(old).map(|application| application.name.as_str());
+        let entry = self.entry(Event::ApplicationChanged).at_application(name);
+        self.record(&entry.with_detail(serde_json::json!({
+            "old": old.map(Application::to_json), "new": new.map(Application::to_json),
+        })))
     }
 
-    fn set_policy_in(
-        &self,
-        c: &mut Conn,
-        now: Timestamp,
-        acting: &Acting,
-        name: &str,
-        values: Vec<(Key, Option<Value>)>,
-    ) -> Result<(), Stop> {
+    fn set_application_policy(&mut self, name: &str, values: Vec<(Key, Option<Value>)>) -> Result<(), Rollback> {
         if values.is_empty() {
             return Ok(());
         }
-        match self.set_for_application_in(c, now, acting, name, values) {
-            Ok(None) => Ok(()),
-            Ok(Some(why)) => Err(Stop::Refused(Verdict::Faulty(
-                why.into_iter().map(|why| ("activity", why)).collect(),
-            ))),
-            Err(error) => Err(Stop::Flow(error)),
+        let faults = self.save_for_application(name, values).map_err(Rollback::Failed)?;
+        if faults.is_empty() {
+            return Ok(());
         }
+        let faults = faults.into_iter().map(|why| ("activity", why)).collect();
+        Err(Rollback::Refused(ApplicationOutcome::Faulty(faults)))
     }
 }

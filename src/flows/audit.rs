@@ -1,14 +1,15 @@
-//! Reading the audit trail. It is only ever added to, by the flows that act.
+//! Reading the audit log. The flows that act write it; entries are only ever added.
 
 pub mod seals;
 
-use super::{Acting, Ctx, FlowError};
+use super::{Ctx, FlowError, Initiator};
 use crate::{
-    domain::{audit::Event, time::Timestamp},
-    store::{
-        Page, StoreError,
-        audit::{self, AuditFilter, AuditRow},
+    domain::{
+        account::AccountId,
+        audit::{AuditFilter, AuditRecord, Event},
+        time::Timestamp,
     },
+    store::{Page, audit},
 };
 
 /// Characters kept of a path that was refused.
@@ -16,108 +17,108 @@ const PATH_KEPT: usize = 256;
 /// Matches counted at most; beyond, the total is a lower bound.
 const COUNT_CAP: i64 = 10_000;
 
+/// One page of the audit log.
 pub struct AuditList {
-    pub items: Vec<AuditRow>,
+    /// The entries of the page.
+    pub items: Vec<AuditRecord>,
+    /// The number of all matches; a lower bound if there are many.
     pub total: i64,
-    /// False: there are at least `total`.
+    /// Whether `total` is exact; otherwise there are at least that many.
     pub total_exact: bool,
+    /// Whether there is a page before this one.
     pub newer: bool,
+    /// Whether there is a page after this one.
     pub older: bool,
-    /// A text search looked only at the newest entries that match the other filters.
+    /// Whether a text search covered only the newest entries that match the other filters.
     pub truncated: bool,
-    /// When the oldest entry that is still kept happened.
+    /// The time of the oldest entry that is still kept.
     pub oldest: Option<Timestamp>,
 }
 
+/// Lists the entries that match, with their number.
 pub async fn list(ctx: &Ctx, filter: AuditFilter) -> Result<AuditList, FlowError> {
-    let (page, (total, total_exact), oldest) = ctx
-        .store
-        .read(move |c| {
-            let counted = audit::count(c, &filter, COUNT_CAP)?;
-            Ok::<_, StoreError>((audit::list(c, &filter)?, counted, audit::oldest(c)?))
+    ctx.read(move |r| {
+        let (total, total_exact) = audit::count(r.connection, &filter, COUNT_CAP)?;
+        let page = audit::list(r.connection, &filter)?;
+        Ok(AuditList {
+            items: page.items,
+            total,
+            total_exact,
+            newer: page.newer,
+            older: page.older,
+            truncated: page.truncated,
+            oldest: audit::find_oldest(r.connection)?,
         })
-        .await?;
-    Ok(AuditList {
-        items: page.items,
-        total,
-        total_exact,
-        newer: page.newer,
-        older: page.older,
-        truncated: page.truncated,
-        oldest,
     })
+    .await
 }
 
-/// One page of an export; [`export`] is called once before.
-pub async fn page(ctx: &Ctx, filter: AuditFilter) -> Result<Page<AuditRow>, FlowError> {
-    Ok(ctx.store.read(move |c| audit::list(c, &filter)).await?)
+/// Returns one page of an export; call [`export`] once before.
+pub async fn page(ctx: &Ctx, filter: AuditFilter) -> Result<Page<AuditRecord>, FlowError> {
+    ctx.read(move |r| Ok(audit::list(r.connection, &filter)?)).await
 }
 
-/// Notes that somebody exports the audit; without this the export does not start.
-pub async fn export(ctx: &Ctx, acting: &Acting, filter: &AuditFilter, format: &'static str) -> Result<(), FlowError> {
+/// Records an export of the audit log; the export does not start without this record.
+pub async fn export(
+    ctx: &Ctx,
+    initiator: &Initiator,
+    filter: &AuditFilter,
+    format: &'static str,
+) -> Result<(), FlowError> {
     let detail = serde_json::json!({ "format": format, "filter": filter.describe() });
-    note(ctx, acting, Event::AuditExported, detail).await
+    record(ctx, initiator, Event::AuditExported, detail).await
 }
 
-/// A list that leaves the house as a file.
+/// A list that is exported as a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exported {
+pub enum ExportedList {
     Accounts,
     Lockouts,
     Sessions,
 }
 
-impl Exported {
-    /// `accounts`, `lockouts` or `sessions`.
+impl ExportedList {
+    /// Returns `accounts`, `lockouts` or `sessions`.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Exported::Accounts => "accounts",
-            Exported::Lockouts => "lockouts",
-            Exported::Sessions => "sessions",
+            Self::Accounts => "accounts",
+            Self::Lockouts => "lockouts",
+            Self::Sessions => "sessions",
         }
     }
 }
 
-/// Notes that somebody exports such a list, narrowed as `filter` says; without this the export does not start.
-pub async fn exported(
+/// Records an export of such a list with its filter; the export does not start without this record.
+pub async fn record_export(
     ctx: &Ctx,
-    acting: &Acting,
-    what: Exported,
+    initiator: &Initiator,
+    list: ExportedList,
     filter: serde_json::Value,
     format: &'static str,
 ) -> Result<(), FlowError> {
-    let detail = serde_json::json!({ "what": what.as_str(), "format": format, "filter": filter });
-    note(ctx, acting, Event::DataExported, detail).await
+    let detail = serde_json::json!({ "what": list.as_str(), "format": format, "filter": filter });
+    record(ctx, initiator, Event::DataExported, detail).await
 }
 
-async fn note(ctx: &Ctx, acting: &Acting, event: Event, detail: serde_json::Value) -> Result<(), FlowError> {
-    let (flow, now) = (ctx.clone(), ctx.now());
-    let entry = ctx.entry_of(acting, event, None, detail);
-    Ok(ctx.store.write(move |c| flow.record(c, now, &entry)).await?)
+async fn record(ctx: &Ctx, initiator: &Initiator, event: Event, detail: serde_json::Value) -> Result<(), FlowError> {
+    ctx.write(initiator, move |w| Ok(w.record(&w.entry(event).with_detail(detail))?))
+        .await
 }
 
-/// The newest events about an account, for its owner.
-pub async fn of_account(
-    ctx: &Ctx,
-    account: crate::domain::account::AccountId,
-    limit: i64,
-) -> Result<Vec<AuditRow>, FlowError> {
-    Ok(ctx
-        .store
-        .read(move |c| audit::recent_of_account(c, account, limit))
-        .await?)
+/// Returns the newest events about an account, for its owner.
+pub async fn of_account(ctx: &Ctx, account: AccountId, limit: i64) -> Result<Vec<AuditRecord>, FlowError> {
+    ctx.read(move |r| Ok(audit::list_recent_of_account(r.connection, account, limit)?))
+        .await
 }
 
-/// Somebody signed in asked for what is not theirs.
-pub async fn denied(ctx: &Ctx, acting: &Acting, what: String) -> Result<(), FlowError> {
-    let (flow, now) = (ctx.clone(), ctx.now());
-    let mut entry = ctx.entry_of(
-        acting,
-        Event::AccessDenied,
-        None,
-        serde_json::json!({ "path": what.chars().take(PATH_KEPT).collect::<String>() }),
-    );
-    entry.outcome = crate::domain::audit::Outcome::Failure;
-    entry.reason = Some("role".to_owned());
-    Ok(ctx.store.write(move |c| flow.record(c, now, &entry)).await?)
+/// Records that a signed-in user requested something without permission.
+pub async fn denied(ctx: &Ctx, initiator: &Initiator, path: String) -> Result<(), FlowError> {
+    let path: String = path.chars().take(PATH_KEPT).collect();
+    ctx.write(initiator, move |w| {
+        let entry = w
+            .entry(Event::AccessDenied)
+            .with_detail(serde_json::json!({ "path": path }));
+        Ok(w.record(&entry.failed("role"))?)
+    })
+    .await
 }

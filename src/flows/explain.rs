@@ -1,101 +1,188 @@
-//! Why a session ends when it does: the facts of an account or of a live session, put before the pure `simulate::explain`.
-//! Under which policy is the caller's to say: the one in force, or a draft.
+//! Explanation of when a session ends, from the facts of an account or of a live session with the
+//! pure `simulate::explain`. The caller chooses the policy: the one in force, or a draft.
 
 use super::{Ctx, FlowError};
 use crate::{
     domain::{
-        account::{Role, expires_at, name_key},
-        policy::effective::Policy,
-        session::{AccountState, EndReason, SessionId, ends_at},
+        account::{Account, Role, name_key},
+        expiry::expires_at,
+        factor::{FactorDuty, FactorRequirement, Proofs},
+        policy::{PolicyDocument, effective::Policy},
+        session::{
+            AccountState, EndCause, EndReason, EndedBy, Session, SessionFacts, SessionId, TokenFacts, ends_at,
+            factor_duty,
+        },
         simulate::explain::{
-            Client, Provenance, Scenario, Timeline, Typed, TypedFault, explain as live_through, provenance,
+            PastSession, Provenance, Scenario, ScenarioClient, ScenarioFault, ScenarioInput, Timeline,
+            explain as live_through, explain_past, provenance,
         },
         time::Timestamp,
     },
-    live::policy::InForce,
-    store::{
-        Conn, StoreError,
-        accounts::{self, Account},
-        sessions::{self, Session},
-    },
+    live::policy::PolicyInForce,
+    store::{Conn, StoreError, accounts, policies, provider_sessions, sessions},
 };
 
-/// Whose session it is.
+/// The session that is explained.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Who {
-    /// Anybody's of that role.
+pub enum ExplainSubject {
+    /// A session of any account with that role.
     Role(Role),
-    /// A new one of the account of that name, as typed.
+    /// A new session of the account with that name, as typed.
     Account(String),
-    /// A real one.
+    /// A live session.
     Session(SessionId),
 }
 
-/// The answer, and of whom it tells.
+/// The answer, and the session it is about.
 #[derive(Debug, Clone)]
-pub struct Explained {
+pub struct Explanation {
+    /// The role of the account.
     pub role: Role,
-    /// Name and standing; `None`: nobody in particular.
+    /// Name and state of the account; `None`: any account.
     pub account: Option<(String, AccountState)>,
-    /// Those that it has entered by the end.
+    /// The applications that it has entered by the end.
     pub applications: Vec<String>,
+    /// The life of the session.
     pub timeline: Timeline,
+    /// The values that apply, with their sources.
     pub values: Vec<Provenance>,
+    /// The proofs of a live session; `None`: it is not a live one.
+    pub proved: Option<ExplainedProofs>,
+    /// What the identity provider of a live session says; `None`: it did not begin at one.
+    pub provider: Option<ExplainedProvider>,
 }
 
+/// What the identity provider says about a live session. It never extends the session: the earlier
+/// end counts, which is always that of the policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExplainedProvider {
+    /// The title of the source.
+    pub title: String,
+    /// When the person authenticated there, if it said so.
+    pub authenticated_at: Option<Timestamp>,
+    /// When the ID token expires.
+    pub token_expires_at: Timestamp,
+}
+
+impl ExplainedProvider {
+    /// Describes it in a sentence; `format` writes an instant.
+    pub fn sentence(&self, format: impl Fn(Timestamp) -> String) -> String {
+        let signed_in = match self.authenticated_at {
+            Some(at) => format!("authenticated there at {}", format(at)),
+            None => "it does not say when".to_owned(),
+        };
+        format!(
+            "Signed in at {} ({signed_in}). Its token expires at {}, which does not end the session here: the rule \
+             below does, or a sign-out at the provider.",
+            self.title,
+            format(self.token_expires_at)
+        )
+    }
+}
+
+/// The proofs of a live session, and their judgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExplainedProofs {
+    /// The proofs.
+    pub proofs: Proofs,
+    /// The requirement on our own pages.
+    pub required: FactorRequirement,
+    /// The duty of its owner; `None`: none.
+    pub duty: Option<FactorDuty>,
+}
+
+impl ExplainedProofs {
+    /// Describes the proofs in a sentence.
+    pub fn sentence(&self) -> String {
+        let required = match self.required {
+            FactorRequirement::Off => "No second factor is required.",
+            FactorRequirement::Any => "A second factor is required.",
+            FactorRequirement::Passkey => "A passkey is required.",
+        };
+        let duty = match self.duty {
+            None => "",
+            Some(FactorDuty::Prove) => " Its owner has to prove one before anything else opens.",
+            Some(FactorDuty::Enrol) => " Its owner has to enrol one before anything else opens.",
+        };
+        format!("Proved: {}. {required}{duty}", self.proofs.display())
+    }
+}
+
+/// The explanation, or the reason why there is none.
 #[derive(Debug, Clone)]
 pub enum ExplainVerdict {
-    Explained(Box<Explained>),
+    Explained(Box<Explanation>),
     NoAccount,
     NoSession,
-    /// That session is over already.
-    Over {
-        account: String,
-        at: Timestamp,
-        reason: Option<EndReason>,
-    },
-    Faulty(Vec<TypedFault>),
+    /// The session has ended; explained under the policy of that time.
+    Past(Box<PastExplanation>),
+    Faulty(Vec<ScenarioFault>),
 }
 
-/// Explains under `policy` a session of `who` that is used as typed.
-pub async fn explain(ctx: &Ctx, policy: &Policy, who: &Who, typed: &Typed) -> Result<ExplainVerdict, FlowError> {
+/// Why a session ended, under the policy that was in force then.
+#[derive(Debug, Clone)]
+pub struct PastExplanation {
+    /// Account, timeline and values.
+    pub explained: Explanation,
+    /// Revision of that policy.
+    pub revision: i64,
+    /// The rule as it was stored.
+    pub cause: EndCause,
+    /// The person who ended it, if any.
+    pub ended_by: Option<String>,
+}
+
+/// Explains a session of `who` with the given use under `policy`.
+pub async fn explain(
+    ctx: &Ctx,
+    policy: &Policy,
+    who: &ExplainSubject,
+    typed: &ScenarioInput,
+) -> Result<ExplainVerdict, FlowError> {
     match who {
-        Who::Role(role) => Ok(signed_in(ctx.now(), policy, *role, None, typed)),
-        Who::Account(name) => {
+        ExplainSubject::Role(role) => Ok(signed_in(ctx.now(), policy, *role, None, typed)),
+        ExplainSubject::Account(name) => {
             let key = name_key(name);
-            let found = ctx.read_standing(policy, move |c| accounts::find_by_name_key(c, &key));
+            let found = ctx.read_standing(policy, move |connection| accounts::find_by_name_key(connection, &key));
             Ok(match found.await? {
                 Some(standing) => signed_in(ctx.now(), policy, standing.account.role, Some(standing), typed),
                 None => ExplainVerdict::NoAccount,
             })
         }
-        Who::Session(id) => ctx.explain_live(policy, *id, typed).await,
+        ExplainSubject::Session(id) => ctx.explain_live(policy, *id, typed).await,
     }
 }
 
 /// An account, and when it expires by its own date.
-struct Standing {
+struct ExpiringAccount {
     account: Account,
     expires_at: Option<Timestamp>,
 }
 
-impl Standing {
+impl ExpiringAccount {
     fn state(&self, now: Timestamp) -> AccountState {
         let past = self.expires_at.is_some_and(|at| now > at);
-        AccountState::of(
+        AccountState::from_flags(
             self.account.disabled_at.is_some(),
             past || self.account.expired_at.is_some(),
         )
     }
 }
 
-fn signed_in(now: Timestamp, policy: &Policy, role: Role, standing: Option<Standing>, typed: &Typed) -> ExplainVerdict {
+fn signed_in(
+    now: Timestamp,
+    policy: &Policy,
+    role: Role,
+    standing: Option<ExpiringAccount>,
+    typed: &ScenarioInput,
+) -> ExplainVerdict {
     let (at, pattern) = match typed.sign_in(now) {
         Ok(read) => read,
         Err(faults) => return ExplainVerdict::Faulty(faults),
     };
     let scenario = Scenario {
-        // Past its date there is no signing in; what would come if there were is still asked.
+        // After its date an account cannot sign in; the explanation shows what would happen if it
+        // could.
         expires_at: standing
             .as_ref()
             .and_then(|standing| standing.expires_at)
@@ -103,10 +190,10 @@ fn signed_in(now: Timestamp, policy: &Policy, role: Role, standing: Option<Stand
         ..Scenario::signed_in(role, at, pattern)
     };
     let account = standing.map(|standing| (standing.account.name.clone(), standing.state(now)));
-    answer(policy, account, &scenario)
+    explain_scenario(policy, account, &scenario)
 }
 
-fn answer(policy: &Policy, account: Option<(String, AccountState)>, scenario: &Scenario) -> ExplainVerdict {
+fn explain_scenario(policy: &Policy, account: Option<(String, AccountState)>, scenario: &Scenario) -> ExplainVerdict {
     let timeline = live_through(policy, scenario);
     let until = timeline.end.as_ref().map(|end| end.at);
     let mut applications = scenario.entered.clone();
@@ -115,12 +202,14 @@ fn answer(policy: &Policy, account: Option<(String, AccountState)>, scenario: &S
             applications.push(entering.application.clone());
         }
     }
-    ExplainVerdict::Explained(Box::new(Explained {
+    ExplainVerdict::Explained(Box::new(Explanation {
         role: scenario.role,
         account,
         values: provenance(policy, scenario.role, &applications),
         applications,
         timeline,
+        proved: None,
+        provider: None,
     }))
 }
 
@@ -129,39 +218,44 @@ impl Ctx {
         &self,
         policy: &Policy,
         find: impl FnOnce(&mut Conn) -> Result<Option<Account>, StoreError> + Send + 'static,
-    ) -> Result<Option<Standing>, FlowError> {
-        let (flow, policy) = (self.clone(), policy.clone());
-        let read = self.store.read(move |c| {
-            let Some(account) = find(c)? else { return Ok(None) };
-            // While a session lives only the account's own date expires it.
-            let facts = flow.expiry_facts(c, &account, true)?;
+    ) -> Result<Option<ExpiringAccount>, FlowError> {
+        let policy = policy.clone();
+        self.read(move |r| {
+            let Some(account) = find(r.connection)? else {
+                return Ok(None);
+            };
+            // While a session is live, only the account's own date expires it.
+            let facts = r.stored_expiry_facts(&account, true)?;
             let rules = policy.effective(account.role, &[], None).accounts;
-            Ok::<_, StoreError>(Some(Standing {
+            Ok(Some(ExpiringAccount {
                 expires_at: expires_at(&facts, &rules).map(|(at, _)| at),
                 account,
             }))
-        });
-        Ok(read.await?)
+        })
+        .await
     }
 
-    async fn explain_live(&self, policy: &Policy, id: SessionId, typed: &Typed) -> Result<ExplainVerdict, FlowError> {
-        let Some(session) = self.store.read(move |c| sessions::find(c, id)).await? else {
+    async fn explain_live(
+        &self,
+        policy: &Policy,
+        id: SessionId,
+        typed: &ScenarioInput,
+    ) -> Result<ExplainVerdict, FlowError> {
+        let Some(session) = self.read(move |r| Ok(sessions::find(r.connection, id)?)).await? else {
             return Ok(ExplainVerdict::NoSession);
         };
         let owner = session.account_id;
-        let Some(standing) = self.read_standing(policy, move |c| accounts::find(c, owner)).await? else {
+        let standing = self.read_standing(policy, move |connection| accounts::find(connection, owner));
+        let Some(standing) = standing.await? else {
             return Ok(ExplainVerdict::NoSession);
         };
         let now = self.now();
         let in_force = self.current_policy().await?;
-        if let Some((at, reason)) = self.over(&in_force, &session, standing.account.role) {
-            return Ok(ExplainVerdict::Over {
-                account: standing.account.name,
-                at,
-                reason,
-            });
+        if let Some((at, reason)) = self.ended_at(&in_force, &session, standing.account.role) {
+            let past = self.explain_ended(&in_force, &session, &standing, (at, reason)).await?;
+            return Ok(ExplainVerdict::Past(Box::new(past)));
         }
-        let client = Client {
+        let client = ScenarioClient {
             ip: session.ip,
             user_agent: session.binding.user_agent.clone(),
         };
@@ -169,6 +263,7 @@ impl Ctx {
             Ok(pattern) => pattern,
             Err(faults) => return Ok(ExplainVerdict::Faulty(faults)),
         };
+        let proved = self.explain_proofs(policy, &session, &standing.account);
         let scenario = Scenario {
             role: standing.account.role,
             expires_at: standing.expires_at,
@@ -179,16 +274,129 @@ impl Ctx {
             pattern,
         };
         let account = (standing.account.name.clone(), standing.state(now));
-        Ok(answer(policy, Some(account), &scenario))
+        let mut verdict = explain_scenario(policy, Some(account), &scenario);
+        if let ExplainVerdict::Explained(explained) = &mut verdict {
+            explained.proved = Some(proved);
+            explained.provider = self.explain_provider(id).await?;
+        }
+        Ok(verdict)
     }
 
-    /// When and why the session ended: as written, or by a rule in force that no sweep has marked yet.
-    fn over(&self, in_force: &InForce, session: &Session, role: Role) -> Option<(Timestamp, Option<EndReason>)> {
+    async fn explain_provider(&self, id: SessionId) -> Result<Option<ExplainedProvider>, FlowError> {
+        let kept = self
+            .read(move |r| Ok(provider_sessions::find(r.connection, id)?))
+            .await?;
+        Ok(kept.map(|kept| ExplainedProvider {
+            title: match self.live.sources().by_id(kept.source) {
+                Some(live) => live.source.title.clone(),
+                None => "a deleted source".to_owned(),
+            },
+            authenticated_at: kept.authenticated_at,
+            token_expires_at: kept.token_expires_at,
+        }))
+    }
+
+    fn explain_proofs(&self, policy: &Policy, session: &Session, account: &Account) -> ExplainedProofs {
+        let factors = policy.effective(account.role, &[], None).factors;
+        let facts = SessionFacts {
+            ended: None,
+            account: AccountState::Enabled,
+            must_change_password: false,
+            proofs: session.proofs,
+            factors: account.factors,
+            grace_from: account.factor_required_at,
+            life: self.life_of(session),
+            binding: &session.binding,
+            token: TokenFacts::Current,
+        };
+        ExplainedProofs {
+            proofs: session.proofs,
+            required: factors.required,
+            duty: factor_duty(&facts, factors.required, &factors, self.now()),
+        }
+    }
+
+    /// Draws an ended session under the policy that was in force then.
+    async fn explain_ended(
+        &self,
+        in_force: &PolicyInForce,
+        session: &Session,
+        standing: &ExpiringAccount,
+        (ended_at, reason): (Timestamp, EndReason),
+    ) -> Result<PastExplanation, FlowError> {
+        let role = standing.account.role;
+        let life = self.life_of(session);
+        let policy = match session.ended_at {
+            Some(_) => self.find_policy_at_end(session, ended_at).await?,
+            // No sweep has marked it yet.
+            None => in_force.policy.clone(),
+        };
+        let cause = match &session.end_cause {
+            Some(cause) => cause.clone(),
+            None => EndCause::new(reason, &life, role, &session.applications, &policy),
+        };
+        let past = PastSession {
+            role,
+            life,
+            binding: session.binding.clone(),
+            entered: session.applications.clone(),
+            client: ScenarioClient {
+                ip: session.ip,
+                user_agent: session.binding.user_agent.clone(),
+            },
+            ended_at,
+            reason,
+            sentence: cause.sentence(
+                reason,
+                EndedBy {
+                    person: session.ended_by.as_deref(),
+                    owner: &standing.account.name,
+                },
+            ),
+            cause: cause.clone(),
+        };
+        Ok(PastExplanation {
+            explained: Explanation {
+                role,
+                account: Some((standing.account.name.clone(), AccountState::Enabled)),
+                applications: session.applications.clone(),
+                timeline: explain_past(&policy, &past),
+                values: provenance(&policy, role, &session.applications),
+                // What it had proved no longer matters.
+                proved: None,
+                provider: None,
+            },
+            revision: policy.revision(),
+            cause,
+            ended_by: session.ended_by.clone(),
+        })
+    }
+
+    /// Returns the policy under which a session ended, with the current pins, because earlier ones
+    /// are not stored.
+    async fn find_policy_at_end(&self, session: &Session, ended_at: Timestamp) -> Result<Policy, FlowError> {
+        let environment = self.live.environment();
+        let revision = session.end_cause.as_ref().map(|cause| cause.policy_revision);
+        let found = self.read(move |r| {
+            Ok(match revision {
+                Some(revision) => policies::find(r.connection, revision)?,
+                None => policies::find_at(r.connection, ended_at)?,
+            })
+        });
+        Ok(match found.await? {
+            Some(revision) => Policy::in_environment(revision.revision, revision.document, environment),
+            None => Policy::in_environment(0, PolicyDocument::default(), environment),
+        })
+    }
+
+    /// Returns when and why the session ended: as stored, or by a rule in force that no sweep has
+    /// marked yet.
+    fn ended_at(&self, in_force: &PolicyInForce, session: &Session, role: Role) -> Option<(Timestamp, EndReason)> {
         if let Some(at) = session.ended_at {
-            return Some((at, session.end_reason));
+            return Some((at, session.end_reason.unwrap_or(EndReason::Revoked)));
         }
         let rules = in_force.effective(role, &session.applications, None);
         let end = ends_at(&self.life_of(session), &rules).filter(|end| self.now() > end.at)?;
-        Some((end.at, Some(end.reason)))
+        Some((end.at, end.reason))
     }
 }

@@ -1,199 +1,219 @@
-//! Looking at lockouts, releasing them, and blocking by hand.
+//! Reading and releasing lockouts, and blocking by an administrator.
 
-use super::{Acting, Ctx, FlowError, attempts};
+use super::{Ctx, FlowError, Initiator, Read, Write};
 use crate::{
     domain::{
         account::{name_key, profile::FieldFault},
-        audit::{Actor, Event, Origin},
-        lockout::{self, CounterKey, Locked},
+        audit::{Actor, Event, RequestOrigin},
+        lockout::{
+            self, AttackPattern, CounterKey, LockDuration, Lockout, LockoutFilter, LockoutListState, find_patterns,
+        },
+        policy::effective::LockoutPolicy,
+        skew,
         time::Timestamp,
     },
-    live::policy::InForce,
-    store::{
-        Conn, StoreError,
-        changes::{self, ChangeKind},
-        lockouts::{self, Lockout, LockoutFilter, LockoutListState},
-    },
+    live::policy::PolicyInForce,
+    store::{StoreError, lockouts},
 };
 use ipnetwork::IpNetwork;
 use std::{borrow::Cow, net::IpAddr};
 use uuid::Uuid;
 
-/// A counter under today's policy.
+/// Returns a counter under the policy in force.
 #[derive(Debug, Clone)]
 pub struct LockoutView {
+    /// The counter.
     pub lockout: Lockout,
+    /// The number of failures that count now.
     pub failures: usize,
-    /// Failures that lock; `None` = this counter never locks.
+    /// Number of failures that lock; `None`: this counter never locks.
     pub limit: Option<u32>,
-    pub locked: Option<Locked>,
-    /// An administrator's block, in their words; blank when they gave none.
+    /// How long it locks; `None`: it does not.
+    pub locked: Option<LockDuration>,
+    /// The reason of an administrator's block; empty if none was given.
     pub blocked: Option<String>,
 }
 
-/// What an administrator blocks.
+/// The subject of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Blocking {
-    /// A lock or counter of the list, with its key.
+pub enum BlockTarget {
+    /// A lock or counter of the list, by its ID.
     Listed(Uuid),
-    /// A name as typed, an address, or the name from that address alone.
+    /// A username as typed, an address, or the username from that address only.
     Key {
         account: Option<String>,
         ip: Option<IpAddr>,
     },
 }
 
-/// What became of a block.
+/// The result of a block.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Blocked {
+pub enum BlockOutcome {
     Done,
     /// There is no such lock or counter.
     Unknown,
-    /// Field and what is wrong with it.
+    /// Fields with their error messages.
     Faulty(Vec<FieldFault>),
 }
 
-/// Longest reason of a block, in characters.
+/// Maximum length of a block's reason, in characters.
 const MOST_REASON: usize = 200;
 
+/// One page of locks and counters.
 pub struct LockoutList {
+    /// Latest attempt first.
     pub items: Vec<LockoutView>,
+    /// The number of matches.
     pub total: i64,
+    /// The number of matches that are locked.
     pub locked: i64,
+    /// The number of matches that count without a lock.
     pub counting: i64,
+    /// Whether there are newer ones than the page shows.
     pub newer: bool,
+    /// Whether there are older ones than the page shows.
     pub older: bool,
-    /// Every lock shown has one address: probably a proxy that is not trusted.
+    /// Whether every lock shown has the same address, which is probably a proxy that is not
+    /// trusted.
     pub one_address: bool,
 }
 
+/// Lists the locks and counters that a filter matches.
 pub async fn list(ctx: &Ctx, filter: LockoutFilter) -> Result<LockoutList, FlowError> {
     let in_force = ctx.current_policy().await?;
-    let (page, total, locked, counting) = ctx
-        .store
-        .read(move |c| {
-            let of = |state| LockoutFilter {
-                state,
-                ..filter.clone()
-            };
-            Ok::<_, StoreError>((
-                lockouts::list(c, &filter)?,
-                lockouts::count(c, &filter)?,
-                lockouts::count(c, &of(LockoutListState::Locked))?,
-                lockouts::count(c, &of(LockoutListState::Counting))?,
-            ))
+    ctx.read(move |r| {
+        let in_state = |state| LockoutFilter {
+            state,
+            ..filter.clone()
+        };
+        let page = lockouts::list(r.connection, &filter)?;
+        let items: Vec<LockoutView> = page
+            .items
+            .into_iter()
+            .map(|lockout| r.lockout_view(&in_force, lockout))
+            .collect();
+        let held = items.iter().filter(|view| view.locked.is_some());
+        let addresses: Vec<_> = held.map(|view| view.lockout.last_ip).collect();
+        let one_address = addresses.len() > 1 && addresses.iter().all(|ip| ip.is_some() && *ip == addresses[0]);
+        Ok(LockoutList {
+            items,
+            total: lockouts::count(r.connection, &filter)?,
+            locked: lockouts::count(r.connection, &in_state(LockoutListState::Locked))?,
+            counting: lockouts::count(r.connection, &in_state(LockoutListState::Counting))?,
+            newer: page.newer,
+            older: page.older,
+            one_address,
         })
-        .await?;
-    let items: Vec<LockoutView> = page
-        .items
-        .into_iter()
-        .map(|lockout| ctx.lockout_view(&in_force, lockout))
-        .collect();
-    let held = items.iter().filter(|view| view.locked.is_some());
-    let addresses: Vec<_> = held.map(|view| view.lockout.last_ip).collect();
-    let one_address = addresses.len() > 1 && addresses.iter().all(|ip| ip.is_some() && *ip == addresses[0]);
-    Ok(LockoutList {
-        items,
-        total,
-        locked,
-        counting,
-        newer: page.newer,
-        older: page.older,
-        one_address,
     })
+    .await
 }
 
-/// The counter of that id under today's policy.
+/// Maximum number of counters, latest attempt first, among which patterns are found.
+const PATTERN_COUNTERS: i64 = 1_000;
+
+/// Finds the patterns among the latest counters that look like an attack, the largest first.
+pub async fn list_patterns(ctx: &Ctx) -> Result<Vec<AttackPattern>, FlowError> {
+    ctx.read(|r| {
+        let latest = LockoutFilter {
+            limit: PATTERN_COUNTERS,
+            ..LockoutFilter::default()
+        };
+        Ok(find_patterns(&lockouts::list(r.connection, &latest)?.items))
+    })
+    .await
+}
+
+/// Finds a counter by its ID, under the current policy.
 pub async fn find(ctx: &Ctx, id: Uuid) -> Result<Option<LockoutView>, FlowError> {
     let in_force = ctx.current_policy().await?;
-    let found = ctx.store.read(move |c| lockouts::get(c, id)).await?;
-    Ok(found.map(|lockout| ctx.lockout_view(&in_force, lockout)))
+    ctx.read(move |r| {
+        let found = lockouts::find_by_id(r.connection, id)?;
+        Ok(found.map(|lockout| r.lockout_view(&in_force, lockout)))
+    })
+    .await
 }
 
-/// Releases locks and their counters, blocks too; how many there were of those ids.
-pub async fn unlock(ctx: &Ctx, acting: &Acting, mut ids: Vec<Uuid>) -> Result<usize, FlowError> {
-    let (flow, acting) = (ctx.clone(), acting.clone());
-    // The order in which sign-ins take them.
+/// Releases locks, blocks and their counters; returns how many of those IDs existed.
+pub async fn unlock(ctx: &Ctx, initiator: &Initiator, mut ids: Vec<Uuid>) -> Result<usize, FlowError> {
+    // The order in which sign-ins lock the rows.
     ids.sort_unstable();
     ids.dedup();
-    Ok(ctx
-        .store
-        .write(move |c| {
-            let mut released = 0;
-            for id in ids {
-                if let Some(row) = lockouts::get(c, id)? {
-                    flow.release_in(c, &acting, row)?;
-                    released += 1;
-                }
+    ctx.write(initiator, move |w| {
+        let mut released = 0;
+        for id in ids {
+            if let Some(row) = lockouts::find_by_id(w.connection, id)? {
+                w.release_lockout(row)?;
+                released += 1;
             }
-            Ok::<_, StoreError>(released)
-        })
-        .await?)
+        }
+        Ok(released)
+    })
+    .await
 }
 
-/// Refuses every sign-in with that key until then, or until somebody unlocks it: whatever the policy's switches and its allow list say.
+/// Refuses every sign-in with that key until then, or until an administrator unlocks it, regardless
+/// of the policy and its allow list.
 pub async fn block(
     ctx: &Ctx,
-    acting: &Acting,
-    what: Blocking,
+    initiator: &Initiator,
+    what: BlockTarget,
     until: Option<Timestamp>,
     reason: &str,
-) -> Result<Blocked, FlowError> {
-    let (flow, acting, reason) = (ctx.clone(), acting.clone(), reason.trim().to_owned());
+) -> Result<BlockOutcome, FlowError> {
+    let reason = reason.trim().to_owned();
     let mut faults = block_faults(until, &reason, ctx.now());
     let key = match &what {
-        Blocking::Listed(_) => None,
-        Blocking::Key { account, ip } => {
+        BlockTarget::Listed(_) => None,
+        BlockTarget::Key { account, ip } => {
             let key = lockout::key_of(account.as_deref().map(name_key), *ip);
             if key.is_none() {
-                faults.insert(0, ("account", "Write a user name, an address, or both.".to_owned()));
+                faults.insert(0, ("account", "Enter a username, an IP address, or both.".to_owned()));
             }
             key
         }
     };
-    ctx.store
-        .write(move |c| {
-            let key = match what {
-                Blocking::Listed(id) => match lockouts::get(c, id)? {
-                    Some(row) => Some(row.key),
-                    None => return Ok(Blocked::Unknown),
-                },
-                Blocking::Key { .. } => key,
-            };
-            let Some(key) = key else {
-                return Ok(Blocked::Faulty(faults));
-            };
-            faults.extend(flow.own_fault(&acting, &key));
-            if !faults.is_empty() {
-                return Ok(Blocked::Faulty(faults));
-            }
-            flow.block_in(c, &acting, &key, until, &reason)?;
-            Ok::<_, FlowError>(Blocked::Done)
-        })
-        .await
+    ctx.write(initiator, move |w| {
+        let key = match what {
+            BlockTarget::Listed(id) => match lockouts::find_by_id(w.connection, id)? {
+                Some(row) => Some(row.key),
+                None => return Ok(BlockOutcome::Unknown),
+            },
+            BlockTarget::Key { .. } => key,
+        };
+        let Some(key) = key else {
+            return Ok(BlockOutcome::Faulty(faults));
+        };
+        faults.extend(self_lockout_fault(&w.initiator, &key));
+        if !faults.is_empty() {
+            return Ok(BlockOutcome::Faulty(faults));
+        }
+        w.block_key(&key, until, &reason)?;
+        Ok(BlockOutcome::Done)
+    })
+    .await
 }
 
-/// Releases what names this account (as typed) or this address; how many.
+/// Releases the locks and counters of this account (as typed) or this address and returns their
+/// number.
 pub async fn unlock_matching(
     ctx: &Ctx,
-    acting: &Acting,
+    initiator: &Initiator,
     account: Option<&str>,
     ip: Option<IpAddr>,
 ) -> Result<usize, FlowError> {
-    let (flow, acting) = (ctx.clone(), acting.clone());
     let account = account.map(name_key);
     let ip = ip.map(lockout::address_key);
-    Ok(ctx
-        .store
-        .write(move |c| flow.release_matching_in(c, &acting, account.as_deref(), ip.as_deref(), true))
-        .await?)
+    ctx.write(initiator, move |w| {
+        Ok(w.release_matching(account.as_deref(), ip.as_deref(), true)?)
+    })
+    .await
 }
 
-/// What is wrong with the end and the reason of a block.
+/// Returns the faults of the end and the reason of a block.
 fn block_faults(until: Option<Timestamp>, reason: &str, now: Timestamp) -> Vec<FieldFault> {
     let mut faults = Vec::new();
     if until.is_some_and(|until| until <= now) {
-        faults.push(("until", "It ends in the future, or not by itself.".to_owned()));
+        faults.push(("until", "Enter a time in the future, or leave it blank.".to_owned()));
     }
     if reason.chars().count() > MOST_REASON || reason.chars().any(char::is_control) {
         let message = format!("At most {MOST_REASON} characters, without control characters.");
@@ -202,12 +222,25 @@ fn block_faults(until: Option<Timestamp>, reason: &str, now: Timestamp) -> Vec<F
     faults
 }
 
-impl Ctx {
-    pub(super) fn lockout_view(&self, in_force: &InForce, mut lockout: Lockout) -> LockoutView {
-        let now = self.now();
+/// Returns a fault if the block would lock out the administrator who requests it.
+fn self_lockout_fault(initiator: &Initiator, key: &CounterKey) -> Option<FieldFault> {
+    let Actor::Account { name, .. } = &initiator.actor else {
+        return None;
+    };
+    let own_name = key.account.as_ref().is_none_or(|account| *account == name_key(name));
+    let own_ip = initiator.origin.ip.map(lockout::address_key);
+    let own_place = key.ip.is_none() || key.ip == own_ip;
+    let field = if key.account.is_some() { "account" } else { "ip" };
+    (own_name && own_place).then(|| (field, "This block would lock you out.".to_owned()))
+}
+
+impl Read<'_> {
+    /// Returns a counter under the policy in force.
+    pub(super) fn lockout_view(&self, in_force: &PolicyInForce, mut lockout: Lockout) -> LockoutView {
+        let now = self.now;
         let ip = lockout.key.ip.as_ref().and_then(|ip| ip.parse::<IpNetwork>().ok());
         let everyone = &in_force.everyone().lockout;
-        // What the allow list names is counted, and never locked.
+        // Addresses on the allow list are counted, but never locked.
         let policy = &*ip.map_or(Cow::Borrowed(everyone), |ip| lockout::policy_for(ip.ip(), everyone));
         lockout.counter.settle(lockout.key.kind, policy, now);
         LockoutView {
@@ -221,88 +254,83 @@ impl Ctx {
             lockout,
         }
     }
+}
 
-    /// Whoever asks is not locked out by what they ask for.
-    fn own_fault(&self, acting: &Acting, key: &CounterKey) -> Option<FieldFault> {
-        let Actor::Account { name, .. } = &acting.actor else {
-            return None;
-        };
-        let own_name = key.account.as_ref().is_none_or(|account| *account == name_key(name));
-        let own_ip = acting.origin.ip.map(lockout::address_key);
-        let own_place = key.ip.is_none() || key.ip == own_ip;
-        let field = if key.account.is_some() { "account" } else { "ip" };
-        (own_name && own_place).then(|| (field, "That would lock you out yourself.".to_owned()))
-    }
-
-    fn block_in(
-        &self,
-        c: &mut Conn,
-        acting: &Acting,
-        key: &CounterKey,
-        until: Option<Timestamp>,
-        reason: &str,
-    ) -> Result<(), StoreError> {
-        let now = self.now();
-        for mut row in lockouts::lock_all(c, std::slice::from_ref(key), now)? {
+impl Write<'_> {
+    fn block_key(&mut self, key: &CounterKey, until: Option<Timestamp>, reason: &str) -> Result<(), StoreError> {
+        for mut row in lockouts::lock_all(self.connection, std::slice::from_ref(key), self.now)? {
             row.counter.block(until, reason);
-            let mut entry = self.entry_of(
-                acting,
-                Event::LockoutBlocked,
-                None,
-                serde_json::json!({
-                    "keys": keys_of(&row.key), "until": until.map(Timestamp::to_rfc3339), "why": reason,
-                }),
-            );
-            entry.account = row.key.account.clone().map(|account| (None, account));
-            self.record(c, now, &entry)?;
-            changes::announce(c, ChangeKind::Lockout, &row.id.to_string())?;
-            lockouts::save_all(c, &[row])?;
+            let entry = self.entry(Event::LockoutBlocked).about_name(row.key.account.clone());
+            self.record(&entry.with_detail(serde_json::json!({
+                "keys": keys_of(&row.key), "until": until.map(Timestamp::to_rfc3339), "why": reason,
+            })))?;
+            lockouts::save_all(self.connection, &[row])?;
         }
         Ok(())
     }
 
-    /// What names this account or address; blocks too, or all but them.
-    pub(super) fn release_matching_in(
-        &self,
-        c: &mut Conn,
-        acting: &Acting,
+    /// Releases locks of this account or address, with or without blocks; returns their number.
+    pub(super) fn release_matching(
+        &mut self,
         account_key: Option<&str>,
         ip: Option<&str>,
         blocks_too: bool,
     ) -> Result<usize, StoreError> {
-        let mut rows = lockouts::matching(c, account_key, ip)?;
+        let mut rows = lockouts::list_matching(self.connection, account_key, ip)?;
         rows.retain(|row| blocks_too || row.counter.blocked_until.is_none());
-        // The order in which sign-ins take them.
+        // The order in which sign-ins lock the rows.
         rows.sort_by_key(|row| row.id);
         let mut released = 0;
         for row in rows {
-            // As it is now, its row held: a sign-in may have cleared it meanwhile.
-            if let Some(row) = lockouts::get(c, row.id)? {
-                self.release_in(c, acting, row)?;
+            // Read again with its row locked, because a sign-in may have cleared it in the
+            // meantime.
+            if let Some(row) = lockouts::find_by_id(self.connection, row.id)? {
+                self.release_lockout(row)?;
                 released += 1;
             }
         }
         Ok(released)
     }
 
-    /// Lock and failures go; guesses under way keep their place.
-    fn release_in(&self, c: &mut Conn, acting: &Acting, mut row: Lockout) -> Result<(), StoreError> {
-        let mut entry = self.entry_of(
-            acting,
-            Event::LockoutReleased,
-            None,
-            serde_json::json!({
-                "keys": keys_of(&row.key),
-                "failures": row.counter.failures.len(),
-                "locked": row.counter.locked_at.is_some(),
-                "blocked": row.counter.blocked_until.is_some(),
-            }),
-        );
-        entry.account = row.key.account.clone().map(|account| (None, account));
-        self.record(c, self.now(), &entry)?;
-        changes::announce(c, ChangeKind::Lockout, &row.id.to_string())?;
+    /// Clears lock and failures; attempts in flight keep their reservations.
+    fn release_lockout(&mut self, mut row: Lockout) -> Result<(), StoreError> {
+        let entry = self.entry(Event::LockoutReleased).about_name(row.key.account.clone());
+        self.record(&entry.with_detail(serde_json::json!({
+            "keys": keys_of(&row.key),
+            "failures": row.counter.failures.len(),
+            "locked": row.counter.locked_at.is_some(),
+            "blocked": row.counter.blocked_until.is_some(),
+        })))?;
         row.counter.release();
-        attempts::keep(c, vec![(row, &self.in_force().everyone().lockout)], self.now())
+        let in_force = self.ctx.in_force();
+        self.keep_counters(vec![(row, &in_force.everyone().lockout)])
+    }
+
+    /// Settles locks that have ended, at most `limit`, and removes idle counters; returns how many
+    /// locks ended.
+    fn settle_due_lockouts(&mut self, policy: &LockoutPolicy, limit: i64) -> Result<usize, StoreError> {
+        let mut ended = 0;
+        let mut due = lockouts::list_due(self.connection, limit)?;
+        let future = self.now.saturating_add(skew::MOST);
+        due.extend(lockouts::list_locked_after(self.connection, future, limit)?);
+        due.sort_by_key(|row| row.id);
+        due.dedup_by_key(|row| row.id);
+        for candidate in due {
+            let Some(mut row) = lockouts::find_by_id(self.connection, candidate.id)? else {
+                continue;
+            };
+            let locked_at = row.counter.locked_at;
+            let over = self.settle_counter(&mut row, policy, &RequestOrigin::default())?;
+            // This includes the lock of a clock that ran ahead, which begins now.
+            if over || row.counter.locked_at != locked_at {
+                lockouts::save_all(self.connection, &[row])?;
+            }
+            ended += usize::from(over);
+        }
+        if let Some(cooloff) = policy.cooloff {
+            lockouts::purge_idle(self.connection, self.now.saturating_sub(cooloff), limit)?;
+        }
+        Ok(ended)
     }
 }
 
@@ -310,31 +338,10 @@ fn keys_of(key: &CounterKey) -> serde_json::Value {
     serde_json::json!({ "ip": key.ip, "account": key.account, "user_agent": key.user_agent })
 }
 
-/// Locks that ran out are said to have ended, and idle counters are removed. How many locks ended.
+/// Records the end of locks and removes idle counters; returns how many locks ended.
 pub async fn settle_due(ctx: &Ctx) -> Result<usize, FlowError> {
     const BATCH: i64 = 200;
     let in_force = ctx.current_policy().await?;
-    let (flow, now) = (ctx.clone(), ctx.now());
-    Ok(ctx
-        .store
-        .write(move |c| {
-            let policy = &in_force.everyone().lockout;
-            let mut ended = 0;
-            let mut due = lockouts::due(c, BATCH)?;
-            due.sort_by_key(|row| row.id);
-            for candidate in due {
-                let Some(mut row) = lockouts::get(c, candidate.id)? else {
-                    continue;
-                };
-                if flow.settle_in(c, now, &mut row, policy, &Origin::default())? {
-                    lockouts::save_all(c, &[row])?;
-                    ended += 1;
-                }
-            }
-            if let Some(cooloff) = policy.cooloff {
-                lockouts::purge_idle(c, now.saturating_sub(cooloff), BATCH)?;
-            }
-            Ok::<_, StoreError>(ended)
-        })
-        .await?)
+    ctx.write_as_system(move |w| Ok(w.settle_due_lockouts(&in_force.everyone().lockout, BATCH)?))
+        .await
 }

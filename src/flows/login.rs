@@ -1,558 +1,476 @@
-//! Signing in: reserve the attempt, check the password off the reactor, decide, and write everything at once.
+//! Signing in with a password: reserve the attempt, check the password on a hashing thread, decide,
+//! and write everything in one transaction.
 
 use super::{
-    Acting, Ctx, FlowError,
-    attempts::{Guess, Guessing, Look, Reservation},
-    endings::{Ending, concerned},
-    notices::SignedIn,
+    Ctx, FlowError, Initiator, Write,
+    attempts::{AttemptReservation, CounterSnapshot, PasswordAttempt, ReservationOutcome},
+    directories::{DirectoryVerdict, PasswordRoute},
+    expiry::may_expire,
+    factor_rules::factors_at_sign_in,
+    pending_sign_in::PasswordStep,
+    session_opening::{SessionOpening, SessionRequest},
+    typed_name::TypedName,
+};
+pub use super::{
+    pending_sign_in::FactorDue,
+    session_opening::{OpenedSession, SessionTarget},
 };
 use crate::{
     domain::{
-        account::{self, AccountId, AccountName, Role, name_key},
-        application::Application,
-        audit::{Actor, Entry, Event, Origin, Outcome},
-        login::{LoginAccount, LoginFacts, LoginVerdict, ONE_TIME_OVER, Refusal, decide},
+        account::{Account, AccountId, Role, name_key},
+        audit::{Actor, AuditEntry, Event, RequestOrigin},
+        login::{LoginAccount, LoginFacts, LoginVerdict, ONE_TIME_OVER, SignInRefusal, decide},
         network,
         password::{self, ChangeReason, MAX_CHARS},
         policy::effective::EffectivePolicy,
-        secret::{self, Secret},
-        session::{Binding, EndReason, SessionId, surplus},
+        secret::Secret,
         time::Timestamp,
     },
-    live::policy::InForce,
-    store::{
-        Conn, StoreError,
-        accounts::{self, Account},
-        sessions::{self, Session, Token},
-    },
+    hashing::{ComparisonHash, HashingBusyError, HashingClient, HashingPurpose},
+    live::policy::PolicyInForce,
+    store::{StoreError, accounts},
 };
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 use uuid::Uuid;
 
-/// One attempt, as it came in.
-pub struct Attempt {
+/// The audit reason of an attempt that a source could not answer.
+const SOURCE_DOWN: &str = "source_down";
+
+/// One attempt to sign in.
+pub struct SignInAttempt {
+    /// The name as typed.
     pub username: String,
+    /// The password as typed.
     pub password: Secret,
+    /// The IP address.
     pub ip: IpAddr,
+    /// The user agent.
     pub user_agent: Option<String>,
+    /// The ID of the request in the log.
     pub request_id: Option<String>,
-    /// The live session of the same browser: it ends when the new one begins.
-    pub replaces: Option<SessionId>,
-    /// How the cookie will be issued (`http::session_cookie`).
-    pub cookie_form: String,
-    /// Where it will count, as tokens name it.
-    pub host: String,
-    /// The application on whose page it is made: who may not enter it gets no session there.
-    pub entering: Option<Arc<Application>>,
+    /// The place where the session will be valid.
+    pub target: SessionTarget,
+    /// Where to redirect after the sign-in, validated. It is stored while the second factor is
+    /// pending.
+    pub return_to: String,
+    /// Token of a trusted browser, if the request had its cookie.
+    pub trusted: Option<Secret>,
 }
 
-/// A session that was opened.
-pub struct Opened {
-    pub account: Account,
-    pub session: SessionId,
-    pub signed_in_at: Timestamp,
-    pub token: Secret,
-    pub must_change: Option<ChangeReason>,
-}
-
-/// What became of the attempt.
-pub enum SignIn {
-    Accepted(Box<Opened>),
-    Refused(Refusal),
-    /// The password is right, and the application is not for this account.
+/// The result of a [`SignInAttempt`].
+pub enum SignInOutcome {
+    /// A session was opened.
+    Accepted(Box<OpenedSession>),
+    /// The password is correct but a second factor is required. No session is open.
+    FactorNeeded(Box<FactorDue>),
+    /// The attempt was refused.
+    Refused(SignInRefusal),
+    /// The password is correct, but the account has no access to the application.
     NotAllowed,
 }
 
-/// The attempt under way, and the account that it names.
-struct Reserved {
-    guess: Guess,
+/// An attempt with its reservations in the counters, and the account that it names.
+struct ReservedAttempt {
+    attempt: Arc<SignInAttempt>,
+    reservation: AttemptReservation,
     account: Option<Account>,
+    in_force: Arc<PolicyInForce>,
+}
+
+/// The result of the password check.
+struct PasswordVerdict {
+    matches: bool,
+    /// Why a source refused, for the audit; `None`: the stored hash decided.
+    refusal: Option<&'static str>,
+    /// A new hash of the password, if its stored hash has a lower cost than the current one.
+    better_hash: Option<String>,
 }
 
 /// Tries to sign in.
-pub async fn sign_in(ctx: &Ctx, attempt: Attempt) -> Result<SignIn, FlowError> {
-    let attempt = Arc::new(attempt);
-    let in_force = ctx.current_policy().await?;
-    let (account, look) = look(ctx, &attempt, &in_force).await?;
-    // Refused without a write: a flood must not hold up the rest.
-    if let Some(refusal) = look.flooded {
-        ctx.count_refusal(ctx.now(), &refused(&attempt, account.as_ref(), refusal.code()));
-        return Ok(SignIn::Refused(refusal));
-    }
-    let reserved = match reserve(ctx, &attempt, account, look).await? {
-        Ok(reserved) => Arc::new(reserved),
-        Err(refusal) => return Ok(SignIn::Refused(refusal)),
-    };
-    let matches = match check(ctx, &attempt, reserved.account.as_ref()).await {
-        Ok(matches) => matches,
-        Err(busy) => {
-            let (flow, reserved, now) = (ctx.clone(), reserved.clone(), ctx.now());
-            let account = reserved.account.as_ref();
-            ctx.count_refusal(now, &refused(&attempt, account, Refusal::Busy.code()));
-            ctx.store
-                .write(move |c| flow.give_back_in(c, now, &reserved.guess))
-                .await?;
-            return Err(busy.into());
+pub async fn sign_in(ctx: &Ctx, attempt: SignInAttempt) -> Result<SignInOutcome, FlowError> {
+    let began = Instant::now();
+    let outcome = try_sign_in(ctx, attempt).await;
+    let time = match &outcome {
+        Ok(SignInOutcome::Accepted(_)) => metrics::histogram!("nightlatch_sign_in_seconds", "outcome" => "accepted"),
+        Ok(SignInOutcome::FactorNeeded(_)) => {
+            metrics::histogram!("nightlatch_sign_in_seconds", "outcome" => "factor_needed")
         }
-    };
-    let better_hash = match &reserved.account {
-        // A full queue is no reason to refuse the sign-in: the next one upgrades.
-        Some(account) if matches && ctx.hasher.outdated(&account.password_hash) => {
-            ctx.hasher.hash(attempt.password.clone(), ctx.salt()).await.ok()
+        Ok(SignInOutcome::Refused(_) | SignInOutcome::NotAllowed) => {
+            metrics::histogram!("nightlatch_sign_in_seconds", "outcome" => "refused")
         }
-        _ => None,
+        Err(_) => metrics::histogram!("nightlatch_sign_in_seconds", "outcome" => "failed"),
     };
-    settle(ctx, attempt, reserved, matches, better_hash, in_force).await
+    time.record(began.elapsed());
+    outcome
 }
 
-/// A password longer than any that could have been set is not hashed: it cannot match.
-async fn check(
-    ctx: &Ctx,
-    attempt: &Attempt,
-    account: Option<&Account>,
-) -> Result<bool, crate::hashing::HashingBusyError> {
-    if attempt.password.expose().chars().count() > MAX_CHARS {
-        return Ok(false);
+async fn try_sign_in(ctx: &Ctx, attempt: SignInAttempt) -> Result<SignInOutcome, FlowError> {
+    let attempt = Arc::new(attempt);
+    let in_force = ctx.current_policy().await?;
+    let (account, snapshot) = read_counters(ctx, &attempt, &in_force).await?;
+    // Refused without a write, so that a flood does not delay other requests.
+    if let Some(refusal) = snapshot.flooded {
+        ctx.count_refusal(ctx.now(), &attempt.refusal_entry(ctx, account.as_ref(), refusal.code()));
+        return Ok(SignInOutcome::Refused(refusal));
     }
-    ctx.hasher
-        .verify(
-            attempt.password.clone(),
-            account.map(|account| account.password_hash.clone()),
-        )
+    let reservation = match reserve(ctx, &attempt, account.clone(), snapshot).await? {
+        ReservationOutcome::Granted(reservation) => reservation,
+        ReservationOutcome::Refused { refusal, .. } => return Ok(SignInOutcome::Refused(refusal)),
+    };
+    let (account, verdict) = match prove_password(ctx, &attempt, account.clone()).await {
+        Ok(proved) => proved,
+        Err(fault) => {
+            let reason = match &fault {
+                FlowError::HashingBusy(_) => Some(SignInRefusal::Busy.code()),
+                FlowError::SourceDown(_) => Some(SOURCE_DOWN),
+                FlowError::Unavailable(_) | FlowError::EndHeld(_) | FlowError::NotFound | FlowError::Internal(_) => {
+                    None
+                }
+            };
+            if let Some(reason) = reason {
+                ctx.count_refusal(ctx.now(), &attempt.refusal_entry(ctx, account.as_ref(), reason));
+            }
+            ctx.release_attempt(reservation).await?;
+            return Err(fault);
+        }
+    };
+    let reserved = ReservedAttempt {
+        attempt,
+        reservation,
+        account,
+        in_force,
+    };
+    let initiator = reserved.attempt.initiator();
+    ctx.write(&initiator, move |w| w.settle_sign_in(&reserved, verdict))
         .await
 }
 
-fn guessing<'a>(
-    attempt: &'a Attempt,
-    name_key: &'a str,
-    account: Option<&'a Account>,
-    origin: &'a Origin,
-) -> Guessing<'a> {
-    Guessing {
-        typed: &attempt.username,
-        name_key,
-        account,
-        ip: attempt.ip,
-        user_agent: attempt.user_agent.as_deref(),
-        origin,
+/// Checks the password: by the stored hash of a local account, or by the directories. Returns the
+/// account with it, because a directory may create it or know it under another name.
+async fn prove_password(
+    ctx: &Ctx,
+    attempt: &SignInAttempt,
+    account: Option<Account>,
+) -> Result<(Option<Account>, PasswordVerdict), FlowError> {
+    let route = ctx.password_route(account.as_ref()).await?;
+    let local = account.as_ref().filter(|_| matches!(route, PasswordRoute::Local));
+    // A decoy is hashed while directories are asked, so that the time does not tell whether one of
+    // them knows the name.
+    let (matches, asked) = tokio::join!(
+        check(ctx, attempt, local),
+        ask_source(ctx, attempt, account.as_ref(), &route)
+    );
+    let (matches, asked) = (matches?, asked?);
+    let refused = |refusal| PasswordVerdict {
+        matches: false,
+        refusal: Some(refusal),
+        better_hash: None,
+    };
+    match asked {
+        None => {
+            let better_hash = match local {
+                // If the queue is full the sign-in still succeeds; the next one replaces the hash.
+                Some(account) if matches && ctx.hasher.outdated(&account.password_hash) => {
+                    let (client, password) = (attempt.hashing_client(), attempt.password.clone());
+                    ctx.hasher.hash(&client, password, ctx.salt()).await.ok()
+                }
+                _ => None,
+            };
+            let verdict = PasswordVerdict {
+                matches,
+                refusal: None,
+                better_hash,
+            };
+            Ok((account, verdict))
+        }
+        Some(DirectoryVerdict::Refused(reason)) => Ok((account, refused(reason))),
+        Some(DirectoryVerdict::Admitted(admission)) => {
+            match ctx.keep_account(&attempt.initiator(), &admission).await? {
+                Ok(kept) => {
+                    let verdict = PasswordVerdict {
+                        matches: true,
+                        refusal: None,
+                        better_hash: None,
+                    };
+                    Ok((Some(kept), verdict))
+                }
+                Err(reason) => Ok((account, refused(reason))),
+            }
+        }
     }
 }
 
-/// The account that the attempt names, and what its counters say; nothing is held or written.
-async fn look(
+/// Asks the sources of the route. `None`: the stored hash decides.
+async fn ask_source(
     ctx: &Ctx,
-    attempt: &Arc<Attempt>,
-    in_force: &Arc<InForce>,
-) -> Result<(Option<Account>, Look), FlowError> {
-    let (flow, attempt, in_force, now) = (ctx.clone(), attempt.clone(), in_force.clone(), ctx.now());
-    Ok(ctx
-        .store
-        .read(move |c| {
-            let key = name_key(&attempt.username);
-            let account = accounts::find_by_name_key(c, &key)?;
-            let origin = Origin::default();
-            let guessing = guessing(&attempt, &key, account.as_ref(), &origin);
-            let look = flow.look(c, now, &in_force.everyone().lockout, &guessing)?;
-            Ok::<_, StoreError>((account, look))
-        })
-        .await?)
+    attempt: &SignInAttempt,
+    account: Option<&Account>,
+    route: &PasswordRoute,
+) -> Result<Option<DirectoryVerdict>, FlowError> {
+    match route {
+        PasswordRoute::Local => Ok(None),
+        PasswordRoute::Closed(reason) => Ok(Some(DirectoryVerdict::Refused(reason))),
+        PasswordRoute::Directories(_) if attempt.password.expose().chars().count() > MAX_CHARS => {
+            Ok(Some(DirectoryVerdict::Refused(SignInRefusal::Credentials.code())))
+        }
+        PasswordRoute::Directories(directories) => {
+            let asking = ctx.ask_directories(directories, &attempt.username, &attempt.password, account);
+            asking.await.map(Some)
+        }
+    }
 }
 
-/// Takes the attempt's place in every counter before anything is hashed, or refuses it.
+/// Returns whether the password is the account's. A longer password than any accepted one is not
+/// hashed, because it cannot match.
+async fn check(ctx: &Ctx, attempt: &SignInAttempt, account: Option<&Account>) -> Result<bool, HashingBusyError> {
+    if attempt.password.expose().chars().count() > MAX_CHARS {
+        return Ok(false);
+    }
+    let candidate = match account {
+        Some(account) => ComparisonHash::Stored(account.password_hash.clone()),
+        None => ComparisonHash::Nobody(name_key(&attempt.username)),
+    };
+    let client = attempt.hashing_client();
+    ctx.hasher.verify(&client, attempt.password.clone(), candidate).await
+}
+
+/// Reads the account that the attempt names and its counters, without locks or writes.
+async fn read_counters(
+    ctx: &Ctx,
+    attempt: &Arc<SignInAttempt>,
+    in_force: &Arc<PolicyInForce>,
+) -> Result<(Option<Account>, CounterSnapshot), FlowError> {
+    let (attempt, in_force) = (attempt.clone(), in_force.clone());
+    ctx.read(move |r| {
+        let key = name_key(&attempt.username);
+        let account = accounts::find_by_name_key(r.connection, &key)?;
+        let name = r.ctx.typed_name(&attempt.username, account.is_some());
+        let attempt = attempt.password_attempt(&name, account.as_ref());
+        let snapshot = r.attempt_counters(&in_force.everyone().lockout, &attempt)?;
+        Ok((account, snapshot))
+    })
+    .await
+}
+
+/// Reserves the attempt in every counter before the hash, or refuses it.
 async fn reserve(
     ctx: &Ctx,
-    attempt: &Arc<Attempt>,
+    attempt: &Arc<SignInAttempt>,
     account: Option<Account>,
-    look: Look,
-) -> Result<Result<Reserved, Refusal>, FlowError> {
-    let (flow, attempt, now) = (ctx.clone(), attempt.clone(), ctx.now());
-    Ok(ctx
-        .store
-        .write(move |c| {
-            let key = name_key(&attempt.username);
-            let origin = origin_of(&attempt);
-            let guessing = guessing(&attempt, &key, account.as_ref(), &origin);
-            match flow.reserve_in(c, now, look, &guessing)? {
-                Reservation::Granted(guess) => Ok::<_, StoreError>(Ok(Reserved { guess, account })),
-                Reservation::Refused { refusal, single } => {
-                    let entry = refused(&attempt, account.as_ref(), refusal.code());
-                    flow.record_refusal_in(c, now, &entry, single)?;
-                    Ok(Err(refusal))
-                }
+    snapshot: CounterSnapshot,
+) -> Result<ReservationOutcome, FlowError> {
+    let reserving = attempt.clone();
+    ctx.write(&attempt.initiator(), move |w| {
+        let name = w.ctx.typed_name(&reserving.username, account.is_some());
+        let outcome = w.reserve_attempt(snapshot, &reserving.password_attempt(&name, account.as_ref()))?;
+        if let ReservationOutcome::Refused { refusal, single } = &outcome {
+            w.record_refusal(
+                &reserving.refusal_entry(w.ctx, account.as_ref(), refusal.code()),
+                *single,
+            )?;
+        }
+        Ok(outcome)
+    })
+    .await
+}
+
+impl SignInAttempt {
+    fn initiator(&self) -> Initiator {
+        Initiator {
+            actor: Actor::Anonymous,
+            origin: RequestOrigin {
+                ip: Some(network::canonical(self.ip)),
+                user_agent: self.user_agent.clone(),
+                request_id: self.request_id.clone(),
+            },
+            session: None,
+        }
+    }
+
+    fn hashing_client(&self) -> HashingClient {
+        HashingClient::new(HashingPurpose::SignIn, Some(self.ip))
+    }
+
+    fn password_attempt<'a>(&'a self, name: &'a TypedName, account: Option<&'a Account>) -> PasswordAttempt<'a> {
+        PasswordAttempt {
+            typed: &name.shown,
+            name_key: &name.key,
+            account,
+            ip: self.ip,
+            user_agent: self.user_agent.as_deref(),
+        }
+    }
+
+    fn password_step(&self) -> PasswordStep<'_> {
+        PasswordStep {
+            ip: self.ip,
+            user_agent: self.user_agent.as_deref(),
+            target: &self.target,
+            return_to: &self.return_to,
+            trusted_browser: self.trusted.as_ref(),
+            provider: None,
+        }
+    }
+
+    /// Creates the event `sign_in.refused`, under the account's own name, or under the typed name
+    /// if there is no account.
+    fn refusal_entry(&self, ctx: &Ctx, account: Option<&Account>, reason: &str) -> AuditEntry {
+        let typed = ctx.typed_name(&self.username, account.is_some()).shown;
+        let entry = self.initiator().entry(Event::SignInRefused);
+        let entry = match account {
+            Some(account) => entry.with_account(account.id, &account.name),
+            None => entry.about_name(Some(typed)),
+        };
+        entry.failed(reason)
+    }
+}
+
+impl ReservedAttempt {
+    /// Returns whether the account is still the one whose password was checked: it was not reset,
+    /// renamed or deleted in the meantime.
+    fn is_unchanged(&self, current: Option<&Account>, ctx: &Ctx) -> bool {
+        match (current, &self.account) {
+            (Some(current), Some(checked)) if current.source != checked.source => false,
+            (Some(current), Some(checked)) if current.external_id != checked.external_id => false,
+            (Some(current), Some(checked)) => {
+                current.password_hash == checked.password_hash
+                    // A parallel sign-in replaced the hash of the same password.
+                    || (current.password_changed_at == checked.password_changed_at
+                        && ctx.hasher.outdated(&checked.password_hash))
             }
-        })
-        .await?)
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
 }
 
-async fn settle(
-    ctx: &Ctx,
-    attempt: Arc<Attempt>,
-    reserved: Arc<Reserved>,
-    matches: bool,
-    better_hash: Option<String>,
-    in_force: Arc<InForce>,
-) -> Result<SignIn, FlowError> {
-    let flow = ctx.clone();
-    let now = ctx.now();
-    let epoch = ctx.live.epoch();
-    let (signed_in, row) = ctx
-        .store
-        .write(move |c| {
-            let account = current_account(&flow, c, &attempt, &reserved, matches, &in_force, now)?;
-            // Reset, renamed or deleted while the password was checked: it no longer matches.
-            let still = match (&account, &reserved.account) {
-                (Some(current), Some(checked)) => {
-                    current.password_hash == checked.password_hash
-                        // Another sign-in of the same moment hashed the same password anew.
-                        || (current.password_changed_at == checked.password_changed_at
-                            && flow.hasher.outdated(&checked.password_hash))
-                }
-                (None, None) => true,
-                (Some(_), None) | (None, Some(_)) => false,
-            };
-            let facts = LoginFacts {
-                account: account
-                    .as_ref()
-                    .map(|account| login_account(account, in_force.everyone(), now)),
-                password_matches: matches && still,
-                locked: None,
-                busy: false,
-            };
-            match decide(&facts, now) {
-                LoginVerdict::Accepted { must_change } => {
-                    let Some(account) = account else {
-                        return Err(FlowError::Internal("accepted without an account".into()));
-                    };
-                    if let Some(barred) = barred(&attempt, &account) {
-                        flow.record(c, now, &flow.turned_away(&attempt, &account, barred))?;
-                        flow.succeed_in(c, now, &reserved.guess)?;
-                        return Ok((SignIn::NotAllowed, None));
-                    }
-                    let opened = open(&flow, c, &attempt, account, must_change, better_hash, &in_force, now)?;
-                    // Last: an address's counter is everybody's behind it.
-                    flow.succeed_in(c, now, &reserved.guess)?;
-                    Ok((SignIn::Accepted(Box::new(opened.0)), Some(opened.1)))
-                }
-                LoginVerdict::Refused(refusal) => {
-                    let reason = refusal.code();
-                    let refusal = fail(&flow, c, &attempt, &reserved, account.as_ref(), refusal, reason, now)?;
-                    Ok((SignIn::Refused(refusal), None))
-                }
-                LoginVerdict::OneTimeOver => {
-                    let (wrong, account) = (Refusal::Credentials, account.as_ref());
-                    let refusal = fail(&flow, c, &attempt, &reserved, account, wrong, ONE_TIME_OVER, now)?;
-                    Ok((SignIn::Refused(refusal), None))
-                }
+impl Write<'_> {
+    /// Decides the attempt with the account's current state, and writes the result.
+    fn settle_sign_in(
+        &mut self,
+        reserved: &ReservedAttempt,
+        verdict: PasswordVerdict,
+    ) -> Result<SignInOutcome, FlowError> {
+        let everyone = reserved.in_force.everyone();
+        let account = self.account_signing_in(reserved, verdict.matches)?;
+        let facts = LoginFacts {
+            account: account
+                .as_ref()
+                .map(|account| login_account(account, everyone, self.now)),
+            password_matches: verdict.matches && reserved.is_unchanged(account.as_ref(), self.ctx),
+        };
+        match decide(&facts, self.now) {
+            LoginVerdict::Accepted { must_change } => {
+                let account = account.ok_or_else(|| FlowError::Internal("accepted without an account".into()))?;
+                self.accept_sign_in(reserved, account, must_change, verdict.better_hash)
             }
+            LoginVerdict::Refused(refusal) => {
+                let by_source = verdict.refusal.filter(|_| refusal == SignInRefusal::Credentials);
+                let reason = by_source.unwrap_or(refusal.code());
+                self.refuse_sign_in(reserved, account.as_ref(), refusal, reason)
+            }
+            LoginVerdict::OneTimeOver => {
+                self.refuse_sign_in(reserved, account.as_ref(), SignInRefusal::Credentials, ONE_TIME_OVER)
+            }
+        }
+    }
+
+    /// Returns the current account with its row locked; if a rule has just expired it, that is
+    /// written first. With a wrong password all accounts are answered alike, so this work is
+    /// skipped.
+    fn account_signing_in(&mut self, reserved: &ReservedAttempt, matches: bool) -> Result<Option<Account>, StoreError> {
+        let known = reserved.account.as_ref();
+        let policy = &reserved.in_force.everyone().accounts;
+        let guarded = known.is_some_and(|account| account.role == Role::Administrator && may_expire(account, policy));
+        if matches {
+            self.lock_owners(known, reserved.attempt.target.replaces, guarded)?;
+        }
+        // An unknown account is looked up like a known one, so that the time does not reveal the
+        // difference.
+        let id = known.map_or(AccountId(Uuid::nil()), |account| account.id);
+        let Some(mut account) = accounts::find(self.connection, id)? else {
+            return Ok(None);
+        };
+        // An account that became an administrator at this moment is judged at the next request; the
+        // administrators' rows are not locked.
+        if matches && (guarded || account.role != Role::Administrator) {
+            self.expire_account(&mut account, policy)?;
+        }
+        Ok(Some(account))
+    }
+
+    fn accept_sign_in(
+        &mut self,
+        reserved: &ReservedAttempt,
+        mut account: Account,
+        must_change: Option<ChangeReason>,
+        better_hash: Option<String>,
+    ) -> Result<SignInOutcome, FlowError> {
+        let attempt = &reserved.attempt;
+        if let Some(hash) = better_hash
+            && accounts::set_password_hash_if(self.connection, account.id, &account.password_hash, &hash)?
+        {
+            self.ctx.hasher.move_decoy_cost(&account.password_hash, &hash);
+            account.password_hash = hash;
+        }
+        let rules = factors_at_sign_in(&reserved.in_force, &account, attempt.target.entering.as_deref());
+        self.note_requirement(&mut account, &rules)?;
+        let step = attempt.password_step();
+        let proofs = self.proofs_of_password(&account, &rules, &step)?;
+        if rules.needs_second_step(account.factors, proofs) {
+            let due = self.begin_second_step(&account, &rules, proofs, &step)?;
+            // Nothing is counted or cleared here: the second step decides.
+            self.release_attempt(&reserved.reservation)?;
+            return Ok(SignInOutcome::FactorNeeded(Box::new(due)));
+        }
+        let opening = self.open_session(SessionRequest {
+            account,
+            proofs,
+            must_change,
+            ip: attempt.ip,
+            user_agent: attempt.user_agent.as_deref(),
+            target: &attempt.target,
+            in_force: &reserved.in_force,
+        })?;
+        // This comes last, because everyone behind an address shares its counter.
+        self.complete_attempt(&reserved.reservation)?;
+        Ok(match opening {
+            SessionOpening::Opened(opened) => SignInOutcome::Accepted(opened),
+            SessionOpening::NotAllowed => SignInOutcome::NotAllowed,
         })
-        .await?;
-    if let (SignIn::Accepted(_), Some((row, ended))) = (&signed_in, row) {
-        ctx.forget_ended(&ended, EndReason::SessionLimit);
-        ctx.live.sessions.remember(row, epoch);
     }
-    Ok(signed_in)
-}
 
-/// The application on whose page somebody signs in who may not enter it.
-fn barred<'a>(attempt: &'a Attempt, account: &Account) -> Option<&'a Application> {
-    let admits = |application: &&Application| application.admits(account.role, &account.groups);
-    attempt.entering.as_deref().filter(|application| !admits(application))
-}
-
-/// The account as it is now, its row held; a rule that has just expired it is carried out first. With a wrong password nothing is told
-/// apart, so nothing is worked out either.
-fn current_account(
-    ctx: &Ctx,
-    c: &mut Conn,
-    attempt: &Attempt,
-    reserved: &Reserved,
-    matches: bool,
-    in_force: &InForce,
-    now: Timestamp,
-) -> Result<Option<Account>, StoreError> {
-    let known = reserved.account.as_ref();
-    let policy = &in_force.everyone().accounts;
-    let guarded = known.is_some_and(|account| account.role == Role::Administrator && concerned(account, policy));
-    if matches {
-        ctx.lock_owners_in(c, known, attempt.replaces, guarded)?;
+    /// Counts a wrong password, which may lock and is then answered as locked. The correct password
+    /// of a disabled or expired account is not an attempt to guess: nothing is counted or cleared.
+    /// `reason`: for the audit.
+    fn refuse_sign_in(
+        &mut self,
+        reserved: &ReservedAttempt,
+        account: Option<&Account>,
+        refusal: SignInRefusal,
+        reason: &str,
+    ) -> Result<SignInOutcome, FlowError> {
+        self.record(&reserved.attempt.refusal_entry(self.ctx, account, reason))?;
+        if matches!(refusal, SignInRefusal::Disabled | SignInRefusal::Expired) {
+            self.release_attempt(&reserved.reservation)?;
+            return Ok(SignInOutcome::Refused(refusal));
+        }
+        let locked = self.fail_attempt(&reserved.reservation)?;
+        Ok(SignInOutcome::Refused(locked.map_or(refusal, SignInRefusal::Locked)))
     }
-    // Nobody is looked up like somebody: the time shall not tell them apart.
-    let id = known.map_or(AccountId(Uuid::nil()), |account| account.id);
-    let Some(mut account) = accounts::find(c, id)? else {
-        return Ok(None);
-    };
-    // Who became an administrator this moment is judged with the next request: the others are not held.
-    if matches && (guarded || account.role != Role::Administrator) {
-        ctx.expire_in(c, now, &mut account, policy)?;
-    }
-    Ok(Some(account))
 }
 
 fn login_account(account: &Account, policy: &EffectivePolicy, now: Timestamp) -> LoginAccount {
     LoginAccount {
         disabled: account.disabled_at.is_some(),
         expired: account.expired_at.is_some(),
-        password_good_until: account.password_good_until,
+        // A password that a source checked has no limit here.
+        password_good_until: account.password_good_until.filter(|_| account.source.is_none()),
         must_change: password::must_change(
             &account.password_facts(),
             policy.accounts.change_default_password,
             &policy.password,
             now,
         ),
-    }
-}
-
-/// A wrong password is counted and may lock, and is then itself answered as locked. The right one of a disabled or expired
-/// account is no guess: nothing is counted and nothing cleared. `reason`: the audit's.
-#[expect(clippy::too_many_arguments, reason = "the facts of one attempt, used once")]
-fn fail(
-    ctx: &Ctx,
-    c: &mut Conn,
-    attempt: &Attempt,
-    reserved: &Reserved,
-    account: Option<&Account>,
-    refusal: Refusal,
-    reason: &str,
-    now: Timestamp,
-) -> Result<Refusal, StoreError> {
-    ctx.record(c, now, &refused(attempt, account, reason))?;
-    if matches!(refusal, Refusal::Disabled | Refusal::Expired) {
-        ctx.give_back_in(c, now, &reserved.guess)?;
-        return Ok(refusal);
-    }
-    let locked = ctx.fail_in(c, now, &reserved.guess, &origin_of(attempt))?;
-    Ok(locked.map_or(refusal, Refusal::Locked))
-}
-
-type OpenedRow = (Opened, (Session, Vec<SessionId>));
-
-/// Opens the session: row, token, limit, replaced session, account's clocks, known network, audit.
-#[expect(clippy::too_many_arguments, reason = "the facts of one attempt, used once")]
-fn open(
-    ctx: &Ctx,
-    c: &mut Conn,
-    attempt: &Attempt,
-    mut account: Account,
-    must_change: Option<ChangeReason>,
-    better_hash: Option<String>,
-    in_force: &InForce,
-    now: Timestamp,
-) -> Result<OpenedRow, FlowError> {
-    if let Some(hash) = better_hash
-        && accounts::set_password_hash_if(c, account.id, &account.password_hash, &hash)?
-    {
-        account.password_hash = hash;
-    }
-    let (session, token) = ctx.new_session(&account, attempt, now);
-    let acting = Acting {
-        actor: Actor::Account {
-            id: account.id,
-            name: account.name.clone(),
-        },
-        origin: origin_of(attempt),
-        session: Some(session.id),
-    };
-    let ended = make_room(ctx, c, &acting, &account, attempt.replaces, in_force, now)?;
-    sessions::insert(c, &session)?;
-    let network = network::known_network(attempt.ip).to_string();
-    let sign_in = SignedIn {
-        account: &account,
-        ip: network::canonical(attempt.ip),
-        user_agent: attempt.user_agent.as_deref(),
-        network: &network,
-    };
-    ctx.tell_sign_in_in(c, now, &sign_in)?;
-    accounts::record_sign_in(c, account.id, &network, now)?;
-    let entry = |event| {
-        let of = Some((account.id, account.name.as_str()));
-        ctx.entry_of(&acting, event, of, serde_json::Value::Null)
-    };
-    ctx.record_all(c, now, &[Event::SignInAccepted, Event::SessionOpened].map(entry))?;
-    let opened = Opened {
-        session: session.id,
-        signed_in_at: session.signed_in_at,
-        token,
-        must_change,
-        account,
-    };
-    Ok((opened, (session, ended)))
-}
-
-/// Ends the browser's earlier session and those beyond the limit.
-fn make_room(
-    ctx: &Ctx,
-    c: &mut Conn,
-    acting: &Acting,
-    account: &Account,
-    replaces: Option<SessionId>,
-    in_force: &InForce,
-    now: Timestamp,
-) -> Result<Vec<SessionId>, StoreError> {
-    let mut ended = Vec::new();
-    if let Some(replaced) = replaces.map(|id| sessions::find(c, id)).transpose()?.flatten() {
-        let owner = accounts::find(c, replaced.account_id)?
-            .map(|owner| owner.name)
-            .unwrap_or_default();
-        let ending = Ending {
-            session: &replaced,
-            account_name: &owner,
-            reason: EndReason::SignedOut,
-            at: now,
-            acting,
-            detail: serde_json::Value::Null,
-        };
-        if ctx.end_in(c, now, &ending)? {
-            ended.push(replaced.id);
-        }
-    }
-    let limit = in_force.effective(account.role, &[], None).concurrent_limit;
-    if limit > 0 {
-        let sessions: Vec<Session> = sessions::live_of_account(c, account.id)?
-            .into_iter()
-            .filter(|session| ctx.is_live(in_force, account, session, now))
-            .collect();
-        let others: Vec<_> = sessions
-            .iter()
-            .map(|session| (session.id, ctx.life_of(session).last_active_at))
-            .collect();
-        for id in surplus(&others, limit) {
-            let Some(session) = sessions.iter().find(|session| session.id == id) else {
-                continue;
-            };
-            let ending = Ending {
-                session,
-                account_name: &account.name,
-                reason: EndReason::SessionLimit,
-                at: now,
-                acting,
-                detail: serde_json::Value::Null,
-            };
-            if ctx.end_in(c, now, &ending)? {
-                ended.push(id);
-            }
-        }
-    }
-    Ok(ended)
-}
-
-fn origin_of(attempt: &Attempt) -> Origin {
-    Origin {
-        ip: Some(network::canonical(attempt.ip)),
-        user_agent: attempt.user_agent.clone(),
-        request_id: attempt.request_id.clone(),
-    }
-}
-
-/// `sign_in.refused`, under the account's own name, or what was typed when there is none.
-fn refused(attempt: &Attempt, account: Option<&Account>, reason: &str) -> Entry {
-    // Whether or not there is one: the time shall not tell.
-    let typed = AccountName::parse(&attempt.username)
-        .map_or_else(|_| name_key(&attempt.username), |name| name.shown().to_owned());
-    Entry {
-        event: Event::SignInRefused,
-        actor: Actor::Anonymous,
-        account: Some(account.map_or((None, typed), |account| (Some(account.id), account.name.clone()))),
-        session: None,
-        origin: origin_of(attempt),
-        application: None,
-        outcome: Outcome::Failure,
-        reason: Some(reason.to_owned()),
-        detail: serde_json::Value::Null,
-    }
-}
-
-impl Ctx {
-    /// Takes the rows that an accepted sign-in may change, in the one order that all writes keep: administrators, accounts, sessions,
-    /// counters. Administrators only where the last of them might expire: else every sign-in would wait for every other one.
-    fn lock_owners_in(
-        &self,
-        c: &mut Conn,
-        account: Option<&Account>,
-        replaces: Option<SessionId>,
-        administrators: bool,
-    ) -> Result<(), StoreError> {
-        if administrators {
-            accounts::lock_administrators(c)?;
-        }
-        let Some(replaced) = replaces.map(|id| sessions::find(c, id)).transpose()?.flatten() else {
-            return Ok(());
-        };
-        let mut owners = vec![replaced.account_id];
-        owners.extend(account.map(|account| account.id));
-        owners.sort();
-        owners
-            .into_iter()
-            .try_for_each(|id| sessions::lock_account_sessions(c, id))
-    }
-
-    /// A fresh session of `account` with its first token; nothing is written.
-    fn new_session(&self, account: &Account, attempt: &Attempt, now: Timestamp) -> (Session, Secret) {
-        let ip = network::canonical(attempt.ip);
-        let token = secret::token(self.random_bytes());
-        let session = Session {
-            id: SessionId(self.new_id(now)),
-            account_id: account.id,
-            signed_in_at: now,
-            last_active_at: now,
-            last_seen_at: now,
-            ip,
-            signed_in_ip: ip,
-            binding: Binding::at_sign_in(ip, attempt.user_agent.as_deref()),
-            user_agent_mismatches: 0,
-            applications: attempt.entering.iter().map(|entered| entered.name.clone()).collect(),
-            ended_at: None,
-            end_reason: None,
-            ended_by: None,
-            proved_at: now,
-            tokens: vec![Token {
-                digest: secret::digest(token.expose()),
-                host: attempt.host.clone(),
-                issued_at: now,
-                rotated: None,
-                killed_at: None,
-                cookie_form: attempt.cookie_form.clone(),
-                rotation_due: false,
-            }],
-        };
-        (session, token)
-    }
-
-    /// `access.denied`: signed in on the page of an application that is not theirs.
-    fn turned_away(&self, attempt: &Attempt, account: &Account, application: &Application) -> Entry {
-        let acting = Acting {
-            actor: Actor::Account {
-                id: account.id,
-                name: account.name.clone(),
-            },
-            origin: origin_of(attempt),
-            session: None,
-        };
-        Entry {
-            application: Some(application.name.clone()),
-            outcome: Outcome::Failure,
-            reason: Some("role".to_owned()),
-            ..self.entry_of(&acting, Event::AccessDenied, None, serde_json::Value::Null)
-        }
-    }
-
-    /// An audit entry of something somebody did to an account (or to nobody in particular).
-    pub(super) fn entry_of(
-        &self,
-        acting: &Acting,
-        event: Event,
-        account: Option<(account::AccountId, &str)>,
-        detail: serde_json::Value,
-    ) -> Entry {
-        Entry {
-            event,
-            actor: acting.actor.clone(),
-            account: account.map(|(id, name)| (Some(id), name.to_owned())),
-            session: acting.session,
-            origin: acting.origin.clone(),
-            application: None,
-            outcome: Outcome::Success,
-            reason: None,
-            detail,
-        }
     }
 }

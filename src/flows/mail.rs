@@ -1,215 +1,181 @@
-//! Letters: put into the outbox inside the act that causes them, sent by a job, looked after by administrators. A crash between sending
-//! and saying so sends a letter twice, under one Message-ID; never not at all.
+//! Emails in the outbox: a job sends them, administrators manage them. After a crash between
+//! sending an email and recording it, the email is sent again with the same Message-ID, and is
+//! never lost. `flows::emails` queues them.
 
-use super::{Acting, Ctx, FlowError};
+use super::{
+    Ctx, FlowError, Initiator, Write,
+    emails::{EmailOptions, Recipient},
+};
 use crate::{
     domain::{
-        account::{AccountId, check_email},
-        audit::{Entry, Event, Outcome as AuditOutcome},
-        mail::{KEPT_TRYING, LetterState, next_attempt},
-        time::{Span, Timestamp},
+        account::check_email,
+        audit::{AuditEntry, Event, EventOutcome},
+        mail::{EmailFilter, EmailState, KEPT_TRYING, OutboxEmail, next_attempt},
+        time::Span,
     },
     mail::{
-        Refusal,
-        message::{self, Message, Parts},
-        render::{About, Letter, Test, Written},
+        SendError,
+        message::{EmailMessage, MessageParts},
+        render::{RenderedEmail, TestEmail},
     },
     store::{
-        Conn, StoreError,
-        accounts::{self, Account},
-        outbox::{self, NewLetter, OutboxFilter, OutboxLetter, Outcome},
+        Conn, StoreError, accounts,
+        outbox::{self, LeaseOutcome},
     },
 };
 use uuid::Uuid;
 
-/// A lease is longer than any attempt (`mail::smtp`), so that no two instances send a letter at the same time.
+/// A lease lasts longer than any attempt (`mail::smtp`), so that no two instances send an email at
+/// the same time.
 const LEASE: Span = Span::from_secs(180);
-/// Letters sent in one run of the job.
+/// Maximum number of emails sent in one run of the job.
 const BATCH: usize = 50;
 
-/// How a letter is queued; the default suits most.
-#[derive(Debug, Clone, Default)]
-pub struct Terms {
-    /// One letter under this key, whoever asks for it and however often.
-    pub dedupe: Option<String>,
-    /// When it is of no use any more; two days otherwise.
-    pub give_up_at: Option<Timestamp>,
-}
-
-impl Ctx {
-    /// Puts a letter to the account's owner into the outbox, inside the write that gives the reason. False: there is no e-mail address, or the
-    /// letter is there already.
-    pub(super) fn post(
-        &self,
-        c: &mut Conn,
-        now: Timestamp,
-        to: &Account,
-        letter: &impl Letter,
-        terms: Terms,
-    ) -> Result<bool, StoreError> {
-        let Some(email) = &to.email else { return Ok(false) };
-        let name = [to.display_name.as_str(), to.name.as_str()]
-            .into_iter()
-            .find(|name| !name.is_empty());
-        let queued = self.new_letter(now, (Some(to.id), email, name.unwrap_or(email)), letter, terms)?;
-        outbox::queue(c, &queued)
-    }
-
-    fn new_letter(
-        &self,
-        now: Timestamp,
-        (account, address, name): (Option<AccountId>, &str, &str),
-        letter: &impl Letter,
-        terms: Terms,
-    ) -> Result<NewLetter, StoreError> {
-        let about = About {
-            name: name.to_owned(),
-            base_url: self.config.base_url(),
-        };
-        let faulty = |_| StoreError::Corrupt(format!("a letter cannot be worded: {}", letter.kind().as_str()));
-        let written = letter.write(&about).map_err(faulty)?;
-        let id = self.new_id(now);
-        Ok(NewLetter {
-            id,
-            kind: letter.kind().as_str().to_owned(),
-            account,
-            recipient: address.to_owned(),
-            recipient_name: name.to_owned(),
-            subject: letter.subject(),
-            body: serde_json::json!(written).to_string(),
-            secret: letter.secret(),
-            message_id: message::message_id(id, &self.config.mail.from),
-            dedupe: terms.dedupe,
-            queued_at: now,
-            give_up_at: terms.give_up_at.unwrap_or(now.saturating_add(KEPT_TRYING)),
-        })
-    }
-}
-
-/// Sends what is due; how many letters were sent. The job calls it.
+/// Sends the emails that are due and returns how many were sent. Called by a job.
 pub async fn send_due(ctx: &Ctx) -> Result<usize, FlowError> {
     let mut sent = 0;
     for _ in 0..BATCH {
         let now = ctx.now();
-        // Asked without a write: most of the time there is nothing.
-        if !ctx.store.read(move |c| outbox::anything_due(c, now)).await? {
+        // Checked without a write, because usually no email is due.
+        if !ctx
+            .store
+            .read(move |connection| outbox::has_due_email(connection, now))
+            .await?
+        {
             break;
         }
         let until = now.saturating_add(LEASE);
-        let Some(letter) = ctx.store.write(move |c| outbox::claim(c, now, until)).await? else {
+        let claim = ctx.store.write(move |connection| outbox::claim(connection, now, until));
+        let Some(email) = claim.await? else {
             break;
         };
-        sent += usize::from(send(ctx, letter).await?);
+        sent += usize::from(send(ctx, email).await?);
     }
     Ok(sent)
 }
 
-/// One attempt at a leased letter, and what came of it.
-async fn send(ctx: &Ctx, letter: OutboxLetter) -> Result<bool, FlowError> {
-    let taken = if ctx.now() > letter.give_up_at {
-        Err(Refusal::Never("it was too late to send it".to_owned()))
+/// Makes one attempt to send a leased email. Returns whether it was sent.
+async fn send(ctx: &Ctx, email: OutboxEmail) -> Result<bool, FlowError> {
+    let taken = if ctx.now() > email.give_up_at {
+        Err(SendError::Permanent("the time for sending it was over".to_owned()))
     } else {
-        match message_of(ctx, &letter) {
+        match build_message(ctx, &email) {
             Ok(message) => ctx.mailer.send(&message).await,
-            Err(why) => Err(Refusal::Never(why)),
+            Err(why) => Err(SendError::Permanent(why)),
         }
     };
     let now = ctx.now();
     let (outcome, words) = match taken {
-        Ok(words) => (Outcome::Sent, words),
-        Err(Refusal::Never(words)) => (Outcome::GivenUp, words),
-        Err(Refusal::Later(words)) => {
+        Ok(words) => (LeaseOutcome::Sent, words),
+        Err(SendError::Permanent(words)) => (LeaseOutcome::GivenUp, words),
+        Err(SendError::Temporary(words)) => {
             let spread = ctx.random_bytes()[0];
-            match next_attempt(letter.attempts, spread, now, letter.give_up_at) {
-                Some(at) => (Outcome::Later(at), words),
-                None => (Outcome::GivenUp, words),
+            match next_attempt(email.attempts, spread, now, email.give_up_at) {
+                Some(at) => (LeaseOutcome::Later(at), words),
+                None => (LeaseOutcome::GivenUp, words),
             }
         }
     };
-    let was_sent = outcome == Outcome::Sent;
+    let was_sent = outcome == LeaseOutcome::Sent;
+    let counted = match &outcome {
+        LeaseOutcome::Sent => "sent",
+        LeaseOutcome::Later(_) => "postponed",
+        LeaseOutcome::GivenUp => "given_up",
+    };
+    metrics::counter!("nightlatch_email_attempts_total", "outcome" => counted).increment(1);
     match &outcome {
-        Outcome::Sent => {}
-        Outcome::Later(_) => {
-            tracing::warn!(id = %letter.id, kind = letter.kind, words, "a letter was not taken and will be tried again")
+        LeaseOutcome::Sent => {}
+        LeaseOutcome::Later(_) => {
+            tracing::warn!(id = %email.id, kind = email.kind, words, "an email was not accepted; it is tried again")
         }
-        Outcome::GivenUp => tracing::error!(id = %letter.id, kind = letter.kind, words, "a letter is given up"),
+        LeaseOutcome::GivenUp => {
+            tracing::error!(id = %email.id, kind = email.kind, words, "an email failed permanently")
+        }
     }
-    let flow = ctx.clone();
-    ctx.store
-        .write(move |c| {
-            if outbox::settle(c, &letter, &outcome, &words, now)? && outcome == Outcome::GivenUp {
-                let mut entry = flow.mail_entry(c, &Acting::system(), Event::MailGivenUp, &letter)?;
-                entry.outcome = AuditOutcome::Failure;
-                flow.record(c, now, &entry)?;
-            }
-            Ok::<_, StoreError>(())
-        })
-        .await?;
+    ctx.write_at(now, &Initiator::system(), move |w| {
+        if outbox::settle(w.connection, &email, &outcome, &words, now)? && outcome == LeaseOutcome::GivenUp {
+            let mut entry = w.email_entry(Event::MailGivenUp, &email)?;
+            entry.outcome = EventOutcome::Failure;
+            w.record(&entry)?;
+        }
+        Ok::<_, FlowError>(())
+    })
+    .await?;
     Ok(was_sent)
 }
 
-fn message_of(ctx: &Ctx, letter: &OutboxLetter) -> Result<Message, String> {
-    let body = letter.body.as_deref().unwrap_or_default();
-    let written: Written = serde_json::from_str(body).map_err(|_| "its body cannot be read".to_owned())?;
-    Message::new(&Parts {
-        id: letter.id,
-        message_id: &letter.message_id,
+fn build_message(ctx: &Ctx, email: &OutboxEmail) -> Result<EmailMessage, String> {
+    let body = email.body.as_deref().unwrap_or_default();
+    let rendered: RenderedEmail = serde_json::from_str(body).map_err(|_| "its body cannot be read".to_owned())?;
+    EmailMessage::new(&MessageParts {
+        id: email.id,
+        message_id: &email.message_id,
         from: &ctx.config.mail.from,
-        to: &letter.recipient,
-        to_name: &letter.recipient_name,
-        subject: &letter.subject,
-        text: &written.text,
-        html: &written.html,
-        at: letter.queued_at,
-        eight_bit: ctx.mailer.takes_eight_bit(),
+        to: &email.recipient,
+        to_name: &email.recipient_name,
+        subject: &email.subject,
+        text: &rendered.text,
+        html: &rendered.html,
+        at: email.queued_at,
+        eight_bit: ctx.mailer.supports_eight_bit(),
     })
 }
 
 /// The outbox as the console and the command line show it.
 pub struct Outbox {
-    pub items: Vec<OutboxLetter>,
+    /// The emails of the page.
+    pub items: Vec<OutboxEmail>,
+    /// Whether there is a page before this one.
     pub newer: bool,
+    /// Whether there is a page after this one.
     pub older: bool,
-    pub counts: Counts,
+    /// The numbers of emails in each state.
+    pub counts: EmailCounts,
 }
 
+/// The number of emails in each state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counts {
+pub struct EmailCounts {
+    /// Waiting to be sent.
     pub queued: i64,
+    /// Not sent after all attempts.
     pub given_up: i64,
+    /// Sent.
     pub sent: i64,
+    /// Withdrawn before they were sent.
     pub discarded: i64,
 }
 
-impl Counts {
-    pub fn of(&self, state: LetterState) -> i64 {
+impl EmailCounts {
+    /// Returns the number in one state.
+    pub fn count_of(&self, state: EmailState) -> i64 {
         match state {
-            LetterState::Queued => self.queued,
-            LetterState::Sent => self.sent,
-            LetterState::GivenUp => self.given_up,
-            LetterState::Discarded => self.discarded,
+            EmailState::Queued => self.queued,
+            EmailState::Sent => self.sent,
+            EmailState::GivenUp => self.given_up,
+            EmailState::Discarded => self.discarded,
         }
     }
 
-    pub fn all(&self) -> i64 {
-        LetterState::ALL.iter().map(|state| self.of(*state)).sum()
+    /// Returns the number in all states.
+    pub fn total(&self) -> i64 {
+        EmailState::ALL.iter().map(|state| self.count_of(*state)).sum()
     }
 }
 
-fn counts_in(c: &mut Conn) -> Result<Counts, StoreError> {
-    Ok(Counts {
-        queued: outbox::count(c, Some(LetterState::Queued))?,
-        given_up: outbox::count(c, Some(LetterState::GivenUp))?,
-        sent: outbox::count(c, Some(LetterState::Sent))?,
-        discarded: outbox::count(c, Some(LetterState::Discarded))?,
+fn read_counts(connection: &mut Conn) -> Result<EmailCounts, StoreError> {
+    Ok(EmailCounts {
+        queued: outbox::count(connection, Some(EmailState::Queued))?,
+        given_up: outbox::count(connection, Some(EmailState::GivenUp))?,
+        sent: outbox::count(connection, Some(EmailState::Sent))?,
+        discarded: outbox::count(connection, Some(EmailState::Discarded))?,
     })
 }
 
-/// Letters, latest first.
-pub async fn list(ctx: &Ctx, filter: OutboxFilter) -> Result<Outbox, FlowError> {
+/// Lists emails, latest first.
+pub async fn list(ctx: &Ctx, filter: EmailFilter) -> Result<Outbox, FlowError> {
     let (page, counts) = ctx
-        .store
-        .read(move |c| Ok::<_, StoreError>((outbox::list(c, &filter)?, counts_in(c)?)))
+        .read(move |r| Ok((outbox::list(r.connection, &filter)?, read_counts(r.connection)?)))
         .await?;
     Ok(Outbox {
         items: page.items,
@@ -219,90 +185,87 @@ pub async fn list(ctx: &Ctx, filter: OutboxFilter) -> Result<Outbox, FlowError> 
     })
 }
 
-/// How many letters are in which state.
-pub async fn counts(ctx: &Ctx) -> Result<Counts, FlowError> {
-    Ok(ctx.store.read(counts_in).await?)
+/// Counts the emails of each state.
+pub async fn counts(ctx: &Ctx) -> Result<EmailCounts, FlowError> {
+    Ok(ctx.store.read(read_counts).await?)
 }
 
-/// Has a letter tried again at once, one that was given up as well while its words are there. False: there is nothing to send.
-pub async fn retry(ctx: &Ctx, acting: &Acting, id: Uuid) -> Result<bool, FlowError> {
-    let (flow, acting, now) = (ctx.clone(), acting.clone(), ctx.now());
-    Ok(ctx
-        .store
-        .write(move |c| {
-            let letter = outbox::find(c, id)?.ok_or(StoreError::NotFound("letter"))?;
-            let again = outbox::retry(c, id, now, now.saturating_add(KEPT_TRYING))?;
-            if again {
-                let entry = flow.mail_entry(c, &acting, Event::MailRetried, &letter)?;
-                flow.record(c, now, &entry)?;
-            }
-            Ok::<_, StoreError>(again)
-        })
-        .await?)
+/// Retries an email immediately; a failed one too, if its body is still stored. Returns false if
+/// there is nothing to send.
+pub async fn retry(ctx: &Ctx, initiator: &Initiator, id: Uuid) -> Result<bool, FlowError> {
+    ctx.write(initiator, move |w| {
+        let email = outbox::find(w.connection, id)?.ok_or(FlowError::NotFound)?;
+        let again = outbox::retry(w.connection, id, w.now, w.now.saturating_add(KEPT_TRYING))?;
+        if again {
+            let entry = w.email_entry(Event::MailRetried, &email)?;
+            w.record(&entry)?;
+        }
+        Ok(again)
+    })
+    .await
 }
 
-/// Takes back a letter that was not sent. False: it was, or somebody took it back before.
-pub async fn discard(ctx: &Ctx, acting: &Acting, id: Uuid) -> Result<bool, FlowError> {
-    let (flow, acting, now) = (ctx.clone(), acting.clone(), ctx.now());
-    Ok(ctx
-        .store
-        .write(move |c| {
-            let letter = outbox::find(c, id)?.ok_or(StoreError::NotFound("letter"))?;
-            let taken_back = outbox::discard(c, id, now)?;
-            if taken_back {
-                let entry = flow.mail_entry(c, &acting, Event::MailDiscarded, &letter)?;
-                flow.record(c, now, &entry)?;
-            }
-            Ok::<_, StoreError>(taken_back)
-        })
-        .await?)
+/// Cancels an email that was not sent. Returns false if it was sent or cancelled before.
+pub async fn discard(ctx: &Ctx, initiator: &Initiator, id: Uuid) -> Result<bool, FlowError> {
+    ctx.write(initiator, move |w| {
+        let email = outbox::find(w.connection, id)?.ok_or(FlowError::NotFound)?;
+        let discarded = outbox::discard(w.connection, id, w.now)?;
+        if discarded {
+            let entry = w.email_entry(Event::MailDiscarded, &email)?;
+            w.record(&entry)?;
+        }
+        Ok(discarded)
+    })
+    .await
 }
 
-/// Sends a letter now, past the outbox: `doctor` looks whether mail arrives. Err: why it does not.
+/// Sends a test email immediately, without the outbox, and returns the mail server's answer;
+/// `doctor` uses it.
+///
+/// # Errors The reason why the email was not accepted.
 pub async fn send_test(ctx: &Ctx, address: &str) -> Result<String, String> {
     let address = check_email(address)?;
     let now = ctx.now();
-    let letter = ctx
-        .new_letter(
-            now,
-            (None, &address, &address),
-            &Test { sent_at: now },
-            Terms::default(),
-        )
+    let recipient = Recipient {
+        account: None,
+        address: &address,
+        name: &address,
+    };
+    let email = ctx
+        .compose_email(now, &recipient, &TestEmail { sent_at: now }, EmailOptions::default())
         .map_err(|error| error.to_string())?;
-    let written: Written = serde_json::from_str(&letter.body).map_err(|error| error.to_string())?;
-    let message = Message::new(&Parts {
-        id: letter.id,
-        message_id: &letter.message_id,
+    let rendered: RenderedEmail = serde_json::from_str(&email.body).map_err(|error| error.to_string())?;
+    let message = EmailMessage::new(&MessageParts {
+        id: email.id,
+        message_id: &email.message_id,
         from: &ctx.config.mail.from,
-        to: &letter.recipient,
+        to: &email.recipient,
         to_name: "",
-        subject: &letter.subject,
-        text: &written.text,
-        html: &written.html,
+        subject: &email.subject,
+        text: &rendered.text,
+        html: &rendered.html,
         at: now,
-        eight_bit: ctx.mailer.takes_eight_bit(),
+        eight_bit: ctx.mailer.supports_eight_bit(),
     })?;
     ctx.mailer.send(&message).await.map_err(|refusal| match refusal {
-        Refusal::Later(words) | Refusal::Never(words) => words,
+        SendError::Temporary(words) | SendError::Permanent(words) => words,
     })
 }
 
-impl Ctx {
-    /// What happened to a letter: whom it is for and what about, nothing of what it says.
-    fn mail_entry(
-        &self,
-        c: &mut Conn,
-        acting: &Acting,
-        event: Event,
-        letter: &OutboxLetter,
-    ) -> Result<Entry, StoreError> {
-        let detail = serde_json::json!({
-            "letter": letter.id, "kind": letter.kind, "recipient": letter.recipient, "attempts": letter.attempts,
-        });
-        // Letters are held here, and accounts come before them in the order of locks.
-        let name = letter.account.map(|id| accounts::name_of(c, id)).transpose()?.flatten();
-        let account = letter.account.zip(name.as_deref());
-        Ok(self.entry_of(acting, event, account, detail))
+impl Write<'_> {
+    /// Creates an event about an email: its recipient and its kind, but nothing of its text.
+    fn email_entry(&mut self, event: Event, email: &OutboxEmail) -> Result<AuditEntry, StoreError> {
+        // Emails are locked here, and accounts come before them in the order of locks.
+        let name = match email.account {
+            Some(id) => accounts::find_name(self.connection, id)?,
+            None => None,
+        };
+        let entry = self.entry(event).with_detail(serde_json::json!({
+            "letter": email.id, "kind": email.kind, "recipient": email.recipient, "attempts": email.attempts,
+        }));
+        Ok(match email.account.zip(name) {
+            Some((id, name)) => entry.with_account(id, &name),
+            None => entry,
+        })
     }
 }

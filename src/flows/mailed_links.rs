@@ -1,41 +1,48 @@
-//! What was mailed to an account and lets its reader do something dies with a new password, a new address or a disabled account: links
-//! and the letters that still wait with one. What each link does is its own flow's.
+//! Links in emails to an account, and revoking them: a new password, a new address or a disabled
+//! account revokes links and cancels waiting emails that contain them. The flow of each link
+//! defines what it does.
 
-use super::Ctx;
+use super::Write;
 use crate::{
-    domain::{account::AccountId, reset::LinkKind, time::Timestamp},
-    store::{Conn, StoreError, email_changes, outbox, password_links},
+    domain::{account::AccountId, reset::LinkKind, secret::Secret},
+    store::{StoreError, email_changes, outbox, password_links},
 };
 
-impl Ctx {
-    /// Links to choose a password of these kinds, and a change of address that is not confirmed.
-    pub(super) fn kill_links_in(
-        &self,
-        c: &mut Conn,
-        now: Timestamp,
-        account: AccountId,
-        kinds: &[LinkKind],
-    ) -> Result<(), StoreError> {
+impl Write<'_> {
+    /// Revokes the account's password links of these kinds and its unconfirmed change of address.
+    pub(super) fn void_links(&mut self, account: AccountId, kinds: &[LinkKind]) -> Result<(), StoreError> {
         for kind in kinds {
-            password_links::kill(c, account, *kind)?;
-            let letter = match kind {
+            password_links::delete_of_account(self.connection, account, *kind)?;
+            let email = match kind {
                 LinkKind::Reset => "password_reset",
                 LinkKind::Invitation => "invitation",
             };
-            outbox::discard_of_account(c, account, &[letter], now)?;
+            outbox::discard_of_account(self.connection, account, &[email], self.now)?;
         }
-        self.kill_email_change_in(c, now, account)
+        self.void_email_change(account)
     }
 
-    pub(super) fn kill_email_change_in(
-        &self,
-        c: &mut Conn,
-        now: Timestamp,
-        account: AccountId,
-    ) -> Result<(), StoreError> {
-        if email_changes::delete(c, account)? {
-            outbox::discard_of_account(c, account, &["email_confirm", "email_asked_for"], now)?;
+    /// Revokes the account's unconfirmed change of address.
+    pub(super) fn void_email_change(&mut self, account: AccountId) -> Result<(), StoreError> {
+        if email_changes::delete(self.connection, account)? {
+            let kinds = ["email_confirm", "email_asked_for"];
+            outbox::discard_of_account(self.connection, account, &kinds, self.now)?;
         }
         Ok(())
     }
+}
+
+/// The outcome of issuing an enrolment link.
+#[derive(Debug, Clone)]
+pub enum EnrolmentLinkOutcome {
+    /// The link was mailed to the owner.
+    Sent,
+    /// The caller must pass the link on.
+    Link(Secret),
+    /// There is nowhere to send it.
+    NoAddress,
+    /// The account is disabled or expired.
+    Unusable,
+    /// The account has a second factor that it can prove, so a link would open nothing.
+    HasFactor,
 }

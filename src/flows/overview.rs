@@ -1,143 +1,171 @@
-//! How the installation stands: counts, the last day, what ends soon, and what set-up still lacks. What it runs on is `health`.
+//! The state of the installation: counts, the last day, sessions that end soon, and open setup
+//! items. `health` checks the infrastructure.
 
 mod health;
 
 pub use health::{Health, readiness};
 
-use super::{Ctx, FlowError, sessions::SessionView};
+use super::{Ctx, FlowError, Read, sessions::SessionView};
 use crate::{
     domain::{
         audit::Event,
-        mail::LetterState,
-        policy::{Key, Scope, Value, effective::Policy, posture::Finding},
-        session::SessionId,
+        lockout::{LockoutFilter, LockoutListState},
+        mail::{EmailFilter, EmailState},
+        policy::{Key, Revision, Scope, Value, effective::Policy, posture::Finding},
+        session::{LifetimeEnd, SessionCursor, SessionFilter, SessionId},
         time::{Span, Timestamp},
     },
-    store::{
-        Conn, StoreError, accounts, audit, lockouts,
-        lockouts::{LockoutFilter, LockoutListState},
-        outbox,
-        policies::{self, Revision},
-        sessions::{self, Cursor, SessionFilter},
-    },
+    live::policy::PolicyInForce,
+    store::{Conn, StoreError, accounts, audit, lockouts, outbox, policies, sessions},
 };
 use std::collections::HashSet;
 use uuid::Uuid;
 
+/// The content of the console's first page.
 pub struct Overview {
+    /// The number of live sessions.
     pub live_sessions: i64,
-    /// How many were live when each hour of the last day ended, oldest first; of the present hour: now.
+    /// The number of live sessions at the end of each hour of the last day, oldest first; for the
+    /// current hour: now.
     pub live_24h: Vec<(Timestamp, i64)>,
+    /// The number of accounts.
     pub accounts: i64,
+    /// The number of accounts and addresses that are locked.
     pub locked: i64,
-    /// By hour, the last day, oldest first; hours without any are there with 0.
+    /// By hour of the last day, oldest first; hours without any count as 0.
     pub accepted_24h: Vec<(Timestamp, i64)>,
+    /// Refused sign-ins of each hour of the last day.
     pub refused_24h: Vec<(Timestamp, i64)>,
+    /// The live sessions that end next.
     pub ending_soon: Vec<SessionView>,
+    /// The policy in force.
     pub revision: Revision,
+    /// What an administrator should do first.
     pub checklist: Vec<CheckItem>,
-    /// Letters that wait, and that were given up.
+    /// The number of waiting and of failed emails.
     pub mail: (i64, i64),
+    /// What the mail server said about one of the latest emails that still waits.
+    pub mail_fault: Option<String>,
+    /// The state of the installation.
     pub health: Health,
 }
 
-/// One line of the set-up checklist.
+/// One item of the setup checklist.
 pub struct CheckItem {
+    /// Whether it is done.
     pub ok: bool,
+    /// What is checked.
     pub title: &'static str,
+    /// Why it matters, or what is missing.
     pub why: String,
-    /// The setting that mends it, when one does.
+    /// The setting that solves it, if there is one.
     pub key: Option<Key>,
 }
 
-/// Sessions looked through for those that end soon: so many of the least active, and of the most active.
+/// Maximum number of sessions that are searched for those that end soon: of the least active, and
+/// of the most active.
 const LOOKED_AT: i64 = 100;
 const SHOWN: usize = 5;
 
+/// Returns the current state of the installation.
 pub async fn overview(ctx: &Ctx) -> Result<Overview, FlowError> {
     let in_force = ctx.current_policy().await?;
-    let now = ctx.now();
-    let hour = 3600 * 1_000_000;
-    let since = Timestamp::from_micros((now.as_micros() / hour - 23) * hour);
     let health = ctx.health().await?;
-    let (flow, policy) = (ctx.clone(), in_force.policy.clone());
-    let facts = ctx
-        .store
-        .read(move |c| {
-            let most_active = SessionFilter {
-                limit: LOOKED_AT,
-                ..SessionFilter::default()
-            };
-            let least_active = SessionFilter {
-                before: Some(Cursor {
-                    at: Timestamp::from_micros(0),
-                    id: SessionId(Uuid::nil()),
-                }),
-                ..most_active.clone()
-            };
-            let mut looked_at = sessions::list(c, &least_active)?.items;
-            let known: HashSet<SessionId> = looked_at.iter().map(|row| row.session.id).collect();
-            let others = sessions::list(c, &most_active)?.items;
-            looked_at.extend(others.into_iter().filter(|row| !known.contains(&row.session.id)));
-            Ok::<_, StoreError>((
-                live_every_hour(c, since)?,
-                accounts::count_all(c)?,
-                lockouts::count(
-                    c,
-                    &LockoutFilter {
-                        state: LockoutListState::Locked,
-                        ..LockoutFilter::default()
-                    },
-                )?,
-                audit::hourly(c, Event::SignInAccepted, since)?,
-                audit::hourly(c, Event::SignInRefused, since)?,
-                looked_at,
-                policies::standing(c, now)?
-                    .ok_or(StoreError::NotFound("policy revision"))?
-                    .in_force,
-                checklist(&policy, flow.installation(c, &policy)?),
-                (
-                    outbox::count(c, Some(LetterState::Queued))?,
-                    outbox::count(c, Some(LetterState::GivenUp))?,
-                ),
-            ))
+    ctx.read(move |r| {
+        let hour = 3600 * 1_000_000;
+        let since = Timestamp::from_micros((r.now.as_micros() / hour - 23) * hour);
+        let live_24h = live_every_hour(r.connection, since)?;
+        let installation = r.installation(&in_force.policy)?;
+        Ok(Overview {
+            live_sessions: live_24h.last().map_or(0, |(_, live)| *live),
+            live_24h,
+            accounts: accounts::count_all(r.connection)?,
+            locked: lockouts::count(r.connection, &locked())?,
+            accepted_24h: every_hour(
+                since,
+                &audit::count_by_hour(r.connection, Event::SignInAccepted, since)?,
+            ),
+            refused_24h: every_hour(since, &audit::count_by_hour(r.connection, Event::SignInRefused, since)?),
+            ending_soon: r.ending_soon(&in_force)?,
+            revision: policies::find_state(r.connection, r.now)?
+                .ok_or(FlowError::NotFound)?
+                .in_force,
+            checklist: checklist(&in_force.policy, installation),
+            mail: (
+                outbox::count(r.connection, Some(EmailState::Queued))?,
+                outbox::count(r.connection, Some(EmailState::GivenUp))?,
+            ),
+            mail_fault: mail_fault(r.connection)?,
+            health,
         })
-        .await?;
-    let (live_24h, accounts, locked, accepted, refused, looked_at, revision, checklist, mail) = facts;
-    let mut ending_soon: Vec<SessionView> = looked_at
-        .into_iter()
-        .map(|row| ctx.view(&in_force, row))
-        .filter(|view| view.live && view.ends.is_some_and(|end| end.at.since(now) <= Span::from_secs(3600)))
-        .collect();
-    ending_soon.sort_by_key(|view| view.ends.map(|end| end.at));
-    ending_soon.truncate(SHOWN);
-    Ok(Overview {
-        live_sessions: live_24h.last().map_or(0, |(_, live)| *live),
-        live_24h,
-        accounts,
-        locked,
-        accepted_24h: every_hour(since, &accepted),
-        refused_24h: every_hour(since, &refused),
-        ending_soon,
-        revision,
-        checklist,
-        mail,
-        health,
     })
+    .await
 }
 
-/// Where each hour from `since` on begins, and where the last one ends.
+/// Number of waiting emails that are searched for one that the mail server refused.
+const MAIL_LOOKED_AT: i64 = 20;
+
+fn mail_fault(connection: &mut Conn) -> Result<Option<String>, StoreError> {
+    let waiting = EmailFilter {
+        state: Some(EmailState::Queued),
+        limit: MAIL_LOOKED_AT,
+        ..EmailFilter::default()
+    };
+    let waiting = outbox::list(connection, &waiting)?.items.into_iter();
+    Ok(waiting.map(|email| email.words).find(|words| !words.is_empty()))
+}
+
+fn locked() -> LockoutFilter {
+    LockoutFilter {
+        state: LockoutListState::Locked,
+        ..LockoutFilter::default()
+    }
+}
+
+impl Read<'_> {
+    /// Returns live sessions that end within an hour, the next one first, from the least and the
+    /// most active ones.
+    fn ending_soon(&mut self, in_force: &PolicyInForce) -> Result<Vec<SessionView>, StoreError> {
+        let most_active = SessionFilter {
+            limit: LOOKED_AT,
+            ..SessionFilter::default()
+        };
+        let least_active = SessionFilter {
+            before: Some(SessionCursor {
+                at: Timestamp::from_micros(0),
+                id: SessionId(Uuid::nil()),
+            }),
+            ..most_active.clone()
+        };
+        let mut candidates = sessions::list(self.connection, &least_active)?.items;
+        let known: HashSet<SessionId> = candidates.iter().map(|row| row.session.id).collect();
+        let others = sessions::list(self.connection, &most_active)?.items;
+        candidates.extend(others.into_iter().filter(|row| !known.contains(&row.session.id)));
+        let soon = |end: LifetimeEnd| end.at.since(self.now) <= Span::from_secs(3600);
+        let mut ending: Vec<SessionView> = candidates
+            .into_iter()
+            .map(|row| self.session_view(in_force, row))
+            .filter(|view| view.live && view.ends.is_some_and(soon))
+            .collect();
+        ending.sort_by_key(|view| view.ends.map(|end| end.at));
+        ending.truncate(SHOWN);
+        Ok(ending)
+    }
+}
+
+/// Returns the beginning of each hour from `since` on, and the end of the last one.
 fn hours(since: Timestamp) -> Vec<Timestamp> {
     (0..=24)
         .map(|hour| since.saturating_add(Span::from_secs(hour * 3600)))
         .collect()
 }
 
-/// From those of now back, hour by hour: who came is taken off, who went is put on.
-fn live_every_hour(c: &mut Conn, since: Timestamp) -> Result<Vec<(Timestamp, i64)>, StoreError> {
+/// Counts back from the current number, hour by hour: subtracts sessions that began and adds
+/// sessions that ended.
+fn live_every_hour(connection: &mut Conn, since: Timestamp) -> Result<Vec<(Timestamp, i64)>, StoreError> {
     let hours = hours(since);
-    let turnover = sessions::turnover(c, &hours)?;
-    let mut live = sessions::count_live(c)?;
+    let turnover = sessions::count_turnover(connection, &hours)?;
+    let mut live = sessions::count_live(connection)?;
     let mut counted: Vec<(Timestamp, i64)> = Vec::with_capacity(turnover.len());
     for (start, (began, ended)) in hours.iter().zip(turnover).rev() {
         counted.push((*start, live));
@@ -161,7 +189,7 @@ fn every_hour(since: Timestamp, counted: &[(Timestamp, i64)]) -> Vec<(Timestamp,
         .collect()
 }
 
-/// What is around the policy, and the two of its settings without which it does little.
+/// Returns the checks around the policy, and its two settings without which it has little effect.
 fn checklist(policy: &Policy, installation: Vec<Finding>) -> Vec<CheckItem> {
     let value = |key: Key| policy.value_in(&Scope::Everyone, key).0;
     let around = installation.into_iter().map(|finding| CheckItem {
@@ -180,15 +208,15 @@ fn checklist(policy: &Policy, installation: Vec<Finding>) -> Vec<CheckItem> {
             } else {
                 "Idle sessions never end"
             },
-            why: "A session left open on a shared machine stays open as long as its lifetime.".to_owned(),
+            why: "A session left open on a shared machine stays open for its whole lifetime.".to_owned(),
             key: Some(Key::AuthIdleSessionTimeout),
         },
         CheckItem {
             ok: guessing_locks,
             title: if guessing_locks {
-                "Guessing passwords locks"
+                "Lockout is on"
             } else {
-                "Guessing passwords does not lock"
+                "Lockout is off"
             },
             why: "Failures are counted either way, but nothing is refused below the ceilings.".to_owned(),
             key: Some(Key::AuthLoginLockOutAtFailure),
@@ -197,30 +225,46 @@ fn checklist(policy: &Policy, installation: Vec<Finding>) -> Vec<CheckItem> {
     around.chain(settings).collect()
 }
 
-/// Sessions that the navigation counts at most.
+/// Maximum number of sessions that the navigation counts.
 const NAV_CAP: i64 = 9_999;
 
-/// What the console's navigation counts.
+/// The counts in the console's navigation.
 pub struct NavCounts {
-    /// And whether there are no more: every page of the console shows it, so that it must cost nothing.
+    /// The number, and whether it is exact: every page of the console shows it, so it must be
+    /// cheap.
     pub live_sessions: (i64, bool),
     pub locked: i64,
 }
 
-pub async fn nav_counts(ctx: &Ctx) -> Result<NavCounts, FlowError> {
-    Ok(ctx
-        .store
-        .read(move |c| {
-            Ok::<_, StoreError>(NavCounts {
-                live_sessions: sessions::count_up_to(c, &SessionFilter::default(), NAV_CAP)?,
-                locked: lockouts::count(
-                    c,
-                    &LockoutFilter {
-                        state: LockoutListState::Locked,
-                        ..LockoutFilter::default()
-                    },
-                )?,
-            })
+/// Rows of the database that metrics count.
+pub struct RowCounts {
+    /// Sessions that have not ended.
+    pub live_sessions: i64,
+    /// Emails that wait.
+    pub queued_emails: i64,
+    /// Emails that were refused permanently or not accepted in time.
+    pub given_up_emails: i64,
+}
+
+/// Counts rows for metrics.
+pub async fn count_rows(ctx: &Ctx) -> Result<RowCounts, FlowError> {
+    ctx.read(move |r| {
+        Ok(RowCounts {
+            live_sessions: sessions::count_live(r.connection)?,
+            queued_emails: outbox::count(r.connection, Some(EmailState::Queued))?,
+            given_up_emails: outbox::count(r.connection, Some(EmailState::GivenUp))?,
         })
-        .await?)
+    })
+    .await
+}
+
+/// Counts for the console's navigation.
+pub async fn nav_counts(ctx: &Ctx) -> Result<NavCounts, FlowError> {
+    ctx.read(move |r| {
+        Ok(NavCounts {
+            live_sessions: sessions::count_up_to(r.connection, &SessionFilter::default(), NAV_CAP)?,
+            locked: lockouts::count(r.connection, &locked())?,
+        })
+    })
+    .await
 }

@@ -1,57 +1,69 @@
-//! Changing one's own password: the current one is asked for and its failures count like a sign-in's; every other session ends,
-//! this one goes on under a new id.
+//! Changing one's own password: the current one is required and its failures count like those of a
+//! sign-in. All other sessions end, and this one continues with a new token.
 
 use super::{
-    Acting, Ctx, FlowError,
-    current_password::{Asked, Current},
+    Ctx, FlowError, Initiator, Write,
+    password_check::{PasswordCheck, PasswordCheckOutcome},
 };
 use crate::{
     domain::{
+        account::{Account, AccountId},
         audit::Event,
-        login::Refusal,
+        factor::Proofs,
+        login::SignInRefusal,
         password::{self, ChangeReason, MAX_CHARS, NewPasswordFacts, PasswordFault, Reuse},
         reset::LinkKind,
-        secret::{self, Secret},
+        secret::Secret,
         session::{EndReason, SessionId},
         time::Timestamp,
     },
-    live::policy::InForce,
-    store::{
-        Conn, StoreError,
-        accounts::{self, Account},
-        changes::{self, ChangeKind},
-        handovers,
-        sessions::{self, Token},
-    },
+    hashing::{ComparisonHash, HashingClient, HashingPurpose},
+    live::policy::PolicyInForce,
+    store::{accounts, sessions},
 };
 use std::net::IpAddr;
 
+/// A new password, with the current one that authorizes it.
 pub struct PasswordChange {
-    pub account: crate::domain::account::AccountId,
+    /// The account.
+    pub account: AccountId,
+    /// The session that continues.
     pub session: SessionId,
+    /// The IP address.
     pub ip: IpAddr,
+    /// The user agent.
     pub user_agent: Option<String>,
+    /// The current password.
     pub current: Secret,
+    /// The new one.
     pub new: Secret,
+    /// The repetition of the new one.
     pub again: Secret,
+    /// The form in which the session's cookie will be issued (`http::session_cookie`).
     pub cookie_form: String,
 }
 
-pub enum Changed {
-    /// The session's new token, and how many other sessions ended.
+/// The result of a [`PasswordChange`].
+pub enum PasswordChangeOutcome {
+    /// The password was changed.
     Done {
+        /// The session's new token.
         token: Secret,
+        /// The number of other sessions that ended.
         ended: usize,
     },
     /// The current password is wrong.
     WrongCurrent,
+    /// The account's source, with this title, keeps its password.
+    Managed(String),
+    /// The faults of the new password.
     Faulty(Vec<PasswordFault>),
-    /// Too many guesses: locked, or busy.
-    Refused(Refusal),
+    /// Too many attempts: locked, or busy.
+    Refused(SignInRefusal),
 }
 
-/// Why the account must change its password before anything else.
-pub async fn demanded(
+/// Returns why the account must change its password before anything else.
+pub async fn find_reason(
     ctx: &Ctx,
     account: &Account,
     signed_in_at: Timestamp,
@@ -66,41 +78,50 @@ pub async fn demanded(
     ))
 }
 
-pub async fn change(ctx: &Ctx, acting: &Acting, change: PasswordChange) -> Result<Changed, FlowError> {
+/// Changes one's own password. `FlowError::NotFound`: the account or session ended in the meantime.
+pub async fn change(
+    ctx: &Ctx,
+    initiator: &Initiator,
+    change: PasswordChange,
+) -> Result<PasswordChangeOutcome, FlowError> {
     let in_force = ctx.current_policy().await?;
     let id = change.account;
     let account = ctx
-        .store
-        .read(move |c| accounts::find(c, id))
-        .await?
-        .ok_or(FlowError::NotFound)?;
-    let asked = Asked {
-        acting: acting.clone(),
+        .read(move |r| accounts::find(r.connection, id)?.ok_or(FlowError::NotFound))
+        .await?;
+    if let Some(title) = ctx.source_title(&account) {
+        return Ok(PasswordChangeOutcome::Managed(title));
+    }
+    let check = PasswordCheck {
+        initiator: initiator.clone(),
         account: account.clone(),
         ip: change.ip,
         user_agent: change.user_agent.clone(),
         password: change.current.clone(),
         event: Event::PasswordChanged,
     };
-    match ctx.check_current(asked).await? {
-        Current::Right(guess) => ctx.give_back(guess).await?,
-        Current::Wrong => return Ok(Changed::WrongCurrent),
-        Current::Refused(refusal) => return Ok(Changed::Refused(refusal)),
+    match ctx.check_password(check).await? {
+        PasswordCheckOutcome::Correct(reservation) => ctx.release_attempt(reservation).await?,
+        PasswordCheckOutcome::Wrong => return Ok(PasswordChangeOutcome::WrongCurrent),
+        PasswordCheckOutcome::Refused(refusal) => return Ok(PasswordChangeOutcome::Refused(refusal)),
     }
     let faults = faults(ctx, &change, &account, &in_force).await?;
     if !faults.is_empty() {
-        return Ok(Changed::Faulty(faults));
+        return Ok(PasswordChangeOutcome::Faulty(faults));
     }
-    let hash = ctx.hasher.hash(change.new.clone(), ctx.salt()).await?;
-    write(ctx, acting, change, account, hash, &in_force).await
+    let client = HashingClient::new(HashingPurpose::OwnPassword, Some(change.ip));
+    let hash = ctx.hasher.hash(&client, change.new.clone(), ctx.salt()).await?;
+    let keep = i64::from(in_force.everyone().password.history).max(1);
+    ctx.write(initiator, move |w| w.change_password(&change, &account, hash, keep))
+        .await
 }
 
-/// What is wrong with the new password; looked at only when the current one is right.
+/// Returns the faults of the new password; called only if the current one is correct.
 async fn faults(
     ctx: &Ctx,
     change: &PasswordChange,
     account: &Account,
-    in_force: &InForce,
+    in_force: &PolicyInForce,
 ) -> Result<Vec<PasswordFault>, FlowError> {
     let short_enough = change.new.expose().chars().count() <= MAX_CHARS;
     let policy = in_force.everyone();
@@ -109,8 +130,13 @@ async fn faults(
         reused = Reuse::Current;
     } else if policy.password.history > 0 && short_enough {
         let (id, wanted) = (account.id, i64::from(policy.password.history));
-        for old in ctx.store.read(move |c| accounts::list_passwords(c, id, wanted)).await? {
-            if ctx.hasher.verify(change.new.clone(), Some(old)).await? {
+        let earlier = ctx
+            .store
+            .read(move |connection| accounts::list_passwords(connection, id, wanted));
+        let client = HashingClient::new(HashingPurpose::OwnPassword, Some(change.ip));
+        for old in earlier.await? {
+            let candidate = ComparisonHash::Stored(old);
+            if ctx.hasher.verify(&client, change.new.clone(), candidate).await? {
                 reused = Reuse::History;
                 break;
             }
@@ -127,82 +153,38 @@ async fn faults(
     Ok(password::decide(&facts, &policy.password))
 }
 
-async fn write(
-    ctx: &Ctx,
-    acting: &Acting,
-    change: PasswordChange,
-    checked: Account,
-    hash: String,
-    in_force: &InForce,
-) -> Result<Changed, FlowError> {
-    let (flow, acting, now) = (ctx.clone(), acting.clone(), ctx.now());
-    let keep = i64::from(in_force.everyone().password.history).max(1);
-    let (id, own) = (change.account, change.session);
-    let (changed, ended) = ctx
-        .store
-        .write(move |c| {
-            sessions::lock_account_sessions(c, id)?;
-            let mut account = accounts::find(c, id)?.ok_or(FlowError::NotFound)?;
-            if account.password_hash != checked.password_hash {
-                return Ok((Changed::WrongCurrent, Vec::new()));
-            }
-            flow.kill_links_in(c, now, id, LinkKind::ALL)?;
-            accounts::choose_password(c, &mut account, hash, now, keep)?;
-            let live = sessions::live_of_account(c, id)?;
-            let (kept, others): (Vec<_>, Vec<_>) = live.into_iter().partition(|session| session.id == own);
-            if kept.is_empty() {
-                // Ended while the form was open: nothing may come of it.
-                return Err(FlowError::NotFound);
-            }
-            let ended = flow.end_each_in(c, now, &account, &others, EndReason::PasswordChanged, &acting)?;
-            let token = flow.replace_token_in(c, own, now, &change.cookie_form)?;
-            sessions::set_proved(c, own, now)?;
-            let detail = serde_json::json!({ "ended_sessions": ended.len() });
-            flow.record(
-                c,
-                now,
-                &flow.entry_of(&acting, Event::PasswordChanged, Some((id, &account.name)), detail),
-            )?;
-            flow.tell_password_in(c, now, &account, true, &acting.origin)?;
-            Ok((
-                Changed::Done {
-                    token,
-                    ended: ended.len(),
-                },
-                ended,
-            ))
-        })
-        .await?;
-    ctx.forget_ended(&ended, EndReason::PasswordChanged);
-    ctx.live.sessions.forget(own);
-    ctx.live.accounts.forget(id);
-    Ok(changed)
-}
-
-impl Ctx {
-    /// The session goes on under a new id only; the old ones die at once.
-    fn replace_token_in(
-        &self,
-        c: &mut Conn,
-        session: SessionId,
-        now: Timestamp,
-        cookie_form: &str,
-    ) -> Result<Secret, StoreError> {
-        let token = secret::token(self.random_bytes());
-        let row = Token {
-            digest: secret::digest(token.expose()),
-            host: String::new(),
-            issued_at: now,
-            rotated: None,
-            killed_at: None,
-            cookie_form: cookie_form.to_owned(),
-            rotation_due: false,
-        };
-        sessions::kill_tokens(c, session, now, None)?;
-        // A code on its way to another host would become an id all the same.
-        handovers::drop_unredeemed(c, session)?;
-        sessions::add_token(c, session, &row)?;
-        changes::announce(c, ChangeKind::Session, &session.0.to_string())?;
-        Ok(token)
+impl Write<'_> {
+    /// Sets the password, ends the other sessions and continues with this one under a new token.
+    /// `checked`: the account whose password was checked.
+    fn change_password(
+        &mut self,
+        change: &PasswordChange,
+        checked: &Account,
+        hash: String,
+        keep: i64,
+    ) -> Result<PasswordChangeOutcome, FlowError> {
+        let (id, own) = (change.account, change.session);
+        sessions::lock_account_sessions(self.connection, id)?;
+        let mut account = accounts::find(self.connection, id)?.ok_or(FlowError::NotFound)?;
+        if account.password_hash != checked.password_hash {
+            return Ok(PasswordChangeOutcome::WrongCurrent);
+        }
+        self.void_links(id, LinkKind::ALL)?;
+        accounts::choose_password(self.connection, &mut account, hash, self.now, keep)?;
+        let live = sessions::list_live_of_account(self.connection, id)?;
+        let (kept, others): (Vec<_>, Vec<_>) = live.into_iter().partition(|session| session.id == own);
+        if kept.is_empty() {
+            // The session ended while the form was open, so nothing may change.
+            return Err(FlowError::NotFound);
+        }
+        let ended = self.end_sessions(&account, &others, EndReason::PasswordChanged)?;
+        let token = self.replace_tokens(own, &change.cookie_form)?;
+        sessions::add_proofs(self.connection, own, Proofs::PASSWORD, Some(self.now))?;
+        let entry = self.entry(Event::PasswordChanged).with_account(id, &account.name);
+        self.record(&entry.with_detail(serde_json::json!({ "ended_sessions": ended })))?;
+        self.notify_password(&account, true)?;
+        self.forget_session(own);
+        self.forget_account(id);
+        Ok(PasswordChangeOutcome::Done { token, ended })
     }
 }

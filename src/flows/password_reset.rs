@@ -1,50 +1,60 @@
-//! Choosing a password with a mailed link: a forgotten one, or the first one of somebody invited. Asking only queues the request, the same for every name; a job
-//! looks whether there is such an account. A link opens nothing by being looked at, and one password by being used.
+//! Choosing a password with an emailed link: after a forgotten password, or for an invitation. A
+//! request is only queued, equally for every name; a job finds the account. Opening a link changes
+//! nothing; using it sets one password.
 
 mod sending;
 
-pub use sending::{Invited, Mailed, invite, mail_link};
+pub use sending::{InvitationOutcome, MailLinkOutcome, invite, mail_link};
 
-use super::{Acting, Ctx, FlowError, PURGED, mail::Terms};
+use super::{Ctx, FlowError, Initiator, PURGED, Write, emails::EmailOptions};
 use crate::{
     domain::{
-        account::{AccountId, name_key},
-        audit::{Actor, Event, Origin, Outcome},
+        account::{Account, AccountId, name_key},
+        audit::{Actor, AuditFilter, Event, EventOutcome, RequestOrigin},
         lockout, network,
-        password::{self, MAX_CHARS, NewPasswordFacts, PasswordFault, Reuse},
-        reset::{LinkFacts, LinkKind, WINDOW, works},
+        password::{self, NewPasswordFacts, PasswordFault, Reuse},
+        policy::effective::PasswordPolicy,
+        reset::{LinkFacts, LinkKind, WINDOW, is_valid},
         secret::{self, Secret},
-        session::{EndReason, SessionId},
+        session::EndReason,
         time::Timestamp,
     },
-    live::policy::InForce,
-    mail::render::{PasswordWasReset, ResetReason},
+    hashing::{ComparisonHash, HashingBusyError, HashingClient, HashingPurpose},
+    mail::render::{PasswordWasResetEmail, ResetReason},
     store::{
-        Conn, StoreError,
-        accounts::{self, Account},
+        Conn, StoreError, accounts, audit,
         password_links::{self, PasswordLink, ResetRequest},
         sessions,
     },
 };
 use std::net::IpAddr;
 
-/// Requests answered in one run of the job.
+/// Maximum number of requests answered in one run of the job.
 const BATCH: usize = 50;
+/// Maximum number of current or earlier passwords that may be tried with one link; more would allow
+/// someone to find out which ones they are.
+const MOST_REUSES: i64 = 5;
+/// The audit reason for these attempts.
+const REUSED: &str = "reused";
 
-/// Somebody says that a password is forgotten.
-pub struct Request {
+/// A request for a link after a forgotten password.
+pub struct PasswordResetRequest {
+    /// The username as typed.
     pub username: String,
+    /// The IP address.
     pub ip: IpAddr,
+    /// The user agent.
     pub user_agent: Option<String>,
+    /// The ID of the request in the log.
     pub request_id: Option<String>,
 }
 
-/// Queues the request, or does nothing beyond `auth.reset_limit`: nobody learns which. No account is looked up here, and a flood costs
-/// one read a request.
-pub async fn request(ctx: &Ctx, request: Request) -> Result<(), FlowError> {
+/// Queues the request, or does nothing beyond `auth.reset_limit`; the response does not show which.
+/// No account is looked up here, and a flood costs one read per request.
+pub async fn request(ctx: &Ctx, request: PasswordResetRequest) -> Result<(), FlowError> {
     let in_force = ctx.current_policy().await?;
     let limit = usize::try_from(in_force.everyone().lockout.reset_limit).unwrap_or(usize::MAX);
-    let (flow, now) = (ctx.clone(), ctx.now());
+    let now = ctx.now();
     let queued = ResetRequest {
         id: ctx.new_id(now),
         account_key: name_key(&request.username),
@@ -53,44 +63,38 @@ pub async fn request(ctx: &Ctx, request: Request) -> Result<(), FlowError> {
         request_id: request.request_id,
         requested_at: now,
     };
-    // The address first: one at its limit leaves nothing behind of the names that it tries.
+    // The address comes first: an address at its limit leaves no trace of the names that it tries.
     let keys = [
         secret::digest(&format!("address {}", lockout::address_key(queued.ip))),
         secret::digest(&format!("account {}", queued.account_key)),
     ];
-    let asked = keys.clone();
-    if ctx
+    let counted = keys.clone();
+    let is_flood = ctx
         .store
-        .read(move |c| password_links::is_flood(c, &asked, limit, now))
-        .await?
-    {
+        .read(move |connection| password_links::is_flood(connection, &counted, limit, now));
+    if is_flood.await? {
         return Ok(());
     }
-    Ok(ctx
-        .store
-        .write(move |c| {
-            match password_links::count_request(c, &keys, limit, now)? {
-                None => password_links::queue_request(c, &queued),
-                // Once an hour: a flood must not bury the rest.
-                Some(1) => {
-                    let acting = acting_of(&queued);
-                    let mut entry =
-                        flow.entry_of(&acting, Event::PasswordResetRequested, None, serde_json::Value::Null);
-                    entry.account = Some((None, queued.account_key));
-                    entry.outcome = Outcome::Failure;
-                    entry.reason = Some("limit".to_owned());
-                    flow.record(c, now, &entry)
-                }
-                Some(_) => Ok(()),
+    ctx.write(&initiator_of(&queued), move |w| {
+        match password_links::count_request(w.connection, &keys, limit, now)? {
+            None => password_links::queue_request(w.connection, &queued)?,
+            // Once an hour, so that a flood does not hide other events.
+            Some(1) => {
+                let entry = w.entry(Event::PasswordResetRequested);
+                let name = w.ctx.typed_name(&queued.account_key, false).shown;
+                w.record(&entry.about_name(Some(name)).failed("limit"))?;
             }
-        })
-        .await?)
+            Some(_) => {}
+        }
+        Ok(())
+    })
+    .await
 }
 
-fn acting_of(request: &ResetRequest) -> Acting {
-    Acting {
+fn initiator_of(request: &ResetRequest) -> Initiator {
+    Initiator {
         actor: Actor::Anonymous,
-        origin: Origin {
+        origin: RequestOrigin {
             ip: Some(request.ip),
             user_agent: request.user_agent.clone(),
             request_id: request.request_id.clone(),
@@ -99,32 +103,35 @@ fn acting_of(request: &ResetRequest) -> Acting {
     }
 }
 
-/// Answers what was asked for: a letter to whom there is one for. The job calls it; how many requests were taken.
+/// Answers queued requests with an email if there is a recipient, and returns how many requests
+/// were processed. Called by a job.
 pub async fn answer_requests(ctx: &Ctx) -> Result<usize, FlowError> {
     for answered in 0..BATCH {
-        if !ctx.store.read(password_links::any_request).await? {
+        if !ctx.store.read(password_links::has_request).await? {
             return Ok(answered);
         }
-        let (flow, now) = (ctx.clone(), ctx.now());
-        let taken = ctx.store.write(move |c| flow.answer_request_in(c, now)).await?;
-        if !taken {
+        let taken = ctx.write_as_system(|w| Ok(w.answer_reset_request()?));
+        if !taken.await? {
             return Ok(answered);
         }
     }
     Ok(BATCH)
 }
 
-/// What a link opens: whose password, and why it is chosen.
-pub struct Opened {
+/// The account behind a link, and the purpose of the link.
+pub struct LinkedAccount {
+    /// The account.
     pub account: AccountId,
+    /// The account's name.
     pub name: String,
+    /// The purpose of the link.
     pub kind: LinkKind,
-    /// What a password must not be made of.
+    /// Words that the password must not be built around.
     pub own_words: Vec<String>,
 }
 
-impl Opened {
-    fn of(link: &PasswordLink, account: &Account) -> Self {
+impl LinkedAccount {
+    fn new(link: &PasswordLink, account: &Account) -> Self {
         let email = account.email.clone().unwrap_or_default();
         Self {
             account: account.id,
@@ -135,17 +142,20 @@ impl Opened {
     }
 }
 
-/// Whom the link is for; `None`: it opens nothing (any more). Looking uses nothing up.
-pub async fn look(ctx: &Ctx, token: &Secret) -> Result<Option<Opened>, FlowError> {
-    Ok(find(ctx, token)
-        .await?
-        .map(|(link, account)| Opened::of(&link, &account)))
+/// Finds the account of a link; `None`: the link is not valid. This does not consume the link.
+pub async fn find_linked_account(ctx: &Ctx, token: &Secret) -> Result<Option<LinkedAccount>, FlowError> {
+    let found = find_valid_link(ctx, token).await?;
+    Ok(found.map(|(link, account)| LinkedAccount::new(&link, &account)))
 }
 
-/// The link and its account, both as they are now; an account that a rule has just expired is expired first.
-async fn find(ctx: &Ctx, token: &Secret) -> Result<Option<(PasswordLink, Account)>, FlowError> {
+/// Returns the link and its account in their current state; if a rule has just expired the account,
+/// that is written first.
+async fn find_valid_link(ctx: &Ctx, token: &Secret) -> Result<Option<(PasswordLink, Account)>, FlowError> {
     let digest = secret::digest(token.expose());
-    let Some(link) = ctx.store.read(move |c| password_links::find(c, &digest)).await? else {
+    let found = ctx
+        .store
+        .read(move |connection| password_links::find(connection, &digest));
+    let Some(link) = found.await? else {
         return Ok(None);
     };
     let account = match ctx.expire_if_due(link.account).await {
@@ -153,10 +163,10 @@ async fn find(ctx: &Ctx, token: &Secret) -> Result<Option<(PasswordLink, Account
         Err(FlowError::NotFound) => return Ok(None),
         Err(error) => return Err(error),
     };
-    Ok(link_works(&link, &account, ctx.now()).then(|| (link, (*account).clone())))
+    Ok(is_link_valid(&link, &account, ctx.now()).then(|| (link, (*account).clone())))
 }
 
-fn link_works(link: &PasswordLink, account: &Account, now: Timestamp) -> bool {
+fn is_link_valid(link: &PasswordLink, account: &Account, now: Timestamp) -> bool {
     let facts = LinkFacts {
         expires_at: link.expires_at,
         sent_to: &link.email,
@@ -166,175 +176,234 @@ fn link_works(link: &PasswordLink, account: &Account, now: Timestamp) -> bool {
         disabled: account.disabled_at.is_some(),
         expired: account.expired_at.is_some(),
     };
-    works(&facts, now)
+    is_valid(&facts, now)
 }
 
-/// A new password, with the link's token that allows it.
-pub struct Choice {
+/// A new password, with the link's token that authorizes it.
+pub struct PasswordChoice {
+    /// The link's token.
     pub token: Secret,
+    /// The new password.
     pub new: Secret,
+    /// The repetition of the new one.
     pub again: Secret,
-    pub origin: Origin,
+    /// The origin of the request.
+    pub origin: RequestOrigin,
 }
 
-pub enum Chosen {
+/// The result of a [`PasswordChoice`].
+pub enum PasswordChoiceOutcome {
+    /// The password was set.
     Done {
+        /// The purpose of the link.
         kind: LinkKind,
     },
-    /// Whose password it would have been, and what is wrong with it; the link still works.
-    Faulty(Opened, Vec<PasswordFault>),
-    /// The link opens nothing (any more).
+    /// The account, and the faults of the new password; the link still works.
+    Faulty(LinkedAccount, Vec<PasswordFault>),
+    /// The link is not valid.
     Refused,
 }
 
-/// Sets the password that somebody with a working link chose. Nobody is signed in by it.
-pub async fn choose(ctx: &Ctx, choice: Choice) -> Result<Chosen, FlowError> {
+/// Sets the password that was chosen with a valid link. This does not sign anyone in.
+pub async fn choose(ctx: &Ctx, choice: PasswordChoice) -> Result<PasswordChoiceOutcome, FlowError> {
     let in_force = ctx.current_policy().await?;
-    let Some((link, account)) = find(ctx, &choice.token).await? else {
-        return Ok(Chosen::Refused);
+    let Some((link, account)) = find_valid_link(ctx, &choice.token).await? else {
+        return Ok(PasswordChoiceOutcome::Refused);
     };
-    let opened = Opened::of(&link, &account);
-    let faults = check(ctx, &choice, &account, &opened.own_words, &in_force).await?;
-    if !faults.is_empty() {
-        return Ok(Chosen::Faulty(opened, faults));
+    // One at a time, because each may cost as many hashes as there are earlier passwords.
+    let Some(_submission) = ctx.live.submissions.begin(&link.digest) else {
+        return Err(HashingBusyError { retry_after_secs: 2 }.into());
+    };
+    let linked = LinkedAccount::new(&link, &account);
+    let policy = &in_force.everyone().password;
+    // Checks without a hash come first, so that only a valid new password reveals whether it was
+    // used before.
+    let mut faults = judge(&choice, &linked, policy, Reuse::No);
+    if faults.is_empty() {
+        let reuse = find_reuse(ctx, &choice, &account, policy).await?;
+        faults = judge(&choice, &linked, policy, reuse);
+        if reuse != Reuse::No && !ctx.count_reuse(&link, &account, &choice.origin).await? {
+            return Ok(PasswordChoiceOutcome::Refused);
+        }
     }
-    let hash = ctx.hasher.hash(choice.new.clone(), ctx.salt()).await?;
-    let keep = i64::from(in_force.everyone().password.history).max(1);
-    let (flow, now, id, kind) = (ctx.clone(), ctx.now(), link.account, link.kind);
-    let done = ctx
-        .store
-        .write(move |c| flow.choose_in(c, now, &link, choice.origin, hash, keep))
+    if !faults.is_empty() {
+        return Ok(PasswordChoiceOutcome::Faulty(linked, faults));
+    }
+    let hash = ctx
+        .hasher
+        .hash(&choice.hashing_client(), choice.new.clone(), ctx.salt())
         .await?;
-    let Some(ended) = done else {
-        return Ok(Chosen::Refused);
+    let keep = i64::from(in_force.everyone().password.history).max(1);
+    let kind = link.kind;
+    let initiator = Initiator {
+        actor: Actor::Account {
+            id: account.id,
+            name: account.name,
+        },
+        origin: choice.origin,
+        session: None,
     };
-    ctx.forget_ended(&ended, EndReason::PasswordChanged);
-    ctx.live.accounts.forget(id);
-    Ok(Chosen::Done { kind })
+    let done = ctx.write(&initiator, move |w| Ok(w.choose_password(&link, hash, keep)?));
+    Ok(if done.await? {
+        PasswordChoiceOutcome::Done { kind }
+    } else {
+        PasswordChoiceOutcome::Refused
+    })
 }
 
-async fn check(
+/// Finds whether the new password is the current or an earlier one, with one hash for each stored
+/// one.
+async fn find_reuse(
     ctx: &Ctx,
-    choice: &Choice,
+    choice: &PasswordChoice,
     account: &Account,
-    own_words: &[String],
-    in_force: &InForce,
-) -> Result<Vec<PasswordFault>, FlowError> {
-    let policy = &in_force.everyone().password;
-    let mut reused = Reuse::No;
-    if choice.new.expose().chars().nth(MAX_CHARS).is_none() {
-        // One that must be changed may have been put out of use: the one before it is then the last that somebody knew.
-        let least = i64::from(account.must_change_password);
-        let (id, wanted) = (account.id, i64::from(policy.history).max(least));
-        let mut known = vec![(account.password_hash.clone(), Reuse::Current)];
-        if wanted > 0 {
-            let old = ctx.store.read(move |c| accounts::list_passwords(c, id, wanted)).await?;
-            known.extend(old.into_iter().map(|hash| (hash, Reuse::History)));
-        }
-        for (hash, which) in known {
-            if ctx.hasher.verify(choice.new.clone(), Some(hash)).await? {
-                reused = which;
-                break;
-            }
+    policy: &PasswordPolicy,
+) -> Result<Reuse, FlowError> {
+    // A password that must be changed may have been disabled; the previous one is then the last
+    // that anyone knew.
+    let least = i64::from(account.must_change_password);
+    let (id, wanted) = (account.id, i64::from(policy.history).max(least));
+    let mut known = vec![(account.password_hash.clone(), Reuse::Current)];
+    if wanted > 0 {
+        let old = ctx
+            .store
+            .read(move |connection| accounts::list_passwords(connection, id, wanted))
+            .await?;
+        known.extend(old.into_iter().map(|hash| (hash, Reuse::History)));
+    }
+    let client = choice.hashing_client();
+    for (hash, which) in known {
+        let candidate = ComparisonHash::Stored(hash);
+        if ctx.hasher.verify(&client, choice.new.clone(), candidate).await? {
+            return Ok(which);
         }
     }
-    let own_words: Vec<&str> = own_words.iter().map(String::as_str).collect();
+    Ok(Reuse::No)
+}
+
+fn judge(
+    choice: &PasswordChoice,
+    linked: &LinkedAccount,
+    policy: &PasswordPolicy,
+    reused: Reuse,
+) -> Vec<PasswordFault> {
+    let own_words: Vec<&str> = linked.own_words.iter().map(String::as_str).collect();
     let facts = NewPasswordFacts {
         new: choice.new.expose(),
         again: Some(choice.again.expose()),
         own_words: &own_words,
         reused,
     };
-    Ok(password::decide(&facts, policy))
+    password::decide(&facts, policy)
 }
 
-/// Links that ran out and counters of yesterday go.
-pub async fn forget_old(ctx: &Ctx) -> Result<(), FlowError> {
-    let before = ctx.now().saturating_sub(WINDOW);
-    Ok(ctx
-        .store
-        .write(move |c| password_links::purge(c, before, PURGED).map(drop))
-        .await?)
+impl PasswordChoice {
+    fn hashing_client(&self) -> HashingClient {
+        HashingClient::new(HashingPurpose::MailedLink, self.origin.ip)
+    }
 }
 
 impl Ctx {
-    /// Takes one request and answers it, all in one write. False: there is none.
-    fn answer_request_in(&self, c: &mut Conn, now: Timestamp) -> Result<bool, StoreError> {
-        let Some(request) = password_links::take_request(c)? else {
+    /// Records that a link's new password is the current or an earlier one, and revokes a link with
+    /// too many of them. Returns whether it is still valid.
+    async fn count_reuse(
+        &self,
+        link: &PasswordLink,
+        account: &Account,
+        origin: &RequestOrigin,
+    ) -> Result<bool, FlowError> {
+        let initiator = Initiator {
+            actor: Actor::Anonymous,
+            origin: origin.clone(),
+            session: None,
+        };
+        let (link, id, name) = (link.clone(), account.id, account.name.clone());
+        self.write(&initiator, move |w| {
+            w.record(&w.entry(Event::PasswordReset).with_account(id, &name).failed(REUSED))?;
+            let filter = AuditFilter {
+                events: vec![Event::PasswordReset],
+                account_id: Some(id),
+                outcome: Some(EventOutcome::Failure),
+                since: Some(link.made_at),
+                limit: MOST_REUSES + 1,
+                ..AuditFilter::default()
+            };
+            let is_void = audit::list(w.connection, &filter)?.items.len() as i64 > MOST_REUSES;
+            if is_void {
+                password_links::delete_of_account(w.connection, id, link.kind)?;
+            }
+            Ok(!is_void)
+        })
+        .await
+    }
+}
+
+/// Deletes expired links and old counters.
+pub async fn forget_old(ctx: &Ctx) -> Result<(), FlowError> {
+    let before = ctx.now().saturating_sub(WINDOW);
+    let purge = move |connection: &mut Conn| password_links::purge(connection, before, PURGED).map(drop);
+    Ok(ctx.store.write(purge).await?)
+}
+
+impl Write<'_> {
+    /// Takes one request and answers it. Returns false if there is none.
+    fn answer_reset_request(&mut self) -> Result<bool, StoreError> {
+        let Some(request) = password_links::take_request(self.connection)? else {
             return Ok(false);
         };
-        let account = accounts::find_by_name_key(c, &request.account_key)?;
-        let acting = acting_of(&request);
-        let mut entry = self.entry_of(&acting, Event::PasswordResetRequested, None, serde_json::Value::Null);
-        entry.outcome = Outcome::Failure;
-        entry.account = Some((None, request.account_key.clone()));
-        let reason = match &account {
+        self.initiator = initiator_of(&request);
+        let account = accounts::find_by_name_key(self.connection, &request.account_key)?;
+        let entry = self.entry(Event::PasswordResetRequested);
+        let entry = match &account {
+            None => entry.about_name(Some(self.ctx.typed_name(&request.account_key, false).shown)),
+            Some(account) => entry.with_account(account.id, &account.name),
+        };
+        let refusal = match &account {
             None => Some("no_account"),
+            Some(account) if !account.is_local() => Some("managed_by_source"),
             Some(account) if account.disabled_at.is_some() => Some("account_disabled"),
             Some(account) if account.expired_at.is_some() => Some("account_expired"),
             Some(account) if account.email.is_none() => Some("no_address"),
-            Some(_) => None,
-        };
-        if let Some(account) = &account {
-            entry.account = Some((Some(account.id), account.name.clone()));
-            if reason.is_none() {
-                entry.outcome = Outcome::Success;
+            Some(account) => {
                 let ip = request.ip.to_string();
-                self.send_reset_in(c, now, account, ResetReason::Forgotten { ip })?;
+                self.send_reset_link(account, ResetReason::Forgotten { ip })?;
+                None
             }
-        }
-        entry.reason = reason.map(str::to_owned);
-        self.record(c, now, &entry)?;
+        };
+        let entry = match refusal {
+            Some(reason) => entry.failed(reason),
+            None => entry,
+        };
+        self.record(&entry)?;
         Ok(true)
     }
 
-    /// Uses the link up and sets the password; the sessions that ended, or `None`: the link opens nothing any more.
-    fn choose_in(
-        &self,
-        c: &mut Conn,
-        now: Timestamp,
-        link: &PasswordLink,
-        origin: Origin,
-        hash: String,
-        keep: i64,
-    ) -> Result<Option<Vec<SessionId>>, StoreError> {
-        sessions::lock_account_sessions(c, link.account)?;
-        let Some(mut account) = accounts::find(c, link.account)? else {
-            return Ok(None);
+    /// Consumes the link and sets the password. Returns false if the link is not valid.
+    fn choose_password(&mut self, link: &PasswordLink, hash: String, keep: i64) -> Result<bool, StoreError> {
+        sessions::lock_account_sessions(self.connection, link.account)?;
+        let Some(mut account) = accounts::find(self.connection, link.account)? else {
+            return Ok(false);
         };
-        if !link_works(link, &account, now) || !password_links::redeem(c, &link.digest)? {
-            return Ok(None);
+        if !is_link_valid(link, &account, self.now) || !password_links::redeem(self.connection, &link.digest)? {
+            return Ok(false);
         }
-        self.kill_links_in(c, now, account.id, LinkKind::ALL)?;
-        accounts::choose_password(c, &mut account, hash, now, keep)?;
-        let acting = Acting {
-            actor: Actor::Account {
-                id: account.id,
-                name: account.name.clone(),
-            },
-            origin,
-            session: None,
-        };
-        let ended = self.end_all_in(c, now, &account, EndReason::PasswordChanged, &acting)?;
-        self.release_matching_in(c, &acting, Some(&account.name_key), None, false)?;
-        let detail = serde_json::json!({ "ended_sessions": ended.len() });
-        let mut entry = self.entry_of(&acting, Event::PasswordReset, Some((account.id, &account.name)), detail);
-        entry.reason = Some(link.kind.as_str().to_owned());
-        self.record(c, now, &entry)?;
+        self.void_links(account.id, LinkKind::ALL)?;
+        accounts::choose_password(self.connection, &mut account, hash, self.now, keep)?;
+        self.forget_account(account.id);
+        let ended = self.end_account_sessions(&account, EndReason::PasswordChanged)?;
+        self.release_matching(Some(&account.name_key), None, false)?;
+        let entry = self.entry(Event::PasswordReset).with_account(account.id, &account.name);
+        let entry = entry.with_detail(serde_json::json!({ "ended_sessions": ended }));
+        self.record(&entry.with_reason(link.kind.as_str()))?;
         if link.kind == LinkKind::Reset {
-            let ip = acting
-                .origin
-                .ip
-                .map_or_else(|| "unknown".to_owned(), |ip| ip.to_string());
-            let username = account.name.clone();
-            self.post(
-                c,
-                now,
-                &account,
-                &PasswordWasReset { username, at: now, ip },
-                Terms::default(),
-            )?;
+            let ip = self.initiator.origin.ip;
+            let email = PasswordWasResetEmail {
+                username: account.name.clone(),
+                at: self.now,
+                ip: ip.map_or_else(|| "unknown".to_owned(), |ip| ip.to_string()),
+            };
+            self.enqueue_email(&account, &email, EmailOptions::default())?;
         }
-        Ok(Some(ended))
+        Ok(true)
     }
 }

@@ -1,5 +1,6 @@
-//! Reading and changing the policy. A save is one revision, its audit event and its announcement; it governs every live session.
-//! Saving stands in `save`, what is not saved yet in `draft`, saves that undo themselves in `provisional`.
+//! Reading and changing the policy. A save is one revision, its audit event and its announcement;
+//! it applies to every live session. `save` saves, `draft` stores drafts, `provisional` handles
+//! provisional saves.
 
 mod draft;
 mod environment;
@@ -8,39 +9,44 @@ mod save;
 mod saver;
 
 pub use draft::{
-    Proposal, Proposed, Review, Reviewing, discard, draft, drafts, forget_old_drafts, newest_draft, propose, resolve,
-    review, save_draft,
+    DraftSaveOutcome, Proposal, ProposalOutcome, Review, ReviewedDraft, SaveRefusal, discard, draft, forget_old_drafts,
+    list_drafts, newest_draft, propose, resolve, review, save_draft,
 };
 pub use environment::{PINS_LIVE, pins_in_force, publish_pins, withdraw_pins};
-pub use provisional::{Confirmed, confirm, settle, undo};
+pub use provisional::{ConfirmationOutcome, confirm, settle, undo};
 pub use save::{replace, restore, save};
+pub use saver::PolicySaver;
 
-use super::{Acting, Ctx, FlowError};
+use super::{Ctx, FlowError, Read, Write};
 use crate::{
     domain::{
         audit::Event,
         policy::{
-            Fault, Key, PolicyDocument, Scope, Value, Warning, diff::Change, effective::Policy, posture::Baseline,
+            Key, PolicyDocument, PolicyFault, Revision, Scope, Value, Warning, diff::Change, effective::Policy,
+            posture::Baseline,
         },
         time::Timestamp,
     },
-    live::{invalidation::read_policy, policy::InForce},
+    live::{invalidation::read_policy, policy::PolicyInForce},
     store::{
         Conn, StoreError,
-        policies::{self, Revision, Standing},
+        policies::{self, PolicyState},
     },
 };
 use std::sync::Arc;
 
-/// One edit of a document; `None` takes the key out of the scope.
+/// One edit of a document; `None` unsets the key in the scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edit {
+    /// The scope.
     pub scope: Scope,
+    /// The setting.
     pub key: Key,
+    /// The new value.
     pub value: Option<Value>,
 }
 
-/// What kind of save it is: kept in the revision and the audit.
+/// The kind of a save, stored in the revision and the audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SaveKind {
     Saved,
@@ -51,6 +57,7 @@ pub enum SaveKind {
 }
 
 impl SaveKind {
+    /// Returns the stable word for it in the revision.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Saved => "saved",
@@ -68,7 +75,8 @@ impl SaveKind {
         }
     }
 
-    /// Whether it brings a document from elsewhere: then what the environment holds fast stays, and is told.
+    /// Returns whether it takes a document from elsewhere; pinned settings then stay unchanged, and
+    /// the result lists them.
     fn keeps_pinned(&self) -> bool {
         match self {
             Self::Restored { .. } | Self::Imported | Self::Reset | Self::Baseline { .. } => true,
@@ -76,7 +84,7 @@ impl SaveKind {
         }
     }
 
-    /// `{"kind","restored_from","baseline"}`, as in the audit.
+    /// Converts to `{"kind","restored_from","baseline"}`, as in the audit.
     fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
             "kind": self.code(),
@@ -85,7 +93,7 @@ impl SaveKind {
         })
     }
 
-    /// Reads [`SaveKind::to_json`] back.
+    /// Parses [`SaveKind::to_json`].
     fn from_json(json: &serde_json::Value) -> Option<Self> {
         match json.get("kind")?.as_str()? {
             "saved" => Some(Self::Saved),
@@ -101,24 +109,24 @@ impl SaveKind {
     }
 }
 
-/// What became of a save.
+/// The result of a save.
 #[derive(Debug)]
-pub enum SaveVerdict {
+pub enum PolicySaveOutcome {
     Saved {
         revision: i64,
         changes: Vec<Change>,
         warnings: Vec<Warning>,
-        /// Undone by itself after this unless confirmed.
+        /// When it reverts automatically unless confirmed.
         confirm_by: Option<Timestamp>,
     },
     Unchanged,
-    Faulty(Vec<Fault>),
-    /// Somebody saved meanwhile: the newest revision, and what changed since the base.
+    Faulty(Vec<PolicyFault>),
+    /// A newer revision was saved: the newest revision, and the changes since the base.
     Stale {
         latest: Box<Revision>,
         since: Vec<Change>,
     },
-    /// A save waits for its confirmation: nothing can be saved on top of it.
+    /// A provisional save is waiting for confirmation; nothing can be saved until then.
     Provisional {
         revision: i64,
         author: String,
@@ -126,72 +134,93 @@ pub enum SaveVerdict {
     },
 }
 
-/// The revision in force and the policy made of it.
-pub struct Current {
+impl PolicySaveOutcome {
+    /// Creates the refusal to save while a revision is waiting for confirmation.
+    fn of_provisional(current: &Revision) -> Option<Self> {
+        Some(Self::Provisional {
+            revision: current.revision,
+            author: current.author.clone(),
+            confirm_by: current.provisional_until()?,
+        })
+    }
+}
+
+/// The revision in force and its policy.
+pub struct CurrentPolicy {
+    /// The revision as saved.
     pub revision: Revision,
-    pub in_force: Arc<InForce>,
+    /// The policy with this instance's pins.
+    pub in_force: Arc<PolicyInForce>,
 }
 
-/// What the editor starts from.
-pub async fn in_force(ctx: &Ctx) -> Result<Current, FlowError> {
-    let (pins, dev) = ctx.live.environment();
-    let now = ctx.now();
-    let revision = ctx.store.read(move |c| standing(c, now)).await?.in_force;
-    let policy = Policy::new(revision.revision, revision.document.clone(), pins, dev);
-    let in_force = Arc::new(InForce::new(policy, revision.at));
-    Ok(Current { revision, in_force })
+/// Returns the revision in force, on which the editor is based.
+pub async fn in_force(ctx: &Ctx) -> Result<CurrentPolicy, FlowError> {
+    ctx.read(|r| Ok(r.current()?)).await
 }
 
-/// The newest `limit` revisions before `before`.
+/// Returns the newest `limit` revisions before `before`.
 pub async fn revisions(ctx: &Ctx, before: Option<i64>, limit: i64) -> Result<Vec<Revision>, FlowError> {
-    Ok(ctx.store.read(move |c| policies::list(c, before, limit)).await?)
-}
-
-pub async fn revision(ctx: &Ctx, number: i64) -> Result<Option<Revision>, FlowError> {
-    Ok(ctx.store.read(move |c| policies::find(c, number)).await?)
-}
-
-/// Makes sure that there is a revision; every start calls it.
-pub async fn ensure_first_revision(ctx: &Ctx) -> Result<(), FlowError> {
-    let (flow, now) = (ctx.clone(), ctx.now());
-    ctx.store
-        .write(move |c| flow.first_revision_in(c, now, &Acting::system(), None))
+    ctx.read(move |r| Ok(policies::list(r.connection, before, limit)?))
         .await
 }
 
-fn standing(c: &mut Conn, now: Timestamp) -> Result<Standing, StoreError> {
-    policies::standing(c, now)?.ok_or(StoreError::NotFound("policy revision"))
+/// Finds a revision by its number.
+pub async fn revision(ctx: &Ctx, number: i64) -> Result<Option<Revision>, FlowError> {
+    ctx.read(move |r| Ok(policies::find(r.connection, number)?)).await
+}
+
+/// Creates the first revision if there is none. Called at every start.
+pub async fn ensure_first_revision(ctx: &Ctx) -> Result<(), FlowError> {
+    ctx.write_as_system(|w| w.write_first_revision(None)).await
+}
+
+fn standing(connection: &mut Conn, now: Timestamp) -> Result<PolicyState, StoreError> {
+    policies::find_state(connection, now)?.ok_or(StoreError::NotFound("policy revision"))
+}
+
+impl Read<'_> {
+    /// Returns the revision in force and its policy.
+    fn current(&mut self) -> Result<CurrentPolicy, StoreError> {
+        let revision = standing(self.connection, self.now)?.in_force;
+        Ok(self.with_policy(revision))
+    }
+
+    /// Returns a revision with its policy.
+    fn with_policy(&self, revision: Revision) -> CurrentPolicy {
+        let environment = self.ctx.live.environment();
+        let policy = Policy::in_environment(revision.revision, revision.document.clone(), environment);
+        let in_force = Arc::new(PolicyInForce::new(policy, revision.at));
+        CurrentPolicy { revision, in_force }
+    }
 }
 
 impl Ctx {
-    /// The policy that governs now: from memory while changes are heard of, else from the database.
-    pub async fn current_policy(&self) -> Result<Arc<InForce>, FlowError> {
+    /// Returns the policy in force: from memory while changes arrive, otherwise from the database.
+    pub async fn current_policy(&self) -> Result<Arc<PolicyInForce>, FlowError> {
         if !self.live.freshness.is_fresh() {
             Box::pin(self.reload_policy()).await?;
         }
         Ok(self.in_force())
     }
 
-    /// Takes the newest revision into memory: after a save of our own, or when changes are not heard of.
+    /// Loads the newest revision into memory: after a save by this instance, or while changes do
+    /// not arrive.
     pub(super) async fn reload_policy(&self) -> Result<(), FlowError> {
-        let (pins, dev) = self.live.environment();
-        self.live
-            .set_policy(self.store.read(move |c| read_policy(c, pins, dev)).await?);
+        let environment = self.live.environment();
+        let read = self.store.read(move |connection| read_policy(connection, environment));
+        self.live.set_policy(read.await?);
         Ok(())
     }
+}
 
-    /// The first revision of a new database: the catalogue's defaults, or a baseline. Does nothing when there is one.
-    pub(super) fn first_revision_in(
-        &self,
-        c: &mut Conn,
-        now: Timestamp,
-        acting: &Acting,
-        baseline: Option<&Baseline>,
-    ) -> Result<(), FlowError> {
-        if policies::latest(c)?.is_none() {
+impl Write<'_> {
+    /// Writes the first revision of a new database: the catalogue's defaults, or a baseline. Does
+    /// nothing if there is one.
+    pub(super) fn write_first_revision(&mut self, baseline: Option<&Baseline>) -> Result<(), FlowError> {
+        if policies::find_latest(self.connection)?.is_none() {
             let revision = Revision {
                 revision: 1,
-                at: now,
+                at: self.now,
                 author: "system".to_owned(),
                 reason: "the defaults".to_owned(),
                 kind: "initial".to_owned(),
@@ -200,14 +229,14 @@ impl Ctx {
                 confirm_by: None,
                 confirmed: true,
             };
-            match policies::insert(c, &revision, 0) {
-                // Another instance that starts at the same moment was first.
+            match policies::insert(self.connection, &revision, 0) {
+                // Another instance that started at the same moment was first.
                 Ok(()) | Err(StoreError::Conflict(_)) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         match baseline {
-            Some(baseline) => self.apply_baseline_in(c, now, acting, baseline),
+            Some(baseline) => self.apply_baseline(baseline),
             None => Ok(()),
         }
     }

@@ -1,36 +1,41 @@
-//! How the policy in force and the installation around it stand against the named baselines; nothing is changed here.
+//! Comparison of the policy in force and the installation with the baselines. It changes nothing.
 
-use super::{Ctx, FlowError};
+use super::{Ctx, FlowError, Read};
 use crate::{
     domain::{
-        forwarded::Subject,
+        account::{AccountFilter, AccountListState, Role},
+        forwarded::RequestSubject,
+        lockout::{LockoutFilter, LockoutListState},
         policy::{
             effective::Policy,
-            posture::{self, Baseline, Checked, Finding, Installation, Protected, baselines, installation},
+            posture::{
+                self, Baseline, FactorCoverage, Finding, Installation, ItemFinding, ProtectedApplication, baselines,
+                installation,
+            },
         },
     },
-    store::{
-        Conn, StoreError, applications, forwarded,
-        lockouts::{self, LockoutFilter, LockoutListState},
-        policies,
-    },
+    store::{StoreError, accounts, applications, forwarded, lockouts, policies},
 };
 use std::collections::BTreeSet;
 
+/// The result of the comparison with the baselines.
 pub struct Posture {
     /// The policy in force, pins included.
     pub policy: Policy,
+    /// Findings about the installation.
     pub installation: Vec<Finding>,
-    pub baselines: Vec<(&'static Baseline, Vec<Checked>)>,
+    /// The findings of each baseline.
+    pub baselines: Vec<(&'static Baseline, Vec<ItemFinding>)>,
 }
 
-/// Locks looked at to see whether all have one address.
+/// Maximum number of locks that are checked for a single address.
 const LOCKS_LOOKED_AT: i64 = 50;
 
+/// Checks the policy in force and the installation against every baseline.
 pub async fn posture(ctx: &Ctx) -> Result<Posture, FlowError> {
     let policy = ctx.current_policy().await?.policy.clone();
-    let (flow, judged) = (ctx.clone(), policy.clone());
-    let installation = ctx.store.read(move |c| flow.installation(c, &judged)).await?;
+    let judged = policy.clone();
+    let installation = ctx.read(move |r| Ok(r.installation(&judged)?)).await?;
     let checked = |baseline: &'static Baseline| (baseline, posture::check(baseline, &policy));
     Ok(Posture {
         installation,
@@ -39,45 +44,60 @@ pub async fn posture(ctx: &Ctx) -> Result<Posture, FlowError> {
     })
 }
 
-impl Ctx {
-    fn protected(&self, c: &mut Conn) -> Result<Vec<Protected>, StoreError> {
-        let asked = forwarded::list(c)?;
-        let known = applications::list(c)?.into_iter();
-        let protected = known.map(|application| Protected {
+impl Read<'_> {
+    fn protected(&mut self) -> Result<Vec<ProtectedApplication>, StoreError> {
+        let asked = forwarded::list(self.connection)?;
+        let known = applications::list(self.connection)?.into_iter();
+        let protected = known.map(|application| ProtectedApplication {
             asked: asked
                 .iter()
-                .any(|(subject, _)| *subject == Subject::Answered(application.name.clone())),
+                .any(|(subject, _)| *subject == RequestSubject::Answered(application.name.clone())),
             within_reach: application
                 .hosts
                 .iter()
-                .all(|host| self.config.cookie_reaches(&host.name)),
+                .all(|host| self.ctx.config.cookie_reaches(&host.name)),
             name: application.name,
         });
         Ok(protected.collect())
     }
 
-    /// What is known about the installation, judged.
-    pub(super) fn installation(&self, c: &mut Conn, policy: &Policy) -> Result<Vec<Finding>, StoreError> {
+    /// Counts usable accounts of a role without a second factor.
+    fn count_without_factor(&mut self, role: Role) -> Result<i64, StoreError> {
+        let filter = AccountFilter {
+            role: Some(role),
+            state: Some(AccountListState::Active),
+            second_factor: Some(false),
+            ..AccountFilter::default()
+        };
+        accounts::count(self.connection, &filter)
+    }
+
+    /// Collects the facts about the installation and checks them.
+    pub(super) fn installation(&mut self, policy: &Policy) -> Result<Vec<Finding>, StoreError> {
         let locked = LockoutFilter {
             state: LockoutListState::Locked,
             limit: LOCKS_LOOKED_AT,
             ..LockoutFilter::default()
         };
-        let locks = lockouts::list(c, &locked)?.items;
+        let locks = lockouts::list(self.connection, &locked)?.items;
         let addresses: BTreeSet<_> = locks.iter().filter_map(|lock| lock.last_ip).collect();
-        let proxies = &self.config.trusted_proxies;
+        let proxies = &self.ctx.config.trusted_proxies;
         let facts = Installation {
-            public_address: self.config.public_url.is_some(),
-            https: self.config.https(),
+            public_address: self.ctx.config.public_url.is_some(),
+            https: self.ctx.config.https(),
             trusts_proxies: !proxies.is_empty(),
             trusts_everybody: proxies.iter().any(|network| network.prefix() == 0),
             one_locked_address: addresses
                 .first()
                 .filter(|_| locks.len() > 1 && addresses.len() == 1)
                 .map(ToString::to_string),
-            security_log: self.config.security_log.is_some(),
-            applications: self.protected(c)?,
-            pins: policies::pins(c, self.pins_fresh_since())?,
+            security_log: self.ctx.config.security_log.is_some(),
+            applications: self.protected()?,
+            pins: policies::list_pins(self.connection, self.ctx.pins_fresh_since())?,
+            accounts: FactorCoverage {
+                bare_administrators: self.count_without_factor(Role::Administrator)?,
+                bare_members: self.count_without_factor(Role::Member)?,
+            },
         };
         Ok(installation(&facts, policy))
     }

@@ -1,45 +1,60 @@
-//! What would a policy do to the sessions that are live now? They are walked page by page, each page read and judged in one
-//! hop off the reactor, so that no transaction and no thread is held long. What it means stands in `domain::simulate`.
+//! The impact of a policy on live sessions. Sessions are read and judged page by page, each page in
+//! one blocking task, so that no transaction or thread is held long. `domain::simulate` judges
+//! them.
+
+mod factor_impact;
 
 use super::{Ctx, FlowError};
 use crate::{
     domain::{
-        policy::{PolicyDocument, effective::Policy},
-        session::{EndReason, LifeFacts, SessionId},
-        simulate::preview::{Affected, Listing, Preview, Standing, Viewer, unforeseen},
+        policy::{
+            PolicyDocument,
+            effective::{Policy, PolicyEnvironment},
+        },
+        session::{EndReason, LifeFacts, LiveSessionFacts, SessionId},
+        simulate::{
+            factors::FactorImpact,
+            preview::{AffectedSession, Listing, OpenSession, Preview, Viewer, unforeseen},
+        },
         time::Timestamp,
     },
-    live::policy::InForce,
-    store::{
-        StoreError,
-        sessions::{self, LiveRow},
-    },
+    live::policy::PolicyInForce,
+    store::sessions,
 };
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
-/// Sessions that one hop reads and judges: some hundredths of a second.
+/// Number of sessions that one task reads and judges, which takes some hundredths of a second.
 const PAGE: i64 = 4_000;
 
-/// The effect of a draft, and what of it no preview can know.
+/// The impact of a draft, and what a preview cannot predict.
 #[derive(Debug)]
-pub struct Effect {
+pub struct PolicyImpact {
+    /// The impact on live sessions.
     pub preview: Preview,
+    /// What no preview of this draft can predict.
     pub unforeseen: Vec<&'static str>,
+    /// The impact on accounts; `None`: the draft changes nothing about second factors.
+    pub factors: Option<FactorImpact>,
 }
 
-/// The draft beside the policy of today, and what only this instance knows of the sessions.
-struct Stage {
+/// The draft, the current policy, and facts about the sessions that only this instance has.
+struct PreviewFacts {
     now: Timestamp,
-    today: InForce,
-    draft: InForce,
+    today: Arc<PolicyInForce>,
+    draft: Arc<PolicyInForce>,
     activity: HashMap<SessionId, (Timestamp, Timestamp)>,
     addresses: HashMap<SessionId, IpAddr>,
     ended: HashMap<SessionId, EndReason>,
 }
 
-/// Runs the judgement with `draft` over all live sessions.
-pub async fn effect(ctx: &Ctx, draft: PolicyDocument, viewer: Viewer, listing: Listing) -> Result<Effect, FlowError> {
-    let stage = Arc::new(Stage::set(ctx, draft).await?);
+/// Judges all live sessions under `draft`.
+pub async fn effect(
+    ctx: &Ctx,
+    draft: PolicyDocument,
+    viewer: Viewer,
+    listing: Listing,
+) -> Result<PolicyImpact, FlowError> {
+    let stage = Arc::new(PreviewFacts::set(ctx, draft).await?);
     let mut preview = Preview::new(stage.now, viewer, listing);
     let mut after = None;
     loop {
@@ -51,31 +66,36 @@ pub async fn effect(ctx: &Ctx, draft: PolicyDocument, viewer: Viewer, listing: L
         }
     }
     let unforeseen = unforeseen(stage.today.everyone(), stage.draft.everyone());
-    Ok(Effect { preview, unforeseen })
+    let factors = factor_impact::factor_impact(ctx, stage.today.clone(), stage.draft.clone(), viewer.account).await?;
+    Ok(PolicyImpact {
+        preview,
+        unforeseen,
+        factors,
+    })
 }
 
-/// A walk over all affected sessions that match, of one moment.
-pub struct Walk {
+/// A walk over all matching affected sessions at one instant.
+pub struct ImpactWalk {
     ctx: Ctx,
-    stage: Arc<Stage>,
+    stage: Arc<PreviewFacts>,
     listing: Listing,
 }
 
-/// Begins a walk, for an export.
-pub async fn walk(ctx: &Ctx, draft: PolicyDocument, listing: Listing) -> Result<Walk, FlowError> {
-    Ok(Walk {
+/// Starts a walk for an export.
+pub async fn walk(ctx: &Ctx, draft: PolicyDocument, listing: Listing) -> Result<ImpactWalk, FlowError> {
+    Ok(ImpactWalk {
         ctx: ctx.clone(),
-        stage: Arc::new(Stage::set(ctx, draft).await?),
+        stage: Arc::new(PreviewFacts::set(ctx, draft).await?),
         listing,
     })
 }
 
-impl Walk {
-    /// One page in the order of signing in (it may be empty), and where the next one begins.
-    pub async fn page(&self, after: Option<SessionId>) -> Result<(Vec<Affected>, Option<SessionId>), FlowError> {
+impl ImpactWalk {
+    /// Returns one page in the order of sign-ins (it may be empty), and where the next one starts.
+    pub async fn page(&self, after: Option<SessionId>) -> Result<(Vec<AffectedSession>, Option<SessionId>), FlowError> {
         let preview = Preview::new(self.stage.now, Viewer::default(), self.listing.clone()).keeping(usize::MAX);
         let (preview, next) = feed(&self.ctx, &self.stage, preview, after).await?;
-        let mut affected: Vec<Affected> = preview.into_affected().collect();
+        let mut affected: Vec<AffectedSession> = preview.into_affected().collect();
         affected.sort_by_key(|affected| affected.id);
         Ok((affected, next))
     }
@@ -83,53 +103,58 @@ impl Walk {
 
 async fn feed(
     ctx: &Ctx,
-    stage: &Arc<Stage>,
+    stage: &Arc<PreviewFacts>,
     mut preview: Preview,
     after: Option<SessionId>,
 ) -> Result<(Preview, Option<SessionId>), FlowError> {
     let stage = stage.clone();
-    Ok(ctx
-        .store
-        .read(move |c| {
-            let rows = sessions::live_page(c, after, PAGE)?;
-            for row in &rows {
-                stage.judge(row, &mut preview);
-            }
-            Ok::<_, StoreError>((preview, rows.last().map(|row| row.id)))
-        })
-        .await?)
+    ctx.read(move |r| {
+        let rows = sessions::list_live_page(r.connection, after, PAGE)?;
+        for row in &rows {
+            stage.judge(row, &mut preview);
+        }
+        Ok((preview, rows.last().map(|row| row.id)))
+    })
+    .await
 }
 
-impl Stage {
+impl PreviewFacts {
     async fn set(ctx: &Ctx, draft: PolicyDocument) -> Result<Self, FlowError> {
         let current = ctx.current_policy().await?;
-        let flow = ctx.clone();
-        let pins = ctx.store.read(move |c| flow.pins_in_force(c)).await?;
+        let pins = ctx.read(|r| Ok(r.pins_in_force()?)).await?;
         let now = ctx.now();
-        let policy = |document| InForce::new(Policy::new(0, document, pins.clone(), current.policy.dev()), now);
+        let environment = PolicyEnvironment {
+            pins,
+            ..current.policy.environment().clone()
+        };
+        let policy = |document| {
+            let policy = Policy::in_environment(0, document, environment.clone());
+            Arc::new(PolicyInForce::new(policy, now))
+        };
         let sessions = &ctx.live.sessions;
         let activity = sessions.unwritten().into_iter();
-        let ended = sessions.unwritten_endings().into_iter();
+        let ended = sessions.held.named_sessions().into_iter();
         Ok(Self {
             now,
             today: policy(current.policy.document().clone()),
             draft: policy(draft),
             activity: activity.map(|(id, active, seen)| (id, (active, seen))).collect(),
-            addresses: sessions.moved().into_iter().collect(),
-            ended: ended
-                .filter_map(|(session, _)| session.ended().map(|reason| (session.id(), reason)))
-                .collect(),
+            addresses: sessions.unwritten_addresses().into_iter().collect(),
+            ended: ended.map(|(id, reason, _)| (id, reason)).collect(),
         })
     }
 
-    fn judge(&self, row: &LiveRow, preview: &mut Preview) {
-        let standing = Standing {
+    fn judge(&self, row: &LiveSessionFacts, preview: &mut Preview) {
+        let standing = OpenSession {
             id: row.id,
             account: row.account_id,
             name: &row.account_name,
             role: row.role,
             state: row.account_state,
             password: row.password,
+            proofs: row.proofs,
+            factors: row.factors,
+            grace_from: row.factor_required_at,
             ip: self.addresses.get(&row.id).copied().unwrap_or(row.ip),
             ended: self.ended.get(&row.id).copied(),
             life: self.life(row),
@@ -140,8 +165,8 @@ impl Stage {
         preview.add(&standing, &today, &draft);
     }
 
-    /// With the activity that this instance has not written yet, as lists show it.
-    fn life(&self, row: &LiveRow) -> LifeFacts {
+    /// Adds the activity that this instance has not written yet, as lists show it.
+    fn life(&self, row: &LiveSessionFacts) -> LifeFacts {
         match self.activity.get(&row.id) {
             Some((active, seen)) => LifeFacts {
                 signed_in_at: row.life.signed_in_at,

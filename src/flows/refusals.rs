@@ -1,11 +1,12 @@
-//! Writing what `live::refusals` counted: one audit entry for each sum. The minute job calls it, and the end of the server.
+//! Writing the refusals that `live::refusals` counted, with one audit entry for each sum. Called by
+//! the minute job and by a server that stops.
 
-use super::{Ctx, FlowError};
-use crate::{domain::audit::Entry, live::refusals::Sum};
+use super::{Ctx, FlowError, Write};
+use crate::{domain::audit::AuditEntry, live::refusals::RefusalCount};
 
-/// Writes the sums of the minutes that are over.
+/// Writes the sums of past minutes.
 pub async fn write_over(ctx: &Ctx) -> Result<(), FlowError> {
-    let sums = ctx.live.refusals.take_over(ctx.now());
+    let sums = ctx.live.refusals.take_past(ctx.now());
     write(ctx, sums).await
 }
 
@@ -15,16 +16,16 @@ pub async fn write_all(ctx: &Ctx) -> Result<(), FlowError> {
     write(ctx, sums).await
 }
 
-/// What could not be written is kept.
-async fn write(ctx: &Ctx, sums: Vec<Sum>) -> Result<(), FlowError> {
+/// Writes sums; those that could not be written are counted again.
+async fn write(ctx: &Ctx, sums: Vec<RefusalCount>) -> Result<(), FlowError> {
     if sums.is_empty() {
         return Ok(());
     }
-    let (flow, now) = (ctx.clone(), ctx.now());
-    let entries: Vec<Entry> = sums.iter().map(Sum::entry).collect();
-    let written = ctx.store.write(move |c| flow.record_all(c, now, &entries)).await;
+    let entries: Vec<AuditEntry> = sums.iter().map(RefusalCount::to_entry).collect();
+    let record = move |w: &mut Write<'_>| Ok(w.record_all(&entries)?);
+    let written = ctx.write_as_system(record).await;
     if written.is_err() {
         ctx.live.refusals.put_back(sums);
     }
-    Ok(written?)
+    written
 }

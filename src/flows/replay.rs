@@ -1,36 +1,37 @@
-//! What would a policy have done to the sessions and sign-ins of the last days? Reads what is recorded of them, newest first
-//! and bounded; what it means stands in `domain::simulate::replay`.
+//! The impact that a policy would have had on the sessions and sign-ins of the last days. This file
+//! reads a bounded number of records, newest first; `domain::simulate::replay` simulates them.
 
 use super::{Ctx, FlowError};
 use crate::{
     domain::{
         account::{Role, name_key},
-        audit::{Event, Outcome, repeated::stands_for},
-        login::{ONE_TIME_OVER, Refusal},
-        policy::{Pins, PolicyDocument, effective::Policy},
-        session::{EndReason, SessionId, ends_at},
-        simulate::replay::{Attempt, Checked, Compared, Data, Guesses, Record, Release, Replay, Report, Trace},
+        audit::{AuditFilter, AuditRecord, Event, EventOutcome, repeated::count_refusals},
+        login::{ONE_TIME_OVER, SignInRefusal},
+        policy::{
+            PolicyDocument, Revision,
+            effective::{Policy, PolicyEnvironment},
+        },
+        session::{AccountSession, EndReason, SessionId, ends_at},
+        simulate::replay::{
+            AttemptReplay, CounterRelease, MeasureComparison, RecordedAttempt, RecordedCheck, Replay, ReplayData,
+            ReplayReport, RequestTrace, SessionRecord,
+        },
         time::{Span, Timestamp},
     },
-    live::policy::InForce,
-    store::{
-        StoreError,
-        audit::{self, AuditFilter, AuditRow},
-        policies,
-        sessions::{self, SessionRow},
-    },
+    live::policy::PolicyInForce,
+    store::{audit, policies, sessions},
 };
 use std::{collections::HashMap, sync::Arc};
 
-/// How far back a replay goes.
+/// The time that a replay covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Days {
+pub enum ReplayPeriod {
     Seven,
     Thirty,
 }
 
-impl Days {
-    /// `7d` or `30d`; `None`: neither.
+impl ReplayPeriod {
+    /// Parses `7d` or `30d`; `None`: another word.
     pub fn parse(word: &str) -> Option<Self> {
         match word {
             "7d" => Some(Self::Seven),
@@ -39,6 +40,7 @@ impl Days {
         }
     }
 
+    /// Returns the word used in queries.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Seven => "7d",
@@ -54,39 +56,34 @@ impl Days {
     }
 }
 
-/// Read at most: the newest.
+/// Maximum number of events that are read, newest first.
 const MOST_EVENTS: usize = 50_000;
 const MOST_SESSIONS: i64 = 25_000;
 const MOST_REVISIONS: i64 = 200;
-/// Activity of the last moments before an end is not written any more.
+/// Activity of the last moments before an end may not have been written.
 const UNWRITTEN: Span = Span::from_secs(5);
-/// Events that one hop reads.
+/// Number of events that one task reads.
 const PAGE: i64 = 2_000;
 
 /// Replays the recorded time under `draft`.
-pub async fn replay(ctx: &Ctx, draft: PolicyDocument, days: Days) -> Result<Report, FlowError> {
+pub async fn replay(ctx: &Ctx, draft: PolicyDocument, days: ReplayPeriod) -> Result<ReplayReport, FlowError> {
     let now = ctx.now();
     let since = now.saturating_sub(days.span());
     let today = ctx.current_policy().await?;
-    let dev = today.policy.dev();
-    // Ended sessions may go before the time that is replayed.
+    // Ended sessions may be removed before the time that is replayed.
     let kept = today.everyone().retention.sessions;
     let (events, cut) = events(ctx, since).await?;
-    let flow = ctx.clone();
-    let (past, more_sessions) = ctx
-        .store
-        .read(move |c| sessions::live_since(c, since, MOST_SESSIONS))
-        .await?;
+    let past = ctx.read(move |r| Ok(sessions::list_live_since(r.connection, since, MOST_SESSIONS)?));
+    let (past, more_sessions) = past.await?;
     let oldest = past.last().map(|row| row.session.signed_in_at);
-    let (pins, revisions) = ctx
-        .store
-        .read(move |c| {
-            let pins = flow.pins_in_force(c)?;
-            Ok::<_, StoreError>((pins, policies::list(c, None, MOST_REVISIONS)?))
-        })
-        .await?;
-    let policies = Policies::new(draft, &revisions, oldest.unwrap_or(since), &pins, dev, now);
-    let data = Data {
+    let revisions = ctx.read(move |r| Ok((r.pins_in_force()?, policies::list(r.connection, None, MOST_REVISIONS)?)));
+    let (pins, revisions) = revisions.await?;
+    let environment = PolicyEnvironment {
+        pins,
+        ..today.policy.environment().clone()
+    };
+    let policies = Policies::new(draft, &revisions, oldest.unwrap_or(since), &environment, now);
+    let data = ReplayData {
         since,
         until: now,
         events: events.len() as u64,
@@ -94,17 +91,17 @@ pub async fn replay(ctx: &Ctx, draft: PolicyDocument, days: Days) -> Result<Repo
         sessions_cut_at: oldest.filter(|_| more_sessions),
         sessions_kept_since: kept.map(|kept| now.saturating_sub(kept)).filter(|at| *at > since),
     };
-    let lives = Lives::new(ctx, today, now);
-    // Some tenths of a second of arithmetic: off the reactor, and without a connection.
+    let lives = ReplayFacts::new(ctx, today, now);
+    // Some tenths of a second of computation: in a blocking task, and without a connection.
     let report = tokio::task::spawn_blocking(move || replayed(past, &events, &policies, &lives, data));
     report
         .await
         .map_err(|_| FlowError::Internal("the replay did not finish".to_owned()))
 }
 
-/// The events since then, newest first; true: there are more.
-async fn events(ctx: &Ctx, since: Timestamp) -> Result<(Vec<AuditRow>, bool), FlowError> {
-    let mut events: Vec<AuditRow> = Vec::new();
+/// Returns the events since then, newest first; true: there are more.
+async fn events(ctx: &Ctx, since: Timestamp) -> Result<(Vec<AuditRecord>, bool), FlowError> {
+    let mut events: Vec<AuditRecord> = Vec::new();
     loop {
         let filter = AuditFilter {
             since: Some(since),
@@ -112,7 +109,7 @@ async fn events(ctx: &Ctx, since: Timestamp) -> Result<(Vec<AuditRow>, bool), Fl
             limit: PAGE.min((MOST_EVENTS - events.len()) as i64),
             ..AuditFilter::default()
         };
-        let page = ctx.store.read(move |c| audit::list(c, &filter)).await?;
+        let page = ctx.read(move |r| Ok(audit::list(r.connection, &filter)?)).await?;
         events.extend(page.items);
         if !page.older || events.len() >= MOST_EVENTS {
             return Ok((events, page.older));
@@ -120,36 +117,36 @@ async fn events(ctx: &Ctx, since: Timestamp) -> Result<(Vec<AuditRow>, bool), Fl
     }
 }
 
-/// The draft, and how its measures compare with those of the policies that were in force.
+/// The draft, and its comparison with the policies that were in force.
 struct Policies {
-    draft: InForce,
+    draft: PolicyInForce,
     then: Vec<Policy>,
-    /// Every policy of the time is known.
+    /// Whether every policy of that time is known.
     whole: bool,
 }
 
 impl Policies {
     fn new(
         draft: PolicyDocument,
-        revisions: &[policies::Revision],
+        revisions: &[Revision],
         oldest: Timestamp,
-        pins: &Pins,
-        dev: bool,
+        environment: &PolicyEnvironment,
         now: Timestamp,
     ) -> Self {
-        let made = |document| Policy::new(0, document, pins.clone(), dev);
-        // Newest first: the last one needed is the one that was in force when the oldest session began.
+        let made = |document| Policy::in_environment(0, document, environment.clone());
+        // Newest first: the last one needed was in force when the oldest session began.
         let needed = revisions.iter().position(|revision| revision.at <= oldest);
         let then = &revisions[..needed.map_or(revisions.len(), |place| place + 1)];
         Self {
-            draft: InForce::new(made(draft), now),
+            draft: PolicyInForce::new(made(draft), now),
             then: then.iter().map(|revision| made(revision.document.clone())).collect(),
             whole: needed.is_some() || (revisions.len() as i64) < MOST_REVISIONS,
         }
     }
 
-    /// What holds of every policy that was in force, at our own pages and at each entered application.
-    fn compared(&self, role: Role, entered: &[String]) -> Compared {
+    /// Compares with every policy that was in force, on our own pages and in each entered
+    /// application.
+    fn compare_measures(&self, role: Role, entered: &[String]) -> MeasureComparison {
         let places: Vec<Option<&str>> = [None]
             .into_iter()
             .chain(entered.iter().map(|name| Some(name.as_str())))
@@ -157,22 +154,30 @@ impl Policies {
         let each = self.then.iter().flat_map(|then| {
             places.iter().map(|place| {
                 let then = then.effective(role, entered, *place);
-                Compared::of(&then, &self.draft.effective(role, entered, *place))
+                MeasureComparison::compare(&then, &self.draft.effective(role, entered, *place))
             })
         });
-        each.reduce(Compared::and).filter(|_| self.whole).unwrap_or(Compared {
-            counts_no_more: false,
-            counts_no_less: false,
-            windows: false,
-            moves: false,
-        })
+        each.reduce(MeasureComparison::combine)
+            .filter(|_| self.whole)
+            .unwrap_or(MeasureComparison {
+                counts_no_more: false,
+                counts_no_less: false,
+                windows: false,
+                moves: false,
+            })
     }
 }
 
-fn replayed(past: Vec<SessionRow>, events: &[AuditRow], policies: &Policies, lives: &Lives, data: Data) -> Report {
-    let mut traces: HashMap<SessionId, Vec<Trace>> = HashMap::new();
+fn replayed(
+    past: Vec<AccountSession>,
+    events: &[AuditRecord],
+    policies: &Policies,
+    lives: &ReplayFacts,
+    data: ReplayData,
+) -> ReplayReport {
+    let mut traces: HashMap<SessionId, Vec<RequestTrace>> = HashMap::new();
     let since = data.events_cut_at.unwrap_or(data.since);
-    let mut guesses = Guesses::new(policies.draft.everyone().lockout.clone(), since);
+    let mut guesses = AttemptReplay::new(policies.draft.everyone().lockout.clone(), since);
     for row in events.iter().rev() {
         if let Some((session, trace)) = trace(row) {
             traces.entry(session).or_default().push(trace);
@@ -184,43 +189,41 @@ fn replayed(past: Vec<SessionRow>, events: &[AuditRow], policies: &Policies, liv
         }
     }
     let mut replay = Replay::new(data.until);
-    let mut compared: HashMap<(Role, Vec<String>), Compared> = HashMap::new();
+    let mut compared: HashMap<(Role, Vec<String>), MeasureComparison> = HashMap::new();
     for row in past {
         let entered = &row.session.applications;
         let draft = policies.draft.effective(row.role, entered, None);
         let compared = *compared
             .entry((row.role, entered.clone()))
-            .or_insert_with(|| policies.compared(row.role, entered));
+            .or_insert_with(|| policies.compare_measures(row.role, entered));
         let traces = traces.remove(&row.session.id).unwrap_or_default();
         replay.session(lives.record(row), &traces, &draft, compared);
     }
     replay.finish(data, guesses)
 }
 
-/// What only this instance knows of the sessions that nobody has marked as ended.
-struct Lives {
+/// Facts that only this instance has about sessions that have not been marked as ended.
+struct ReplayFacts {
     now: Timestamp,
-    today: Arc<InForce>,
+    today: Arc<PolicyInForce>,
     activity: HashMap<SessionId, (Timestamp, Timestamp)>,
     ended: HashMap<SessionId, (Timestamp, EndReason)>,
 }
 
-impl Lives {
-    fn new(ctx: &Ctx, today: Arc<InForce>, now: Timestamp) -> Self {
+impl ReplayFacts {
+    fn new(ctx: &Ctx, today: Arc<PolicyInForce>, now: Timestamp) -> Self {
         let sessions = &ctx.live.sessions;
         let activity = sessions.unwritten().into_iter();
-        let ended = sessions.unwritten_endings().into_iter();
+        let ended = sessions.held.named_sessions().into_iter();
         Self {
             now,
             today,
             activity: activity.map(|(id, active, seen)| (id, (active, seen))).collect(),
-            ended: ended
-                .filter_map(|(session, at)| session.ended().map(|reason| (session.id(), (at, reason))))
-                .collect(),
+            ended: ended.map(|(id, reason, at)| (id, (at, reason))).collect(),
         }
     }
 
-    fn record(&self, row: SessionRow) -> Record {
+    fn record(&self, row: AccountSession) -> SessionRecord {
         let session = row.session;
         let mut life = session.life();
         if let Some((active, seen)) = self.activity.get(&session.id).filter(|_| session.ended_at.is_none()) {
@@ -229,12 +232,12 @@ impl Lives {
         }
         let marked = session.ended_at.zip(session.end_reason);
         let ended = marked.or_else(|| self.ended.get(&session.id).copied()).or_else(|| {
-            // By a rule of today, though no sweep has marked it yet.
+            // It ended by a current rule, but no sweep has marked it yet.
             let policy = self.today.effective(row.role, &session.applications, None);
             let end = ends_at(&life, &policy).filter(|end| self.now > end.at)?;
             Some((end.at.max(self.today.since.min(self.now)), end.reason))
         });
-        Record {
+        SessionRecord {
             id: session.id,
             account: session.account_id,
             name: row.account_name,
@@ -248,8 +251,9 @@ impl Lives {
     }
 }
 
-/// The request of a session that an event shows. What ended a session came from elsewhere, but for the security checks.
-fn trace(row: &AuditRow) -> Option<(SessionId, Trace)> {
+/// Returns the request of a session that an event shows. Requests that ended a session came from
+/// elsewhere, except for the security checks.
+fn trace(row: &AuditRecord) -> Option<(SessionId, RequestTrace)> {
     let session = row.session_id?;
     let acted = match row.event {
         Event::SessionEnded => {
@@ -261,14 +265,14 @@ fn trace(row: &AuditRow) -> Option<(SessionId, Trace)> {
             false
         }
         Event::SessionNetworkChanged | Event::SessionRotated | Event::SessionHandedOver | Event::AccessDenied => false,
-        // Written about a session that somebody else used.
+        // Recorded about a session that someone else used.
         Event::SessionRotatedIdReused | Event::SessionUserAgentChanged => return None,
         _ => {
             row.actor_id?;
             true
         }
     };
-    let trace = Trace {
+    let trace = RequestTrace {
         at: row.at,
         ip: row.ip,
         user_agent: row.user_agent.clone(),
@@ -277,19 +281,21 @@ fn trace(row: &AuditRow) -> Option<(SessionId, Trace)> {
     Some((session, trace))
 }
 
-/// The guess at a password that an event records.
-fn attempt(row: &AuditRow) -> Option<Attempt> {
+/// Returns the attempt at a password that an event records.
+fn attempt(row: &AuditRecord) -> Option<RecordedAttempt> {
     let checked = match (row.event, row.outcome) {
-        (Event::SignInAccepted, _) => Checked::Accepted,
-        (Event::SignInRefused, _) | (Event::PasswordChanged, Outcome::Failure) => match row.reason.as_deref()? {
-            code if code == Refusal::Credentials.code() || code == ONE_TIME_OVER => Checked::Wrong,
-            code if code == Refusal::Disabled.code() || code == Refusal::Expired.code() => Checked::Right,
-            _ => Checked::Never,
+        (Event::SignInAccepted, _) => RecordedCheck::Accepted,
+        (Event::SignInRefused, _) | (Event::PasswordChanged, EventOutcome::Failure) => match row.reason.as_deref()? {
+            code if code == SignInRefusal::Credentials.code() || code == ONE_TIME_OVER => RecordedCheck::Wrong,
+            code if code == SignInRefusal::Disabled.code() || code == SignInRefusal::Expired.code() => {
+                RecordedCheck::Correct
+            }
+            _ => RecordedCheck::Never,
         },
         _ => return None,
     };
     let name = row.account.clone()?;
-    Some(Attempt {
+    Some(RecordedAttempt {
         at: row.at,
         name_key: name_key(&name),
         name,
@@ -297,13 +303,13 @@ fn attempt(row: &AuditRow) -> Option<Attempt> {
         user_agent: row.user_agent.clone(),
         checked,
         sign_in: row.event != Event::PasswordChanged,
-        times: stands_for(&row.detail),
+        times: count_refusals(&row.detail),
     })
 }
 
-fn release(row: &AuditRow) -> Option<Release> {
+fn release(row: &AuditRecord) -> Option<CounterRelease> {
     let field = |name: &str| row.detail["keys"][name].as_str().map(str::to_owned);
-    (row.event == Event::LockoutReleased).then(|| Release {
+    (row.event == Event::LockoutReleased).then(|| CounterRelease {
         at: row.at,
         ip: field("ip"),
         account: field("account"),

@@ -1,28 +1,40 @@
-//! What a database that was restored from a copy must forget: every key of the time of the copy. Its sessions end by
-//! `flows::sessions`, and how a copy is put in its place is `store::backup`'s.
+//! Revoking the keys of a database that was restored from a copy. `flows::sessions` ends its
+//! sessions, and `store::backup` puts the copy in place.
 
-use super::{Acting, Ctx, FlowError};
+use super::{Ctx, FlowError, Initiator, factor_assertions::CHALLENGE_LIFETIME};
 use crate::{
-    domain::audit::Event,
-    store::{StoreError, email_changes, handovers, notices, outbox, password_links, setup},
+    domain::{account::AccountFilter, audit::Event},
+    store::{
+        accounts, email_changes, enrolment_links, handovers, notices, outbox, password_links, pending_sign_ins, setup,
+        trusted_browsers, used_passkey_challenges,
+    },
 };
 
-/// Codes, links and set-up tokens that may have been used, replaced or taken back after the copy was made die; letters that carry
-/// such a link are taken back. `ended`: the sessions that ended, for the record.
-pub async fn forget_keys(ctx: &Ctx, acting: &Acting, ended: usize) -> Result<(), FlowError> {
-    let (flow, acting, now) = (ctx.clone(), acting.clone(), ctx.now());
-    Ok(ctx
-        .store
-        .write(move |c| {
-            handovers::drop_all(c)?;
-            password_links::drop_resets(c)?;
-            email_changes::drop_all(c)?;
-            notices::drop_disavowals(c)?;
-            setup::drop_tokens(c)?;
-            outbox::discard_links(c, "invitation", now)?;
-            let detail = serde_json::json!({ "ended_sessions": ended });
-            flow.record(c, now, &flow.entry_of(&acting, Event::DatabaseRestored, None, detail))?;
-            Ok::<_, StoreError>(())
-        })
-        .await?)
+/// Revokes codes, links and setup tokens that may have been used, replaced or discarded after the
+/// copy was made, and discards emails that contain such a link. `ended`: the number of ended
+/// sessions, for the record.
+/// Returns the number of accounts whose second factors are as the copy has them: what was removed
+/// since counts again.
+pub async fn forget_keys(ctx: &Ctx, initiator: &Initiator, ended: usize) -> Result<i64, FlowError> {
+    ctx.write(initiator, move |w| {
+        handovers::drop_all(w.connection)?;
+        password_links::drop_resets(w.connection)?;
+        email_changes::drop_all(w.connection)?;
+        notices::drop_disavowals(w.connection)?;
+        setup::drop_tokens(w.connection)?;
+        pending_sign_ins::drop_all(w.connection)?;
+        // The copy does not know which of them were answered since.
+        used_passkey_challenges::void_all(w.connection, w.now.saturating_add(CHALLENGE_LIFETIME))?;
+        trusted_browsers::drop_all(w.connection)?;
+        enrolment_links::drop_all(w.connection)?;
+        outbox::discard_links(w.connection, "invitation", w.now)?;
+        let entry = w.entry(Event::DatabaseRestored);
+        w.record(&entry.with_detail(serde_json::json!({ "ended_sessions": ended })))?;
+        let with_factor = AccountFilter {
+            second_factor: Some(true),
+            ..AccountFilter::default()
+        };
+        Ok(accounts::count(w.connection, &with_factor)?)
+    })
+    .await
 }

@@ -1,47 +1,55 @@
-//! What is kept so long and no longer: old audit entries, ended sessions, networks, replaced session ids, letters and pins go, a bounded
-//! number at a time. How long is policy (`retention.*`); policy revisions never go.
+//! Removing data whose retention is over: audit entries, ended sessions, networks, replaced session
+//! tokens, emails and pins, a bounded number at a time. The policy sets the times (`retention.*`);
+//! policy revisions are kept forever.
 
-use super::{Acting, Ctx, FlowError};
+use super::{Ctx, FlowError};
 use crate::{
     domain::{
         audit::{
             Event,
-            seal::{Seal, made_at},
+            seal::{Seal, entry_time},
         },
         time::{Span, Timestamp},
     },
     store::{Conn, StoreError, accounts, audit::seals, changes, outbox, policies, sessions},
 };
 
-/// Rows that one write removes at most: what waits behind it does not wait long.
+/// Maximum number of rows that one write removes, so that other writes do not wait long.
 const BATCH: i64 = 1_000;
-/// Writes of one kind in a run at most; the next run goes on.
+/// Maximum number of writes of one kind in a run; the next run continues.
 const ROUNDS: usize = 5;
-/// Audit entries, and seals over them, that a run removes at most.
+/// Maximum number of audit entries, and of seals over them, that a run removes.
 const MOST_ENTRIES: u64 = 5_000;
 const MOST_SEALS: i64 = 500;
-/// Change notices are read within seconds.
+/// How long change announcements are kept; servers read them within seconds.
 const CHANGES_KEPT: Span = Span::from_secs(3_600);
-/// So many of the newest stay however old they are.
+/// Number of the newest announcements that are kept at any age.
 const CHANGES_KEPT_ALWAYS: i64 = 1_000;
 
-/// How many rows a run removed.
+/// The number of rows that a run removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Removed {
+pub struct RemovedCounts {
+    /// Audit entries.
     pub audit: usize,
+    /// Ended sessions.
     pub sessions: usize,
+    /// Networks of sign-ins.
     pub known_networks: usize,
+    /// Replaced tokens.
     pub tokens: usize,
+    /// Records of emails.
     pub mail: usize,
+    /// Pins of removed servers.
     pub pins: usize,
 }
 
-/// Removes what is older than the policy keeps it; the job calls it.
-pub async fn remove_old(ctx: &Ctx) -> Result<Removed, FlowError> {
+/// Removes what is older than the policy allows. Called by a job.
+pub async fn remove_old(ctx: &Ctx) -> Result<RemovedCounts, FlowError> {
     let keep = ctx.current_policy().await?.everyone().retention;
     let now = ctx.now();
+    ctx.live.long_acts.forget_old(now);
     let before = |kept: Option<Span>| kept.map(|kept| now.saturating_sub(kept));
-    let removed = Removed {
+    let removed = RemovedCounts {
         audit: ctx.remove_audit(before(keep.audit).map(day_of)).await?,
         sessions: ctx
             .remove("sessions", before(keep.sessions), sessions::purge_ended)
@@ -57,9 +65,9 @@ pub async fn remove_old(ctx: &Ctx) -> Result<Removed, FlowError> {
     };
     let notices = now.saturating_sub(CHANGES_KEPT);
     ctx.store
-        .write(move |c| changes::prune(c, notices, CHANGES_KEPT_ALWAYS))
+        .write(move |connection| changes::prune(connection, notices, CHANGES_KEPT_ALWAYS))
         .await?;
-    if removed != Removed::default() {
+    if removed != RemovedCounts::default() {
         tracing::info!(
             audit = removed.audit,
             sessions = removed.sessions,
@@ -67,13 +75,14 @@ pub async fn remove_old(ctx: &Ctx) -> Result<Removed, FlowError> {
             tokens = removed.tokens,
             mail = removed.mail,
             pins = removed.pins,
-            "removed what was kept long enough"
+            "removed records whose retention is over"
         );
     }
     Ok(removed)
 }
 
-/// The beginning of an instant's day: the audit goes by whole days, so that its removal is not an entry of every minute.
+/// Returns the beginning of an instant's day. The audit is removed by whole days, so that the
+/// removal does not add an entry every minute.
 fn day_of(at: Timestamp) -> Timestamp {
     const DAY: i64 = 86_400_000_000;
     Timestamp::from_micros(at.as_micros().div_euclid(DAY) * DAY)
@@ -89,7 +98,10 @@ impl Ctx {
         let Some(before) = before else { return Ok(0) };
         let mut removed = 0;
         for _ in 0..ROUNDS {
-            let some = self.store.write(move |c| purge(c, before, BATCH)).await?;
+            let some = self
+                .store
+                .write(move |connection| purge(connection, before, BATCH))
+                .await?;
             removed += some;
             if i64::try_from(some).unwrap_or(0) < BATCH {
                 break;
@@ -99,36 +111,35 @@ impl Ctx {
         Ok(removed)
     }
 
-    /// By whole seals, so that what stays can still be verified; the newest one stays however old it is. With an entry of its own: that the
-    /// trail has a beginning is part of the trail.
+    /// Removes audit entries by whole seals, so that the rest can still be verified; the newest
+    /// seal stays at any age. The removal is recorded, because the beginning of the log is part of
+    /// the log.
     async fn remove_audit(&self, before: Option<Timestamp>) -> Result<usize, FlowError> {
         let Some(before) = before else { return Ok(0) };
-        let (flow, now) = (self.clone(), self.now());
-        let removed = self
-            .store
-            .write(move |c| {
-                let Some(last) = last_due(c, before)? else { return Ok(0) };
-                let removed = seals::remove_through(c, &last)?;
-                let detail = serde_json::json!({
-                    "before": before.to_rfc3339(), "removed": removed, "through_seal": last.number, "digest": last.digest,
-                });
-                let entry = flow.entry_of(&Acting::system(), Event::AuditPurged, None, detail);
-                flow.record(c, now, &entry)?;
-                Ok::<_, StoreError>(removed)
-            })
-            .await?;
+        let removed = self.write_as_system(move |w| {
+            let Some(last) = last_due(w.connection, before)? else {
+                return Ok(0);
+            };
+            let removed = seals::remove_through(w.connection, &last)?;
+            w.record(&w.entry(Event::AuditPurged).with_detail(serde_json::json!({
+                "before": before.to_rfc3339(), "removed": removed, "through_seal": last.number, "digest": last.digest,
+            })))?;
+            Ok(removed)
+        });
+        let removed = removed.await?;
         count("audit", removed);
         Ok(removed)
     }
 }
 
-/// The last of the oldest seals whose entries all were made before `before`, as many as one run removes.
-fn last_due(c: &mut Conn, before: Timestamp) -> Result<Option<Seal>, StoreError> {
-    let newest = seals::newest(c)?.map(|seal| seal.number);
+/// Returns the last of the oldest seals whose entries were all made before `before`, limited to one
+/// run.
+fn last_due(connection: &mut Conn, before: Timestamp) -> Result<Option<Seal>, StoreError> {
+    let newest = seals::find_newest(connection)?.map(|seal| seal.number);
     let (mut last, mut entries) = (None, 0);
-    for seal in seals::list(c, 0, MOST_SEALS)? {
+    for seal in seals::list(connection, 0, MOST_SEALS)? {
         let beyond = entries > 0 && entries + seal.entries > MOST_ENTRIES;
-        if beyond || made_at(seal.last) >= before || Some(seal.number) == newest {
+        if beyond || entry_time(seal.last) >= before || Some(seal.number) == newest {
             break;
         }
         entries += seal.entries;

@@ -1,88 +1,118 @@
-//! Looking at sessions and ending them, as an administrator or as their owner.
+//! Reading and ending sessions, for administrators and owners.
 
-use super::{Acting, Ctx, FlowError, endings::Ending};
+use super::{Ctx, FlowError, Initiator, Read, Write, patience::with_long_patience, session_ends::SessionEnd};
 use crate::{
     domain::{
-        account::{AccountId, Role},
+        account::{Account, AccountId, Role},
         agent,
-        audit::Event,
-        policy::{Scope, effective::Idle},
-        session::{End, EndReason, SessionId, ends_at},
+        audit::{AuditFilter, AuditRecord, Event},
+        policy::{Scope, effective::IdleTimeout},
+        session::{
+            AccountSession, EndCause, EndReason, EndedBy, LifetimeEnd, SessionFilter, SessionId, SessionListState,
+            SweepBounds, ends_at,
+        },
         time::{Span, Timestamp},
     },
-    live::policy::InForce,
-    store::{
-        Conn, StoreError,
-        accounts::{self, Account},
-        audit::{self, AuditFilter, AuditRow},
-        sessions::{self, ListState, Session, SessionFilter, SessionRow, SweepBounds},
-    },
+    live::{held_ends::HeldScope, policy::PolicyInForce},
+    store::{StoreError, accounts, audit, sessions},
 };
-use std::sync::Arc;
 
-/// A session of a list, judged by the same code that ends it.
+/// A session of a list, judged by the same code that ends sessions.
 #[derive(Debug, Clone)]
 pub struct SessionView {
-    /// As stored: lists page by its instants.
-    pub row: SessionRow,
-    /// With the activity that this instance has not written yet.
+    /// The stored row; lists are paged by its instants.
+    pub row: AccountSession,
+    /// The latest activity, including activity that this instance has not written yet.
     pub last_active_at: Timestamp,
-    /// When it ends if nothing happens, and why; `None` = never, or ended.
-    pub ends: Option<End>,
-    /// The scope whose rule that is.
+    /// When and why it ends without further activity; `None`: never, or already ended.
+    pub ends: Option<LifetimeEnd>,
+    /// The scope of that rule.
     pub ends_scope: Option<Scope>,
-    /// Live at this moment, whatever the sweep has marked.
+    /// Whether it is live at this moment, even if the sweep has not marked its end yet.
     pub live: bool,
+    /// When it ended, why, and the rule behind it; `None` while it is live.
+    pub ended: Option<EndedView>,
+    /// Name of the source of its account, `local` or `deleted`.
+    pub source: String,
 }
 
+/// The end of a listed session.
+#[derive(Debug, Clone)]
+pub struct EndedView {
+    /// The exact instant.
+    pub at: Timestamp,
+    /// Why it ended; `None` if the row does not say.
+    pub reason: Option<EndReason>,
+    /// The person who ended it, if any.
+    pub by: Option<String>,
+    /// The rule and the policy of that time; `None` in rows from before these were stored.
+    pub cause: Option<EndCause>,
+}
+
+impl EndedView {
+    /// Explains why the session of `owner` ended; `None`: the row does not say.
+    pub fn sentence(&self, owner: &str) -> Option<String> {
+        let person = self.by.as_deref();
+        Some(self.cause.as_ref()?.sentence(self.reason?, EndedBy { person, owner }))
+    }
+}
+
+/// One page of sessions.
 pub struct SessionList {
+    /// The sessions of the page.
     pub items: Vec<SessionView>,
+    /// The number of all matches.
     pub total: i64,
-    /// False: there are more than `total`.
+    /// Whether `total` is exact; otherwise there are more.
     pub total_exact: bool,
+    /// Whether there is a page before this one.
     pub newer: bool,
+    /// Whether there is a page after this one.
     pub older: bool,
 }
 
+/// A session as its own page shows it.
 pub struct SessionDetail {
+    /// The session as lists show it.
     pub view: SessionView,
+    /// Its account.
     pub account: Account,
-    pub events: Vec<AuditRow>,
+    /// Its audit events.
+    pub events: Vec<AuditRecord>,
 }
 
-/// Matches counted at most for a page; an exact count of more takes longer than the page.
+/// Maximum number of matches that are counted for a page; an exact count of more would take longer
+/// than the page.
 const COUNT_CAP: i64 = 10_000;
-/// Sessions that one *end matching* ends in one write.
-const BATCH: i64 = 500;
 
+/// Lists the sessions that a filter matches, each judged as its next request would be.
 pub async fn list(ctx: &Ctx, filter: SessionFilter) -> Result<SessionList, FlowError> {
     let in_force = ctx.current_policy().await?;
-    let (page, (total, total_exact)) = ctx
-        .store
-        .read(move |c| {
-            Ok::<_, StoreError>((
-                sessions::list(c, &filter)?,
-                sessions::count_up_to(c, &filter, COUNT_CAP)?,
-            ))
+    ctx.read(move |r| {
+        let page = sessions::list(r.connection, &filter)?;
+        let (total, total_exact) = sessions::count_up_to(r.connection, &filter, COUNT_CAP)?;
+        Ok(SessionList {
+            items: page
+                .items
+                .into_iter()
+                .map(|row| r.session_view(&in_force, row))
+                .collect(),
+            total,
+            total_exact,
+            newer: page.newer,
+            older: page.older,
         })
-        .await?;
-    let items = page.items.into_iter().map(|row| ctx.view(&in_force, row)).collect();
-    Ok(SessionList {
-        items,
-        total,
-        total_exact,
-        newer: page.newer,
-        older: page.older,
     })
+    .await
 }
 
-/// How many sessions a filter matches.
+/// Counts the sessions that a filter matches.
 pub async fn count(ctx: &Ctx, filter: SessionFilter) -> Result<i64, FlowError> {
-    Ok(ctx.store.read(move |c| sessions::count(c, &filter)).await?)
+    ctx.read(move |r| Ok(sessions::count(r.connection, &filter)?)).await
 }
 
-/// The account's live sessions, most recently active first.
-pub async fn mine(ctx: &Ctx, account: AccountId) -> Result<Vec<SessionView>, FlowError> {
+/// Lists the account's live sessions, most recently active first.
+pub async fn list_own(ctx: &Ctx, account: AccountId) -> Result<Vec<SessionView>, FlowError> {
     let filter = SessionFilter {
         account: Some(account),
         limit: 200,
@@ -93,148 +123,130 @@ pub async fn mine(ctx: &Ctx, account: AccountId) -> Result<Vec<SessionView>, Flo
     Ok(views)
 }
 
+/// Returns one session with its owner and its history; `None`: it does not exist.
 pub async fn detail(ctx: &Ctx, id: SessionId) -> Result<Option<SessionDetail>, FlowError> {
     let in_force = ctx.current_policy().await?;
-    let found = ctx
-        .store
-        .read(move |c| {
-            let Some(session) = sessions::find(c, id)? else {
-                return Ok(None);
-            };
-            let Some(account) = accounts::find(c, session.account_id)? else {
-                return Ok(None);
-            };
-            let events = audit::list(
-                c,
-                &AuditFilter {
-                    session: Some(id),
-                    limit: 100,
-                    ..AuditFilter::default()
-                },
-            )?
-            .items;
-            Ok::<_, StoreError>(Some((session, account, events)))
-        })
-        .await?;
-    Ok(found.map(|(session, account, events)| {
-        let row = SessionRow {
+    ctx.read(move |r| {
+        let Some(session) = sessions::find(r.connection, id)? else {
+            return Ok(None);
+        };
+        let Some(account) = accounts::find(r.connection, session.account_id)? else {
+            return Ok(None);
+        };
+        let filter = AuditFilter {
+            session: Some(id),
+            limit: 100,
+            ..AuditFilter::default()
+        };
+        let events = audit::list(r.connection, &filter)?.items;
+        let row = AccountSession {
             account_name: account.name.clone(),
             role: account.role,
+            source: account.source,
             session,
         };
-        SessionDetail {
-            view: ctx.view(&in_force, row),
+        Ok(Some(SessionDetail {
+            view: r.session_view(&in_force, row),
             account,
             events,
-        }
-    }))
+        }))
+    })
+    .await
 }
 
-/// Ends these sessions as an administrator; how many were live.
-pub async fn end(ctx: &Ctx, acting: &Acting, ids: Vec<SessionId>) -> Result<usize, FlowError> {
-    ctx.end_sessions(acting, ids, EndReason::Revoked).await
+/// Ends these sessions for an administrator and returns how many were live.
+pub async fn end(ctx: &Ctx, initiator: &Initiator, ids: Vec<SessionId>) -> Result<usize, FlowError> {
+    ctx.end_now(ctx.new_end(initiator, HeldScope::Sessions(ids), EndReason::Revoked))
+        .await
 }
 
-/// Ends every live session that matches but `keep`, also what a page does not show.
+/// Ends every live session that matches except `keep`, including those that a page does not show;
+/// returns their number.
 pub async fn end_matching(
     ctx: &Ctx,
-    acting: &Acting,
+    initiator: &Initiator,
     filter: SessionFilter,
     keep: Option<SessionId>,
 ) -> Result<usize, FlowError> {
     let state = match filter.state {
-        ListState::Ended => return Ok(0),
-        ListState::All | ListState::Active => ListState::Active,
-        ListState::Flagged => ListState::Flagged,
+        SessionListState::Ended => return Ok(0),
+        SessionListState::All | SessionListState::Active => SessionListState::Active,
+        SessionListState::Flagged => SessionListState::Flagged,
     };
-    let filter = SessionFilter { state, ..filter };
-    let mut ended = 0;
-    loop {
-        let matching = filter.clone();
-        let mut ids = ctx.store.read(move |c| sessions::ids(c, &matching, BATCH)).await?;
-        ids.retain(|id| Some(*id) != keep);
-        if ids.is_empty() {
-            return Ok(ended);
+    let filter = Box::new(SessionFilter {
+        state,
+        after: None,
+        before: None,
+        limit: 0,
+        ..filter
+    });
+    let scope = HeldScope::Matching { filter, keep };
+    with_long_patience(ctx.end_now(ctx.new_end(initiator, scope, EndReason::Revoked))).await
+}
+
+/// Ends all sessions of an account and returns how many were live.
+pub async fn end_account(ctx: &Ctx, initiator: &Initiator, account: AccountId) -> Result<usize, FlowError> {
+    ctx.end_now(ctx.new_end(initiator, HeldScope::Account(account), EndReason::Revoked))
+        .await
+}
+
+/// Ends one of the initiator's own sessions. Returns false if they have no live session with this
+/// id.
+pub async fn end_own_session(ctx: &Ctx, initiator: &Initiator, id: SessionId) -> Result<bool, FlowError> {
+    let end = ctx.new_end(initiator, HeldScope::OwnSessions(vec![id]), EndReason::Revoked);
+    Ok(ctx.end_now(end).await? == 1)
+}
+
+/// Ends a session that its owner does not recognise, like [`end_own_session`]. The account also
+/// forgets the device and the network of its sign-in.
+pub async fn report_own_session(
+    ctx: &Ctx,
+    initiator: &Initiator,
+    account: AccountId,
+    id: SessionId,
+) -> Result<bool, FlowError> {
+    let reported = ctx.write(initiator, move |w| {
+        let found = w.hold_sessions(vec![id])?.pop();
+        let Some((session, owner)) = found.filter(|(session, _)| session.account_id == account) else {
+            return Ok(false);
+        };
+        if !w.end_session(&session, &owner.name, EndReason::Revoked)? {
+            return Ok(false);
         }
-        ended += ctx.end_sessions(acting, ids, EndReason::Revoked).await?;
-    }
+        let device = agent::describe(session.binding.user_agent.as_deref());
+        w.forget_stranger(account, &device, Some(session.signed_in_ip))?;
+        let entry = w.entry(Event::SignInDisowned).with_account(account, &owner.name);
+        w.record(&entry.with_detail(serde_json::json!({
+            "device": device, "ip": session.signed_in_ip, "signed_in_at": session.signed_in_at.to_rfc3339(),
+        })))?;
+        Ok(true)
+    });
+    // The session ends immediately, even if the report fails.
+    let end = || ctx.new_end(initiator, HeldScope::OwnSessions(vec![id]), EndReason::Revoked);
+    ctx.hold_on_failure(reported.await, || vec![end()])
 }
 
-/// Ends all sessions of an account.
-pub async fn end_account(ctx: &Ctx, acting: &Acting, account: AccountId) -> Result<usize, FlowError> {
-    let filter = SessionFilter {
-        account: Some(account),
-        ..SessionFilter::default()
-    };
-    end_matching(ctx, acting, filter, None).await
+/// Ends the initiator's other sessions and returns how many.
+pub async fn end_others(ctx: &Ctx, initiator: &Initiator) -> Result<usize, FlowError> {
+    ctx.end_now(ctx.new_end(initiator, HeldScope::OtherSessions, EndReason::Revoked))
+        .await
 }
 
-/// Ends one of the account's own sessions. False: there is none of that id that is theirs and live.
-pub async fn end_mine(ctx: &Ctx, acting: &Acting, account: AccountId, id: SessionId) -> Result<bool, FlowError> {
-    let owner = ctx
-        .store
-        .read(move |c| sessions::find(c, id))
-        .await?
-        .map(|session| session.account_id);
-    if owner != Some(account) {
-        return Ok(false);
-    }
-    Ok(ctx.end_sessions(acting, vec![id], EndReason::Revoked).await? == 1)
-}
-
-/// The same for one that its owner does not know: what it signed in with is no friend of the account any more.
-pub async fn disown_mine(ctx: &Ctx, acting: &Acting, account: AccountId, id: SessionId) -> Result<bool, FlowError> {
-    let (flow, acting, now) = (ctx.clone(), acting.clone(), ctx.now());
-    let ended = ctx
-        .store
-        .write(move |c| {
-            let found = flow.held_in(c, vec![id])?.pop();
-            let Some((session, owner)) = found.filter(|(session, _)| session.account_id == account) else {
-                return Ok(false);
-            };
-            let ending = Ending {
-                session: &session,
-                account_name: &owner.name,
-                reason: EndReason::Revoked,
-                at: now,
-                acting: &acting,
-                detail: serde_json::Value::Null,
-            };
-            if !flow.end_in(c, now, &ending)? {
-                return Ok(false);
-            }
-            let device = agent::describe(session.binding.user_agent.as_deref());
-            flow.forget_stranger_in(c, account, &device, Some(session.signed_in_ip))?;
-            let detail = serde_json::json!({
-                "device": device, "ip": session.signed_in_ip, "signed_in_at": session.signed_in_at.to_rfc3339(),
-            });
-            let entry = flow.entry_of(&acting, Event::SignInDisowned, Some((account, &owner.name)), detail);
-            flow.record(c, now, &entry)?;
-            Ok::<_, StoreError>(true)
-        })
-        .await?;
-    if ended {
-        ctx.forget_ended(&[id], EndReason::Revoked);
-    }
-    Ok(ended)
-}
-
-/// Ends the account's sessions but one; how many.
-pub async fn end_others(ctx: &Ctx, acting: &Acting, account: AccountId, keep: SessionId) -> Result<usize, FlowError> {
-    let sessions = ctx.store.read(move |c| sessions::live_of_account(c, account)).await?;
-    let others = sessions
-        .into_iter()
-        .map(|session| session.id)
-        .filter(|id| *id != keep)
-        .collect();
-    ctx.end_sessions(acting, others, EndReason::Revoked).await
-}
-
-impl Ctx {
-    pub(super) fn view(&self, in_force: &InForce, row: SessionRow) -> SessionView {
-        if row.session.ended_at.is_some() {
+impl Read<'_> {
+    /// Returns a row as its next request would be judged.
+    pub(super) fn session_view(&self, in_force: &PolicyInForce, row: AccountSession) -> SessionView {
+        let source = self.ctx.source_name(row.source);
+        if let Some(at) = row.session.ended_at {
+            let cause = row.session.end_cause.as_ref();
             return SessionView {
-                last_active_at: row.session.last_active_at,
+                source,
+                last_active_at: cause.map_or(row.session.last_active_at, |cause| cause.last_active_at),
+                ended: Some(EndedView {
+                    at,
+                    reason: row.session.end_reason,
+                    by: row.session.ended_by.clone(),
+                    cause: row.session.end_cause.clone(),
+                }),
                 row,
                 ends: None,
                 ends_scope: None,
@@ -242,11 +254,25 @@ impl Ctx {
             };
         }
         let policy = in_force.effective(row.role, &row.session.applications, None);
-        let life = self.life_of(&row.session);
+        let life = self.ctx.life_of(&row.session);
         let ends = ends_at(&life, &policy);
+        let overdue = ends.filter(|end| self.now > end.at);
         SessionView {
+            source,
+            ended: overdue.map(|end| EndedView {
+                at: end.at,
+                reason: Some(end.reason),
+                by: None,
+                cause: Some(EndCause::new(
+                    end.reason,
+                    &life,
+                    row.role,
+                    &row.session.applications,
+                    &in_force.policy,
+                )),
+            }),
             last_active_at: life.last_active_at,
-            live: ends.is_none_or(|end| self.now() <= end.at),
+            live: ends.is_none_or(|end| self.now <= end.at),
             ends_scope: ends
                 .and_then(|end| policy.lifetimes.get(end.rule))
                 .map(|rule| rule.scope.clone()),
@@ -254,66 +280,39 @@ impl Ctx {
             row,
         }
     }
+}
 
-    /// The sessions that are there, by id, their owners' rows held: administrators, accounts by id, sessions by id, as all writes do.
-    fn held_in(&self, c: &mut Conn, mut ids: Vec<SessionId>) -> Result<Vec<(Session, Account)>, StoreError> {
-        accounts::lock_administrators(c)?;
-        ids.sort();
-        ids.dedup();
-        let mut found = Vec::with_capacity(ids.len());
-        for id in ids {
-            found.extend(sessions::find(c, id)?);
+impl Write<'_> {
+    /// Ends sessions that a rule has ended, at that instant; returns their number.
+    fn end_overdue(&mut self, in_force: &PolicyInForce, due: Vec<SessionId>) -> Result<usize, StoreError> {
+        let mut ended = 0;
+        // Read again, because another instance may have seen activity since the page was read.
+        for (session, account) in self.hold_sessions(due)? {
+            let Some((at, reason)) = self.ctx.ended_by_rule(in_force, &account, &session, self.now) else {
+                continue;
+            };
+            ended += usize::from(self.write_session_end(&SessionEnd {
+                session: &session,
+                account_name: &account.name,
+                reason,
+                at,
+                detail: serde_json::Value::Null,
+            })?);
         }
-        let mut owners: Vec<AccountId> = found.iter().map(|session| session.account_id).collect();
-        owners.sort();
-        owners.dedup();
-        let mut held = std::collections::BTreeMap::new();
-        for owner in owners {
-            sessions::lock_account_sessions(c, owner)?;
-            held.extend(accounts::find(c, owner)?.map(|account| (owner, account)));
-        }
-        let with_owner = |session: Session| held.get(&session.account_id).cloned().map(|account| (session, account));
-        Ok(found.into_iter().filter_map(with_owner).collect())
-    }
-
-    /// Ends sessions in one write. Those that this instance knows end at once even if the write fails; then the sweep writes them.
-    async fn end_sessions(&self, acting: &Acting, ids: Vec<SessionId>, reason: EndReason) -> Result<usize, FlowError> {
-        let (flow, acting, now) = (self.clone(), acting.clone(), self.now());
-        self.hold_endings(&ids, reason, now);
-        let wanted = ids.clone();
-        let ended = self
-            .store
-            .write(move |c| {
-                let mut ended = 0;
-                for (session, account) in flow.held_in(c, wanted)? {
-                    let ending = Ending {
-                        session: &session,
-                        account_name: &account.name,
-                        reason,
-                        at: now,
-                        acting: &acting,
-                        detail: serde_json::Value::Null,
-                    };
-                    ended += usize::from(flow.end_in(c, now, &ending)?);
-                }
-                Ok::<_, StoreError>(ended)
-            })
-            .await?;
-        self.forget_ended(&ids, reason);
         Ok(ended)
     }
 }
 
-/// Sessions that one sweep looks at in one read.
+/// Number of sessions that a sweep reads at a time.
 const SWEEP_PAGE: i64 = 500;
 
-/// Marks the sessions that a rule has ended; the job calls it. How many.
+/// Marks the sessions that a rule has ended and returns their number. Called by a job.
 pub async fn sweep(ctx: &Ctx) -> Result<usize, FlowError> {
     ctx.sweep_sessions().await
 }
 
-/// The bounds of the strictest rule of any scope.
-fn bounds(in_force: &InForce, now: Timestamp) -> SweepBounds {
+/// Returns the bounds of the strictest rule of any scope.
+fn sweep_bounds(in_force: &PolicyInForce, now: Timestamp) -> SweepBounds {
     let applications: Vec<String> = in_force.policy.document().applications.keys().cloned().collect();
     let mut due = SweepBounds::default();
     for role in [Role::Member, Role::Administrator] {
@@ -321,8 +320,8 @@ fn bounds(in_force: &InForce, now: Timestamp) -> SweepBounds {
         for rule in &policy.lifetimes {
             due.signed_in_before = due.signed_in_before.max(Some(now.saturating_sub(rule.ttl)));
             match rule.idle {
-                Idle::Never => {}
-                Idle::After(idle) => {
+                IdleTimeout::Never => {}
+                IdleTimeout::After(idle) => {
                     due.active_before = due.active_before.max(Some(now.saturating_sub(idle)));
                     if let Some(renewal) = rule.renewal {
                         let longest = renewal.as_micros() / idle.as_micros().max(1) * idle.as_micros();
@@ -330,7 +329,7 @@ fn bounds(in_force: &InForce, now: Timestamp) -> SweepBounds {
                         due.signed_in_before = due.signed_in_before.max(Some(now.saturating_sub(longest)));
                     }
                 }
-                Idle::WindowOpen => {
+                IdleTimeout::WindowOpen => {
                     due.seen_before = due.seen_before.max(Some(now.saturating_sub(policy.window_close_grace)));
                 }
             }
@@ -340,68 +339,36 @@ fn bounds(in_force: &InForce, now: Timestamp) -> SweepBounds {
 }
 
 impl Ctx {
-    /// Marks the sessions that a rule has ended, at the instant at which it did. How many.
+    /// Marks the sessions that a rule has ended, at that instant, and returns their number.
     pub(super) async fn sweep_sessions(&self) -> Result<usize, FlowError> {
         let in_force = self.current_policy().await?;
         let now = self.now();
-        let due = bounds(&in_force, now);
+        let due = sweep_bounds(&in_force, now);
         let (mut after, mut ended) = (None, 0);
         loop {
             let candidates = self
                 .store
-                .read(move |c| sessions::sweep_candidates(c, &due, after, SWEEP_PAGE))
+                .read(move |connection| sessions::sweep_candidates(connection, &due, after, SWEEP_PAGE))
                 .await?;
             let Some(last) = candidates.last().map(|row| row.session.id) else {
                 return Ok(ended);
             };
             after = Some(last);
-            ended += self.end_due(&in_force, candidates, now).await?;
+            let overdue: Vec<SessionId> = candidates
+                .into_iter()
+                .filter(|row| self.is_overdue(&in_force, row, now))
+                .map(|row| row.session.id)
+                .collect();
+            if !overdue.is_empty() {
+                let in_force = in_force.clone();
+                let end = move |w: &mut Write<'_>| Ok(w.end_overdue(&in_force, overdue)?);
+                ended += self.write_as_system(end).await?;
+            }
         }
     }
 
-    async fn end_due(
-        &self,
-        in_force: &Arc<InForce>,
-        candidates: Vec<SessionRow>,
-        now: Timestamp,
-    ) -> Result<usize, FlowError> {
-        let (flow, in_force) = (self.clone(), in_force.clone());
-        let looks_due = |row: &SessionRow| {
-            let policy = in_force.effective(row.role, &row.session.applications, None);
-            ends_at(&self.life_of(&row.session), &policy).is_some_and(|end| now > end.at)
-        };
-        let due: Vec<SessionRow> = candidates.into_iter().filter(looks_due).collect();
-        if due.is_empty() {
-            return Ok(0);
-        }
-        let ended = self
-            .store
-            .write(move |c| {
-                let mut ended = Vec::new();
-                // As they are now: another instance may have seen activity since the page was read.
-                let due = due.iter().map(|row| row.session.id).collect();
-                for (session, account) in flow.held_in(c, due)? {
-                    let Some((at, reason)) = flow.ended_by_rule(&in_force, &account, &session, now) else {
-                        continue;
-                    };
-                    let ending = Ending {
-                        session: &session,
-                        account_name: &account.name,
-                        reason,
-                        at,
-                        acting: &Acting::system(),
-                        detail: serde_json::Value::Null,
-                    };
-                    if flow.end_in(c, now, &ending)? {
-                        ended.push((session.id, reason));
-                    }
-                }
-                Ok::<_, StoreError>(ended)
-            })
-            .await?;
-        for (id, reason) in &ended {
-            self.forget_ended(&[*id], *reason);
-        }
-        Ok(ended.len())
+    fn is_overdue(&self, in_force: &PolicyInForce, row: &AccountSession, now: Timestamp) -> bool {
+        let policy = in_force.effective(row.role, &row.session.applications, None);
+        ends_at(&self.life_of(&row.session), &policy).is_some_and(|end| now > end.at)
     }
 }

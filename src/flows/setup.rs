@@ -1,10 +1,11 @@
-//! The first administrator: once, atomically, with the token that the log printed. Deleting every account does not re-open it.
+//! Creating the first administrator: once, atomically, with the token from the log. Deleting every
+//! account does not reopen setup.
 
-use super::{Acting, Ctx, FlowError};
+use super::{Ctx, FlowError, Initiator, Write};
 use crate::{
     domain::{
-        account::{AccountId, AccountName, Role, check_email},
-        audit::{Actor, Event, Origin},
+        account::{Account, AccountId, AccountName, Role, check_email},
+        audit::{Actor, Event, RequestOrigin},
         password::{self, NewPasswordFacts, Reuse},
         policy::{
             effective::{PasswordPolicy, Policy},
@@ -13,176 +14,199 @@ use crate::{
         secret::{self, Secret},
         time::Span,
     },
-    store::{StoreError, accounts, changes, setup},
+    hashing::{HashingClient, HashingPurpose},
+    store::{accounts, setup},
 };
 
-/// A set-up link works this long.
+/// Lifetime of a setup link, in hours.
 const TOKEN_HOURS: i64 = 24;
 
-/// What the set-up page sends.
+/// The input of the setup page.
 pub struct NewAdministrator {
+    /// The token of the setup link.
     pub token: Secret,
     pub username: String,
+    /// The email address of the first administrator; may be empty.
     pub email: String,
+    /// The password.
     pub password: Secret,
+    /// The repetition of the password.
     pub password_again: Secret,
-    /// Id of a baseline policy; empty: leave the policy as it is.
+    /// The ID of a baseline; empty: the policy stays at its defaults.
     pub baseline: String,
 }
 
-pub enum SetUp {
+/// The result of a [`NewAdministrator`].
+pub enum SetupOutcome {
     Done {
         account: AccountId,
         name: String,
     },
-    /// Field and sentence.
+    /// Fields with their error messages.
     Faulty(Vec<(&'static str, String)>),
-    /// The token is wrong, used or too old, or set-up is over.
+    /// The token is wrong, used or expired, or setup is complete.
     Refused,
 }
 
-/// A new set-up token when the installation has no account yet; `None` when set-up is over.
+/// Creates a new setup token if the installation has no account yet; `None`: setup is complete.
 pub async fn open(ctx: &Ctx) -> Result<Option<Secret>, FlowError> {
-    let now = ctx.now();
     let token = secret::token(ctx.random_bytes());
     let digest = secret::digest(token.expose());
-    let open = ctx
-        .store
-        .write(move |c| {
-            if setup::completed(c)? {
-                return Ok::<_, StoreError>(false);
-            }
-            if accounts::count_all(c)? > 0 {
-                // Made at the command line, by one that was stopped before it could say so ([`close`]).
-                setup::complete(c, now)?;
-                return Ok(false);
-            }
-            setup::create_token(c, &digest, now)?;
-            Ok(true)
-        })
-        .await?;
+    let open = ctx.write_as_system(move |w| {
+        if setup::is_completed(w.connection)? {
+            return Ok(false);
+        }
+        if accounts::count_all(w.connection)? > 0 {
+            // The command line created the account, but was stopped before it completed setup
+            // ([`close`]).
+            setup::mark_completed(w.connection, w.now)?;
+            return Ok(false);
+        }
+        setup::create_token(w.connection, &digest, w.now)?;
+        Ok(true)
+    });
+    let open = open.await?;
     if !open {
-        ctx.live.set_up();
+        ctx.live.mark_set_up();
     }
     Ok(open.then_some(token))
 }
 
-/// Nobody can sign in yet: there is no account, and a set-up link is open. Asks the database only until that is over.
+/// Returns whether no one can sign in yet: there is no account, and a setup link is open. Queries
+/// the database only until setup is complete.
 pub async fn is_awaited(ctx: &Ctx) -> Result<bool, FlowError> {
     if ctx.live.is_set_up() {
         return Ok(false);
     }
-    let awaited = ctx
-        .store
-        .read(|c| Ok::<_, StoreError>(!setup::completed(c)? && accounts::count_all(c)? == 0))
-        .await?;
+    let awaited = ctx.read(|r| Ok(!setup::is_completed(r.connection)? && accounts::count_all(r.connection)? == 0));
+    let awaited = awaited.await?;
     if !awaited {
-        ctx.live.set_up();
+        ctx.live.mark_set_up();
     }
     Ok(awaited)
 }
 
-/// Whether this token opens the set-up page (it is not used up by looking).
+/// Returns whether this token opens the setup page; this does not consume it.
 pub async fn is_open(ctx: &Ctx, token: &str) -> Result<bool, FlowError> {
     let digest = secret::digest(token);
     let not_before = ctx.now().saturating_sub(Span::from_secs(TOKEN_HOURS * 3600));
-    Ok(ctx
-        .store
-        .read(move |c| Ok::<_, StoreError>(!setup::completed(c)? && setup::is_valid(c, &digest, not_before)?))
-        .await?)
+    ctx.read(move |r| Ok(!setup::is_completed(r.connection)? && setup::is_valid(r.connection, &digest, not_before)?))
+        .await
 }
 
-/// There is an account that did not come through the link (the command line made it): set-up is over for good, also
-/// when that account goes again. Whether it was not over before.
-pub async fn close(ctx: &Ctx, acting: &Acting) -> Result<bool, FlowError> {
-    let (flow, acting, now) = (ctx.clone(), acting.clone(), ctx.now());
-    Ok(ctx
-        .store
-        .write(move |c| {
-            let closed = accounts::count_all(c)? > 0 && setup::complete(c, now)?;
-            if closed {
-                flow.record(
-                    c,
-                    now,
-                    &flow.entry_of(&acting, Event::SetupCompleted, None, serde_json::Value::Null),
-                )?;
-            }
-            Ok::<_, StoreError>(closed)
-        })
-        .await?)
+/// Completes setup permanently because an account was created without the link (by the command
+/// line), even if that account is deleted later. Returns whether setup was open before.
+pub async fn close(ctx: &Ctx, initiator: &Initiator) -> Result<bool, FlowError> {
+    ctx.write(initiator, |w| {
+        let closed = accounts::count_all(w.connection)? > 0 && setup::mark_completed(w.connection, w.now)?;
+        if closed {
+            w.record(&w.entry(Event::SetupCompleted))?;
+        }
+        Ok(closed)
+    })
+    .await
 }
 
-/// What to do where nobody can administer: set-up is over, so that no link helps.
-pub const NO_ADMINISTRATOR: &str = "there is no administrator who can sign in: make one with \
-     `nightlatch account create NAME --role administrator`, or of an account with `nightlatch account set-role`";
+/// What to do if there is no administrator: setup is complete, so no link helps.
+pub const NO_ADMINISTRATOR: &str = "there is no administrator who can sign in: create one with `nightlatch account \
+    create NAME --role administrator`, or make an account an administrator with `nightlatch account set-role`";
 
-/// Set-up is over, and no administrator can sign in: only the command line helps ([`NO_ADMINISTRATOR`]).
+/// Returns whether setup is complete and no administrator can sign in; only the command line helps
+/// then ([`NO_ADMINISTRATOR`]).
 pub async fn lacks_administrator(ctx: &Ctx) -> Result<bool, FlowError> {
-    let now = ctx.now();
-    Ok(ctx
-        .store
-        .read(move |c| {
-            let usable = accounts::count_usable_administrators(c, None, now)?;
-            Ok::<_, StoreError>(usable == 0 && setup::completed(c)?)
-        })
-        .await?)
+    ctx.read(|r| {
+        let usable = accounts::count_usable_administrators(r.connection, None, r.now)?;
+        Ok(usable == 0 && setup::is_completed(r.connection)?)
+    })
+    .await
 }
 
 /// Creates the first administrator and applies the chosen baseline.
-pub async fn complete(ctx: &Ctx, new: NewAdministrator, origin: Origin) -> Result<SetUp, FlowError> {
+pub async fn complete(ctx: &Ctx, new: NewAdministrator, origin: RequestOrigin) -> Result<SetupOutcome, FlowError> {
     if !is_open(ctx, new.token.expose()).await? {
-        return Ok(SetUp::Refused);
+        return Ok(SetupOutcome::Refused);
     }
-    let (name, email, baseline) = match check(ctx, &new) {
+    let checked = match check(ctx, &new) {
         Ok(checked) => checked,
-        Err(faults) => return Ok(SetUp::Faulty(faults)),
+        Err(faults) => return Ok(SetupOutcome::Faulty(faults)),
     };
-    let hash = ctx.hasher.hash(new.password.clone(), ctx.salt()).await?;
-    let now = ctx.now();
-    let account = ctx.new_account(&name, Role::Administrator, hash, now);
-    let account = accounts::Account { email, ..account };
-    let flow = ctx.clone();
+    let client = HashingClient::new(HashingPurpose::Administration, origin.ip);
+    let hash = ctx.hasher.hash(&client, new.password.clone(), ctx.salt()).await?;
+    let account = Account {
+        email: checked.email,
+        ..ctx.new_account(&checked.name, Role::Administrator, hash, ctx.now())
+    };
+    let initiator = Initiator {
+        actor: Actor::Account {
+            id: account.id,
+            name: account.name.clone(),
+        },
+        origin,
+        session: None,
+    };
     let digest = secret::digest(new.token.expose());
-    let not_before = now.saturating_sub(Span::from_secs(TOKEN_HOURS * 3600));
-    let done = ctx
-        .store
-        .write(move |c| {
-            if !setup::redeem(c, &digest, not_before)? || !setup::complete(c, now)? || accounts::count_all(c)? > 0 {
-                return Ok(SetUp::Refused);
-            }
-            let acting = Acting { actor: Actor::Account { id: account.id, name: account.name.clone() }, origin, session: None };
-            accounts::insert(c, &account)?;
-            changes::announce(c, changes::ChangeKind::Account, &account.id.0.to_string())?;
-            for event in [Event::AccountCreated, Event::SetupCompleted] {
-                let detail = serde_json::json!({ "role": account.role.as_str(), "baseline": baseline.map(|baseline| baseline.id) });
-                flow.record(c, now, &flow.entry_of(&acting, event, Some((account.id, &account.name)), detail))?;
-            }
-            flow.first_revision_in(c, now, &acting, baseline)?;
-            Ok::<_, FlowError>(SetUp::Done { account: account.id, name: account.name })
-        })
-        .await?;
-    if matches!(done, SetUp::Done { .. }) {
+    let done = ctx.write(&initiator, move |w| {
+        w.complete_setup(&digest, account, checked.baseline)
+    });
+    let done = done.await?;
+    if matches!(done, SetupOutcome::Done { .. }) {
         ctx.reload_policy().await?;
     }
     Ok(done)
 }
 
-/// What the first password must meet: the rules of the baseline that is about to hold; those in force without one.
+impl Write<'_> {
+    /// Consumes the token, creates the account and the first revision.
+    fn complete_setup(
+        &mut self,
+        digest: &str,
+        account: Account,
+        baseline: Option<&Baseline>,
+    ) -> Result<SetupOutcome, FlowError> {
+        let not_before = self.now.saturating_sub(Span::from_secs(TOKEN_HOURS * 3600));
+        let is_first = setup::redeem(self.connection, digest, not_before)?
+            && setup::mark_completed(self.connection, self.now)?
+            && accounts::count_all(self.connection)? == 0;
+        if !is_first {
+            return Ok(SetupOutcome::Refused);
+        }
+        accounts::insert(self.connection, &account)?;
+        for event in [Event::AccountCreated, Event::SetupCompleted] {
+            let entry = self.entry(event).with_account(account.id, &account.name);
+            self.record(&entry.with_detail(serde_json::json!({
+                "role": account.role.as_str(), "baseline": baseline.map(|baseline| baseline.id),
+            })))?;
+        }
+        self.write_first_revision(baseline)?;
+        Ok(SetupOutcome::Done {
+            account: account.id,
+            name: account.name,
+        })
+    }
+}
+
+/// Returns the rules for the first password: those of the chosen baseline, or those in force
+/// without one.
 pub fn password_rules(ctx: &Ctx, baseline: &str) -> PasswordPolicy {
     let in_force = ctx.in_force();
     match Baseline::find(baseline) {
         None => in_force.everyone().password.clone(),
         Some(baseline) => {
-            Policy::new(0, baseline.document(), in_force.policy.pins().clone(), false)
+            Policy::in_environment(0, baseline.document(), in_force.policy.environment().clone())
                 .effective(Role::Administrator, &[], None)
                 .password
         }
     }
 }
 
-type Checked = (AccountName, Option<String>, Option<&'static Baseline>);
+/// The checked fields of a [`NewAdministrator`].
+struct CheckedAdministrator {
+    name: AccountName,
+    email: Option<String>,
+    baseline: Option<&'static Baseline>,
+}
 
-fn check(ctx: &Ctx, new: &NewAdministrator) -> Result<Checked, Vec<(&'static str, String)>> {
+fn check(ctx: &Ctx, new: &NewAdministrator) -> Result<CheckedAdministrator, Vec<(&'static str, String)>> {
     let mut faults = Vec::new();
     let name = AccountName::parse(&new.username)
         .map_err(|error| faults.push(("username", error.to_string())))
@@ -214,7 +238,7 @@ fn check(ctx: &Ctx, new: &NewAdministrator) -> Result<Checked, Vec<(&'static str
         _ => ("password", fault.message()),
     }));
     match (name, faults.is_empty()) {
-        (Some(name), true) => Ok((name, email, baseline)),
+        (Some(name), true) => Ok(CheckedAdministrator { name, email, baseline }),
         _ => Err(faults),
     }
 }

@@ -1,34 +1,34 @@
-//! A session that comes from another network: what the policy allows is written before the answer, with the new id; or, when
-//! the answer reaches no browser, with the note that a new id is due.
+//! Requests of a session from another network: the accepted change is written before the response,
+//! together with the new token, or, if the response reaches no browser, with the mark that a
+//! rotation is due.
 
-use super::{
-    super::{Acting, Ctx, FlowError, endings::Ending},
-    binding_json, judge_row, rules_at,
-};
 use crate::{
     domain::{
+        account::Account,
         activity::RequestKind,
         application::Application,
-        audit::{Actor, Entry, Event, Origin, Outcome},
+        audit::{Actor, AuditEntry, Event, RequestOrigin},
         policy::effective::EffectivePolicy,
-        secret::{self, Secret},
-        session::{EndReason, Live as LiveVerdict, Record, RequestFacts, SessionId, Verdict},
+        secret::Secret,
+        session::{EndReason, LiveEffect, NetworkEvent, RequestFacts, SessionId, SessionToken, SessionVerdict},
         time::Timestamp,
     },
-    live::sessions::LiveSession,
-    store::{
-        Conn, StoreError,
-        accounts::Account,
-        changes::{self, ChangeKind},
-        sessions::{self, Token},
+    flows::{
+        Ctx, FlowError, Initiator, Write,
+        access::rules::{binding_json, judge_row, rules_at},
+        session_ends::SessionEnd,
+        session_tokens::TokenRotation,
     },
+    live::sessions::LiveSession,
+    store::{StoreError, sessions},
 };
 use std::{net::IpAddr, sync::Arc};
 
-/// Whether the verdict carries more than activity. A mismatch that is only recorded is recorded once for an address.
+/// Returns whether the verdict has effects besides activity. A mismatch that is only recorded is
+/// recorded once per address.
 pub(super) fn must_be_written(
     session: &LiveSession,
-    live: &LiveVerdict,
+    live: &LiveEffect,
     request: &RequestFacts<'_>,
     policy: &EffectivePolicy,
 ) -> bool {
@@ -36,15 +36,16 @@ pub(super) fn must_be_written(
         || live.rotate
         || match live.record {
             None => false,
-            Some(Record::NetworkMismatch) => !session.is_recorded(request.ip),
-            Some(Record::NetworkChanged) => policy.validation.security_audit_log,
+            Some(NetworkEvent::NetworkMismatch) => !session.is_recorded(request.ip),
+            Some(NetworkEvent::NetworkChanged) => policy.validation.security_audit_log,
         }
 }
 
-pub(super) enum Accepted {
+/// The result of a [`SessionChange`].
+pub(super) enum ChangeOutcome {
     /// Another request of the same browser had it accepted already.
     Unchanged,
-    /// Written down, and nothing else about the session changed.
+    /// Recorded; nothing else about the session changed.
     Recorded,
     Changed {
         token: Option<Secret>,
@@ -52,25 +53,26 @@ pub(super) enum Accepted {
     Refused(EndReason),
 }
 
-/// A request that brought a change, owned so that it can go where the write is.
-pub(super) struct Change {
-    pub session: SessionId,
-    pub account: Arc<Account>,
-    pub digest: String,
-    pub ip: IpAddr,
-    pub user_agent: Option<String>,
-    pub navigation: bool,
-    pub background: bool,
-    pub path: String,
-    /// It came to this application's door.
-    pub application: Option<Application>,
-    /// The answer hands a new id on.
-    pub reaches_browser: bool,
-    pub origin: Origin,
-    pub now: Timestamp,
+/// A request that brought a change, with owned fields so that it can move into the write.
+pub(super) struct SessionChange {
+    pub(super) session: SessionId,
+    pub(super) account: Arc<Account>,
+    /// The digest of the presented token.
+    pub(super) digest: String,
+    pub(super) ip: IpAddr,
+    pub(super) user_agent: Option<String>,
+    pub(super) navigation: bool,
+    pub(super) background: bool,
+    pub(super) path: String,
+    /// The requested application.
+    pub(super) application: Option<Application>,
+    /// Whether the response can pass a new token on.
+    pub(super) reaches_browser: bool,
+    pub(super) origin: RequestOrigin,
+    pub(super) now: Timestamp,
 }
 
-impl Change {
+impl SessionChange {
     fn request(&self) -> RequestFacts<'_> {
         let kind = RequestKind {
             path: &self.path,
@@ -85,156 +87,142 @@ impl Change {
         }
     }
 
-    fn entry(&self, event: Event, detail: serde_json::Value) -> Entry {
-        Entry {
-            event,
-            actor: Actor::Account {
-                id: self.account.id,
-                name: self.account.name.clone(),
-            },
-            account: Some((Some(self.account.id), self.account.name.clone())),
-            session: Some(self.session),
-            origin: self.origin.clone(),
-            application: self.application.as_ref().map(|application| application.name.clone()),
-            outcome: Outcome::Success,
-            reason: None,
-            detail,
-        }
+    fn entry(&self, event: Event) -> AuditEntry {
+        let actor = Actor::Account {
+            id: self.account.id,
+            name: self.account.name.clone(),
+        };
+        AuditEntry::new(event, actor)
+            .with_account(self.account.id, &self.account.name)
+            .in_session(self.session)
+            .from_origin(self.origin.clone())
+            .at_application(self.application.as_ref().map(|application| application.name.as_str()))
     }
 }
 
-/// Writes an accepted change of network: judged again on the row itself, under the account's lock, so that parallel requests
-/// count as one change.
-pub(super) async fn accept_change(ctx: &Ctx, change: Change) -> Result<Accepted, FlowError> {
-    let (flow, id) = (ctx.clone(), change.session);
-    let accepted = ctx.store.write(move |c| flow.accept_in(c, &change)).await?;
-    match &accepted {
-        Accepted::Unchanged | Accepted::Recorded => {}
-        Accepted::Changed { .. } => ctx.live.sessions.forget(id),
-        Accepted::Refused(reason) => ctx.forget_ended(&[id], *reason),
+/// Writes an accepted change of network. It is judged again on the row, under the account's lock,
+/// so that parallel requests count as one change.
+pub(super) async fn accept_change(ctx: &Ctx, change: SessionChange) -> Result<ChangeOutcome, FlowError> {
+    let (id, now) = (change.session, change.now);
+    // The end of a session by a rule belongs to the system.
+    let initiator = Initiator {
+        actor: Actor::System,
+        origin: change.origin.clone(),
+        session: Some(id),
+    };
+    let outcome = ctx.write_at(now, &initiator, move |w| w.accept_change(&change)).await?;
+    match &outcome {
+        ChangeOutcome::Unchanged | ChangeOutcome::Recorded => {}
+        ChangeOutcome::Changed { .. } => ctx.live.sessions.forget(id),
+        ChangeOutcome::Refused(reason) => ctx.forget_ended(id, *reason),
     }
-    Ok(accepted)
+    Ok(outcome)
 }
 
-impl Ctx {
-    fn accept_in(&self, c: &mut Conn, change: &Change) -> Result<Accepted, StoreError> {
-        sessions::lock_account_sessions(c, change.account.id)?;
-        let Some(row) = sessions::find(c, change.session)? else {
-            return Ok(Accepted::Refused(EndReason::Revoked));
+impl Write<'_> {
+    fn accept_change(&mut self, change: &SessionChange) -> Result<ChangeOutcome, FlowError> {
+        sessions::lock_account_sessions(self.connection, change.account.id)?;
+        let Some(row) = sessions::find(self.connection, change.session)? else {
+            return Ok(ChangeOutcome::Refused(EndReason::Revoked));
         };
         if let (Some(_), Some(reason)) = (row.ended_at, row.end_reason) {
-            return Ok(Accepted::Refused(reason));
+            return Ok(ChangeOutcome::Refused(reason));
         }
         let application = change.application.as_ref();
-        let policy = rules_at(&self.in_force(), &row.applications, &change.account, application);
-        let known = self.live.sessions.get_by_id(change.session).map(|known| known.life());
+        let policy = rules_at(&self.ctx.in_force(), &row.applications, &change.account, application);
+        let known = self
+            .ctx
+            .live
+            .sessions
+            .get_by_id(change.session)
+            .map(|known| known.life());
         let current = LiveSession::from_row(row, known);
         let Some(presented) = current.token(&change.digest).filter(|token| token.killed_at.is_none()) else {
-            return Ok(Accepted::Refused(EndReason::RotatedReuse));
+            return Ok(ChangeOutcome::Refused(EndReason::RotatedReuse));
         };
-        match judge_row(
-            &current,
-            presented,
-            &change.account,
-            &change.request(),
-            &policy,
-            change.now,
-        ) {
-            Verdict::Live(live) | Verdict::Duty { live, .. } => {
-                self.write_change_in(c, change, &current, presented, &live, &policy)
-            }
-            Verdict::Ended { reason } => {
-                let acting = Acting {
-                    actor: Actor::System,
-                    origin: change.origin.clone(),
-                    session: Some(change.session),
+        let request = change.request();
+        match judge_row(&current, presented, &change.account, &request, &policy, change.now) {
+            SessionVerdict::Live(live) | SessionVerdict::Duty { live, .. } => {
+                let judged = JudgedChange {
+                    change,
+                    current: &current,
+                    presented,
+                    live: &live,
+                    policy: &policy,
                 };
-                let ending = Ending {
+                Ok(self.write_change(&judged)?)
+            }
+            SessionVerdict::Ended { reason } => {
+                self.write_session_end(&SessionEnd {
                     session: &current.row,
                     account_name: &change.account.name,
                     reason,
                     at: change.now,
-                    acting: &acting,
                     detail: serde_json::json!({ "binding": binding_json(&current.row.binding) }),
-                };
-                self.end_in(c, change.now, &ending)?;
-                Ok(Accepted::Refused(reason))
+                })?;
+                Ok(ChangeOutcome::Refused(reason))
             }
         }
     }
 
-    /// What a live verdict asks for: the new binding, its record, a new id.
-    fn write_change_in(
-        &self,
-        c: &mut Conn,
-        change: &Change,
-        current: &LiveSession,
-        presented: &Token,
-        live: &LiveVerdict,
-        policy: &EffectivePolicy,
-    ) -> Result<Accepted, StoreError> {
-        let due = change.reaches_browser && presented.is_due();
-        if !due && !must_be_written(current, live, &change.request(), policy) {
-            return Ok(Accepted::Unchanged);
+    /// Writes the effects of a live verdict: the new binding, its record, a new token.
+    fn write_change(&mut self, judged: &JudgedChange<'_>) -> Result<ChangeOutcome, StoreError> {
+        let JudgedChange { change, live, .. } = judged;
+        let due = change.reaches_browser && judged.presented.is_due();
+        if !due && !must_be_written(judged.current, live, &change.request(), judged.policy) {
+            return Ok(ChangeOutcome::Unchanged);
         }
         if let Some(binding) = &live.rebind
-            && !sessions::rebind(c, change.session, binding, change.ip)?
+            && !sessions::rebind(self.connection, change.session, binding, change.ip)?
         {
-            return Ok(Accepted::Refused(EndReason::Revoked));
+            return Ok(ChangeOutcome::Refused(EndReason::Revoked));
         }
         if let Some(record) = live.record
-            && (record == Record::NetworkMismatch || policy.validation.security_audit_log)
+            && (record == NetworkEvent::NetworkMismatch || judged.policy.validation.security_audit_log)
         {
-            let detail = serde_json::json!({
-                "from": binding_json(&current.row.binding),
+            let entry = change.entry(Event::SessionNetworkChanged);
+            self.record(&entry.with_detail(serde_json::json!({
+                "from": binding_json(&judged.current.row.binding),
                 "to": change.ip,
-                "accepted": record == Record::NetworkChanged,
-            });
-            self.record(c, change.now, &change.entry(Event::SessionNetworkChanged, detail))?;
+                "accepted": record == NetworkEvent::NetworkChanged,
+            })))?;
         }
         if live.rebind.is_none() && !live.rotate && !due {
-            return Ok(Accepted::Recorded);
+            return Ok(ChangeOutcome::Recorded);
         }
-        changes::announce(c, ChangeKind::Session, &change.session.0.to_string())?;
-        let rotates = (live.rotate || due) && presented.rotated.is_none();
+        let rotates = (live.rotate || due) && judged.presented.rotated.is_none();
         let token = match rotates {
-            true if change.reaches_browser => self.rotate_in(c, change, current, presented)?,
+            true if change.reaches_browser => self.rotate_judged(judged)?,
             true => {
-                sessions::mark_rotation_due(c, &change.digest)?;
+                sessions::mark_rotation_due(self.connection, &change.digest)?;
                 None
             }
             false => None,
         };
-        Ok(Accepted::Changed { token })
+        Ok(ChangeOutcome::Changed { token })
     }
 
-    /// A new id beside the old one, which goes on for its overlap. `None`: another request was first.
-    fn rotate_in(
-        &self,
-        c: &mut Conn,
-        change: &Change,
-        current: &LiveSession,
-        presented: &Token,
-    ) -> Result<Option<Secret>, StoreError> {
-        if !sessions::mark_rotated(c, &change.digest, change.now, current.row.ip, change.ip)? {
-            return Ok(None);
+    /// Adds a new token beside the old one and records it. `None`: another request was first.
+    fn rotate_judged(&mut self, judged: &JudgedChange<'_>) -> Result<Option<Secret>, StoreError> {
+        let change = judged.change;
+        let rotated = self.rotate_token(&TokenRotation {
+            session: change.session,
+            presented: judged.presented,
+            from: judged.current.row.ip,
+            to: change.ip,
+        })?;
+        if rotated.is_some() {
+            self.record(&change.entry(Event::SessionRotated))?;
         }
-        let token = secret::token(self.random_bytes());
-        let replacement = Token {
-            digest: secret::digest(token.expose()),
-            host: presented.host.clone(),
-            issued_at: change.now,
-            rotated: None,
-            killed_at: None,
-            cookie_form: presented.cookie_form.clone(),
-            rotation_due: false,
-        };
-        sessions::add_token(c, change.session, &replacement)?;
-        self.record(
-            c,
-            change.now,
-            &change.entry(Event::SessionRotated, serde_json::Value::Null),
-        )?;
-        Ok(Some(token))
+        Ok(rotated)
     }
+}
+
+/// A change as judged on the row.
+struct JudgedChange<'a> {
+    change: &'a SessionChange,
+    current: &'a LiveSession,
+    presented: &'a SessionToken,
+    live: &'a LiveEffect,
+    policy: &'a EffectivePolicy,
 }

@@ -1,103 +1,109 @@
-//! Carrying a session over to the host of an application beyond the cookie domain: a one-time code, bound to the browser that asked
-//! for it there, becomes an id of the same session that counts on that host alone. How browsers get from host to host is `http`'s.
+//! Handover of a session to an application's host outside the cookie domain: a one-time code, bound
+//! to the browser that requested it there, becomes a token of the same session that is valid only
+//! on that host. `http::handover` redirects the browser between the hosts.
 
-use super::{
-    super::{Acting, Ctx, FlowError, PURGED},
-    Admitted, judge_row,
-    verify::denied,
-    with_entered,
-};
+use super::{AdmittedSession, verify::record_denial};
 use crate::{
     domain::{
+        account::Account,
         activity::RequestKind,
-        application::{Application, Applications, Target},
-        audit::{Actor, Entry, Event, Origin},
+        application::{Application, Applications, RequestTarget},
+        audit::{Actor, Event, RequestOrigin},
         network,
         secret::{self, Secret},
-        session::{RequestFacts, SessionId, Verdict},
+        session::{RequestFacts, SessionToken, SessionVerdict},
         time::{Span, Timestamp},
     },
-    live::{policy::InForce, sessions::LiveSession},
+    flows::{
+        Ctx, FlowError, Initiator, PURGED, Write,
+        access::rules::{judge_row, with_entered},
+        session_tokens::new_token,
+    },
+    live::{policy::PolicyInForce, sessions::LiveSession},
     store::{
-        Conn, StoreError,
-        accounts::{self, Account},
-        handovers::{self, Bound, Handover},
-        sessions::{self, Token},
+        StoreError, accounts,
+        handovers::{self, Handover, HandoverBinding},
+        sessions,
     },
 };
 use std::{net::IpAddr, sync::Arc};
 
-/// How long a code is good, inclusive.
+/// Validity of a code, inclusive.
 const VALID: Span = Span::from_secs(30);
-/// Codes of one session within that time: enough for the tabs that a browser opens at its start. More is a browser going round in
-/// circles, because it keeps no cookie there.
+/// Maximum number of codes of one session within that time: enough for the tabs that a browser
+/// opens at start. More means a redirect loop, because the browser stores no cookie there.
 const MOST: i64 = 32;
-/// Arrivals of one browser's tabs so close together keep the ids that each was given; an older id of that host dies with a new arrival,
-/// whose cookie has taken its place.
+/// Tabs of one browser that arrive within this time keep their own tokens. A new arrival revokes
+/// older tokens of that host, because its cookie replaces theirs.
 const TOGETHER: Span = Span::from_secs(60);
 
-/// The browser on its way.
+/// A browser on its way to an application's host.
 #[derive(Debug, Clone)]
-pub struct Traveller {
-    /// Where it goes, as tokens name it.
+pub struct HandoverRequest {
+    /// The host, as tokens store it.
     pub host: String,
-    /// Digest of what it holds there, from before it set out.
+    /// The digest of the nonce that the browser holds on that host.
     pub nonce: String,
+    /// The browser's address.
     pub ip: IpAddr,
     pub user_agent: Option<String>,
 }
 
-/// What the sign-in host gives it.
-pub enum Issued {
+/// The result of a request for a code.
+pub enum HandoverIssue {
     Code(Secret),
-    /// Neither role nor group may enter.
+    /// Neither role nor group has access.
     NotAllowed,
-    /// Too many within a moment.
+    /// Too many codes within a short time.
     TooMany,
-    /// No application answers there (any more).
+    /// No application answers there.
     Unknown,
 }
 
-/// What the application's host makes of the code.
-pub enum Redeemed {
-    Carried(Box<Carried>),
-    /// Unknown, used, run out, or another's; or its session has ended.
+/// The result of a code at the application's host.
+pub enum HandoverOutcome {
+    Carried(Box<HandedOverSession>),
+    /// The code is unknown, used, expired or another browser's, or its session has ended.
     Refused,
     NotAllowed,
 }
 
-/// A session that has an id of its own on a host now.
-pub struct Carried {
+/// A session with its own token on a host.
+pub struct HandedOverSession {
+    /// The account that is signed in.
     pub account: Account,
+    /// When the session began.
     pub signed_in_at: Timestamp,
+    /// The token for the application's host.
     pub token: Secret,
+    /// The page that was requested first.
     pub return_to: String,
 }
 
-/// A code for a live session, for whoever may enter where `return_to` leads.
-pub async fn hand_over(
+/// Issues a code for a live session if the account has access to the application at `return_to`.
+pub async fn issue_handover(
     ctx: &Ctx,
-    admitted: &Admitted,
-    traveller: &Traveller,
+    admitted: &AdmittedSession,
+    request: &HandoverRequest,
     return_to: &str,
-    origin: Origin,
-) -> Result<Issued, FlowError> {
+    origin: RequestOrigin,
+) -> Result<HandoverIssue, FlowError> {
     let applications = ctx.current_applications().await?;
-    let Ok(page) = Target::of_url(return_to) else {
-        return Ok(Issued::Unknown);
+    let Ok(page) = RequestTarget::of_url(return_to) else {
+        return Ok(HandoverIssue::Unknown);
     };
     let Some(application) = applications.of_page(&page) else {
-        return Ok(Issued::Unknown);
+        return Ok(HandoverIssue::Unknown);
     };
     if !application.admits(admitted.account.role, &admitted.account.groups) {
         if admitted.session.may_record_denial(ctx.now()) {
-            denied(ctx, admitted, &application, &page, origin).await?;
+            record_denial(ctx, admitted, &application, &page, origin).await?;
         }
-        return Ok(Issued::NotAllowed);
+        return Ok(HandoverIssue::NotAllowed);
     }
     let (now, code) = (ctx.now(), secret::token(ctx.random_bytes()));
     let handover = Handover {
-        bound: bound(ctx.current_policy().await?.as_ref(), traveller, &code),
+        bound: binding(ctx.current_policy().await?.as_ref(), request, &code),
         session: admitted.session.id(),
         return_to: return_to.to_owned(),
         issued_at: now,
@@ -106,160 +112,171 @@ pub async fn hand_over(
     let account = admitted.account.id;
     let issued = ctx
         .store
-        .write(move |c| {
-            sessions::lock_account_sessions(c, account)?;
-            let room = handovers::count_since(c, handover.session, now.saturating_sub(VALID))? < MOST;
+        .write(move |connection| {
+            sessions::lock_account_sessions(connection, account)?;
+            let room = handovers::count_since(connection, handover.session, now.saturating_sub(VALID))? < MOST;
             if room {
-                handovers::insert(c, &handover)?;
+                handovers::insert(connection, &handover)?;
             }
             Ok::<_, StoreError>(room)
         })
         .await?;
-    Ok(if issued { Issued::Code(code) } else { Issued::TooMany })
+    Ok(if issued {
+        HandoverIssue::Code(code)
+    } else {
+        HandoverIssue::TooMany
+    })
 }
 
-fn bound(in_force: &InForce, traveller: &Traveller, code: &Secret) -> Bound {
-    Bound {
+fn binding(in_force: &PolicyInForce, request: &HandoverRequest, code: &Secret) -> HandoverBinding {
+    HandoverBinding {
         digest: secret::digest(code.expose()),
-        host: traveller.host.clone(),
-        nonce: traveller.nonce.clone(),
-        user_agent: traveller.user_agent.clone().unwrap_or_default(),
-        network: network::session_network(traveller.ip, in_force.everyone().validation.subnet_bits),
+        host: request.host.clone(),
+        nonce: request.nonce.clone(),
+        user_agent: request.user_agent.clone().unwrap_or_default(),
+        network: network::session_network(request.ip, in_force.everyone().validation.subnet_bits),
     }
 }
 
-/// The arrival of a browser with a code, owned so that it can go where the write is.
-struct Arrival {
-    bound: Bound,
-    traveller: Traveller,
+/// The arrival of a browser with a code, with owned fields so that it can move into the write.
+struct HandoverArrival {
+    bound: HandoverBinding,
+    request: HandoverRequest,
     cookie_form: String,
     applications: Arc<Applications>,
-    in_force: Arc<InForce>,
-    origin: Origin,
+    in_force: Arc<PolicyInForce>,
+    origin: RequestOrigin,
     now: Timestamp,
 }
 
-/// Uses the code up. `cookie_form`: how the id's cookie will be issued.
+/// Consumes the code. `cookie_form`: the form in which the token's cookie will be issued.
 pub async fn redeem(
     ctx: &Ctx,
     code: &Secret,
-    traveller: Traveller,
+    request: HandoverRequest,
     cookie_form: String,
-    origin: Origin,
-) -> Result<Redeemed, FlowError> {
+    origin: RequestOrigin,
+) -> Result<HandoverOutcome, FlowError> {
     let in_force = ctx.current_policy().await?;
-    let arrival = Arrival {
-        bound: bound(&in_force, &traveller, code),
-        traveller,
+    let arrival = HandoverArrival {
+        bound: binding(&in_force, &request, code),
+        request,
         cookie_form,
         applications: ctx.current_applications().await?,
         in_force,
         origin,
         now: ctx.now(),
     };
-    let flow = ctx.clone();
-    let (redeemed, session) = ctx.store.write(move |c| flow.redeem_in(c, &arrival)).await?;
-    if let Some(session) = session {
-        ctx.live.sessions.forget(session);
-    }
-    Ok(redeemed)
+    let initiator = Initiator {
+        actor: Actor::Anonymous,
+        origin: arrival.origin.clone(),
+        session: None,
+    };
+    ctx.write_at(arrival.now, &initiator, move |w| Ok(w.redeem_handover(&arrival)?))
+        .await
 }
 
-/// Codes that ran out a while ago.
+/// Voids a code that arrived where it cannot be redeemed.
+pub async fn void_handover(ctx: &Ctx, code: &Secret) -> Result<(), FlowError> {
+    let digest = secret::digest(code.expose());
+    let void = ctx
+        .store
+        .write(move |connection| handovers::drop_code(connection, &digest));
+    Ok(void.await?)
+}
+
+/// Deletes expired codes.
 pub async fn forget_old_handovers(ctx: &Ctx) -> Result<(), FlowError> {
     let before = ctx.now().saturating_sub(VALID);
-    ctx.store.write(move |c| handovers::purge(c, before, PURGED)).await?;
-    Ok(())
+    let purge = ctx
+        .store
+        .write(move |connection| handovers::purge(connection, before, PURGED).map(drop));
+    Ok(purge.await?)
 }
 
-type Outcome = (Redeemed, Option<SessionId>);
-
-impl Ctx {
-    /// The code is used up whatever follows; the session and its account are looked at as they are now.
-    fn redeem_in(&self, c: &mut Conn, arrival: &Arrival) -> Result<Outcome, StoreError> {
-        let Some((id, return_to)) = handovers::redeem(c, &arrival.bound, arrival.now)? else {
-            return Ok((Redeemed::Refused, None));
+impl Write<'_> {
+    /// Consumes the code in any case; the session and its account are judged in their current
+    /// state.
+    fn redeem_handover(&mut self, arrival: &HandoverArrival) -> Result<HandoverOutcome, StoreError> {
+        let Some((id, return_to)) = handovers::redeem(self.connection, &arrival.bound, self.now)? else {
+            // Someone else has the code, or it is too late: it must not work any longer.
+            handovers::drop_code(self.connection, &arrival.bound.digest)?;
+            return Ok(HandoverOutcome::Refused);
         };
-        let Some(account) = sessions::find(c, id)?.map(|session| session.account_id) else {
-            return Ok((Redeemed::Refused, None));
+        let Some(account) = sessions::find(self.connection, id)?.map(|session| session.account_id) else {
+            return Ok(HandoverOutcome::Refused);
         };
-        sessions::lock_account_sessions(c, account)?;
-        let (Some(session), Some(account)) = (sessions::find(c, id)?, accounts::find(c, account)?) else {
-            return Ok((Redeemed::Refused, None));
+        sessions::lock_account_sessions(self.connection, account)?;
+        let session = sessions::find(self.connection, id)?;
+        let (Some(session), Some(account)) = (session, accounts::find(self.connection, account)?) else {
+            return Ok(HandoverOutcome::Refused);
         };
-        let page = Target::of_url(&return_to).ok();
+        let page = RequestTarget::of_url(&return_to).ok();
         let Some(application) = page.and_then(|page| arrival.applications.of_page(&page)) else {
-            return Ok((Redeemed::Refused, None));
+            return Ok(HandoverOutcome::Refused);
         };
         if !application.admits(account.role, &account.groups) {
-            return Ok((Redeemed::NotAllowed, None));
+            return Ok(HandoverOutcome::NotAllowed);
         }
-        let known = self.live.sessions.get_by_id(id).map(|known| known.life());
+        let known = self.ctx.live.sessions.get_by_id(id).map(|known| known.life());
         let session = LiveSession::from_row(session, known);
-        let token = secret::token(self.random_bytes());
-        let row = arrival.token(&token);
+        let token = secret::token(self.ctx.random_bytes());
+        let row = new_token(&token, &arrival.request.host, &arrival.cookie_form, self.now);
         if !arrival.finds_live(&session, &row, &account, &application) {
-            return Ok((Redeemed::Refused, None));
+            return Ok(HandoverOutcome::Refused);
         }
-        let outlived = arrival.now.saturating_sub(TOGETHER);
-        sessions::kill_tokens_of_host(c, id, &row.host, outlived, arrival.now)?;
-        sessions::add_token(c, id, &row)?;
-        self.record(c, arrival.now, &self.carried(arrival, &session, &account, &application))?;
-        let carried = Carried {
+        let outlived = self.now.saturating_sub(TOGETHER);
+        sessions::revoke_tokens_of_host(self.connection, id, &row.host, outlived, self.now)?;
+        sessions::add_token(self.connection, id, &row)?;
+        self.forget_session(id);
+        self.record_handover(arrival, &session, &account, &application)?;
+        Ok(HandoverOutcome::Carried(Box::new(HandedOverSession {
             signed_in_at: session.row.signed_in_at,
             account,
             token,
             return_to,
-        };
-        Ok((Redeemed::Carried(Box::new(carried)), Some(id)))
+        })))
     }
 
-    /// `session.handed_over`, with the application on whose host it is known now too.
-    fn carried(&self, arrival: &Arrival, session: &LiveSession, account: &Account, application: &Application) -> Entry {
-        let acting = Acting {
-            actor: Actor::Account {
-                id: account.id,
-                name: account.name.clone(),
-            },
-            origin: arrival.origin.clone(),
-            session: Some(session.id()),
+    /// Records `session.handed_over`, with the application on whose host the session is now known
+    /// too.
+    fn record_handover(
+        &mut self,
+        arrival: &HandoverArrival,
+        session: &LiveSession,
+        account: &Account,
+        application: &Application,
+    ) -> Result<(), StoreError> {
+        self.initiator.actor = Actor::Account {
+            id: account.id,
+            name: account.name.clone(),
         };
-        let detail = serde_json::json!({ "host": arrival.traveller.host });
-        Entry {
-            application: Some(application.name.clone()),
-            ..self.entry_of(
-                &acting,
-                Event::SessionHandedOver,
-                Some((account.id, &account.name)),
-                detail,
-            )
-        }
+        self.initiator.session = Some(session.id());
+        let entry = self
+            .entry(Event::SessionHandedOver)
+            .with_account(account.id, &account.name)
+            .at_application(Some(&application.name));
+        self.record(&entry.with_detail(serde_json::json!({ "host": arrival.request.host })))
     }
 }
 
-impl Arrival {
-    fn token(&self, token: &Secret) -> Token {
-        Token {
-            digest: secret::digest(token.expose()),
-            host: self.traveller.host.clone(),
-            issued_at: self.now,
-            rotated: None,
-            killed_at: None,
-            cookie_form: self.cookie_form.clone(),
-            rotation_due: false,
-        }
-    }
-
-    /// Whether the session is live at the application's door, and nothing comes before it. What else the verdict asks for waits for
-    /// the request that follows.
-    fn finds_live(&self, session: &LiveSession, token: &Token, account: &Account, application: &Application) -> bool {
+impl HandoverArrival {
+    /// Returns whether the session is live under the application's rules and has no duty. Other
+    /// effects of the verdict wait for the next request.
+    fn finds_live(
+        &self,
+        session: &LiveSession,
+        token: &SessionToken,
+        account: &Account,
+        application: &Application,
+    ) -> bool {
         let entered = with_entered(&session.row.applications, Some(application));
         let policy = self
             .in_force
             .effective(account.role, &entered, Some(application.name.as_str()));
         let request = RequestFacts {
-            ip: self.traveller.ip,
-            user_agent: self.traveller.user_agent.as_deref(),
+            ip: self.request.ip,
+            user_agent: self.request.user_agent.as_deref(),
             kind: RequestKind {
                 check: true,
                 ..RequestKind::default()
@@ -267,8 +284,8 @@ impl Arrival {
         };
         let expired = account.expires_at.is_some_and(|at| self.now > at);
         match judge_row(session, token, account, &request, &policy, self.now) {
-            Verdict::Live(_) => !expired,
-            Verdict::Duty { .. } | Verdict::Ended { .. } => false,
+            SessionVerdict::Live(_) => !expired,
+            SessionVerdict::Duty { .. } | SessionVerdict::Ended { .. } => false,
         }
     }
 }

@@ -1,133 +1,150 @@
-//! May this forwarded request pass? Which application it is for, whether its session is live by that application's rules too, and
-//! whether its account may enter. Entering is recorded before the first pass. Doubt refuses.
+//! The decision about a forwarded request: which application it is for, whether its session is live
+//! under that application's rules too, and whether its account has access. Entering is recorded
+//! before the first response that passes. In doubt the request is refused.
 
-use super::{
-    super::{Acting, Ctx, FlowError},
-    Access, Admitted, Door, admit, reread,
-};
+use super::{Access, AdmittedSession, EntryPoint, PresentedToken, admit, reread};
 use crate::{
     domain::{
-        application::{Application, Place, Target},
-        audit::{Actor, Entry, Event, Origin, Outcome},
-        forwarded::{Asked, Subject},
+        application::{AddressMatch, Application, RequestTarget},
+        audit::{Actor, Event, RequestOrigin},
+        forwarded::{LastProxyRequest, RequestSubject},
         policy::effective::EffectivePolicy,
-        session::{EndReason, RequestFacts},
+        session::{Duty, EndReason, RequestFacts},
     },
-    live::{forwarded::By, sessions::LiveSession},
+    flows::{Ctx, FlowError, Initiator},
+    live::{forwarded::RequestSource, sessions::LiveSession},
     store::sessions,
 };
 use std::sync::Arc;
 
 /// A request that waits at a proxy.
 #[derive(Debug, Clone, Copy)]
-pub struct Forwarded<'a> {
-    pub target: &'a Target,
-    /// Its host, as tokens name it ([`Door::host`]).
+pub struct ForwardedRequest<'a> {
+    /// The address that was requested.
+    pub target: &'a RequestTarget,
+    /// The method of the original request.
+    pub method: &'a str,
+    /// Its host, as tokens store it ([`EntryPoint::host`]).
     pub host: &'a str,
-    /// The session's token, if exactly one that we signed came with it.
+    /// The session's token, if the request has exactly one cookie that we signed.
     pub token: Option<&'a str>,
+    /// The facts that the judgement uses.
     pub request: RequestFacts<'a>,
-    pub by: By,
+    /// The proxy that asks.
+    pub by: RequestSource,
 }
 
-/// Whether it passes.
+/// Whether a forwarded request passes.
 #[derive(Debug)]
-pub enum Passage {
-    /// Anybody gets this path; nobody was looked for.
+pub enum AccessDecision {
+    /// The path is public; no session was looked up.
     Public,
-    Admitted(Box<Admitted>),
-    /// Signed in, but the password comes first.
-    PasswordChange,
+    Admitted(Box<AdmittedSession>),
+    /// Signed in, but with a duty first.
+    Duty(Duty),
     NotSignedIn(Option<EndReason>),
-    /// Signed in, and neither role nor group may enter.
+    /// Signed in, but neither role nor group has access.
     NotAllowed,
     /// No application answers at this address.
     Unknown,
-    /// The path has more than one reading, and decisions there depend on it.
+    /// The path is ambiguous, and decisions there depend on it.
     NotCanonical,
 }
 
+/// Decides about one request of a proxy: the user, whether the policy lets the request through, and
+/// the headers it carries. `origin` is called only if something is recorded; `acceptable` is that
+/// of [`super::admit`].
 pub async fn verify(
     ctx: &Ctx,
-    forwarded: &Forwarded<'_>,
-    origin: impl Fn() -> Origin,
+    forwarded: &ForwardedRequest<'_>,
+    origin: impl Fn() -> RequestOrigin,
     acceptable: impl Fn(&EffectivePolicy, &str) -> bool,
-) -> Result<Passage, FlowError> {
-    let place = ctx.current_applications().await?.matching(forwarded.target);
+) -> Result<AccessDecision, FlowError> {
+    let place = ctx
+        .current_applications()
+        .await?
+        .matching(forwarded.target, forwarded.method);
     note(ctx, forwarded, &place);
     let application = match place {
-        Place::Unknown => return Ok(Passage::Unknown),
-        Place::NotCanonical => return Ok(Passage::NotCanonical),
-        Place::Public(_) => return Ok(Passage::Public),
-        Place::Guarded(application) => application,
+        AddressMatch::Unknown => return Ok(AccessDecision::Unknown),
+        AddressMatch::NotCanonical => return Ok(AccessDecision::NotCanonical),
+        AddressMatch::Public(_) => return Ok(AccessDecision::Public),
+        AddressMatch::Guarded(application) => application,
     };
     let Some(token) = forwarded.token else {
-        return Ok(Passage::NotSignedIn(None));
+        return Ok(AccessDecision::NotSignedIn(None));
     };
-    let door = Door {
-        host: forwarded.host,
-        application: Some(&application),
-        // The cookie of such an answer stays with the proxy.
-        reaches_browser: false,
+    let presented = PresentedToken {
+        token,
+        request: &forwarded.request,
+        entry_point: EntryPoint {
+            host: forwarded.host,
+            application: Some(&application),
+            // The proxy does not pass cookies of this response to the browser.
+            reaches_browser: false,
+        },
     };
-    let access = admit(ctx, token, &forwarded.request, door, &origin, acceptable).await?;
+    let access = admit(ctx, presented, &origin, acceptable).await?;
     match access {
-        Access::Anonymous => Ok(Passage::NotSignedIn(None)),
-        Access::Ended(reason) => Ok(Passage::NotSignedIn(Some(reason))),
-        Access::Admitted(admitted) if admitted.duty.is_some() => Ok(Passage::PasswordChange),
-        Access::Admitted(admitted) => enter(ctx, admitted, &application, forwarded.target, origin).await,
+        Access::Anonymous => Ok(AccessDecision::NotSignedIn(None)),
+        Access::Ended(reason) => Ok(AccessDecision::NotSignedIn(Some(reason))),
+        Access::Admitted(admitted) => match admitted.duty {
+            Some(duty) => Ok(AccessDecision::Duty(duty)),
+            None => enter(ctx, admitted, &application, forwarded.target, origin).await,
+        },
     }
 }
 
-/// That somebody asked, for the console; what was noted is written later.
-fn note(ctx: &Ctx, forwarded: &Forwarded<'_>, place: &Place) {
+/// Stores the request in memory for the console; it is written later.
+fn note(ctx: &Ctx, forwarded: &ForwardedRequest<'_>, place: &AddressMatch) {
     let (by, now) = (forwarded.by, ctx.now());
     match place {
-        Place::Public(application) | Place::Guarded(application) => {
-            ctx.live.forwarded.answered(&application.name, by, now);
+        AddressMatch::Public(application) | AddressMatch::Guarded(application) => {
+            ctx.live.forwarded.note_answered(&application.name, by, now);
         }
-        Place::Unknown => {
-            let asked = Asked {
+        AddressMatch::Unknown => {
+            let asked = LastProxyRequest {
                 at: now,
                 peer: by.peer,
                 dialect: by.dialect,
                 lacks: Vec::new(),
             };
             let host = forwarded.target.host().to_owned();
-            ctx.live.forwarded.refused(Subject::Unknown(host), asked);
+            ctx.live.forwarded.note_refused(RequestSubject::Unknown(host), asked);
         }
-        // The path's fault, not the proxy's.
-        Place::NotCanonical => {}
+        // An ambiguous path is not a fault of the proxy.
+        AddressMatch::NotCanonical => {}
     }
 }
 
 async fn enter(
     ctx: &Ctx,
-    mut admitted: Box<Admitted>,
+    mut admitted: Box<AdmittedSession>,
     application: &Arc<Application>,
-    target: &Target,
-    origin: impl Fn() -> Origin,
-) -> Result<Passage, FlowError> {
+    target: &RequestTarget,
+    origin: impl Fn() -> RequestOrigin,
+) -> Result<AccessDecision, FlowError> {
     if !application.admits(admitted.account.role, &admitted.account.groups) {
         if admitted.session.may_record_denial(ctx.now()) {
-            Box::pin(denied(ctx, &admitted, application, target, origin())).await?;
+            Box::pin(record_denial(ctx, &admitted, application, target, origin())).await?;
         }
-        return Ok(Passage::NotAllowed);
+        return Ok(AccessDecision::NotAllowed);
     }
     if !admitted.session.row.applications.contains(&application.name) {
-        // INVARIANT: nobody passes whose entry is not on record; a session that ended meanwhile has none.
+        // INVARIANT: no request passes before the entry is recorded. A session that ended in the
+        // meantime has no entry.
         match Box::pin(note_entry(ctx, &admitted.session, application)).await? {
             Some(session) => admitted.session = session,
-            None => return Ok(Passage::NotSignedIn(None)),
+            None => return Ok(AccessDecision::NotSignedIn(None)),
         }
         if let Some(reason) = admitted.session.ended() {
-            return Ok(Passage::NotSignedIn(Some(reason)));
+            return Ok(AccessDecision::NotSignedIn(Some(reason)));
         }
     }
-    Ok(Passage::Admitted(admitted))
+    Ok(AccessDecision::Admitted(admitted))
 }
 
-/// The session as it is once the entry is on record; `None`: it ended meanwhile.
+/// Returns the session once the entry is recorded; `None`: it ended in the meantime.
 async fn note_entry(
     ctx: &Ctx,
     session: &LiveSession,
@@ -135,23 +152,23 @@ async fn note_entry(
 ) -> Result<Option<Arc<LiveSession>>, FlowError> {
     let (id, name) = (session.id(), application.name.clone());
     ctx.store
-        .write(move |c| sessions::enter_application(c, id, &name))
+        .write(move |connection| sessions::enter_application(connection, id, &name))
         .await?;
     ctx.live.sessions.forget(id);
     reread(ctx, session).await
 }
 
-/// Somebody signed in asked for an application that is not theirs.
-pub(super) async fn denied(
+/// Records that a signed-in user requested an application without access.
+pub(super) async fn record_denial(
     ctx: &Ctx,
-    admitted: &Admitted,
+    admitted: &AdmittedSession,
     application: &Application,
-    target: &Target,
-    origin: Origin,
+    target: &RequestTarget,
+    origin: RequestOrigin,
 ) -> Result<(), FlowError> {
-    /// Characters kept of an address that was refused.
+    /// Maximum number of characters stored of a refused address.
     const KEPT: usize = 256;
-    let acting = Acting {
+    let initiator = Initiator {
         actor: Actor::Account {
             id: admitted.account.id,
             name: admitted.account.name.clone(),
@@ -159,20 +176,13 @@ pub(super) async fn denied(
         origin,
         session: Some(admitted.session.id()),
     };
-    // A query may hold secrets of the application.
+    // A query may contain secrets of the application.
     let url = target.url();
     let address: String = url.chars().take_while(|c| *c != '?').take(KEPT).collect();
-    let entry = Entry {
-        application: Some(application.name.clone()),
-        outcome: Outcome::Failure,
-        reason: Some("role".to_owned()),
-        ..ctx.entry_of(
-            &acting,
-            Event::AccessDenied,
-            None,
-            serde_json::json!({ "address": address }),
-        )
-    };
-    let (flow, now) = (ctx.clone(), ctx.now());
-    Ok(ctx.store.write(move |c| flow.record(c, now, &entry)).await?)
+    let entry = initiator
+        .entry(Event::AccessDenied)
+        .at_application(Some(&application.name))
+        .with_detail(serde_json::json!({ "address": address }))
+        .failed("role");
+    ctx.write(&initiator, move |w| Ok(w.record(&entry)?)).await
 }

@@ -1,45 +1,41 @@
-//! What an administrator does to an account. The last enabled administrator can be neither disabled, demoted, expired nor deleted:
-//! decided under the lock of all administrators' rows.
+//! Administrators' actions on an account. The last enabled administrator cannot be disabled,
+//! demoted, expired or deleted; this is decided under the lock of all administrators' rows.
 
-use super::{
-    super::{Acting, Ctx, FlowError},
-    profile::password_faults,
-};
+use super::profile::password_faults;
 use crate::{
     domain::{
         account::{
-            AccountId, Role,
+            Account, AccountId, Role,
             profile::{FieldFault, check_profile},
         },
         audit::Event,
-        password::good_until,
+        password::valid_until,
         reset::LinkKind,
         secret::{self, Secret},
-        session::{EndReason, SessionId},
+        session::EndReason,
         time::Timestamp,
     },
-    store::{
-        Conn, StoreError,
-        accounts::{self, Account},
-        sessions,
-    },
+    flows::{Ctx, FlowError, Initiator, Write},
+    hashing::{HashingClient, HashingPurpose},
+    live::held_ends::HeldScope,
+    store::{StoreError, accounts, sessions},
 };
 
-/// Earlier passwords remembered at most: the bound of `password.history`.
+/// Maximum number of stored earlier passwords: the bound of `password.history`.
 const PASSWORDS_KEPT: i64 = 24;
 
-/// What an administrator does to an account.
+/// An administrator's action on an account.
 #[derive(Clone)]
 pub enum Act {
     Disable,
-    /// Also re-activates an expired one; its clock starts anew.
+    /// Also reactivates an expired account; its expiry restarts.
     Enable,
     ExpireNow,
     SetExpiry(Option<Timestamp>),
     ForceChange,
-    /// A one-time password, shown once.
+    /// Sets a one-time password, which is shown once.
     ResetPassword,
-    /// From standard input (CLI).
+    /// Sets a password from standard input (CLI).
     SetPassword {
         password: Secret,
         must_change: bool,
@@ -55,19 +51,36 @@ pub enum Act {
     Delete,
 }
 
+/// The result of one action on an account.
 #[derive(Debug)]
-pub enum ActVerdict {
+pub enum AccountActOutcome {
     Done {
         one_time_password: Option<Secret>,
         ended: usize,
     },
     LastAdministrator,
     Yourself,
+    /// The account's source, with this title, decides about that.
+    Managed(String),
     Faulty(Vec<FieldFault>),
 }
 
-/// Does `act` to the account. `FlowError::NotFound` when it is gone.
-pub async fn act(ctx: &Ctx, acting: &Acting, id: AccountId, act: Act) -> Result<ActVerdict, FlowError> {
+/// Performs `act` on the account. `FlowError::NotFound`: it no longer exists. Ending its sessions
+/// is not delayed: without the database it applies here and is written later
+/// ([`FlowError::EndHeld`]).
+pub async fn act(ctx: &Ctx, initiator: &Initiator, id: AccountId, act: Act) -> Result<AccountActOutcome, FlowError> {
+    let end =
+        matches!(act, Act::EndSessions).then(|| ctx.new_end(initiator, HeldScope::Account(id), EndReason::Revoked));
+    let done = check_and_act(ctx, initiator, id, act).await;
+    ctx.hold_on_failure(done, || end.into_iter().collect())
+}
+
+async fn check_and_act(
+    ctx: &Ctx,
+    initiator: &Initiator,
+    id: AccountId,
+    act: Act,
+) -> Result<AccountActOutcome, FlowError> {
     let in_force = ctx.current_policy().await?;
     let mut faults = Vec::new();
     let mut password = None;
@@ -85,16 +98,14 @@ pub async fn act(ctx: &Ctx, acting: &Acting, id: AccountId, act: Act) -> Result<
             must_change,
         } => {
             let account = ctx
-                .store
-                .read(move |c| accounts::find(c, id))
-                .await?
-                .ok_or(FlowError::NotFound)?;
+                .read(move |r| accounts::find(r.connection, id)?.ok_or(FlowError::NotFound))
+                .await?;
             let own_words = [
                 account.name.as_str(),
                 account.display_name.as_str(),
                 account.email.as_deref().unwrap_or(""),
             ];
-            faults.extend(password_faults(given, &own_words, &in_force));
+            faults.extend(password_faults(given, &own_words, &in_force.everyone().password));
             password = Some((given.clone(), *must_change));
         }
         Act::Disable
@@ -108,29 +119,22 @@ pub async fn act(ctx: &Ctx, acting: &Acting, id: AccountId, act: Act) -> Result<
         | Act::Delete => {}
     }
     if !faults.is_empty() {
-        return Ok(ActVerdict::Faulty(faults));
+        return Ok(AccountActOutcome::Faulty(faults));
     }
+    let client = HashingClient::new(HashingPurpose::Administration, initiator.origin.ip);
     let hash = match &password {
-        Some((password, must_change)) => Some((ctx.hasher.hash(password.clone(), ctx.salt()).await?, *must_change)),
+        Some((password, must_change)) => Some(NewHash {
+            hash: ctx.hasher.hash(&client, password.clone(), ctx.salt()).await?,
+            must_change: *must_change,
+        }),
         None => None,
     };
     let one_time_password = password
         .filter(|_| matches!(act, Act::ResetPassword))
         .map(|(password, _)| password);
-    let change = Changing {
-        act,
-        hash,
-        acting: acting.clone(),
-        now: ctx.now(),
-    };
-    let flow = ctx.clone();
-    let (verdict, ended) = ctx.store.write(move |c| flow.change_account_in(c, id, change)).await?;
-    if let Some((ids, reason)) = ended {
-        ctx.forget_ended(&ids, reason);
-    }
-    ctx.live.accounts.forget(id);
+    let verdict = ctx.write(initiator, move |w| w.change_account(id, act, hash)).await?;
     Ok(match verdict {
-        ActVerdict::Done { ended, .. } => ActVerdict::Done {
+        AccountActOutcome::Done { ended, .. } => AccountActOutcome::Done {
             one_time_password,
             ended,
         },
@@ -138,17 +142,15 @@ pub async fn act(ctx: &Ctx, acting: &Acting, id: AccountId, act: Act) -> Result<
     })
 }
 
-/// One act under way.
-pub(super) struct Changing {
-    pub act: Act,
-    /// Of a new password, and whether it must be changed.
-    pub hash: Option<(String, bool)>,
-    pub acting: Acting,
-    pub now: Timestamp,
+/// The hash of a new password.
+pub(super) struct NewHash {
+    pub(super) hash: String,
+    /// Whether its owner must change it at the next sign-in.
+    pub(super) must_change: bool,
 }
 
 impl Act {
-    /// An enabled administrator would be one fewer.
+    /// Returns whether the action leaves one enabled administrator fewer.
     fn takes_an_administrator(&self) -> bool {
         match self {
             Self::Disable | Self::ExpireNow | Self::Delete => true,
@@ -164,7 +166,26 @@ impl Act {
         }
     }
 
-    /// Why the account's sessions end, if they do.
+    /// Returns whether the action changes what the source of an account decides: password, role,
+    /// groups, name and email address.
+    fn belongs_to_source(&self) -> bool {
+        match self {
+            Self::ForceChange
+            | Self::ResetPassword
+            | Self::SetPassword { .. }
+            | Self::SetRole(_)
+            | Self::SetProfile { .. } => true,
+            Self::Disable
+            | Self::Enable
+            | Self::ExpireNow
+            | Self::SetExpiry(_)
+            | Self::EndSessions
+            | Self::Unlock
+            | Self::Delete => false,
+        }
+    }
+
+    /// Returns why the account's sessions end, if they do.
     fn ends_sessions(&self) -> Option<EndReason> {
         match self {
             Self::Disable | Self::Delete => Some(EndReason::AccountDisabled),
@@ -180,7 +201,8 @@ impl Act {
         }
     }
 
-    /// The event that records it; `None`: its parts are recorded (ended sessions, released locks).
+    /// Returns the event that records it; `None`: its parts are recorded (ended sessions, released
+    /// locks).
     fn event(&self) -> Option<Event> {
         match self {
             Self::Disable => Some(Event::AccountDisabled),
@@ -194,13 +216,13 @@ impl Act {
         }
     }
 
-    /// A reset by an administrator lets the owner in again.
+    /// Returns whether locks are released: a reset by an administrator lets the owner in again.
     fn releases_locks(&self) -> bool {
         matches!(self, Self::ResetPassword | Self::SetPassword { .. } | Self::Unlock)
     }
 
-    /// The account as it is afterwards.
-    fn apply(&self, account: &mut Account, hash: Option<(String, bool)>, now: Timestamp) {
+    /// Applies the action to the account.
+    fn apply(&self, account: &mut Account, new: Option<NewHash>, now: Timestamp) {
         match self {
             Self::Disable => account.disabled_at = Some(now),
             Self::Enable => {
@@ -208,7 +230,7 @@ impl Act {
                 account.expired_at = None;
                 account.expired_by = None;
                 account.activated_at = now;
-                // A date that is over would expire it again at once.
+                // A date in the past would expire the account again immediately.
                 account.expires_at = account.expires_at.filter(|at| *at > now);
             }
             Self::ExpireNow => {
@@ -218,12 +240,12 @@ impl Act {
             Self::SetExpiry(at) => account.expires_at = *at,
             Self::ForceChange => account.must_change_password = true,
             Self::ResetPassword | Self::SetPassword { .. } => {
-                if let Some((hash, must_change)) = hash {
-                    account.password_hash = hash;
+                if let Some(new) = new {
+                    account.password_hash = new.hash;
                     account.password_changed_at = now;
                     account.password_set_by_other = true;
-                    account.must_change_password = must_change;
-                    account.password_good_until = good_until(must_change, now);
+                    account.must_change_password = new.must_change;
+                    account.password_good_until = valid_until(new.must_change, now);
                 }
             }
             Self::SetRole(role) => account.role = *role,
@@ -243,88 +265,94 @@ impl Act {
     }
 }
 
-/// Sessions that a write ended, and why.
-pub(super) type Ended = Option<(Vec<SessionId>, EndReason)>;
-
-impl Ctx {
-    pub(super) fn change_account_in(
-        &self,
-        c: &mut Conn,
+impl Write<'_> {
+    /// Performs `act` on an account, with the hash of a new password if it sets one.
+    pub(super) fn change_account(
+        &mut self,
         id: AccountId,
-        change: Changing,
-    ) -> Result<(ActVerdict, Ended), FlowError> {
-        let Changing { act, hash, acting, now } = change;
-        accounts::lock_administrators(c)?;
-        sessions::lock_account_sessions(c, id)?;
-        let before = accounts::find(c, id)?.ok_or(FlowError::NotFound)?;
-        if act.takes_an_administrator() {
-            let usable =
-                before.role == Role::Administrator && before.disabled_at.is_none() && before.expired_at.is_none();
-            if usable && accounts::count_usable_administrators(c, Some(id), now)? == 0 {
-                return Ok((ActVerdict::LastAdministrator, None));
-            }
-            if acting.account_id() == Some(id) {
-                return Ok((ActVerdict::Yourself, None));
-            }
+        act: Act,
+        new: Option<NewHash>,
+    ) -> Result<AccountActOutcome, FlowError> {
+        accounts::lock_administrators(self.connection)?;
+        sessions::lock_account_sessions(self.connection, id)?;
+        let before = accounts::find(self.connection, id)?.ok_or(FlowError::NotFound)?;
+        if let Some(refused) = self.refuse_act(&act, &before)? {
+            return Ok(refused);
         }
-        if hash.is_some() {
-            // A link that is out, an invitation too, is for the password that stood before.
-            self.kill_links_in(c, now, id, LinkKind::ALL)?;
-            accounts::push_password(c, id, &before.password_hash, now, PASSWORDS_KEPT)?;
+        if new.is_some() {
+            // Every link, including an invitation, belongs to the previous password.
+            self.void_links(id, LinkKind::ALL)?;
+            accounts::push_password(self.connection, id, &before.password_hash, self.now, PASSWORDS_KEPT)?;
         }
         if matches!(act, Act::Disable | Act::ExpireNow) {
-            // An invitation stays: it says that nobody has come yet, and opens nothing before the account can be used.
-            self.kill_links_in(c, now, id, &[LinkKind::Reset])?;
+            // An invitation stays: the owner has not signed in yet, and the link does not work
+            // before the account can be used.
+            self.void_links(id, &[LinkKind::Reset])?;
         }
-        let mut ended = Vec::new();
-        if let Some(reason) = act.ends_sessions() {
-            ended = self.end_all_in(c, now, &before, reason, &acting)?;
-        }
+        let ended = match act.ends_sessions() {
+            Some(reason) => self.end_account_sessions(&before, reason)?,
+            None => 0,
+        };
         if act.releases_locks() {
-            self.release_matching_in(c, &acting, Some(&before.name_key), None, true)?;
+            self.release_matching(Some(&before.name_key), None, true)?;
         }
         if let Some(event) = act.event() {
-            // Read again: ending its sessions moved the account's clock.
-            let mut account = accounts::find(c, id)?.ok_or(FlowError::NotFound)?;
-            act.apply(&mut account, hash, now);
-            let detail = changed_fields(&before, &account);
-            if account.email != before.email {
-                self.kill_links_in(c, now, id, &[LinkKind::Reset])?;
-            }
-            if matches!(act, Act::Delete) {
-                accounts::delete(c, id)?;
-            } else {
-                accounts::update(c, &account)?;
-            }
-            self.record(
-                c,
-                now,
-                &self.entry_of(&acting, event, Some((id, &account.name)), detail),
-            )?;
-            self.tell_owner_in(c, now, &acting, &act, &before, &account)?;
+            self.write_act(&act, event, &before, new)?;
         }
-        let done = ActVerdict::Done {
+        self.forget_account(id);
+        Ok(AccountActOutcome::Done {
             one_time_password: None,
-            ended: ended.len(),
-        };
-        Ok((done, act.ends_sessions().map(|reason| (ended, reason))))
+            ended,
+        })
     }
 
-    /// What was done to somebody's account is told to them.
-    fn tell_owner_in(
-        &self,
-        c: &mut Conn,
-        now: Timestamp,
-        acting: &Acting,
-        act: &Act,
-        before: &Account,
-        after: &Account,
-    ) -> Result<(), StoreError> {
+    /// Returns why the action is refused: the account's source decides about that, or it would
+    /// affect the last administrator or the initiator.
+    fn refuse_act(&mut self, act: &Act, account: &Account) -> Result<Option<AccountActOutcome>, StoreError> {
+        let is_managed = act.belongs_to_source() || (matches!(act, Act::Enable) && self.ctx.has_lost_source(account));
+        if let (true, Some(title)) = (is_managed, self.ctx.source_title(account)) {
+            return Ok(Some(AccountActOutcome::Managed(title)));
+        }
+        if !act.takes_an_administrator() {
+            return Ok(None);
+        }
+        let is_usable = account.role == Role::Administrator && account.is_enabled();
+        if is_usable && accounts::count_usable_administrators(self.connection, Some(account.id), self.now)? == 0 {
+            return Ok(Some(AccountActOutcome::LastAdministrator));
+        }
+        let is_own = self.initiator.account_id() == Some(account.id);
+        Ok(is_own.then_some(AccountActOutcome::Yourself))
+    }
+
+    /// Writes the changed account, with its audit event and the owner's notification.
+    fn write_act(&mut self, act: &Act, event: Event, before: &Account, new: Option<NewHash>) -> Result<(), FlowError> {
+        // Read again, because ending its sessions changed the account.
+        let mut account = accounts::find(self.connection, before.id)?.ok_or(FlowError::NotFound)?;
+        act.apply(&mut account, new, self.now);
+        if account.email != before.email {
+            self.void_links(account.id, &[LinkKind::Reset])?;
+        }
+        if matches!(act, Act::Delete) {
+            accounts::delete(self.connection, account.id)?;
+        } else {
+            accounts::update(self.connection, &account)?;
+        }
+        if account.role != before.role {
+            // A stolen token of the old role must not get the new one.
+            self.make_rotation_due(account.id)?;
+        }
+        let entry = self.entry(event).with_account(account.id, &account.name);
+        self.record(&entry.with_detail(changed_fields(before, &account)))?;
+        Ok(self.notify_owner(act, before, &account)?)
+    }
+
+    /// Notifies the owner of the action.
+    fn notify_owner(&mut self, act: &Act, before: &Account, after: &Account) -> Result<(), StoreError> {
         match act {
-            Act::ResetPassword | Act::SetPassword { .. } => self.tell_password_in(c, now, after, false, &acting.origin),
-            Act::SetProfile { .. } => self.tell_email_in(c, now, before, after),
-            Act::ExpireNow => self.tell_expired_in(c, now, after),
-            Act::Enable if before.expired_at.is_some() => self.tell_reactivated_in(c, now, after),
+            Act::ResetPassword | Act::SetPassword { .. } => self.notify_password(after, false),
+            Act::SetProfile { .. } => self.notify_email_change(before, after),
+            Act::ExpireNow => self.notify_expired(after),
+            Act::Enable if before.expired_at.is_some() => self.notify_reactivated(after),
             Act::Enable
             | Act::Disable
             | Act::SetExpiry(_)
@@ -337,7 +365,7 @@ impl Ctx {
     }
 }
 
-/// Old → new of what an administrator may see; never a hash.
+/// Returns old and new values of fields that administrators may see; never a hash.
 fn changed_fields(old: &Account, new: &Account) -> serde_json::Value {
     let at = |at: Option<Timestamp>| at.map(Timestamp::to_rfc3339);
     let fields = [

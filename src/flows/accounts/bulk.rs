@@ -1,26 +1,24 @@
-//! The same act for many accounts: those that were selected, or all that match. What cannot be done to one is said of it, and the others are done.
+//! The same action on many accounts: selected ones, or all that match. Accounts for which it is not
+//! possible are reported and skipped.
 
-use super::{
-    super::{Acting, Ctx, FlowError},
-    act::{Act, ActVerdict, Changing},
-};
+use super::act::{AccountActOutcome, Act};
 use crate::{
     domain::{
-        account::AccountId,
-        session::{EndReason, SessionId},
-        time::Timestamp,
+        account::{Account, AccountFilter, AccountId},
+        session::EndReason,
     },
-    store::{
-        Conn, StoreError,
-        accounts::{self, Account, AccountFilter},
-        sessions,
+    flows::{Ctx, FlowError, Initiator, Write, mailed_links::EnrolmentLinkOutcome, patience::with_long_patience},
+    live::{
+        held_ends::{HeldEnd, HeldScope},
+        policy::PolicyInForce,
     },
+    store::{accounts, sessions},
 };
 
-/// Accounts of one write: what waits behind it does not wait long.
+/// Number of accounts in one write, so that other writes do not wait long.
 const BATCH: usize = 200;
 
-/// What can be done to many.
+/// An action on many accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BulkAct {
     Disable,
@@ -31,125 +29,165 @@ pub enum BulkAct {
     Delete,
     AddGroup(String),
     RemoveGroup(String),
+    /// Mails a link to enrol a second factor to accounts that have none.
+    EnrolmentLink,
 }
 
-/// To whom.
+/// The accounts of the action.
 #[derive(Debug, Clone)]
-pub enum Chosen {
+pub enum AccountSelection {
     These(Vec<AccountId>),
-    /// Wherever in the list.
+    /// All accounts that match, on any page.
     Matching(AccountFilter),
 }
 
-/// Why one was left as it is.
+/// The reason why an account was skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LeftOut {
+pub enum SkipReason {
     LastAdministrator,
     Yourself,
-    /// The group's name is none.
+    /// The account's source decides about that.
+    Managed,
+    /// The name of the group is invalid.
     Faulty,
+    /// The account has no email address.
+    NoAddress,
+    /// The account is disabled or expired.
+    Unusable,
+    /// The account has a second factor already.
+    HasFactor,
 }
 
-/// What became of them.
+/// The result for the selected accounts.
 #[derive(Debug, Default)]
-pub struct BulkDone {
+pub struct BulkOutcome {
+    /// The number of changed accounts.
     pub done: usize,
-    /// It was so before, or the account is gone.
+    /// Accounts without a change, or deleted in the meantime.
     pub already: usize,
-    pub left_out: Vec<(AccountId, String, LeftOut)>,
-    /// Sessions that ended.
+    /// The accounts that were left out: ID, name and reason.
+    pub skipped: Vec<(AccountId, String, SkipReason)>,
+    /// The number of sessions that ended.
     pub ended: usize,
 }
 
-/// Who would be concerned, by name, bounded; and how many in all: without one's own account where the act spares it.
-pub async fn chosen(
+/// Returns the names of the affected accounts, bounded, and their number. The initiator's own
+/// account is left out if the action skips it.
+pub async fn find_selected(
     ctx: &Ctx,
-    acting: &Acting,
-    chosen: Chosen,
+    initiator: &Initiator,
+    chosen: AccountSelection,
     act: &BulkAct,
     limit: i64,
 ) -> Result<(Vec<Account>, i64), FlowError> {
-    let spared = acting.account_id().filter(|_| act.spares_yourself());
+    let spared = initiator.account_id().filter(|_| act.skips_own_account());
     let is_meant = spared.is_some() && includes(ctx, &chosen, spared).await?;
-    let (mut named, count) = found(ctx, chosen, limit).await?;
+    let (mut named, count) = load_selected(ctx, chosen, limit).await?;
     named.retain(|account| Some(account.id) != spared);
     Ok((named, count - i64::from(is_meant)))
 }
 
-async fn includes(ctx: &Ctx, chosen: &Chosen, id: Option<AccountId>) -> Result<bool, FlowError> {
+async fn includes(ctx: &Ctx, chosen: &AccountSelection, id: Option<AccountId>) -> Result<bool, FlowError> {
     Ok(match chosen {
-        Chosen::These(ids) => ids.iter().any(|chosen| Some(*chosen) == id),
-        Chosen::Matching(filter) => {
+        AccountSelection::These(ids) => ids.iter().any(|chosen| Some(*chosen) == id),
+        AccountSelection::Matching(filter) => {
             let filter = filter.clone();
-            let ids = ctx.store.read(move |c| accounts::ids_matching(c, &filter)).await?;
+            let ids = ctx
+                .read(move |r| Ok(accounts::list_ids(r.connection, &filter)?))
+                .await?;
             ids.iter().any(|matching| Some(*matching) == id)
         }
     })
 }
 
-async fn found(ctx: &Ctx, chosen: Chosen, limit: i64) -> Result<(Vec<Account>, i64), FlowError> {
-    Ok(ctx
-        .store
-        .read(move |c| match chosen {
-            Chosen::These(ids) => {
-                let mut found = accounts::find_all(c, &ids)?;
-                let total = found.len();
-                found.truncate(usize::try_from(limit).unwrap_or(0));
-                Ok::<_, StoreError>((found, i64::try_from(total).unwrap_or(i64::MAX)))
-            }
-            Chosen::Matching(filter) => {
-                let filter = AccountFilter {
-                    after: None,
-                    before: None,
-                    limit,
-                    ..filter
-                };
-                Ok((accounts::list(c, &filter)?.items, accounts::count(c, &filter)?))
-            }
-        })
-        .await?)
+async fn load_selected(ctx: &Ctx, chosen: AccountSelection, limit: i64) -> Result<(Vec<Account>, i64), FlowError> {
+    ctx.read(move |r| match chosen {
+        AccountSelection::These(ids) => {
+            let mut found = accounts::find_all(r.connection, &ids)?;
+            let total = found.len();
+            found.truncate(usize::try_from(limit).unwrap_or(0));
+            Ok((found, i64::try_from(total).unwrap_or(i64::MAX)))
+        }
+        AccountSelection::Matching(filter) => {
+            let filter = AccountFilter {
+                after: None,
+                before: None,
+                limit,
+                ..filter
+            };
+            let found = accounts::list(r.connection, &filter)?.items;
+            Ok((found, accounts::count(r.connection, &filter)?))
+        }
+    })
+    .await
 }
 
-/// Does it to each, two hundred in a write.
-pub async fn act_on_all(ctx: &Ctx, acting: &Acting, whom: Chosen, act: BulkAct) -> Result<BulkDone, FlowError> {
-    let ids: Vec<AccountId> = match whom {
-        Chosen::These(ids) => ids,
-        Chosen::Matching(filter) => ctx.store.read(move |c| accounts::ids_matching(c, &filter)).await?,
+/// Performs the action on each selected account, two hundred in one write.
+pub async fn act_on_all(
+    ctx: &Ctx,
+    initiator: &Initiator,
+    selection: AccountSelection,
+    act: BulkAct,
+) -> Result<BulkOutcome, FlowError> {
+    act_on_all_observed(ctx, initiator, selection, act, &|_, _| {}).await
+}
+
+/// Like [`act_on_all`]. `note_progress` receives how many accounts are done, and of how many.
+pub async fn act_on_all_observed(
+    ctx: &Ctx,
+    initiator: &Initiator,
+    selection: AccountSelection,
+    act: BulkAct,
+    note_progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<BulkOutcome, FlowError> {
+    let ids: Vec<AccountId> = match selection {
+        AccountSelection::These(ids) => ids,
+        AccountSelection::Matching(filter) => {
+            ctx.read(move |r| Ok(accounts::list_ids(r.connection, &filter)?))
+                .await?
+        }
     };
-    let mut sum = BulkDone::default();
-    for ids in ids.chunks(BATCH) {
-        let (flow, acting, act, ids) = (ctx.clone(), acting.clone(), act.clone(), ids.to_vec());
-        let now = ctx.now();
-        let touched = ids.clone();
-        let (done, ended) = ctx
-            .store
-            .write(move |c| flow.act_on_in(c, now, &acting, &ids, &act))
-            .await?;
-        for (sessions, reason) in ended {
-            ctx.forget_ended(&sessions, reason);
-        }
-        for id in touched {
-            ctx.live.accounts.forget(id);
-        }
+    let in_force = ctx.current_policy().await?;
+    let mut sum = BulkOutcome::default();
+    let ends: Vec<HeldEnd> = ids
+        .iter()
+        .filter(|id| act == BulkAct::EndSessions && initiator.account_id() != Some(**id))
+        .map(|id| ctx.new_end(initiator, HeldScope::Account(*id), EndReason::Revoked))
+        .collect();
+    let total = ids.len();
+    for (number, ids) in ids.chunks(BATCH).enumerate() {
+        note_progress(number * BATCH, total);
+        let (act, ids) = (act.clone(), ids.to_vec());
+        let in_force = in_force.clone();
+        let act = ctx.write(initiator, move |w| w.act_on_accounts(&in_force, &ids, &act));
+        // Ending sessions is not delayed; what was done before is not repeated.
+        let done = ctx.hold_on_failure(with_long_patience(act).await, || ends.clone())?;
         sum.done += done.done;
         sum.already += done.already;
-        sum.left_out.extend(done.left_out);
+        sum.skipped.extend(done.skipped);
         sum.ended += done.ended;
     }
     Ok(sum)
 }
 
+impl BulkOutcome {
+    fn skip(&mut self, account: Account, reason: SkipReason) {
+        self.skipped.push((account.id, account.name, reason));
+    }
+}
+
 impl BulkAct {
-    /// Whether it would take the console from whoever asks for it, or the page from under them.
-    fn spares_yourself(&self) -> bool {
+    /// Returns whether the initiator's own account is skipped, because the action would take away
+    /// console access or end the session.
+    fn skips_own_account(&self) -> bool {
         match self {
             Self::Disable | Self::ForceChange | Self::EndSessions | Self::ExpireNow | Self::Delete => true,
-            Self::Enable | Self::AddGroup(_) | Self::RemoveGroup(_) => false,
+            Self::Enable | Self::AddGroup(_) | Self::RemoveGroup(_) | Self::EnrolmentLink => false,
         }
     }
 
-    /// What it means for this account; `None`: it is so already.
-    fn of(&self, account: &Account) -> Option<Act> {
+    /// Returns the action for this account; `None`: nothing changes.
+    fn act_for(&self, account: &Account) -> Option<Act> {
         let grouped = |groups: Vec<String>| {
             (groups != account.groups).then(|| Act::SetProfile {
                 display_name: account.display_name.clone(),
@@ -159,7 +197,7 @@ impl BulkAct {
         };
         match self {
             Self::Disable => account.disabled_at.is_none().then_some(Act::Disable),
-            Self::Enable => (account.disabled_at.is_some() || account.expired_at.is_some()).then_some(Act::Enable),
+            Self::Enable => (!account.is_enabled()).then_some(Act::Enable),
             Self::ForceChange => (!account.must_change_password).then_some(Act::ForceChange),
             Self::EndSessions => Some(Act::EndSessions),
             Self::ExpireNow => account.expired_at.is_none().then_some(Act::ExpireNow),
@@ -174,58 +212,61 @@ impl BulkAct {
             Self::RemoveGroup(group) => {
                 grouped(account.groups.iter().filter(|known| *known != group).cloned().collect())
             }
+            // This does not change the account.
+            Self::EnrolmentLink => None,
         }
     }
 }
 
-/// Sessions that a write ended, and why.
-type Ended = Vec<(Vec<SessionId>, EndReason)>;
-
-impl Ctx {
-    fn act_on_in(
-        &self,
-        c: &mut Conn,
-        now: Timestamp,
-        acting: &Acting,
+impl Write<'_> {
+    fn act_on_accounts(
+        &mut self,
+        in_force: &PolicyInForce,
         ids: &[AccountId],
         act: &BulkAct,
-    ) -> Result<(BulkDone, Ended), FlowError> {
-        accounts::lock_administrators(c)?;
-        let (mut sum, mut ended) = (BulkDone::default(), Vec::new());
-        for account in accounts::find_all(c, ids)? {
-            if act.spares_yourself() && acting.account_id() == Some(account.id) {
-                sum.left_out.push((account.id, account.name, LeftOut::Yourself));
+    ) -> Result<BulkOutcome, FlowError> {
+        accounts::lock_administrators(self.connection)?;
+        let mut sum = BulkOutcome::default();
+        for account in accounts::find_all(self.connection, ids)? {
+            if act.skips_own_account() && self.initiator.account_id() == Some(account.id) {
+                sum.skip(account, SkipReason::Yourself);
                 continue;
             }
-            let Some(one) = act.of(&account) else {
+            if *act == BulkAct::EnrolmentLink {
+                match self.issue_link(in_force, &account, true)? {
+                    EnrolmentLinkOutcome::Sent | EnrolmentLinkOutcome::Link(_) => sum.done += 1,
+                    EnrolmentLinkOutcome::NoAddress => sum.skip(account, SkipReason::NoAddress),
+                    EnrolmentLinkOutcome::Unusable => sum.skip(account, SkipReason::Unusable),
+                    EnrolmentLinkOutcome::HasFactor => sum.skip(account, SkipReason::HasFactor),
+                }
+                continue;
+            }
+            let Some(one) = act.act_for(&account) else {
                 sum.already += 1;
                 continue;
             };
-            if *act == BulkAct::EndSessions && sessions::live_of_account(c, account.id)?.is_empty() {
+            if *act == BulkAct::EndSessions && sessions::list_live_of_account(self.connection, account.id)?.is_empty() {
                 sum.already += 1;
                 continue;
             }
-            let change = Changing {
-                act: one,
-                hash: None,
-                acting: acting.clone(),
-                now,
-            };
-            let (verdict, gone) = self.change_account_in(c, account.id, change)?;
-            let refused = match verdict {
-                ActVerdict::Done { ended, .. } => {
+            let refused = match self.change_account(account.id, one, None)? {
+                AccountActOutcome::Done { ended, .. } => {
                     sum.done += 1;
                     sum.ended += ended;
                     None
                 }
-                ActVerdict::LastAdministrator => Some(LeftOut::LastAdministrator),
-                ActVerdict::Yourself => Some(LeftOut::Yourself),
-                ActVerdict::Faulty(_) => Some(LeftOut::Faulty),
+                AccountActOutcome::LastAdministrator => Some(SkipReason::LastAdministrator),
+                AccountActOutcome::Yourself => Some(SkipReason::Yourself),
+                AccountActOutcome::Managed(_) => Some(SkipReason::Managed),
+                AccountActOutcome::Faulty(_) => Some(SkipReason::Faulty),
             };
-            sum.left_out.extend(refused.map(|why| (account.id, account.name, why)));
-            ended.extend(gone);
+            sum.skipped
+                .extend(refused.map(|reason| (account.id, account.name, reason)));
         }
-        sum.already += ids.len().saturating_sub(sum.done + sum.already + sum.left_out.len());
-        Ok((sum, ended))
+        sum.already += ids.len().saturating_sub(sum.done + sum.already + sum.skipped.len());
+        for id in ids {
+            self.forget_account(*id);
+        }
+        Ok(sum)
     }
 }

@@ -1,22 +1,22 @@
-//! Whether a password that somebody sets for an account is one. Its other fields are `domain::account::profile`'s.
+//! Checks a password that is set for an account. `domain::account::profile` checks its other
+//! fields.
 
-use crate::{
-    domain::{
-        account::profile::FieldFault,
-        password::{self, NewPasswordFacts, Reuse},
-        secret::Secret,
-    },
-    live::policy::InForce,
+use crate::domain::{
+    account::profile::FieldFault,
+    password::{self, NewPasswordFacts, Reuse},
+    policy::effective::PasswordPolicy,
+    secret::Secret,
 };
 
-pub(super) fn password_faults(password: &Secret, own_words: &[&str], in_force: &InForce) -> Vec<FieldFault> {
+/// Returns the faults of a password under these rules; it must not be built around `own_words`.
+pub(super) fn password_faults(password: &Secret, own_words: &[&str], rules: &PasswordPolicy) -> Vec<FieldFault> {
     let facts = NewPasswordFacts {
         new: password.expose(),
         again: None,
         own_words,
         reused: Reuse::No,
     };
-    password::decide(&facts, &in_force.everyone().password)
+    password::decide(&facts, rules)
         .into_iter()
         .map(|fault| ("password", fault.message()))
         .collect()

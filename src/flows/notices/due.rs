@@ -1,30 +1,28 @@
-//! Letters that time makes due: accounts that expire soon, and the digest for administrators. Jobs call these.
+//! Emails that become due with time: accounts that expire soon, and the digest for administrators.
+//! Called by jobs.
 
-use super::super::{Ctx, FlowError, endings::expiry_bounds};
 use crate::{
     domain::{
-        account::{AccountId, Role},
-        audit::Event,
-        notice::{Happening, LOOKED_AT, Notice, digest, locked_words},
+        account::{AccountFilter, AccountId, AccountListState, Role},
+        audit::{AuditFilter, AuditRecord, Event},
+        digest::{DigestEvent, LOOKED_AT, describe_locked, digest},
+        notice::Notice,
         time::{Span, Timestamp},
     },
-    live::policy::InForce,
-    mail::render::notices as letters,
-    store::{
-        Conn, StoreError,
-        accounts::{self, AccountFilter, AccountListState},
-        audit::{self, AuditFilter, AuditRow},
-        meta, notices,
-    },
+    flows::{Ctx, FlowError, Write, expiry::expiry_bounds},
+    live::policy::PolicyInForce,
+    mail::render::notifications::NotificationEmail,
+    store::{Conn, StoreError, accounts, audit, meta, notices},
 };
 use std::sync::Arc;
 
-/// Between two digests at least.
+/// Minimum time between two digests.
 const DIGEST_PAUSE: Span = Span::from_secs(3600);
-/// Where the end of the last one stands.
+/// The row with the end of the last digest.
 const DIGEST_UNTIL: &str = "notices.digest_until";
-/// What a digest tells of. Each is asked for by itself: a flood of one never hides another.
-const TOLD: [Event; 6] = [
+/// The events that a digest reports. Each kind is read separately, so that a flood of one never
+/// hides another.
+const REPORTED_EVENTS: [Event; 6] = [
     Event::SignInRefused,
     Event::LockoutBegan,
     Event::SessionRotatedIdReused,
@@ -33,8 +31,9 @@ const TOLD: [Event; 6] = [
     Event::PolicyReverted,
 ];
 
-/// Tells accounts that expire within `auth.expiry_notice`, once for each instant at which they would; how many.
-pub async fn tell_expiring(ctx: &Ctx) -> Result<usize, FlowError> {
+/// Notifies accounts that expire within `auth.expiry_notice`, once for each expiry date, and
+/// returns their number.
+pub async fn notify_expiring(ctx: &Ctx) -> Result<usize, FlowError> {
     const BATCH: i64 = 200;
     let in_force = ctx.current_policy().await?;
     let policy = in_force.everyone();
@@ -46,108 +45,110 @@ pub async fn tell_expiring(ctx: &Ctx) -> Result<usize, FlowError> {
         return Ok(0);
     };
     let bounds = expiry_bounds(&policy.accounts, ctx.now().saturating_add(notice));
-    let (mut after, mut told) = (None, 0);
+    let (mut after, mut notified) = (None, 0);
     loop {
         let candidates = ctx
             .store
-            .read(move |c| accounts::expiry_candidates(c, &bounds, after, BATCH))
+            .read(move |connection| accounts::list_expiry_candidates(connection, &bounds, after, BATCH))
             .await?;
         let Some(last) = candidates.last().map(|account| account.id) else {
-            return Ok(told);
+            return Ok(notified);
         };
         for account in candidates.into_iter().filter(|account| account.email.is_some()) {
-            told += usize::from(tell(ctx, &in_force, account.id, notice).await?);
+            notified += usize::from(notify_if_due(ctx, &in_force, account.id, notice).await?);
         }
         after = Some(last);
     }
 }
 
-async fn tell(ctx: &Ctx, in_force: &Arc<InForce>, id: AccountId, notice: Span) -> Result<bool, FlowError> {
-    let (flow, in_force, now) = (ctx.clone(), in_force.clone(), ctx.now());
+/// Notifies one account if it expires within `notice` and was not notified of that date before.
+async fn notify_if_due(
+    ctx: &Ctx,
+    in_force: &Arc<PolicyInForce>,
+    id: AccountId,
+    notice: Span,
+) -> Result<bool, FlowError> {
+    let in_force = in_force.clone();
     let kind = Notice::Expiry.as_str();
-    let due = ctx
-        .store
-        .read(move |c| {
-            let found = accounts::find(c, id)?.into_iter().collect();
-            let expires = flow
-                .account_views(c, &in_force, found)?
-                .pop()
-                .and_then(|view| view.expires);
-            let soon = expires.map(|(at, _)| at).filter(|at| at.since(now) <= notice);
-            let told = notices::latest(c, id, kind)?;
-            Ok::<_, StoreError>(soon.filter(|at| told != Some(*at)))
-        })
-        .await?;
-    let Some(at) = due else { return Ok(false) };
-    let flow = ctx.clone();
-    Ok(ctx
-        .store
-        .write(move |c| {
-            let account = accounts::find(c, id)?.ok_or(StoreError::NotFound("account"))?;
-            // Another instance may have been faster.
-            if notices::latest(c, id, kind)? == Some(at) {
-                return Ok(false);
-            }
-            notices::set_latest(c, id, kind, at)?;
-            flow.tell_in(
-                c,
-                now,
-                &account,
-                Notice::Expiry,
-                &letters::expires_soon(&account.name, at),
-            )
-        })
-        .await?)
+    let due = ctx.read(move |r| {
+        let found = accounts::find(r.connection, id)?.into_iter().collect();
+        let view = r.account_views(&in_force, found)?.pop();
+        let expires = view.and_then(|view| view.expires);
+        let soon = expires.filter(|(at, _)| at.since(r.now) <= notice);
+        let notified = notices::find_latest(r.connection, id, kind)?;
+        Ok(soon.filter(|(at, _)| notified != Some(*at)))
+    });
+    let Some((at, rule)) = due.await? else { return Ok(false) };
+    ctx.write_as_system(move |w| {
+        let account = accounts::find(w.connection, id)?.ok_or(FlowError::NotFound)?;
+        // Another instance may have been first.
+        if notices::find_latest(w.connection, id, kind)? == Some(at) {
+            return Ok(false);
+        }
+        notices::set_latest(w.connection, id, kind, at)?;
+        let email = NotificationEmail::expires_soon(&account.name, at, rule);
+        Ok(w.notify(&account, Notice::Expiry, &email)?)
+    })
+    .await
 }
 
-/// Tells administrators what happened since the last digest, when an hour has passed and there is something to tell; how many
-/// letters. The hour begins with the first look.
+/// Sends administrators a digest of the events since the last one, if an hour has passed and there
+/// is something to report; returns the number of emails. The first call starts the hour.
 pub async fn send_digest(ctx: &Ctx) -> Result<usize, FlowError> {
-    let (flow, now) = (ctx.clone(), ctx.now());
-    let until = ctx.store.read(|c| meta::get(c, DIGEST_UNTIL)).await?;
+    let until = ctx.store.read(|connection| meta::get(connection, DIGEST_UNTIL)).await?;
     let since = until.as_deref().and_then(Timestamp::parse_rfc3339);
-    if since.is_some_and(|since| now.since(since) < DIGEST_PAUSE) {
+    if since.is_some_and(|since| ctx.now().since(since) < DIGEST_PAUSE) {
         return Ok(0);
     }
-    Ok(ctx
-        .store
-        .write(move |c| {
-            // Held first: of two instances the second finds the hour begun anew.
-            accounts::lock_administrators(c)?;
-            let standing = meta::get(c, DIGEST_UNTIL)?;
-            if standing != until {
-                return Ok(0);
-            }
-            meta::set(c, DIGEST_UNTIL, &now.to_rfc3339())?;
-            let Some(since) = since.filter(|_| flow.in_force().everyone().notices.contains(&Notice::Digest)) else {
-                return Ok(0);
-            };
-            // This microsecond is the next one's: it may not be over.
-            let happenings = happenings(c, since, now.saturating_sub(Span::from_micros(1)))?;
-            let lines = digest(&happenings);
-            if lines.is_empty() {
-                return Ok(0);
-            }
-            let administrators = AccountFilter {
-                role: Some(Role::Administrator),
-                state: Some(AccountListState::Active),
-                limit: 1_000,
-                ..AccountFilter::default()
-            };
-            let letter = letters::digest(since, now, &lines, &flow.config.base_url());
-            let mut sent = 0;
-            for account in accounts::list(c, &administrators)?.items {
-                sent += usize::from(flow.tell_in(c, now, &account, Notice::Digest, &letter)?);
-            }
-            Ok::<_, StoreError>(sent)
-        })
-        .await?)
+    ctx.write_as_system(move |w| {
+        // Locked first: of two instances the second finds that the hour has restarted.
+        accounts::lock_administrators(w.connection)?;
+        let current = meta::get(w.connection, DIGEST_UNTIL)?;
+        if current != until {
+            return Ok(0);
+        }
+        meta::set(w.connection, DIGEST_UNTIL, &w.now.to_rfc3339())?;
+        let is_wanted = w.ctx.in_force().everyone().notices.contains(&Notice::Digest);
+        match since.filter(|_| is_wanted) {
+            Some(since) => w.write_digest(since),
+            None => Ok(0),
+        }
+    })
+    .await
 }
 
-/// What happened between two instants, both inclusive: of each kind the newest.
-fn happenings(c: &mut Conn, since: Timestamp, until: Timestamp) -> Result<Vec<Happening>, StoreError> {
+impl Write<'_> {
+    /// Queues the digest of events since then for every administrator.
+    fn write_digest(&mut self, since: Timestamp) -> Result<usize, FlowError> {
+        // This microsecond belongs to the next digest, because it may not be over.
+        let until = self.now.saturating_sub(Span::from_micros(1));
+        let lines = digest(&list_digest_events(self.connection, since, until)?);
+        if lines.is_empty() {
+            return Ok(0);
+        }
+        let administrators = AccountFilter {
+            role: Some(Role::Administrator),
+            state: Some(AccountListState::Active),
+            limit: 1_000,
+            ..AccountFilter::default()
+        };
+        let email = NotificationEmail::digest(since, self.now, &lines, &self.ctx.config.base_url());
+        let mut sent = 0;
+        for account in accounts::list(self.connection, &administrators)?.items {
+            sent += usize::from(self.notify(&account, Notice::Digest, &email)?);
+        }
+        Ok(sent)
+    }
+}
+
+/// Returns the events between two instants, both inclusive, the newest of each kind.
+fn list_digest_events(
+    connection: &mut Conn,
+    since: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<DigestEvent>, StoreError> {
     let mut found = Vec::new();
-    for event in TOLD {
+    for event in REPORTED_EVENTS {
         let filter = AuditFilter {
             events: vec![event],
             since: Some(since),
@@ -155,17 +156,17 @@ fn happenings(c: &mut Conn, since: Timestamp, until: Timestamp) -> Result<Vec<Ha
             limit: LOOKED_AT as i64,
             ..AuditFilter::default()
         };
-        found.extend(audit::list(c, &filter)?.items.into_iter().map(happening));
+        found.extend(audit::list(connection, &filter)?.items.into_iter().map(to_digest_event));
     }
     Ok(found)
 }
 
-fn happening(row: AuditRow) -> Happening {
+fn to_digest_event(row: AuditRecord) -> DigestEvent {
     let locked = (row.event == Event::LockoutBegan).then(|| {
         let key = |field: &str| row.detail["keys"][field].as_str();
-        locked_words(key("account"), key("ip"))
+        describe_locked(key("account"), key("ip"))
     });
-    Happening {
+    DigestEvent {
         event: row.event,
         account: row.account,
         actor: row.actor,

@@ -1,36 +1,40 @@
-//! Telling people that wrong passwords were tried for their account until something was locked. Only queued inside the write of the lock,
-//! with the same statements for every name; a job looks whose name it is.
+//! Notifying owners that wrong passwords were tried for their account until a lock began. The write
+//! of the lock only queues a notice, with the same statements for every name; a job finds the
+//! account.
 
-use super::super::{Ctx, FlowError};
 use crate::{
     domain::{
         account::name_key,
-        audit::Origin,
-        lockout::CounterKind,
-        mail::LetterKind,
+        audit::RequestOrigin,
+        lockout::{CounterKind, Lockout},
+        mail::EmailKind,
         notice::Notice,
-        time::{Span, Timestamp},
+        time::Span,
     },
-    mail::render::notices::locked_out,
+    flows::{Ctx, FlowError, Write},
+    mail::render::notifications::NotificationEmail,
     store::{
-        Conn, StoreError, accounts,
+        StoreError, accounts,
         lockout_notices::{self, LockoutNotice},
-        lockouts::Lockout,
         notices,
     },
 };
 
-/// Letters about lockouts of one account are this far apart at least.
+/// Minimum time between two emails about lockouts of one account.
 const PAUSE: Span = Span::from_secs(3600);
-/// Taken in one run of the job.
+/// Maximum number of notices processed in one run of the job.
 const BATCH: i64 = 50;
 
-/// The names of which a lock is told. That of a whole address is nobody's own: it is for administrators.
+/// Returns the names whose owners are notified of a lock. The lock of a whole address belongs to no
+/// account; administrators see it.
 fn names(lock: &Lockout) -> Vec<String> {
     match (lock.key.kind, &lock.key.account) {
         (CounterKind::IpCeiling, _) => Vec::new(),
-        (CounterKind::Key | CounterKind::AccountCeiling, Some(key)) => vec![key.clone()],
-        (CounterKind::Key | CounterKind::AccountCeiling, None) => {
+        (
+            CounterKind::Key | CounterKind::AccountCeiling | CounterKind::KnownCeiling | CounterKind::Factor,
+            Some(key),
+        ) => vec![key.clone()],
+        (CounterKind::Key | CounterKind::AccountCeiling | CounterKind::KnownCeiling | CounterKind::Factor, None) => {
             let mut keys: Vec<String> = lock.names_tried.iter().map(|name| name_key(name)).collect();
             keys.sort();
             keys.dedup();
@@ -39,64 +43,61 @@ fn names(lock: &Lockout) -> Vec<String> {
     }
 }
 
-impl Ctx {
-    /// A lock began: whoever it concerns is told of it soon.
-    pub(in crate::flows) fn queue_lockout_in(
-        &self,
-        c: &mut Conn,
-        now: Timestamp,
+impl Write<'_> {
+    /// Queues a notice of a lock that began.
+    pub(in crate::flows) fn queue_lockout_notice(
+        &mut self,
         lock: &Lockout,
-        origin: &Origin,
+        origin: &RequestOrigin,
     ) -> Result<(), StoreError> {
-        if !self.in_force().everyone().notices.contains(&Notice::Lockout) {
+        if !self.ctx.in_force().everyone().notices.contains(&Notice::Lockout) {
             return Ok(());
         }
         for account_key in names(lock) {
             let notice = LockoutNotice {
-                id: self.new_id(now),
+                id: self.ctx.new_id(self.now),
                 account_key,
                 failures: i32::try_from(lock.counter.failures.len()).unwrap_or(i32::MAX),
                 ip: origin.ip,
                 by_address: lock.key.account.is_none(),
-                began_at: now,
+                began_at: self.now,
             };
-            lockout_notices::queue(c, &notice)?;
+            lockout_notices::queue(self.connection, &notice)?;
         }
         Ok(())
     }
 
-    /// Takes one and writes the letter, unless the owner had one within the hour.
-    fn tell_lockout_in(&self, c: &mut Conn, now: Timestamp, notice: &LockoutNotice) -> Result<(), StoreError> {
-        if !lockout_notices::take(c, notice.id)? {
+    /// Processes a notice and queues the email, unless the owner had one within the hour.
+    fn notify_lockout(&mut self, notice: &LockoutNotice) -> Result<(), StoreError> {
+        if !lockout_notices::take(self.connection, notice.id)? {
             return Ok(());
         }
-        // Its row is held: of two notices that come at once the second finds the first one's letter.
-        let Some(account) = accounts::find_by_name_key(c, &notice.account_key)? else {
+        // The account's row is locked: of two simultaneous notices the second finds the email of
+        // the first.
+        let Some(account) = accounts::find_by_name_key(self.connection, &notice.account_key)? else {
             return Ok(());
         };
-        let since = now.saturating_sub(PAUSE);
-        if notices::written_since(c, account.id, LetterKind::LockedOut.as_str(), since)? {
+        let since = self.now.saturating_sub(PAUSE);
+        if notices::has_email_since(self.connection, account.id, EmailKind::LockedOut.as_str(), since)? {
             return Ok(());
         }
         let ip = notice.ip.map(|ip| ip.to_string());
-        let letter = locked_out(
-            &account.name,
-            notice.began_at,
-            notice.failures,
-            ip.as_deref(),
-            notice.by_address,
-        );
-        self.tell_in(c, now, &account, Notice::Lockout, &letter).map(drop)
+        let (began_at, failures) = (notice.began_at, notice.failures);
+        let email = NotificationEmail::locked_out(&account.name, began_at, failures, ip.as_deref(), notice.by_address);
+        self.notify(&account, Notice::Lockout, &email).map(drop)
     }
 }
 
-/// Tells of the lockouts that wait; the job calls it. How many were taken.
-pub async fn tell_lockouts(ctx: &Ctx) -> Result<usize, FlowError> {
-    let waiting = ctx.store.read(|c| lockout_notices::waiting(c, BATCH)).await?;
+/// Sends the queued notices and returns how many were processed. Called by a job.
+pub async fn notify_lockouts(ctx: &Ctx) -> Result<usize, FlowError> {
+    let waiting = ctx
+        .store
+        .read(|connection| lockout_notices::list_waiting(connection, BATCH))
+        .await?;
     let taken = waiting.len();
     for notice in waiting {
-        let (flow, now) = (ctx.clone(), ctx.now());
-        ctx.store.write(move |c| flow.tell_lockout_in(c, now, &notice)).await?;
+        let notify = move |w: &mut Write<'_>| Ok(w.notify_lockout(&notice)?);
+        ctx.write_as_system(notify).await?;
     }
     Ok(taken)
 }

@@ -1,59 +1,69 @@
-//! What the installation runs on, as this server sees it: the database and its clock, the line on which changes are announced, other
-//! servers, proxies. And whether this server may be sent traffic.
+//! The health of this server and its environment: the database and its clock, the connection for
+//! changes, other servers and proxies. It also decides whether this server is ready for traffic.
 
-use super::super::{Ctx, FlowError};
 use crate::{
-    domain::{forwarded::Asked, skew, time::Span},
-    store::{Backend, Conn, StoreError, meta, policies},
+    domain::{forwarded::LastProxyRequest, skew, time::Span},
+    flows::{Ctx, FlowError, Read},
+    store::{self, Backend, StoreError, meta, policies},
 };
-use std::{collections::HashSet, time::Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
+/// The state of the database, the clock and the other instances.
 pub struct Health {
-    /// `PostgreSQL`
+    /// The product: `PostgreSQL`.
     pub database: &'static str,
-    /// How long the database took to tell its time.
+    /// How long the database took to return its time.
     pub answered_in: Span,
-    /// How far the database's clock is ahead of this machine's (negative: behind); `None`: it has none of its own.
+    /// How far the database's clock is ahead of this machine's (negative: behind); `None`: it has
+    /// no clock of its own.
     pub clock_ahead: Option<Span>,
-    /// Changes made elsewhere are heard of; else every decision asks the database.
+    /// Whether changes by other servers arrive; otherwise every decision queries the database.
     pub hears: bool,
-    /// Other servers that run on this database.
+    /// The number of other servers on this database.
     pub other_servers: usize,
-    /// Applications that are to be protected.
+    /// The number of protected applications.
     pub applications: usize,
-    /// The last question of each proxy, with the application it was about; the latest first.
-    pub proxies: Vec<(String, Asked)>,
-    /// Hosts and addresses whose questions were refused before any application was looked for, and still would be.
+    /// The last request of each proxy and its application, latest first.
+    pub proxies: Vec<(String, LastProxyRequest)>,
+    /// The number of hosts and addresses whose requests matched no application, and still would
+    /// match none.
     pub strangers: usize,
 }
 
 impl Health {
-    /// The database's clock is so far off that sessions would end at the wrong time.
+    /// Returns whether the database's clock differs so much that sessions would end at the wrong
+    /// time.
     pub fn clock_is_off(&self) -> bool {
         self.clock_ahead.is_some_and(skew::is_too_much)
     }
 }
 
-/// Proxies told of at most.
+/// Maximum number of proxies shown.
 const PROXIES: usize = 4;
 
-impl Ctx {
-    /// How far the database's clock is ahead of ours.
-    fn clock_ahead(&self, c: &mut Conn) -> Result<Span, StoreError> {
-        let before = self.now();
-        let told = meta::now(c)?;
-        Ok(skew::ahead(before, told, self.now()))
+impl Read<'_> {
+    /// Returns how far the database's clock is ahead of ours.
+    fn clock_ahead(&mut self) -> Result<Span, StoreError> {
+        let clock = &self.ctx.clock;
+        let before = clock.machine_now();
+        let database = meta::now(self.connection)?;
+        Ok(skew::measure(before, database, clock.machine_now()))
     }
+}
 
+impl Ctx {
     pub(super) async fn health(&self) -> Result<Health, FlowError> {
-        let (flow, writer) = (self.clone(), self.store.writer().to_owned());
-        let looked = self.store.read(move |c| {
+        let writer = self.store.writer().to_owned();
+        let looked = self.read(move |r| {
             let since = Instant::now();
-            let ahead = flow.clock_ahead(c)?;
+            let ahead = r.clock_ahead()?;
             let took = i64::try_from(since.elapsed().as_micros()).unwrap_or(i64::MAX);
-            let servers = policies::pins(c, flow.pins_fresh_since())?;
+            let servers = policies::list_pins(r.connection, r.ctx.pins_fresh_since())?;
             let others = servers.iter().filter(|(server, _)| *server != writer).count();
-            Ok::<_, StoreError>((Span::from_micros(took), ahead, others))
+            Ok((Span::from_micros(took), ahead, others))
         });
         let (answered_in, ahead, other_servers) = looked.await?;
         let (database, clock_ahead) = match self.store.backend() {
@@ -78,8 +88,8 @@ impl Ctx {
     }
 }
 
-/// The latest question of each proxy: its address, and how it asks.
-fn last_of_each(questions: impl Iterator<Item = (String, Asked)>) -> Vec<(String, Asked)> {
+/// Returns the latest request of each proxy, by address and dialect.
+fn last_of_each(questions: impl Iterator<Item = (String, LastProxyRequest)>) -> Vec<(String, LastProxyRequest)> {
     let mut questions: Vec<_> = questions.collect();
     questions.sort_unstable_by(|(name, asked), (other, than)| (than.at, name).cmp(&(asked.at, other)));
     let mut known = HashSet::new();
@@ -88,21 +98,20 @@ fn last_of_each(questions: impl Iterator<Item = (String, Asked)>) -> Vec<(String
     questions
 }
 
-/// Why this instance must not be sent traffic; empty = ready.
+/// Time that the database has to answer; load balancers have a limit too.
+const READY_WITHIN: Duration = Duration::from_millis(1_500);
+
+/// Returns why this instance is not ready for traffic; empty: ready.
 pub async fn readiness(ctx: &Ctx) -> Vec<String> {
     let mut faults = Vec::new();
-    let flow = ctx.clone();
-    let asked = ctx
-        .store
-        .read(move |c| {
-            Ok::<_, StoreError>((
-                flow.clock_ahead(c)?,
-                meta::migrations_current(c)?,
-                policies::latest(c)?.is_some(),
-            ))
-        })
-        .await;
-    match asked {
+    let asked = ctx.read(move |r| {
+        Ok((
+            r.clock_ahead()?,
+            meta::migrations_current(r.connection)?,
+            policies::find_latest(r.connection)?.is_some(),
+        ))
+    });
+    match store::with_patience(READY_WITHIN, asked).await {
         Err(error) => {
             tracing::warn!(%error, "not ready: the database does not answer");
             faults.push("the database does not answer".to_owned());
@@ -123,7 +132,7 @@ pub async fn readiness(ctx: &Ctx) -> Vec<String> {
         }
     }
     if !ctx.live.freshness.is_fresh() {
-        faults.push("changes made elsewhere are not heard of".to_owned());
+        faults.push("changes on other servers do not arrive".to_owned());
     }
     faults
 }

@@ -1,47 +1,53 @@
-//! Mailing a link to choose a password with: an invitation, or a reset, inside whatever write gives the reason. What an administrator does
-//! of it stands here too; what the link opens does not.
+//! Emailing a link to choose a password: an invitation or a reset, queued in the write that causes
+//! it, and the actions of administrators for it. `password_reset` handles the link itself.
 
-use super::super::{Acting, Ctx, FlowError, mail::Terms};
 use crate::{
-    domain::{account::AccountId, audit::Event, reset::LinkKind, secret, time::Timestamp},
-    mail::render::{Invitation, PasswordReset, ResetReason},
+    domain::{
+        account::{Account, AccountId},
+        audit::Event,
+        reset::LinkKind,
+        secret,
+    },
+    flows::{Ctx, FlowError, Initiator, Write, emails::EmailOptions},
+    mail::render::{InvitationEmail, PasswordResetEmail, ResetReason},
     store::{
-        Conn, StoreError,
-        accounts::{self, Account},
-        changes::{self, ChangeKind},
-        outbox,
+        StoreError, accounts, outbox,
         password_links::{self, PasswordLink},
     },
 };
 
-/// What came of an administrator's invitation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Invited {
+/// The result of an administrator's invitation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InvitationOutcome {
     Sent,
-    /// There is nowhere to send it.
+    /// The account's source, with this title, keeps its password.
+    Managed(String),
+    /// The account has no email address.
     NoAddress,
-    /// Somebody signed in to it before, or it is disabled or expired.
+    /// The account has been used before, or it is disabled or expired.
     NotInvited,
 }
 
-/// What came of an administrator's wish to mail a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mailed {
+/// The result of an administrator's request to email a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MailLinkOutcome {
     Sent,
+    /// The account's source, with this title, keeps its password.
+    Managed(String),
     NoAddress,
-    /// The account is disabled or expired: a link would open nothing.
+    /// The account is disabled or expired, so a link would not work.
     Unusable,
 }
 
-/// Why somebody is mailed a link.
-enum Occasion {
-    /// To choose a first password.
+/// The reason for emailing a link.
+enum LinkOccasion {
+    /// The first password of an invitation.
     Invitation,
-    /// To choose another one.
+    /// A new password.
     Reset(ResetReason),
 }
 
-impl Occasion {
+impl LinkOccasion {
     const fn kind(&self) -> LinkKind {
         match self {
             Self::Invitation => LinkKind::Invitation,
@@ -50,114 +56,97 @@ impl Occasion {
     }
 }
 
-/// Sends a link to choose a password to somebody who never signed in; an earlier link dies.
-pub async fn invite(ctx: &Ctx, acting: &Acting, id: AccountId) -> Result<Invited, FlowError> {
-    let (flow, acting, now) = (ctx.clone(), acting.clone(), ctx.now());
-    ctx.store
-        .write(move |c| {
-            let account = accounts::find(c, id)?.ok_or(FlowError::NotFound)?;
-            if account.last_sign_in_at.is_some() || account.disabled_at.is_some() || account.expired_at.is_some() {
-                return Ok(Invited::NotInvited);
-            }
-            if !flow.invite_in(c, now, &account)? {
-                return Ok(Invited::NoAddress);
-            }
-            let detail = serde_json::json!({ "invitation": "sent" });
-            let entry = flow.entry_of(&acting, Event::AccountUpdated, Some((id, &account.name)), detail);
-            flow.record(c, now, &entry)?;
-            changes::announce(c, ChangeKind::Account, &id.0.to_string())?;
-            Ok::<_, FlowError>(Invited::Sent)
-        })
-        .await
+/// Emails an invitation to an account that was never used; the previous link stops working.
+pub async fn invite(ctx: &Ctx, initiator: &Initiator, id: AccountId) -> Result<InvitationOutcome, FlowError> {
+    ctx.write(initiator, move |w| {
+        let account = accounts::find(w.connection, id)?.ok_or(FlowError::NotFound)?;
+        if let Some(title) = w.ctx.source_title(&account) {
+            return Ok(InvitationOutcome::Managed(title));
+        }
+        if account.last_sign_in_at.is_some() || !account.is_enabled() {
+            return Ok(InvitationOutcome::NotInvited);
+        }
+        if !w.send_invitation(&account)? {
+            return Ok(InvitationOutcome::NoAddress);
+        }
+        let entry = w.entry(Event::AccountUpdated).with_account(id, &account.name);
+        w.record(&entry.with_detail(serde_json::json!({ "invitation": "sent" })))?;
+        Ok(InvitationOutcome::Sent)
+    })
+    .await
 }
 
-/// Mails the owner a link to choose another password with, as an administrator; until it is used the one of today works.
-pub async fn mail_link(ctx: &Ctx, acting: &Acting, id: AccountId) -> Result<Mailed, FlowError> {
-    let (flow, acting, now) = (ctx.clone(), acting.clone(), ctx.now());
-    ctx.store
-        .write(move |c| {
-            let account = accounts::find(c, id)?.ok_or(FlowError::NotFound)?;
-            if account.disabled_at.is_some() || account.expired_at.is_some() {
-                return Ok(Mailed::Unusable);
-            }
-            if !flow.send_reset_in(c, now, &account, ResetReason::Administrator)? {
-                return Ok(Mailed::NoAddress);
-            }
-            let whose = Some((id, account.name.as_str()));
-            let entry = flow.entry_of(&acting, Event::PasswordResetRequested, whose, serde_json::Value::Null);
-            flow.record(c, now, &entry)?;
-            Ok::<_, FlowError>(Mailed::Sent)
-        })
-        .await
+/// Emails the owner a link to choose another password, for an administrator; the current password
+/// keeps working until then.
+pub async fn mail_link(ctx: &Ctx, initiator: &Initiator, id: AccountId) -> Result<MailLinkOutcome, FlowError> {
+    ctx.write(initiator, move |w| {
+        let account = accounts::find(w.connection, id)?.ok_or(FlowError::NotFound)?;
+        if let Some(title) = w.ctx.source_title(&account) {
+            return Ok(MailLinkOutcome::Managed(title));
+        }
+        if !account.is_enabled() {
+            return Ok(MailLinkOutcome::Unusable);
+        }
+        if !w.send_reset_link(&account, ResetReason::Administrator)? {
+            return Ok(MailLinkOutcome::NoAddress);
+        }
+        w.record(&w.entry(Event::PasswordResetRequested).with_account(id, &account.name))?;
+        Ok(MailLinkOutcome::Sent)
+    })
+    .await
 }
 
-impl Ctx {
-    /// The link to a first password, inside the write that makes or keeps the account. False: it has no e-mail address.
-    pub(in crate::flows) fn invite_in(
-        &self,
-        c: &mut Conn,
-        now: Timestamp,
-        account: &Account,
-    ) -> Result<bool, StoreError> {
-        self.send_link_in(c, now, account, Occasion::Invitation)
+impl Write<'_> {
+    /// Emails the link to a first password. Returns false if the account has no email address.
+    pub(in crate::flows) fn send_invitation(&mut self, account: &Account) -> Result<bool, StoreError> {
+        self.send_link(account, LinkOccasion::Invitation)
     }
 
-    /// A link to choose another password. False: it has no e-mail address.
-    pub(in crate::flows) fn send_reset_in(
-        &self,
-        c: &mut Conn,
-        now: Timestamp,
+    /// Emails a link to choose another password. Returns false if the account has no email address.
+    pub(in crate::flows) fn send_reset_link(
+        &mut self,
         account: &Account,
         reason: ResetReason,
     ) -> Result<bool, StoreError> {
-        self.send_link_in(c, now, account, Occasion::Reset(reason))
+        self.send_link(account, LinkOccasion::Reset(reason))
     }
 
-    /// A link to choose a password, to the account's address. False: it has none.
-    fn send_link_in(
-        &self,
-        c: &mut Conn,
-        now: Timestamp,
-        account: &Account,
-        occasion: Occasion,
-    ) -> Result<bool, StoreError> {
+    fn send_link(&mut self, account: &Account, occasion: LinkOccasion) -> Result<bool, StoreError> {
         let Some(email) = &account.email else { return Ok(false) };
         let kind = occasion.kind();
-        let token = secret::token(self.random_bytes());
-        let until = now.saturating_add(kind.lifetime());
+        let token = secret::token(self.ctx.random_bytes());
+        let until = self.now.saturating_add(kind.lifetime());
         let made = PasswordLink {
             digest: secret::digest(token.expose()),
             account: account.id,
             kind,
             email: email.clone(),
             password_changed_at: account.password_changed_at,
-            made_at: now,
+            made_at: self.now,
             expires_at: until,
         };
-        password_links::replace(c, &made)?;
-        // The configured address, never what a request called us.
-        let link = format!("{}/password/reset?token={}", self.config.base_url(), token.expose());
-        let (username, terms) = (
-            account.name.clone(),
-            Terms {
-                dedupe: None,
-                give_up_at: Some(until),
-            },
-        );
+        password_links::replace(self.connection, &made)?;
+        // The configured address, never a host name from a request.
+        let link = format!("{}/password/reset?token={}", self.ctx.config.base_url(), token.expose());
+        let username = account.name.clone();
+        let options = EmailOptions {
+            give_up_at: Some(until),
+            ..EmailOptions::default()
+        };
         match occasion {
-            Occasion::Reset(reason) => {
-                outbox::discard_of_account(c, account.id, &["password_reset"], now)?;
-                let letter = PasswordReset {
+            LinkOccasion::Reset(reason) => {
+                outbox::discard_of_account(self.connection, account.id, &["password_reset"], self.now)?;
+                let email = PasswordResetEmail {
                     username,
                     link,
                     until,
                     reason,
                 };
-                self.post(c, now, account, &letter, terms)
+                self.enqueue_email(account, &email, options)
             }
-            Occasion::Invitation => {
-                outbox::discard_of_account(c, account.id, &["invitation"], now)?;
-                self.post(c, now, account, &Invitation { username, link, until }, terms)
+            LinkOccasion::Invitation => {
+                outbox::discard_of_account(self.connection, account.id, &["invitation"], self.now)?;
+                self.enqueue_email(account, &InvitationEmail { username, link, until }, options)
             }
         }
     }

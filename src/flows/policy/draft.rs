@@ -1,289 +1,433 @@
-//! What is about to be saved: edits of a revision, kept until their author has reviewed them. Whatever the screen saves
-//! comes through here: the editor, an import, a restore, an item of the posture.
+//! Drafts: edits of a revision, stored until their author has reviewed them. Every save in the
+//! console comes through here: the editor, an import, a restore, an item of the posture. A review
+//! is computed once per request, on one snapshot, and the save is exactly what was reviewed.
 
 use super::{
-    super::{Acting, Ctx, FlowError, PURGED},
-    Current, Edit, SaveKind, SaveVerdict, in_force, revision,
-    save::Save,
+    CurrentPolicy, Edit, PolicySaveOutcome, SaveKind, revision,
+    save::{NewDocument, SaveBase, SaveRequest},
+    saver::PolicySaver,
 };
 use crate::{
     domain::{
         account::AccountId,
         policy::{
-            Fault, Key, Pins, PolicyDocument, Scope, Warning,
+            Key, Pins, PolicyDocument, PolicyDraft, PolicyFault, Scope, Warning,
             diff::{Change, diff},
-            effective::Policy,
-            merge::{Conflict, Side, merge, rebase},
+            effective::{Policy, PolicyEnvironment},
+            merge::{Conflict, ConflictSide, merge, rebase},
             provisional::{Risk, risks},
+            secure_mismatch::SecureMismatch,
         },
-        time::{Span, Timestamp},
+        secret,
+        time::Span,
     },
+    flows::{Ctx, FlowError, Initiator, PURGED, Read, Write},
     store::{
-        Conn, StoreError,
-        policies::drafts::{self as rows, Draft},
+        StoreError,
+        policies::{self, drafts as rows},
     },
 };
 use uuid::Uuid;
 
-/// Drafts that one author may have; the oldest go.
+/// Maximum number of drafts of one author; the oldest are deleted.
 const MOST_DRAFTS: i64 = 10;
-/// A draft that nobody saved is forgotten after a week.
+/// How long an unsaved draft is kept.
 const KEPT: Span = Span::from_secs(7 * 86_400);
 
-/// Edits that somebody wants reviewed.
+/// Edits to be reviewed.
 pub struct Proposal {
-    /// The draft that the edits go into, and the scope that they replace there; the other scopes' edits stay.
+    /// The draft to which the edits are added, and the scope whose edits they replace there; edits
+    /// of other scopes stay.
     pub into: Option<(Uuid, Scope)>,
-    /// The revision that they were made from.
+    /// The revision on which they are based.
     pub base: i64,
+    /// The kind of save.
     pub kind: SaveKind,
+    /// The edits.
     pub edits: Vec<Edit>,
+    /// The reason for the change.
     pub reason: String,
-    /// What the review tells beside the changes.
+    /// Comments that the review shows beside the changes.
     pub notes: Vec<String>,
 }
 
-/// What became of a proposal.
+/// The result of a proposal.
 #[derive(Debug)]
-pub enum Proposed {
+pub enum ProposalOutcome {
+    /// The edits are in this draft.
     Draft(Uuid),
-    /// It says what the policy says already.
+    /// The policy already has these values.
     Unchanged,
-    Faulty(Vec<Fault>),
+    /// It cannot be saved.
+    Faulty(Vec<PolicyFault>),
 }
 
-/// A draft on top of what is in force now.
+/// A draft merged with the policy in force.
 pub struct Review {
-    pub draft: Draft,
+    /// The draft as its author left it.
+    pub draft: PolicyDraft,
+    /// The kind of save.
     pub kind: SaveKind,
-    pub current: Current,
-    /// As it would be saved; conflicts are as they stand in force.
+    /// The policy in force.
+    pub current: CurrentPolicy,
+    /// The document that would be saved; conflicting settings have the values in force.
     pub document: PolicyDocument,
+    /// The changes that would be saved.
     pub changes: Vec<Change>,
-    /// Settings that somebody else changed meanwhile, to another value.
+    /// Settings that another author changed to different values in the meantime.
     pub conflicts: Vec<Conflict>,
-    /// What changed in force since the draft was made.
+    /// Changes of the policy in force since the draft was made.
     pub since: Vec<Change>,
-    /// Left as they are, for the environment fixes them.
+    /// Settings that stay unchanged because the environment pins them.
     pub kept: Vec<(Scope, Key)>,
-    pub faults: Vec<Fault>,
+    /// The reasons why it cannot be saved.
+    pub faults: Vec<PolicyFault>,
+    /// Warnings about the changed settings.
     pub warnings: Vec<Warning>,
+    /// The risks of the save for its author.
     pub risks: Vec<Risk>,
+    /// Why the drafted `session.secure` does not match the public URL.
+    pub secure_mismatch: Option<SecureMismatch>,
+    /// The fingerprint of the save; a different one means that something has changed since it was
+    /// shown.
+    pub fingerprint: String,
+    /// The warnings of the whole document.
+    all_warnings: Vec<Warning>,
 }
 
-/// A reviewed draft that its author wants saved.
-pub struct Reviewing {
+/// A reviewed draft that its author wants to save.
+pub struct ReviewedDraft {
+    /// The draft.
     pub draft: Uuid,
     /// The revision that the review showed.
     pub base: i64,
+    /// [`Review::fingerprint`] of the review; empty: only the revision is compared.
+    pub fingerprint: String,
+    /// The reason for the save.
     pub reason: String,
-    /// To be confirmed even if nothing is risky about it.
+    /// Whether it must be confirmed even without a risk.
     pub provisional: bool,
+    /// Whether a [`SecureMismatch`] was confirmed.
+    pub confirm_secure: bool,
+    /// Whether passkeys work under the address of the request that saves.
+    pub has_passkeys: bool,
 }
 
-/// Makes a draft of edits, or adds them to one.
-pub async fn propose(ctx: &Ctx, acting: &Acting, proposal: Proposal) -> Result<Proposed, FlowError> {
-    let author = author(acting)?;
+/// The result of a [`ReviewedDraft`].
+pub enum DraftSaveOutcome {
+    /// It applies to every live session now.
+    Saved {
+        /// The number of the revision.
+        revision: i64,
+        /// The changes.
+        changes: Vec<Change>,
+        /// The kind of save.
+        kind: SaveKind,
+        /// Whether it reverts automatically unless confirmed.
+        is_provisional: bool,
+    },
+    /// The policy in force already has these values.
+    Unchanged,
+    /// Nothing was saved: the current review, and the reason.
+    Refused(Box<Review>, SaveRefusal),
+}
+
+/// The reason why a reviewed draft was not saved.
+#[derive(Debug)]
+pub enum SaveRefusal {
+    /// A [`SecureMismatch`] was not confirmed.
+    SecureUnconfirmed,
+    /// It cannot be saved.
+    Faulty(Vec<PolicyFault>),
+    /// Something has changed since the review, or is in conflict.
+    Stale,
+    /// A save is waiting for confirmation; nothing can be saved until then.
+    Provisional,
+}
+
+/// Creates a draft from edits, or adds them to one.
+pub async fn propose(ctx: &Ctx, initiator: &Initiator, proposal: Proposal) -> Result<ProposalOutcome, FlowError> {
+    let author = author(initiator)?;
     let base = revision(ctx, proposal.base).await?.ok_or(FlowError::NotFound)?.document;
-    let (flow, now) = (ctx.clone(), ctx.now());
-    ctx.store
-        .write(move |c| flow.propose_in(c, now, author, &base, proposal))
+    ctx.write(initiator, move |w| Ok(w.propose(author, &base, proposal)?))
         .await
 }
 
-/// The author's draft of that id.
-pub async fn draft(ctx: &Ctx, acting: &Acting, id: Uuid) -> Result<Option<Draft>, FlowError> {
-    let author = author(acting)?;
-    Ok(ctx.store.read(move |c| rows::find(c, author, id)).await?)
+/// Finds the author's draft by its ID.
+pub async fn draft(ctx: &Ctx, initiator: &Initiator, id: Uuid) -> Result<Option<PolicyDraft>, FlowError> {
+    let author = author(initiator)?;
+    ctx.read(move |r| Ok(rows::find(r.connection, author, id)?)).await
 }
 
-/// The author's drafts, newest first.
-pub async fn drafts(ctx: &Ctx, acting: &Acting) -> Result<Vec<Draft>, FlowError> {
-    let author = author(acting)?;
-    Ok(ctx.store.read(move |c| rows::list(c, author, MOST_DRAFTS)).await?)
+/// Lists the author's drafts, newest first.
+pub async fn list_drafts(ctx: &Ctx, initiator: &Initiator) -> Result<Vec<PolicyDraft>, FlowError> {
+    let author = author(initiator)?;
+    ctx.read(move |r| Ok(rows::list(r.connection, author, MOST_DRAFTS)?))
+        .await
 }
 
-/// The author's newest draft as it would be in force.
-pub async fn newest_draft(ctx: &Ctx, acting: &Acting) -> Result<Option<(Uuid, Policy)>, FlowError> {
-    let Some(draft) = drafts(ctx, acting).await?.into_iter().next() else {
-        return Ok(None);
-    };
-    let (kind, current, flow) = (kind_of(&draft)?, in_force(ctx).await?, ctx.clone());
-    let pins = ctx.store.read(move |c| flow.pins_in_force(c)).await?;
-    let document = build(&current.revision.document, &draft, &kind, &pins).document;
-    let policy = Policy::new(0, document, pins, current.in_force.policy.dev());
-    Ok(Some((draft.id, policy)))
+/// Returns the author's newest draft as the policy it would be.
+pub async fn newest_draft(ctx: &Ctx, initiator: &Initiator) -> Result<Option<(Uuid, Policy)>, FlowError> {
+    let author = author(initiator)?;
+    ctx.read(move |r| {
+        let Some(draft) = rows::list(r.connection, author, 1)?.into_iter().next() else {
+            return Ok(None);
+        };
+        let kind = kind_of(&draft)?;
+        let current = r.current()?;
+        let pins = r.pins_in_force()?;
+        let document = build(&current.revision.document, &draft, &kind, &pins).new.document;
+        let environment = current.in_force.policy.environment().clone();
+        let policy = Policy::in_environment(0, document, PolicyEnvironment { pins, ..environment });
+        Ok(Some((draft.id, policy)))
+    })
+    .await
 }
 
-/// Throws a draft away; false: there is none.
-pub async fn discard(ctx: &Ctx, acting: &Acting, id: Uuid) -> Result<bool, FlowError> {
-    let author = author(acting)?;
-    Ok(ctx.store.write(move |c| rows::delete(c, author, id)).await?)
+/// Deletes a draft. Returns false if there is none.
+pub async fn discard(ctx: &Ctx, initiator: &Initiator, id: Uuid) -> Result<bool, FlowError> {
+    let author = author(initiator)?;
+    ctx.write(initiator, move |w| Ok(rows::delete(w.connection, author, id)?))
+        .await
 }
 
-/// Drafts that nobody came back to.
+/// Deletes drafts that were not saved in time.
 pub async fn forget_old_drafts(ctx: &Ctx) -> Result<(), FlowError> {
     let before = ctx.now().saturating_sub(KEPT);
-    ctx.store.write(move |c| rows::purge(c, before, PURGED)).await?;
-    Ok(())
+    let purge = ctx
+        .store
+        .write(move |connection| rows::purge(connection, before, PURGED).map(drop));
+    Ok(purge.await?)
 }
 
-/// The draft as it would be saved now; `None`: there is no such draft of this author.
-pub async fn review(ctx: &Ctx, acting: &Acting, id: Uuid) -> Result<Option<Review>, FlowError> {
-    let Some(draft) = draft(ctx, acting, id).await? else {
-        return Ok(None);
-    };
-    let kind = kind_of(&draft)?;
-    let current = in_force(ctx).await?;
-    let flow = ctx.clone();
-    let pins = ctx.store.read(move |c| flow.pins_in_force(c)).await?;
-    let built = build(&current.revision.document, &draft, &kind, &pins);
-    let since = match revision(ctx, draft.base).await? {
-        Some(base) => diff(&base.document, &current.revision.document),
-        None => Vec::new(),
-    };
-    let new = Policy::new(0, built.document.clone(), pins.clone(), current.in_force.policy.dev());
-    let saver = ctx.saver_facts(acting, &current.in_force.policy, &new).await?;
-    let changes = diff(&current.revision.document, &built.document);
-    // What stands already and is not touched is no part of what is decided here.
-    let standing = current.revision.document.warnings(&pins);
-    let touched = |warning: &Warning| {
-        let of_it = |change: &Change| change.scope == warning.scope && change.key == warning.key;
-        !standing.contains(warning) || changes.iter().any(of_it)
-    };
-    let mut warnings = built.document.warnings(&pins);
-    warnings.retain(touched);
-    Ok(Some(Review {
-        changes,
-        faults: built.document.faults_since(&current.revision.document, &pins),
-        warnings,
-        risks: risks(&current.in_force.policy, &new, &saver, ctx.now()),
-        document: built.document,
-        conflicts: built.conflicts,
-        kept: built.kept,
-        since,
-        draft,
-        kind,
-        current,
-    }))
+/// Returns the draft as it would be saved now; `None`: this author has no such draft.
+pub async fn review(ctx: &Ctx, saver: PolicySaver, id: Uuid) -> Result<Option<Review>, FlowError> {
+    let author = author(&saver.initiator)?;
+    ctx.read(move |r| {
+        let Some(draft) = rows::find(r.connection, author, id)? else {
+            return Ok(None);
+        };
+        let current = r.current()?;
+        r.review(&saver, draft, current).map(Some)
+    })
+    .await
 }
 
-/// Decides conflicts of a draft and puts it on top of revision `base`, which the answers were given for.
-/// False: there is no such draft.
+/// Decides conflicts of a draft and applies it to revision `base`, for which the answers were
+/// given. Returns false if there is no such draft.
 pub async fn resolve(
     ctx: &Ctx,
-    acting: &Acting,
+    initiator: &Initiator,
     id: Uuid,
     base: i64,
-    answers: Vec<(Scope, Key, Side)>,
+    answers: Vec<(Scope, Key, ConflictSide)>,
 ) -> Result<bool, FlowError> {
-    let author = author(acting)?;
-    let newest = revision(ctx, base).await?.ok_or(FlowError::NotFound)?.document;
-    let now = ctx.now();
-    Ok(ctx
-        .store
-        .write(move |c| {
-            let Some(mut draft) = rows::find(c, author, id)? else {
-                return Ok(false);
-            };
-            draft.changes = rebase(&newest, &draft.changes, |conflict| {
-                let answer = answers
-                    .iter()
-                    .find(|(scope, key, _)| *scope == conflict.scope && *key == conflict.key);
-                answer.map(|(_, _, side)| *side)
-            });
-            // While a conflict is open the draft stays on the revision that it was made from.
-            if merge(&newest, &draft.changes).conflicts.is_empty() {
-                draft.base = base;
-            }
-            draft.at = now;
-            rows::save(c, &draft)?;
-            Ok::<_, StoreError>(true)
-        })
-        .await?)
+    let author = author(initiator)?;
+    ctx.write(initiator, move |w| {
+        let newest = policies::find(w.connection, base)?.ok_or(FlowError::NotFound)?.document;
+        let Some(mut draft) = rows::find(w.connection, author, id)? else {
+            return Ok(false);
+        };
+        draft.changes = rebase(&newest, &draft.changes, |conflict| {
+            let answer = answers
+                .iter()
+                .find(|(scope, key, _)| *scope == conflict.scope && *key == conflict.key);
+            answer.map(|(_, _, side)| *side)
+        });
+        // While a conflict is open the draft stays on the revision from which it was made.
+        if merge(&newest, &draft.changes).conflicts.is_empty() {
+            draft.base = base;
+        }
+        draft.at = w.now;
+        rows::save(w.connection, &draft)?;
+        Ok(true)
+    })
+    .await
 }
 
-/// Saves a draft as it was reviewed; `None`: there is no such draft of this author. A risky one must be confirmed.
-pub async fn save_draft(ctx: &Ctx, acting: &Acting, reviewed: Reviewing) -> Result<Option<SaveVerdict>, FlowError> {
-    let Some(review) = review(ctx, acting, reviewed.draft).await? else {
-        return Ok(None);
-    };
-    if review.current.revision.revision != reviewed.base || !review.conflicts.is_empty() {
-        return Ok(Some(SaveVerdict::Stale {
-            since: review.since,
-            latest: Box::new(review.current.revision),
-        }));
-    }
-    let provisional = (reviewed.provisional || !review.risks.is_empty()).then_some(review.risks);
-    let save = Save {
-        acting: acting.clone(),
-        base: reviewed.base,
-        reason: reviewed.reason,
-        kind: review.kind,
-        provisional,
-    };
-    let (flow, now, draft, document) = (ctx.clone(), ctx.now(), review.draft, review.document);
-    let verdict = ctx
-        .store
-        .write(move |c| {
-            let verdict = flow.change_in(c, now, &save, |current| *current = document)?;
-            if matches!(verdict, SaveVerdict::Saved { .. } | SaveVerdict::Unchanged) {
-                rows::delete(c, draft.author, draft.id)?;
-            }
-            Ok::<_, FlowError>(verdict)
-        })
-        .await?;
-    if let SaveVerdict::Saved { .. } = &verdict {
+/// Saves a draft as it was reviewed; `None`: this author has no such draft. A risky save must be
+/// confirmed.
+pub async fn save_draft(
+    ctx: &Ctx,
+    initiator: &Initiator,
+    reviewed: ReviewedDraft,
+) -> Result<Option<DraftSaveOutcome>, FlowError> {
+    let author = author(initiator)?;
+    let outcome = ctx.write(initiator, move |w| {
+        match rows::find(w.connection, author, reviewed.draft)? {
+            Some(draft) => w.save_reviewed(draft, reviewed).map(Some),
+            None => Ok(None),
+        }
+    });
+    let outcome = outcome.await?;
+    if let Some(DraftSaveOutcome::Saved { .. }) = &outcome {
         ctx.reload_policy().await?;
     }
-    Ok(Some(verdict))
+    Ok(outcome)
 }
 
-struct Built {
-    document: PolicyDocument,
-    conflicts: Vec<Conflict>,
-    kept: Vec<(Scope, Key)>,
-}
-
-/// The draft on top of `newest`.
-fn build(newest: &PolicyDocument, draft: &Draft, kind: &SaveKind, pins: &Pins) -> Built {
-    let merged = merge(newest, &draft.changes);
-    let mut document = merged.document;
-    let kept = if kind.keeps_pinned() {
-        document.keep_pinned(newest, pins)
-    } else {
-        Vec::new()
-    };
-    Built {
-        document,
-        conflicts: merged.conflicts,
-        kept,
+impl Read<'_> {
+    /// Merges a draft with the policy in force.
+    fn review(&mut self, saver: &PolicySaver, draft: PolicyDraft, current: CurrentPolicy) -> Result<Review, FlowError> {
+        let kind = kind_of(&draft)?;
+        let pins = self.pins_in_force()?;
+        let newest = &current.revision.document;
+        let BuiltDraft { new, conflicts } = build(newest, &draft, &kind, &pins);
+        let since = match policies::find(self.connection, draft.base)? {
+            Some(base) => diff(&base.document, newest),
+            None => Vec::new(),
+        };
+        let old_policy = &current.in_force.policy;
+        let environment = PolicyEnvironment {
+            pins: pins.clone(),
+            ..old_policy.environment().clone()
+        };
+        let new_policy = Policy::in_environment(0, new.document.clone(), environment);
+        let saver = self.saver_facts(saver, old_policy, &new_policy)?;
+        Ok(Review {
+            fingerprint: fingerprint(&new),
+            secure_mismatch: SecureMismatch::find(&new.changes, self.ctx.config.https()),
+            warnings: touched_warnings(&new, newest.warnings(&pins)),
+            risks: risks(old_policy, &new_policy, &saver, self.now),
+            changes: new.changes,
+            faults: new.faults,
+            document: new.document,
+            kept: new.kept,
+            all_warnings: new.warnings,
+            conflicts,
+            since,
+            draft,
+            kind,
+            current,
+        })
     }
 }
 
-fn kind_of(draft: &Draft) -> Result<SaveKind, FlowError> {
+/// Returns the warnings about the changed settings; existing warnings about other settings are not
+/// part of the decision.
+fn touched_warnings(new: &NewDocument, standing: Vec<Warning>) -> Vec<Warning> {
+    let is_touched = |warning: &&Warning| {
+        let is_of = |change: &Change| change.scope == warning.scope && change.key == warning.key;
+        !standing.contains(warning) || new.changes.iter().any(is_of)
+    };
+    new.warnings.iter().filter(is_touched).cloned().collect()
+}
+
+/// Returns the fingerprint of a save.
+fn fingerprint(new: &NewDocument) -> String {
+    let kept: Vec<String> = new
+        .kept
+        .iter()
+        .map(|(scope, key)| format!("{scope} {}", key.name()))
+        .collect();
+    secret::digest(&format!("{} {kept:?}", new.document.to_json()))
+}
+
+impl Review {
+    /// Returns why it cannot be saved as it was reviewed.
+    fn refusal(&self, reviewed: &ReviewedDraft, base: i64) -> Option<SaveRefusal> {
+        let is_shown = reviewed.fingerprint.is_empty() || reviewed.fingerprint == self.fingerprint;
+        if self.secure_mismatch.is_some() && !reviewed.confirm_secure {
+            Some(SaveRefusal::SecureUnconfirmed)
+        } else if self.current.revision.provisional_until().is_some() {
+            Some(SaveRefusal::Provisional)
+        } else if self.current.revision.revision != base || !self.conflicts.is_empty() || !is_shown {
+            Some(SaveRefusal::Stale)
+        } else if !self.faults.is_empty() {
+            Some(SaveRefusal::Faulty(self.faults.clone()))
+        } else {
+            None
+        }
+    }
+}
+
+impl Write<'_> {
+    /// Reviews the draft within the write and saves it if it matches the shown review.
+    fn save_reviewed(&mut self, draft: PolicyDraft, reviewed: ReviewedDraft) -> Result<DraftSaveOutcome, FlowError> {
+        let SaveBase { current, base } = self.save_base(reviewed.base)?;
+        let saver = PolicySaver {
+            initiator: self.initiator.clone(),
+            has_passkeys: reviewed.has_passkeys,
+        };
+        let mut read = self.as_read();
+        let current = read.with_policy(current);
+        let review = read.review(&saver, draft, current)?;
+        if let Some(refusal) = review.refusal(&reviewed, base) {
+            return Ok(DraftSaveOutcome::Refused(Box::new(review), refusal));
+        }
+        let is_provisional = reviewed.provisional || !review.risks.is_empty();
+        let request = SaveRequest {
+            base,
+            reason: reviewed.reason,
+            kind: review.kind.clone(),
+            provisional: is_provisional.then(|| review.risks.clone()),
+        };
+        let new = NewDocument {
+            document: review.document.clone(),
+            changes: review.changes.clone(),
+            kept: review.kept.clone(),
+            faults: Vec::new(),
+            warnings: review.all_warnings.clone(),
+        };
+        let saved = self.save_document(&request, review.current.revision.clone(), new)?;
+        if matches!(saved, PolicySaveOutcome::Saved { .. } | PolicySaveOutcome::Unchanged) {
+            rows::delete(self.connection, review.draft.author, review.draft.id)?;
+        }
+        Ok(match saved {
+            PolicySaveOutcome::Saved { revision, changes, .. } => DraftSaveOutcome::Saved {
+                revision,
+                changes,
+                kind: request.kind,
+                is_provisional,
+            },
+            PolicySaveOutcome::Unchanged => DraftSaveOutcome::Unchanged,
+            PolicySaveOutcome::Faulty(faults) => {
+                DraftSaveOutcome::Refused(Box::new(review), SaveRefusal::Faulty(faults))
+            }
+            PolicySaveOutcome::Stale { .. } => DraftSaveOutcome::Refused(Box::new(review), SaveRefusal::Stale),
+            PolicySaveOutcome::Provisional { .. } => {
+                DraftSaveOutcome::Refused(Box::new(review), SaveRefusal::Provisional)
+            }
+        })
+    }
+}
+
+/// A draft as it would be saved.
+struct BuiltDraft {
+    new: NewDocument,
+    conflicts: Vec<Conflict>,
+}
+
+/// Applies the draft to `newest`.
+fn build(newest: &PolicyDocument, draft: &PolicyDraft, kind: &SaveKind, pins: &Pins) -> BuiltDraft {
+    let merged = merge(newest, &draft.changes);
+    BuiltDraft {
+        new: NewDocument::new(merged.document, newest, kind, pins),
+        conflicts: merged.conflicts,
+    }
+}
+
+fn kind_of(draft: &PolicyDraft) -> Result<SaveKind, FlowError> {
     SaveKind::from_json(&draft.about)
         .ok_or_else(|| FlowError::Internal(format!("policy draft {}: unknown kind", draft.id)))
 }
 
-/// Only people draft: the command line saves at once.
-fn author(acting: &Acting) -> Result<AccountId, FlowError> {
-    acting
+/// Returns the author; only users have drafts, because the command line saves immediately.
+fn author(initiator: &Initiator) -> Result<AccountId, FlowError> {
+    initiator
         .account_id()
         .ok_or_else(|| FlowError::Internal("a draft needs an account".to_owned()))
 }
 
-impl Ctx {
-    fn propose_in(
-        &self,
-        c: &mut Conn,
-        now: Timestamp,
+impl Write<'_> {
+    fn propose(
+        &mut self,
         author: AccountId,
         base: &PolicyDocument,
         proposal: Proposal,
-    ) -> Result<Proposed, FlowError> {
+    ) -> Result<ProposalOutcome, StoreError> {
         let known = match &proposal.into {
-            Some((id, scope)) => rows::find(c, author, *id)?.map(|draft| (draft, scope)),
+            Some((id, scope)) => rows::find(self.connection, author, *id)?.map(|draft| (draft, scope)),
             None => None,
         };
         let mut changes: Vec<Change> = match &known {
@@ -304,43 +448,43 @@ impl Ctx {
                 new: edit.value,
             })
         }));
-        let draft = Draft {
-            id: known.as_ref().map_or_else(|| self.new_id(now), |(draft, _)| draft.id),
+        let draft = PolicyDraft {
+            id: known
+                .as_ref()
+                .map_or_else(|| self.ctx.new_id(self.now), |(draft, _)| draft.id),
             author,
-            at: now,
+            at: self.now,
             base: proposal.base,
             about: known.map_or_else(|| proposal.kind.to_json(), |(draft, _)| draft.about),
             reason: proposal.reason,
             changes,
             notes: proposal.notes,
         };
-        self.keep_draft_in(c, base, draft, &proposal.kind)
+        self.keep_draft(base, draft, &proposal.kind)
     }
 
-    fn keep_draft_in(
-        &self,
-        c: &mut Conn,
+    /// Stores a draft that changes something and can be saved; the author's oldest ones are
+    /// deleted.
+    fn keep_draft(
+        &mut self,
         base: &PolicyDocument,
-        draft: Draft,
+        draft: PolicyDraft,
         kind: &SaveKind,
-    ) -> Result<Proposed, FlowError> {
-        let pins = self.pins_in_force(c)?;
+    ) -> Result<ProposalOutcome, StoreError> {
+        let pins = self.as_read().pins_in_force()?;
         let built = build(base, &draft, kind, &pins);
-        let faults = built.document.faults_since(base, &pins);
-        if !faults.is_empty() {
-            return Ok(Proposed::Faulty(faults));
+        if !built.new.faults.is_empty() {
+            return Ok(ProposalOutcome::Faulty(built.new.faults));
         }
-        if draft.changes.is_empty() || (built.conflicts.is_empty() && built.document == *base) {
-            rows::delete(c, draft.author, draft.id)?;
-            return Ok(Proposed::Unchanged);
+        if draft.changes.is_empty() || (built.conflicts.is_empty() && built.new.document == *base) {
+            rows::delete(self.connection, draft.author, draft.id)?;
+            return Ok(ProposalOutcome::Unchanged);
         }
-        rows::save(c, &draft)?;
-        for old in rows::list(c, draft.author, MOST_DRAFTS + 1)?
-            .iter()
-            .skip(MOST_DRAFTS as usize)
-        {
-            rows::delete(c, draft.author, old.id)?;
+        rows::save(self.connection, &draft)?;
+        let drafts = rows::list(self.connection, draft.author, MOST_DRAFTS + 1)?;
+        for old in drafts.iter().skip(MOST_DRAFTS as usize) {
+            rows::delete(self.connection, draft.author, old.id)?;
         }
-        Ok(Proposed::Draft(draft.id))
+        Ok(ProposalOutcome::Draft(draft.id))
     }
 }

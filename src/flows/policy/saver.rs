@@ -1,6 +1,6 @@
-//! What a draft would do to the very person who saves it: their session, and their next sign-in from where they are.
+//! The effect of a draft on the author who saves it: their session, and their next sign-in from the
+//! same address.
 
-use super::super::{Acting, Ctx, FlowError};
 use crate::{
     domain::{
         account::{Role, name_key},
@@ -8,93 +8,117 @@ use crate::{
         audit::Actor,
         lockout::{CounterKind, ReserveVerdict, counters_of, policy_for},
         policy::{
-            effective::{EffectivePolicy, LockoutPolicy, Policy},
-            provisional::{OwnSession, SaverFacts},
+            effective::{EffectivePolicy, FactorPolicy, LockoutPolicy, Policy},
+            provisional::{FactorReach, OwnSession, SaverFacts},
         },
         session::{AccountState, RequestFacts, SessionFacts, TokenFacts, ends_at, judge},
     },
-    store::{Conn, StoreError, accounts, lockouts, sessions},
+    flows::{Initiator, Read},
+    store::{StoreError, accounts, enrolment_links, lockouts, sessions},
 };
 use uuid::Uuid;
 
-impl Ctx {
-    /// What the saver's own session and address would meet under `new`.
-    pub(super) async fn saver_facts(
-        &self,
-        acting: &Acting,
+/// The author of a save.
+#[derive(Debug, Clone)]
+pub struct PolicySaver {
+    /// The author.
+    pub initiator: Initiator,
+    /// Whether passkeys work under the address of the author's request.
+    pub has_passkeys: bool,
+}
+
+/// Returns whether a kind of factor that `policy` requires can be set up, for an author who may.
+fn factor_reach(policy: &FactorPolicy, has_passkeys: bool) -> FactorReach {
+    if policy.offers(policy.required, has_passkeys) {
+        FactorReach::Reachable
+    } else if policy.offers(policy.required, true) {
+        FactorReach::NoPasskeysHere
+    } else {
+        FactorReach::Refused
+    }
+}
+
+impl Read<'_> {
+    /// Returns the effect of `new` on the author's own session and address.
+    pub(super) fn saver_facts(
+        &mut self,
+        saver: &PolicySaver,
         old: &Policy,
         new: &Policy,
-    ) -> Result<SaverFacts, FlowError> {
-        let (flow, acting, old, new) = (self.clone(), acting.clone(), old.clone(), new.clone());
-        Ok(self
-            .store
-            .read(move |c| {
-                Ok::<_, StoreError>(SaverFacts {
-                    session: flow.own_session_in(c, &acting, &old, &new)?,
-                    newly_locked: flow.locked_out_in(c, &acting, &new)? && !flow.locked_out_in(c, &acting, &old)?,
-                })
-            })
-            .await?)
+    ) -> Result<SaverFacts, StoreError> {
+        Ok(SaverFacts {
+            session: self.own_session(saver, old, new)?,
+            newly_locked: self.is_locked_out(&saver.initiator, new)? && !self.is_locked_out(&saver.initiator, old)?,
+        })
     }
 
-    fn own_session_in(
-        &self,
-        c: &mut Conn,
-        acting: &Acting,
+    fn own_session(
+        &mut self,
+        saver: &PolicySaver,
         old: &Policy,
         new: &Policy,
     ) -> Result<Option<OwnSession>, StoreError> {
-        let (Some(id), Some(ip)) = (acting.session, acting.origin.ip) else {
+        let has_passkeys = saver.has_passkeys && self.ctx.config.passkey_domain().is_some();
+        let saver = &saver.initiator;
+        let (Some(id), Some(ip)) = (saver.session, saver.origin.ip) else {
             return Ok(None);
         };
-        let Some(session) = sessions::find(c, id)? else {
+        let Some(session) = sessions::find(self.connection, id)? else {
             return Ok(None);
         };
-        let Some(account) = accounts::find(c, session.account_id)? else {
+        let Some(account) = accounts::find(self.connection, session.account_id)? else {
             return Ok(None);
         };
         let effective = |policy: &Policy| policy.effective(account.role, &session.applications, None);
         let (old, new) = (effective(old), effective(new));
-        let life = self.life_of(&session);
+        let life = self.ctx.life_of(&session);
         let facts = SessionFacts {
             ended: session.end_reason,
             account: AccountState::Enabled,
             must_change_password: false,
+            proofs: session.proofs,
+            factors: account.factors,
+            grace_from: account.factor_required_at,
             life,
             binding: &session.binding,
             token: TokenFacts::Current,
         };
         let request = RequestFacts {
             ip,
-            user_agent: acting.origin.user_agent.as_deref(),
+            user_agent: saver.origin.user_agent.as_deref(),
             kind: RequestKind::default(),
         };
+        let linked = enrolment_links::accounts_with_link(self.connection, &[account.id], self.now)?;
         let end = |policy: &EffectivePolicy| ends_at(&life, policy);
         Ok(Some(OwnSession {
-            verdict: judge(&facts, &request, &new, self.now()),
+            verdict: judge(&facts, &request, &new, self.now),
+            factor_reach: if new.factors.may_enrol(account.factors, !linked.is_empty()) {
+                factor_reach(&new.factors, has_passkeys)
+            } else {
+                FactorReach::Refused
+            },
             ends_at: end(&new).map(|end| (end.at, end.reason)),
             ends_at_now: end(&old).map(|end| end.at),
         }))
     }
 
-    /// Whether a lock would refuse the saver's own next sign-in.
-    fn locked_out_in(&self, c: &mut Conn, acting: &Acting, policy: &Policy) -> Result<bool, StoreError> {
-        let (Actor::Account { name, .. }, Some(ip)) = (&acting.actor, acting.origin.ip) else {
+    /// Returns whether a lock would refuse the author's next sign-in.
+    fn is_locked_out(&mut self, saver: &Initiator, policy: &Policy) -> Result<bool, StoreError> {
+        let (Actor::Account { name, .. }, Some(ip)) = (&saver.actor, saver.origin.ip) else {
             return Ok(false);
         };
         let lockout = policy.effective(Role::Member, &[], None).lockout;
         let lockout: LockoutPolicy = policy_for(ip, &lockout).into_owned();
-        let now = self.now();
-        for key in counters_of(&name_key(name), ip, acting.origin.user_agent.as_deref(), &lockout) {
-            // Signed in from here, the saver is exempt from the account's ceiling.
+        for key in counters_of(&name_key(name), ip, saver.origin.user_agent.as_deref(), &lockout) {
+            // The author is signed in from here and therefore exempt from the account's ceiling.
             if key.kind == CounterKind::AccountCeiling {
                 continue;
             }
-            let Some(mut row) = lockouts::find(c, &key)? else {
+            let Some(mut row) = lockouts::find(self.connection, &key)? else {
                 continue;
             };
-            row.counter.settle(key.kind, &lockout, now);
-            if row.counter.reserve(key.kind, Uuid::nil(), &lockout, now) != ReserveVerdict::Proceed {
+            row.counter.settle(key.kind, &lockout, self.now);
+            if row.counter.reserve(key.kind, Uuid::nil(), &lockout, self.now) != ReserveVerdict::Proceed {
                 return Ok(true);
             }
         }

@@ -1,0 +1,484 @@
+//! Signing in at a provider: the request, the checked answer, and one write that finds or creates
+//! the account and opens the session.
+
+use super::registration::external_id;
+use crate::{
+    domain::{
+        account::{Account, Role},
+        audit::{AuditEntry, Event},
+        factor::{Proof, Proofs},
+        login::SignInRefusal,
+        secret::{Secret, digest},
+        source::{ExternalIdentity, FactorTrust, IdentitySource, OidcSettings, SourceId},
+        time::{Span, Timestamp},
+    },
+    flows::{
+        Ctx, FlowError, Initiator, Write,
+        external_accounts::IdentifiedPerson,
+        factor_checks::FactorClient,
+        factor_rules::factors_at_sign_in,
+        login::{FactorDue, OpenedSession, SessionTarget},
+        pending_sign_in::PasswordStep,
+        provider_sessions::ProviderSessionFacts,
+        session_opening::{SessionOpening, SessionRequest},
+    },
+    identity::oidc::{AuthorizationRequest, CallbackQuery, OidcFault, ProviderSignIn, SignInSecrets},
+    live::{policy::PolicyInForce, sources::LiveSource},
+    store::{sources, spent_provider_values},
+};
+use serde_json::json;
+use std::sync::Arc;
+use url::Url;
+
+/// How long a sign-in at the provider may take.
+pub const LIFETIME: Span = Span::from_secs(15 * 60);
+/// Refusals of one kind in a minute that get an audit entry of their own; others are counted.
+const SINGLE_REFUSALS: u32 = 20;
+
+/// A sign-in that has been sent to a provider, as the browser keeps it in an encrypted cookie.
+#[derive(Clone)]
+pub struct PendingProviderSignIn {
+    /// The source with which it began: the answer of another one is refused.
+    pub source: SourceId,
+    /// Its random values.
+    pub secrets: SignInSecrets,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// The validated return address; may be empty.
+    pub return_to: String,
+}
+
+/// The result of starting a sign-in.
+pub enum SignInStart {
+    /// The browser goes to this address of the provider.
+    Redirect(Box<(Url, PendingProviderSignIn)>),
+    /// There is no such provider, or it is switched off.
+    Unknown,
+    /// The provider cannot be used now.
+    Refused(ProviderRefusal),
+}
+
+/// Why a sign-in at a provider failed, for the sign-in page. The audit has the details.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderRefusal {
+    /// The audit's reason code.
+    pub code: &'static str,
+    /// What to tell the person, who reads it to an administrator.
+    pub message: String,
+    /// Whether the provider is out of service, so that it is worth trying again.
+    pub is_outage: bool,
+}
+
+/// The answer of a provider, as it arrived.
+pub struct CallbackRequest {
+    /// The name of the source in the address.
+    pub source: String,
+    /// The provider's parameters.
+    pub query: CallbackQuery,
+    /// The sign-in to which its state belongs; `None`: this browser began none.
+    pub pending: Option<PendingProviderSignIn>,
+    /// The address of the callback, as the request to the provider named it.
+    pub redirect_uri: String,
+    /// Where the request comes from.
+    pub client: FactorClient,
+    /// Where the session will be valid.
+    pub target: SessionTarget,
+    /// Token of a trusted browser, if the request had its cookie.
+    pub trusted: Option<Secret>,
+}
+
+/// The result of a sign-in at a provider.
+pub enum ProviderSignInOutcome {
+    /// A session was opened.
+    Accepted(Box<OpenedSession>),
+    /// The identity is proved, but a second factor is required here.
+    FactorNeeded(Box<FactorDue>),
+    /// Nothing was opened.
+    Refused(ProviderRefusal),
+    /// The account has no access to the application.
+    NotAllowed,
+    /// There is no such provider.
+    Unknown,
+}
+
+/// A sign-in to be started.
+pub struct SignInRequest {
+    /// The name of the source.
+    pub source: String,
+    /// Where the browser goes on, validated; may be empty.
+    pub return_to: String,
+    /// The username for the provider's form.
+    pub hint: Option<String>,
+    /// Whether the person must sign in there again, whatever session the provider has.
+    pub must_authenticate: bool,
+}
+
+/// Starts a sign-in at the provider of a source. `redirect_uri`: where the answer comes back.
+pub async fn start(
+    ctx: &Ctx,
+    client: &FactorClient,
+    asked: SignInRequest,
+    redirect_uri: &str,
+) -> Result<SignInStart, FlowError> {
+    let sources = ctx.current_sources().await?;
+    let Some((live, settings)) = usable(sources.by_name(&asked.source)) else {
+        return Ok(SignInStart::Unknown);
+    };
+    let now = ctx.now();
+    let secrets = SignInSecrets::new([ctx.random_bytes(), ctx.random_bytes(), ctx.random_bytes()]);
+    let request = AuthorizationRequest {
+        redirect_uri,
+        secrets: &secrets,
+        scopes: &settings.scopes,
+        acr_values: &settings.acr_values,
+        must_authenticate: asked.must_authenticate,
+        login_hint: asked.hint.as_deref(),
+    };
+    let url = match ctx.provider_of(live) {
+        Ok(provider) => provider.authorization_url(&request, now).await,
+        Err(fault) => Err(fault),
+    };
+    Ok(match url {
+        Ok(url) => SignInStart::Redirect(Box::new((
+            url,
+            PendingProviderSignIn {
+                source: live.source.id,
+                secrets,
+                started_at: now,
+                return_to: asked.return_to,
+            },
+        ))),
+        Err(fault) => SignInStart::Refused(
+            ctx.refuse_fault(&client.anonymous(), Event::SignInRefused, &live.source, &fault)
+                .await?,
+        ),
+    })
+}
+
+fn usable(live: Option<&LiveSource>) -> Option<(&LiveSource, &OidcSettings)> {
+    let live = live.filter(|live| live.source.enabled)?;
+    Some((live, live.source.oidc()?))
+}
+
+/// Completes a sign-in with the provider's answer.
+pub async fn complete(ctx: &Ctx, request: CallbackRequest) -> Result<ProviderSignInOutcome, FlowError> {
+    let sources = ctx.current_sources().await?;
+    let Some((live, settings)) = usable(sources.by_name(&request.source)) else {
+        return Ok(ProviderSignInOutcome::Unknown);
+    };
+    let source = &live.source;
+    let checked = ctx
+        .check_answer(
+            live,
+            request.pending.as_ref(),
+            &request.query,
+            &request.redirect_uri,
+            None,
+        )
+        .await;
+    let (pending, signed_in) = match checked {
+        Ok(checked) => checked,
+        Err(fault) => {
+            let refusal = ctx
+                .refuse_fault(&request.client.anonymous(), Event::SignInRefused, source, &fault)
+                .await?;
+            return Ok(ProviderSignInOutcome::Refused(refusal));
+        }
+    };
+    let identity = match identity_of(settings, &signed_in) {
+        Ok(identity) => identity,
+        Err((code, message)) => {
+            let refusal = ctx
+                .refuse_person(&request.client.anonymous(), source, code, message)
+                .await?;
+            return Ok(ProviderSignInOutcome::Refused(refusal));
+        }
+    };
+    let person = ctx.identify_person(source, identity, request.client.ip).await?;
+    let settlement = ProviderSettlement {
+        facts: ctx.seal_provider_session(source.id, &person.identity.external_id, &signed_in)?,
+        proofs: proofs_of(settings, &signed_in),
+        person,
+        pending,
+        in_force: ctx.current_policy().await?,
+        client: request.client.clone(),
+        target: request.target,
+        trusted: request.trusted,
+    };
+    let initiator = request.client.anonymous();
+    ctx.write(&initiator, move |w| w.settle_provider_sign_in(settlement))
+        .await
+}
+
+/// Reads who signed in.
+fn identity_of(
+    settings: &OidcSettings,
+    signed_in: &ProviderSignIn,
+) -> Result<ExternalIdentity, (&'static str, String)> {
+    let claims = &signed_in.claims;
+    let Some(name) = claims.name.clone() else {
+        let message = format!("The provider sent no username in the claim {}.", settings.name_claim);
+        return Err(("claim_missing", message));
+    };
+    let domain = |email: &String| email.rsplit_once('@').map(|(_, domain)| domain.to_ascii_lowercase());
+    let is_in_domain = |domain: String| settings.email_domains.contains(&domain);
+    let is_admitted =
+        settings.email_domains.is_empty() || claims.email.as_ref().and_then(domain).is_some_and(is_in_domain);
+    if !is_admitted {
+        let message = "The account has no verified email address in a domain that may sign in here.".to_owned();
+        return Err(("email_domain", message));
+    }
+    Ok(ExternalIdentity {
+        external_id: external_id(&settings.issuer, &signed_in.id_token.subject),
+        name,
+        display_name: claims.display_name.clone().unwrap_or_default(),
+        email: claims.email.clone(),
+        groups: claims.groups.clone(),
+    })
+}
+
+/// Returns what the sign-in proves here: the provider's second factor, if the source trusts it and
+/// the token names one of the listed methods or classes.
+pub(super) fn proofs_of(settings: &OidcSettings, signed_in: &ProviderSignIn) -> Proofs {
+    let token = &signed_in.id_token;
+    let is_listed = |value: &String| settings.factor_values.contains(value);
+    let is_vouched = token.methods.iter().any(is_listed) || token.class.iter().any(is_listed);
+    match settings.factors {
+        FactorTrust::Trusted if is_vouched => Proofs::from(Proof::IdentityProvider),
+        FactorTrust::Trusted | FactorTrust::Ignored => Proofs::NONE,
+    }
+}
+
+/// A person at the provider with a proved identity, before the write.
+struct ProviderSettlement {
+    person: IdentifiedPerson,
+    facts: ProviderSessionFacts,
+    proofs: Proofs,
+    pending: PendingProviderSignIn,
+    in_force: Arc<PolicyInForce>,
+    client: FactorClient,
+    target: SessionTarget,
+    trusted: Option<Secret>,
+}
+
+impl Ctx {
+    /// Checks that the answer belongs to a sign-in of this browser with this source, and verifies
+    /// it with the provider.
+    pub(super) async fn check_answer(
+        &self,
+        live: &LiveSource,
+        pending: Option<&PendingProviderSignIn>,
+        query: &CallbackQuery,
+        redirect_uri: &str,
+        authenticated_since: Option<Timestamp>,
+    ) -> Result<(PendingProviderSignIn, ProviderSignIn), OidcFault> {
+        let now = self.now();
+        let is_current = |pending: &&PendingProviderSignIn| {
+            pending.started_at <= now && now <= pending.started_at.saturating_add(LIFETIME)
+        };
+        let pending = pending.filter(is_current).ok_or_else(OidcFault::state)?;
+        if pending.source != live.source.id {
+            return Err(OidcFault::source_mismatch());
+        }
+        let provider = self.provider_of(live)?;
+        let signed_in = provider
+            .complete(query, &pending.secrets, redirect_uri, authenticated_since, now)
+            .await?;
+        Ok((pending.clone(), signed_in))
+    }
+
+    /// Records that a provider's answer, or the provider itself, was refused.
+    pub(super) async fn refuse_fault(
+        &self,
+        initiator: &Initiator,
+        event: Event,
+        source: &IdentitySource,
+        fault: &OidcFault,
+    ) -> Result<ProviderRefusal, FlowError> {
+        let about_source = !matches!(fault, OidcFault::Check { .. } | OidcFault::Refused(_) | OidcFault::Busy);
+        let message = match fault {
+            fault if fault.is_outage() => format!("{} cannot be reached now. Try again in a moment.", source.title),
+            OidcFault::Refused(_) => format!("{} did not sign you in.", source.title),
+            _ => format!(
+                "The answer of {} was not accepted. An administrator finds the reason in the audit: {}.",
+                source.title,
+                fault.code()
+            ),
+        };
+        let refusal = ProviderRefusal {
+            code: fault.code(),
+            message,
+            is_outage: fault.is_outage(),
+        };
+        let entry = refusal_entry(initiator.entry(event), source, refusal.code, &fault.to_string());
+        self.record_provider_refusal(initiator, entry, about_source.then_some(source.id))
+            .await?;
+        Ok(refusal)
+    }
+
+    /// Records that a person whom the provider identified may not sign in.
+    async fn refuse_person(
+        &self,
+        initiator: &Initiator,
+        source: &IdentitySource,
+        code: &'static str,
+        message: String,
+    ) -> Result<ProviderRefusal, FlowError> {
+        let refusal = ProviderRefusal {
+            code,
+            message,
+            is_outage: false,
+        };
+        let entry = refusal_entry(initiator.entry(Event::SignInRefused), source, code, &refusal.message);
+        self.record_provider_refusal(initiator, entry, None).await?;
+        Ok(refusal)
+    }
+
+    /// Records a refusal; a flood is counted instead of written one by one. `faulty`: the source
+    /// whose page shows the fault.
+    async fn record_provider_refusal(
+        &self,
+        initiator: &Initiator,
+        entry: AuditEntry,
+        faulty: Option<SourceId>,
+    ) -> Result<(), FlowError> {
+        if !self.live.refusals.note(&entry, self.now(), SINGLE_REFUSALS) {
+            return Ok(());
+        }
+        self.write(initiator, move |w| {
+            if let Some(source) = faulty {
+                let message = entry.detail["message"].as_str().unwrap_or_default();
+                sources::record_fault(w.connection, source, w.now, message)?;
+            }
+            Ok(w.record(&entry)?)
+        })
+        .await
+    }
+}
+
+/// Creates the event of a refused sign-in at a provider.
+fn refusal_entry(entry: AuditEntry, source: &IdentitySource, code: &str, words: &str) -> AuditEntry {
+    let detail = json!({ "source": source.name.as_str(), "message": words });
+    entry.failed(code).with_detail(detail)
+}
+
+impl Write<'_> {
+    /// Uses up the sign-in, finds or creates the account, and opens the session or begins the
+    /// second step.
+    fn settle_provider_sign_in(&mut self, settlement: ProviderSettlement) -> Result<ProviderSignInOutcome, FlowError> {
+        let person = &settlement.person;
+        let source = &person.source;
+        let policy = &settlement.in_force.everyone().accounts;
+        let known = person.account();
+        // In the order of all writes: administrators, accounts, sessions.
+        self.lock_owners(known, settlement.target.replaces, person.concerns_administrators())?;
+        if !self.spend_state(&settlement.pending)? {
+            let fault = OidcFault::state();
+            return self.refuse_settlement(
+                source,
+                None,
+                fault.code(),
+                "This sign-in was already used. Sign in again.",
+            );
+        }
+        sources::clear_fault(self.connection, source.id)?;
+        let mut account = match self.external_account(person)? {
+            Ok(account) => account,
+            Err(refusal) => {
+                let words = "The identity provider signed you in, but you have no account here that may be used.";
+                return self.refuse_settlement(source, known, refusal.code(), words);
+            }
+        };
+        if account.role != Role::Administrator || person.concerns_administrators() {
+            self.expire_account(&mut account, policy)?;
+        }
+        let refused = match (account.disabled_at, account.expired_at) {
+            (Some(_), _) => Some((
+                SignInRefusal::Disabled,
+                "This account is disabled. An administrator can enable it again.",
+            )),
+            (None, Some(_)) => Some((
+                SignInRefusal::Expired,
+                "This account has expired. An administrator can reactivate it.",
+            )),
+            (None, None) => None,
+        };
+        if let Some((refusal, words)) = refused {
+            return self.refuse_settlement(source, Some(&account), refusal.code(), words);
+        }
+        self.open_provider_session(&settlement, account)
+    }
+
+    fn open_provider_session(
+        &mut self,
+        settlement: &ProviderSettlement,
+        mut account: Account,
+    ) -> Result<ProviderSignInOutcome, FlowError> {
+        let target = &settlement.target;
+        let rules = factors_at_sign_in(&settlement.in_force, &account, target.entering.as_deref());
+        self.note_requirement(&mut account, &rules)?;
+        let step = PasswordStep {
+            ip: settlement.client.ip,
+            user_agent: settlement.client.user_agent.as_deref(),
+            target,
+            return_to: &settlement.pending.return_to,
+            trusted_browser: settlement.trusted.as_ref(),
+            provider: Some(&settlement.facts),
+        };
+        let mut proofs = settlement.proofs;
+        if self
+            .proofs_of_password(&account, &rules, &step)?
+            .contains(Proof::TrustedBrowser)
+        {
+            proofs = proofs.with(Proof::TrustedBrowser);
+        }
+        if rules.needs_second_step(account.factors, proofs) {
+            let due = self.begin_second_step(&account, &rules, proofs, &step)?;
+            return Ok(ProviderSignInOutcome::FactorNeeded(Box::new(due)));
+        }
+        let opening = self.open_session(SessionRequest {
+            account,
+            proofs,
+            must_change: None,
+            ip: settlement.client.ip,
+            user_agent: settlement.client.user_agent.as_deref(),
+            target,
+            in_force: &settlement.in_force,
+        })?;
+        Ok(match opening {
+            SessionOpening::Opened(opened) => {
+                self.keep_provider_session(opened.session, &settlement.facts)?;
+                ProviderSignInOutcome::Accepted(opened)
+            }
+            SessionOpening::NotAllowed => ProviderSignInOutcome::NotAllowed,
+        })
+    }
+
+    /// Uses up the state of a sign-in. Returns false if it was used before.
+    pub(super) fn spend_state(&mut self, pending: &PendingProviderSignIn) -> Result<bool, FlowError> {
+        let value = format!("state {}", pending.secrets.state.expose());
+        let until = pending.started_at.saturating_add(LIFETIME);
+        Ok(spent_provider_values::spend(self.connection, &digest(&value), until)?)
+    }
+
+    /// Records the refusal of a person whom the provider identified.
+    fn refuse_settlement(
+        &mut self,
+        source: &IdentitySource,
+        account: Option<&Account>,
+        code: &'static str,
+        words: &str,
+    ) -> Result<ProviderSignInOutcome, FlowError> {
+        let entry = self.entry(Event::SignInRefused);
+        let entry = match account {
+            Some(account) => entry.with_account(account.id, &account.name),
+            None => entry,
+        };
+        self.record(&refusal_entry(entry, source, code, words))?;
+        Ok(ProviderSignInOutcome::Refused(ProviderRefusal {
+            code,
+            message: words.to_owned(),
+            is_outage: false,
+        }))
+    }
+}
