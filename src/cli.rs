@@ -1,4 +1,4 @@
-//! The command line: the same flows as the pages, beside a running server or without one.
+//! The command line: the same operations as the pages, beside a running server or without one.
 //! Exit codes: 0 done, 1 refused or failed (the reason on standard error), 2 usage.
 
 mod account;
@@ -7,193 +7,125 @@ mod audit;
 mod backup;
 mod completions;
 mod config;
-mod desk;
+mod context;
 mod doctor;
+mod error;
+mod health;
 mod input;
 mod lockout;
 mod mail;
+mod man;
 mod migrate;
 mod operator;
+mod options;
 mod output;
 mod policy;
 mod serve;
 mod session;
+mod source;
 
-use crate::{
-    config::{Config, ConfigError, Flags},
-    flows::FlowError,
-    server::StartError,
-    store::StoreError,
-};
-use clap::{Args, Parser, Subcommand};
-use std::{io, path::PathBuf, process::ExitCode};
+use clap::{CommandFactory, Parser, Subcommand};
+use options::GlobalOptions;
+use std::{process::ExitCode, sync::LazyLock};
 
 /// A session-security gateway and admin console: exact, live, explainable session policy.
 ///
-/// Without a command it serves. All other commands work beside a running server, on the same database: what they
-/// change holds there within a tenth of a second, without a restart.
+/// Without a command it serves. All other commands work beside a running server, on the same
+/// database: their changes take effect there within a tenth of a second, without a restart.
 #[derive(Parser)]
-#[command(name = "nightlatch", version, after_help = AFTER_HELP)]
+#[command(name = "nightlatch", version = VERSION.as_str(), after_help = AFTER_HELP)]
 struct Cli {
     #[command(flatten)]
-    global: Global,
+    options: GlobalOptions,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
+/// The version, with the commit if the build set `NIGHTLATCH_COMMIT`.
+static VERSION: LazyLock<String> = LazyLock::new(|| match option_env!("NIGHTLATCH_COMMIT") {
+    Some(commit) if !commit.is_empty() => format!("{} ({commit})", env!("CARGO_PKG_VERSION")),
+    _ => env!("CARGO_PKG_VERSION").to_owned(),
+});
+
 const AFTER_HELP: &str = "\
 Exit codes: 0 done, 1 refused or failed (the reason on standard error), 2 usage.
-Settings come from the command line, the environment (DATABASE_URL, NIGHTLATCH_…) and nightlatch.toml, in this order;
-`nightlatch config show` says what they are and where from.";
-
-/// Options that every command takes.
-#[derive(Args, Clone)]
-struct Global {
-    /// Configuration file [default: nightlatch.toml, when there is one]
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
-    config: Option<PathBuf>,
-    /// Database: sqlite:PATH, a path, or postgres://…
-    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
-    database_url: Option<String>,
-}
+Settings come from the command line, the environment (DATABASE_URL, NIGHTLATCH_…) and nightlatch.toml, in this order.
+`nightlatch config show` prints them and where they come from.";
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve (also what happens without a command)
+    /// Run the server (also what happens without a command)
     Serve(serve::Serve),
-    /// Create, look at and look after accounts
+    /// Manage accounts
     #[command(subcommand)]
-    Account(account::Account),
-    /// Look at and change the session policy
+    Account(account::AccountCommand),
+    /// Show and change the session policy
     #[command(subcommand)]
-    Policy(policy::Policy),
-    /// Look at sessions and end them
+    Policy(policy::PolicyCommand),
+    /// List and end sessions
     #[command(subcommand)]
-    Session(session::Session),
-    /// Say which applications are protected, where they answer and who may enter
+    Session(session::SessionCommand),
+    /// Manage protected applications: where they answer and who has access
     #[command(subcommand)]
-    Application(application::Application),
-    /// Look at failed sign-ins and release locks
+    Application(application::ApplicationCommand),
+    /// Manage directories and identity providers: where people prove who they are
     #[command(subcommand)]
-    Lockout(lockout::Lockout),
-    /// Look at letters, have them tried again, take them back
+    Source(source::SourceCommand),
+    /// List failed sign-ins, unlock and block
     #[command(subcommand)]
-    Mail(mail::Mail),
-    /// Read the audit trail
+    Lockout(lockout::LockoutCommand),
+    /// List, retry or cancel queued mail
     #[command(subcommand)]
-    Audit(audit::Audit),
-    /// Look at the configuration
+    Mail(mail::MailCommand),
+    /// Read, export and verify the audit log
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Check and show the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Bring the database to this program's schema
+    /// Apply pending database migrations
     Migrate(migrate::Migrate),
     /// Copy an SQLite database to a file, also while a server runs
-    Backup(backup::Backup),
-    /// Put such a copy in the database's place and end its sessions; no server may run
-    Restore(backup::Restore),
-    /// Look for what is wrong with the installation
+    Backup(backup::BackupDatabase),
+    /// Replace the SQLite database with a backup and end all its sessions; no server may run
+    Restore(backup::RestoreDatabase),
+    /// Check the installation for problems
     Doctor(doctor::Doctor),
-    /// Print the completions for a shell
+    /// Ask the running server whether it is ready: exit code 0 if it is
+    Health(health::HealthCheck),
+    /// Print shell completions
     Completions(completions::Completions),
+    /// Write manual pages, for packagers
+    #[command(hide = true)]
+    Man(man::ManualPages),
 }
 
-/// Why a command did not do it.
-#[derive(Debug, thiserror::Error)]
-enum CliError {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
-    Start(#[from] StartError),
-    #[error(transparent)]
-    Flow(#[from] FlowError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A refusal in one line.
-    #[error("{0}")]
-    Refused(String),
-    /// Several refusals, a line each.
-    #[error("{}", .0.join("\n"))]
-    Faults(Vec<String>),
-    /// The arguments do not go together.
-    #[error("{0}")]
-    Usage(String),
-    #[error("cannot write the output: {0}")]
-    Output(#[from] io::Error),
-}
-
-/// What a command comes to.
-type Done = Result<ExitCode, CliError>;
-
-impl CliError {
-    fn refused(why: impl Into<String>) -> Self {
-        Self::Refused(why.into())
-    }
-
-    /// Says why on standard error, and the exit code.
-    fn report(&self) -> ExitCode {
-        match self {
-            // `nightlatch … | head`: whoever read has seen enough.
-            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-            Self::Faults(faults) => {
-                faults.iter().for_each(|fault| output::note(fault));
-                ExitCode::FAILURE
-            }
-            Self::Usage(why) => {
-                output::note(&format!("{why}\nFor more information, try '--help'."));
-                ExitCode::from(2)
-            }
-            error @ (Self::Config(_)
-            | Self::Start(_)
-            | Self::Flow(_)
-            | Self::Store(_)
-            | Self::Refused(_)
-            | Self::Output(_)) => {
-                output::note(&error.to_string());
-                ExitCode::FAILURE
-            }
-        }
-    }
-}
-
-impl Global {
-    fn load(&self, flags: Flags) -> Result<Config, ConfigError> {
-        let flags = Flags {
-            database_url: self.database_url.clone(),
-            ..flags
-        };
-        Config::load(self.config.as_deref(), environment(), flags)
-    }
-}
-
-/// The environment's variables with readable names; an unreadable value is the configuration's to refuse.
-fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
-}
-
-/// Runs what the arguments say.
+/// Runs the command that the arguments name, and returns its exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let global = cli.global;
+    let options = cli.options;
     let command = cli.command.unwrap_or(Command::Serve(serve::Serve::default()));
     if !matches!(command, Command::Serve(_)) {
-        output::log_warnings();
+        output::init_warning_log();
     }
-    let done = match command {
-        Command::Serve(serve) => serve.run(&global),
-        Command::Account(account) => global.at_desk(async |desk| account.run(desk).await),
-        Command::Policy(policy) => global.at_desk(async |desk| policy.run(desk).await),
-        Command::Session(session) => global.at_desk(async |desk| session.run(desk).await),
-        Command::Application(application) => global.at_desk(async |desk| application.run(desk).await),
-        Command::Lockout(lockout) => global.at_desk(async |desk| lockout.run(desk).await),
-        Command::Mail(mail) => global.at_desk(async |desk| mail.run(desk).await),
-        Command::Audit(audit) => global.at_desk(async |desk| audit.run(desk).await),
-        Command::Config(config) => config.run(&global),
-        Command::Migrate(migrate) => migrate.run(&global),
-        Command::Backup(backup) => backup.run(&global),
-        Command::Restore(restore) => restore.run(&global),
-        Command::Doctor(doctor) => doctor.run(&global),
-        Command::Completions(completions) => completions.run(),
+    let result = match command {
+        Command::Serve(serve) => serve.run(&options),
+        Command::Account(command) => options.run_with_context(async |context| command.run(context).await),
+        Command::Policy(command) => options.run_with_context(async |context| command.run(context).await),
+        Command::Session(command) => options.run_with_context(async |context| command.run(context).await),
+        Command::Application(command) => options.run_with_context(async |context| command.run(context).await),
+        Command::Source(command) => options.run_with_context(async |context| command.run(context).await),
+        Command::Lockout(command) => options.run_with_context(async |context| command.run(context).await),
+        Command::Mail(command) => options.run_with_context(async |context| command.run(context).await),
+        Command::Audit(command) => options.run_with_context(async |context| command.run(context).await),
+        Command::Config(command) => command.run(&options),
+        Command::Migrate(migrate) => migrate.run(&options),
+        Command::Backup(backup) => backup.run(&options),
+        Command::Restore(restore) => restore.run(&options),
+        Command::Doctor(doctor) => doctor.run(&options),
+        Command::Health(health) => health.run(&options),
+        Command::Man(man) => man.run(Cli::command()),
+        Command::Completions(completions) => completions.run(Cli::command()),
     };
-    done.unwrap_or_else(|error| error.report())
+    result.unwrap_or_else(|error| error.report())
 }

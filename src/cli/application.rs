@@ -1,19 +1,20 @@
-//! `nightlatch application …`: which applications are protected, where they answer and who may enter.
+//! `nightlatch application …`: manages protected applications, where they answer and who has
+//! access.
 
 mod test;
 
 use super::{
-    CliError, Done,
-    desk::Desk,
-    output::{self, Output, Table, count, or_dash, plain, time, time_or_dash},
+    context::CommandContext,
+    error::{CliError, CommandResult},
+    output::{self, StandardOutput, Table, escape_text, format_count, format_time, format_time_or_dash, text_or_dash},
 };
 use crate::{
     domain::{
         account::Role,
-        forwarded::Asked,
+        forwarded::LastProxyRequest,
         policy::{Key, Value},
     },
-    flows::applications::{self, ApplicationView, Change, Strangers, Verdict},
+    flows::applications::{self, ApplicationChange, ApplicationOutcome, ApplicationView, UnmatchedRequests},
 };
 use clap::{
     Args, Subcommand,
@@ -22,77 +23,82 @@ use clap::{
 use std::process::ExitCode;
 
 #[derive(Subcommand)]
-pub enum Application {
-    /// Protect an application
-    Create(Create),
+pub enum ApplicationCommand {
+    /// Register an application
+    Create(CreateApplication),
     /// List all applications
-    List(List),
-    /// Show one
-    Show(Show),
-    /// Change what is given; everything else stays
-    Set(Set),
-    /// Say what a forwarded request would get, and why; changes nothing
-    Test(test::Test),
-    /// Stop protecting one: forwarded requests for it are refused from then on
-    Delete(Delete),
+    List(ListApplications),
+    /// Show one application
+    Show(ShowApplication),
+    /// Change the given options of an application
+    Set(SetApplication),
+    /// Test what a forwarded request would get, and why; changes nothing
+    Test(test::TestApplication),
+    /// Remove an application: forwarded requests for it are then refused
+    Delete(DeleteApplication),
 }
 
 #[derive(Args)]
 #[command(after_help = "\
 For example: nightlatch application create wiki --host wiki.example.org --public-path /healthz --activity navigation")]
-pub struct Create {
-    /// Its name, as the policy's scope app:NAME
+pub struct CreateApplication {
+    /// Name of the application, as in the policy scope app:NAME
     name: String,
     #[command(flatten)]
-    what: What,
+    options: ApplicationOptions,
 }
 
 #[derive(Args)]
 #[command(after_help = "\
-A list that is given takes the place of the one before; an empty value ('') empties it.
+A list that is given replaces the previous one; an empty value ('') clears it.
 For example: nightlatch application set wiki --group staff --group editors --ignore-path ''")]
-pub struct Set {
-    /// The application's name
+pub struct SetApplication {
+    /// Name of the application
     name: String,
     #[command(flatten)]
-    what: What,
+    options: ApplicationOptions,
 }
 
 #[derive(Args)]
-struct What {
-    /// Where it answers: wiki.example.org, with a port only if that is to count; may be repeated
+struct ApplicationOptions {
+    /// Host where it answers, such as wiki.example.org. Add a port only if it matters; may be
+    /// repeated
     #[arg(long = "host", value_name = "HOST")]
     hosts: Option<Vec<String>>,
-    /// Only the part of those hosts below this path; may be repeated
+    /// Only the paths of those hosts below this one; may be repeated
     #[arg(long = "path-prefix", value_name = "PATH")]
     prefixes: Option<Vec<String>>,
-    /// A role that may enter (administrators may do what members may); may be repeated [default: anyone signed in]
-    #[arg(long = "role", value_parser = role())]
+    /// A role with access (administrators have the access of members); may be repeated [default:
+    /// anyone signed in]
+    #[arg(long = "role", value_parser = role_parser())]
     roles: Option<Vec<String>>,
-    /// A group that may enter; may be repeated
+    /// A group with access; may be repeated
     #[arg(long = "group", value_name = "GROUP")]
     groups: Option<Vec<String>>,
-    /// Paths that anybody gets without a sign-in, with * for any characters; may be repeated
+    /// Paths that need no sign-in, with * for any characters; after a method, only for that method,
+    /// like "OPTIONS /api/*"; may be repeated
     #[arg(long = "public-path", value_name = "GLOB")]
     public: Option<Vec<String>>,
-    /// What counts as activity in it: sets activity.counts in its scope of the policy (inherit: takes it out)
+    /// What counts as activity: sets activity.counts in the application's policy scope (inherit:
+    /// unsets it)
     #[arg(long, value_name = "WHAT", value_parser = ["every_request", "navigation", "interaction", "inherit"])]
     activity: Option<String>,
-    /// Paths that never refresh idle time: sets activity.ignored_paths in its scope; may be repeated
+    /// Paths that never refresh idle time: sets activity.ignored_paths in the application's policy
+    /// scope; may be repeated
     #[arg(long = "ignore-path", value_name = "GLOB")]
     ignored: Option<Vec<String>>,
 }
 
 #[derive(Args)]
-pub struct List {
+pub struct ListApplications {
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Args)]
-pub struct Show {
-    /// The application's name
+pub struct ShowApplication {
+    /// Name of the application
     name: String,
     /// Print JSON
     #[arg(long)]
@@ -100,32 +106,33 @@ pub struct Show {
 }
 
 #[derive(Args)]
-pub struct Delete {
-    /// The application's name
+pub struct DeleteApplication {
+    /// Name of the application
     name: String,
 }
 
-/// A role's word, or nothing, which empties the list.
-fn role() -> impl TypedValueParser<Value = String> {
+/// Returns the parser of a role, or of an empty value, which clears the list.
+fn role_parser() -> impl TypedValueParser<Value = String> {
     let words = Role::ALL.iter().map(|role| PossibleValue::new(role.as_str()));
     PossibleValuesParser::new(words.chain([PossibleValue::new("").hide(true)]))
 }
 
-impl Application {
-    pub async fn run(self, desk: &Desk) -> Done {
+impl ApplicationCommand {
+    /// Runs the command.
+    pub async fn run(self, context: &CommandContext) -> CommandResult {
         match self {
-            Self::Create(create) => create.run(desk).await,
-            Self::List(list) => list.run(desk).await,
-            Self::Show(show) => show.run(desk).await,
-            Self::Set(set) => set.run(desk).await,
-            Self::Test(test) => test.run(desk).await,
-            Self::Delete(delete) => delete.run(desk).await,
+            Self::Create(create) => create.run(context).await,
+            Self::List(list) => list.run(context).await,
+            Self::Show(show) => show.run(context).await,
+            Self::Set(set) => set.run(context).await,
+            Self::Test(test) => test.run(context).await,
+            Self::Delete(delete) => delete.run(context).await,
         }
     }
 }
 
-impl What {
-    fn change(self) -> Change {
+impl ApplicationOptions {
+    fn into_change(self) -> ApplicationChange {
         let filled = |items: Vec<String>| items.into_iter().filter(|item| !item.trim().is_empty()).collect();
         let mut policy = Vec::new();
         if let Some(word) = self.activity {
@@ -138,7 +145,7 @@ impl What {
             policy.push((Key::ActivityIgnoredPaths, value));
         }
         let roles = |words: Vec<String>| words.iter().filter_map(|word| Role::parse(word)).collect();
-        Change {
+        ApplicationChange {
             hosts: self.hosts,
             prefixes: self.prefixes,
             roles: self.roles.map(roles),
@@ -149,130 +156,136 @@ impl What {
     }
 }
 
-impl Create {
-    async fn run(self, desk: &Desk) -> Done {
-        let verdict = applications::create(&desk.ctx, &desk.acting, &self.name, self.what.change()).await?;
-        done(verdict, &self.name, "is protected now")
+impl CreateApplication {
+    async fn run(self, context: &CommandContext) -> CommandResult {
+        let verdict =
+            applications::create(&context.ctx, &context.initiator, &self.name, self.options.into_change()).await?;
+        report(verdict, &self.name, "is registered: now configure the proxy")
     }
 }
 
-impl Set {
-    async fn run(self, desk: &Desk) -> Done {
-        let verdict = applications::set(&desk.ctx, &desk.acting, &self.name, self.what.change()).await?;
-        done(verdict, &self.name, "is as you said")
+impl SetApplication {
+    async fn run(self, context: &CommandContext) -> CommandResult {
+        let verdict =
+            applications::set(&context.ctx, &context.initiator, &self.name, self.options.into_change()).await?;
+        report(verdict, &self.name, "was changed")
     }
 }
 
-impl Delete {
-    async fn run(self, desk: &Desk) -> Done {
-        let verdict = applications::delete(&desk.ctx, &desk.acting, &self.name).await?;
-        done(
+impl DeleteApplication {
+    async fn run(self, context: &CommandContext) -> CommandResult {
+        let verdict = applications::delete(&context.ctx, &context.initiator, &self.name).await?;
+        report(
             verdict,
             &self.name,
-            "is not protected any more: forwarded requests for it are refused",
+            "was removed: forwarded requests for it are refused",
         )
     }
 }
 
-fn done(verdict: Verdict, name: &str, what: &str) -> Done {
+/// Prints the outcome of a change.
+fn report(verdict: ApplicationOutcome, name: &str, outcome: &str) -> CommandResult {
     match verdict {
-        Verdict::Done => {
-            output::say(&format!("Application {} {what}.", plain(name.trim())))?;
+        ApplicationOutcome::Done => {
+            output::print_line(&format!("Application {} {outcome}.", escape_text(name.trim())))?;
             Ok(ExitCode::SUCCESS)
         }
-        Verdict::Faulty(faults) => Err(CliError::Faults(faults.into_iter().map(|(_, why)| why).collect())),
-        Verdict::Unknown => Err(unknown(name)),
+        ApplicationOutcome::Faulty(faults) => Err(CliError::Faults(faults.into_iter().map(|(_, why)| why).collect())),
+        ApplicationOutcome::Unknown => Err(unknown_application(name)),
     }
 }
 
-fn unknown(name: &str) -> CliError {
-    CliError::refused(format!("there is no application named {}", plain(name)))
+fn unknown_application(name: &str) -> CliError {
+    CliError::refused(format!("there is no application named {}", escape_text(name)))
 }
 
-impl List {
-    async fn run(self, desk: &Desk) -> Done {
-        let all = applications::list(&desk.ctx).await?;
+impl ListApplications {
+    async fn run(self, context: &CommandContext) -> CommandResult {
+        let all = applications::list(&context.ctx).await?;
         if self.json {
-            output::say_json(&all.iter().map(as_json).collect())?;
+            output::print_json(&all.iter().map(application_to_json).collect())?;
             return Ok(ExitCode::SUCCESS);
         }
-        let mut out = Output::new();
+        let mut out = StandardOutput::new();
         if all.is_empty() {
-            out.line("There is no application yet: nightlatch application create NAME --host HOST.")?;
+            out.write_line("There is no application yet: nightlatch application create NAME --host HOST.")?;
         } else {
-            out.table(&table(&all))?;
+            out.write_table(&applications_to_table(&all))?;
         }
-        for line in refused(&applications::strangers(&desk.ctx).await?) {
-            out.line(&line)?;
+        for line in format_refused(&applications::strangers(&context.ctx).await?) {
+            out.write_line(&line)?;
         }
         out.finish()?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn table(all: &[ApplicationView]) -> Table {
+fn applications_to_table(all: &[ApplicationView]) -> Table {
     let mut table = Table::new(&[
         "NAME",
         "HOSTS",
         "PATHS",
-        "MAY ENTER",
+        "ACCESS",
         "PUBLIC PATHS",
         "ACTIVITY",
-        "LAST ASKED",
+        "LAST REQUEST",
     ]);
     for view in all {
-        let [name, hosts, paths, enter, public, activity] = as_row(view);
-        let asked = time_or_dash(view.seen.answered.as_ref().map(|asked| asked.at));
-        table.row([name, hosts, paths, enter, public, activity, asked]);
+        let [name, hosts, paths, access, public, activity] = application_to_row(view);
+        let last_request = format_time_or_dash(view.seen.answered.as_ref().map(|asked| asked.at));
+        table.add_row([name, hosts, paths, access, public, activity, last_request]);
     }
     table
 }
 
-impl Show {
-    async fn run(self, desk: &Desk) -> Done {
-        let found = applications::find(&desk.ctx, &self.name).await?;
-        let view = found.ok_or_else(|| unknown(&self.name))?;
+impl ShowApplication {
+    async fn run(self, context: &CommandContext) -> CommandResult {
+        let found = applications::find(&context.ctx, &self.name).await?;
+        let view = found.ok_or_else(|| unknown_application(&self.name))?;
         if self.json {
-            output::say_json(&as_json(&view))?;
+            output::print_json(&application_to_json(&view))?;
             return Ok(ExitCode::SUCCESS);
         }
-        let [name, hosts, paths, enter, public, activity] = as_row(&view);
-        let mut table = Table::plain(2);
-        for (what, value) in [
+        let [name, hosts, paths, access, public, activity] = application_to_row(&view);
+        let mut table = Table::without_headings(2);
+        for (name, value) in [
             ("Name", name),
             ("Hosts", hosts),
             ("Paths", paths),
-            ("May enter", enter),
+            ("Access", access),
             ("Public paths", public),
             ("Activity", activity),
-            ("Ignored paths", or_dash(Some(&view.ignored.0.to_string()))),
+            ("Ignored paths", text_or_dash(Some(&view.ignored.0.to_string()))),
         ] {
-            table.row([what.to_owned(), value]);
+            table.add_row([name.to_owned(), value]);
         }
-        table.row(["Last asked".to_owned(), asked_words(view.seen.answered.as_ref())]);
-        table.row(["Last unreadable".to_owned(), asked_words(view.seen.unreadable.as_ref())]);
-        let overrides = count(view.overrides, "setting", "settings");
-        table.row([
+        table.add_row(["Last request".to_owned(), format_request(view.seen.answered.as_ref())]);
+        table.add_row([
+            "Last unreadable request".to_owned(),
+            format_request(view.seen.unreadable.as_ref()),
+        ]);
+        let overrides = format_count(view.overrides, "setting", "settings");
+        table.add_row([
             "Policy".to_owned(),
             format!("{overrides} in scope app:{}", view.application.name),
         ]);
-        let mut out = Output::new();
-        out.table(&table)?;
+        let mut out = StandardOutput::new();
+        out.write_table(&table)?;
         out.finish()?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn as_json(view: &ApplicationView) -> serde_json::Value {
+fn application_to_json(view: &ApplicationView) -> serde_json::Value {
     let mut json = view.application.to_json();
     json["activity"] = view.activity.0.to_json();
     json["ignored_paths"] = view.ignored.0.to_json();
-    json["last_asked"] = asked_json(view.seen.answered.as_ref());
-    json["last_unreadable"] = asked_json(view.seen.unreadable.as_ref());
+    json["last_asked"] = request_to_json(view.seen.answered.as_ref());
+    json["last_unreadable"] = request_to_json(view.seen.unreadable.as_ref());
     json
 }
 
-fn asked_json(asked: Option<&Asked>) -> serde_json::Value {
+fn request_to_json(asked: Option<&LastProxyRequest>) -> serde_json::Value {
     let Some(asked) = asked else {
         return serde_json::Value::Null;
     };
@@ -284,32 +297,35 @@ fn asked_json(asked: Option<&Asked>) -> serde_json::Value {
     })
 }
 
-/// When, from where, and what was wrong.
-fn asked_words(asked: Option<&Asked>) -> String {
-    let Some(asked) = asked else { return or_dash(None) };
+/// Formats when and from where a proxy asked, and what was wrong.
+fn format_request(asked: Option<&LastProxyRequest>) -> String {
+    let Some(asked) = asked else { return text_or_dash(None) };
     let lacks: String = asked.lacks.iter().map(|lack| format!("; {lack}")).collect();
-    let (at, dialect) = (time(asked.at), asked.dialect.as_str());
-    plain(&format!("{at} from {} by {dialect}{lacks}", asked.peer))
+    let (at, dialect) = (format_time(asked.at), asked.dialect.as_str());
+    escape_text(&format!("{at} from {} by {dialect}{lacks}", asked.peer))
 }
 
-/// What was refused before anybody was looked for, a line each.
-fn refused(strangers: &Strangers) -> Vec<String> {
+/// Formats the requests that matched no application, one line each.
+fn format_refused(strangers: &UnmatchedRequests) -> Vec<String> {
     let untrusted = strangers.untrusted.iter().map(|(peer, asked)| {
-        let at = time(asked.at);
-        format!("{peer} asked {at} and is not trusted: if it is your proxy, add it to NIGHTLATCH_TRUSTED_PROXIES.")
+        let at = format_time(asked.at);
+        format!(
+            "Refused a request from {peer} at {at}, which is not a trusted proxy: if it is yours, add it to \
+             NIGHTLATCH_TRUSTED_PROXIES."
+        )
     });
     let unknown = strangers.unknown.iter().map(|(host, asked)| {
-        let at = time(asked.at);
-        format!("{} was asked for {at}, and no application has it.", plain(host))
+        let at = format_time(asked.at);
+        format!("Refused a request for the unknown host {} at {at}.", escape_text(host))
     });
     let stray = strangers.stray.iter().map(|(peer, asked)| {
-        let (at, lacks) = (time(asked.at), plain(&asked.lacks.join("; ")));
-        format!("A question from {peer} {at} could not be read: {lacks}.")
+        let (at, lacks) = (format_time(asked.at), escape_text(&asked.lacks.join("; ")));
+        format!("A request from {peer} at {at} could not be read: {lacks}.")
     });
     untrusted.chain(unknown).chain(stray).collect()
 }
 
-fn as_row(view: &ApplicationView) -> [String; 6] {
+fn application_to_row(view: &ApplicationView) -> [String; 6] {
     let application = &view.application;
     let hosts: Vec<String> = application.hosts.iter().map(ToString::to_string).collect();
     let all = |items: &[String], none: &str| {

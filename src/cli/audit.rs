@@ -1,19 +1,19 @@
-//! `nightlatch audit …`: reads the audit trail. An export is itself an event of the trail.
+//! `nightlatch audit …`: reads, exports and verifies the audit log. An export is itself an entry of
+//! the log.
 
 use super::{
-    CliError, Done,
-    desk::Desk,
-    input::{self, Since},
-    output::{self, JsonList, Output, Table, json_time, or_dash, time},
+    context::CommandContext,
+    error::{CliError, CommandResult},
+    input::{self, InstantInput},
+    output::{self, ListPrinter, StandardOutput, escape_text, format_count, format_time, text_or_dash, time_to_json},
 };
 use crate::{
     domain::{
-        audit::{Event, Outcome, repeated::times},
+        audit::{AuditFilter, AuditRecord, Event, EventOutcome, repeated::times},
         spreadsheet::{self, guarded},
         time::Timestamp,
     },
     flows::{self, Ctx, audit::seals},
-    store::audit::{AuditFilter, AuditRow},
 };
 use clap::{
     Args, Subcommand, ValueEnum,
@@ -24,170 +24,174 @@ use serde_json::{Value, json};
 use std::{borrow::Cow, process::ExitCode};
 
 #[derive(Subcommand)]
-pub enum Audit {
-    /// List events, newest first
-    List(List),
-    /// Write events to standard output for other programs, newest first; the export is recorded
-    Export(Export),
-    /// Check that no event was changed, taken out or put in since it was sealed
-    Verify(Verify),
+pub enum AuditCommand {
+    /// List entries, newest first
+    List(ListAudit),
+    /// Export entries for other programs, newest first; the export is recorded
+    Export(ExportAudit),
+    /// Check that no entry was changed, removed or inserted since it was sealed
+    Verify(VerifyAudit),
 }
 
 #[derive(Args)]
-pub struct List {
+pub struct ListAudit {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// At most so many events [default: 100 for people, all with --json]
+    /// Maximum number of entries [default: 100 in a table, all with --json]
     #[arg(long, value_name = "NUMBER")]
     limit: Option<usize>,
     #[command(flatten)]
-    filter: Filter,
+    filter: FilterOptions,
 }
 
 #[derive(Args)]
-pub struct Export {
-    /// JSON lines or comma-separated values
+pub struct ExportAudit {
+    /// JSON lines or comma-separated values (CSV)
     #[arg(long, value_enum, default_value = "jsonl")]
-    format: Format,
+    format: AuditFormat,
+    /// Begin CSV with a byte order mark, for spreadsheets that need one
+    #[arg(long)]
+    bom: bool,
     #[command(flatten)]
-    filter: Filter,
+    filter: FilterOptions,
 }
 
 #[derive(Args)]
-pub struct Verify {
+pub struct VerifyAudit {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// A digest that an earlier run printed: the trail must still have it
+    /// A digest that an earlier run printed: the log must still have it
     #[arg(long, value_name = "DIGEST")]
     noted: Option<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    /// One JSON object a line
+enum AuditFormat {
+    /// One JSON object per line
     #[value(alias = "json")]
     Jsonl,
-    /// With a head; texts that a spreadsheet would take for a formula begin with an apostrophe
+    /// With headings; an apostrophe precedes texts that a spreadsheet would take for a formula
     Csv,
 }
 
-/// Which events.
+/// Options that select entries.
 #[derive(Args)]
-struct Filter {
-    /// Only this event, such as sign_in.refused; may be repeated
-    #[arg(long = "event", value_name = "CODE", value_parser = event(), hide_possible_values = true)]
+struct FilterOptions {
+    /// Only entries of this event, such as sign_in.refused; may be repeated
+    #[arg(long = "event", value_name = "CODE", value_parser = event_parser(), hide_possible_values = true)]
     events: Vec<Event>,
-    /// Only events that concern this account
+    /// Only entries that concern this account
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
-    /// Only what this actor did, as the list writes it: a name, system, anonymous or such as 'cli:root (uid 0)'
+    /// Only acts of this actor as the list shows it: a username, system, anonymous or 'cli:root
+    /// (uid 0)'
     #[arg(long, value_name = "NAME")]
     actor: Option<String>,
-    /// Only from this address or network
-    #[arg(long, value_name = "ADDRESS", value_parser = input::network)]
+    /// Only entries from this IP address or network
+    #[arg(long, value_name = "ADDRESS", value_parser = input::parse_network)]
     ip: Option<IpNetwork>,
     /// Only successes or failures
-    #[arg(long, value_parser = outcome())]
-    outcome: Option<Outcome>,
-    /// Only since then: RFC 3339, a day, or how long ago (2h, 7 days)
-    #[arg(long, value_name = "TIME", value_parser = input::since)]
-    since: Option<Since>,
-    /// Only until then: RFC 3339, a day, or how long ago
-    #[arg(long, value_name = "TIME", value_parser = input::since)]
-    until: Option<Since>,
-    /// Only with this text in actor, account, address, user agent, application, reason or event
+    #[arg(long, value_parser = outcome_parser())]
+    outcome: Option<EventOutcome>,
+    /// Only entries since then: RFC 3339, a day, or how long ago (2h, 7 days)
+    #[arg(long, value_name = "TIME", value_parser = input::parse_past_instant)]
+    since: Option<InstantInput>,
+    /// Only entries until then: RFC 3339, a day, or how long ago
+    #[arg(long, value_name = "TIME", value_parser = input::parse_past_instant)]
+    until: Option<InstantInput>,
+    /// Only entries with this text in actor, account, IP address, user agent, application, reason
+    /// or event
     #[arg(long)]
     text: Option<String>,
 }
 
-fn event() -> impl TypedValueParser<Value = Event> {
+fn event_parser() -> impl TypedValueParser<Value = Event> {
     PossibleValuesParser::new(Event::ALL.iter().map(|event| event.as_str()))
         .try_map(|code| Event::parse(&code).ok_or("unknown event"))
 }
 
-fn outcome() -> impl TypedValueParser<Value = Outcome> {
-    PossibleValuesParser::new([Outcome::Success, Outcome::Failure].map(Outcome::as_str))
-        .try_map(|word| Outcome::parse(&word).ok_or("unknown outcome"))
+fn outcome_parser() -> impl TypedValueParser<Value = EventOutcome> {
+    PossibleValuesParser::new([EventOutcome::Success, EventOutcome::Failure].map(EventOutcome::as_str))
+        .try_map(|word| EventOutcome::parse(&word).ok_or("unknown outcome"))
 }
 
-/// Events read at once.
+/// Entries per database query.
 const PAGE: usize = 500;
-/// Events that people are shown unless they ask for more.
-const SHOWN: usize = 100;
+/// Entries in a table unless more are asked for.
+const DEFAULT_LIMIT: usize = 100;
 
-impl Audit {
-    pub async fn run(self, desk: &Desk) -> Done {
+impl AuditCommand {
+    /// Runs the command.
+    pub async fn run(self, context: &CommandContext) -> CommandResult {
         match self {
-            Self::List(list) => list.run(desk).await,
-            Self::Export(export) => export.run(desk).await,
-            Self::Verify(verify) => verify.run(desk).await,
+            Self::List(list) => list.run(context).await,
+            Self::Export(export) => export.run(context).await,
+            Self::Verify(verify) => verify.run(context).await,
         }
     }
 }
 
-impl Filter {
-    fn at(self, now: Timestamp) -> AuditFilter {
+impl FilterOptions {
+    fn resolve(self, now: Timestamp) -> AuditFilter {
         AuditFilter {
             events: self.events,
             account: self.account,
             actor: self.actor,
             network: self.ip,
             outcome: self.outcome,
-            since: self.since.map(|since| since.before(now)),
-            until: self.until.map(|until| until.before(now)),
+            since: self.since.map(|since| since.resolve(now)),
+            until: self.until.map(|until| until.resolve(now)),
             text: self.text,
             ..AuditFilter::default()
         }
     }
 }
 
-impl List {
-    async fn run(self, desk: &Desk) -> Done {
-        let filter = self.filter.at(desk.ctx.now());
-        if self.json {
-            let mut list = JsonList::new();
-            each(&desk.ctx, filter, self.limit, |row| list.item(&as_json(row))).await?;
-            list.finish()?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        let mut table = Table::new(&["TIME", "EVENT", "ACTOR", "ACCOUNT", "ADDRESS", "OUTCOME", "REASON"]);
-        let more = each(&desk.ctx, filter, Some(self.limit.unwrap_or(SHOWN)), |row| {
-            table.row(as_row(row));
-            Ok(())
+impl ListAudit {
+    async fn run(self, context: &CommandContext) -> CommandResult {
+        let filter = self.filter.resolve(context.ctx.now());
+        let limit = match self.json {
+            true => self.limit,
+            false => Some(self.limit.unwrap_or(DEFAULT_LIMIT)),
+        };
+        let headings = ["TIME", "EVENT", "ACTOR", "ACCOUNT", "IP ADDRESS", "OUTCOME", "REASON"];
+        let mut list = ListPrinter::new(self.json, &headings);
+        let has_more = for_each_entry(&context.ctx, filter, limit, |row| {
+            list.add(|| entry_to_json(row), || entry_to_row(row))
         })
         .await?;
-        if table.is_empty() {
-            output::say("No events.")?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        let mut out = Output::new();
-        out.table(&table)?;
-        out.finish()?;
-        if more {
-            output::note("there are older events: ask for more with --limit, or narrow the search");
+        list.finish("No entries.")?;
+        if has_more && !self.json {
+            output::print_note("there are older entries: ask for more with --limit, or narrow the search");
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-impl Export {
-    async fn run(self, desk: &Desk) -> Done {
-        let filter = self.filter.at(desk.ctx.now());
+impl ExportAudit {
+    async fn run(self, context: &CommandContext) -> CommandResult {
+        let filter = self.filter.resolve(context.ctx.now());
         match self.format {
-            Format::Jsonl => {
-                flows::audit::export(&desk.ctx, &desk.acting, &filter, "jsonl").await?;
-                let mut out = Output::new();
-                each(&desk.ctx, filter, None, |row| out.json_line(&as_json(row))).await?;
+            AuditFormat::Jsonl => {
+                flows::audit::export(&context.ctx, &context.initiator, &filter, "jsonl").await?;
+                let mut out = StandardOutput::new();
+                for_each_entry(&context.ctx, filter, None, |row| {
+                    out.write_json_line(&entry_to_json(row))
+                })
+                .await?;
                 out.finish()?;
             }
-            Format::Csv => {
-                flows::audit::export(&desk.ctx, &desk.acting, &filter, "csv").await?;
-                let mut out = Output::new();
-                out.bytes(spreadsheet::record(columns().map(Cow::Borrowed)).as_bytes())?;
-                each(&desk.ctx, filter, None, |row| {
-                    out.bytes(spreadsheet::record(as_cells(row).map(Cow::Owned)).as_bytes())
+            AuditFormat::Csv => {
+                flows::audit::export(&context.ctx, &context.initiator, &filter, "csv").await?;
+                let mut out = StandardOutput::new();
+                if self.bom {
+                    out.write_bytes(spreadsheet::BYTE_ORDER_MARK.as_bytes())?;
+                }
+                out.write_bytes(spreadsheet::record(column_names().map(Cow::Borrowed)).as_bytes())?;
+                for_each_entry(&context.ctx, filter, None, |row| {
+                    out.write_bytes(spreadsheet::record(entry_to_cells(row).map(Cow::Owned)).as_bytes())
                 })
                 .await?;
                 out.finish()?;
@@ -197,21 +201,21 @@ impl Export {
     }
 }
 
-impl Verify {
-    async fn run(self, desk: &Desk) -> Done {
-        let verified = seals::verify(&desk.ctx, self.noted.as_deref()).await?;
+impl VerifyAudit {
+    async fn run(self, context: &CommandContext) -> CommandResult {
+        let verified = seals::verify(&context.ctx, self.noted.as_deref()).await?;
         let mut faults: Vec<String> = verified.faults.iter().map(ToString::to_string).collect();
         if self.noted.is_some() && !verified.known {
-            faults.push("the trail no longer has the digest that was noted".to_owned());
+            faults.push("the audit log no longer has the noted digest".to_owned());
         }
         let (from, until) = verified.covered.unzip();
         if self.json {
-            output::say_json(&json!({
+            output::print_json(&json!({
                 "seals": verified.seals,
                 "entries": verified.entries,
                 "unsealed": verified.unsealed,
-                "from": json_time(from),
-                "until": json_time(until),
+                "from": time_to_json(from),
+                "until": time_to_json(until),
                 "digest": verified.digest,
                 "faults": faults,
             }))?;
@@ -221,32 +225,33 @@ impl Verify {
             return Err(CliError::Faults(faults));
         }
         match (from.zip(until), &verified.digest) {
-            (Some((from, until)), Some(digest)) => output::say(&format!(
-                "{}, from {} to {}, as they were sealed. Newer, not sealed yet: {}.\nNewest digest: {digest}",
-                output::count(
+            (Some((from, until)), Some(digest)) => output::print_line(&format!(
+                "{}, from {} to {}, unchanged since they were sealed. Newer entries, not sealed yet: {}.\nNewest \
+                     digest: {digest}",
+                format_count(
                     usize::try_from(verified.entries).unwrap_or(usize::MAX),
-                    "event",
-                    "events"
+                    "entry",
+                    "entries"
                 ),
-                time(from),
-                time(until),
+                format_time(from),
+                format_time(until),
                 verified.unsealed
             ))?,
             (None, _) | (_, None) => {
-                output::say(&format!("Nothing is sealed yet; newer events: {}.", verified.unsealed))?
+                output::print_line(&format!("Nothing is sealed yet. Newer entries: {}.", verified.unsealed))?
             }
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Hands over at most `limit` events, page by page. Whether there are more.
-async fn each(
+/// Passes at most `limit` entries to `take`, page by page, and returns whether there are more.
+async fn for_each_entry(
     ctx: &Ctx,
     mut filter: AuditFilter,
     limit: Option<usize>,
-    mut take: impl FnMut(&AuditRow) -> std::io::Result<()>,
-) -> Result<bool, super::CliError> {
+    mut take: impl FnMut(&AuditRecord) -> std::io::Result<()>,
+) -> Result<bool, CliError> {
     let mut left = limit.unwrap_or(usize::MAX);
     loop {
         filter.limit = i64::try_from(left.min(PAGE)).unwrap_or(i64::MAX);
@@ -255,7 +260,7 @@ async fn each(
         left -= page.items.len().min(left);
         let Some(last) = page.items.last().filter(|_| page.older) else {
             if page.truncated {
-                output::warn("the text was looked for only among the newest events that match the other filters");
+                output::print_warning("the text was only searched in the newest entries that match the other filters");
             }
             return Ok(false);
         };
@@ -266,8 +271,8 @@ async fn each(
     }
 }
 
-/// The shape of http.md, field by field.
-fn as_json(row: &AuditRow) -> Value {
+/// Converts an entry for scripts. Pages and exports use the same fields.
+fn entry_to_json(row: &AuditRecord) -> Value {
     json!({
         "id": row.id,
         "at": row.at.to_rfc3339(),
@@ -284,13 +289,13 @@ fn as_json(row: &AuditRow) -> Value {
     })
 }
 
-fn as_row(row: &AuditRow) -> [String; 7] {
-    let reason = or_dash(row.reason.as_deref());
+fn entry_to_row(row: &AuditRecord) -> [String; 7] {
+    let reason = text_or_dash(row.reason.as_deref());
     [
-        time(row.at),
+        format_time(row.at),
         row.event.as_str().to_owned(),
         row.actor.clone(),
-        or_dash(row.account.as_deref()),
+        text_or_dash(row.account.as_deref()),
         row.ip.map_or_else(|| "-".to_owned(), |ip| ip.to_string()),
         row.outcome.as_str().to_owned(),
         match times(&row.detail) {
@@ -300,19 +305,19 @@ fn as_row(row: &AuditRow) -> [String; 7] {
     ]
 }
 
-/// Columns of the command line's shapes: all but the request's id, which stands last.
-fn columns() -> impl Iterator<Item = &'static str> {
-    let (_, columns) = AuditRow::FIELDS.split_last().unwrap_or((&"", &[]));
+/// Returns the columns of an export: all but the request id, which is the last.
+fn column_names() -> impl Iterator<Item = &'static str> {
+    let (_, columns) = AuditRecord::FIELDS.split_last().unwrap_or((&"", &[]));
     columns.iter().copied()
 }
 
-fn as_cells(row: &AuditRow) -> [String; 12] {
-    let text = |text: &Option<String>| no_formula(text.as_deref().unwrap_or_default());
+fn entry_to_cells(row: &AuditRecord) -> [String; 12] {
+    let text = |text: &Option<String>| guard_formula(text.as_deref().unwrap_or_default());
     [
         row.id.to_string(),
         row.at.to_rfc3339(),
         row.event.as_str().to_owned(),
-        no_formula(&row.actor),
+        guard_formula(&row.actor),
         text(&row.account),
         row.session_id.map(|id| id.0.to_string()).unwrap_or_default(),
         row.ip.map(|ip| ip.to_string()).unwrap_or_default(),
@@ -328,7 +333,7 @@ fn as_cells(row: &AuditRow) -> [String; 12] {
     ]
 }
 
-/// What strangers typed must not become a formula of whoever opens the file in a spreadsheet.
-fn no_formula(text: &str) -> String {
-    guarded(&output::plain(text)).into_owned()
+/// Keeps a stranger's text from becoming a formula in a spreadsheet.
+fn guard_formula(text: &str) -> String {
+    guarded(&escape_text(text)).into_owned()
 }

@@ -1,39 +1,45 @@
-//! `nightlatch config …`: is the configuration valid, what is it, and where does each setting come from.
+//! `nightlatch config …`: checks the configuration and shows where each setting comes from.
 
-use super::{Done, Global, output};
-use crate::config::{Flags, SETTINGS};
+use super::{
+    error::CommandResult,
+    options::GlobalOptions,
+    output::{self, StandardOutput, Table, text_or_dash},
+};
+use crate::config::{Config, Flags, SETTINGS};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::process::ExitCode;
 
 #[derive(Subcommand)]
 pub enum ConfigCommand {
-    /// Say all that is wrong with the configuration
+    /// Report everything that is wrong with the configuration
     Check,
     /// Show each setting and where it comes from; secrets are hidden
-    Show(Show),
+    Show(ShowConfig),
 }
 
 #[derive(Args)]
-pub struct Show {
-    /// Print JSON: {"settings":[{"name","value","default","origin","env"}],"pins":[{"key","value","env"}]}
+pub struct ShowConfig {
+    /// Print JSON:
+    /// {"settings":[{"name","value","default","origin","env"}],"pins":[{"key","value","env"}]}
     #[arg(long)]
     json: bool,
 }
 
 impl ConfigCommand {
-    pub fn run(self, global: &Global) -> Done {
-        let config = global.load(Flags::default())?;
+    /// Runs the command.
+    pub fn run(self, options: &GlobalOptions) -> CommandResult {
+        let config = options.load_config(Flags::default())?;
         match self {
-            Self::Check => output::say("The configuration is valid.")?,
-            Self::Show(show) if show.json => output::say_json(&as_json(&config))?,
-            Self::Show(_) => as_table(&config)?,
+            Self::Check => output::print_line("The configuration is valid.")?,
+            Self::Show(show) if show.json => output::print_json(&config_to_json(&config))?,
+            Self::Show(_) => print_table(&config)?,
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn as_json(config: &crate::config::Config) -> serde_json::Value {
+fn config_to_json(config: &Config) -> serde_json::Value {
     let settings: Vec<_> = SETTINGS
         .iter()
         .filter_map(|info| {
@@ -55,23 +61,23 @@ fn as_json(config: &crate::config::Config) -> serde_json::Value {
     json!({ "settings": settings, "pins": pins })
 }
 
-fn as_table(config: &crate::config::Config) -> std::io::Result<()> {
-    let mut out = output::Output::new();
-    let mut table = output::Table::new(&["SETTING", "VALUE", "FROM", "MEANING"]);
+fn print_table(config: &Config) -> std::io::Result<()> {
+    let mut out = StandardOutput::new();
+    let mut table = Table::new(&["SETTING", "VALUE", "FROM", "MEANING"]);
     for info in SETTINGS {
         if let Some((value, origin)) = config.provenance.get(info.name) {
-            let value = output::or_dash(Some(value));
-            table.row([info.name.into(), value, origin.to_string(), info.meaning.into()]);
+            let value = text_or_dash(Some(value));
+            table.add_row([info.name.into(), value, origin.to_string(), info.meaning.into()]);
         }
     }
-    out.table(&table)?;
+    out.write_table(&table)?;
     if !config.pins.is_empty() {
-        out.line("\nPolicy settings fixed by the environment:")?;
-        let mut table = output::Table::plain(3);
+        out.write_line("\nPolicy settings pinned by the environment:")?;
+        let mut table = Table::without_headings(3);
         for (key, value) in &config.pins {
-            table.row([format!("  {key}"), key.setting().display(value), key.env_name()]);
+            table.add_row([format!("  {key}"), key.setting().display(value), key.env_name()]);
         }
-        out.table(&table)?;
+        out.write_table(&table)?;
     }
     out.finish()
 }

@@ -1,14 +1,23 @@
-//! `nightlatch doctor`: looks for what is wrong with the installation, and changes nothing.
+//! `nightlatch doctor`: checks the installation for problems, and changes nothing.
+
+mod secrets;
 
 use super::{
-    Done, Global, desk,
-    output::{self, Output, Table},
+    account::baseline_parser,
+    context::block_on,
+    error::CommandResult,
+    options::GlobalOptions,
+    output::{self, JsonArray, StandardOutput, Table, format_count},
 };
 use crate::{
-    clock::{Clock, SystemClock},
-    config::{Config, Flags},
+    clock::{Clock, SteadyClock, SystemClock},
+    config::{Config, Flags, ForwardedHeader},
     domain::{
-        policy::{Key, Pins, Scope, Value, effective::Policy, posture::differing_pins},
+        policy::{
+            Key, Pins, Scope, Value,
+            effective::{Policy, PolicyEnvironment},
+            posture::{Baseline, differing_pins},
+        },
         skew,
         time::Timestamp,
     },
@@ -16,41 +25,40 @@ use crate::{
     mail::Mailer,
     random::OsRandom,
     security_log::SecurityLog,
-    server,
-    store::{
-        OpenOptions, Store, StoreError, accounts, meta,
-        policies::{self, Revision},
-        setup,
+    server::{
+        self,
+        maintenance::{DatabaseFacts, Inspection, sqlite_file},
     },
 };
 use clap::Args;
 use serde_json::json;
-use std::{
-    net::IpAddr,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{net::IpAddr, process::ExitCode, sync::Arc};
 
 #[derive(Args)]
 pub struct Doctor {
     /// Print JSON: [{"check","status","message"}]; status is ok, warning or fault
     #[arg(long)]
     json: bool,
-    /// Send a letter to this address, past the queue, and say what became of it
+    /// Send an email to this address, past the queue, and print the result
     #[arg(long, value_name = "ADDRESS")]
     send_test_mail: Option<String>,
+    /// Also check the installation and the policy against the baselines, and fail on warnings too
+    #[arg(long)]
+    strict: bool,
+    /// Baseline that --strict requires [default: any but hue]
+    #[arg(long, value_name = "ID", requires = "strict", value_parser = baseline_parser())]
+    baseline: Option<&'static Baseline>,
 }
 
-/// How bad it is.
+/// Severity of a finding.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Status {
+enum CheckStatus {
     Ok,
     Warning,
     Fault,
 }
 
-impl Status {
+impl CheckStatus {
     fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -60,19 +68,19 @@ impl Status {
     }
 }
 
-/// One thing that was looked at.
-struct Finding {
+/// The result of one check.
+struct DoctorFinding {
     check: &'static str,
-    status: Status,
+    status: CheckStatus,
     message: String,
 }
 
 #[derive(Default)]
-struct Findings(Vec<Finding>);
+struct DoctorFindings(Vec<DoctorFinding>);
 
-impl Findings {
-    fn add(&mut self, check: &'static str, status: Status, message: impl Into<String>) {
-        self.0.push(Finding {
+impl DoctorFindings {
+    fn add(&mut self, check: &'static str, status: CheckStatus, message: impl Into<String>) {
+        self.0.push(DoctorFinding {
             check,
             status,
             message: message.into(),
@@ -80,88 +88,81 @@ impl Findings {
     }
 
     fn ok(&mut self, check: &'static str, message: impl Into<String>) {
-        self.add(check, Status::Ok, message);
+        self.add(check, CheckStatus::Ok, message);
     }
 
     fn warning(&mut self, check: &'static str, message: impl Into<String>) {
-        self.add(check, Status::Warning, message);
+        self.add(check, CheckStatus::Warning, message);
     }
 
     fn fault(&mut self, check: &'static str, message: impl Into<String>) {
-        self.add(check, Status::Fault, message);
+        self.add(check, CheckStatus::Fault, message);
     }
 }
 
 impl Doctor {
-    pub fn run(self, global: &Global) -> Done {
-        desk::block_on(async {
-            let mut findings = Findings::default();
-            match global.load(Flags::default()) {
+    /// Runs all checks and prints their findings. Faults make it fail.
+    pub fn run(self, options: &GlobalOptions) -> CommandResult {
+        block_on(async {
+            let mut findings = DoctorFindings::default();
+            match options.load_config(Flags::default()) {
                 Err(error) => error.0.iter().for_each(|fault| findings.fault("configuration", fault)),
                 Ok(config) => {
                     findings.ok("configuration", "valid");
-                    findings.database(&config).await;
-                    findings.posture(&config);
-                    findings.security_log(&config);
-                    findings.mail(&config);
+                    findings.check_database(&config).await;
+                    findings.check_public_url(&config);
+                    findings.check_trusted_proxies(&config);
+                    findings.check_security_log(&config);
+                    findings.check_mail(&config);
+                    if self.strict {
+                        findings.check_posture(config.clone(), self.baseline).await;
+                    }
                     if let Some(address) = &self.send_test_mail {
-                        findings.test_mail(config, address).await;
+                        findings.send_test_mail(config, address).await;
                     }
                 }
             }
-            findings.print(self.json)
+            findings.print(self.json, self.strict)
         })
     }
 }
 
-/// What one look at the database tells.
-struct Facts {
-    now: Timestamp,
-    /// The revision in force.
-    in_force: Result<Option<Revision>, StoreError>,
-    pins: Vec<(String, Pins)>,
-    accounts: i64,
-    administrators: i64,
-    set_up: bool,
-}
-
-impl Findings {
-    async fn database(&mut self, config: &Config) {
-        let url = config.database_url.expose();
-        if let Some(path) = sqlite_path(url).filter(|path| !path.exists()) {
-            let path = path.display();
-            return self.fault(
-                "database",
-                format!("{path} does not exist yet: `nightlatch serve` or `migrate` creates it"),
-            );
+impl DoctorFindings {
+    async fn check_database(&mut self, config: &Config) {
+        match sqlite_file(config) {
+            Err(error) => return self.fault("database", error.to_string()),
+            Ok(Some(path)) if !path.exists() => {
+                let path = path.display();
+                return self.fault(
+                    "database",
+                    format!("{path} does not exist yet: `nightlatch serve` or `migrate` creates it"),
+                );
+            }
+            Ok(_) => {}
         }
-        let options = OpenOptions {
-            migrate: false,
-            pool_size: 1,
-            exclusive: false,
-        };
-        let store = match Store::open(url, options) {
-            Ok(store) => store,
+        let database = match Inspection::open(config) {
+            Ok(database) => database,
             Err(error) => return self.fault("database", error.to_string()),
         };
-        self.ok("database", format!("{}, reachable", store.describe()));
+        self.ok("database", format!("{}, reachable", database.describe()));
         self.ok("migrations", "all applied");
-        let asked_at = SystemClock.now();
-        let facts = store.read(move |c| look(c, asked_at)).await;
-        match facts {
+        let before = SystemClock.now();
+        match database.read(before).await {
             Err(error) => self.fault("database", error.to_string()),
             Ok(facts) => {
-                self.clock(asked_at, SystemClock.now(), facts.now);
-                self.policy(config, &facts);
-                self.pins(&facts.pins);
-                self.administrators(&facts);
+                self.check_clock(before, SystemClock.now(), facts.now);
+                self.check_policy(config, &facts);
+                self.check_pins(&facts.pins);
+                self.check_administrators(&facts);
+                self.check_passkeys(config, &facts);
+                self.check_sealed_secrets(config, &facts);
             }
         }
     }
 
-    /// The database's time was told somewhere between our two looks at the clock.
-    fn clock(&mut self, before: Timestamp, after: Timestamp, told: Timestamp) {
-        let ahead = skew::ahead(before, told, after);
+    /// Compares the clocks: the database read its own between `before` and `after` of ours.
+    fn check_clock(&mut self, before: Timestamp, after: Timestamp, database: Timestamp) {
+        let ahead = skew::measure(before, database, after);
         let millis = ahead.as_micros().abs() / 1000;
         if skew::is_too_much(ahead) {
             self.fault(
@@ -173,22 +174,24 @@ impl Findings {
         }
     }
 
-    fn policy(&mut self, config: &Config, facts: &Facts) {
-        let in_force = match &facts.in_force {
-            Ok(Some(in_force)) => in_force,
+    fn check_policy(&mut self, config: &Config, facts: &DatabaseFacts) {
+        let (revision, document) = match &facts.policy {
+            Ok(Some(policy)) => policy,
             Ok(None) => {
-                return self.warning("policy", "there is none yet: the first start makes one of the defaults");
+                return self.warning(
+                    "policy",
+                    "there is none yet: the first start creates it with the defaults",
+                );
             }
-            Err(error) => return self.fault("policy", error.to_string()),
+            Err(error) => return self.fault("policy", error.clone()),
         };
         let mut pins = config.pins.clone();
         for (key, value) in facts.pins.iter().flat_map(|(_, pins)| pins) {
             pins.entry(*key).or_insert(value.clone());
         }
-        let document = &in_force.document;
         let faults = document.faults_since(document, &pins);
         if faults.is_empty() {
-            self.ok("policy", format!("revision {} in force", in_force.revision));
+            self.ok("policy", format!("revision {revision} in force"));
         }
         for fault in faults {
             self.fault("policy", fault.to_string());
@@ -197,19 +200,24 @@ impl Findings {
             let message = format!("{}: {}: {}", warning.scope, warning.key, warning.message);
             self.warning("policy", message);
         }
-        let policy = Policy::new(in_force.revision, document.clone(), pins, false);
+        let environment = PolicyEnvironment {
+            pins,
+            dev: false,
+            https: config.https(),
+        };
+        let policy = Policy::in_environment(*revision, document.clone(), environment);
         let secure = policy.value_in(&Scope::Everyone, Key::SessionSecure).0 == Value::Flag(true);
-        self.cookie(config, secure);
+        self.check_cookie(config, secure);
     }
 
-    /// Whether the cookie's Secure attribute suits the address that people use.
-    fn cookie(&mut self, config: &Config, secure: bool) {
+    /// Checks whether the cookie's Secure attribute suits the public URL.
+    fn check_cookie(&mut self, config: &Config, secure: bool) {
         let plain = config
             .public_url
             .as_ref()
             .is_some_and(|url| url.scheme() == "http" && !is_local(url));
         match (config.https(), secure) {
-            (true, false) => self.warning("cookie", "people come over https, but session.secure is off"),
+            (true, false) => self.warning("cookie", "the public URL is https, but session.secure is off"),
             (false, true) if plain => {
                 self.fault(
                     "cookie",
@@ -218,28 +226,28 @@ impl Findings {
             }
             (true, true) => self.ok("cookie", "Secure, over https"),
             (false, true) => self.ok("cookie", "Secure; needs https in front, or a browser on this machine"),
-            (false, false) => self.ok("cookie", "not Secure, as fits plain http"),
+            (false, false) => self.ok("cookie", "not Secure, as plain http requires"),
         }
     }
 
-    fn pins(&mut self, instances: &[(String, Pins)]) {
+    fn check_pins(&mut self, instances: &[(String, Pins)]) {
         let differing: Vec<&str> = differing_pins(instances).into_iter().map(Key::name).collect();
         if differing.is_empty() {
-            let servers = output::count(instances.len(), "server runs", "servers run");
-            self.ok("pins", format!("{servers}; none fixes a setting that another does not"));
+            let servers = format_count(instances.len(), "server runs", "servers run");
+            self.ok("pins", format!("{servers}; pinned settings agree"));
         } else {
             let keys = differing.join(", ");
             self.fault(
                 "pins",
-                format!("running servers fix these settings differently in their environments: {keys}"),
+                format!("running servers pin these settings differently in their environments: {keys}"),
             );
         }
     }
 
-    fn administrators(&mut self, facts: &Facts) {
-        match (facts.administrators, facts.accounts, facts.set_up) {
+    fn check_administrators(&mut self, facts: &DatabaseFacts) {
+        match (facts.administrators, facts.accounts, facts.is_set_up) {
             (0, 0, false) => {
-                let how = "set-up is open: use the link in the server's log, or `nightlatch account create`";
+                let how = "not set up yet: open the setup link in the server's log, or use `nightlatch account create`";
                 self.warning("administrators", how);
             }
             (0, _, _) => {
@@ -247,51 +255,92 @@ impl Findings {
                            or `account enable`";
                 self.fault("administrators", how);
             }
-            (1, _, _) => self.ok("administrators", "one is enabled; it is protected as the last one"),
+            (1, _, _) => self.ok("administrators", "one is enabled; as the last one it is protected"),
             (number, _, _) => self.ok("administrators", format!("{number} are enabled")),
         }
     }
 
-    /// What the configuration says about the way people come in.
-    fn posture(&mut self, config: &Config) {
+    /// Checks whether enrolled passkeys belong to the current passkey domain.
+    fn check_passkeys(&mut self, config: &Config, facts: &DatabaseFacts) {
+        let domain = config.passkey_domain();
+        let elsewhere = facts
+            .passkeys
+            .iter()
+            .filter(|(made_for, _)| domain.as_ref() != Some(made_for));
+        let dead: Vec<String> = elsewhere
+            .map(|(made_for, number)| format!("{} for {made_for}", format_count(count(*number), "passkey", "passkeys")))
+            .collect();
+        let domain = domain.unwrap_or_else(|| "none, because people reach this server by an IP address".to_owned());
+        if dead.is_empty() {
+            self.ok("passkeys", format!("domain: {domain}"));
+        } else {
+            let dead = dead.join(", ");
+            let how = "set passkey_domain back, or have their owners enrol others";
+            self.warning(
+                "passkeys",
+                format!("the domain is {domain}, and these work nowhere: {dead}; {how}"),
+            );
+        }
+    }
+
+    /// Checks the address that people use.
+    fn check_public_url(&mut self, config: &Config) {
         match &config.public_url {
             None => self.warning(
                 "public_url",
-                "not set: people reach the console only by the bound address",
+                "not set: the console is only reachable by the bound address",
             ),
             Some(url) if url.scheme() == "http" && !is_local(url) => {
                 self.warning(
                     "public_url",
-                    format!("{url} is plain http: anybody on the way can read the cookie"),
+                    format!("{url} is plain http: anyone on the network can read the cookie"),
                 );
             }
             Some(url) => self.ok("public_url", url.to_string()),
         }
-        let everybody: Vec<_> = config
-            .trusted_proxies
-            .iter()
-            .filter(|network| network.prefix() == 0)
-            .collect();
-        if !everybody.is_empty() {
+    }
+
+    /// Checks whose forwarded client addresses are believed.
+    fn check_trusted_proxies(&mut self, config: &Config) {
+        let trusts_everyone = config.trusted_proxies.iter().any(|network| network.prefix() == 0);
+        if trusts_everyone {
             self.fault(
                 "trusted_proxies",
-                "everybody is trusted: anybody can say any address is theirs",
+                "all addresses are trusted as proxies: anyone can claim any IP address",
             );
         } else if config.trusted_proxies.is_empty() && config.https() {
-            let why =
-                "nobody is trusted: everybody behind the proxy shares its address, and one lock locks all of them";
+            let why = "none: everyone behind the proxy shares its IP address, and one lock locks all of them";
             self.warning("trusted_proxies", why);
         } else if config.trusted_proxies.is_empty() {
-            self.ok("trusted_proxies", "nobody is trusted, as fits a server without a proxy");
+            self.ok("trusted_proxies", "none, as fits a server without a proxy");
         } else {
             let networks: Vec<String> = config.trusted_proxies.iter().map(ToString::to_string).collect();
             self.ok("trusted_proxies", networks.join(", "));
         }
+        self.check_forwarded_header(config);
     }
 
-    fn security_log(&mut self, config: &Config) {
+    /// Names the header that the proxies must write.
+    fn check_forwarded_header(&mut self, config: &Config) {
+        if config.trusted_proxies.is_empty() {
+            return;
+        }
+        match config.forwarded_header {
+            ForwardedHeader::XForwardedFor => self.ok(
+                "forwarded_header",
+                "x-forwarded-for: the proxy must write X-Forwarded-For itself and must not pass on what clients send",
+            ),
+            ForwardedHeader::Forwarded => self.warning(
+                "forwarded_header",
+                "forwarded: the proxy must write Forwarded (RFC 7239) itself and must not pass on what clients \
+                 send; of the files in contrib only those for nginx write it",
+            ),
+        }
+    }
+
+    fn check_security_log(&mut self, config: &Config) {
         let Some(path) = &config.security_log else {
-            return self.ok("security_log", "off; the audit is in the database");
+            return self.ok("security_log", "off; the audit log is in the database");
         };
         match SecurityLog::open(path) {
             Ok(_) => self.ok("security_log", format!("{} is writable", path.display())),
@@ -299,14 +348,17 @@ impl Findings {
         }
     }
 
-    /// Where letters go. Whether they arrive only a letter tells.
-    fn mail(&mut self, config: &Config) {
+    /// Checks where emails go. Only an email shows whether they arrive.
+    fn check_mail(&mut self, config: &Config) {
         match (Mailer::new(config), &config.mail.smtp_url) {
             (Err(error), _) => self.fault("mail", error.to_string()),
-            (Ok(mailer), None) => self.warning("mail", format!("no mail server: letters become {}", mailer.describe())),
+            (Ok(mailer), None) => self.warning(
+                "mail",
+                format!("no mail server: emails are written to {}", mailer.describe()),
+            ),
             (Ok(mailer), Some(_)) if config.public_url.is_none() => {
                 let how = format!(
-                    "{}; links in letters lead to {}: set public_url",
+                    "{}; links in emails point to {}: set public_url",
                     mailer.describe(),
                     config.base_url()
                 );
@@ -318,22 +370,59 @@ impl Findings {
         }
     }
 
-    async fn test_mail(&mut self, config: Config, address: &str) {
-        let ctx = match server::context(config, Arc::new(SystemClock), Arc::new(OsRandom), false) {
+    /// Checks the installation as the posture page does, and the policy against a baseline.
+    async fn check_posture(&mut self, mut config: Config, baseline: Option<&'static Baseline>) {
+        config.migrate = false;
+        let posture = match server::context(config, Arc::new(SystemClock), Arc::new(OsRandom), false) {
+            Ok(ctx) => flows::posture::posture(&ctx).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        let posture = match posture {
+            Ok(posture) => posture,
+            Err(error) => return self.fault("posture", error),
+        };
+        for finding in posture.installation.iter().filter(|finding| !finding.ok) {
+            self.warning("posture", format!("{}. {}", finding.title, finding.why));
+        }
+        let required = posture.baselines.iter().filter(|(candidate, _)| match baseline {
+            Some(required) => required.id == candidate.id,
+            None => candidate.id != "hue",
+        });
+        let mut missed: Vec<(usize, &str, &str)> = required
+            .map(|(candidate, checked)| {
+                let missed = checked.iter().filter(|checked| !checked.met()).count();
+                (missed, candidate.id, candidate.title)
+            })
+            .collect();
+        missed.sort_unstable();
+        match missed.first() {
+            Some((0, _, title)) => self.ok("policy posture", format!("meets {title}")),
+            Some((number, id, title)) => {
+                let requirements = format_count(*number, "requirement", "requirements");
+                let how = format!("misses {requirements} of {title}: see `nightlatch policy posture --baseline {id}`");
+                self.warning("policy posture", how);
+            }
+            None => self.fault("policy posture", "there is no baseline to compare with"),
+        }
+    }
+
+    async fn send_test_mail(&mut self, config: Config, address: &str) {
+        let ctx = match server::context(config, Arc::new(SteadyClock::default()), Arc::new(OsRandom), false) {
             Ok(ctx) => ctx,
             Err(error) => return self.fault("test mail", error.to_string()),
         };
         match flows::mail::send_test(&ctx, address).await {
-            Ok(words) => self.ok("test mail", format!("taken: {words}")),
+            Ok(answer) => self.ok("test mail", format!("accepted: {answer}")),
             Err(why) => self.fault("test mail", why),
         }
     }
 
-    fn print(&self, as_json: bool) -> Done {
+    /// Prints the findings. Faults are the command's failure, and with `strict` warnings too.
+    fn print(&self, as_json: bool, strict: bool) -> CommandResult {
         if as_json {
-            let mut list = output::JsonList::new();
+            let mut list = JsonArray::new();
             for finding in &self.0 {
-                list.item(&json!({
+                list.add(&json!({
                     "check": finding.check,
                     "status": finding.status.as_str(),
                     "message": finding.message,
@@ -341,47 +430,41 @@ impl Findings {
             }
             list.finish()?;
         } else {
-            let mut table = Table::plain(3);
+            let mut table = Table::without_headings(3);
             for finding in &self.0 {
-                table.row([
+                table.add_row([
                     finding.status.as_str().into(),
                     finding.check.into(),
                     finding.message.clone(),
                 ]);
             }
-            let mut out = Output::new();
-            out.table(&table)?;
+            let mut out = StandardOutput::new();
+            out.write_table(&table)?;
             out.finish()?;
         }
-        let faults = self.0.iter().filter(|finding| finding.status == Status::Fault).count();
-        if faults == 0 {
+        let count = |status| self.0.iter().filter(|finding| finding.status == status).count();
+        let (faults, warnings) = (count(CheckStatus::Fault), count(CheckStatus::Warning));
+        if faults == 0 && (warnings == 0 || !strict) {
             return Ok(ExitCode::SUCCESS);
         }
-        output::note(&format!("found {}", output::count(faults, "fault", "faults")));
+        if strict {
+            let (faults, warnings) = (
+                format_count(faults, "fault", "faults"),
+                format_count(warnings, "warning", "warnings"),
+            );
+            output::print_note(&format!("found {faults} and {warnings}"));
+            return Ok(ExitCode::FAILURE);
+        }
+        output::print_note(&format!("found {}", format_count(faults, "fault", "faults")));
         Ok(ExitCode::FAILURE)
     }
 }
 
-fn look(c: &mut crate::store::Conn, now: Timestamp) -> Result<Facts, StoreError> {
-    Ok(Facts {
-        now: meta::now(c)?,
-        in_force: policies::standing(c, now).map(|standing| standing.map(|standing| standing.in_force)),
-        pins: policies::pins(c, now.saturating_sub(flows::policy::PINS_LIVE))?,
-        accounts: accounts::count_all(c)?,
-        administrators: accounts::count_usable_administrators(c, None, now)?,
-        set_up: setup::completed(c)?,
-    })
+fn count(number: i64) -> usize {
+    usize::try_from(number).unwrap_or(0)
 }
 
-/// The file of an SQLite URL: opening it would create it.
-fn sqlite_path(url: &str) -> Option<PathBuf> {
-    let url = url.trim();
-    let path = url.strip_prefix("sqlite:").unwrap_or(url);
-    let path = path.strip_prefix("//").unwrap_or(path);
-    (!path.contains("://")).then(|| Path::new(path).to_owned())
-}
-
-/// Browsers treat the own machine as if it were https.
+/// Returns whether browsers treat the host as if it were https, because it is their own machine.
 fn is_local(url: &url::Url) -> bool {
     url.host_str().is_some_and(|host| {
         let address = host.trim_matches(['[', ']']).parse::<IpAddr>();

@@ -1,18 +1,22 @@
-//! `nightlatch lockout …`: which sign-ins failed of late, what is locked, and letting people in again.
+//! `nightlatch lockout …`: lists failed sign-ins and locks, unlocks and blocks.
 
 use super::{
-    CliError, Done,
-    desk::Desk,
+    context::CommandContext,
+    error::{CliError, CommandResult},
     input,
-    output::{self, JsonList, Output, Table, count, json_time, or_dash, time},
+    output::{self, ListPrinter, format_count, format_time, text_or_dash, time_to_json},
 };
 use crate::{
-    domain::{account::name_key, lockout::Locked, network, time::Timestamp},
+    domain::{
+        account::name_key,
+        lockout::{LockDuration, LockoutFilter, LockoutListState},
+        network,
+        time::Timestamp,
+    },
     flows::{
         self,
-        lockouts::{Blocked, Blocking, LockoutView},
+        lockouts::{BlockOutcome, BlockTarget, LockoutView},
     },
-    store::lockouts::{LockoutFilter, LockoutListState},
 };
 use clap::{ArgGroup, Args, Subcommand};
 use ipnetwork::IpNetwork;
@@ -20,43 +24,46 @@ use serde_json::{Value, json};
 use std::{net::IpAddr, process::ExitCode};
 use uuid::Uuid;
 
+/// Locks and counters per database query.
+const PAGE: i64 = 500;
+
 #[derive(Subcommand)]
-pub enum Lockout {
+pub enum LockoutCommand {
     /// List locks and counters of failed sign-ins, latest attempt first
-    List(List),
+    List(ListLockouts),
     /// Release locks and blocks and forget their failures
     #[command(visible_alias = "unblock")]
-    Unlock(Unlock),
-    /// Refuse a name, an address or the pair of both until an instant, or until it is unlocked
-    Block(Block),
+    Unlock(UnlockSignIns),
+    /// Block a username, an IP address or the pair of both until a time, or until it is unlocked
+    Block(BlockSignIns),
 }
 
 #[derive(Args)]
-pub struct List {
+pub struct ListLockouts {
     /// Print JSON
     #[arg(long)]
     json: bool,
     /// Only what is locked
     #[arg(long)]
     locked: bool,
-    /// Only what counts for this name
+    /// Only what counts for this username
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
-    /// Only what counts for this address or network
-    #[arg(long, value_name = "ADDRESS", value_parser = input::network)]
+    /// Only what counts for this IP address or network
+    #[arg(long, value_name = "ADDRESS", value_parser = input::parse_network)]
     ip: Option<IpNetwork>,
 }
 
 #[derive(Args)]
 #[group(required = true, multiple = true)]
-pub struct Unlock {
-    /// Id of a lock or counter, as `lockout list` shows it
+pub struct UnlockSignIns {
+    /// Id of a lock or counter, from `lockout list`
     #[arg(conflicts_with_all = ["account", "ip"])]
     id: Option<Uuid>,
-    /// What counts for this name, with --ip only the pairs of both
+    /// Everything that counts for this username; with --ip only the pairs of both
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
-    /// What counts for this address (of an IPv6 address its /64)
+    /// Everything that counts for this IP address (for IPv6 its /64)
     #[arg(long, value_name = "ADDRESS")]
     ip: Option<IpAddr>,
 }
@@ -64,125 +71,112 @@ pub struct Unlock {
 #[derive(Args)]
 #[group(skip)]
 #[command(group = ArgGroup::new("what").required(true).multiple(true).args(["id", "account", "ip"]))]
-pub struct Block {
-    /// Id of a lock or counter, as `lockout list` shows it
+pub struct BlockSignIns {
+    /// Id of a lock or counter, from `lockout list`
     #[arg(conflicts_with_all = ["account", "ip"])]
     id: Option<Uuid>,
-    /// A name; with --ip only from there
+    /// A username; with --ip only from there
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
-    /// An address (of an IPv6 address its /64)
+    /// An IP address (for IPv6 its /64)
     #[arg(long, value_name = "ADDRESS")]
     ip: Option<IpAddr>,
-    /// When it ends by itself: RFC 3339, or a day
-    #[arg(long, value_name = "TIME", value_parser = input::instant)]
+    /// When the block ends: RFC 3339, or a day
+    #[arg(long, value_name = "TIME", value_parser = input::parse_instant)]
     until: Option<Timestamp>,
-    /// Why, for the list and the audit
+    /// Reason, for the list and the audit log
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     reason: String,
 }
 
-impl Lockout {
-    pub async fn run(self, desk: &Desk) -> Done {
+impl LockoutCommand {
+    /// Runs the command.
+    pub async fn run(self, context: &CommandContext) -> CommandResult {
         match self {
-            Self::List(list) => list.run(desk).await,
-            Self::Unlock(unlock) => unlock.run(desk).await,
-            Self::Block(block) => block.run(desk).await,
+            Self::List(list) => list.run(context).await,
+            Self::Unlock(unlock) => unlock.run(context).await,
+            Self::Block(block) => block.run(context).await,
         }
     }
 }
 
-/// Counters read at once.
-const PAGE: i64 = 500;
-
-impl List {
-    async fn run(self, desk: &Desk) -> Done {
+impl ListLockouts {
+    async fn run(self, context: &CommandContext) -> CommandResult {
+        let state = match self.locked {
+            true => LockoutListState::Locked,
+            false => LockoutListState::All,
+        };
         let mut filter = LockoutFilter {
-            state: if self.locked {
-                LockoutListState::Locked
-            } else {
-                LockoutListState::All
-            },
+            state,
             account_key: self.account.as_deref().map(name_key),
             ip: self.ip,
             limit: PAGE,
             ..LockoutFilter::default()
         };
-        let mut json = self.json.then(JsonList::new);
-        let mut table = Table::new(&[
+        let headings = [
             "ID",
-            "ADDRESS",
+            "IP ADDRESS",
             "ACCOUNT",
             "USER AGENT",
             "FAILURES",
             "LIMIT",
             "LOCKED",
             "LAST ATTEMPT",
-        ]);
+        ];
+        let mut list = ListPrinter::new(self.json, &headings);
         loop {
-            let page = flows::lockouts::list(&desk.ctx, filter.clone()).await?;
+            let page = flows::lockouts::list(&context.ctx, filter.clone()).await?;
             filter.after = page
                 .items
                 .last()
                 .map(|view| (view.lockout.last_attempt_at, view.lockout.id));
-            // What cooled off since it was written down is over.
-            let counts = |view: &&LockoutView| view.locked.is_some() || (view.failures > 0 && !self.locked);
-            for view in page.items.iter().filter(counts) {
-                match &mut json {
-                    Some(list) => list.item(&as_json(view))?,
-                    None => table.row(as_row(view)),
-                }
+            // Stored counters that have cooled off since are over.
+            let is_current = |view: &&LockoutView| view.locked.is_some() || (view.failures > 0 && !self.locked);
+            for view in page.items.iter().filter(is_current) {
+                list.add(|| lockout_to_json(view), || lockout_to_row(view))?;
             }
             if !page.older || filter.after.is_none() {
                 break;
             }
         }
-        match json {
-            Some(list) => list.finish()?,
-            None if table.is_empty() => output::say("No locks and no failed sign-ins.")?,
-            None => {
-                let mut out = Output::new();
-                out.table(&table)?;
-                out.finish()?;
-            }
-        }
+        list.finish("No locks and no failed sign-ins.")?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-impl Unlock {
-    async fn run(self, desk: &Desk) -> Done {
-        let (ctx, acting) = (&desk.ctx, &desk.acting);
+impl UnlockSignIns {
+    async fn run(self, context: &CommandContext) -> CommandResult {
+        let (ctx, initiator) = (&context.ctx, &context.initiator);
         let number = match self.id {
             Some(id) => {
-                if flows::lockouts::unlock(ctx, acting, vec![id]).await? == 0 {
-                    return Err(CliError::refused(format!("there is no lock and no counter {id}")));
+                if flows::lockouts::unlock(ctx, initiator, vec![id]).await? == 0 {
+                    return Err(CliError::refused(format!("there is no lock or counter {id}")));
                 }
                 1
             }
             None => {
                 let ip = self.ip.map(network::canonical);
-                flows::lockouts::unlock_matching(ctx, acting, self.account.as_deref(), ip).await?
+                flows::lockouts::unlock_matching(ctx, initiator, self.account.as_deref(), ip).await?
             }
         };
-        output::say(&released(number))?;
+        output::print_line(&format_released(number))?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-impl Block {
-    async fn run(self, desk: &Desk) -> Done {
+impl BlockSignIns {
+    async fn run(self, context: &CommandContext) -> CommandResult {
         let what = match self.id {
-            Some(id) => Blocking::Listed(id),
-            None => Blocking::Key {
+            Some(id) => BlockTarget::Listed(id),
+            None => BlockTarget::Key {
                 account: self.account,
                 ip: self.ip.map(network::canonical),
             },
         };
-        match flows::lockouts::block(&desk.ctx, &desk.acting, what, self.until, &self.reason).await? {
-            Blocked::Done => output::say("Blocked.")?,
-            Blocked::Unknown => return Err(CliError::refused("there is no such lock and no such counter")),
-            Blocked::Faulty(faults) => {
+        match flows::lockouts::block(&context.ctx, &context.initiator, what, self.until, &self.reason).await? {
+            BlockOutcome::Done => output::print_line("Blocked.")?,
+            BlockOutcome::Unknown => return Err(CliError::refused("there is no such lock or counter")),
+            BlockOutcome::Faulty(faults) => {
                 let faults = faults.into_iter().map(|(field, why)| format!("{field}: {why}"));
                 return Err(CliError::Faults(faults.collect()));
             }
@@ -191,19 +185,22 @@ impl Block {
     }
 }
 
-/// What unlocking came to.
-pub fn released(number: usize) -> String {
+/// Formats how many locks and counters were released.
+pub fn format_released(number: usize) -> String {
     match number {
         0 => "Nothing to do: no lock and no failed sign-in matches.".to_owned(),
-        number => format!("Released {}.", count(number, "lock or counter", "locks and counters")),
+        number => format!(
+            "Released {}.",
+            format_count(number, "lock or counter", "locks and counters")
+        ),
     }
 }
 
-fn as_json(view: &LockoutView) -> Value {
+fn lockout_to_json(view: &LockoutView) -> Value {
     let key = &view.lockout.key;
     let until = match view.locked {
-        Some(Locked::Until(until)) => Some(until),
-        Some(Locked::UntilUnlocked) | None => None,
+        Some(LockDuration::Until(until)) => Some(until),
+        Some(LockDuration::UntilUnlocked) | None => None,
     };
     json!({
         "id": view.lockout.id,
@@ -211,25 +208,25 @@ fn as_json(view: &LockoutView) -> Value {
         "failures": view.failures,
         "limit": view.limit,
         "locked": view.locked.is_some(),
-        "locked_until": json_time(until),
+        "locked_until": time_to_json(until),
     })
 }
 
-fn as_row(view: &LockoutView) -> [String; 8] {
+fn lockout_to_row(view: &LockoutView) -> [String; 8] {
     let key = &view.lockout.key;
     let locked = match view.locked {
-        Some(Locked::Until(until)) => format!("until {}", time(until)),
-        Some(Locked::UntilUnlocked) => "until unlocked".to_owned(),
+        Some(LockDuration::Until(until)) => format!("until {}", format_time(until)),
+        Some(LockDuration::UntilUnlocked) => "until unlocked".to_owned(),
         None => "no".to_owned(),
     };
     [
         view.lockout.id.to_string(),
-        or_dash(key.ip.as_deref()),
-        or_dash(key.account.as_deref()),
-        or_dash(key.user_agent.as_deref()),
+        text_or_dash(key.ip.as_deref()),
+        text_or_dash(key.account.as_deref()),
+        text_or_dash(key.user_agent.as_deref()),
         view.failures.to_string(),
         view.limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string()),
         locked,
-        time(view.lockout.last_attempt_at),
+        format_time(view.lockout.last_attempt_at),
     ]
 }

@@ -1,72 +1,84 @@
-//! `nightlatch mail …`: what waits to be sent, what was not taken and why, trying again and taking back.
+//! `nightlatch mail …`: lists queued, sent and failed emails, retries and cancels them.
 
 use super::{
-    CliError, Done,
-    desk::Desk,
-    output::{self, JsonList, Output, Table, json_time, or_dash, time},
+    context::CommandContext,
+    error::{CliError, CommandResult},
+    output::{self, ListPrinter, format_time, format_time_or_dash, text_or_dash, time_to_json},
 };
 use crate::{
-    domain::mail::LetterState,
-    flows::{self, rows::OutboxFilter, rows::OutboxLetter},
+    domain::mail::{EmailFilter, EmailState, OutboxEmail},
+    flows::{self, FlowError},
 };
-use clap::{Args, Subcommand, builder::PossibleValuesParser};
+use clap::{
+    Args, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 use uuid::Uuid;
 
+/// Emails per database query.
+const PAGE: i64 = 500;
+
 #[derive(Subcommand)]
-pub enum Mail {
-    /// List letters, latest first
-    List(List),
-    /// Have a letter tried again at once
-    Retry(One),
-    /// Take back a letter that was not sent
-    Discard(One),
+pub enum MailCommand {
+    /// List emails, latest first
+    List(ListEmails),
+    /// Retry an email immediately
+    Retry(EmailId),
+    /// Cancel an email that was not sent
+    Discard(EmailId),
 }
 
 #[derive(Args)]
-pub struct List {
+pub struct ListEmails {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Only letters in this state
-    #[arg(long, value_name = "STATE", value_parser = PossibleValuesParser::new(LetterState::ALL.iter().map(|state| state.as_str())))]
-    state: Option<String>,
+    /// Only emails in this state
+    #[arg(long, value_name = "STATE", value_parser = state_parser())]
+    state: Option<EmailState>,
 }
 
 #[derive(Args)]
-pub struct One {
-    /// Id of a letter, as `mail list` shows it
+pub struct EmailId {
+    /// Id of an email, from `mail list`
     id: Uuid,
 }
 
-impl Mail {
-    pub async fn run(self, desk: &Desk) -> Done {
+fn state_parser() -> impl TypedValueParser<Value = EmailState> {
+    PossibleValuesParser::new(EmailState::ALL.iter().map(|state| state.as_str()))
+        .try_map(|word| EmailState::parse(&word).ok_or("unknown state"))
+}
+
+impl MailCommand {
+    /// Runs the command.
+    pub async fn run(self, context: &CommandContext) -> CommandResult {
         match self {
-            Self::List(list) => list.run(desk).await,
-            Self::Retry(one) => {
-                let again = flows::mail::retry(&desk.ctx, &desk.acting, one.id).await;
-                one.say(
-                    again,
-                    "It is tried again at once.",
-                    "it was sent, taken back, is on its way, or its link is gone",
+            Self::List(list) => list.run(context).await,
+            Self::Retry(email) => {
+                let retried = flows::mail::retry(&context.ctx, &context.initiator, email.id).await;
+                email.report(
+                    retried,
+                    "The email is being retried.",
+                    "it was sent, is being sent, was cancelled, or its link has expired",
                 )
             }
-            Self::Discard(one) => {
-                let taken_back = flows::mail::discard(&desk.ctx, &desk.acting, one.id).await;
-                one.say(taken_back, "Taken back.", "it was sent or taken back before")
+            Self::Discard(email) => {
+                let cancelled = flows::mail::discard(&context.ctx, &context.initiator, email.id).await;
+                email.report(cancelled, "Cancelled.", "it was already sent or cancelled")
             }
         }
     }
 }
 
-impl One {
-    fn say(&self, done: Result<bool, flows::FlowError>, words: &str, refused: &str) -> Done {
+impl EmailId {
+    fn report(&self, done: Result<bool, FlowError>, success: &str, refused: &str) -> CommandResult {
         match done {
-            Ok(true) => output::say(words)?,
-            Ok(false) => return Err(CliError::refused(format!("letter {}: {refused}", self.id))),
-            Err(flows::FlowError::NotFound) => {
-                return Err(CliError::refused(format!("there is no letter {}", self.id)));
+            Ok(true) => output::print_line(success)?,
+            Ok(false) => return Err(CliError::refused(format!("email {}: {refused}", self.id))),
+            Err(FlowError::NotFound) => {
+                return Err(CliError::refused(format!("there is no email {}", self.id)));
             }
             Err(error) => return Err(error.into()),
         }
@@ -74,71 +86,66 @@ impl One {
     }
 }
 
-/// Letters read at once.
-const PAGE: i64 = 500;
-
-impl List {
-    async fn run(self, desk: &Desk) -> Done {
-        let mut filter = OutboxFilter {
-            state: self.state.as_deref().and_then(LetterState::parse),
+impl ListEmails {
+    async fn run(self, context: &CommandContext) -> CommandResult {
+        let mut filter = EmailFilter {
+            state: self.state,
             limit: PAGE,
-            ..OutboxFilter::default()
+            ..EmailFilter::default()
         };
-        let mut json = self.json.then(JsonList::new);
-        let mut table = Table::new(&["ID", "QUEUED", "KIND", "TO", "STATE", "ATTEMPTS", "NEXT", "SERVER SAID"]);
+        let headings = [
+            "ID",
+            "QUEUED",
+            "KIND",
+            "TO",
+            "STATE",
+            "ATTEMPTS",
+            "NEXT ATTEMPT",
+            "SERVER SAID",
+        ];
+        let mut list = ListPrinter::new(self.json, &headings);
         loop {
-            let page = flows::mail::list(&desk.ctx, filter.clone()).await?;
-            for letter in &page.items {
-                match &mut json {
-                    Some(list) => list.item(&as_json(letter))?,
-                    None => table.row(as_row(letter)),
-                }
+            let page = flows::mail::list(&context.ctx, filter.clone()).await?;
+            for email in &page.items {
+                list.add(|| email_to_json(email), || email_to_row(email))?;
             }
-            filter.after = page.items.last().map(|letter| (letter.queued_at, letter.id));
+            filter.after = page.items.last().map(|email| (email.queued_at, email.id));
             if !page.older || filter.after.is_none() {
                 break;
             }
         }
-        match json {
-            Some(list) => list.finish()?,
-            None if table.is_empty() => output::say("No letters.")?,
-            None => {
-                let mut out = Output::new();
-                out.table(&table)?;
-                out.finish()?;
-            }
-        }
+        list.finish("No emails.")?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Never what a letter says.
-fn as_json(letter: &OutboxLetter) -> Value {
-    let waiting = letter.state == LetterState::Queued;
+/// Converts an email without its text, which may have a secret link.
+fn email_to_json(email: &OutboxEmail) -> Value {
+    let is_queued = email.state == EmailState::Queued;
     json!({
-        "id": letter.id,
-        "kind": letter.kind,
-        "recipient": letter.recipient,
-        "subject": letter.subject,
-        "state": letter.state.as_str(),
-        "queued_at": letter.queued_at.to_rfc3339(),
-        "attempts": letter.attempts,
-        "next_attempt_at": json_time(Some(letter.due_at).filter(|_| waiting)),
-        "finished_at": json_time(letter.finished_at),
-        "server_said": letter.words,
+        "id": email.id,
+        "kind": email.kind,
+        "recipient": email.recipient,
+        "subject": email.subject,
+        "state": email.state.as_str(),
+        "queued_at": email.queued_at.to_rfc3339(),
+        "attempts": email.attempts,
+        "next_attempt_at": time_to_json(Some(email.due_at).filter(|_| is_queued)),
+        "finished_at": time_to_json(email.finished_at),
+        "server_said": email.words,
     })
 }
 
-fn as_row(letter: &OutboxLetter) -> [String; 8] {
-    let waiting = letter.state == LetterState::Queued;
+fn email_to_row(email: &OutboxEmail) -> [String; 8] {
+    let is_queued = email.state == EmailState::Queued;
     [
-        letter.id.to_string(),
-        time(letter.queued_at),
-        letter.kind.clone(),
-        letter.recipient.clone(),
-        letter.state.as_str().to_owned(),
-        letter.attempts.to_string(),
-        output::time_or_dash(Some(letter.due_at).filter(|_| waiting)),
-        or_dash(Some(&letter.words)),
+        email.id.to_string(),
+        format_time(email.queued_at),
+        email.kind.clone(),
+        email.recipient.clone(),
+        email.state.as_str().to_owned(),
+        email.attempts.to_string(),
+        format_time_or_dash(Some(email.due_at).filter(|_| is_queued)),
+        text_or_dash(Some(&email.words)),
     ]
 }

@@ -1,10 +1,7 @@
-//! `nightlatch migrate`: brings the database to this program's schema and says what was done.
+//! `nightlatch migrate`: applies pending database migrations.
 
-use super::{Done, Global, output};
-use crate::{
-    config::Flags,
-    store::{OpenOptions, Store},
-};
+use super::{error::CommandResult, options::GlobalOptions, output};
+use crate::{config::Flags, server::maintenance};
 use clap::Args;
 use std::process::ExitCode;
 
@@ -12,22 +9,15 @@ use std::process::ExitCode;
 pub struct Migrate {}
 
 impl Migrate {
-    pub fn run(self, global: &Global) -> Done {
-        let config = global.load(Flags::default())?;
-        let url = config.database_url.expose();
-        let options = |migrate| OpenOptions {
-            migrate,
-            pool_size: 1,
-            exclusive: false,
-        };
-        // Opened without migrating it refuses when anything is pending; whatever else is wrong is wrong the second time too.
-        let current = Store::open(url, options(false)).is_ok();
-        let store = Store::open(url, options(true))?;
-        let database = store.describe();
-        output::say(&if current {
+    /// Applies the migrations and prints whether there were any.
+    pub fn run(self, options: &GlobalOptions) -> CommandResult {
+        let config = options.load_config(Flags::default())?;
+        let migration = maintenance::migrate(&config)?;
+        let database = &migration.database;
+        output::print_line(&if migration.was_current {
             format!("Nothing to do: {database} has all migrations.")
         } else {
-            format!("Migrations applied: {database} has all of them now.")
+            format!("Applied the pending migrations: {database} now has all of them.")
         })?;
         Ok(ExitCode::SUCCESS)
     }

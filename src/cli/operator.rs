@@ -1,27 +1,37 @@
-//! Who runs a command, as the audit records it: by the operating system's word, never by `USER`, which is whatever its user says.
+//! The operator of a command, as the audit log records them. The operating system names them, never
+//! the variable `USER`, which says whatever its user wants.
 
-use crate::domain::account::invisible;
+use crate::domain::text::is_invisible;
 
-/// Where the names of this machine's users are. Those that a directory service knows are recorded by their number.
-const USERS: &str = "/etc/passwd";
-/// Characters kept of a name.
-const NAME_KEPT: usize = 64;
+/// Most characters that are kept of a name.
+const MAX_NAME_CHARS: usize = 64;
 
-/// The user of this process, always with its number; and who became it, when `sudo` says so.
-pub fn operator() -> String {
-    let users = std::fs::read(USERS).unwrap_or_default();
-    let by_sudo = std::env::var("SUDO_UID").ok().and_then(|uid| uid.parse().ok());
-    described(
-        &String::from_utf8_lossy(&users),
-        rustix::process::getuid().as_raw(),
-        by_sudo,
-    )
+/// Describes the user of this process, always with the number, and who became that user through
+/// `sudo`: `root (uid 0, sudo by ada)`.
+pub fn describe_operator() -> String {
+    let sudo_uid = std::env::var("SUDO_UID").ok().and_then(|uid| uid.parse().ok());
+    describe(uzers::get_current_uid(), sudo_uid, find_username)
 }
 
-fn described(users: &str, uid: u32, by_sudo: Option<u32>) -> String {
+/// Finds the name of a user, also of one that only a directory service knows.
+fn find_username(uid: u32) -> Option<String> {
+    let user = uzers::get_user_by_uid(uid)?;
+    let name = user.name().to_string_lossy();
+    let name: String = name
+        .chars()
+        .filter(|c| !is_invisible(*c))
+        .take(MAX_NAME_CHARS)
+        .collect();
+    (!name.is_empty()).then_some(name)
+}
+
+fn describe(uid: u32, sudo_uid: Option<u32>, find_name: impl Fn(u32) -> Option<String>) -> String {
     let number = format!("uid {uid}");
-    let sudo = by_sudo.map(|by| format!("sudo by {}", name_of(users, by).unwrap_or_else(|| format!("uid {by}"))));
-    match (name_of(users, uid), sudo) {
+    let sudo = sudo_uid.map(|by| {
+        let name = find_name(by).unwrap_or_else(|| format!("uid {by}"));
+        format!("sudo by {name}")
+    });
+    match (find_name(uid), sudo) {
         (Some(name), None) => format!("{name} ({number})"),
         (Some(name), Some(sudo)) => format!("{name} ({number}, {sudo})"),
         (None, None) => number,
@@ -29,35 +39,30 @@ fn described(users: &str, uid: u32, by_sudo: Option<u32>) -> String {
     }
 }
 
-/// The first name of a number, in the lines `name:password:number:…` of `users`.
-fn name_of(users: &str, uid: u32) -> Option<String> {
-    users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let (name, number) = (fields.next()?, fields.nth(1)?);
-        let name: String = name.chars().filter(|c| !invisible(*c)).take(NAME_KEPT).collect();
-        (number.parse() == Ok(uid) && !name.is_empty()).then_some(name)
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::described;
+    use super::{describe, find_username};
 
-    const USERS: &str = "root:x:0:0:root:/root:/bin/bash\n# a comment\n\nada:x:1000:1000:Ada,,,:/home/ada:/bin/sh\n\
-                         second:x:1000:1000::/:/bin/sh\n:x:7:7::/:\nbroken\n";
-
-    #[test]
-    fn the_number_is_always_told_and_the_name_where_there_is_one() {
-        assert_eq!(described(USERS, 0, None), "root (uid 0)");
-        assert_eq!(described(USERS, 1000, None), "ada (uid 1000)");
-        assert_eq!(described(USERS, 7, None), "uid 7");
-        assert_eq!(described("", 42, None), "uid 42");
+    fn known(uid: u32) -> Option<String> {
+        match uid {
+            0 => Some("root".to_owned()),
+            1000 => Some("ada".to_owned()),
+            _ => None,
+        }
     }
 
     #[test]
-    fn whoever_became_another_is_told_beside_it() {
-        assert_eq!(described(USERS, 0, Some(1000)), "root (uid 0, sudo by ada)");
-        assert_eq!(described(USERS, 0, Some(1234)), "root (uid 0, sudo by uid 1234)");
-        assert_eq!(described(USERS, 7, Some(1000)), "uid 7 (sudo by ada)");
+    fn the_number_is_always_shown_and_the_name_where_there_is_one() {
+        assert_eq!(describe(0, None, known), "root (uid 0)");
+        assert_eq!(describe(1000, None, known), "ada (uid 1000)");
+        assert_eq!(describe(7, None, known), "uid 7");
+        assert_eq!(find_username(0).as_deref(), Some("root"));
+    }
+
+    #[test]
+    fn the_user_behind_sudo_is_shown_too() {
+        assert_eq!(describe(0, Some(1000), known), "root (uid 0, sudo by ada)");
+        assert_eq!(describe(0, Some(1234), known), "root (uid 0, sudo by uid 1234)");
+        assert_eq!(describe(7, Some(1000), known), "uid 7 (sudo by ada)");
     }
 }

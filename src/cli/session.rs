@@ -1,145 +1,192 @@
-//! `nightlatch session …`: who is signed in, and ending it.
+//! `nightlatch session …`: lists sessions, shows one and ends them. `session/ended` prints ended
+//! ones, `session/fields` live ones.
 
 use super::{
-    CliError, Done,
-    desk::Desk,
-    input,
-    output::{self, JsonList, Output, Table, count, json_time, or_dash, time},
+    context::CommandContext,
+    error::{CliError, CommandResult},
+    input::{self, InstantInput},
+    output::{self, ListPrinter, format_count},
 };
 use crate::{
-    domain::{account::Role, session::SessionId},
+    domain::{
+        account::Role,
+        session::{EndReason, SessionFilter, SessionId, SessionListState},
+    },
     flows::{self, sessions::SessionView},
-    store::sessions::{ListState, SessionFilter},
 };
 use clap::{
     Args, Subcommand,
-    builder::{StringValueParser, TypedValueParser},
+    builder::{PossibleValuesParser, TypedValueParser},
 };
+use fields::{id_parser, session_to_json, session_to_row};
 use ipnetwork::IpNetwork;
-use serde_json::{Value, json};
 use std::process::ExitCode;
 use uuid::Uuid;
 
+mod ended;
+mod fields;
+
+/// Sessions per database query.
+const PAGE: i64 = 500;
+
 #[derive(Subcommand)]
-pub enum Session {
-    /// List live sessions, latest activity first
-    List(List),
-    /// End sessions at once, everywhere
-    End(End),
+pub enum SessionCommand {
+    /// List live sessions, latest activity first; with --ended those that have ended, latest end
+    /// first
+    List(ListSessions),
+    /// Show one session; for an ended one also the rule, scope, limit and policy that ended it
+    Show(ended::ShowSession),
+    /// End sessions immediately, on all servers
+    End(EndSessions),
 }
 
 #[derive(Args)]
-pub struct List {
+pub struct ListSessions {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Only those of this account
+    /// Only sessions of this account
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
-    /// Only those from this address or network
-    #[arg(long, value_name = "ADDRESS", value_parser = input::network)]
+    /// Only sessions from this IP address or network
+    #[arg(long, value_name = "ADDRESS", value_parser = input::parse_network)]
     ip: Option<IpNetwork>,
-    /// Only those of administrators
+    /// Only sessions of administrators
     #[arg(long)]
     administrators: bool,
-    /// Only those that entered this application
+    /// Only sessions that entered this application
     #[arg(long, value_name = "NAME")]
     application: Option<String>,
+    /// List sessions that have ended, with the rule that ended each
+    #[arg(long)]
+    ended: bool,
+    /// Only sessions that ended for this reason, such as idle; implies --ended
+    #[arg(long, value_name = "CODE", value_parser = reason_parser(), hide_possible_values = true)]
+    reason: Option<EndReason>,
+    /// Only sessions that ended at or after this time: RFC 3339, a day, or how long ago (2h, 7
+    /// days); implies --ended
+    #[arg(long, value_name = "TIME", value_parser = input::parse_past_instant)]
+    since: Option<InstantInput>,
+    /// Only sessions that ended at or before this time; implies --ended
+    #[arg(long, value_name = "TIME", value_parser = input::parse_past_instant)]
+    until: Option<InstantInput>,
 }
 
 #[derive(Args)]
 #[group(required = true, multiple = false)]
-pub struct End {
-    /// Ids of sessions, as `session list` shows them
-    #[arg(value_name = "ID", value_parser = id())]
+pub struct EndSessions {
+    /// Ids of sessions, from `session list`
+    #[arg(value_name = "ID", value_parser = id_parser())]
     ids: Vec<Uuid>,
-    /// All of this account
+    /// All sessions of this account
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
-    /// All there are
+    /// All sessions of everyone
     #[arg(long)]
     all: bool,
 }
 
-fn id() -> impl TypedValueParser<Value = Uuid> {
-    StringValueParser::new().try_map(|text| {
-        Uuid::parse_str(&text).map_err(|_| "that is no session id: `nightlatch session list` shows them")
-    })
+fn reason_parser() -> impl TypedValueParser<Value = EndReason> {
+    PossibleValuesParser::new(EndReason::ALL.iter().map(|reason| reason.as_str()))
+        .try_map(|code| EndReason::parse(&code).ok_or("unknown reason"))
 }
 
-impl Session {
-    pub async fn run(self, desk: &Desk) -> Done {
+impl SessionCommand {
+    /// Runs the command.
+    pub async fn run(self, context: &CommandContext) -> CommandResult {
         match self {
-            Self::List(list) => list.run(desk).await,
-            Self::End(end) => end.run(desk).await,
+            Self::List(list) => list.run(context).await,
+            Self::Show(show) => show.run(context).await,
+            Self::End(end) => end.run(context).await,
         }
     }
 }
 
-/// Sessions read at once.
-const PAGE: i64 = 500;
+/// Headings of the list of live sessions.
+const HEADINGS: [&str; 8] = [
+    "ID",
+    "ACCOUNT",
+    "IP ADDRESS",
+    "SIGNED IN",
+    "LAST ACTIVE",
+    "ENDS",
+    "RULE",
+    "APPLICATIONS",
+];
 
-impl List {
-    async fn run(self, desk: &Desk) -> Done {
+impl ListSessions {
+    async fn run(self, context: &CommandContext) -> CommandResult {
         let account = match &self.account {
-            Some(name) => Some(desk.account(name).await?.id),
+            Some(name) => Some(context.find_account(name).await?.id),
             None => None,
         };
-        let mut filter = SessionFilter {
+        let now = context.ctx.now();
+        let ended = self.ended || self.reason.is_some() || self.since.is_some() || self.until.is_some();
+        let filter = SessionFilter {
             account,
             network: self.ip,
             application: self.application,
             role: self.administrators.then_some(Role::Administrator),
-            state: ListState::Active,
+            state: if ended {
+                SessionListState::Ended
+            } else {
+                SessionListState::Active
+            },
+            end_reason: self.reason,
+            ended_since: self.since.map(|since| since.resolve(now)),
+            ended_until: self.until.map(|until| until.resolve(now)),
             limit: PAGE,
             ..SessionFilter::default()
         };
-        let mut json = self.json.then(JsonList::new);
-        let mut table = Table::new(&[
-            "ID",
-            "ACCOUNT",
-            "ADDRESS",
-            "SIGNED IN",
-            "LAST ACTIVE",
-            "ENDS",
-            "BY",
-            "APPLICATIONS",
-        ]);
-        loop {
-            let page = flows::sessions::list(&desk.ctx, filter.clone()).await?;
-            filter.after = page.items.last().map(|view| view.row.cursor(ListState::Active));
-            // One that a rule has ended is over, though no sweep has marked it yet.
-            for view in page.items.iter().filter(|view| view.live) {
-                match &mut json {
-                    Some(list) => list.item(&as_json(view))?,
-                    None => table.row(as_row(view)),
-                }
-            }
-            if !page.older || filter.after.is_none() {
-                break;
-            }
+        if ended {
+            let mut list = ListPrinter::new(self.json, &ended::HEADINGS);
+            for_each_session(context, filter, |view| {
+                Ok(list.add(|| ended::whole_to_json(view), || ended::ended_to_row(view))?)
+            })
+            .await?;
+            list.finish("No sessions.")?;
+            return Ok(ExitCode::SUCCESS);
         }
-        match json {
-            Some(list) => list.finish()?,
-            None if table.is_empty() => output::say("No sessions.")?,
-            None => {
-                let mut out = Output::new();
-                out.table(&table)?;
-                out.finish()?;
+        let mut list = ListPrinter::new(self.json, &HEADINGS);
+        for_each_session(context, filter, |view| {
+            // A session that a rule has ended is over, even if no sweep has marked it yet.
+            if !view.live {
+                return Ok(());
             }
-        }
+            Ok(list.add(|| session_to_json(view), || session_to_row(view))?)
+        })
+        .await?;
+        list.finish("No sessions.")?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-impl End {
-    async fn run(self, desk: &Desk) -> Done {
-        let (ctx, acting) = (&desk.ctx, &desk.acting);
+/// Reads the sessions that match, page by page.
+async fn for_each_session(
+    context: &CommandContext,
+    mut filter: SessionFilter,
+    mut act: impl FnMut(&SessionView) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    loop {
+        let page = flows::sessions::list(&context.ctx, filter.clone()).await?;
+        filter.after = page.items.last().map(|view| view.row.cursor(filter.state));
+        for view in &page.items {
+            act(view)?;
+        }
+        if !page.older || filter.after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+impl EndSessions {
+    async fn run(self, context: &CommandContext) -> CommandResult {
+        let (ctx, initiator) = (&context.ctx, &context.initiator);
         let ended = if self.all {
-            flows::sessions::end_matching(ctx, acting, SessionFilter::default(), None).await?
+            flows::sessions::end_matching(ctx, initiator, SessionFilter::default(), None).await?
         } else if let Some(name) = &self.account {
-            let account = desk.account(name).await?;
-            flows::sessions::end_account(ctx, acting, account.id).await?
+            let account = context.find_account(name).await?;
+            flows::sessions::end_account(ctx, initiator, account.id).await?
         } else {
             let mut unknown = Vec::new();
             for id in &self.ids {
@@ -150,58 +197,12 @@ impl End {
             if !unknown.is_empty() {
                 return Err(CliError::Faults(unknown));
             }
-            flows::sessions::end(ctx, acting, self.ids.into_iter().map(SessionId).collect()).await?
+            flows::sessions::end(ctx, initiator, self.ids.into_iter().map(SessionId).collect()).await?
         };
-        output::say(&match ended {
+        output::print_line(&match ended {
             0 => "Nothing to do: no such session is live.".to_owned(),
-            ended => format!("Ended {}.", count(ended, "session", "sessions")),
+            ended => format!("Ended {}.", format_count(ended, "session", "sessions")),
         })?;
         Ok(ExitCode::SUCCESS)
     }
-}
-
-fn as_json(view: &SessionView) -> Value {
-    let session = &view.row.session;
-    json!({
-        "id": session.id.0,
-        "account": view.row.account_name,
-        "ip": session.ip,
-        "user_agent": session.binding.user_agent,
-        "application": applications(view),
-        "signed_in_at": session.signed_in_at.to_rfc3339(),
-        "last_active_at": view.last_active_at.to_rfc3339(),
-        "ends_at": json_time(view.ends.map(|end| end.at)),
-        "ends_by": view.ends.map(|end| end.reason.as_str()),
-    })
-}
-
-fn as_row(view: &SessionView) -> [String; 8] {
-    let session = &view.row.session;
-    let (ends, by) = match &view.ends {
-        Some(end) => {
-            let scope = view
-                .ends_scope
-                .as_ref()
-                .map(|scope| format!(" ({scope})"))
-                .unwrap_or_default();
-            (time(end.at), format!("{}{scope}", end.reason))
-        }
-        None => ("never".to_owned(), "-".to_owned()),
-    };
-    [
-        session.id.0.to_string(),
-        view.row.account_name.clone(),
-        session.ip.to_string(),
-        time(session.signed_in_at),
-        time(view.last_active_at),
-        ends,
-        by,
-        or_dash(applications(view).as_deref()),
-    ]
-}
-
-/// The applications that it entered.
-fn applications(view: &SessionView) -> Option<String> {
-    let names = &view.row.session.applications;
-    (!names.is_empty()).then(|| names.join(", "))
 }

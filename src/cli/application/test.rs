@@ -1,20 +1,24 @@
-//! `nightlatch application test`: what would this address, account and client get, and why? It changes nothing.
+//! `nightlatch application test`: tests what an address, account and client would get, and why. It
+//! changes nothing.
 
 use crate::{
     cli::{
-        CliError, Done,
-        desk::Desk,
-        output::{self, Output, Table, json_time, plain, time},
+        context::CommandContext,
+        error::{CliError, CommandResult},
+        output::{self, StandardOutput, Table, escape_text, format_time, time_to_json},
     },
     domain::{
-        application::{Place, Target},
+        application::{AddressMatch, RequestTarget},
         session::AccountState,
     },
     flows::{
         Ctx,
-        access::{Outcome, Passage, Rehearsal, Rehearsed, Standing, Supposed, Unreadable, rehearse},
+        access::{
+            AccessDecision, AccessTest, AccessTestOutcome, HypotheticalRequest, RequestFault, SessionTest,
+            TestedAccount, test_access,
+        },
     },
-    http::forward_auth::told,
+    http::forward_auth::list_answers,
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -22,102 +26,108 @@ use std::{net::IpAddr, process::ExitCode};
 
 #[derive(Args)]
 #[command(after_help = "\
-The request is a browser's page navigation. Each live session of the account is judged as at the door, and at the end somebody who \
-is not signed in.
+The request is a browser's page navigation. It is tested with each live session of the account, and at the end without \
+a session.
 For example: nightlatch application test https://wiki.example.org/page --account ada --ip 203.0.113.9")]
-pub struct Test {
-    /// The address in full, as a browser would ask for it
+pub struct TestApplication {
+    /// The full address, as in a browser
     url: String,
-    /// Whose live sessions are judged
+    /// Test with the live sessions of this account
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
-    /// Where the request comes from [default: from where each session came last]
+    /// IP address of the request [default: the latest of each session]
     #[arg(long, value_name = "ADDRESS")]
     ip: Option<IpAddr>,
-    /// Its user agent [default: the one that each session signed in with]
+    /// User agent of the request [default: the one of each session's sign-in]
     #[arg(long, value_name = "TEXT")]
     user_agent: Option<String>,
-    /// Print JSON: {"url","application","place","account","outcomes":[{"session","passage","reason","answers":[{"dialect","status","headers"}]}]}
+    /// Print JSON:
+    /// {"url","application","place","account","outcomes":[{"session","decision","reason","answers":[{"dialect","status","headers"}]}]}
     #[arg(long)]
     json: bool,
 }
 
-impl Test {
-    pub async fn run(self, desk: &Desk) -> Done {
-        let supposed = Supposed {
+impl TestApplication {
+    /// Runs the test and prints the answers.
+    pub async fn run(self, context: &CommandContext) -> CommandResult {
+        let request = HypotheticalRequest {
             address: self.url,
             account: self.account,
             ip: self.ip,
             user_agent: self.user_agent,
         };
-        let rehearsal = match rehearse(&desk.ctx, &supposed).await? {
-            Rehearsed::Done(rehearsal) => rehearsal,
-            Rehearsed::Faulty(faults) => {
-                let name = supposed.account.unwrap_or_default();
-                let words = faults.iter().map(|fault| match fault {
-                    Unreadable::Address(why) => format!("the address cannot be read: {why}"),
-                    Unreadable::Account => format!("there is no account named {}", plain(&name)),
+        let test = match test_access(&context.ctx, &request).await? {
+            AccessTestOutcome::Done(test) => test,
+            AccessTestOutcome::Faulty(faults) => {
+                let name = request.account.unwrap_or_default();
+                let messages = faults.iter().map(|fault| match fault {
+                    RequestFault::Address(why) => format!("the address cannot be read: {why}"),
+                    RequestFault::Account => format!("there is no account named {}", escape_text(&name)),
                 });
-                return Err(CliError::refused(words.collect::<Vec<_>>().join("; ")));
+                return Err(CliError::refused(messages.collect::<Vec<_>>().join("; ")));
             }
         };
         if self.json {
-            output::say_json(&as_json(&desk.ctx, &rehearsal))?;
+            output::print_json(&to_json(&context.ctx, &test))?;
         } else {
-            print(&desk.ctx, &rehearsal)?;
+            print(&context.ctx, &test)?;
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn print(ctx: &Ctx, rehearsal: &Rehearsal) -> Result<(), CliError> {
-    let mut out = Output::new();
-    let mut why = Table::plain(2);
-    for (what, found) in rehearsal.reasons() {
-        why.row([what.to_owned(), plain(&found)]);
+fn print(ctx: &Ctx, test: &AccessTest) -> Result<(), CliError> {
+    let mut out = StandardOutput::new();
+    let mut reasons = Table::without_headings(2);
+    for (name, found) in test.reasons() {
+        reasons.add_row([name.to_owned(), escape_text(&found)]);
     }
-    out.table(&why)?;
-    for outcome in &rehearsal.outcomes {
-        out.line("")?;
-        out.line(&format!("{}: {}", who(outcome), plain(&outcome.passage.sentence())))?;
-        for told in told(ctx, &rehearsal.target, &outcome.passage) {
-            out.line(&format!("  /api/authz/{}: {}", told.dialect.as_str(), told.status))?;
+    out.write_table(&reasons)?;
+    for outcome in &test.sessions {
+        out.write_line("")?;
+        out.write_line(&format!(
+            "{}: {}",
+            format_visitor(outcome),
+            escape_text(&outcome.decision.sentence())
+        ))?;
+        for told in list_answers(ctx, &test.target, &outcome.decision) {
+            out.write_line(&format!("  /api/authz/{}: {}", told.dialect.as_str(), told.status))?;
             for (name, value) in &told.headers {
-                out.line(&format!("    {name}: {}", plain(value)))?;
+                out.write_line(&format!("    {name}: {}", escape_text(value)))?;
             }
         }
     }
     Ok(out.finish()?)
 }
 
-fn who(outcome: &Outcome) -> String {
+fn format_visitor(outcome: &SessionTest) -> String {
     match &outcome.session {
-        None => "Somebody who is not signed in".to_owned(),
+        None => "A visitor who is not signed in".to_owned(),
         Some(tried) => {
-            let (device, at) = (plain(&tried.device), time(tried.signed_in_at));
+            let (device, at) = (escape_text(&tried.device), format_time(tried.signed_in_at));
             format!("Session {} ({device} from {}, signed in {at})", tried.id.0, tried.ip)
         }
     }
 }
 
-fn as_json(ctx: &Ctx, rehearsal: &Rehearsal) -> Value {
-    let outcome = |outcome: &Outcome| outcome_json(ctx, &rehearsal.target, outcome);
-    let (place, application) = match &rehearsal.place {
-        Place::Unknown => ("unknown", None),
-        Place::NotCanonical => ("not_canonical", None),
-        Place::Public(application) => ("public", Some(&application.name)),
-        Place::Guarded(application) => ("guarded", Some(&application.name)),
+fn to_json(ctx: &Ctx, test: &AccessTest) -> Value {
+    let outcome = |outcome: &SessionTest| outcome_json(ctx, &test.target, outcome);
+    let (place, application) = match &test.place {
+        AddressMatch::Unknown => ("unknown", None),
+        AddressMatch::NotCanonical => ("not_canonical", None),
+        AddressMatch::Public(application) => ("public", Some(&application.name)),
+        AddressMatch::Guarded(application) => ("guarded", Some(&application.name)),
     };
     json!({
-        "url": rehearsal.target.url(),
+        "url": test.target.url(),
         "application": application,
         "place": place,
-        "account": rehearsal.account.as_ref().map(standing_json),
-        "outcomes": rehearsal.outcomes.iter().map(outcome).collect::<Vec<_>>(),
+        "account": test.account.as_ref().map(standing_json),
+        "outcomes": test.sessions.iter().map(outcome).collect::<Vec<_>>(),
     })
 }
 
-fn standing_json(standing: &Standing) -> Value {
+fn standing_json(standing: &TestedAccount) -> Value {
     json!({
         "name": standing.name,
         "role": standing.role.as_str(),
@@ -131,25 +141,25 @@ fn standing_json(standing: &Standing) -> Value {
     })
 }
 
-fn outcome_json(ctx: &Ctx, target: &Target, outcome: &Outcome) -> Value {
-    let (passage, reason) = match &outcome.passage {
-        Passage::Public => ("public", None),
-        Passage::Admitted(_) => ("admitted", None),
-        Passage::PasswordChange => ("password_change", None),
-        Passage::NotSignedIn(reason) => ("not_signed_in", reason.map(|reason| reason.as_str())),
-        Passage::NotAllowed => ("not_allowed", None),
-        Passage::Unknown => ("unknown", None),
-        Passage::NotCanonical => ("not_canonical", None),
+fn outcome_json(ctx: &Ctx, target: &RequestTarget, outcome: &SessionTest) -> Value {
+    let (decision, reason) = match &outcome.decision {
+        AccessDecision::Public => ("public", None),
+        AccessDecision::Admitted(_) => ("admitted", None),
+        AccessDecision::Duty(duty) => (duty.as_str(), None),
+        AccessDecision::NotSignedIn(reason) => ("not_signed_in", reason.map(|reason| reason.as_str())),
+        AccessDecision::NotAllowed => ("not_allowed", None),
+        AccessDecision::Unknown => ("unknown", None),
+        AccessDecision::NotCanonical => ("not_canonical", None),
     };
     let session = outcome.session.as_ref().map(|tried| {
         json!({
             "id": tried.id.0.to_string(),
-            "signed_in_at": json_time(Some(tried.signed_in_at)),
+            "signed_in_at": time_to_json(Some(tried.signed_in_at)),
             "device": tried.device,
             "ip": tried.ip,
         })
     });
-    let answers: Vec<Value> = told(ctx, target, &outcome.passage)
+    let answers: Vec<Value> = list_answers(ctx, target, &outcome.decision)
         .into_iter()
         .map(|told| {
             let headers: serde_json::Map<String, Value> = told
@@ -160,5 +170,5 @@ fn outcome_json(ctx: &Ctx, target: &Target, outcome: &Outcome) -> Value {
             json!({ "dialect": told.dialect.as_str(), "status": told.status, "headers": headers })
         })
         .collect();
-    json!({ "session": session, "passage": passage, "reason": reason, "answers": answers })
+    json!({ "session": session, "decision": decision, "reason": reason, "answers": answers })
 }

@@ -1,19 +1,20 @@
-//! `nightlatch policy explain`: a timeline of which rule ends a session when, and where every value comes from.
+//! `nightlatch policy explain`: a timeline of a session, the rule that ends it, and where each
+//! value comes from.
 
-use super::{current, from};
+use super::lookup::{format_source, load_current};
 use crate::{
     cli::{
-        CliError, Done,
-        desk::Desk,
-        output::{self, Output, Table, json_time, plain},
+        context::CommandContext,
+        error::{CliError, CommandResult},
+        output::{self, StandardOutput, Table, escape_text, format_time, time_to_json},
     },
     domain::{
         account::Role,
         session::{AccountState, SessionId},
-        simulate::explain::{Ending, Provenance, Timeline, Typed},
+        simulate::explain::{Provenance, ScenarioInput, Timeline, TimelineEnd},
         time::Timestamp,
     },
-    flows::explain::{self, ExplainVerdict, Explained, Who},
+    flows::explain::{self, ExplainSubject, ExplainVerdict, Explanation},
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 use uuid::Uuid;
 
 const EXAMPLES: &str = "\
-Times are UTC: 08:00, or 2026-11-21 08:00. A time of day is the first one that is not over yet.
+Times are UTC: 08:00, or 2026-11-21 08:00. A time of day means its next occurrence.
 
   nightlatch policy explain --role member --signed-in 08:00 --active 08:00-10:30 --pause 09:00-09:40
   nightlatch policy explain --account ada --application wiki@09:00 --move 09:30=203.0.113.7
@@ -29,94 +30,104 @@ Times are UTC: 08:00, or 2026-11-21 08:00. A time of day is the first one that i
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Explain {
+pub struct ExplainSession {
     /// A session of this account
     #[arg(long, value_name = "NAME", conflicts_with_all = ["role", "session"])]
     account: Option<String>,
-    /// A session of anybody with this role: member or administrator [default: member]
-    #[arg(long, value_parser = role, conflicts_with = "session")]
+    /// A session of any account with this role: member or administrator [default: member]
+    #[arg(long, value_parser = parse_role, conflicts_with = "session")]
     role: Option<Role>,
-    /// A real session, from its own facts on
+    /// A real session, as it is
     #[arg(long, value_name = "ID", conflicts_with_all = ["signed_in", "ip", "user_agent"])]
     session: Option<Uuid>,
-    /// An application that it enters, at once or later: NAME or NAME@TIME (may be repeated)
+    /// An application that it enters, at sign-in or later: NAME or NAME@TIME; may be repeated
     #[arg(long, value_name = "APPLICATION")]
     application: Vec<String>,
-    /// When it signs in
+    /// Time of the sign-in
     #[arg(long, value_name = "TIME", default_value = "08:00")]
     signed_in: String,
-    /// When there is activity: 08:00-10:30, or a time for one request (may be repeated)
+    /// A period of activity, such as 08:00-10:30, or a time for one request; may be repeated
     #[arg(long, value_name = "FROM-TO")]
     active: Vec<String>,
-    /// From one request to the next
+    /// Time between two requests
     #[arg(long, value_name = "DURATION", default_value = "1m")]
     every: String,
-    /// What the requests are: pages, requests (of scripts), input or background
+    /// Kind of the requests: pages, requests (of scripts), input or background
     #[arg(long, value_name = "WORD", default_value = "pages")]
     doing: String,
     /// Path of the requests
     #[arg(long, default_value = "/")]
     path: String,
-    /// A pause in the activity (may be repeated)
+    /// A pause in the activity; may be repeated
     #[arg(long, value_name = "FROM-TO")]
     pause: Vec<String>,
-    /// A window with the page guard stays open until then
+    /// Time until which a window with the page guard stays open
     #[arg(long, value_name = "TIME")]
     window: Option<String>,
-    /// From then on requests come from that address, or with that user agent (may be repeated)
+    /// From then on requests come from that IP address; may be repeated
     #[arg(long = "move", value_name = "TIME=IP")]
     moves: Vec<String>,
-    /// Address of the sign-in [default: one of documentation]
+    /// IP address of the sign-in [default: an example address]
     #[arg(long, value_name = "IP")]
     ip: Option<String>,
-    /// User agent of the sign-in [default: a Firefox]
+    /// User agent of the sign-in [default: Firefox]
     #[arg(long, value_name = "TEXT")]
     user_agent: Option<String>,
-    /// Print JSON: {"revision","account","role","applications","signed_in_at","ends","followed_until","latest","segments","events","others","values"}
+    /// Print JSON:
+    /// {"revision","account","role","applications","factors","provider","signed_in_at","ends","followed_until","latest","segments","events","others","values"}
     #[arg(long)]
     json: bool,
 }
 
-fn role(word: &str) -> Result<Role, String> {
-    Role::parse(word).ok_or_else(|| "it is member or administrator".to_owned())
+fn parse_role(word: &str) -> Result<Role, String> {
+    Role::parse(word).ok_or_else(|| "write member or administrator".to_owned())
 }
 
-impl Explain {
-    pub async fn run(self, desk: &Desk) -> Done {
+impl ExplainSession {
+    /// Prints the timeline.
+    pub async fn run(self, context: &CommandContext) -> CommandResult {
         let who = match (self.session, &self.account) {
-            (Some(id), _) => Who::Session(SessionId(id)),
-            (None, Some(name)) => Who::Account(name.clone()),
-            (None, None) => Who::Role(self.role.unwrap_or(Role::Member)),
+            (Some(id), _) => ExplainSubject::Session(SessionId(id)),
+            (None, Some(name)) => ExplainSubject::Account(name.clone()),
+            (None, None) => ExplainSubject::Role(self.role.unwrap_or(Role::Member)),
         };
         let json = self.json;
-        let (revision, policy) = current(desk).await?;
-        let refused = match explain::explain(&desk.ctx, &policy, &who, &self.typed()).await? {
+        let (revision, policy) = load_current(context).await?;
+        let refused = match explain::explain(&context.ctx, &policy, &who, &self.into_input()).await? {
             ExplainVerdict::Explained(explained) => {
                 if json {
-                    output::say_json(&as_json(revision.revision, &explained))?;
+                    output::print_json(&explanation_to_json(revision.revision, &explained))?;
                 } else {
-                    tell(&explained)?;
+                    print_explanation(&explained)?;
                 }
                 return Ok(ExitCode::SUCCESS);
             }
             ExplainVerdict::NoAccount => "there is no account of that name".to_owned(),
             ExplainVerdict::NoSession => "there is no such session".to_owned(),
-            ExplainVerdict::Over { account, at, reason } => {
-                let why = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-                format!("that session of {} ended {}{why}", plain(&account), output::time(at))
+            ExplainVerdict::Past(past) => {
+                if json {
+                    output::print_json(&explanation_to_json(past.revision, &past.explained))?;
+                } else {
+                    output::print_line(&format!(
+                        "This session has ended. Under revision {}, in force then:",
+                        past.revision
+                    ))?;
+                    print_explanation(&past.explained)?;
+                }
+                return Ok(ExitCode::SUCCESS);
             }
             ExplainVerdict::Faulty(faults) => {
                 let faults = faults
                     .into_iter()
-                    .map(|(field, why)| plain(&format!("--{}: {why}", flag(field))));
+                    .map(|(field, why)| escape_text(&format!("--{}: {why}", option_name(field))));
                 return Err(CliError::Faults(faults.collect()));
             }
         };
         Err(CliError::refused(refused))
     }
 
-    fn typed(self) -> Typed {
-        Typed {
+    fn into_input(self) -> ScenarioInput {
+        ScenarioInput {
             signed_in: self.signed_in,
             applications: self.application,
             active: self.active,
@@ -132,8 +143,8 @@ impl Explain {
     }
 }
 
-/// The option of a field.
-fn flag(field: &str) -> &str {
+/// Returns the option that sets a field.
+fn option_name(field: &str) -> &str {
     match field {
         "app" => "application",
         "signed_in" => "signed-in",
@@ -141,84 +152,95 @@ fn flag(field: &str) -> &str {
     }
 }
 
-fn tell(explained: &Explained) -> Result<(), CliError> {
+fn print_explanation(explained: &Explanation) -> Result<(), CliError> {
     let timeline = &explained.timeline;
-    let clock = Clock::of(timeline);
-    let mut out = Output::new();
-    out.line(&headline(explained))?;
-    out.line(&format!("\n{}\n", bar(timeline, &clock)))?;
-    let mut events = Table::plain(2);
+    let clock = TimeFormat::for_timeline(timeline);
+    let mut out = StandardOutput::new();
+    out.write_line(&format_headline(explained))?;
+    if let Some(proved) = &explained.proved {
+        out.write_line(&proved.sentence())?;
+    }
+    if let Some(provider) = &explained.provider {
+        out.write_line(&provider.sentence(|at| clock.format(at)))?;
+    }
+    out.write_line(&format!("\n{}\n", format_bar(timeline, &clock)))?;
+    let mut events = Table::without_headings(2);
     for mark in timeline
         .marks
         .iter()
         .filter(|mark| timeline.end.as_ref().is_none_or(|end| mark.at <= end.at))
     {
-        events.row([format!("  {}", clock.read(mark.at)), mark.sentence.clone()]);
+        events.add_row([format!("  {}", clock.format(mark.at)), mark.sentence.clone()]);
     }
     match (&timeline.end, timeline.followed_until) {
-        (Some(end), _) => events.row([format!("  {}", clock.read(end.at)), format!("Ends: {}", ending(end))]),
-        (None, Some(at)) => events.row([
-            format!("  {}", clock.read(at)),
-            "Followed this far only: too many requests.".to_owned(),
+        (Some(end), _) => events.add_row([
+            format!("  {}", clock.format(end.at)),
+            format!("Ends: {}", format_end(end)),
         ]),
-        (None, None) => events.row(["  never".to_owned(), "Nothing ends it.".to_owned()]),
+        (None, Some(at)) => events.add_row([
+            format!("  {}", clock.format(at)),
+            "Followed only up to here: too many requests.".to_owned(),
+        ]),
+        (None, None) => events.add_row(["  never".to_owned(), "Nothing ends it.".to_owned()]),
     }
     for mark in timeline
         .marks
         .iter()
         .filter(|mark| timeline.end.as_ref().is_some_and(|end| mark.at > end.at))
     {
-        events.row([format!("  {}", clock.read(mark.at)), mark.sentence.clone()]);
+        events.add_row([format!("  {}", clock.format(mark.at)), mark.sentence.clone()]);
     }
-    out.table(&events)?;
+    out.write_table(&events)?;
     if let Some(latest) = timeline
         .latest
         .as_ref()
         .filter(|latest| timeline.end.as_ref() != Some(latest))
     {
-        out.line(&format!(
-            "\nHowever active, it ends {} at the latest: {}",
-            clock.read(latest.at),
-            ending(latest)
+        out.write_line(&format!(
+            "\nEven if active, it ends at {} at the latest: {}",
+            clock.format(latest.at),
+            format_end(latest)
         ))?;
     }
     let (set, defaults): (Vec<_>, Vec<_>) = explained.values.iter().partition(|value| !value.is_default());
-    out.line("\nValues that somebody set")?;
-    out.table(&values(&set))?;
-    out.line("\nValues that are the defaults")?;
-    out.table(&values(&defaults))?;
+    out.write_line("\nValues that are set")?;
+    out.write_table(&values_to_table(&set))?;
+    out.write_line("\nDefault values")?;
+    out.write_table(&values_to_table(&defaults))?;
     Ok(out.finish()?)
 }
 
-fn headline(explained: &Explained) -> String {
+fn format_headline(explained: &Explanation) -> String {
     let role = explained.role.as_str();
     let who = match &explained.account {
-        Some((name, AccountState::Enabled)) => format!("{} ({role})", plain(name)),
-        Some((name, AccountState::Disabled)) => format!("{} ({role}; disabled, so it cannot sign in)", plain(name)),
-        Some((name, AccountState::Expired)) => format!("{} ({role}; expired, so it cannot sign in)", plain(name)),
+        Some((name, AccountState::Enabled)) => format!("{} ({role})", escape_text(name)),
+        Some((name, AccountState::Disabled)) => {
+            format!("{} ({role}; disabled, so it cannot sign in)", escape_text(name))
+        }
+        Some((name, AccountState::Expired)) => format!("{} ({role}; expired, so it cannot sign in)", escape_text(name)),
         None => format!("any {role}"),
     };
     let applications = match explained.applications.as_slice() {
         [] => String::new(),
-        names => format!(", in {}", plain(&names.join(", "))),
+        names => format!(", in {}", escape_text(&names.join(", "))),
     };
-    let signed_in = output::time(explained.timeline.signed_in_at);
+    let signed_in = format_time(explained.timeline.signed_in_at);
     format!("Session of {who}{applications}, signed in {signed_in}")
 }
 
 /// `idle, everyone. No activity for 30 minutes. [auth.idle_session_timeout]`
-fn ending(end: &Ending) -> String {
+fn format_end(end: &TimelineEnd) -> String {
     match end.key {
         Some(key) => format!("{} ({}, {key}). {}", end.reason, end.scope, end.sentence),
         None => format!("{}. {}", end.reason, end.sentence),
     }
 }
 
-/// Active and quiet stretches in a line of sixty cells.
-fn bar(timeline: &Timeline, clock: &Clock) -> String {
+/// Draws active and inactive periods in a line of sixty cells.
+fn format_bar(timeline: &Timeline, clock: &TimeFormat) -> String {
     const CELLS: i64 = 60;
     let (Some(first), Some(last)) = (timeline.segments.first(), timeline.segments.last()) else {
-        return format!("  {}", clock.read(timeline.begin));
+        return format!("  {}", clock.format(timeline.begin));
     };
     let whole = last.until.since(first.from).as_micros().max(1);
     let cell = |number: i64| {
@@ -232,29 +254,29 @@ fn bar(timeline: &Timeline, clock: &Clock) -> String {
         if active { '█' } else { '░' }
     };
     let cells: String = (0..CELLS).map(cell).collect();
-    format!("  {} {cells} {}", clock.read(first.from), clock.read(last.until))
+    format!("  {} {cells} {}", clock.format(first.from), clock.format(last.until))
 }
 
-fn values(rows: &[&Provenance]) -> Table {
-    let mut table = Table::plain(4);
+fn values_to_table(rows: &[&Provenance]) -> Table {
+    let mut table = Table::without_headings(4);
     for row in rows {
-        table.row([
+        table.add_row([
             format!("  {}", row.key),
             row.key.setting().display(&row.value),
-            from(&row.source),
+            format_source(&row.source),
             if row.binds { "binds".to_owned() } else { String::new() },
         ]);
     }
     table
 }
 
-/// Writes times as short as the timeline allows.
-struct Clock {
+/// Formats times as short as the timeline allows.
+struct TimeFormat {
     day: String,
 }
 
-impl Clock {
-    fn of(timeline: &Timeline) -> Self {
+impl TimeFormat {
+    fn for_timeline(timeline: &Timeline) -> Self {
         let last = timeline.end.as_ref().map_or(timeline.begin, |end| end.at);
         let (first, last) = (timeline.signed_in_at.to_rfc3339(), last.to_rfc3339());
         let same_day = first.get(..10) == last.get(..10);
@@ -268,8 +290,8 @@ impl Clock {
     }
 
     /// `08:30:00`, or `2026-11-21 08:30:00` when the timeline is longer than its day.
-    fn read(&self, at: Timestamp) -> String {
-        let text = output::time(at).replace('T', " ").replace('Z', "");
+    fn format(&self, at: Timestamp) -> String {
+        let text = format_time(at).replace('T', " ").replace('Z', "");
         match text.strip_prefix(&self.day) {
             Some(rest) if !self.day.is_empty() => rest.trim_start().to_owned(),
             Some(_) | None => text,
@@ -277,16 +299,26 @@ impl Clock {
     }
 }
 
-fn as_json(revision: i64, explained: &Explained) -> Value {
+fn explanation_to_json(revision: i64, explained: &Explanation) -> Value {
     let timeline = &explained.timeline;
     json!({
         "revision": revision,
         "account": explained.account.as_ref().map(|(name, _)| name),
         "role": explained.role.as_str(),
         "applications": explained.applications,
+        "factors": explained.proved.map(|proved| json!({
+            "proved": proved.proofs.to_json(),
+            "required": proved.required.as_str(),
+            "duty": proved.duty.map(|duty| duty.as_str()),
+        })),
+        "provider": explained.provider.as_ref().map(|provider| json!({
+            "title": provider.title,
+            "authenticated_at": time_to_json(provider.authenticated_at),
+            "token_expires_at": provider.token_expires_at.to_rfc3339(),
+        })),
         "signed_in_at": timeline.signed_in_at.to_rfc3339(),
         "ends": timeline.end.as_ref().map(end_json),
-        "followed_until": json_time(timeline.followed_until),
+        "followed_until": time_to_json(timeline.followed_until),
         "latest": timeline.latest.as_ref().map(end_json),
         "segments": timeline.segments.iter().map(|segment| json!({
             "from": segment.from.to_rfc3339(),
@@ -309,7 +341,7 @@ fn as_json(revision: i64, explained: &Explained) -> Value {
     })
 }
 
-fn end_json(end: &Ending) -> Value {
+fn end_json(end: &TimelineEnd) -> Value {
     json!({
         "at": end.at.to_rfc3339(),
         "reason": end.reason.as_str(),

@@ -1,67 +1,73 @@
-//! `nightlatch policy posture`: the policy in force against the named baselines. The installation around it is the doctor's.
+//! `nightlatch policy posture`: compares the policy in force with the baselines. `nightlatch
+//! doctor` checks the installation around it.
 
-use super::{Desk, Done, current};
+use super::lookup::load_current;
 use crate::{
     cli::{
-        CliError,
-        output::{JsonList, Output, Table, plain},
+        context::CommandContext,
+        error::{CliError, CommandResult},
+        output::{JsonArray, StandardOutput, Table, escape_text},
     },
-    domain::policy::posture::{Baseline, Checked, baselines, check},
+    domain::policy::posture::{Baseline, ItemFinding, baselines, check},
 };
 use clap::Args;
 use serde_json::json;
 use std::process::ExitCode;
 
 #[derive(Args)]
-pub struct Posture {
-    /// Only this one: hue, asvs-l2, nist-aal2 or pci-dss-4
+pub struct ShowPosture {
+    /// Only this baseline: hue, asvs-l2, nist-aal2 or pci-dss-4
     #[arg(long, value_name = "ID")]
     baseline: Option<String>,
-    /// Print JSON: [{"baseline","source","items":[{"key","asked_by","accepted","met","places":[{"scope","value","met"}]}]}]
+    /// Print JSON:
+    /// [{"baseline","source","items":[{"key","asked_by","accepted","met","places":[{"scope","value","met"}]}]}]
     #[arg(long)]
     json: bool,
 }
 
-impl Posture {
-    pub async fn run(self, desk: &Desk) -> Done {
-        let wanted: Vec<&'static Baseline> = match &self.baseline {
+impl ShowPosture {
+    /// Prints for each baseline which requirements are met.
+    pub async fn run(self, context: &CommandContext) -> CommandResult {
+        let selected: Vec<&'static Baseline> = match &self.baseline {
             None => baselines().iter().collect(),
             Some(id) => {
                 let unknown = || {
                     let known: Vec<&str> = baselines().iter().map(|baseline| baseline.id).collect();
                     CliError::refused(format!(
-                        "there is no baseline {}: it is {}",
-                        plain(id),
+                        "there is no baseline {}: there are {}",
+                        escape_text(id),
                         known.join(", ")
                     ))
                 };
                 vec![Baseline::find(id).ok_or_else(unknown)?]
             }
         };
-        let (_, policy) = current(desk).await?;
-        let checked = wanted.into_iter().map(|baseline| (baseline, check(baseline, &policy)));
+        let (_, policy) = load_current(context).await?;
+        let checked = selected
+            .into_iter()
+            .map(|baseline| (baseline, check(baseline, &policy)));
         if self.json {
-            let mut list = JsonList::new();
+            let mut list = JsonArray::new();
             for (baseline, checked) in checked {
-                list.item(&as_json(baseline, &checked))?;
+                list.add(&baseline_to_json(baseline, &checked))?;
             }
             list.finish()?;
             return Ok(ExitCode::SUCCESS);
         }
-        let mut out = Output::new();
+        let mut out = StandardOutput::new();
         for (place, (baseline, checked)) in checked.enumerate() {
             if place > 0 {
-                out.line("")?;
+                out.write_line("")?;
             }
-            tell(&mut out, baseline, &checked)?;
+            write_baseline(&mut out, baseline, &checked)?;
         }
         out.finish()?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn as_json(baseline: &Baseline, checked: &[Checked]) -> serde_json::Value {
-    let item = |checked: &Checked| {
+fn baseline_to_json(baseline: &Baseline, checked: &[ItemFinding]) -> serde_json::Value {
+    let item = |checked: &ItemFinding| {
         let places = checked
             .places
             .iter()
@@ -69,7 +75,7 @@ fn as_json(baseline: &Baseline, checked: &[Checked]) -> serde_json::Value {
         json!({
             "key": checked.item.key.name(),
             "asked_by": checked.item.asked_by,
-            "accepted": checked.item.accepts.words(checked.item.key.setting()),
+            "accepted": checked.item.accepts.describe(checked.item.key.setting()),
             "met": checked.met(),
             "places": places.collect::<Vec<_>>(),
         })
@@ -81,27 +87,27 @@ fn as_json(baseline: &Baseline, checked: &[Checked]) -> serde_json::Value {
     })
 }
 
-fn tell(out: &mut Output, baseline: &Baseline, checked: &[Checked]) -> std::io::Result<()> {
+fn write_baseline(out: &mut StandardOutput, baseline: &Baseline, checked: &[ItemFinding]) -> std::io::Result<()> {
     let met = checked.iter().filter(|checked| checked.met()).count();
-    out.line(&format!("{}: {met} of {} met", baseline.title, checked.len()))?;
-    let mut table = Table::plain(5);
+    out.write_line(&format!("{}: {met} of {} met", baseline.title, checked.len()))?;
+    let mut table = Table::without_headings(5);
     for checked in checked {
         let setting = checked.item.key.setting();
         let places = checked.places.iter().map(|place| {
             let word = if place.met { "" } else { ", not met" };
             format!(
                 "{}: {}{word}",
-                plain(&place.scope.label()),
-                plain(&setting.display(&place.value))
+                escape_text(&place.scope.label()),
+                escape_text(&setting.display(&place.value))
             )
         });
-        table.row([
+        table.add_row([
             if checked.met() { "  ok" } else { "  no" }.to_owned(),
             checked.item.asked_by.to_owned(),
             setting.name.to_owned(),
-            checked.item.accepts.words(setting),
+            checked.item.accepts.describe(setting),
             places.collect::<Vec<_>>().join("; "),
         ]);
     }
-    out.table(&table)
+    out.write_table(&table)
 }

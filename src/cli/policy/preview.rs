@@ -1,31 +1,33 @@
-//! `nightlatch policy preview`: what a change would do to the sessions that are live now and, with `--replay`, what it would
-//! have done in the last days. Saves nothing.
+//! `nightlatch policy preview`: the impact of a change on live sessions and, with `--replay`, on
+//! those of the last days. It saves nothing.
 
 use super::{
-    Desk, Done,
-    change::{self, checked, pairs},
-    current, formats,
-    import::read,
+    edit::{check_edits, parse_pairs},
+    lookup::{format_parser, load_current},
+    save::faults_to_error,
 };
 use crate::{
     cli::{
-        CliError,
-        output::{self, Output, Table, plain, time},
+        context::CommandContext,
+        error::{CliError, CommandResult},
+        input,
+        output::{self, StandardOutput, Table, escape_text, format_time, format_time_or_dash},
     },
     domain::{
         agent,
         policy::{
             PolicyDocument, Scope,
-            interchange::{self, Format},
+            interchange::{self, PolicyFormat},
         },
         simulate::{
-            preview::{Affected, Ends, Listing, Viewer},
-            replay::{Report, Shortened},
+            factors::FactorImpact,
+            preview::{AffectedSession, ExpectedEnd, Listing, Viewer},
+            replay::{ReplayReport, ShortenedSession},
         },
     },
     flows::{
-        preview::{self, Effect},
-        replay::{self, Days},
+        preview::{self, PolicyImpact},
+        replay::{self, ReplayPeriod},
     },
 };
 use clap::Args;
@@ -37,58 +39,70 @@ use std::{io, path::Path, process::ExitCode};
     after_help = "\
 For example: nightlatch policy preview auth.idle_session_timeout=15m --scope administrators --replay 7d"
 )]
-pub struct Preview {
-    /// A policy's file (- is standard input), or KEY=VALUE as often as needed
+pub struct PreviewPolicy {
+    /// A policy file (- is standard input), or KEY=VALUE as often as needed
     #[arg(required = true, value_name = "FILE|KEY=VALUE", allow_negative_numbers = true)]
-    what: Vec<String>,
-    /// For whom KEY=VALUE is meant: everyone, administrators or app:NAME
+    changes: Vec<String>,
+    /// Scope of KEY=VALUE: everyone, administrators or app:NAME
     #[arg(long, default_value = "everyone")]
     scope: Scope,
-    /// Format of the file [default: by its name and content]
-    #[arg(long, value_parser = formats(&Format::ALL))]
-    format: Option<Format>,
-    /// Also replay the last days, as far as they are recorded: 7d or 30d
-    #[arg(long, value_name = "DAYS", value_parser = days)]
-    replay: Option<Days>,
-    /// Print JSON: {"at","sentence","live","ends_now",…,"rules":[…],"affected":[…],"unforeseen":[…],"replay"}
+    /// Format of the file [default: detected by name and content]
+    #[arg(long, value_parser = format_parser(&PolicyFormat::ALL))]
+    format: Option<PolicyFormat>,
+    /// Also replay the recorded sessions of the last days: 7d or 30d
+    #[arg(long, value_name = "DAYS", value_parser = parse_days)]
+    replay: Option<ReplayPeriod>,
+    /// Print JSON:
+    /// {"at","sentence","live","ends_now",…,"rules":[…],"affected":[…],"unforeseen":[…],"factors","replay"}
     #[arg(long)]
     json: bool,
 }
 
-fn days(word: &str) -> Result<Days, String> {
-    Days::parse(word).ok_or_else(|| "it is 7d or 30d".to_owned())
+fn parse_days(word: &str) -> Result<ReplayPeriod, String> {
+    ReplayPeriod::parse(word).ok_or_else(|| "write 7d or 30d".to_owned())
 }
 
-impl Preview {
-    pub async fn run(self, desk: &Desk) -> Done {
-        let draft = match self.what.as_slice() {
-            [file] if !file.contains('=') => self.file(desk, file).await?,
-            settings => self.settings(desk, settings).await?,
+impl PreviewPolicy {
+    /// Prints the impact of the change.
+    pub async fn run(self, context: &CommandContext) -> CommandResult {
+        let draft = match self.changes.as_slice() {
+            [file] if !file.contains('=') => self.draft_from_file(context, file).await?,
+            settings => self.draft_from_settings(context, settings).await?,
         };
-        let effect = preview::effect(&desk.ctx, draft.clone(), Viewer::default(), Listing::default()).await?;
+        let effect = preview::effect(&context.ctx, draft.clone(), Viewer::default(), Listing::default()).await?;
         let report = match self.replay {
-            Some(days) => Some(replay::replay(&desk.ctx, draft, days).await?),
+            Some(days) => Some(replay::replay(&context.ctx, draft, days).await?),
             None => None,
         };
         if self.json {
             let mut json = effect.preview.to_json();
             json["unforeseen"] = effect.unforeseen.into();
+            json["factors"] = effect
+                .factors
+                .map_or(serde_json::Value::Null, |factors| factors.to_json());
             json["replay"] = report.map_or(serde_json::Value::Null, |report| report.to_json());
-            output::say_json(&json)?;
+            output::print_json(&json)?;
         } else {
-            let mut out = Output::new();
-            tell(&mut out, &effect)?;
+            let mut out = StandardOutput::new();
+            write_impact(&mut out, &effect)?;
+            if let Some(factors) = &effect.factors {
+                write_factors(&mut out, factors)?;
+            }
             if let Some(report) = &report {
-                tell_past(&mut out, report)?;
+                write_replay(&mut out, report)?;
             }
             out.finish()?;
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn settings(&self, desk: &Desk, settings: &[String]) -> Result<PolicyDocument, CliError> {
-        let edits = checked(desk, &self.scope, &pairs(settings)?).await?;
-        let (base, _) = current(desk).await?;
+    async fn draft_from_settings(
+        &self,
+        context: &CommandContext,
+        settings: &[String],
+    ) -> Result<PolicyDocument, CliError> {
+        let edits = check_edits(context, &self.scope, &parse_pairs(settings)?).await?;
+        let (base, _) = load_current(context).await?;
         let mut draft = base.document;
         for (key, value) in edits {
             draft.set(&self.scope, key, value);
@@ -96,16 +110,15 @@ impl Preview {
         Ok(draft)
     }
 
-    async fn file(&self, desk: &Desk, file: &str) -> Result<PolicyDocument, CliError> {
-        let text = read(Path::new(file))?;
-        let format = self.format.or_else(|| Format::guess(file, &text));
-        let format = format.ok_or_else(|| {
-            CliError::Usage("neither the file's name nor its text says its format: give --format".to_owned())
-        })?;
-        let (base, policy) = current(desk).await?;
-        let imported = interchange::import(format, &text, &base.document).map_err(|faults| change::refused(&faults))?;
+    async fn draft_from_file(&self, context: &CommandContext, file: &str) -> Result<PolicyDocument, CliError> {
+        let text = input::read_text_file(Path::new(file), "a policy")?;
+        let format = self.format.or_else(|| PolicyFormat::guess(file, &text));
+        let format = format
+            .ok_or_else(|| CliError::Usage("the format of the file cannot be detected: give --format".to_owned()))?;
+        let (base, policy) = load_current(context).await?;
+        let imported = interchange::import(format, &text, &base.document).map_err(|faults| faults_to_error(&faults))?;
         for remark in imported.ignored.iter().chain(&imported.notes) {
-            output::warn(&plain(&remark.to_string()));
+            output::print_warning(&escape_text(&remark.to_string()));
         }
         let mut draft = imported.document;
         draft.keep_pinned(&base.document, policy.pins());
@@ -113,52 +126,73 @@ impl Preview {
         if faults.is_empty() {
             Ok(draft)
         } else {
-            Err(change::refused(&faults))
+            Err(faults_to_error(&faults))
         }
     }
 }
 
-fn tell(out: &mut Output, effect: &Effect) -> io::Result<()> {
+fn write_impact(out: &mut StandardOutput, effect: &PolicyImpact) -> io::Result<()> {
     let preview = &effect.preview;
-    out.line(&preview.sentence())?;
-    for sentence in preview.further() {
-        out.line(&sentence)?;
+    out.write_line(&preview.sentence())?;
+    for sentence in preview.other_sentences() {
+        out.write_line(&sentence)?;
     }
     for sentence in &effect.unforeseen {
-        out.line(&format!("Not foreseen: {sentence}"))?;
+        out.write_line(&format!("Not included: {sentence}"))?;
     }
     if preview.affected_total() == 0 {
         return Ok(());
     }
-    out.line("")?;
+    out.write_line("")?;
     let mut rules = Table::new(&["RULE", "SCOPE", "NOW", "SOONER"]);
     for ((reason, scope), count) in &preview.by_rule {
-        rules.row([
+        rules.add_row([
             reason.to_string(),
-            plain(&scope.to_string()),
+            escape_text(&scope.to_string()),
             count.now.to_string(),
             count.sooner.to_string(),
         ]);
     }
-    out.table(&rules)?;
-    out.line("")?;
-    let mut sessions = Table::new(&["USER", "DEVICE", "IP", "ENDS TODAY", "WOULD END", "BY"]);
+    out.write_table(&rules)?;
+    out.write_line("")?;
+    let mut sessions = Table::new(&["USER", "DEVICE", "IP ADDRESS", "CURRENT END", "NEW END", "RULE"]);
     for one in preview.affected() {
-        sessions.row(row(one));
+        sessions.add_row(session_to_row(one));
     }
-    out.table(&sessions)?;
+    out.write_table(&sessions)?;
     let left = preview.matching - preview.affected().len() as u64;
     if left > 0 {
-        out.line(&format!("… and {left} more."))?;
+        out.write_line(&format!("… and {left} more."))?;
     }
     Ok(())
 }
 
-fn row(one: &Affected) -> [String; 6] {
-    let at = |ends: &Ends| ends.at.map_or("at its next request".to_owned(), time);
+fn write_factors(out: &mut StandardOutput, factors: &FactorImpact) -> io::Result<()> {
+    out.write_line("")?;
+    for sentence in factors.sentences() {
+        out.write_line(&sentence)?;
+    }
+    let shown = factors.affected();
+    let left = factors.affected_total() - shown.len() as u64;
+    if shown.len() > 0 {
+        out.write_line("")?;
+        let mut table = Table::new(&["USER", "ROLE", "SECOND FACTOR"]);
+        for one in shown {
+            table.add_row([escape_text(&one.name), one.role.as_str().to_owned(), one.display()]);
+        }
+        out.write_table(&table)?;
+    }
+    if left > 0 {
+        out.write_line(&format!("… and {left} more."))?;
+    }
+    Ok(())
+}
+
+fn session_to_row(one: &AffectedSession) -> [String; 6] {
+    let at = |ends: &ExpectedEnd| ends.at.map_or("at its next request".to_owned(), format_time);
     [
-        plain(&one.name),
-        plain(&agent::describe(one.user_agent.as_deref())),
+        escape_text(&one.name),
+        escape_text(&agent::describe(one.user_agent.as_deref())),
         one.ip.to_string(),
         one.today.as_ref().map_or("never".to_owned(), at),
         if one.now && one.draft.at.is_some() {
@@ -166,46 +200,46 @@ fn row(one: &Affected) -> [String; 6] {
         } else {
             at(&one.draft)
         },
-        format!("{} ({})", one.draft.reason, plain(&one.draft.scope.to_string())),
+        format!("{} ({})", one.draft.reason, escape_text(&one.draft.scope.to_string())),
     ]
 }
 
-fn tell_past(out: &mut Output, report: &Report) -> io::Result<()> {
-    out.line("")?;
+fn write_replay(out: &mut StandardOutput, report: &ReplayReport) -> io::Result<()> {
+    out.write_line("")?;
     for sentence in report.sentences() {
-        out.line(&sentence)?;
+        out.write_line(&sentence)?;
     }
     for sentence in report.limits() {
-        out.line(&format!("  {sentence}"))?;
+        out.write_line(&format!("  {sentence}"))?;
     }
     if !report.shortened.is_empty() {
-        out.line("")?;
-        let mut table = Table::new(&["USER", "SIGNED IN", "ENDED", "WOULD HAVE ENDED", "BY", "HOW SURE"]);
-        for Shortened { record, draft } in &report.shortened {
-            table.row([
-                plain(&record.name),
-                time(record.life.signed_in_at),
-                output::time_or_dash(record.ended.map(|(at, _)| at)),
-                time(draft.at),
-                format!("{} ({})", draft.reason, plain(&draft.scope.to_string())),
+        out.write_line("")?;
+        let mut table = Table::new(&["USER", "SIGNED IN", "ENDED", "WOULD HAVE ENDED", "RULE", "CERTAINTY"]);
+        for ShortenedSession { record, draft } in &report.shortened {
+            table.add_row([
+                escape_text(&record.name),
+                format_time(record.life.signed_in_at),
+                format_time_or_dash(record.ended.map(|(at, _)| at)),
+                format_time(draft.at),
+                format!("{} ({})", draft.reason, escape_text(&draft.scope.to_string())),
                 draft.certainty.as_str().to_owned(),
             ]);
         }
-        out.table(&table)?;
+        out.write_table(&table)?;
     }
     if report.guesses.locked_out > 0 {
-        out.line("")?;
-        let mut table = Table::new(&["LOCKED OUT", "AT", "IP", "LOCK", "HOW SURE"]);
+        out.write_line("")?;
+        let mut table = Table::new(&["LOCKED OUT", "AT", "IP ADDRESS", "LOCK", "CERTAINTY"]);
         for one in report.guesses.newest() {
-            table.row([
-                plain(&one.attempt.name),
-                time(one.attempt.at),
+            table.add_row([
+                escape_text(&one.attempt.name),
+                format_time(one.attempt.at),
                 one.attempt.ip.to_string(),
                 one.kind.as_str().to_owned(),
                 one.certainty.as_str().to_owned(),
             ]);
         }
-        out.table(&table)?;
+        out.write_table(&table)?;
     }
     Ok(())
 }

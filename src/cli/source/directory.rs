@@ -1,0 +1,208 @@
+//! `nightlatch source test`, `sync` and `import`: commands about directories.
+
+use crate::{
+    cli::{
+        context::CommandContext,
+        error::{CliError, CommandResult},
+        input,
+        output::{self, StandardOutput, Table, escape_text, format_count},
+    },
+    domain::source::{HueDirectory, read_hue_directories},
+    flows::{
+        FlowError,
+        source_sync::{SyncOutcome, sync_now},
+        source_test::{SourceTest, test_directory},
+    },
+};
+use clap::Args;
+use serde_json::json;
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+#[derive(Args)]
+#[command(
+    after_help = "No password of a person is needed, and nothing is changed. The exit status is 1 if a step fails."
+)]
+pub struct TestSource {
+    /// Name of the source, which must be a directory
+    name: String,
+    /// Username of a person: also searches this person and shows what the rules give
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    /// Print JSON: {"steps":[{"step","milliseconds","found","fault"}],"administrators":[…],
+    /// "sampled"}
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "The server does this by itself at the interval of the source (sync_every).")]
+pub struct SyncSource {
+    /// Name of the source, which must be a directory
+    name: String,
+    /// Print JSON: {"compared","changed","ended","fault"}
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Prints one `nightlatch source create` command for each directory of the file; nothing is created."
+)]
+pub struct ImportSources {
+    /// The hue.ini; - is standard input
+    file: PathBuf,
+}
+
+fn no_directory(name: &str) -> CliError {
+    CliError::refused(format!("{} is no directory", escape_text(name)))
+}
+
+fn not_found(name: &str, error: FlowError) -> CliError {
+    match error {
+        FlowError::NotFound => CliError::refused(format!("there is no source named {}", escape_text(name))),
+        other => other.into(),
+    }
+}
+
+impl TestSource {
+    /// Runs the command.
+    pub async fn run(self, context: &CommandContext) -> CommandResult {
+        let tested = test_directory(&context.ctx, &self.name, self.account.as_deref()).await;
+        let test = tested
+            .map_err(|error| not_found(&self.name, error))?
+            .ok_or_else(|| no_directory(&self.name))?;
+        if self.json {
+            output::print_json(&test_to_json(&test))?;
+        } else {
+            print_test(&test)?;
+        }
+        Ok(if test.is_passed() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
+
+fn print_test(test: &SourceTest) -> std::io::Result<()> {
+    let mut table = Table::new(&["STEP", "TIME", "RESULT"]);
+    for step in &test.steps {
+        let result = match &step.result {
+            Ok(found) if found.is_empty() => "ok".to_owned(),
+            Ok(found) => format!("ok: {found}"),
+            Err(fault) => format!("FAILED: {fault}"),
+        };
+        table.add_row([step.step.to_owned(), format_took(step.took), result]);
+    }
+    let mut out = StandardOutput::new();
+    out.write_table(&table)?;
+    if !test.administrators.is_empty() {
+        let names: Vec<String> = test.administrators.iter().map(|name| escape_text(name)).collect();
+        out.write_line(&format!("Administrators in the sample: {}", names.join(", ")))?;
+    }
+    out.finish()
+}
+
+/// Formats a duration with a unit that fits.
+fn format_took(took: Duration) -> String {
+    match took.as_millis() {
+        0 => "< 1 ms".to_owned(),
+        millis => format!("{millis} ms"),
+    }
+}
+
+fn test_to_json(test: &SourceTest) -> serde_json::Value {
+    let steps = test.steps.iter().map(|step| {
+        json!({
+            "step": step.step,
+            "milliseconds": u64::try_from(step.took.as_millis()).unwrap_or(u64::MAX),
+            "found": step.result.as_ref().ok(),
+            "fault": step.result.as_ref().err(),
+        })
+    });
+    json!({
+        "steps": steps.collect::<Vec<_>>(), "administrators": test.administrators, "sampled": test.sampled,
+    })
+}
+
+impl SyncSource {
+    /// Runs the command.
+    pub async fn run(self, context: &CommandContext) -> CommandResult {
+        let outcome = sync_now(&context.ctx, &self.name).await;
+        let (json, text, code) = match outcome.map_err(|error| not_found(&self.name, error))? {
+            SyncOutcome::NoDirectory => return Err(no_directory(&self.name)),
+            SyncOutcome::Done(counts) => (
+                json!({
+                    "compared": counts.compared, "changed": counts.changed, "ended": counts.ended, "fault": null,
+                }),
+                format!(
+                    "{} with live sessions compared, {} changed, {} ended",
+                    format_count(counts.compared, "account", "accounts"),
+                    format_count(counts.changed, "account", "accounts"),
+                    format_count(counts.ended, "session", "sessions"),
+                ),
+                ExitCode::SUCCESS,
+            ),
+            SyncOutcome::Down { fault, ended } => (
+                json!({ "compared": 0, "changed": 0, "ended": ended, "fault": fault.to_string() }),
+                format!(
+                    "The directory cannot be asked: {}. {} ended.",
+                    escape_text(&fault.to_string()),
+                    format_count(ended, "session", "sessions"),
+                ),
+                ExitCode::FAILURE,
+            ),
+        };
+        if self.json {
+            output::print_json(&json)?;
+        } else {
+            output::print_line(&text)?;
+        }
+        Ok(code)
+    }
+}
+
+impl ImportSources {
+    /// Runs the command.
+    pub async fn run(self, _: &CommandContext) -> CommandResult {
+        let text = input::read_text_file(&self.file, "a hue.ini")?;
+        let directories = read_hue_directories(&text);
+        if directories.is_empty() {
+            return Err(CliError::refused(
+                "the file names no directory ([desktop] [[ldap]] ldap_url)",
+            ));
+        }
+        for directory in &directories {
+            for note in &directory.notes {
+                output::print_note(&escape_text(note));
+            }
+            output::print_line(&create_command(directory))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Returns the command that creates a disabled source with these settings.
+fn create_command(directory: &HueDirectory) -> String {
+    let name = if directory.name.is_empty() {
+        "hue"
+    } else {
+        directory.name.as_str()
+    };
+    let mut command = format!("nightlatch source create {} --kind ldap --disabled", quote(name));
+    for (key, text) in &directory.texts {
+        for line in text.lines() {
+            command.push_str(&format!(" \\\n  {}", quote(&format!("{key}={line}"))));
+        }
+    }
+    command
+}
+
+/// Quotes an argument for a POSIX shell.
+fn quote(argument: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,".contains(c);
+    match argument.chars().all(is_plain) {
+        true => argument.to_owned(),
+        false => format!("'{}'", argument.replace('\'', "'\\''")),
+    }
+}
