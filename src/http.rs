@@ -1,11 +1,18 @@
-//! Actix and askama: the routing table, and the middleware in the order in which a request meets it.
+//! Actix and askama: the routing table, and the middleware in the order in which a request passes
+//! it.
 
 pub mod assets;
+pub mod back_channel;
+pub mod client;
 pub mod client_ip;
 pub mod csrf;
+pub mod destination;
+pub mod enrolment_link;
 pub mod error;
+pub mod error_page;
 pub mod filters;
 pub mod flash;
+pub mod form_token;
 pub mod forms;
 pub mod forward_auth;
 pub mod gate;
@@ -13,126 +20,73 @@ pub mod guard;
 pub mod handover;
 pub mod headers;
 pub mod host;
+pub mod judged;
+pub mod link_token;
+pub mod log_once;
+pub mod negotiation;
+pub mod no_entry;
 pub mod onward;
 pub mod pages;
 pub mod paths;
+pub mod problem;
+pub mod prove_form;
+pub mod provider_cookie;
+pub mod request_body;
+pub mod request_kind;
+pub mod respond;
+pub mod route;
+pub mod sealed_cookie;
+pub mod second_step;
 pub mod session_cookie;
+pub mod session_proof;
+pub mod session_store;
+pub mod shell;
+pub mod sign_in;
+pub mod sign_out;
 pub mod site;
 pub mod step_up;
 pub mod upload;
 pub mod visitor;
 
-use crate::{flows::Ctx, live::session_store::LiveSessionStore};
+use crate::flows::Ctx;
 use actix_identity::IdentityMiddleware;
-use actix_session::{SessionMiddleware, config::BrowserSession, config::CookieContentSecurity};
+use actix_session::{
+    SessionMiddleware,
+    config::{BrowserSession, CookieContentSecurity},
+};
 use actix_web::{
     App, HttpResponse,
     body::MessageBody,
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
-    guard as route_guard,
-    http::{Method, header},
+    http::header,
     middleware::{Compress, from_fn},
     web,
 };
+use route::Route;
 use session_cookie::CookieKeys;
+use session_store::LiveSessionStore;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Who may use a route. The extractor in the handler's signature enforces it; the table lets tests go through all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
-    Anyone,
-    /// Signed in, even while a password change is pending.
-    Pending,
-    Member,
-    Administrator,
-}
-
-/// One entry of the routing table.
-pub struct Route {
-    pub method: Method,
-    pub path: &'static str,
-    pub who: Who,
-    /// Acts that ask for the password again when its last proof is old: their handler takes a `step_up::Confirmed`.
-    pub step_up: bool,
-    handler: actix_web::Route,
-}
-
-impl Route {
-    /// GET and HEAD.
-    pub fn get<F, Args>(path: &'static str, who: Who, handler: F) -> Self
-    where
-        F: actix_web::Handler<Args>,
-        Args: actix_web::FromRequest + 'static,
-        F::Output: actix_web::Responder + 'static,
-    {
-        let route = web::route()
-            .guard(route_guard::Any(route_guard::Get()).or(route_guard::Head()))
-            .to(handler);
-        Self {
-            method: Method::GET,
-            path,
-            who,
-            step_up: false,
-            handler: route,
-        }
-    }
-
-    /// Whatever the method; the table says GET.
-    pub fn any<F, Args>(path: &'static str, who: Who, handler: F) -> Self
-    where
-        F: actix_web::Handler<Args>,
-        Args: actix_web::FromRequest + 'static,
-        F::Output: actix_web::Responder + 'static,
-    {
-        Self {
-            method: Method::GET,
-            path,
-            who,
-            step_up: false,
-            handler: web::route().to(handler),
-        }
-    }
-
-    pub fn post<F, Args>(path: &'static str, who: Who, handler: F) -> Self
-    where
-        F: actix_web::Handler<Args>,
-        Args: actix_web::FromRequest + 'static,
-        F::Output: actix_web::Responder + 'static,
-    {
-        Self {
-            method: Method::POST,
-            path,
-            who,
-            step_up: false,
-            handler: web::post().to(handler),
-        }
-    }
-
-    /// Says in the table what the handler's `step_up::Confirmed` does.
-    pub fn step_up(self) -> Self {
-        Self { step_up: true, ..self }
-    }
-}
-
-/// Every route there is.
+/// Lists every route.
 pub fn routes() -> Vec<Route> {
     for_people().into_iter().chain(forward_auth::routes()).collect()
 }
 
-/// What browsers ask for.
+/// Lists the routes for browsers.
 fn for_people() -> Vec<Route> {
     [
         pages::routes(),
         pages::admin::routes(),
         guard::routes(),
         handover::routes(),
+        back_channel::routes(),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-/// The application as each worker builds it.
+/// Builds the application; each worker calls this.
 pub fn app(
     ctx: Ctx,
     keys: Arc<CookieKeys>,
@@ -148,7 +102,7 @@ pub fn app(
     app_and(ctx, keys, |_| {})
 }
 
-/// The same with further addresses among those of people: behind the same layers.
+/// Builds the application with further routes for browsers, behind the same middleware.
 pub fn app_and(
     ctx: Ctx,
     keys: Arc<CookieKeys>,
@@ -165,7 +119,7 @@ pub fn app_and(
     let sessions = SessionMiddleware::builder(LiveSessionStore(ctx.live.clone()), keys.newest().clone())
         .cookie_name(ctx.config.cookie_name.clone())
         .cookie_content_security(CookieContentSecurity::Signed)
-        // Attributes are rewritten from the live policy by the gate.
+        // The gate rewrites the attributes from the live policy.
         .session_lifecycle(BrowserSession::default())
         .build();
     let nothing = || async { Err::<HttpResponse, _>(error::PageError::NotFound) };
@@ -175,26 +129,27 @@ pub fn app_and(
             further(config);
         })
         .default_service(web::to(nothing))
-        // A request meets these from the last to the first.
-        // 6. a rotated token on its way to the cookie, 5. who the session belongs to, 4. what the flows prepared,
+        // A request passes these from the last to the first.
+        // 6. carries a rotated token to the cookie, 5. identifies the account of the session, 4.
+        //    carries what the flows prepared,
         .wrap(from_fn(gate::carry_prepared_token))
         .wrap(IdentityMiddleware::default())
         .wrap(sessions)
         // 3. judges the session; names and attributes of cookies follow the live policy,
         .wrap(from_fn(gate::judge))
-        // 2. answers only under our own name, and refuses state changes that other sites started,
+        // 2. accepts only our own host names, and refuses state changes from other sites,
         .wrap(from_fn(csrf::check))
         .wrap(from_fn(host::check))
         .wrap(Compress::default())
-        // 1. pages for refusals, security headers and a request id on everything.
+        // 1. adds pages for refusals, security headers and a request ID to every response.
         .wrap(from_fn(headers::apply));
     App::new()
         .app_data(web::Data::new(ctx))
         .app_data(web::Data::from(keys))
-        // Proxies ask before every request that they forward: they meet none of the layers.
+        // Proxies request a decision before every forwarded request; they skip this middleware.
         .configure(forward_auth::register)
         .service(people)
-        // What does not even begin with a slash: `OPTIONS *`.
+        // Requests whose target does not begin with a slash: `OPTIONS *`.
         .default_service(web::to(nothing).wrap(from_fn(headers::apply)))
 }
 
@@ -222,6 +177,10 @@ fn register(config: &mut web::ServiceConfig, routes: Vec<Route>) {
                     .finish()
             }
         });
-        config.service(resource.default_service(other_methods).wrap(from_fn(error::catch)));
+        config.service(
+            resource
+                .default_service(other_methods)
+                .wrap(from_fn(error_page::catch_panic)),
+        );
     }
 }

@@ -1,14 +1,16 @@
-//! The files of `static/`, compiled in and served under URLs that carry their hash, so that browsers keep them for good.
-//! Compression is the middleware's; nothing personal is ever in here.
-use actix_web::http::header::{self, EntityTag, IfNoneMatch};
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+//! The files of `static/`, compiled in and served under URLs with their hash, so that browsers can
+//! cache them permanently. The middleware compresses them; they contain nothing personal.
+use actix_web::{
+    HttpMessage, HttpRequest, HttpResponse,
+    http::header::{self, EntityTag, IfNoneMatch},
+    web,
+};
 use rust_embed::{EmbeddedFile, RustEmbed};
-use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::{collections::HashMap, sync::LazyLock};
 
 #[derive(RustEmbed)]
 #[folder = "static/"]
-struct Files;
+struct StaticFiles;
 
 struct Asset {
     url: String,
@@ -18,10 +20,10 @@ struct Asset {
 }
 
 static ASSETS: LazyLock<HashMap<String, Asset>> =
-    LazyLock::new(|| Files::iter().filter_map(|name| load(&name)).collect());
+    LazyLock::new(|| StaticFiles::iter().filter_map(|name| load(&name)).collect());
 
 fn load(name: &str) -> Option<(String, Asset)> {
-    let file = Files::get(name)?;
+    let file = StaticFiles::get(name)?;
     let (stem, extension) = name.rsplit_once('.')?;
     let hash: String = file
         .metadata
@@ -50,25 +52,26 @@ fn load(name: &str) -> Option<(String, Asset)> {
     ))
 }
 
-/// `app.css` → `/static/app.<hash>.css`. A name that does not exist is a slip in a template; `/static/` then answers 404.
+/// Returns the URL of a file: `app.css` → `/static/app.<hash>.css`. An unknown name is an error in
+/// a template; `/static/` then returns 404.
 pub fn asset(name: &str) -> &'static str {
     ASSETS.get(name).map_or("/static/missing", |asset| asset.url.as_str())
 }
 
-/// `GET /static/{file}`: the hashed name for good, the plain name (or an older hash, from a page of the previous
-/// release) with revalidation.
+/// Serves `GET /static/{file}`: the hashed name with permanent caching, the plain name (or an older
+/// hash, from a page of the previous release) with revalidation.
 pub async fn serve(request: HttpRequest, file: web::Path<String>) -> HttpResponse {
-    named(&request, &file)
+    serve_file(&request, &file)
 }
 
-/// A file by its name, for handlers that serve one under an address of their own (`/nightlatch/guard.js`).
-pub fn named(request: &HttpRequest, file: &str) -> HttpResponse {
+/// Serves a file by its name, for handlers with a separate address (`/nightlatch/guard.js`).
+pub fn serve_file(request: &HttpRequest, file: &str) -> HttpResponse {
     let Some((asset, exact)) = find(file) else {
         return HttpResponse::NotFound()
             .content_type("text/plain; charset=utf-8")
             .body("Not found\n");
     };
-    // Weak: the middleware may compress the same bytes.
+    // Weak, because the middleware may compress the same bytes.
     let etag = EntityTag::new_weak(asset.hash.clone());
     let fresh = request.headers().contains_key(header::IF_NONE_MATCH)
         && match request.get_header::<IfNoneMatch>() {

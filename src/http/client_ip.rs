@@ -1,18 +1,23 @@
-//! Who is asking: the TCP peer, unless it is a trusted proxy; then the forwarded addresses, walked from the right to the
-//! first hop that is not trusted. Never `ConnectionInfo::realip_remote_addr`: any client can write that.
+//! The client's IP address: the TCP peer, unless it is a trusted proxy; then the forwarded
+//! addresses, read from the right to the first hop that is not trusted.
+//! `ConnectionInfo::realip_remote_addr` is never used, because any client can set it.
 
+use super::log_once;
 use crate::{
     config::{Config, ForwardedHeader},
     domain::network::canonical,
 };
 use actix_web::http::header::{HeaderMap, HeaderName};
 use ipnetwork::IpNetwork;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 
-/// The client's address for every decision and record.
+/// Returns the client's address for every decision and record.
 pub fn client_ip(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config) -> IpAddr {
     let peer = self::peer(peer);
     if !trusted(peer, &config.trusted_proxies) {
@@ -22,20 +27,36 @@ pub fn client_ip(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config)
         ForwardedHeader::XForwardedFor => (&X_FORWARDED_FOR, parse_hop),
         ForwardedHeader::Forwarded => (&FORWARDED, parse_forwarded),
     };
+    warn_of_other_header(peer, headers, config.forwarded_header);
     walk(peer, headers, name, parse, &config.trusted_proxies).unwrap_or_else(|| {
         tracing::warn!(%peer, "a trusted proxy sent a client address that cannot be read; its own address is used");
         peer
     })
 }
 
-/// Who is at the other end of the connection. Without a peer address (none of our listeners makes such a connection): an unusable
-/// address, trusted by nobody.
+/// Warns of a trusted proxy that names the client in the other header only: everyone behind it
+/// would share its address.
+fn warn_of_other_header(peer: IpAddr, headers: &HeaderMap, expected: ForwardedHeader) {
+    let (expected, other) = match expected {
+        ForwardedHeader::XForwardedFor => (&X_FORWARDED_FOR, &FORWARDED),
+        ForwardedHeader::Forwarded => (&FORWARDED, &X_FORWARDED_FOR),
+    };
+    if !headers.contains_key(expected) && headers.contains_key(other) {
+        log_once::warn(&format!(
+            "the trusted proxy {peer} names the client in {other}, but forwarded_header says {expected}: everyone \
+             behind it shares one IP address"
+        ));
+    }
+}
+
+/// Returns the address at the other end of the connection. Without a peer address (our listeners
+/// never make such a connection) it is an unusable address that nobody trusts.
 pub fn peer(peer: Option<SocketAddr>) -> IpAddr {
     peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| canonical(peer.ip()))
 }
 
-/// The header that would name the client, when a request has none.
-pub fn unnamed(headers: &HeaderMap, config: &Config) -> Option<&'static str> {
+/// Returns the header that would name the client, if the request lacks it.
+pub fn missing_header(headers: &HeaderMap, config: &Config) -> Option<&'static str> {
     let (name, shown) = match config.forwarded_header {
         ForwardedHeader::XForwardedFor => (&X_FORWARDED_FOR, "X-Forwarded-For"),
         ForwardedHeader::Forwarded => (&FORWARDED, "Forwarded"),
@@ -43,13 +64,15 @@ pub fn unnamed(headers: &HeaderMap, config: &Config) -> Option<&'static str> {
     (!headers.contains_key(name)).then_some(shown)
 }
 
-/// Whether the peer may speak for others.
+/// Returns whether the peer is a trusted proxy.
 pub fn trusted(ip: IpAddr, proxies: &[IpNetwork]) -> bool {
     proxies.iter().any(|network| network.contains(ip))
 }
 
-/// From the right to the first hop that is not trusted; all trusted: the left-most; none: the peer. What stands further left was
-/// written by the client and is not even read. `None`: a hop on the way cannot be read (it must not be skipped).
+/// Reads the hops from the right to the first one that is not trusted; if all are trusted, the
+/// left-most; if there is none, the peer. Hops further left were written by the client and are not
+/// read. Empty members are skipped (RFC 9110, 5.6.1.2). `None`: a hop on the way is unreadable and
+/// must not be skipped.
 fn walk(
     peer: IpAddr,
     headers: &HeaderMap,
@@ -59,8 +82,8 @@ fn walk(
 ) -> Option<IpAddr> {
     let mut hop = peer;
     for line in headers.get_all(name).rev() {
-        for element in line.as_bytes().rsplit(|byte| *byte == b',') {
-            hop = parse(std::str::from_utf8(element).ok()?.trim())?;
+        for member in members_from_right(line.as_bytes()) {
+            hop = parse(std::str::from_utf8(member).ok()?)?;
             if !trusted(hop, proxies) {
                 return Some(hop);
             }
@@ -69,7 +92,33 @@ fn walk(
     Some(hop)
 }
 
-/// `203.0.113.9`, `203.0.113.9:4711`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:4711`.
+/// Yields the non-empty members of a list, the last one first. A comma in a quoted string does not
+/// separate. Reading from the right keeps an open quote of a client from hiding what the proxies
+/// wrote behind it.
+fn members_from_right(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(list);
+    std::iter::from_fn(move || {
+        let list = rest?;
+        let comma = separator_from_right(list, b',');
+        rest = comma.map(|comma| &list[..comma]);
+        Some(list[comma.map_or(0, |comma| comma + 1)..].trim_ascii())
+    })
+    .filter(|member| !member.is_empty())
+}
+
+/// Finds the last separator outside of quoted strings.
+fn separator_from_right(text: &[u8], separator: u8) -> Option<usize> {
+    let mut is_quoted = false;
+    (0..text.len()).rev().find(|at| {
+        let is_escaped = text[..*at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1;
+        if text[*at] == b'"' && !is_escaped {
+            is_quoted = !is_quoted;
+        }
+        text[*at] == separator && !is_quoted
+    })
+}
+
+/// Parses `203.0.113.9`, `203.0.113.9:4711`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:4711`.
 fn parse_hop(text: &str) -> Option<IpAddr> {
     let ip = text
         .parse::<IpAddr>()
@@ -79,18 +128,30 @@ fn parse_hop(text: &str) -> Option<IpAddr> {
     Some(canonical(ip))
 }
 
-/// RFC 7239: the `for` parameter of one element, quoted or not; `unknown` and obfuscated names cannot be read.
+/// Parses the `for` parameter of one element (RFC 7239, 4), a token or a quoted string; `unknown`
+/// and obfuscated names are unreadable.
 fn parse_forwarded(element: &str) -> Option<IpAddr> {
-    let value = element.split(';').find_map(|pair| {
-        let (name, value) = pair.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("for").then_some(value.trim())
-    })?;
-    parse_hop(
-        value
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'))
-            .unwrap_or(value),
-    )
+    let mut rest = element;
+    loop {
+        let semicolon = separator_from_right(rest.as_bytes(), b';');
+        let pair = &rest[semicolon.map_or(0, |semicolon| semicolon + 1)..];
+        if let Some((name, value)) = pair.split_once('=')
+            && name.trim().eq_ignore_ascii_case("for")
+        {
+            return parse_hop(&unquote(value.trim()));
+        }
+        rest = &rest[..semicolon?];
+    }
+}
+
+/// Returns the text of a token or of a quoted string (RFC 9110, 5.6.4).
+fn unquote(value: &str) -> Cow<'_, str> {
+    let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match quoted {
+        Some(text) if text.contains('\\') => text.replace('\\', "").into(),
+        Some(text) => text.into(),
+        None => value.into(),
+    }
 }
 
 #[cfg(test)]
@@ -158,7 +219,7 @@ mod tests {
             "198.51.100.7",
             "the client's own words"
         );
-        for line in ["unknown", "6.6.6.6, junk", "", "1.2.3.4.5", "999.1.1.1", "fe80::1%eth0"] {
+        for line in ["unknown", "6.6.6.6, junk", "1.2.3.4.5", "999.1.1.1", "fe80::1%eth0"] {
             assert_eq!(xff("127.0.0.1", "127.0.0.1", &[line]), "127.0.0.1", "{line:?}");
         }
     }
@@ -168,6 +229,60 @@ mod tests {
         assert_eq!(xff("127.0.0.1", "127.0.0.1", &["[2001:db8::1]:4711"]), "2001:db8::1");
         assert_eq!(xff("127.0.0.1", "127.0.0.1", &["198.51.100.7:80"]), "198.51.100.7");
         assert_eq!(xff("127.0.0.1", "127.0.0.1", &["::ffff:198.51.100.7"]), "198.51.100.7");
+    }
+
+    #[test]
+    fn empty_members_are_passed_over() {
+        for line in [
+            "203.0.113.5, ",
+            "203.0.113.5,",
+            "203.0.113.5 ,, \t,",
+            "6.6.6.6,, ,203.0.113.5,",
+        ] {
+            assert_eq!(xff("127.0.0.1", "127.0.0.1", &[line]), "203.0.113.5", "{line:?}");
+        }
+        assert_eq!(
+            xff("127.0.0.1", "127.0.0.1", &["203.0.113.5", "", " , "]),
+            "203.0.113.5"
+        );
+        for line in ["", " ", ",", " , ,"] {
+            assert_eq!(xff("127.0.0.1", "127.0.0.1", &[line]), "127.0.0.1", "{line:?}");
+        }
+    }
+
+    #[test]
+    fn rfc_7239_is_read_as_its_grammar_has_it() {
+        let read = |line: &str| {
+            client(
+                "127.0.0.1",
+                "127.0.0.1",
+                ForwardedHeader::Forwarded,
+                &[("forwarded", line)],
+            )
+        };
+        for line in [
+            "FOR=203.0.113.5, ",
+            "for=203.0.113.5;proto=https;by=10.0.0.1,,",
+            "by=\"a, b; for=6.6.6.6\";For=203.0.113.5",
+            "for=\"203.0.113.5:4711\";host=\"wiki.example.org, x\"",
+            "for=\"203.0.113\\.5\"",
+            // A client's open quote does not hide what the proxy wrote.
+            "for=\"6.6.6.6, for=203.0.113.5",
+            "host=\"\\\", for=203.0.113.5",
+        ] {
+            assert_eq!(read(line), "203.0.113.5", "{line:?}");
+        }
+        assert_eq!(read("for=\"[2001:db8::1]\""), "2001:db8::1");
+        for line in [
+            "for=unknown",
+            "for=_hidden",
+            "for=",
+            "for=\"\"",
+            "proto=https",
+            "for =x",
+        ] {
+            assert_eq!(read(line), "127.0.0.1", "{line:?}");
+        }
     }
 
     #[test]

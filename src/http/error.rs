@@ -1,27 +1,22 @@
-//! Every refusal and fault as a page for people and problem+json for programs (RFC 9457); never a backtrace, SQL or path.
+//! The errors of pages, each with its status and code. `error_page` makes the response, which never
+//! shows a backtrace, SQL or a path.
 
-use super::{filters, gate::RequestId, onward, pages::Shell, paths, site::Site};
+use super::{log_once, paths};
 use crate::{
     domain::session::EndReason,
-    flows::{Ctx, FlowError},
+    flows::{FlowError, step_up::StepUpMethod},
 };
 use actix_web::{
-    HttpMessage, HttpRequest, HttpResponse, ResponseError,
-    body::{BoxBody, MessageBody},
-    dev::{ServiceRequest, ServiceResponse},
+    HttpResponse, ResponseError,
+    body::BoxBody,
     http::{
-        Method, StatusCode,
-        header::{self, HeaderMap, HeaderValue},
+        StatusCode,
+        header::{self, HeaderValue},
     },
-    middleware::Next,
-    web,
 };
-use askama::Template;
-use futures_util::FutureExt;
-use std::panic::AssertUnwindSafe;
 use url::form_urlencoded;
 
-/// Why a page is not given.
+/// The reason why a page is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
     #[error("not signed in")]
@@ -31,23 +26,28 @@ pub enum PageError {
     },
     #[error("the password must be changed first")]
     PasswordChange,
+    /// A second factor must be proved or enrolled first.
+    #[error("a second factor is required first")]
+    Factor { return_to: Option<String> },
     #[error("not allowed")]
     Forbidden,
     #[error("the application is not for this account")]
     NoEntry,
-    /// The act asks for the password again; people get the page of `step_up` instead.
-    #[error("the password must be confirmed first")]
-    StepUp,
+    /// The action needs a confirmation; users get the page of `step_up` instead.
+    #[error("the identity must be confirmed first")]
+    StepUp(StepUpMethod),
+    /// The message is shown.
     #[error("started by another site")]
-    CrossSite,
-    /// The sentence is shown.
+    CrossSite(String),
+    /// The message is shown.
     #[error("{0}")]
     TooOften(&'static str),
     #[error("not found")]
     NotFound,
+    /// The message is shown.
     #[error("served under another name")]
-    Misdirected,
-    /// The sentence is shown.
+    Misdirected(Option<String>),
+    /// The message is shown.
     #[error("{0}")]
     BadRequest(String),
     #[error("too large")]
@@ -58,14 +58,14 @@ pub enum PageError {
     Timeout,
     #[error(transparent)]
     Flow(#[from] FlowError),
-    /// A fault of ours; the words go to the log only.
+    /// An internal error; the message goes only to the log.
     #[error("{0}")]
     Internal(String),
 }
 
 impl PageError {
-    /// A layer is missing: a fault in how the application is put together.
-    pub fn misbuilt() -> Self {
+    /// Creates the error of missing middleware: the application was put together wrongly.
+    pub fn missing_middleware() -> Self {
         Self::Internal("a layer of the application is missing".to_owned())
     }
 
@@ -76,62 +76,79 @@ impl PageError {
             } => reason.as_str(),
             Self::SignIn { reason: None, .. } => "sign_in",
             Self::PasswordChange => "password_change",
+            Self::Factor { .. } => "factor",
             Self::Forbidden | Self::NoEntry => "forbidden",
-            Self::StepUp => "step_up",
-            Self::CrossSite => "cross_site",
+            Self::StepUp(_) => "step_up",
+            Self::CrossSite(_) => "cross_site",
             Self::TooOften(_) => "too_many_requests",
             Self::NotFound | Self::Flow(FlowError::NotFound) => "not_found",
-            Self::Misdirected => "misdirected",
+            Self::Misdirected(_) => "misdirected",
             Self::BadRequest(_) => "bad_request",
             Self::TooLarge => "too_large",
             Self::UnsupportedMedia => "unsupported_media_type",
             Self::Timeout => "timeout",
             Self::Flow(FlowError::Unavailable(_)) => "unavailable",
+            Self::Flow(FlowError::EndHeld(_)) => "end_held",
             Self::Flow(FlowError::HashingBusy(_)) => "busy",
+            Self::Flow(FlowError::SourceDown(_)) => "source_down",
             Self::Flow(FlowError::Internal(_)) | Self::Internal(_) => "internal",
         }
     }
 }
 
-/// What the outer layer needs to make a page of it.
+/// The data from which the outer middleware makes a page.
 #[derive(Debug, Clone)]
-struct Problem {
-    code: String,
-    message: Option<String>,
-    sign_in: Option<SignIn>,
+pub(super) struct RefusalDetails {
+    pub code: String,
+    pub message: Option<String>,
+    pub sign_in: Option<SignInHint>,
 }
 
 #[derive(Debug, Clone)]
-struct SignIn {
-    location: String,
+pub(super) struct SignInHint {
+    pub location: String,
 }
 
 impl ResponseError for PageError {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::SignIn { .. } | Self::PasswordChange => StatusCode::UNAUTHORIZED,
-            Self::Forbidden | Self::NoEntry | Self::CrossSite | Self::StepUp => StatusCode::FORBIDDEN,
+            Self::SignIn { .. } | Self::PasswordChange | Self::Factor { .. } => StatusCode::UNAUTHORIZED,
+            Self::Forbidden | Self::NoEntry | Self::CrossSite(_) | Self::StepUp(_) => StatusCode::FORBIDDEN,
             Self::NotFound | Self::Flow(FlowError::NotFound) => StatusCode::NOT_FOUND,
             Self::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::Misdirected(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
-            Self::Flow(FlowError::Unavailable(_) | FlowError::HashingBusy(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Flow(
+                FlowError::Unavailable(_)
+                | FlowError::EndHeld(_)
+                | FlowError::HashingBusy(_)
+                | FlowError::SourceDown(_),
+            ) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Flow(FlowError::Internal(_)) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
         let mut response = HttpResponse::new(self.status_code());
-        if response.status().is_server_error() {
-            tracing::error!(error = %self, "a request failed");
+        match self {
+            // A burst of sign-ins must not fill the log.
+            Self::Flow(FlowError::HashingBusy(_)) => {
+                log_once::warn("too many passwords were checked at once, so some requests were answered 503");
+            }
+            _ if response.status().is_server_error() => tracing::error!(error = %self, "a request failed"),
+            _ => {}
         }
         if let Self::Flow(FlowError::HashingBusy(busy)) = self {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from(busy.retry_after_secs));
+        } else if let Self::Flow(FlowError::SourceDown(_)) = self {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(30));
         } else if response.status() == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(2));
         }
@@ -143,19 +160,22 @@ impl ResponseError for PageError {
         let location = match self {
             Self::SignIn { return_to, reason } => Some(login_url(return_to.as_deref(), *reason)),
             Self::PasswordChange => Some(paths::PASSWORD.to_owned()),
+            Self::Factor { return_to } => Some(factor_url(return_to.as_deref())),
             _ => None,
         };
         let message = match self {
-            Self::BadRequest(message) => Some(message.clone()),
+            Self::BadRequest(message) | Self::CrossSite(message) => Some(message.clone()),
+            Self::Misdirected(message) => message.clone(),
             Self::NoEntry => Some(NO_ENTRY.to_owned()),
-            Self::StepUp => {
-                Some("This act asks for your password again: send it along as `step_up_password`.".to_owned())
-            }
+            Self::Flow(FlowError::EndHeld(_)) => Some(END_HELD.to_owned()),
+            Self::Flow(FlowError::SourceDown(_)) => Some(SOURCE_DOWN.to_owned()),
+            Self::Factor { .. } => Some("A second factor is required first.".to_owned()),
+            Self::StepUp(method) => Some(describe_step_up(*method).to_owned()),
             Self::TooOften(message) => Some((*message).to_owned()),
             _ => None,
         };
-        let sign_in = location.map(|location| SignIn { location });
-        response.extensions_mut().insert(Problem {
+        let sign_in = location.map(|location| SignInHint { location });
+        response.extensions_mut().insert(RefusalDetails {
             code: self.code().to_owned(),
             message,
             sign_in,
@@ -164,10 +184,56 @@ impl ResponseError for PageError {
     }
 }
 
-/// What people are told whose account may not enter an application.
-pub const NO_ENTRY: &str = "Your account may not enter this application.";
+/// Says what a program must send to confirm the identity.
+const fn describe_step_up(method: StepUpMethod) -> &'static str {
+    match method {
+        StepUpMethod::Password => "This action requires your password again: send it as `step_up_password`.",
+        StepUpMethod::PasswordAndCode => {
+            "This action requires your password and a code of your authenticator app, or a recovery code: send them \
+             as `step_up_password` and `step_up_code`."
+        }
+        StepUpMethod::Passkey => {
+            "This action requires your passkey: request its options at `/factor/options`, send the answer to \
+             `/factor/passkey`, and repeat the request."
+        }
+        StepUpMethod::IdentityProvider => {
+            "This action requires a new sign-in at your identity provider, which only a browser can do: open the \
+             sign-in page of the provider, confirm there, and repeat the request."
+        }
+        StepUpMethod::PasskeyOrCode => {
+            "This action requires your passkey (request its options at `/factor/options`, send the answer to \
+             `/factor/passkey`, and repeat the request), or your password and a code: send them as \
+             `step_up_password` and `step_up_code`."
+        }
+    }
+}
 
-/// `/login?return_to=…&reason=CODE`.
+/// The message for users whose account has no access to an application.
+pub const NO_ENTRY: &str = "You don’t have access to this application.";
+
+/// Returns `/factor?return_to=…`, where a second factor is proved or enrolled.
+pub fn factor_url(return_to: Option<&str>) -> String {
+    match return_to {
+        None => paths::FACTOR.to_owned(),
+        Some(target) => {
+            let query = form_urlencoded::Serializer::new(String::new())
+                .append_pair("return_to", target)
+                .finish();
+            format!("{}?{query}", paths::FACTOR)
+        }
+    }
+}
+
+/// Message for people whose sign-out or end of sessions the database could not store.
+pub const END_HELD: &str = "The database does not answer. This server refuses the session from now on, and the \
+                            session will be ended as soon as the database answers. You do not need to \
+                            repeat this.";
+
+/// Message for people whose password only a source can check that does not answer.
+const SOURCE_DOWN: &str = "The directory of your organization does not answer, so the password cannot be checked. Try \
+                           again in a minute. If it goes on, tell your administrator.";
+
+/// Returns `/login?return_to=…&reason=CODE`.
 pub fn login_url(return_to: Option<&str>, reason: Option<EndReason>) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     if let Some(target) = return_to.filter(|target| *target != "/") {
@@ -181,223 +247,5 @@ pub fn login_url(return_to: Option<&str>, reason: Option<EndReason>) -> String {
         paths::LOGIN.to_owned()
     } else {
         format!("{}?{query}", paths::LOGIN)
-    }
-}
-
-/// Whether a redirect or a page is any use to who asks: browsers' navigations, not `fetch`.
-pub fn wants_html(headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let accept = text("accept").unwrap_or("*/*");
-    accepts(accept, &["text/html", "text/*", "application/xhtml+xml"])
-        || (accepts(accept, &["*/*"]) && text("sec-fetch-mode").is_none_or(|mode| mode == "navigate"))
-}
-
-/// Whether an `Accept` names one of these media ranges, and not to refuse it (RFC 9110, 12.5.1).
-pub fn accepts(accept: &str, ranges: &[&str]) -> bool {
-    accept.split(',').any(|part| {
-        let mut words = part.split(';').map(str::trim);
-        let range = words.next().unwrap_or_default();
-        let weight = words.find_map(|word| word.strip_prefix("q=").or(word.strip_prefix("Q=")));
-        let refused = weight.is_some_and(|weight| weight.parse::<f32>().is_ok_and(|weight| weight <= 0.0));
-        !refused && ranges.iter().any(|known| range.eq_ignore_ascii_case(known))
-    })
-}
-
-#[derive(Template)]
-#[template(path = "pages/error.html")]
-struct ErrorPage {
-    shell: Shell,
-    status: u16,
-    title: String,
-    message: String,
-    code: String,
-    request_id: String,
-}
-
-/// Turns a panic of a handler into a bare refusal. Stands around each resource: further out, holding the request
-/// would forbid the layers and the router to change it.
-pub async fn catch(
-    req: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let request = req.request().clone();
-    Ok(match AssertUnwindSafe(next.call(req)).catch_unwind().await {
-        Ok(Ok(response)) => response.map_into_boxed_body(),
-        Ok(Err(error)) => ServiceResponse::new(request, error.error_response()),
-        Err(_) => {
-            tracing::error!("a handler panicked");
-            ServiceResponse::new(request, PageError::Internal("panic".to_owned()).error_response())
-        }
-    })
-}
-
-/// Gives a bare refusal its page or its problem+json; everything else passes.
-pub fn render(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
-    let status = response.status();
-    let bare = !response.headers().contains_key(header::CONTENT_TYPE)
-        || response.response().extensions().contains::<Problem>();
-    if !bare || !(status.is_client_error() || status.is_server_error()) {
-        return response;
-    }
-    let (request, inner) = response.into_parts();
-    let page = page(&request, inner);
-    ServiceResponse::new(request, page)
-}
-
-fn page(request: &HttpRequest, bare: HttpResponse) -> HttpResponse {
-    let status = bare.status();
-    let problem = bare.extensions().get::<Problem>().cloned();
-    let problem = problem.unwrap_or_else(|| Problem {
-        code: code_of(status).to_owned(),
-        message: None,
-        sign_in: None,
-    });
-    let html = wants_html(request.headers()) && !request.path().starts_with(paths::GUARD);
-    let mut response = match (&problem.sign_in, html) {
-        (Some(sign_in), true) => sent_on(request, sign_in),
-        (_, true) => html_page(request, status, &problem),
-        (_, false) => json(request, status, &problem),
-    };
-    for (name, value) in bare.headers() {
-        if *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
-            response.headers_mut().append(name.clone(), value.clone());
-        }
-    }
-    response
-}
-
-/// To the sign-in, whose address says where it goes on; or to the change of a password, beside which that is remembered.
-fn sent_on(request: &HttpRequest, sign_in: &SignIn) -> HttpResponse {
-    let mut response = HttpResponse::SeeOther()
-        .insert_header((header::LOCATION, sign_in.location.as_str()))
-        .finish();
-    let target = request.uri().path_and_query().map(|target| target.as_str());
-    if sign_in.location == paths::PASSWORD && request.method() == Method::GET {
-        onward::keep(request, &mut response, target);
-    }
-    response
-}
-
-fn json(request: &HttpRequest, status: StatusCode, problem: &Problem) -> HttpResponse {
-    let message = words(status).1;
-    let mut body = problem_body(status, &problem.code, problem.message.as_deref().unwrap_or(message));
-    if let (Some(sign_in), Some(ctx)) = (&problem.sign_in, request.app_data::<web::Data<Ctx>>()) {
-        body["login_url"] = serde_json::json!(Site::of(request).link(&ctx.config, &sign_in.location));
-    }
-    problem_response(status, &body)
-}
-
-/// The members that every problem has; `title` goes with the status.
-pub fn problem_body(status: StatusCode, code: &str, detail: &str) -> serde_json::Value {
-    serde_json::json!({
-        "type": "about:blank",
-        "title": words(status).0,
-        "status": status.as_u16(),
-        "code": code,
-        "detail": detail,
-    })
-}
-
-pub fn problem_response(status: StatusCode, body: &serde_json::Value) -> HttpResponse {
-    HttpResponse::build(status)
-        .content_type("application/problem+json")
-        .body(body.to_string())
-}
-
-fn html_page(request: &HttpRequest, status: StatusCode, problem: &Problem) -> HttpResponse {
-    let (title, message) = words(status);
-    let page = ErrorPage {
-        shell: Shell::bare(request, title),
-        status: status.as_u16(),
-        title: title.to_owned(),
-        message: problem.message.clone().unwrap_or_else(|| message.to_owned()),
-        code: problem.code.clone(),
-        request_id: request
-            .extensions()
-            .get::<RequestId>()
-            .map(|id| id.0.clone())
-            .unwrap_or_default(),
-    };
-    match page.render() {
-        Ok(html) => HttpResponse::build(status)
-            .content_type("text/html; charset=utf-8")
-            .body(html),
-        Err(error) => {
-            tracing::error!(%error, "the error page cannot be rendered");
-            HttpResponse::build(status)
-                .content_type("text/plain; charset=utf-8")
-                .body(title)
-        }
-    }
-}
-
-fn code_of(status: StatusCode) -> &'static str {
-    match status {
-        StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
-        StatusCode::NOT_FOUND => "not_found",
-        StatusCode::PAYLOAD_TOO_LARGE => "too_large",
-        status if status.is_server_error() => "internal",
-        _ => "bad_request",
-    }
-}
-
-fn words(status: StatusCode) -> (&'static str, &'static str) {
-    match status.as_u16() {
-        400 => ("Bad request", "The request could not be understood."),
-        401 => ("Not signed in", "Sign in to carry on."),
-        403 => (
-            "Not allowed",
-            "Your account may not do this, or another site started it.",
-        ),
-        404 => ("Not found", "There is nothing here, or it is not yours."),
-        409 => ("Conflict", "Something else must be done first."),
-        405 => ("Method not allowed", "This address does not answer that method."),
-        408 => ("Too slow", "The request did not arrive in time."),
-        413 => ("Too large", "The request is larger than anything we accept here."),
-        415 => (
-            "Unsupported media type",
-            "This address does not take content of that type.",
-        ),
-        421 => ("Misdirected request", "This server does not answer under that name."),
-        422 => ("Not accepted", "What was sent cannot be accepted as it is."),
-        429 => ("Too many requests", "Wait a little and try again."),
-        503 => (
-            "Not available",
-            "Nightlatch cannot answer at the moment. Try again shortly.",
-        ),
-        500..=599 => (
-            "Something went wrong",
-            "The fault is ours. It has been logged under the number below.",
-        ),
-        _ => ("The request failed", "The request could not be carried out."),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_accept_is_read_as_it_is_meant() {
-        let html = |accept: &str| accepts(accept, &["text/html", "text/*"]);
-        for accept in [
-            "text/html",
-            "TEXT/HTML",
-            "a/b, text/html;q=0.1",
-            "text/*",
-            "text/html ; level=1; q=0.5",
-        ] {
-            assert!(html(accept), "{accept}");
-        }
-        for accept in [
-            "",
-            "text/html;q=0",
-            "text/html; Q=0.0",
-            "text/html-sandboxed",
-            "*/*",
-            "application/json",
-        ] {
-            assert!(!html(accept), "{accept}");
-        }
     }
 }

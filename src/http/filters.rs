@@ -1,10 +1,10 @@
-//! How templates write instants, counts and faults. Words only: the markup is in `templates/parts`.
+//! Template filters for instants, counts and faults. They return text; the markup is in
+//! `templates/parts`.
 use super::filters;
-use crate::domain::time::Timestamp;
-use askama::filters::Safe;
-use askama::{Result, Template, Values};
+use crate::domain::{text, time::Timestamp};
+use askama::{Result, Template, Values, filters::Safe};
 
-/// `<time>`: relative words, the exact UTC instant in `datetime` and `title`.
+/// `<time>` with a relative time, and the exact UTC instant in `datetime` and `title`.
 #[derive(Template)]
 #[template(path = "parts/time.html")]
 pub struct TimeTag {
@@ -12,12 +12,43 @@ pub struct TimeTag {
     now: Timestamp,
 }
 
-/// A drawn sign. It never stands alone: words go with it.
+/// `<time>` with a relative time, and the UTC clock time beside it.
+#[derive(Template)]
+#[template(path = "parts/moment.html")]
+pub struct MomentTag {
+    at: Timestamp,
+    now: Timestamp,
+}
+
+/// An icon. It never stands alone: text goes with it.
 #[derive(Template)]
 #[template(path = "parts/icon.html")]
 pub struct Icon<'a> {
     name: &'a str,
     size: u8,
+}
+
+/// A sentence with a foreign name in it, which is isolated so that its direction stays its own.
+#[derive(Template)]
+#[template(path = "parts/isolated.html")]
+pub struct IsolatedName<'a> {
+    before: &'a str,
+    name: &'a str,
+    after: &'a str,
+}
+
+/// `{{ question.title|isolate(name) }}`: the first occurrence of the name stands in `<bdi>`.
+#[askama::filter_fn]
+pub fn isolate<'a>(sentence: &'a str, _: &dyn Values, name: &'a str) -> Result<Safe<IsolatedName<'a>>> {
+    let found = sentence.split_once(name).filter(|_| !name.is_empty());
+    let (before, name, after) = found.map_or((sentence, "", ""), |(before, after)| (before, name, after));
+    Ok(Safe(IsolatedName { before, name, after }))
+}
+
+/// `{{ name|visible }}`: a foreign text in which invisible characters are shown as `\u{202e}`.
+#[askama::filter_fn]
+pub fn visible<T: std::fmt::Display>(text: T, _: &dyn Values) -> Result<String> {
+    Ok(text::escape_invisible(&text.to_string()))
 }
 
 /// `{{ "lock"|icon }}`
@@ -38,13 +69,31 @@ pub fn time(at: &Timestamp, _: &dyn Values, now: &Timestamp) -> Result<Safe<Time
     Ok(Safe(TimeTag { at: *at, now: *now }))
 }
 
-/// `2026-11-21 17:20:00 UTC`: to the second, for people who match it against logs.
+/// `{{ at|moment(shell.now) }}` → `3 min ago 17:20`
 #[askama::filter_fn]
-pub fn utc(at: &Timestamp, _: &dyn Values) -> Result<String> {
-    Ok(utc_words(*at))
+pub fn moment(at: &Timestamp, _: &dyn Values, now: &Timestamp) -> Result<Safe<MomentTag>> {
+    Ok(Safe(MomentTag { at: *at, now: *now }))
 }
 
-/// RFC 3339, as `datetime` attributes and exports write it.
+/// `17:20`, or `28 Nov 17:20` on another day.
+#[askama::filter_fn]
+pub fn clock(at: &Timestamp, _: &dyn Values, now: &Timestamp) -> Result<String> {
+    Ok(clock_time(*at, *now))
+}
+
+/// `2026-11-21 17:20:00 UTC`: to the second, for comparison with logs.
+#[askama::filter_fn]
+pub fn utc(at: &Timestamp, _: &dyn Values) -> Result<String> {
+    Ok(format_utc(*at))
+}
+
+/// `2026-11-21 17:20:00`: for columns whose heading names the zone.
+#[askama::filter_fn]
+pub fn stamp(at: &Timestamp, _: &dyn Values) -> Result<String> {
+    Ok(format_utc(*at).trim_end_matches(" UTC").to_owned())
+}
+
+/// RFC 3339, for `datetime` attributes and exports.
 #[askama::filter_fn]
 pub fn iso(at: &Timestamp, _: &dyn Values) -> Result<String> {
     Ok(at.to_rfc3339())
@@ -53,13 +102,13 @@ pub fn iso(at: &Timestamp, _: &dyn Values) -> Result<String> {
 /// `3 min ago`, `in 10 min`.
 #[askama::filter_fn]
 pub fn relative(at: &Timestamp, _: &dyn Values, now: &Timestamp) -> Result<String> {
-    Ok(relative_words(*at, *now))
+    Ok(format_relative(*at, *now))
 }
 
-/// `{{ 3|count("session") }}` → `3 sessions`. For words whose plural is a plain `s`.
+/// `{{ 3|count("session") }}` → `3 sessions`. For nouns with a regular plural.
 #[askama::filter_fn]
 pub fn count(n: &i64, _: &dyn Values, noun: &str) -> Result<String> {
-    Ok(counted(*n, noun))
+    Ok(format_count(*n, noun))
 }
 
 /// `12804` → `12 804` (no-break thin groups read the same in every locale).
@@ -68,19 +117,33 @@ pub fn grouped(n: &i64, _: &dyn Values) -> Result<String> {
     Ok(grouped_digits(*n))
 }
 
-/// The first `n` of a list.
+/// Joins the items of a list. The filter `join` of askama must not be used: the template compiler
+/// renders an expression that occurs twice only once, and its result is empty the second time.
+#[askama::filter_fn]
+pub fn joined<T: AsRef<str>>(items: &[T], _: &dyn Values, separator: &str) -> Result<String> {
+    let items: Vec<&str> = items.iter().map(AsRef::as_ref).collect();
+    Ok(items.join(separator))
+}
+
+/// Returns the ID of a setting's row in the policy editor, which has no dots.
+#[askama::filter_fn]
+pub fn anchor(key: &str, _: &dyn Values) -> Result<String> {
+    Ok(setting_anchor(key))
+}
+
+/// Returns the first `n` items of a list.
 #[askama::filter_fn]
 pub fn take<'a, T>(items: &'a [T], _: &dyn Values, n: usize) -> Result<&'a [T]> {
     Ok(items.get(..n).unwrap_or(items))
 }
 
-/// The hashed URL of a file in `static/`.
+/// Returns the hashed URL of a file in `static/`.
 #[askama::filter_fn]
 pub fn asset(name: &str, _: &dyn Values) -> Result<&'static str> {
     Ok(crate::http::assets::asset(name))
 }
 
-/// What a page's list of faults says of `field`, all of it.
+/// Returns the messages of a page's faults about `field`.
 #[askama::filter_fn]
 pub fn fault(faults: &[(String, String)], _: &dyn Values, field: &str) -> Result<Option<String>> {
     let messages: Vec<&str> = faults
@@ -91,7 +154,13 @@ pub fn fault(faults: &[(String, String)], _: &dyn Values, field: &str) -> Result
     Ok((!messages.is_empty()).then(|| messages.join(" ")))
 }
 
-pub fn utc_words(at: Timestamp) -> String {
+/// Returns the ID of a setting's row: `session.ttl` → `session-ttl`.
+pub fn setting_anchor(key: &str) -> String {
+    key.replace('.', "-")
+}
+
+/// Formats an instant to the second: `2026-11-21 17:20:00 UTC`.
+pub fn format_utc(at: Timestamp) -> String {
     let text = at.to_rfc3339();
     match text.get(..19) {
         Some(to_the_second) => format!("{} UTC", to_the_second.replace('T', " ")),
@@ -99,9 +168,28 @@ pub fn utc_words(at: Timestamp) -> String {
     }
 }
 
-/// The same steps as `static/time.js`, which keeps the words ticking. What has passed is cut off, what remains is rounded: a second
-/// after "30 minutes" was typed it is still that.
-pub fn relative_words(at: Timestamp, now: Timestamp) -> String {
+/// Returns the UTC clock time beside a relative time, with the day unless it is the current day or
+/// the relative time is a date.
+pub fn clock_time(at: Timestamp, now: Timestamp) -> String {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let (text, today) = (at.to_rfc3339(), now.to_rfc3339());
+    let time = text.get(11..16).unwrap_or_default();
+    let is_date = now.since(at).as_secs().unsigned_abs() >= 2_592_000;
+    if is_date || text.get(..10) == today.get(..10) {
+        return time.to_owned();
+    }
+    let month = text.get(5..7).and_then(|month| month.parse::<usize>().ok());
+    let month = month.and_then(|month| MONTHS.get(month.wrapping_sub(1)));
+    let day = text.get(8..10).unwrap_or_default().trim_start_matches('0');
+    format!("{day} {} {time}", month.unwrap_or(&""))
+}
+
+/// Formats a relative time with the same steps as `static/time.js`, which updates it. Past times
+/// are rounded down, future times to the nearest unit: a second after "30 minutes" was entered, it
+/// still says so.
+pub fn format_relative(at: Timestamp, now: Timestamp) -> String {
     let secs = now.since(at).as_secs();
     let past = secs >= 0;
     let secs = secs.unsigned_abs();
@@ -109,7 +197,7 @@ pub fn relative_words(at: Timestamp, now: Timestamp) -> String {
     let words = match (secs, whole(60), whole(3_600), whole(86_400)) {
         (0..10, ..) => return if past { "now".into() } else { "in a moment".into() },
         (10..60, ..) => format!("{secs} s"),
-        (2_592_000.., ..) => return utc_words(at).get(..10).unwrap_or_default().to_owned(),
+        (2_592_000.., ..) => return format_utc(at).get(..10).unwrap_or_default().to_owned(),
         (_, minutes @ 0..60, ..) => format!("{minutes} min"),
         (_, _, hours @ 0..24, _) => format!("{hours} h"),
         (_, _, _, 1) => "1 day".into(),
@@ -122,11 +210,13 @@ pub fn relative_words(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
-pub fn counted(n: i64, noun: &str) -> String {
+/// Formats a number with its noun: `1 session`, `12 804 sessions`.
+pub fn format_count(n: i64, noun: &str) -> String {
     let plural = if n == 1 { "" } else { "s" };
     format!("{}\u{a0}{noun}{plural}", grouped_digits(n))
 }
 
+/// Formats a number with narrow spaces between groups of three digits.
 pub fn grouped_digits(n: i64) -> String {
     let digits = n.unsigned_abs().to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3 + 1);
@@ -147,7 +237,7 @@ mod tests {
     use super::*;
     use crate::domain::time::Span;
 
-    fn at(secs: i64) -> Timestamp {
+    fn timestamp(secs: i64) -> Timestamp {
         Timestamp::from_micros(1_795_281_600_000_000).saturating_add(Span::from_secs(secs))
     }
 
@@ -175,21 +265,21 @@ mod tests {
             (-86_399, "23 h ago"),
             (-2_592_000, "2026-10-22"),
         ] {
-            assert_eq!(relative_words(at(secs), at(0)), words, "{secs}");
+            assert_eq!(format_relative(timestamp(secs), timestamp(0)), words, "{secs}");
         }
     }
 
     #[test]
     fn counts_agree_with_their_noun() {
-        assert_eq!(counted(1, "session"), "1\u{a0}session");
-        assert_eq!(counted(0, "session"), "0\u{a0}sessions");
-        assert_eq!(counted(12_804, "session"), "12\u{202f}804\u{a0}sessions");
+        assert_eq!(format_count(1, "session"), "1\u{a0}session");
+        assert_eq!(format_count(0, "session"), "0\u{a0}sessions");
+        assert_eq!(format_count(12_804, "session"), "12\u{202f}804\u{a0}sessions");
     }
 
     #[test]
     fn exact_times_carry_their_zone() {
         assert_eq!(
-            utc_words(Timestamp::from_micros(1_795_281_600_250_000)),
+            format_utc(Timestamp::from_micros(1_795_281_600_250_000)),
             "2026-11-21 17:20:00 UTC"
         );
     }

@@ -1,28 +1,24 @@
-//! Forms and queries as typed values; what cannot be read is refused with our own page.
+//! Forms and queries as typed values; an unreadable one is refused with our own page.
 
-use super::error::PageError;
-use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, web};
-use futures_util::StreamExt;
-use serde::de::DeserializeOwned;
+use super::{
+    error::PageError,
+    form_token::without_token,
+    request_body::{FORM_TYPE, JSON_TYPE, MAX_FORM_BYTES, MAX_SHORT_BYTES, read_body},
+};
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use serde::{Deserialize, de::DeserializeOwned};
 use std::{
     future::{Future, Ready, ready},
     pin::Pin,
-    time::Duration,
 };
 
-/// The largest form: the policy editor with everything typed.
-pub const MAX_FORM_BYTES: usize = 256 * 1024;
-/// What `Form` reads.
-pub const FORM_TYPE: &str = "application/x-www-form-urlencoded";
-pub const FORM_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// The largest of what people send before they are signed in: everybody can send many at once.
-const MAX_SHORT_BYTES: usize = 16 * 1024;
+/// The largest JSON body; a passkey's answer is smaller than 8 KiB.
+pub const MAX_JSON_BYTES: usize = MAX_SHORT_BYTES;
 
 /// An `application/x-www-form-urlencoded` body; repeated keys make lists.
 pub struct Form<T, const MOST: usize = MAX_FORM_BYTES>(pub T);
 
-/// What anybody may send.
+/// A form that visitors may send without signing in.
 pub type ShortForm<T> = Form<T, MAX_SHORT_BYTES>;
 
 impl<T: DeserializeOwned + 'static, const MOST: usize> FromRequest for Form<T, MOST> {
@@ -30,20 +26,20 @@ impl<T: DeserializeOwned + 'static, const MOST: usize> FromRequest for Form<T, M
     type Future = Pin<Box<dyn Future<Output = Result<Self, PageError>>>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let body = body(req, payload, FORM_TYPE, MOST);
-        Box::pin(async move { Self::of(&body.await?) })
+        let body = read_body(req, payload, FORM_TYPE, MOST);
+        Box::pin(async move { Self::parse_body(&body.await?) })
     }
 }
 
 impl<T: DeserializeOwned, const MOST: usize> Form<T, MOST> {
-    pub(super) fn of(body: &[u8]) -> Result<Self, PageError> {
-        serde_html_form::from_bytes(body)
+    pub(super) fn parse_body(body: &[u8]) -> Result<Self, PageError> {
+        serde_html_form::from_bytes(&without_token(body))
             .map(Self)
             .map_err(|error| PageError::BadRequest(format!("The form cannot be read: {error}.")))
     }
 }
 
-/// An `application/json` body: a type that no other site's form can send (ASVS 3.5.2).
+/// An `application/json` body: a type that forms of other sites cannot send (ASVS 3.5.2).
 pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
@@ -51,53 +47,27 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, PageError>>>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let body = body(req, payload, "application/json", MAX_SHORT_BYTES);
-        Box::pin(async move {
-            // Where it went wrong, not with what: it may be a password.
-            serde_json::from_slice(&body.await?).map(Self).map_err(|error| {
-                PageError::BadRequest(format!(
-                    "The JSON cannot be read at line {} column {}.",
-                    error.line(),
-                    error.column()
-                ))
-            })
+        let body = read_body(req, payload, JSON_TYPE, MAX_JSON_BYTES);
+        Box::pin(async move { Self::parse_body(&body.await?) })
+    }
+}
+
+impl<T: DeserializeOwned> Json<T> {
+    pub(super) fn parse_body(body: &[u8]) -> Result<Self, PageError> {
+        // Says where it is invalid but does not quote it, because it may contain a password.
+        serde_json::from_slice(body).map(Self).map_err(|error| {
+            PageError::BadRequest(format!(
+                "The JSON cannot be read at line {} column {}.",
+                error.line(),
+                error.column()
+            ))
         })
     }
 }
 
-/// The whole body of at most `limit` bytes, when it is of this media type.
-pub(super) fn body(
-    req: &HttpRequest,
-    payload: &mut Payload,
-    media_type: &'static str,
-    limit: usize,
-) -> impl Future<Output = Result<Vec<u8>, PageError>> + use<> {
-    let is_given = req.content_type().eq_ignore_ascii_case(media_type);
-    let mut payload = web::Payload::from_request(req, payload).into_inner();
-    async move {
-        if !is_given {
-            return Err(PageError::UnsupportedMedia);
-        }
-        let payload = payload
-            .as_mut()
-            .map_err(|_| PageError::BadRequest("The body cannot be read.".to_owned()))?;
-        tokio::time::timeout(FORM_TIMEOUT, read(payload, limit))
-            .await
-            .map_err(|_| PageError::Timeout)?
-    }
-}
-
-async fn read(payload: &mut web::Payload, limit: usize) -> Result<Vec<u8>, PageError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| PageError::BadRequest("The body cannot be read.".to_owned()))?;
-        if body.len() + chunk.len() > limit {
-            return Err(PageError::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
+/// The JSON body of a request without parameters: `{}`.
+#[derive(Deserialize)]
+pub struct EmptyBody {}
 
 /// The query string; repeated keys make lists.
 pub struct Query<T>(pub T);
@@ -113,4 +83,14 @@ impl<T: DeserializeOwned + 'static> FromRequest for Query<T> {
                 .map_err(|error| PageError::BadRequest(format!("The address cannot be read: {error}."))),
         )
     }
+}
+
+/// Replaces each `{FIELD}` of an action by what was typed into that field: *Create the account
+/// {name}*.
+pub fn fill_placeholders(act: &str, fields: &[(String, String)]) -> String {
+    let mut named = act.to_owned();
+    for (field, value) in fields {
+        named = named.replace(&format!("{{{field}}}"), value.trim());
+    }
+    named
 }

@@ -1,31 +1,34 @@
-//! `/api/authz/…`: what proxies ask before they forward a request. One small reader per dialect finds the original request; the
-//! answer is a status and headers. Never a cookie, never a page, and never 200 in doubt. It stands beside the layers that people's
-//! requests pass (no session of ours is opened, nothing is changed for a browser), and dresses its answers itself.
+//! `/api/authz/…`: decisions for proxies before they forward a request. A small reader per dialect
+//! finds the original request; the response is a status and headers. It is never a cookie or a
+//! page, and never 200 in doubt. It skips the middleware of pages (it opens no session and changes
+//! nothing for a browser), and adds headers itself.
 
 mod answer;
 mod auth_request;
 mod ext_authz;
 mod forwarded;
-mod refused;
-mod told;
+mod original;
+mod proxy_answer;
+mod refusal;
 
 use super::{
-    Route, Who, client_ip,
-    error::accepts,
-    headers, paths,
-    session_cookie::{self, Jar},
+    client_ip, headers,
+    negotiation::accepts,
+    paths,
+    route::{Audience, Route},
+    session_cookie::{self, CookieScope},
     site::token_host,
 };
 use crate::{
     domain::{
-        activity::RequestKind, agent, application::Target, audit::Origin, forwarded::Dialect,
-        policy::effective::EffectivePolicy, session::RequestFacts,
+        activity::RequestKind, agent, audit::RequestOrigin, forwarded::Dialect, policy::effective::EffectivePolicy,
+        session::RequestFacts,
     },
     flows::{
-        Ctx, FlowError,
-        access::{self, Passage},
+        self, Ctx, FlowError,
+        access::{self, AccessDecision, AdmittedSession},
     },
-    live::forwarded::By,
+    live::forwarded::RequestSource,
 };
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -35,44 +38,30 @@ use actix_web::{
     },
     web,
 };
-use answer::{Question, answer, problem};
+use answer::{AnswerContext, answer, problem, renew_cookie};
 use futures_util::FutureExt;
+use original::{MalformedHeader, OriginalRequest};
+pub use proxy_answer::{ProxyAnswer, list_answers};
 use session_cookie::CookieKeys;
-use std::{borrow::Cow, panic::AssertUnwindSafe};
-pub use told::{Told, told};
+use std::{
+    borrow::Cow,
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
 
+/// Lists the endpoints of proxies, for the documentation and the tests.
 pub fn routes() -> Vec<Route> {
     vec![
-        Route::any(paths::AUTH_REQUEST, Who::Anyone, auth_request),
-        Route::any(paths::FORWARD_AUTH, Who::Anyone, forward_auth),
-        Route::any(paths::EXT_AUTHZ_PATH, Who::Anyone, ext_authz),
+        Route::any_method(paths::AUTH_REQUEST, Audience::Anyone, auth_request),
+        Route::any_method(paths::FORWARD_AUTH, Audience::Anyone, forward_auth),
+        Route::any_method(paths::EXT_AUTHZ_PATH, Audience::Anyone, ext_authz),
     ]
 }
 
+/// Adds the endpoints to the server, apart from the middleware of pages.
 pub fn register(config: &mut web::ServiceConfig) {
     for route in routes() {
         config.service(web::resource(route.path).route(route.handler));
-    }
-}
-
-/// The request that waits at the proxy.
-struct Original {
-    target: Target,
-    method: Method,
-}
-
-/// A header that proxies write: as their documentation spells it, and as it is looked up.
-struct Field {
-    shown: &'static str,
-    name: HeaderName,
-}
-
-impl Field {
-    const fn new(shown: &'static str, lower_case: &'static str) -> Self {
-        Self {
-            shown,
-            name: HeaderName::from_static(lower_case),
-        }
     }
 }
 
@@ -80,51 +69,65 @@ static FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 static BACKGROUND: HeaderName = HeaderName::from_static("x-nightlatch-background");
 static REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
-/// A header that the dialect needs and that is missing or cannot be read.
-struct Malformed {
-    header: &'static str,
-    why: String,
-}
-
-/// nginx `auth_request`.
+/// Answers nginx `auth_request`.
 async fn auth_request(req: HttpRequest, ctx: web::Data<Ctx>, keys: web::Data<CookieKeys>) -> HttpResponse {
-    dressed(&req, &ctx, &keys, Dialect::AuthRequest).await
+    respond(&req, &ctx, &keys, Dialect::AuthRequest).await
 }
 
-/// Traefik ForwardAuth, Caddy `forward_auth`.
+/// Answers Traefik ForwardAuth and Caddy `forward_auth`.
 async fn forward_auth(req: HttpRequest, ctx: web::Data<Ctx>, keys: web::Data<CookieKeys>) -> HttpResponse {
-    dressed(&req, &ctx, &keys, Dialect::ForwardAuth).await
+    respond(&req, &ctx, &keys, Dialect::ForwardAuth).await
 }
 
-/// Envoy HTTP ext_authz.
+/// Answers Envoy HTTP ext_authz.
 async fn ext_authz(req: HttpRequest, ctx: web::Data<Ctx>, keys: web::Data<CookieKeys>) -> HttpResponse {
-    dressed(&req, &ctx, &keys, Dialect::ExtAuthz).await
+    respond(&req, &ctx, &keys, Dialect::ExtAuthz).await
 }
 
-/// The decision with what every response carries; a fault of ours is one too.
-async fn dressed(req: &HttpRequest, ctx: &Ctx, keys: &CookieKeys, dialect: Dialect) -> HttpResponse {
+/// Makes the decision and adds the headers of every response; an internal error is a decision too.
+async fn respond(req: &HttpRequest, ctx: &Ctx, keys: &CookieKeys, dialect: Dialect) -> HttpResponse {
+    let began = Instant::now();
     let id = headers::request_id(ctx);
-    let deciding = AssertUnwindSafe(decide(req, ctx, keys, dialect, &id)).catch_unwind();
+    let deciding = flows::answer_in_time(decide(req, ctx, keys, dialect, &id));
+    let deciding = AssertUnwindSafe(deciding).catch_unwind();
     let mut response = deciding.await.unwrap_or_else(|_| {
         tracing::error!("a forwarded request made its handler panic");
-        let why = "The fault is ours. It has been logged.";
+        let why = "This is an error on our side. It was logged.";
         problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", why, None)
     });
-    // The answer may reach a browser on the application's host: whether that host is https only is not ours to say.
-    headers::dress(response.headers_mut(), false, &id);
+    // The response may reach a browser on the application's host; whether that host is https only
+    // is not ours to say.
+    headers::add_security_headers(response.headers_mut(), false, &id);
+    count_answer(response.status(), began.elapsed());
     response
+}
+
+/// Counts a response and its duration.
+fn count_answer(status: StatusCode, took: Duration) {
+    // Literal labels need no lookup.
+    let times = match status.as_u16() {
+        200 => metrics::histogram!("nightlatch_verify_seconds", "status" => "200"),
+        302 => metrics::histogram!("nightlatch_verify_seconds", "status" => "302"),
+        303 => metrics::histogram!("nightlatch_verify_seconds", "status" => "303"),
+        400 => metrics::histogram!("nightlatch_verify_seconds", "status" => "400"),
+        401 => metrics::histogram!("nightlatch_verify_seconds", "status" => "401"),
+        403 => metrics::histogram!("nightlatch_verify_seconds", "status" => "403"),
+        503 => metrics::histogram!("nightlatch_verify_seconds", "status" => "503"),
+        _ => metrics::histogram!("nightlatch_verify_seconds", "status" => "500"),
+    };
+    times.record(took);
 }
 
 async fn decide(req: &HttpRequest, ctx: &Ctx, keys: &CookieKeys, dialect: Dialect, id: &str) -> HttpResponse {
     let peer = client_ip::peer(req.peer_addr());
     if !client_ip::trusted(peer, &ctx.config.trusted_proxies) {
-        refused::untrusted(ctx, peer, dialect);
-        let why = "This address may not ask: it is not one of the trusted proxies.";
+        refusal::untrusted(ctx, peer, dialect);
+        let why = "This IP address is not a trusted proxy.";
         return problem(StatusCode::FORBIDDEN, "untrusted_proxy", why, None);
     }
-    // The router decodes: a proxy that closes our paths to the public may not.
+    // The router decodes paths, but a proxy that blocks our paths for the public may not.
     if !req.uri().path().starts_with(path_of(dialect)) {
-        let why = "The path of this question is spelled with escapes.";
+        let why = "The path of this request contains escapes.";
         return problem(StatusCode::BAD_REQUEST, "malformed", why, None);
     }
     let read = match dialect {
@@ -135,21 +138,26 @@ async fn decide(req: &HttpRequest, ctx: &Ctx, keys: &CookieKeys, dialect: Dialec
     let original = match read {
         Ok(original) => original,
         Err(malformed) => {
-            refused::malformed(req, ctx, peer, dialect, &malformed);
-            let Malformed { header, why } = malformed;
+            refusal::malformed(req, ctx, peer, dialect, &malformed);
+            let MalformedHeader { header, why } = malformed;
             return problem(StatusCode::BAD_REQUEST, "malformed", &format!("{header}: {why}"), None);
         }
     };
-    let lacks = client_ip::unnamed(req.headers(), &ctx.config);
-    match ask(req, ctx, keys, &original, By { peer, dialect, lacks }, id).await {
-        Ok(passage) => {
-            let question = Question {
+    let lacks = client_ip::missing_header(req.headers(), &ctx.config);
+    match ask(req, ctx, keys, &original, RequestSource { peer, dialect, lacks }, id).await {
+        Ok(decision) => {
+            let question = AnswerContext {
                 dialect,
                 navigation: &|| is_navigation(req),
                 repeatable: matches!(original.method, Method::GET | Method::HEAD | Method::OPTIONS),
                 target: &original.target,
             };
-            answer(&question, ctx, &passage)
+            match &decision {
+                AccessDecision::Admitted(admitted) if is_renewal_due(req, ctx, &original, admitted) => {
+                    renew_cookie(&question, ctx)
+                }
+                _ => answer(&question, ctx, &decision),
+            }
         }
         Err(error) => {
             tracing::error!(%error, "a forwarded request cannot be judged");
@@ -173,12 +181,12 @@ async fn ask(
     req: &HttpRequest,
     ctx: &Ctx,
     keys: &CookieKeys,
-    original: &Original,
-    by: By,
+    original: &OriginalRequest,
+    by: RequestSource,
     id: &str,
-) -> Result<Passage, FlowError> {
+) -> Result<AccessDecision, FlowError> {
     let host = original.target.host();
-    let presented = session_cookie::read(req.headers(), Jar::at(&ctx.config, host), keys);
+    let presented = session_cookie::read(req.headers(), CookieScope::for_host(&ctx.config, host), keys);
     let ip = client_ip::client_ip(req.peer_addr(), req.headers(), &ctx.config);
     let agent = req.headers().get(header::USER_AGENT);
     let agent = agent.map(|agent| text_of(agent));
@@ -197,15 +205,16 @@ async fn ask(
             ..RequestKind::default()
         },
     };
-    let forwarded = access::Forwarded {
+    let forwarded = access::ForwardedRequest {
         target: &original.target,
+        method: original.method.as_str(),
         host: token_host(&ctx.config, host),
         token: presented.token.as_deref(),
         request,
         by,
     };
-    // Made only when something is recorded.
-    let origin = || Origin {
+    // Made only if something is recorded.
+    let origin = || RequestOrigin {
         ip: Some(ip),
         user_agent: agent.map(str::to_owned),
         request_id: Some(id.to_owned()),
@@ -214,41 +223,31 @@ async fn ask(
     access::verify(ctx, &forwarded, origin, acceptable).await
 }
 
-/// Whether a redirect is any use to who asks.
+/// Returns whether the browser should visit Nightlatch's own host first, because its cookie expires
+/// before the session: the policy raised the lifetime, and proxies drop cookies from the answer to
+/// their question. Only page requests can be redirected.
+fn is_renewal_due(req: &HttpRequest, ctx: &Ctx, original: &OriginalRequest, admitted: &AdmittedSession) -> bool {
+    let scope = CookieScope::for_host(&ctx.config, original.target.host());
+    original.method == Method::GET
+        && session_cookie::is_shorter_lived(&admitted.cookie_form, &session_cookie::form(scope, &admitted.policy))
+        && is_navigation(req)
+        && admitted.session.may_renew_cookie(&admitted.token_digest, ctx.now())
+}
+
+/// Returns whether the client can use a redirect.
 fn is_navigation(req: &HttpRequest) -> bool {
     let text = |name: &HeaderName| req.headers().get(name).and_then(|value| value.to_str().ok());
     let script = text(&REQUESTED_WITH).is_some_and(|value| value.eq_ignore_ascii_case("xmlhttprequest"));
     let fetched = text(&FETCH_MODE).is_some_and(|mode| mode != "navigate");
-    !script && !fetched && text(&header::ACCEPT).is_some_and(|accept| accepts(accept, &["text/html"]))
+    !script && !fetched && accepts(req, &["text/html"])
 }
 
-/// What a header says, whatever its encoding.
+/// Returns the text of a header, whatever its encoding.
 fn text_of(value: &HeaderValue) -> Cow<'_, str> {
-    // Looks at whole words where the lossy reading looks at each character; nearly all are plain.
+    // The check of whole words is faster than the lossy conversion by character, and nearly all
+    // headers are plain.
     match std::str::from_utf8(value.as_bytes()) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => String::from_utf8_lossy(value.as_bytes()),
     }
-}
-
-/// The one value of a header, as text.
-fn one<'a>(req: &'a HttpRequest, field: &'static Field) -> Result<&'a str, Malformed> {
-    let refuse = |why: &str| Malformed {
-        header: field.shown,
-        why: why.to_owned(),
-    };
-    let mut lines = req.headers().get_all(&field.name);
-    match (lines.next(), lines.next()) {
-        (None, _) => Err(refuse("the header is missing")),
-        (Some(_), Some(_)) => Err(refuse("the header came twice")),
-        (Some(value), None) => std::str::from_utf8(value.as_bytes()).map_err(|_| refuse("the header is no UTF-8")),
-    }
-}
-
-/// The original method from its header.
-fn method(req: &HttpRequest, field: &'static Field) -> Result<Method, Malformed> {
-    Method::from_bytes(one(req, field)?.as_bytes()).map_err(|_| Malformed {
-        header: field.shown,
-        why: "the method cannot be read".to_owned(),
-    })
 }

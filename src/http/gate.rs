@@ -1,111 +1,73 @@
-//! The gate before every page: finds the session behind the cookie, has it judged, and afterwards dresses the cookies
-//! in what the live policy says. Doubt refuses: a database that cannot be asked is a 503, never a pass.
+//! The gate in front of every page: it finds the session of the cookie, judges it, and sets the
+//! cookies' attributes from the live policy. In doubt it refuses: without the database the response
+//! is a 503.
 
 use super::{
-    client_ip::client_ip,
+    client::read_client,
     error::PageError,
-    flash, guard, paths,
-    session_cookie::{self, CookieKeys, Jar, Presented, Written},
+    flash,
+    judged::{Client, IssuedTo, JudgedRequest, JudgedSession},
+    paths,
+    request_kind::request_kind,
+    session_cookie::{self, CookieKeys, CookieScope, PresentedCookie, WrittenCookie},
+    session_store::PREPARED_TOKEN,
     site::Site,
 };
 use crate::{
     domain::{
-        account::Role,
-        activity::RequestKind,
-        agent,
-        audit::Origin,
-        policy::effective::EffectivePolicy,
-        secret,
-        session::{EndReason, RequestFacts},
+        account::Role, activity::RequestKind, policy::effective::EffectivePolicy, secret, session::RequestFacts,
         time::Timestamp,
     },
     flows::{
-        Ctx,
-        access::{self, Access, Admitted, Door},
-        login::Opened,
+        Ctx, FlowError,
+        access::{self, Access, AdmittedSession, EntryPoint, PresentedToken},
     },
-    live::session_store::PREPARED_TOKEN,
 };
 use actix_session::SessionExt;
 use actix_web::{
     HttpMessage,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{self, HeaderValue},
+    http::{
+        Method,
+        header::{self, HeaderValue},
+    },
     middleware::Next,
     web,
 };
-use std::{net::IpAddr, rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc};
 
-/// Where a request comes from, for decisions and records.
-#[derive(Debug, Clone)]
-pub struct Client {
-    pub ip: IpAddr,
-    pub user_agent: Option<String>,
-    pub request_id: String,
-}
-
-impl Client {
-    pub fn origin(&self) -> Origin {
-        Origin {
-            ip: Some(self.ip),
-            user_agent: self.user_agent.clone(),
-            request_id: Some(self.request_id.clone()),
-        }
-    }
-}
-
-/// What the gate found, for extractors.
-#[derive(Debug, Clone)]
-pub struct Judged {
-    pub client: Client,
-    pub state: State,
-    /// Whether the account may enter the application whose page asks; on our own pages always.
-    pub may_enter: bool,
-    /// Two different session cookies of one name came: the sign-in page expires them.
-    pub ambiguous: bool,
-}
-
-#[derive(Debug, Clone)]
-pub enum State {
-    Anonymous,
-    /// The cookie named a session that has ended.
-    Ended(EndReason),
-    Admitted(Rc<Admitted>),
-}
-
-/// A request id that `headers::apply` set.
-#[derive(Debug, Clone)]
-pub struct RequestId(pub String);
-
-/// Judges the session before the inner layers see the request.
+/// Judges the session before the inner middleware sees the request.
 pub async fn judge(
     mut req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let ctx = req.app_data::<web::Data<Ctx>>().ok_or(PageError::misbuilt())?.clone();
+    let ctx = req
+        .app_data::<web::Data<Ctx>>()
+        .ok_or(PageError::missing_middleware())?
+        .clone();
     let keys = req
         .app_data::<web::Data<CookieKeys>>()
-        .ok_or(PageError::misbuilt())?
+        .ok_or(PageError::missing_middleware())?
         .clone();
     if is_public(req.path()) {
         return next.call(req).await.map(ServiceResponse::map_into_boxed_body);
     }
-    let client = client_of(&req, &ctx);
-    let site = Site::of(req.request());
-    let jar = Jar::of(&ctx.config, &site);
+    let client = read_client(&req, &ctx);
+    let site = Site::from_request(req.request());
+    let jar = CookieScope::for_site(&ctx.config, &site);
     let presented = session_cookie::read(req.headers(), jar, &keys);
     let state = match find(&ctx, &req, &site, &client, &presented).await {
         Ok(state) => state,
         Err(error) => return Ok(req.error_response(error).map_into_boxed_body()),
     };
     let admitted = match &state {
-        State::Admitted(admitted) => Some(admitted.clone()),
-        State::Anonymous | State::Ended(_) => None,
+        JudgedSession::Admitted(admitted) => Some(admitted.clone()),
+        JudgedSession::Anonymous | JudgedSession::Ended(_) | JudgedSession::Unjudged(_) => None,
     };
-    session_cookie::hand_on(req.headers_mut(), &presented, admitted.is_some(), jar, &keys);
-    let had_flash = flash::is_carried(req.headers());
-    req.extensions_mut().insert(Judged {
+    session_cookie::pass_on_token(req.headers_mut(), &presented, admitted.is_some(), jar, &keys);
+    let had_flash = flash::is_carried(&ctx, req.headers());
+    req.extensions_mut().insert(JudgedRequest {
         client,
         state,
         may_enter: may_enter(&site, admitted.as_deref()),
@@ -120,19 +82,19 @@ pub async fn judge(
         session_cookie::expire_below(response.headers_mut(), jar, &path);
     }
     if had_flash {
-        flash::expire_when_shown(&ctx, &mut response);
+        flash::expire_when_shown(&mut response);
     }
     Ok(response)
 }
 
-/// Inside actix-session: a rotated token travels to the cookie through the session's state.
+/// Inside actix-session: passes a rotated token to the cookie through the session's state.
 pub async fn carry_prepared_token(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let rotated = match req.extensions().get::<Judged>().map(|judged| &judged.state) {
-        Some(State::Admitted(admitted)) => admitted.rotated_to.as_ref().map(|token| token.expose().to_owned()),
-        Some(State::Anonymous | State::Ended(_)) | None => None,
+    let rotated = match req.extensions().get::<JudgedRequest>().map(|judged| &judged.state) {
+        Some(JudgedSession::Admitted(admitted)) => admitted.rotated_to.as_ref().map(|token| token.expose().to_owned()),
+        Some(JudgedSession::Anonymous | JudgedSession::Ended(_) | JudgedSession::Unjudged(_)) | None => None,
     };
     if let Some(token) = rotated {
         req.get_session().insert(PREPARED_TOKEN, token)?;
@@ -140,7 +102,7 @@ pub async fn carry_prepared_token(
     next.call(req).await
 }
 
-/// Pages that know nobody: no session is looked for.
+/// Returns whether the page needs no session, so that none is looked up.
 fn is_public(path: &str) -> bool {
     path.starts_with("/static/")
         || matches!(path, paths::GUARD_SCRIPT | paths::GUARD_STYLE)
@@ -148,25 +110,7 @@ fn is_public(path: &str) -> bool {
         || path == paths::READYZ
 }
 
-fn client_of(req: &ServiceRequest, ctx: &Ctx) -> Client {
-    let user_agent = req
-        .headers()
-        .get(header::USER_AGENT)
-        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-        .map(|text| agent::cut(&text).to_owned());
-    let request_id = req
-        .extensions()
-        .get::<RequestId>()
-        .map(|id| id.0.clone())
-        .unwrap_or_default();
-    Client {
-        ip: client_ip(req.peer_addr(), req.headers(), &ctx.config),
-        user_agent,
-        request_id,
-    }
-}
-
-fn may_enter(site: &Site, admitted: Option<&Admitted>) -> bool {
+fn may_enter(site: &Site, admitted: Option<&AdmittedSession>) -> bool {
     match (site.application(), admitted) {
         (Some(application), Some(admitted)) => application.admits(admitted.role(), &admitted.account.groups),
         (None, _) | (_, None) => true,
@@ -178,10 +122,10 @@ async fn find(
     req: &ServiceRequest,
     site: &Site,
     client: &Client,
-    presented: &Presented,
-) -> Result<State, PageError> {
+    presented: &PresentedCookie,
+) -> Result<JudgedSession, PageError> {
     let Some(token) = &presented.token else {
-        return Ok(State::Anonymous);
+        return Ok(JudgedSession::Anonymous);
     };
     let header_is = |name: &str, value: &str| {
         req.headers()
@@ -194,54 +138,79 @@ async fn find(
         kind: RequestKind {
             navigation: header_is("sec-fetch-mode", "navigate"),
             background: header_is("x-nightlatch-background", "1"),
-            ..guard::kind(req.method(), req.path())
+            ..request_kind(req.method(), req.path())
         },
     };
     let acceptable = |policy: &EffectivePolicy, form: &str| presented.counts(policy, form);
-    let door = Door {
-        host: site.token_host(),
-        application: site.application().map(Arc::as_ref),
-        reaches_browser: true,
-    };
-    Ok(
-        match access::admit(ctx, token, &request, door, || client.origin(), acceptable).await? {
-            Access::Anonymous => State::Anonymous,
-            Access::Ended(reason) => State::Ended(reason),
-            Access::Admitted(admitted) => State::Admitted(Rc::new(*admitted)),
+    let presented_token = PresentedToken {
+        token,
+        request: &request,
+        entry_point: EntryPoint {
+            host: site.token_host(),
+            application: site.application().map(Arc::as_ref),
+            reaches_browser: true,
         },
-    )
+    };
+    match access::admit(ctx, presented_token, || client.origin(), acceptable).await {
+        Ok(Access::Anonymous) => Ok(JudgedSession::Anonymous),
+        Ok(Access::Ended(reason)) => Ok(JudgedSession::Ended(reason)),
+        Ok(Access::Admitted(admitted)) => Ok(JudgedSession::Admitted(Rc::new(*admitted))),
+        // Ending sessions is not delayed: memory is enough to know who asks.
+        Err(FlowError::Unavailable(words)) if only_ends_sessions(req) => {
+            match access::admit_from_memory(ctx, presented_token, acceptable) {
+                Some(admitted) => Ok(JudgedSession::Admitted(Rc::new(admitted))),
+                None if signs_out(req) => Ok(JudgedSession::Unjudged(secret::digest(token))),
+                None => Err(FlowError::Unavailable(words).into()),
+            }
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
-/// Gives every session cookie of the response the live policy's name and attributes, and issues the cookie of a live session anew
-/// when the policy changed since it was issued.
+/// Returns whether the request can do nothing but end sessions.
+fn only_ends_sessions(req: &ServiceRequest) -> bool {
+    let path = req.path();
+    let ends_own = path.starts_with("/sessions/") && path.ends_with("/end");
+    *req.method() == Method::POST
+        && (signs_out(req) || ends_own || [paths::SESSIONS_END_OTHERS, paths::ADMIN_SESSIONS_END].contains(&path))
+}
+
+fn signs_out(req: &ServiceRequest) -> bool {
+    *req.method() == Method::POST && [paths::LOGOUT, paths::GUARD_LOGOUT].contains(&req.path())
+}
+
+/// Gives every session cookie of the response the live policy's name and attributes, and issues the
+/// cookie of a live session again if the policy changed since it was issued.
 async fn dress_cookies(
     ctx: &Ctx,
-    jar: Jar<'_>,
+    jar: CookieScope<'_>,
     keys: &CookieKeys,
     response: &mut ServiceResponse,
-    presented: &Presented,
-    admitted: Option<&Admitted>,
+    presented: &PresentedCookie,
+    admitted: Option<&AdmittedSession>,
 ) -> Result<(), PageError> {
     let written: Vec<HeaderValue> = response.headers().get_all(header::SET_COOKIE).cloned().collect();
     let mut lines = Vec::with_capacity(written.len() + 2);
     let mut ours = false;
     for value in written {
         match session_cookie::token_in(value.to_str().unwrap_or_default(), &ctx.config, keys) {
-            Written::Token(token) => {
+            WrittenCookie::Token(token) => {
+                if presented.any {
+                    lines.extend(header_values(session_cookie::expire_other_scopes(
+                        jar,
+                        &ctx.in_force().everyone().cookie,
+                    )));
+                }
                 ours = true;
                 let told = response.request().extensions().get::<IssuedTo>().copied();
                 let (policy, signed_in_at) = life_of(ctx, told, &token, admitted);
                 lines.extend(issue_lines(ctx, jar, keys, &policy, &token, signed_in_at)?);
             }
-            Written::Removal => {
+            WrittenCookie::Removal => {
                 ours = true;
-                lines.extend(
-                    session_cookie::expire(jar)
-                        .iter()
-                        .filter_map(|line| HeaderValue::from_str(line).ok()),
-                );
+                lines.extend(header_values(session_cookie::expire(jar)));
             }
-            Written::Other => lines.push(value),
+            WrittenCookie::Other => lines.push(value),
         }
     }
     if !ours
@@ -251,8 +220,9 @@ async fn dress_cookies(
         let form = session_cookie::form(jar, &admitted.policy);
         if form != admitted.cookie_form {
             if let Err(error) = access::note_cookie_form(ctx, &admitted.session, token, form).await {
-                // The page is done and stays so; the cookie follows the policy at the next one.
-                tracing::warn!(%error, "a cookie could not be issued anew");
+                // The page is ready and stays as it is; the cookie follows the policy at the next
+                // one.
+                tracing::warn!(%error, "a cookie could not be issued again");
                 return Ok(());
             }
             lines.extend(issue_lines(
@@ -268,10 +238,12 @@ async fn dress_cookies(
     }
     if ours {
         response.headers_mut().remove(header::SET_COOKIE);
-        lines.sort();
-        lines.dedup();
-        for line in lines {
-            response.headers_mut().append(header::SET_COOKIE, line);
+        // In order: a cookie that expires another variant comes before the one that issues this
+        // one.
+        for (index, line) in lines.iter().enumerate() {
+            if !lines[..index].contains(line) {
+                response.headers_mut().append(header::SET_COOKIE, line.clone());
+            }
         }
         response
             .headers_mut()
@@ -280,9 +252,13 @@ async fn dress_cookies(
     Ok(())
 }
 
+fn header_values(lines: Vec<String>) -> impl Iterator<Item = HeaderValue> {
+    lines.into_iter().filter_map(|line| HeaderValue::from_str(&line).ok())
+}
+
 fn issue_lines(
     ctx: &Ctx,
-    jar: Jar<'_>,
+    jar: CookieScope<'_>,
     keys: &CookieKeys,
     policy: &EffectivePolicy,
     token: &str,
@@ -290,32 +266,16 @@ fn issue_lines(
 ) -> Result<Vec<HeaderValue>, PageError> {
     session_cookie::issue(jar, keys, policy, token, signed_in_at, ctx.now())
         .iter()
-        .map(|line| HeaderValue::from_str(line).map_err(|_| PageError::misbuilt()))
+        .map(|line| HeaderValue::from_str(line).map_err(|_| PageError::missing_middleware()))
         .collect()
 }
 
-/// Whom a token was just made for, told by the handler that made it.
-#[derive(Debug, Clone, Copy)]
-pub struct IssuedTo {
-    pub role: Role,
-    pub signed_in_at: Timestamp,
-}
-
-impl IssuedTo {
-    pub fn of(opened: &Opened) -> Self {
-        Self {
-            role: opened.account.role,
-            signed_in_at: opened.signed_in_at,
-        }
-    }
-}
-
-/// The policy and the sign-in of the session that a token was just made for.
+/// Returns the policy and the sign-in of the session for which a token was just made.
 fn life_of(
     ctx: &Ctx,
     told: Option<IssuedTo>,
     token: &str,
-    admitted: Option<&Admitted>,
+    admitted: Option<&AdmittedSession>,
 ) -> (Arc<EffectivePolicy>, Timestamp) {
     let in_force = ctx.in_force();
     if let Some(told) = told {
@@ -327,7 +287,7 @@ fn life_of(
             .accounts
             .get(session.row.account_id)
             .map(|account| account.role);
-        let role = role.or(admitted.map(Admitted::role)).unwrap_or(Role::Member);
+        let role = role.or(admitted.map(AdmittedSession::role)).unwrap_or(Role::Member);
         return (
             in_force.effective(role, &session.row.applications, None),
             session.row.signed_in_at,

@@ -1,91 +1,73 @@
-//! What the page guard (`static/guard.js`) asks for: how long the session lives, signs of life, signing in and out in place.
-//! JSON both ways, the flows of the pages; refusals are codes, never redirects (http.md, "Page guard").
+//! The endpoints of the page guard (`static/guard.js`): the state of the session, activity reports,
+//! signing in and out in place. Requests and responses are JSON and use the flows of the pages;
+//! refusals are codes, never redirects (docs/architecture.md, "The page guard").
+
+mod duty;
+mod factor;
 
 use super::{
-    Route, Who, assets,
-    error::{NO_ENTRY, PageError, problem_body, problem_response},
-    forms::Json,
-    gate::{IssuedTo, Judged, State},
-    pages::{
-        login::{answer, attempt, remember},
-        logout::leave,
-    },
+    assets,
+    error::{NO_ENTRY, PageError},
+    forms::{EmptyBody, Json},
+    judged::{IssuedTo, JudgedRequest, JudgedSession},
+    negotiation::wants_html,
+    no_entry::render_no_entry,
     paths,
-    session_cookie::{self, Jar},
+    problem::Problem,
+    route::{Audience, Route},
+    second_step,
+    session_cookie::{self, CookieScope},
+    session_proof::{self, passkey_place},
+    sign_in::{describe_refusal, hand_over_session, sign_in_attempt},
+    sign_out::leave,
     site::Site,
-    visitor::{Anyone, Member},
+    visitor::{Anyone, Member, signed_in_name},
 };
 use crate::{
     domain::{
-        activity::RequestKind,
-        login::Refusal,
+        application::RequestTarget,
+        factor::FactorDuty,
+        login::SignInRefusal,
         session::{Duty, EndReason, candidates, ends_at, heartbeat, warning},
         time::{Span, Timestamp},
     },
     flows::{
         Ctx,
-        access::Admitted,
-        login::{SignIn, sign_in},
+        access::AdmittedSession,
+        login::{FactorDue, SignInOutcome, sign_in},
+        providers::buttons,
     },
 };
 use actix_identity::Identity;
-use actix_web::{
-    HttpMessage, HttpRequest, HttpResponse,
-    http::{
-        Method, StatusCode,
-        header::{self, HeaderValue},
-    },
-    web,
-};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, http::StatusCode, web};
+use duty::must_change;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// The routes of the guard.
+/// Lists the routes of the guard.
 pub fn routes() -> Vec<Route> {
     vec![
-        Route::get(paths::GUARD_SCRIPT, Who::Anyone, script),
-        Route::get(paths::GUARD_STYLE, Who::Anyone, style),
-        Route::get(paths::GUARD_SESSION, Who::Anyone, session),
-        Route::post(paths::GUARD_TOUCH, Who::Member, sign_of_life),
-        Route::post(paths::GUARD_HEARTBEAT, Who::Member, sign_of_life),
-        Route::post(paths::GUARD_LOGIN, Who::Anyone, login),
-        Route::post(paths::GUARD_LOGOUT, Who::Anyone, logout),
+        Route::get(paths::GUARD_SCRIPT, Audience::Anyone, script),
+        Route::get(paths::GUARD_STYLE, Audience::Anyone, style),
+        Route::get(paths::GUARD_SESSION, Audience::Anyone, session),
+        Route::post(paths::GUARD_TOUCH, Audience::Member, sign_of_life),
+        Route::post(paths::GUARD_HEARTBEAT, Audience::Member, sign_of_life),
+        Route::post(paths::GUARD_LOGIN, Audience::Anyone, login),
+        Route::post(paths::GUARD_FACTOR, Audience::Anyone, factor::submit),
+        Route::post(paths::GUARD_FACTOR_OPTIONS, Audience::Anyone, factor::options),
+        Route::post(paths::GUARD_LOGOUT, Audience::Anyone, logout),
+        Route::get(paths::GUARD_FORBIDDEN, Audience::Anyone, forbidden),
     ]
 }
 
-/// What kind of request the gate judges: the guard's own refresh only what their address says, however they come.
-pub fn kind<'a>(method: &Method, path: &'a str) -> RequestKind<'a> {
-    let kind = RequestKind {
-        path,
-        ..RequestKind::default()
-    };
-    if !path.starts_with(paths::GUARD) {
-        return kind;
-    }
-    let posted = method == Method::POST;
-    let (interaction, heartbeat) = (
-        posted && path == paths::GUARD_TOUCH,
-        posted && path == paths::GUARD_HEARTBEAT,
-    );
-    RequestKind {
-        interaction,
-        heartbeat,
-        check: !interaction && !heartbeat,
-        ..kind
-    }
-}
-
-/// The body of a request that says everything by its address: `{}`.
-#[derive(Deserialize)]
-pub struct Nothing {}
-
+/// The fields that the lock screen sends to sign in again.
 #[derive(Deserialize)]
 pub struct Credentials {
     username: String,
     password: String,
 }
 
-/// How the session stands. Times are seconds from now: the page measures them with its own clock, whatever that says.
+/// The state of the session. Times are seconds from now: the page measures them with its own clock.
 #[derive(Serialize, Default)]
 struct Status<'a> {
     /// `live`, `warning`, `ended` or `anonymous`.
@@ -95,30 +77,43 @@ struct Status<'a> {
     /// The code of the rule that ends it.
     ends_by: Option<&'static str>,
     idle_ends_in: Option<f64>,
-    /// So long before the end the page warns.
+    /// How long before the end the page warns.
     warn_at: Option<f64>,
-    /// So often an open page says that it is open.
+    /// How often an open page reports that it is open.
     heartbeat_every: Option<f64>,
-    /// What must be done before anything else.
+    /// The duty before anything else.
     duty: Option<&'static str>,
-    /// Why it ended, as a code and as a sentence.
+    /// How the account can prove the required second factor; `None`: it must set one up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    methods: Option<Vec<&'static str>>,
+    /// Where a passkey can be used: on this host (`here`), or only on Nightlatch's own host
+    /// (`elsewhere`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passkey: Option<&'static str>,
+    /// The reason of its end, as a code and as a sentence.
     reason: Option<&'static str>,
     message: Option<&'static str>,
-    /// Whether the account may enter the application whose page this is.
+    /// Whether the sign-in page offers identity providers; left out if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    providers: bool,
+    /// Whether the account has access to the application of the page.
     may_enter: Option<bool>,
-    /// Our pages, as they are reached from here.
+    /// The addresses of our pages, as reached from here.
     login_url: Cow<'a, str>,
     password_url: Cow<'a, str>,
+    /// Where a required second factor is proved or set up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    factor_url: Option<Cow<'a, str>>,
 }
 
-/// Whole milliseconds, rounded up: nobody is told of an end before it is one.
+/// Converts to whole milliseconds, rounded up, so that an end is never reported too early.
 fn seconds(span: Span) -> f64 {
     let millis = span.as_micros().max(0).saturating_add(999) / 1000;
     millis as f64 / 1000.0
 }
 
 impl<'a> Status<'a> {
-    fn live(admitted: &'a Admitted, now: Timestamp) -> Self {
+    fn live(admitted: &'a AdmittedSession, now: Timestamp) -> Self {
         let (life, policy) = (admitted.session.life(), &admitted.policy);
         let end = ends_at(&life, policy);
         let warn = end.and_then(|end| warning(&end, &life, policy));
@@ -135,131 +130,160 @@ impl<'a> Status<'a> {
             idle_ends_in: idle.map(|at| seconds(at.since(now))),
             warn_at: warn.map(seconds),
             heartbeat_every: heartbeat(policy).map(seconds),
-            duty: admitted.duty.map(|duty| match duty {
-                Duty::PasswordChange => "password_change",
-            }),
+            duty: admitted.duty.map(Duty::as_str),
+            methods: (admitted.duty == Some(Duty::Factor(FactorDuty::Prove)))
+                .then(|| session_proof::methods(admitted).codes()),
             ..Self::default()
         }
     }
 
-    fn of(judged: &'a Judged, now: Timestamp) -> Self {
+    fn from_judged(judged: &'a JudgedRequest, now: Timestamp) -> Self {
         match &judged.state {
-            State::Admitted(admitted) => Self {
+            JudgedSession::Admitted(admitted) => Self {
                 may_enter: Some(judged.may_enter),
                 ..Self::live(admitted, now)
             },
-            State::Ended(reason) => Self {
+            JudgedSession::Ended(reason) => Self {
                 state: "ended",
                 reason: Some(reason.as_str()),
                 message: Some(reason.sentence()),
                 ..Self::default()
             },
-            State::Anonymous => Self {
+            // Only a sign-out gets here unjudged.
+            JudgedSession::Anonymous | JudgedSession::Unjudged(_) => Self {
                 state: "anonymous",
                 ..Self::default()
             },
         }
     }
 
-    fn seen_from(self, site: &Site, ctx: &Ctx) -> Self {
+    fn with_links(self, req: &HttpRequest, site: &Site, ctx: &Ctx) -> Self {
+        let is_signed_out = matches!(self.state, "ended" | "anonymous");
+        let signs_in = is_signed_out && ctx.in_force().everyone().factors.passwordless;
+        let is_of_use = self.methods.is_some() || signs_in;
         Self {
+            providers: is_signed_out && !buttons(ctx).is_empty(),
+            passkey: is_of_use.then(|| passkey_place(req, ctx)).flatten(),
             login_url: site.link(&ctx.config, paths::LOGIN),
             password_url: site.link(&ctx.config, paths::PASSWORD),
+            factor_url: (self.duty == Some("factor")).then(|| site.link(&ctx.config, paths::FACTOR)),
             ..self
         }
     }
 }
 
+/// `GET /nightlatch/guard.js`
 pub async fn script(req: HttpRequest) -> HttpResponse {
-    assets::named(&req, "guard.js")
+    assets::serve_file(&req, "guard.js")
 }
 
-/// On the hosts of applications no other of our files is to be had.
+/// Serves the only other file that is available on the hosts of applications.
 pub async fn style(req: HttpRequest) -> HttpResponse {
-    assets::named(&req, "app.css")
+    assets::serve_file(&req, "app.css")
 }
 
-/// Refreshes nothing, and asks no database as long as the session is remembered.
+/// Serves the page that a proxy shows on an application's host to users without access.
+pub async fn forbidden(req: HttpRequest, ctx: web::Data<Ctx>) -> Result<HttpResponse, PageError> {
+    let Site::Application(entrance) = Site::from_request(&req) else {
+        return Err(PageError::NotFound);
+    };
+    if !wants_html(&req) {
+        return Ok(Problem::new(StatusCode::FORBIDDEN, "forbidden", NO_ENTRY).into_response());
+    }
+    // Only the application's proxy gets here; it sends the refused address.
+    let refused = req.headers().get("x-original-url").and_then(|url| url.to_str().ok());
+    let return_to = refused.map_or_else(|| entrance.front_page(), str::to_owned);
+    let target = RequestTarget::of_url(&return_to).ok();
+    let application = target.and_then(|target| ctx.live.applications().of_page(&target));
+    let name = application.as_ref().map(|application| application.name.as_str());
+    render_no_entry(&ctx, name, signed_in_name(&req).as_deref(), &return_to)
+}
+
+/// Returns the state of the session. This refreshes nothing, and queries no database while the
+/// session is in memory.
 pub async fn session(req: HttpRequest, ctx: web::Data<Ctx>) -> Result<HttpResponse, PageError> {
-    let judged = req.extensions().get::<Judged>().cloned().ok_or(PageError::misbuilt())?;
-    let site = Site::of(&req);
-    let mut response = HttpResponse::Ok().json(Status::of(&judged, ctx.now()).seen_from(&site, &ctx));
+    let judged = req
+        .extensions()
+        .get::<JudgedRequest>()
+        .cloned()
+        .ok_or(PageError::missing_middleware())?;
+    let site = Site::from_request(&req);
+    let mut response = HttpResponse::Ok().json(Status::from_judged(&judged, ctx.now()).with_links(&req, &site, &ctx));
     if judged.ambiguous {
-        // Somebody planted a second cookie: both go, or nobody could sign in any more.
-        session_cookie::expire_all(response.headers_mut(), Jar::of(&ctx.config, &site));
+        // A second cookie was planted: both are deleted, because otherwise the user could no longer
+        // sign in.
+        session_cookie::expire_all(response.headers_mut(), CookieScope::for_site(&ctx.config, &site));
     }
     Ok(response)
 }
 
-/// Real input, or a window that is open: the gate has judged which, and refreshed what it refreshes.
-pub async fn sign_of_life(req: HttpRequest, ctx: web::Data<Ctx>, member: Member, _: Json<Nothing>) -> HttpResponse {
+/// Reports real input or an open window: the gate has judged which, and refreshed the times.
+pub async fn sign_of_life(req: HttpRequest, ctx: web::Data<Ctx>, member: Member, _: Json<EmptyBody>) -> HttpResponse {
     let status = Status {
         may_enter: Some(true),
         ..Status::live(&member.0.admitted, ctx.now())
     };
-    HttpResponse::Ok().json(status.seen_from(&Site::of(&req), &ctx))
+    HttpResponse::Ok().json(status.with_links(&req, &Site::from_request(&req), &ctx))
 }
 
+/// `POST /nightlatch/session/login`: signs in on the lock screen.
 pub async fn login(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     anyone: Anyone,
     Json(given): Json<Credentials>,
 ) -> Result<HttpResponse, PageError> {
-    let site = Site::of(&req);
-    let attempt = attempt(&ctx, &site, &anyone, given.username, given.password);
+    let site = Site::from_request(&req);
+    let mut attempt = sign_in_attempt(&ctx, &site, &anyone, given.username, given.password);
+    attempt.trusted = second_step::trusted_token(&req);
     match sign_in(&ctx, attempt).await? {
-        SignIn::Accepted(opened) => {
-            remember(&req, opened.account.id, IssuedTo::of(&opened), &opened.token)?;
+        SignInOutcome::Accepted(opened) => {
+            hand_over_session(&req, opened.account.id, IssuedTo::from_opened(&opened), &opened.token)?;
             Ok(match opened.must_change {
                 None => HttpResponse::Ok().json(serde_json::json!({ "user": opened.account.name })),
                 Some(_) => must_change(&site, &ctx),
             })
         }
-        SignIn::Refused(refusal) => Ok(refused(&refusal, ctx.now())),
-        SignIn::NotAllowed => {
-            let status = StatusCode::FORBIDDEN;
-            Ok(problem_response(status, &problem_body(status, "forbidden", NO_ENTRY)))
-        }
+        SignInOutcome::FactorNeeded(due) => Ok(ask_for_factor(&req, &ctx, &due)),
+        SignInOutcome::Refused(refusal) => Ok(describe_refusal_problem(&refusal, ctx.now())),
+        SignInOutcome::NotAllowed => Ok(Problem::new(StatusCode::FORBIDDEN, "forbidden", NO_ENTRY).into_response()),
     }
 }
 
-/// Signed in, but one page only answers.
-fn must_change(site: &Site, ctx: &Ctx) -> HttpResponse {
-    let status = StatusCode::CONFLICT;
-    let mut body = problem_body(status, "password_change", "You must choose a new password first.");
-    body["location"] = serde_json::json!(site.link(&ctx.config, paths::PASSWORD));
-    problem_response(status, &body)
-}
-
-/// The page's words; what was typed wrong is a 401 here.
-fn refused(refusal: &Refusal, now: Timestamp) -> HttpResponse {
-    let (status, retry_after, words) = answer(refusal, now);
-    let status = match refusal {
-        Refusal::Credentials => StatusCode::UNAUTHORIZED,
-        Refusal::Disabled | Refusal::Expired | Refusal::Busy | Refusal::Locked(_) => status,
-    };
-    let mut body = problem_body(status, refusal.code(), &words);
-    if let Some(secs) = retry_after {
-        body["retry_after"] = serde_json::json!(secs);
-    }
-    let mut response = problem_response(status, &body);
-    if let Some(secs) = retry_after {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from(secs));
-    }
+/// Asks for the second factor on the lock screen after the correct password.
+fn ask_for_factor(req: &HttpRequest, ctx: &Ctx, due: &FactorDue) -> HttpResponse {
+    let mut response = Problem::new(StatusCode::UNAUTHORIZED, "factor", "Your second factor is required.")
+        .with_member("methods", due.methods.codes())
+        .with_member("passkey", passkey_place(req, ctx))
+        .into_response();
+    second_step::remember(req, response.headers_mut(), &due.token);
     response
 }
 
+/// Returns a refusal with the text of the page; a wrong password is a 401 here.
+fn describe_refusal_problem(refusal: &SignInRefusal, now: Timestamp) -> HttpResponse {
+    let (status, retry_after, words) = describe_refusal(refusal, now);
+    let status = match refusal {
+        SignInRefusal::Credentials => StatusCode::UNAUTHORIZED,
+        SignInRefusal::Disabled | SignInRefusal::Expired | SignInRefusal::Busy | SignInRefusal::Locked(_) => status,
+    };
+    let problem = Problem::new(status, refusal.code(), &words).retry_after(retry_after);
+    match retry_after {
+        Some(seconds) => problem.with_member("retry_after", seconds),
+        None => problem,
+    }
+    .into_response()
+}
+
+/// `POST /nightlatch/session/logout`: signs out from any page of the host.
 pub async fn logout(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     anyone: Anyone,
     identity: Option<Identity>,
-    _: Json<Nothing>,
+    _: Json<EmptyBody>,
 ) -> Result<HttpResponse, PageError> {
-    let site = Site::of(&req);
+    let site = Site::from_request(&req);
     let left = HttpResponse::Ok().json(serde_json::json!({ "location": site.link(&ctx.config, paths::LOGIN) }));
     leave(&ctx, &site, anyone, identity, left).await
 }

@@ -1,9 +1,16 @@
-//! Under which names we answer: the public URL's host; without one, the bound addresses and, on loopback, `localhost`.
-//! Under an application's name, through a trusted proxy, only the page guard's part of it. Anything else is 421, so that a rebound
-//! DNS name reaches nothing.
+//! The host names that we answer: the public URL's host; without one, the bound addresses and, on
+//! loopback, `localhost`. Under an application's name, through a trusted proxy, only the page
+//! guard's addresses are answered. Others get 421, so that a rebound DNS name reaches nothing.
 
-use super::{client_ip::trusted, error::PageError, paths, site::Site};
-use crate::{config::Config, domain::network::canonical, flows::Ctx};
+use super::{client::read_client, client_ip::trusted, error::PageError, log_once, paths, site::Site};
+use crate::{
+    config::Config,
+    domain::network::canonical,
+    flows::{
+        Ctx,
+        refused_requests::{RequestRefusal, record_refused_request},
+    },
+};
 use actix_web::{
     HttpMessage,
     body::MessageBody,
@@ -14,24 +21,38 @@ use actix_web::{
 };
 use std::net::IpAddr;
 
+/// Finds out which host was requested, and refuses unknown hosts.
 pub async fn check(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let ctx = req.app_data::<web::Data<Ctx>>().ok_or(PageError::misbuilt())?;
-    // Probes come by address.
-    let any = req.path() == paths::HEALTHZ || req.path() == paths::READYZ;
-    if !any && !answers(&ctx.config, req.head()) {
+    let ctx = req
+        .app_data::<web::Data<Ctx>>()
+        .ok_or(PageError::missing_middleware())?;
+    // Probes use an address instead of a name.
+    let is_probe = req.path() == paths::HEALTHZ || req.path() == paths::READYZ;
+    if !is_probe && !is_own_host(&ctx.config, req.head()) {
         match application(ctx, &req).await {
-            Ok(Some(site)) => req.extensions_mut().insert(site),
-            Ok(None) => return Ok(req.error_response(PageError::Misdirected).map_into_boxed_body()),
+            Ok(Some(site)) => {
+                req.extensions_mut().insert(site);
+            }
+            Ok(None) if answers_without_port(&ctx.config, req.head()) => {}
+            Ok(None) => {
+                let error = misdirected(&ctx.config, req.head());
+                let refusal = RequestRefusal::ForeignHost {
+                    path: req.path().to_owned(),
+                    host: host(req.head()).unwrap_or_else(|| "none or several".to_owned()),
+                };
+                record_refused_request(ctx, read_client(&req, ctx).origin(), refusal).await;
+                return Ok(req.error_response(error).map_into_boxed_body());
+            }
             Err(error) => return Ok(req.error_response(error).map_into_boxed_body()),
-        };
+        }
     }
     Ok(next.call(req).await?.map_into_boxed_body())
 }
 
-/// The application's host that a trusted proxy hands on a request for, if it is for our part of that host.
+/// Returns the application's host if a trusted proxy forwards a request for our part of that host.
 async fn application(ctx: &Ctx, req: &ServiceRequest) -> Result<Option<Site>, PageError> {
     let peer = req.peer_addr().map(|peer| canonical(peer.ip()));
     let speaks = peer.is_some_and(|peer| trusted(peer, &ctx.config.trusted_proxies));
@@ -44,7 +65,24 @@ async fn application(ctx: &Ctx, req: &ServiceRequest) -> Result<Option<Site>, Pa
     }
 }
 
-/// The one host the request names; `None` when it names none or several.
+/// Refuses a host, and says on the page and once in the log which name is answered and how to fix
+/// it.
+fn misdirected(config: &Config, head: &RequestHead) -> PageError {
+    let (Some(url), Some(host)) = (&config.public_url, host(head)) else {
+        return PageError::Misdirected(None);
+    };
+    let own = own_authorities(url).pop().unwrap_or_default();
+    let message = format!(
+        "This server answers as {own} (its public_url), and the request named the host {host:?}. Open {url} instead. \
+         If there is a proxy in front, make it pass the host on (nginx: proxy_set_header Host $http_host), or set \
+         public_url to the \
+         address that people use."
+    );
+    log_once::warn(&message);
+    PageError::Misdirected(Some(message))
+}
+
+/// Returns the only host that the request names; `None`: none or several.
 fn host(head: &RequestHead) -> Option<String> {
     let mut lines = head.headers().get_all(header::HOST);
     let host = match (lines.next(), lines.next(), head.uri.authority()) {
@@ -61,10 +99,29 @@ fn host(head: &RequestHead) -> Option<String> {
     Some(host.to_ascii_lowercase()).filter(|host| !host.is_empty())
 }
 
-fn answers(config: &Config, head: &RequestHead) -> bool {
+/// Converts `login.example.org.:443` to `login.example.org:443`: the dot says that the name is
+/// complete.
+fn without_final_dot(host: &str) -> String {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("{}:{port}", name.strip_suffix('.').unwrap_or(name))
+        }
+        Some(_) | None => host.strip_suffix('.').unwrap_or(host).to_owned(),
+    }
+}
+
+/// Returns whether the host is our own without its port, as nginx's `$host` is. A named port must
+/// match; an application with that name takes precedence.
+fn answers_without_port(config: &Config, head: &RequestHead) -> bool {
+    let Some(url) = &config.public_url else { return false };
+    let own = url.host_str().unwrap_or_default();
+    host(head).is_some_and(|host| without_final_dot(&host).eq_ignore_ascii_case(own))
+}
+
+fn is_own_host(config: &Config, head: &RequestHead) -> bool {
     let Some(host) = host(head) else { return false };
     if let Some(url) = &config.public_url {
-        return own_authorities(url).contains(&host);
+        return own_authorities(url).contains(&without_final_dot(&host));
     }
     let (name, port) = split(&host);
     config.bind.iter().any(|bound| {
@@ -77,7 +134,7 @@ fn answers(config: &Config, head: &RequestHead) -> bool {
     })
 }
 
-/// `host` and, for the scheme's own port, `host:port`.
+/// Returns `host` and, for the scheme's default port, `host:port`.
 fn own_authorities(url: &url::Url) -> Vec<String> {
     let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
     match url.port() {
@@ -86,7 +143,7 @@ fn own_authorities(url: &url::Url) -> Vec<String> {
     }
 }
 
-/// `[::1]:80` → `::1`, 80.
+/// Splits `[::1]:80` into `::1` and 80.
 fn split(host: &str) -> (&str, Option<u16>) {
     if let Some(rest) = host.strip_prefix('[') {
         return match rest.split_once(']') {
@@ -100,7 +157,8 @@ fn split(host: &str) -> (&str, Option<u16>) {
     }
 }
 
-/// The origins whose forms may change state: the public URL's; without one, this very host over http.
+/// Returns the origins whose forms may change state: the public URL's; without one, this host over
+/// http.
 pub fn own_origins(config: &Config, head: &RequestHead) -> Vec<String> {
     match &config.public_url {
         Some(url) => vec![url.origin().ascii_serialization()],
@@ -118,7 +176,7 @@ mod tests {
         config.public_url = public.map(|url| url.parse().unwrap());
         config.bind = vec![bind.parse().unwrap()];
         let request = TestRequest::default().insert_header(("host", host)).to_srv_request();
-        answers(&config, request.head())
+        is_own_host(&config, request.head()) || answers_without_port(&config, request.head())
     }
 
     #[test]
@@ -146,5 +204,19 @@ mod tests {
         assert!(answered(public, "127.0.0.1:8080", "Login.Example.org:443"));
         assert!(!answered(public, "127.0.0.1:8080", "127.0.0.1:8080"));
         assert!(!answered(public, "127.0.0.1:8080", "login.example.org:8080"));
+        assert!(answered(public, "127.0.0.1:8080", "login.example.org."));
+        assert!(answered(public, "127.0.0.1:8080", "login.example.org.:443"));
+        assert!(!answered(public, "127.0.0.1:8080", "login.example.org.."));
+    }
+
+    #[test]
+    fn a_port_that_a_proxy_left_out_is_ours() {
+        let public = Some("https://login.example.org:8443");
+        for host in ["login.example.org:8443", "login.example.org", "login.example.org."] {
+            assert!(answered(public, "127.0.0.1:8080", host), "{host}");
+        }
+        for host in ["login.example.org:443", "login.example.org:8080", "example.org"] {
+            assert!(!answered(public, "127.0.0.1:8080", host), "{host}");
+        }
     }
 }

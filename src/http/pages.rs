@@ -1,8 +1,10 @@
-//! The public pages, and what every page shares: the shell around it and the two ways to answer.
+//! The pages for all users, and their routes.
 
 pub mod admin;
 pub mod email;
 mod event_line;
+pub mod factor;
+pub mod factors;
 pub mod history;
 pub mod home;
 mod link_page;
@@ -13,219 +15,127 @@ pub mod operations;
 pub mod password;
 pub mod setup;
 mod strength;
+mod switch;
 
 use super::{
-    Route, Who, assets,
-    error::PageError,
-    filters,
-    flash::{self, Flash},
-    paths,
-    visitor::{Admin, Member, Pending, Visitor},
+    assets, paths,
+    route::{Audience, Route},
 };
-use crate::{
-    domain::{account::Role, time::Timestamp},
-    flows::{Ctx, overview},
-};
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{StatusCode, header},
-    web,
-};
-use askama::Template;
 
-/// The routes of this folder.
+/// Lists the routes of the pages outside the console.
 pub fn routes() -> Vec<Route> {
+    [
+        sign_in_routes(),
+        factor_routes(),
+        password_routes(),
+        own_account_routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn sign_in_routes() -> Vec<Route> {
     vec![
-        Route::get(paths::STATIC, Who::Anyone, assets::serve),
-        Route::get(paths::HEALTHZ, Who::Anyone, operations::healthz),
-        Route::get(paths::READYZ, Who::Anyone, operations::readyz),
-        Route::get(paths::LOGIN, Who::Anyone, login::form),
-        Route::post(paths::LOGIN, Who::Anyone, login::submit),
-        Route::post(paths::LOGOUT, Who::Anyone, logout::submit),
-        Route::get(paths::PASSWORD, Who::Pending, password::form),
-        Route::post(paths::PASSWORD, Who::Pending, password::submit),
-        Route::post(paths::PASSWORD_STRENGTH, Who::Pending, password::strength),
-        Route::get(paths::PASSWORD_FORGOT, Who::Anyone, password::forgot::form),
-        Route::post(paths::PASSWORD_FORGOT, Who::Anyone, password::forgot::submit),
-        Route::get(paths::PASSWORD_RESET, Who::Anyone, password::reset::form),
-        Route::post(paths::PASSWORD_RESET, Who::Anyone, password::reset::submit),
-        Route::post(paths::PASSWORD_RESET_STRENGTH, Who::Anyone, password::reset::strength),
-        Route::get(paths::CHANGE_PASSWORD, Who::Anyone, password::well_known),
-        Route::get(paths::SETUP, Who::Anyone, setup::form),
-        Route::post(paths::SETUP, Who::Anyone, setup::submit),
-        Route::post(paths::SETUP_STRENGTH, Who::Anyone, setup::strength),
-        Route::get(paths::HOME, Who::Member, home::show),
-        Route::post(paths::SESSION_END, Who::Member, home::end).step_up(),
-        Route::post(paths::SESSION_DISOWN, Who::Member, home::disown).step_up(),
-        Route::post(paths::EMAIL, Who::Member, email::request).step_up(),
-        Route::get(paths::EMAIL_CONFIRM, Who::Anyone, email::look),
-        Route::post(paths::EMAIL_CONFIRM, Who::Anyone, email::confirm),
-        Route::get(paths::EMAIL_CANCEL, Who::Anyone, email::look),
-        Route::post(paths::EMAIL_CANCEL, Who::Anyone, email::cancel),
-        Route::get(paths::NOT_ME, Who::Anyone, not_me::form),
-        Route::post(paths::NOT_ME, Who::Anyone, not_me::submit),
-        Route::post(paths::NOTICES, Who::Member, home::choose_notices).step_up(),
-        Route::get(paths::HISTORY, Who::Member, history::show),
-        Route::post(paths::SESSIONS_END_OTHERS, Who::Member, home::end_others).step_up(),
+        Route::get(paths::STATIC, Audience::Anyone, assets::serve),
+        Route::get(paths::HEALTHZ, Audience::Anyone, operations::healthz),
+        Route::get(paths::READYZ, Audience::Anyone, operations::readyz),
+        Route::get(paths::LOGIN, Audience::Anyone, login::form),
+        Route::post(paths::LOGIN, Audience::Anyone, login::submit),
+        Route::get(paths::LOGIN_FACTOR, Audience::Anyone, login::factor::form),
+        Route::post(paths::LOGIN_FACTOR, Audience::Anyone, login::factor::submit),
+        Route::post(paths::LOGIN_FACTOR_OPTIONS, Audience::Anyone, login::factor::options),
+        Route::post(paths::LOGIN_FACTOR_PASSKEY, Audience::Anyone, login::factor::passkey),
+        Route::post(paths::LOGIN_PASSKEY_OPTIONS, Audience::Anyone, login::passkey::options),
+        Route::post(paths::LOGIN_PASSKEY, Audience::Anyone, login::passkey::submit),
+        Route::get(paths::LOGIN_OIDC, Audience::Anyone, login::provider::start),
+        Route::get(paths::LOGIN_OIDC_CALLBACK, Audience::Anyone, login::provider::callback),
+        Route::get(paths::LOGIN_OIDC_CONFIRM, Audience::Member, login::provider::confirm),
+        Route::get(paths::LOGOUT_PROVIDER, Audience::Anyone, logout::provider),
+        Route::post(paths::LOGOUT, Audience::Anyone, logout::submit),
+        Route::get(paths::SWITCH, Audience::Anyone, switch::form),
     ]
 }
 
-/// Who is shown in the corner.
-#[derive(Debug, Clone)]
-pub struct ShellUser {
-    pub name: String,
-    pub role_admin: bool,
+fn factor_routes() -> Vec<Route> {
+    vec![
+        Route::get(paths::FACTOR, Audience::Member, factor::form),
+        Route::post(paths::FACTOR, Audience::Member, factor::submit),
+        Route::post(paths::FACTOR_OPTIONS, Audience::Member, factor::options),
+        Route::post(paths::FACTOR_PASSKEY, Audience::Member, factor::passkey),
+        Route::get(paths::FACTORS, Audience::Member, factors::show),
+        Route::get(paths::FACTORS_ENROL, Audience::Anyone, factors::link::form),
+        Route::post(paths::FACTORS_ENROL, Audience::Anyone, factors::link::submit),
+        Route::get(paths::FACTORS_APP_START, Audience::Member, factors::start_again),
+        Route::post(paths::FACTORS_APP_START, Audience::Member, factors::app::start).step_up(),
+        Route::post(paths::FACTORS_APP, Audience::Member, factors::app::confirm).step_up(),
+        Route::post(paths::FACTORS_APP_REMOVE, Audience::Member, factors::app::remove).step_up(),
+        Route::get(paths::FACTORS_PASSKEY_NEW, Audience::Member, factors::start_again),
+        Route::post(paths::FACTORS_PASSKEY_NEW, Audience::Member, factors::passkeys::form).step_up(),
+        Route::post(
+            paths::FACTORS_PASSKEY_OPTIONS,
+            Audience::Member,
+            factors::passkeys::options,
+        )
+        .step_up(),
+        Route::post(paths::FACTORS_PASSKEYS, Audience::Member, factors::passkeys::add).step_up(),
+        Route::post(
+            paths::FACTORS_PASSKEY_RENAME,
+            Audience::Member,
+            factors::passkeys::rename,
+        )
+        .step_up(),
+        Route::get(
+            paths::FACTORS_PASSKEY_REMOVE,
+            Audience::Member,
+            factors::passkeys::confirm_removal,
+        ),
+        Route::post(
+            paths::FACTORS_PASSKEY_REMOVE,
+            Audience::Member,
+            factors::passkeys::remove,
+        )
+        .step_up(),
+        Route::post(paths::FACTORS_RECOVERY, Audience::Member, factors::recovery::make).step_up(),
+        Route::post(paths::FACTORS_BROWSER_REMOVE, Audience::Member, factors::untrust).step_up(),
+    ]
 }
 
-/// Badges of the navigation.
-#[derive(Debug, Clone)]
-pub struct NavCounts {
-    pub sessions: i64,
-    /// There are more sessions than that.
-    pub more: bool,
-    pub locked: i64,
+fn password_routes() -> Vec<Route> {
+    vec![
+        Route::get(paths::PASSWORD, Audience::Pending, password::form),
+        Route::post(paths::PASSWORD, Audience::Pending, password::submit),
+        Route::post(paths::PASSWORD_STRENGTH, Audience::Pending, password::strength),
+        Route::get(paths::PASSWORD_FORGOT, Audience::Anyone, password::forgot::form),
+        Route::post(paths::PASSWORD_FORGOT, Audience::Anyone, password::forgot::submit),
+        Route::get(paths::PASSWORD_RESET, Audience::Anyone, password::reset::form),
+        Route::post(paths::PASSWORD_RESET, Audience::Anyone, password::reset::submit),
+        Route::post(
+            paths::PASSWORD_RESET_STRENGTH,
+            Audience::Anyone,
+            password::reset::strength,
+        ),
+        Route::get(paths::CHANGE_PASSWORD, Audience::Anyone, password::well_known),
+    ]
 }
 
-/// What `templates/base.html` draws around every page.
-#[derive(Debug, Clone)]
-pub struct Shell {
-    pub title: String,
-    /// The entry of the navigation that is open.
-    pub active: &'static str,
-    pub visitor: Option<ShellUser>,
-    pub flash: Option<Flash>,
-    pub path: String,
-    pub now: Timestamp,
-    pub dev: bool,
-    pub counts: Option<NavCounts>,
-    /// A policy that undoes itself unless an administrator confirms it.
-    pub provisional: Option<ProvisionalView>,
-}
-
-/// The question that every administrator sees while a save waits for its confirmation.
-#[derive(Debug, Clone)]
-pub struct ProvisionalView {
-    pub revision: i64,
-    pub author: String,
-    pub confirm_by: Timestamp,
-    pub seconds: i64,
-}
-
-impl ProvisionalView {
-    fn of(ctx: &Ctx) -> Option<Self> {
-        let in_force = ctx.in_force();
-        let provisional = in_force.provisional.as_ref()?;
-        Some(Self {
-            revision: in_force.policy.revision(),
-            author: provisional.author.clone(),
-            confirm_by: provisional.confirm_by,
-            seconds: provisional.confirm_by.since(ctx.now()).as_secs_ceil(),
-        })
-    }
-}
-
-impl Shell {
-    /// Around an administrator's page, with the counts of the navigation.
-    pub async fn admin(
-        req: &HttpRequest,
-        ctx: &Ctx,
-        admin: &Admin,
-        title: impl Into<String>,
-        active: &'static str,
-    ) -> Result<Self, PageError> {
-        let counts = overview::nav_counts(ctx).await?;
-        let counts = Some(NavCounts {
-            sessions: counts.live_sessions.0,
-            more: !counts.live_sessions.1,
-            locked: counts.locked,
-        });
-        Ok(Self {
-            counts,
-            provisional: ProvisionalView::of(ctx),
-            ..Self::signed_in(req, ctx, &admin.0, title.into(), active)
-        })
-    }
-
-    pub fn member(
-        req: &HttpRequest,
-        ctx: &Ctx,
-        member: &Member,
-        title: impl Into<String>,
-        active: &'static str,
-    ) -> Self {
-        Self::signed_in(req, ctx, &member.0, title.into(), active)
-    }
-
-    /// Around the one page that a pending duty leaves: no navigation while the duty holds.
-    pub fn pending(
-        req: &HttpRequest,
-        ctx: &Ctx,
-        pending: &Pending,
-        title: impl Into<String>,
-        active: &'static str,
-    ) -> Self {
-        match pending.0.admitted.duty {
-            Some(_) => Self::anonymous(req, ctx, title),
-            None => Self::signed_in(req, ctx, &pending.0, title.into(), active),
-        }
-    }
-
-    pub fn anonymous(req: &HttpRequest, ctx: &Ctx, title: impl Into<String>) -> Self {
-        Self {
-            title: title.into(),
-            active: "",
-            visitor: None,
-            flash: flash::carried(req),
-            path: req.path().to_owned(),
-            now: ctx.now(),
-            dev: ctx.config.dev,
-            counts: None,
-            provisional: None,
-        }
-    }
-
-    /// Around an error: knows nobody, needs nothing.
-    pub fn bare(req: &HttpRequest, title: &str) -> Self {
-        let ctx = req.app_data::<web::Data<Ctx>>();
-        Self {
-            title: title.to_owned(),
-            active: "",
-            visitor: None,
-            flash: None,
-            path: req.path().to_owned(),
-            now: ctx.map(|ctx| ctx.now()).unwrap_or_default(),
-            dev: ctx.is_some_and(|ctx| ctx.config.dev),
-            counts: None,
-            provisional: None,
-        }
-    }
-
-    fn signed_in(req: &HttpRequest, ctx: &Ctx, visitor: &Visitor, title: String, active: &'static str) -> Self {
-        let user = ShellUser {
-            name: visitor.name.clone(),
-            role_admin: visitor.role == Role::Administrator,
-        };
-        Self {
-            active,
-            visitor: Some(user),
-            ..Self::anonymous(req, ctx, title)
-        }
-    }
-}
-
-/// A rendered page.
-pub fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse, PageError> {
-    let html = template
-        .render()
-        .map_err(|error| PageError::Internal(format!("a page cannot be rendered: {error}")))?;
-    Ok(HttpResponse::build(status)
-        .content_type("text/html; charset=utf-8")
-        .body(html))
-}
-
-/// 303: the answer to every POST that did something.
-pub fn see_other(path: &str) -> HttpResponse {
-    HttpResponse::SeeOther()
-        .insert_header((header::LOCATION, path))
-        .finish()
+fn own_account_routes() -> Vec<Route> {
+    vec![
+        Route::get(paths::SETUP, Audience::Anyone, setup::form),
+        Route::post(paths::SETUP, Audience::Anyone, setup::submit),
+        Route::post(paths::SETUP_STRENGTH, Audience::Anyone, setup::strength),
+        Route::get(paths::HOME, Audience::Member, home::show),
+        Route::post(paths::SESSION_END, Audience::Member, home::end).step_up(),
+        Route::post(paths::SESSION_DISOWN, Audience::Member, home::report_session).step_up(),
+        Route::post(paths::EMAIL, Audience::Member, email::request).step_up(),
+        Route::get(paths::EMAIL_CONFIRM, Audience::Anyone, email::show_change),
+        Route::post(paths::EMAIL_CONFIRM, Audience::Anyone, email::confirm),
+        Route::get(paths::EMAIL_CANCEL, Audience::Anyone, email::show_change),
+        Route::post(paths::EMAIL_CANCEL, Audience::Anyone, email::cancel),
+        Route::get(paths::NOT_ME, Audience::Anyone, not_me::form),
+        Route::post(paths::NOT_ME, Audience::Anyone, not_me::submit),
+        Route::post(paths::NOTICES, Audience::Member, home::choose_notices).step_up(),
+        Route::get(paths::HISTORY, Audience::Member, history::show),
+        Route::post(paths::SESSIONS_END_OTHERS, Audience::Member, home::end_others).step_up(),
+    ]
 }

@@ -1,10 +1,47 @@
-//! Every address we answer under, once.
+//! Every address that we answer.
 
 pub const HEALTHZ: &str = "/healthz";
 pub const READYZ: &str = "/readyz";
 pub const HOME: &str = "/";
 pub const LOGIN: &str = "/login";
+/// The second step of a sign-in: the password was correct, and a second factor is required.
+pub const LOGIN_FACTOR: &str = "/login/factor";
+pub const LOGIN_FACTOR_OPTIONS: &str = "/login/factor/options";
+pub const LOGIN_FACTOR_PASSKEY: &str = "/login/factor/passkey";
+/// Signing in with a passkey alone.
+pub const LOGIN_PASSKEY: &str = "/login/passkey";
+pub const LOGIN_PASSKEY_OPTIONS: &str = "/login/passkey/options";
+/// Sends the browser to an identity provider.
+pub const LOGIN_OIDC: &str = "/login/oidc/{source}";
+/// Where an identity provider sends the browser back.
+pub const LOGIN_OIDC_CALLBACK: &str = "/login/oidc/{source}/callback";
+/// Sends a signed-in user to their identity provider to confirm their identity.
+pub const LOGIN_OIDC_CONFIRM: &str = "/login/oidc/{source}/confirm";
+/// Where an identity provider tells that a session of its own has ended.
+pub const OIDC_BACK_CHANNEL: &str = "/oidc/{source}/backchannel-logout";
+/// After a sign-out: the way to sign out at the identity provider too.
+pub const LOGOUT_PROVIDER: &str = "/logout/provider";
+/// Where a live session proves or sets up a second factor.
+pub const FACTOR: &str = "/factor";
+pub const FACTOR_OPTIONS: &str = "/factor/options";
+pub const FACTOR_PASSKEY: &str = "/factor/passkey";
+/// A person's own second factors.
+pub const FACTORS: &str = "/factors";
+/// Page of an enrolment link.
+pub const FACTORS_ENROL: &str = "/factors/enrol";
+pub const FACTORS_APP_START: &str = "/factors/totp/start";
+pub const FACTORS_APP: &str = "/factors/totp";
+pub const FACTORS_APP_REMOVE: &str = "/factors/totp/remove";
+pub const FACTORS_PASSKEY_NEW: &str = "/factors/passkeys/new";
+pub const FACTORS_PASSKEY_OPTIONS: &str = "/factors/passkeys/options";
+pub const FACTORS_PASSKEYS: &str = "/factors/passkeys";
+pub const FACTORS_PASSKEY_RENAME: &str = "/factors/passkeys/{id}/rename";
+pub const FACTORS_PASSKEY_REMOVE: &str = "/factors/passkeys/{id}/remove";
+pub const FACTORS_RECOVERY: &str = "/factors/recovery";
+pub const FACTORS_BROWSER_REMOVE: &str = "/factors/browsers/{id}/remove";
 pub const LOGOUT: &str = "/logout";
+/// The address for continuing with another account.
+pub const SWITCH: &str = "/switch";
 pub const PASSWORD: &str = "/password";
 pub const PASSWORD_STRENGTH: &str = "/password/strength";
 pub const PASSWORD_FORGOT: &str = "/password/forgot";
@@ -54,28 +91,40 @@ pub const ADMIN_ACCOUNTS_NEW: &str = "/admin/accounts/new";
 pub const ADMIN_ACCOUNTS_IMPORT: &str = "/admin/accounts/import";
 pub const ADMIN_ACCOUNTS_IMPORT_APPLY: &str = "/admin/accounts/import/apply";
 pub const ADMIN_ACCOUNTS_BULK: &str = "/admin/accounts/bulk";
+pub const ADMIN_ACCOUNTS_ACT: &str = "/admin/accounts/acts/{id}";
+pub const ADMIN_ACCOUNTS_ACT_PASSWORDS: &str = "/admin/accounts/acts/{id}/passwords";
 pub const ADMIN_ACCOUNT: &str = "/admin/accounts/{id}";
+pub const ADMIN_ACCOUNT_CONFIRM: &str = "/admin/accounts/{id}/confirm";
 pub const ADMIN_MAIL: &str = "/admin/mail";
 pub const ADMIN_APPLICATIONS: &str = "/admin/applications";
 pub const ADMIN_APPLICATION: &str = "/admin/applications/{name}";
 pub const ADMIN_APPLICATION_TEST: &str = "/admin/applications/{name}/test";
-/// What proxies ask, before they forward a request.
+pub const ADMIN_SOURCES: &str = "/admin/sources";
+pub const ADMIN_SOURCE: &str = "/admin/sources/{name}";
+/// The endpoints for proxies.
 pub const AUTHZ: &str = "/api/authz/";
 pub const AUTH_REQUEST: &str = "/api/authz/auth-request";
 pub const FORWARD_AUTH: &str = "/api/authz/forward-auth";
 pub const EXT_AUTHZ: &str = "/api/authz/ext-authz";
 pub const EXT_AUTHZ_PATH: &str = "/api/authz/ext-authz/{path:.*}";
-/// What every address of the page guard begins with, on our own host and those of applications: its script is answered in JSON alone.
+/// The prefix of the page guard's addresses, on our own host and those of applications; they answer
+/// its script only in JSON.
 pub const GUARD: &str = "/nightlatch/";
 pub const GUARD_SCRIPT: &str = "/nightlatch/guard.js";
 pub const GUARD_SESSION: &str = "/nightlatch/session";
 pub const GUARD_TOUCH: &str = "/nightlatch/session/touch";
 pub const GUARD_HEARTBEAT: &str = "/nightlatch/session/heartbeat";
 pub const GUARD_LOGIN: &str = "/nightlatch/session/login";
+pub const GUARD_FACTOR: &str = "/nightlatch/session/factor";
+pub const GUARD_FACTOR_OPTIONS: &str = "/nightlatch/session/factor/options";
 pub const GUARD_LOGOUT: &str = "/nightlatch/session/logout";
-/// The style of what people see there.
+/// The style of its pages.
 pub const GUARD_STYLE: &str = "/nightlatch/app.css";
-/// Where a browser is given a code that carries its session over to an application's host, and where it goes with it there.
+/// The page on an application’s host for users without access, for proxies that cannot pass a page
+/// on.
+pub const GUARD_FORBIDDEN: &str = "/nightlatch/forbidden";
+/// The address where a browser gets a code that carries its session to an application's host, and
+/// the address there that takes it.
 pub const HANDOVER: &str = "/handover";
 pub const GUARD_HANDOVER_START: &str = "/nightlatch/handover/start";
 pub const GUARD_HANDOVER: &str = "/nightlatch/handover";

@@ -1,9 +1,10 @@
-//! Whose host a request was sent to: our own, or that of an application, for which only its trusted proxy speaks. Tokens, cookies
-//! and links depend on it. Which hosts are answered at all is decided in `host`.
+//! The site of a request: our own host, or that of an application, for which only its trusted proxy
+//! may forward requests. Tokens, cookies and links depend on it. `host` decides which hosts are
+//! answered.
 
 use crate::{
     config::Config,
-    domain::application::{Application, Applications, Host, Target},
+    domain::application::{Application, Applications, Host, RequestTarget},
 };
 use actix_web::{
     HttpMessage, HttpRequest,
@@ -12,31 +13,31 @@ use actix_web::{
 use std::{borrow::Cow, sync::Arc};
 use url::Url;
 
-/// The host that was asked.
+/// The requested host.
 #[derive(Debug, Clone, Default)]
 pub enum Site {
-    /// The public URL's.
+    /// The public URL's host.
     #[default]
     Own,
-    /// A registered application's.
-    Application(Arc<Entrance>),
+    /// A registered application's host.
+    Application(Arc<ApplicationHost>),
 }
 
-/// An application's host, as one request met it.
+/// An application's host, as seen by one request.
 #[derive(Debug)]
-pub struct Entrance {
-    /// Lower case, without port: cookies know none.
+pub struct ApplicationHost {
+    /// The name in lower case, without port, because cookies ignore ports.
     pub host: String,
-    /// Where its own pages come from, as browsers write it; the one with our own scheme stands last.
+    /// The origins of its pages, as browsers write them; the one with our own scheme comes last.
     pub origins: Vec<String>,
-    /// The one whose page asks.
+    /// The application of the page that sent the request.
     pub application: Arc<Application>,
-    /// As tokens name it.
+    /// The host, as tokens store it.
     pub token_host: String,
 }
 
-impl Entrance {
-    /// Where people begin there.
+impl ApplicationHost {
+    /// Returns the address of its front page.
     pub fn front_page(&self) -> String {
         let origin = self.origins.last().map_or("", String::as_str);
         let prefix = self.application.prefixes.first().map_or("/", String::as_str);
@@ -51,12 +52,13 @@ impl Entrance {
 }
 
 impl Site {
-    /// What `host::check` found.
-    pub fn of(req: &HttpRequest) -> Self {
+    /// Returns the site that `host::check` found.
+    pub fn from_request(req: &HttpRequest) -> Self {
         req.extensions().get::<Self>().cloned().unwrap_or_default()
     }
 
-    /// The site of an application's host, asked under `authority` (`host[:port]`). `None`: nobody is registered there.
+    /// Returns the site of an application's host, requested as `authority` (`host[:port]`). `None`:
+    /// no application has it.
     pub fn of_application(
         config: &Config,
         applications: &Applications,
@@ -71,7 +73,7 @@ impl Site {
             .map(|origin| origin.ascii_serialization())
             .collect();
         let page = page(&origins, headers)?;
-        Some(Self::Application(Arc::new(Entrance {
+        Some(Self::Application(Arc::new(ApplicationHost {
             token_host: token_host(config, &authority.name).to_owned(),
             host: authority.name,
             application: applications.of_page(&page)?,
@@ -79,7 +81,7 @@ impl Site {
         })))
     }
 
-    /// Where a token counts that is given or shown here, as tokens name it.
+    /// Returns the host for which a token issued or presented here is valid, as tokens store it.
     pub fn token_host(&self) -> &str {
         match self {
             Self::Own => "",
@@ -87,7 +89,7 @@ impl Site {
         }
     }
 
-    /// The application whose page asks.
+    /// Returns the application of the page that sent the request.
     pub fn application(&self) -> Option<&Arc<Application>> {
         match self {
             Self::Own => None,
@@ -95,7 +97,7 @@ impl Site {
         }
     }
 
-    /// How one of our own pages is reached from here.
+    /// Returns the address of one of our own pages, as reached from here.
     pub fn link<'a>(&self, config: &Config, path: &'a str) -> Cow<'a, str> {
         match self {
             Self::Own => path.into(),
@@ -104,23 +106,23 @@ impl Site {
     }
 }
 
-/// The page that asks: what the browser says in `Referer`, if that is on this host.
-fn page(origins: &[String], headers: &HeaderMap) -> Option<Target> {
+/// Returns the page that sent the request: the browser's `Referer`, if it is on this host.
+fn page(origins: &[String], headers: &HeaderMap) -> Option<RequestTarget> {
     let asked_by = headers.get(header::REFERER).and_then(|value| value.to_str().ok());
     let own = asked_by.filter(|url| {
         let origin = Url::parse(url).map(|url| url.origin().ascii_serialization());
         origin.is_ok_and(|origin| origins.contains(&origin))
     });
-    let root = || Target::of_url(&format!("{}/", origins.first()?)).ok();
-    own.and_then(|url| Target::of_url(url).ok()).or_else(root)
+    let root = || RequestTarget::of_url(&format!("{}/", origins.first()?)).ok();
+    own.and_then(|url| RequestTarget::of_url(url).ok()).or_else(root)
 }
 
-/// Whether browsers send our own cookie there.
+/// Returns whether browsers send our own cookie to the host.
 pub fn shares_cookie(config: &Config, host: &str) -> bool {
     config.cookie_reaches(host)
 }
 
-/// A host as tokens name it.
+/// Returns a host as tokens store it.
 pub fn token_host<'a>(config: &Config, host: &'a str) -> &'a str {
     if shares_cookie(config, host) { "" } else { host }
 }

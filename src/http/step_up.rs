@@ -1,26 +1,35 @@
-//! Step-up: acts that matter ask for the password again when its last proof is older than the visitor's limit. A handler says so by
-//! its signature, as it says who may call it: `Confirmed<Admin, Form<Fields>>`. How long a proof counts is `domain`'s.
+//! Step-up: critical actions ask to confirm the identity (with a passkey, the password and a code,
+//! or the password) if the last confirmation is older than the visitor's limit. A handler declares
+//! this in its signature: `Confirmed<Admin, Form<Fields>>`. `domain::session` decides how long a
+//! confirmation is valid.
 
 use super::{
-    error::{PageError, problem_body, problem_response, wants_html},
-    filters, flash,
-    flash::Flash,
-    forms::{self, FORM_TYPE, Form, MAX_FORM_BYTES},
-    pages::{Shell, login, page},
+    error::PageError,
+    filters,
+    flash::{self, Flash},
+    forms::{Form, Json, MAX_JSON_BYTES, fill_placeholders},
+    negotiation::wants_html,
     paths,
-    visitor::{Admin, Member, Visitor},
+    problem::{Problem, set_retry_after},
+    request_body::{FORM_TYPE, JSON_TYPE, MAX_FORM_BYTES, read_body},
+    respond::render_page,
+    session_proof::renew,
+    shell::Shell,
+    sign_in::describe_refusal,
+    visitor::{Admin, EnrollingVisitor, Member, Visitor},
 };
 use crate::{
     domain::{
-        login::Refusal,
+        login::SignInRefusal,
         origin::ReturnTo,
         secret::Secret,
-        session::{ADMINISTRATORS_PROOF, OWNERS_PROOF, proof_holds},
+        session::{ADMINISTRATORS_PROOF, OWNERS_PROOF},
         time::Span,
     },
     flows::{
         Ctx,
-        step_up::{Proof, Proved, prove},
+        providers::{ProviderButton, find_confirming_source},
+        step_up::{StepUpMethod, StepUpOutcome, StepUpRequest, find_method, is_confirmed, prove},
     },
 };
 use actix_web::{
@@ -35,55 +44,64 @@ use serde::de::DeserializeOwned;
 use std::{future::Future, pin::Pin};
 use url::{Url, form_urlencoded};
 
-/// Field names of our own page; no form of ours has others that begin so.
+/// Field names of our own page; no other field of our forms has this prefix.
 const PASSWORD: &str = "step_up_password";
-/// The account that was asked: what one person typed is never carried out for another.
+/// A code of the authenticator app, or a recovery code, if the account has a second factor.
+const CODE: &str = "step_up_code";
+/// The account for which the page was shown: input of one user is never used for another.
 const ACCOUNT: &str = "step_up_account";
-/// Where *Cancel* leads.
+/// The action to be confirmed, for the page that asks.
+const ACT: &str = "step_up_act";
+/// The address of *Cancel*.
 const BACK: &str = "step_up_back";
-/// What those three may add to a form.
+/// Maximum size that these four fields may add to a form.
 const ROOM: usize = 8 * 1024;
 
-/// Somebody whose password was proved lately enough for what they sent.
+/// A visitor whose password was confirmed recently enough, with the input.
 pub struct Confirmed<W, F>(pub W, pub F);
 
-/// A form whose act asks for the password again.
-pub trait Critical: DeserializeOwned + 'static {
-    /// Fields that are not sent back to a browser, and the label under which they are asked for again.
+/// A form whose action asks for the password again.
+pub trait CriticalForm: DeserializeOwned + 'static {
+    /// Fields that are not sent back to a browser, with the label under which they are requested
+    /// again.
     const SECRETS: &[(&str, &str)] = &[];
-    /// The largest that it may be, as it is sent.
+    /// Maximum size of the form, as it is sent.
     const MOST_BYTES: usize = MAX_FORM_BYTES;
 
-    /// Whether what was filled in is such an act.
+    /// Returns whether the filled form is a critical action.
     fn is_critical(&self) -> bool {
         true
     }
 }
 
-/// What a handler takes that answers with a file. A browser that sent the password is led back to where it came from, and fetches the
-/// file from there: an answer that is a file would leave the page standing with the password in it.
+/// The input of a handler that returns a file. After entering the password, the browser is led back
+/// to the page it came from and fetches the file from there: a response that is a file would leave
+/// the page with the password open.
 pub struct Download;
 
-/// What a handler takes beside the visitor: a form, a link to a file, or nothing (`()`).
-pub trait Sent: Sized + 'static {
+/// The input of a handler besides the visitor: a form, a link to a file, or nothing (`()`).
+pub trait StepUpInput: Sized + 'static {
     const SECRETS: &[(&str, &str)];
     const MOST_BYTES: usize;
-    /// Another media type is refused.
+    /// Whether another media type is refused.
     const IS_FORM: bool;
+    /// Whether the input is JSON of a script, which is read after the proof, so that the step-up
+    /// page has nothing to carry over.
+    const IS_JSON: bool = false;
     const IS_DOWNLOAD: bool = false;
 
-    fn of(body: &[u8]) -> Result<Self, PageError>;
+    fn parse_body(body: &[u8]) -> Result<Self, PageError>;
 
     fn is_critical(&self) -> bool;
 }
 
-impl<T: Critical> Sent for Form<T> {
+impl<T: CriticalForm> StepUpInput for Form<T> {
     const SECRETS: &[(&str, &str)] = T::SECRETS;
     const MOST_BYTES: usize = T::MOST_BYTES;
     const IS_FORM: bool = true;
 
-    fn of(body: &[u8]) -> Result<Self, PageError> {
-        Form::of(body)
+    fn parse_body(body: &[u8]) -> Result<Self, PageError> {
+        Form::parse_body(body)
     }
 
     fn is_critical(&self) -> bool {
@@ -91,12 +109,27 @@ impl<T: Critical> Sent for Form<T> {
     }
 }
 
-impl Sent for () {
+impl<T: DeserializeOwned + 'static> StepUpInput for Json<T> {
+    const SECRETS: &[(&str, &str)] = &[];
+    const MOST_BYTES: usize = MAX_JSON_BYTES;
+    const IS_FORM: bool = false;
+    const IS_JSON: bool = true;
+
+    fn parse_body(body: &[u8]) -> Result<Self, PageError> {
+        Json::parse_body(body)
+    }
+
+    fn is_critical(&self) -> bool {
+        true
+    }
+}
+
+impl StepUpInput for () {
     const SECRETS: &[(&str, &str)] = &[];
     const MOST_BYTES: usize = MAX_FORM_BYTES;
     const IS_FORM: bool = false;
 
-    fn of(_: &[u8]) -> Result<Self, PageError> {
+    fn parse_body(_: &[u8]) -> Result<Self, PageError> {
         Ok(())
     }
 
@@ -105,13 +138,13 @@ impl Sent for () {
     }
 }
 
-impl Sent for Download {
+impl StepUpInput for Download {
     const SECRETS: &[(&str, &str)] = &[];
     const MOST_BYTES: usize = MAX_FORM_BYTES;
     const IS_FORM: bool = false;
     const IS_DOWNLOAD: bool = true;
 
-    fn of(_: &[u8]) -> Result<Self, PageError> {
+    fn parse_body(_: &[u8]) -> Result<Self, PageError> {
         Ok(Self)
     }
 
@@ -120,8 +153,8 @@ impl Sent for Download {
     }
 }
 
-/// Who can be asked: each with a limit of their own.
-pub trait Provable: FromRequest<Error = PageError> + 'static {
+/// Visitors who can be asked, each kind with its own limit.
+pub trait StepUpVisitor: FromRequest<Error = PageError> + 'static {
     const LIMIT: Span;
 
     fn visitor(&self) -> &Visitor;
@@ -129,9 +162,9 @@ pub trait Provable: FromRequest<Error = PageError> + 'static {
     fn shell(&self, req: &HttpRequest, ctx: &Ctx) -> impl Future<Output = Result<Shell, PageError>>;
 }
 
-const TITLE: &str = "Confirm that it is you";
+const TITLE: &str = "Confirm it’s you";
 
-impl Provable for Admin {
+impl StepUpVisitor for Admin {
     const LIMIT: Span = ADMINISTRATORS_PROOF;
 
     fn visitor(&self) -> &Visitor {
@@ -143,7 +176,7 @@ impl Provable for Admin {
     }
 }
 
-impl Provable for Member {
+impl StepUpVisitor for Member {
     const LIMIT: Span = OWNERS_PROOF;
 
     fn visitor(&self) -> &Visitor {
@@ -155,67 +188,107 @@ impl Provable for Member {
     }
 }
 
-impl<W: Provable, F: Sent> FromRequest for Confirmed<W, F> {
+impl StepUpVisitor for EnrollingVisitor {
+    const LIMIT: Span = OWNERS_PROOF;
+
+    fn visitor(&self) -> &Visitor {
+        &self.0
+    }
+
+    async fn shell(&self, req: &HttpRequest, ctx: &Ctx) -> Result<Shell, PageError> {
+        Ok(Shell::enrolling(req, ctx, self, TITLE))
+    }
+}
+
+impl<W: StepUpVisitor, F: StepUpInput> FromRequest for Confirmed<W, F> {
     type Error = actix_web::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self, actix_web::Error>>>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let who = W::from_request(req, payload);
         let is_form = req.content_type().eq_ignore_ascii_case(FORM_TYPE);
-        let body = (F::IS_FORM || is_form).then(|| forms::body(req, payload, FORM_TYPE, F::MOST_BYTES + ROOM));
+        let json = F::IS_JSON.then(|| read_body(req, payload, JSON_TYPE, F::MOST_BYTES));
+        let is_form = is_form && !F::IS_JSON;
+        let body = (F::IS_FORM || is_form).then(|| read_body(req, payload, FORM_TYPE, F::MOST_BYTES + ROOM));
         let req = req.clone();
         Box::pin(async move {
             let who = who.await?;
-            let ctx = req.app_data::<web::Data<Ctx>>().cloned().ok_or(PageError::misbuilt())?;
-            let typed = match body {
-                Some(body) => Typed::read(&body.await?),
-                None => Typed::default(),
-            };
-            let form = F::of(&typed.form())?;
-            if typed.account.as_ref().is_some_and(|asked| *asked != own_id(&who)) {
-                return Err(somebody_else(&req, &who));
+            let ctx = req
+                .app_data::<web::Data<Ctx>>()
+                .cloned()
+                .ok_or(PageError::missing_middleware())?;
+            if let Some(json) = json {
+                if !is_confirmed_by(&who, &ctx) {
+                    confirm::<W, F>(&req, &ctx, &who, &SubmittedForm::default()).await?;
+                }
+                let form = F::parse_body(&json.await?)?;
+                return Ok(Self(who, form));
             }
-            let proved_at = who.visitor().admitted.session.row.proved_at;
-            if form.is_critical() && !proof_holds(proved_at, W::LIMIT, ctx.now()) {
+            let typed = match body {
+                Some(body) => SubmittedForm::read(&body.await?),
+                None => SubmittedForm::default(),
+            };
+            let form = F::parse_body(&typed.form())?;
+            if typed.account.as_ref().is_some_and(|asked| *asked != own_id(&who)) {
+                return Err(refuse_other_account(&req, &who));
+            }
+            if form.is_critical() && !is_confirmed_by(&who, &ctx) {
                 confirm::<W, F>(&req, &ctx, &who, &typed).await?;
             }
-            if F::IS_DOWNLOAD && typed.account.is_some() && wants_html(req.headers()) {
-                return Err(fetched_there(&req, &typed));
+            if F::IS_DOWNLOAD && typed.account.is_some() && wants_html(&req) {
+                return Err(redirect_to_download(&req, &typed));
             }
             Ok(Self(who, form))
         })
     }
 }
 
-fn own_id(who: &impl Provable) -> String {
+fn is_confirmed_by<W: StepUpVisitor>(who: &W, ctx: &Ctx) -> bool {
+    let admitted = &who.visitor().admitted;
+    is_confirmed(
+        ctx,
+        &admitted.account,
+        &admitted.session.row,
+        &admitted.token_digest,
+        W::LIMIT,
+    )
+}
+
+fn own_id(who: &impl StepUpVisitor) -> String {
     who.visitor().account.0.to_string()
 }
 
-/// The fields of a body, ours apart from the form's.
+/// The fields of a body, with our own separated from the form's.
 #[derive(Default)]
-struct Typed {
+struct SubmittedForm {
     fields: Vec<(String, String)>,
     password: Option<Secret>,
+    code: Option<Secret>,
     account: Option<String>,
     back: Option<String>,
+    /// The action to be confirmed, as the sent form describes it.
+    act: Option<String>,
 }
 
-impl Typed {
+impl SubmittedForm {
     fn read(body: &[u8]) -> Self {
         let mut typed = Self::default();
         for (name, value) in form_urlencoded::parse(body) {
             let value = value.into_owned();
             match name.as_ref() {
                 PASSWORD => typed.password = Some(Secret::new(value)),
+                CODE => typed.code = Some(Secret::new(value)).filter(|typed| !typed.expose().is_empty()),
                 ACCOUNT => typed.account = Some(value),
                 BACK => typed.back = Some(value),
+                ACT => typed.act = Some(value).filter(|act| !act.trim().is_empty()),
                 _ => typed.fields.push((name.into_owned(), value)),
             }
         }
+        typed.act = typed.act.map(|act| fill_placeholders(&act, &typed.fields));
         typed
     }
 
-    /// The form without our fields.
+    /// Returns the form without our own fields.
     fn form(&self) -> Vec<u8> {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.extend_pairs(&self.fields);
@@ -223,74 +296,136 @@ impl Typed {
     }
 }
 
-/// Proves the password that came along; without one, or with a wrong one, asks for it.
-async fn confirm<W: Provable, F: Sent>(
+/// The fields that a page adds to its own form if the password is due, so that it asks only once.
+pub struct ProofFields {
+    pub account: String,
+    /// The username, for password managers.
+    pub name: String,
+    pub back: String,
+}
+
+/// Returns the fields for the visitor's password if the last proof is too old for a sensitive
+/// action. An account with a second factor is asked for it on a separate page.
+pub fn proof_fields<W: StepUpVisitor>(who: &W, ctx: &Ctx, back: &str) -> Option<ProofFields> {
+    let visitor = who.visitor();
+    let account = &visitor.admitted.account;
+    let is_password_enough = !account.factors.has_any() && find_confirming_source(ctx, account).is_none();
+    (is_password_enough && !is_confirmed_by(who, ctx)).then(|| ProofFields {
+        account: own_id(who),
+        name: visitor.name.clone(),
+        back: back.to_owned(),
+    })
+}
+
+/// Checks the proof in the request. Without one, or if it is wrong, asks for it.
+async fn confirm<W: StepUpVisitor, F: StepUpInput>(
     req: &HttpRequest,
     ctx: &Ctx,
     who: &W,
-    typed: &Typed,
+    typed: &SubmittedForm,
 ) -> Result<(), actix_web::Error> {
     let visitor = who.visitor();
     let Some(password) = typed.password.clone() else {
-        return Err(if wants_html(req.headers()) {
-            asked_again::<W, F>(req, ctx, who, typed, StatusCode::FORBIDDEN, None, None).await?
-        } else {
-            PageError::StepUp.into()
-        });
+        return Err(request_confirmation::<W, F>(req, ctx, who, typed).await?);
     };
-    let proof = Proof {
+    let request = StepUpRequest {
         account: visitor.account,
         session: visitor.session,
+        token_digest: visitor.admitted.token_digest.clone(),
         ip: visitor.client.ip,
         user_agent: visitor.client.user_agent.clone(),
         password,
+        code: typed.code.clone(),
     };
-    let refusal = match prove(ctx, &visitor.acting, proof).await.map_err(PageError::from)? {
-        Proved::Done => return Ok(()),
-        Proved::Wrong => Refusal::Credentials,
-        Proved::Refused(refusal) => refusal,
+    let (refusal, field) = match prove(ctx, &visitor.initiator, request).await.map_err(PageError::from)? {
+        StepUpOutcome::Proved(token) => return Ok(renew(req, token.as_ref())?),
+        StepUpOutcome::MoreNeeded(_) => return Err(request_confirmation::<W, F>(req, ctx, who, typed).await?),
+        StepUpOutcome::Wrong => (SignInRefusal::Credentials, PASSWORD),
+        StepUpOutcome::WrongCode => (SignInRefusal::Credentials, CODE),
+        StepUpOutcome::Refused(refusal) => (refusal, PASSWORD),
     };
-    let (status, retry_after, words) = match refusal {
-        Refusal::Credentials => (
-            StatusCode::UNPROCESSABLE_ENTITY,
-            None,
-            "The password is wrong.".to_owned(),
-        ),
-        ref refusal => login::answer(refusal, ctx.now()),
+    let (status, retry_after, words) = match (&refusal, field) {
+        (SignInRefusal::Credentials, CODE) => reject_input("That code is wrong or was already used."),
+        (SignInRefusal::Credentials, _) => reject_input("The password is wrong."),
+        (refusal, _) => describe_refusal(refusal, ctx.now()),
     };
-    if wants_html(req.headers()) {
-        return Err(asked_again::<W, F>(req, ctx, who, typed, status, retry_after, Some(words)).await?);
+    if wants_html(req) {
+        let fault = Some((field, words));
+        return Err(render_again::<W, F>(req, ctx, who, typed, status, retry_after, fault).await?);
     }
-    let body = problem_body(status, refusal.code(), &words);
-    Err(answered(problem_response(status, &body), retry_after))
+    let problem = Problem::new(status, refusal.code(), &words);
+    Err(replace_response(problem.into_response(), retry_after))
+}
+
+fn reject_input(words: &str) -> (StatusCode, Option<i64>, String) {
+    (StatusCode::UNPROCESSABLE_ENTITY, None, words.to_owned())
+}
+
+/// Asks for what is missing.
+async fn request_confirmation<W: StepUpVisitor, F: StepUpInput>(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    who: &W,
+    typed: &SubmittedForm,
+) -> Result<actix_web::Error, PageError> {
+    if wants_html(req) {
+        render_again::<W, F>(req, ctx, who, typed, StatusCode::FORBIDDEN, None, None).await
+    } else {
+        Ok(PageError::StepUp(find_method(ctx, who.visitor().account).await?).into())
+    }
+}
+
+/// What the page asks for.
+struct ProofWay {
+    passkey: bool,
+    password: bool,
+    /// Whether to ask for a code with the password.
+    code: bool,
+    /// The identity provider that confirms instead.
+    provider: Option<ProviderButton>,
+}
+
+impl ProofWay {
+    fn new(ctx: &Ctx, visitor: &Visitor, method: StepUpMethod) -> Self {
+        let provider = find_confirming_source(ctx, &visitor.admitted.account);
+        Self {
+            passkey: method.takes_passkey(),
+            password: method.takes_password(),
+            code: method.needs_code(),
+            provider: provider.filter(|_| method == StepUpMethod::IdentityProvider),
+        }
+    }
 }
 
 #[derive(Template)]
 #[template(path = "pages/step_up.html")]
 struct StepUpPage {
     shell: Shell,
-    /// Where it is sent: the address that asked.
+    /// The action to be confirmed, if the form describes it.
+    act: Option<String>,
+    /// The address to which the form is sent: the requested one.
     action: String,
     back: String,
     account: String,
-    /// For password managers.
+    /// The username, for password managers.
     name: String,
     minutes: i64,
     fields: Vec<(String, String)>,
-    /// Asked for again: field and label.
+    /// Fields that are requested again, with their labels.
     secrets: Vec<(String, String)>,
     faults: Vec<(String, String)>,
+    way: ProofWay,
 }
 
-/// The page with everything that was typed, secrets excepted.
-async fn asked_again<W: Provable, F: Sent>(
+/// Renders the page with everything that was entered, except secrets.
+async fn render_again<W: StepUpVisitor, F: StepUpInput>(
     req: &HttpRequest,
     ctx: &Ctx,
     who: &W,
-    typed: &Typed,
+    typed: &SubmittedForm,
     status: StatusCode,
     retry_after: Option<i64>,
-    fault: Option<String>,
+    fault: Option<(&'static str, String)>,
 ) -> Result<actix_web::Error, PageError> {
     let label = |name: &str| {
         F::SECRETS
@@ -303,8 +438,9 @@ async fn asked_again<W: Provable, F: Sent>(
     let visitor = who.visitor();
     let view = StepUpPage {
         shell: who.shell(req, ctx).await?,
+        act: typed.act.clone(),
         action: own_address(req),
-        back: back(req, typed),
+        back: previous_page(req, typed),
         account: own_id(who),
         name: visitor.name.clone(),
         minutes: W::LIMIT.as_secs() / 60,
@@ -312,16 +448,18 @@ async fn asked_again<W: Provable, F: Sent>(
         secrets: secrets
             .filter_map(|(name, _)| Some((name.clone(), label(name)?.to_owned())))
             .collect(),
-        faults: fault.map(|words| (PASSWORD.to_owned(), words)).into_iter().collect(),
+        faults: fault
+            .map(|(field, words)| (field.to_owned(), words))
+            .into_iter()
+            .collect(),
+        way: ProofWay::new(ctx, visitor, find_method(ctx, visitor.account).await?),
     };
-    Ok(answered(page(status, &view)?, retry_after))
+    Ok(replace_response(render_page(status, &view)?, retry_after))
 }
 
-/// An answer in place of the handler's.
-fn answered(mut response: HttpResponse, retry_after: Option<i64>) -> actix_web::Error {
-    if let Some(secs) = retry_after {
-        response.headers_mut().insert(header::RETRY_AFTER, secs.into());
-    }
+/// Returns a response in place of the handler's.
+fn replace_response(mut response: HttpResponse, retry_after: Option<i64>) -> actix_web::Error {
+    set_retry_after(&mut response, retry_after);
     InternalError::from_response("the password must be confirmed", response).into()
 }
 
@@ -330,14 +468,14 @@ fn own_address(req: &HttpRequest) -> String {
     target.map_or(paths::HOME, |target| target.as_str()).to_owned()
 }
 
-/// Back to the page that it was asked from, which fetches it.
-fn fetched_there(req: &HttpRequest, typed: &Typed) -> actix_web::Error {
+/// Redirects to the page that requested the file, which fetches it.
+fn redirect_to_download(req: &HttpRequest, typed: &SubmittedForm) -> actix_web::Error {
     let said = Flash::ok("Confirmed.").with_download(own_address(req));
-    answered(flash::redirect(req, &back(req, typed), &said), None)
+    replace_response(flash::redirect(req, &previous_page(req, typed), &said), None)
 }
 
-/// Where the visitor came from: a page of ours, or home.
-fn back(req: &HttpRequest, typed: &Typed) -> String {
+/// Returns the page that the visitor came from: a page of ours, or home.
+fn previous_page(req: &HttpRequest, typed: &SubmittedForm) -> String {
     let came_from = || {
         let referer = Url::parse(req.headers().get(header::REFERER)?.to_str().ok()?).ok()?;
         Some(match referer.query() {
@@ -349,14 +487,13 @@ fn back(req: &HttpRequest, typed: &Typed) -> String {
     ReturnTo::parse(&target, &[]).map_or_else(|| paths::HOME.to_owned(), |target| target.as_str().to_owned())
 }
 
-fn somebody_else(req: &HttpRequest, who: &impl Provable) -> actix_web::Error {
+fn refuse_other_account(req: &HttpRequest, who: &impl StepUpVisitor) -> actix_web::Error {
     let name = &who.visitor().name;
-    let words = format!("You are signed in as {name}, and somebody else began this: nothing was done.");
-    let response = if wants_html(req.headers()) {
+    let words = format!("You are signed in as {name}, but someone else started this action. Nothing was changed.");
+    let response = if wants_html(req) {
         flash::redirect(req, paths::HOME, &Flash::error(words))
     } else {
-        let status = StatusCode::CONFLICT;
-        problem_response(status, &problem_body(status, "somebody_else", &words))
+        Problem::new(StatusCode::CONFLICT, "somebody_else", &words).into_response()
     };
-    answered(response, None)
+    replace_response(response, None)
 }

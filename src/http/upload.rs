@@ -1,46 +1,46 @@
-//! A form with a file in it (`multipart/form-data`), read into memory under the limits of other forms.
-//! What the file is, is the page's business; nothing of it touches the disk.
+//! A form with a file (`multipart/form-data`), read into memory under the limits of other forms.
+//! The page interprets the file; nothing is written to disk.
 
 use super::{
     error::PageError,
-    forms::{FORM_TIMEOUT, MAX_FORM_BYTES},
+    request_body::{FORM_TIMEOUT, MAX_FORM_BYTES},
 };
 use actix_multipart::{Multipart, MultipartError};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
 use futures_util::StreamExt;
 use std::{future::Future, pin::Pin};
 
-/// No page of ours has more fields.
+/// Maximum number of fields; none of our pages has more.
 const MOST_PARTS: usize = 16;
 
-/// The parts of a form, in their order.
-pub struct Upload(Vec<Part>);
+/// The parts of a form, in order.
+pub struct Upload(Vec<UploadPart>);
 
-struct Part {
+struct UploadPart {
     name: String,
-    /// What the browser calls the file; a field that is none has no such name.
+    /// The browser's name of the file; `None`: a field without a file.
     file_name: Option<String>,
     bytes: Vec<u8>,
 }
 
-/// A file that somebody chose.
-pub struct File {
+/// A file that a user selected.
+pub struct UploadedFile {
     pub name: String,
     pub bytes: Vec<u8>,
 }
 
 impl Upload {
-    /// The text of a field; empty when it is absent or no text.
+    /// Returns the text of a field; empty if it is missing or not text.
     pub fn text(&self, name: &str) -> &str {
         let part = self.0.iter().find(|part| part.name == name && part.file_name.is_none());
         part.and_then(|part| std::str::from_utf8(&part.bytes).ok())
             .unwrap_or_default()
     }
 
-    /// The file of a field; `None`: none was chosen, or it is empty.
-    pub fn file(self, name: &str) -> Option<File> {
+    /// Returns the file of a field; `None`: none was selected, or it is empty.
+    pub fn file(self, name: &str) -> Option<UploadedFile> {
         self.0.into_iter().find_map(|part| {
-            let file = File {
+            let file = UploadedFile {
                 name: part.file_name.filter(|_| part.name == name)?,
                 bytes: part.bytes,
             };
@@ -85,7 +85,7 @@ async fn read(mut multipart: Multipart) -> Result<Upload, PageError> {
             .map_err(|_| PageError::TooLarge)?
             .map_err(|error| unreadable(&error))?;
         left -= bytes.len();
-        parts.push(Part {
+        parts.push(UploadPart {
             name,
             file_name,
             bytes: bytes.to_vec(),

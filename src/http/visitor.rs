@@ -1,17 +1,20 @@
-//! Authority as types: a handler that takes `Admin` cannot be reached by anybody else. They read what the gate judged.
+//! Authorization as types: only an administrator reaches a handler that takes `Admin`. The
+//! extractors read the results of the gate.
 
 use super::{
     error::PageError,
-    gate::{Client, Judged, State},
+    judged::{Client, JudgedRequest, JudgedSession},
+    site::Site,
 };
 use crate::{
     domain::{
         account::{AccountId, Role},
         audit::Actor,
+        factor::FactorDuty,
         policy::effective::EffectivePolicy,
-        session::{Duty, End, EndReason, SessionId, ends_at},
+        session::{Duty, EndReason, LifetimeEnd, SessionId, ends_at},
     },
-    flows::{Acting, Ctx, access::Admitted, audit},
+    flows::{Ctx, FlowError, Initiator, access::AdmittedSession, audit},
 };
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::Method, web};
 use std::{
@@ -21,23 +24,23 @@ use std::{
     sync::Arc,
 };
 
-/// Somebody signed in.
+/// A signed-in user.
 #[derive(Clone)]
 pub struct Visitor {
     pub account: AccountId,
     pub name: String,
     pub role: Role,
     pub session: SessionId,
-    pub acting: Acting,
+    pub initiator: Initiator,
     pub policy: Arc<EffectivePolicy>,
-    /// When the session ends if nothing happens.
-    pub ends: Option<End>,
+    /// When the session ends without further activity.
+    pub ends: Option<LifetimeEnd>,
     pub client: Client,
-    pub admitted: Rc<Admitted>,
+    pub admitted: Rc<AdmittedSession>,
 }
 
 impl Visitor {
-    fn new(client: &Client, admitted: &Rc<Admitted>) -> Self {
+    pub(in crate::http) fn new(client: &Client, admitted: &Rc<AdmittedSession>) -> Self {
         let session = admitted.session.id();
         let account = &admitted.account;
         Self {
@@ -45,7 +48,7 @@ impl Visitor {
             name: account.name.clone(),
             role: account.role,
             session,
-            acting: Acting {
+            initiator: Initiator {
                 actor: Actor::Account {
                     id: account.id,
                     name: account.name.clone(),
@@ -61,42 +64,60 @@ impl Visitor {
     }
 }
 
-/// Whoever comes; with the visitor when there is a live session without a pending duty.
+/// Any visitor; with the user if there is a live session without a pending duty.
 pub struct Anyone {
     pub visitor: Option<Visitor>,
+    /// What the live session of the cookie must do first.
+    pub duty: Option<Duty>,
     pub client: Client,
-    /// Why the session that the cookie named has ended.
+    /// Why the session of the cookie has ended.
     pub ended: Option<EndReason>,
-    /// The live session behind the cookie, duty or not: a new sign-in replaces it.
+    /// The live session of the cookie, even with a duty: a new sign-in replaces it.
     pub session: Option<SessionId>,
     pub ambiguous: bool,
+    /// Digest of a token that could not be looked up. Its bearer may still sign out.
+    pub unjudged: Option<String>,
 }
 
-/// Signed in, also while a password change is pending.
+/// Signed in, even while a password change is pending, which comes before every other duty.
 pub struct Pending(pub Visitor);
 
 /// Signed in with nothing pending.
 pub struct Member(pub Visitor);
 
+/// A signed-in visitor, even if a second factor is required. A password change comes first.
+pub struct FactorVisitor(pub Visitor);
+
+/// A visitor who may manage their second factors: signed in with nothing pending, or required only
+/// to set up a factor.
+#[derive(Clone)]
+pub struct EnrollingVisitor(pub Visitor);
+
 /// An administrator with nothing pending.
 pub struct Admin(pub Visitor);
 
-fn judged(req: &HttpRequest) -> Result<Judged, PageError> {
-    req.extensions().get::<Judged>().cloned().ok_or(PageError::misbuilt())
+fn judged(req: &HttpRequest) -> Result<JudgedRequest, PageError> {
+    req.extensions()
+        .get::<JudgedRequest>()
+        .cloned()
+        .ok_or(PageError::missing_middleware())
 }
 
 fn pending(req: &HttpRequest) -> Result<Visitor, PageError> {
     let judged = judged(req)?;
     match &judged.state {
-        State::Admitted(admitted) => Ok(Visitor::new(&judged.client, admitted)),
-        State::Anonymous => Err(PageError::SignIn {
+        JudgedSession::Admitted(admitted) => Ok(Visitor::new(&judged.client, admitted)),
+        JudgedSession::Anonymous => Err(PageError::SignIn {
             return_to: return_to(req),
             reason: None,
         }),
-        State::Ended(reason) => Err(PageError::SignIn {
+        JudgedSession::Ended(reason) => Err(PageError::SignIn {
             return_to: return_to(req),
             reason: Some(*reason),
         }),
+        JudgedSession::Unjudged(_) => {
+            Err(FlowError::Unavailable("the session could not be looked up".to_owned()).into())
+        }
     }
 }
 
@@ -106,12 +127,38 @@ fn member(req: &HttpRequest) -> Result<Visitor, PageError> {
         return Err(PageError::NoEntry);
     }
     match visitor.admitted.duty {
-        Some(Duty::PasswordChange) => Err(PageError::PasswordChange),
+        Some(duty) => Err(refuse_until_done(req, duty)),
         None => Ok(visitor),
     }
 }
 
-/// Only what can be asked for again is returned to.
+/// Returns the refusal that redirects to the page of a duty.
+fn refuse_until_done(req: &HttpRequest, duty: Duty) -> PageError {
+    match duty {
+        Duty::PasswordChange => PageError::PasswordChange,
+        Duty::Factor(_) => PageError::Factor {
+            return_to: return_to(req),
+        },
+    }
+}
+
+/// Returns the account name of the request's session, with or without a duty.
+pub fn signed_in_name(req: &HttpRequest) -> Option<String> {
+    match judged(req).ok()?.state {
+        JudgedSession::Admitted(admitted) => Some(admitted.account.name.clone()),
+        JudgedSession::Anonymous | JudgedSession::Ended(_) | JudgedSession::Unjudged(_) => None,
+    }
+}
+
+/// Returns the visitor for whom an error page keeps its navigation: signed in on our own host,
+/// without a pending duty.
+pub fn find_visitor_for_error(req: &HttpRequest) -> Option<Visitor> {
+    matches!(Site::from_request(req), Site::Own)
+        .then(|| member(req).ok())
+        .flatten()
+}
+
+/// Only addresses that can be requested again are used for the return.
 fn return_to(req: &HttpRequest) -> Option<String> {
     (req.method() == Method::GET)
         .then(|| req.uri().path_and_query().map(|target| target.as_str().to_owned()))
@@ -124,13 +171,19 @@ impl FromRequest for Anyone {
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(judged(req).map(|judged| {
-            let (session, ended) = match &judged.state {
-                State::Admitted(admitted) => (Some(admitted.session.id()), None),
-                State::Ended(reason) => (None, Some(*reason)),
-                State::Anonymous => (None, None),
+            let (session, duty, ended) = match &judged.state {
+                JudgedSession::Admitted(admitted) => (Some(admitted.session.id()), admitted.duty, None),
+                JudgedSession::Ended(reason) => (None, None, Some(*reason)),
+                JudgedSession::Anonymous | JudgedSession::Unjudged(_) => (None, None, None),
+            };
+            let unjudged = match &judged.state {
+                JudgedSession::Unjudged(digest) => Some(digest.clone()),
+                JudgedSession::Admitted(_) | JudgedSession::Ended(_) | JudgedSession::Anonymous => None,
             };
             Self {
+                unjudged,
                 visitor: member(req).ok(),
+                duty,
                 ended,
                 session,
                 ambiguous: judged.ambiguous,
@@ -145,7 +198,10 @@ impl FromRequest for Pending {
     type Future = Ready<Result<Self, PageError>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(pending(req).map(Self))
+        ready(pending(req).and_then(|visitor| match visitor.admitted.duty {
+            Some(duty @ Duty::Factor(_)) => Err(refuse_until_done(req, duty)),
+            Some(Duty::PasswordChange) | None => Ok(Self(visitor)),
+        }))
     }
 }
 
@@ -158,13 +214,38 @@ impl FromRequest for Member {
     }
 }
 
+impl FromRequest for FactorVisitor {
+    type Error = PageError;
+    type Future = Ready<Result<Self, PageError>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(pending(req).and_then(|visitor| match visitor.admitted.duty {
+            Some(duty @ Duty::PasswordChange) => Err(refuse_until_done(req, duty)),
+            Some(Duty::Factor(_)) | None => Ok(Self(visitor)),
+        }))
+    }
+}
+
+impl FromRequest for EnrollingVisitor {
+    type Error = PageError;
+    type Future = Ready<Result<Self, PageError>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let owner = pending(req).and_then(|visitor| match visitor.admitted.duty {
+            None | Some(Duty::Factor(FactorDuty::Enrol)) => Ok(Self(visitor)),
+            Some(duty) => Err(refuse_until_done(req, duty)),
+        });
+        ready(owner)
+    }
+}
+
 impl FromRequest for Admin {
     type Error = PageError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, PageError>>>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let ctx = req.app_data::<web::Data<Ctx>>().cloned();
-        let found = member(req).and_then(|visitor| Ok((visitor, ctx.ok_or(PageError::misbuilt())?)));
+        let found = member(req).and_then(|visitor| Ok((visitor, ctx.ok_or(PageError::missing_middleware())?)));
         let path = req.path().to_owned();
         Box::pin(async move {
             let (visitor, ctx) = found?;
@@ -172,7 +253,7 @@ impl FromRequest for Admin {
                 Role::Administrator => Ok(Self(visitor)),
                 Role::Member => {
                     if visitor.admitted.session.may_record_denial(ctx.now()) {
-                        audit::denied(&ctx, &visitor.acting, path).await?;
+                        audit::denied(&ctx, &visitor.initiator, path).await?;
                     }
                     Err(PageError::Forbidden)
                 }

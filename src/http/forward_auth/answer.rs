@@ -1,143 +1,189 @@
-//! What a proxy is told: the status and headers of each passage, in each dialect. Whether there is one is `flows::access`'s.
+//! The responses to proxies: status and headers of each decision, in each dialect. `flows::access`
+//! decides.
 
 use crate::{
     domain::{
-        application::Target,
+        application::RequestTarget,
         forwarded::Dialect,
         origin::ReturnTo,
-        session::{EndReason, ends_at},
+        session::{Duty, EndReason, ends_at},
     },
     flows::{
         Ctx,
-        access::{Admitted, Passage},
+        access::{AccessDecision, AdmittedSession},
     },
-    http::{error::login_url, paths},
+    http::{
+        error::{NO_ENTRY, factor_url, login_url},
+        no_entry::render_no_entry,
+        paths,
+        problem::Problem,
+    },
 };
 use actix_web::{
-    HttpResponse, HttpResponseBuilder,
+    HttpResponse,
     http::{
         StatusCode,
-        header::{self, HeaderName, HeaderValue},
+        header::{self, HeaderMap, HeaderName, HeaderValue},
     },
 };
 
-/// Why a request does not pass, for the application and the log of the proxy.
+/// The reason why a request does not pass, for the application and the log of the proxy.
 const REASON: HeaderName = HeaderName::from_static("x-nightlatch-reason");
-/// Seconds until the session ends if nothing happens; empty where nobody is looked for.
+/// Seconds until the session ends without further activity; empty on public paths.
 const SESSION_ENDS: HeaderName = HeaderName::from_static("x-nightlatch-session-ends");
-/// Who it is.
+/// What the session proved: codes of `domain::factor`, separated by spaces.
+const FACTORS: HeaderName = HeaderName::from_static("x-nightlatch-factors");
+/// The username.
 const USER: HeaderName = HeaderName::from_static("remote-user");
 const NAME: HeaderName = HeaderName::from_static("remote-name");
 const EMAIL: HeaderName = HeaderName::from_static("remote-email");
 const GROUPS: HeaderName = HeaderName::from_static("remote-groups");
 
-/// What an answer depends on beside the passage.
-pub struct Question<'a> {
+/// The facts of a request on which a response depends besides the decision.
+pub struct AnswerContext<'a> {
     pub dialect: Dialect,
-    /// Whether a redirect is of use to who asks; looked at only when there is one.
+    /// Whether the client can use a redirect; called only if there is one.
     pub navigation: &'a dyn Fn() -> bool,
-    /// It can be asked for again after a sign-in.
+    /// Whether the request can be repeated after a sign-in.
     pub repeatable: bool,
-    pub target: &'a Target,
+    pub target: &'a RequestTarget,
 }
 
-pub fn answer(question: &Question<'_>, ctx: &Ctx, passage: &Passage) -> HttpResponse {
-    match passage {
-        Passage::Public => pass(None, ctx),
-        Passage::Admitted(admitted) => pass(Some(admitted), ctx),
-        Passage::NotSignedIn(reason) => {
-            let address = question.target.url();
-            // What nobody would be sent back to only makes the answer too big for a proxy.
-            let return_to = Some(address.as_str()).filter(|to| question.repeatable && to.len() <= ReturnTo::MAX_LEN);
+/// Makes the response to a proxy from a decision.
+pub fn answer(question: &AnswerContext<'_>, ctx: &Ctx, decision: &AccessDecision) -> HttpResponse {
+    match decision {
+        AccessDecision::Public => pass(None, ctx),
+        AccessDecision::Admitted(admitted) => pass(Some(admitted), ctx),
+        AccessDecision::NotSignedIn(reason) => {
             let code = reason.map_or("sign_in", EndReason::as_str);
-            send_away(question, ctx, &login_url(return_to, *reason), code)
+            let page = login_url(return_address(question).as_deref(), *reason);
+            send_away(question, ctx, &page, code)
         }
-        Passage::PasswordChange => send_away(question, ctx, paths::PASSWORD, "password_change"),
-        Passage::NotAllowed => {
-            let why = "Your account may not enter this application.";
-            problem(StatusCode::FORBIDDEN, "forbidden", why, None)
+        AccessDecision::Duty(duty) => {
+            let page = match duty {
+                Duty::PasswordChange => paths::PASSWORD.to_owned(),
+                Duty::Factor(_) => factor_url(return_address(question).as_deref()),
+            };
+            send_away(question, ctx, &page, duty.as_str())
         }
-        Passage::Unknown => {
+        AccessDecision::NotAllowed => no_entry(question, ctx),
+        AccessDecision::Unknown => {
             let why = "No application is registered for this address.";
             problem(StatusCode::FORBIDDEN, "unknown_application", why, None)
         }
-        Passage::NotCanonical => {
-            let why = "The path has more than one reading.";
+        AccessDecision::NotCanonical => {
+            let why = "The path is ambiguous.";
             problem(StatusCode::BAD_REQUEST, "not_canonical", why, None)
         }
     }
 }
 
-/// 200 without a body. Identity headers are always there, if empty, so that a client's own copies never survive.
-fn pass(admitted: Option<&Admitted>, ctx: &Ctx) -> HttpResponse {
-    let mut response = HttpResponse::Ok();
-    dress(&mut response);
+/// Returns the return address. An address that cannot be returned to would only make the response
+/// too large for a proxy.
+fn return_address(question: &AnswerContext<'_>) -> Option<String> {
+    Some(question.target.url()).filter(|to| question.repeatable && to.len() <= ReturnTo::MAX_LEN)
+}
+
+/// Returns 403: a page for people if the proxy passes it on, otherwise a problem.
+fn no_entry(question: &AnswerContext<'_>, ctx: &Ctx) -> HttpResponse {
+    let shows_pages = match question.dialect {
+        Dialect::AuthRequest => false,
+        Dialect::ForwardAuth | Dialect::ExtAuthz => (question.navigation)(),
+    };
+    let application = ctx.live.applications().of_page(question.target);
+    let name = application.as_ref().map(|application| application.name.as_str());
+    let page = shows_pages.then(|| render_no_entry(ctx, name, None, &question.target.url()));
+    let Some(Ok(mut response)) = page else {
+        return problem(StatusCode::FORBIDDEN, "forbidden", NO_ENTRY, None);
+    };
+    let headers = response.headers_mut();
+    forbid_storing(headers);
+    headers.insert(REASON, HeaderValue::from_static("forbidden"));
+    response
+}
+
+/// Redirects a page request to the sign-in page, which redirects a signed-in browser straight back
+/// with a cookie of the current lifetime.
+pub fn renew_cookie(question: &AnswerContext<'_>, ctx: &Ctx) -> HttpResponse {
+    let page = login_url(return_address(question).as_deref(), None);
+    send_away(question, ctx, &page, "cookie_renewal")
+}
+
+/// Returns 200 without a body. Identity headers are always set, if empty, so that a client's own
+/// copies never survive.
+fn pass(admitted: Option<&AdmittedSession>, ctx: &Ctx) -> HttpResponse {
+    let mut response = HttpResponse::Ok().finish();
+    let headers = response.headers_mut();
+    forbid_storing(headers);
     let account = admitted.map(|admitted| &admitted.account);
     let groups = account.map(|account| account.groups.join(","));
+    let proofs = admitted.map(|admitted| admitted.proofs().to_string());
     for (name, value) in [
         (USER, account.map(|account| account.name.as_str())),
         (NAME, account.map(|account| account.display_name.as_str())),
         (EMAIL, account.and_then(|account| account.email.as_deref())),
         (GROUPS, groups.as_deref()),
+        (FACTORS, proofs.as_deref()),
     ] {
-        match HeaderValue::from_bytes(value.unwrap_or_default().as_bytes()) {
-            Ok(value) => response.insert_header((name, value)),
-            // Names with control characters are refused when they are made: this one was not made by us.
-            Err(_) => {
-                tracing::error!("an account's {name} does not fit into a header");
-                let why = "An account is unreadable.";
-                return problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", why, None);
-            }
+        let Ok(value) = HeaderValue::from_bytes(value.unwrap_or_default().as_bytes()) else {
+            // Names with control characters are refused when they are created, so this one was not
+            // created by us.
+            tracing::error!("an account's {name} cannot be sent in a header");
+            let why = "An account is unreadable.";
+            return problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", why, None);
         };
+        headers.insert(name, value);
     }
     let end = admitted.and_then(|admitted| ends_at(&admitted.session.life(), &admitted.policy));
     let left = end.map(|end| HeaderValue::from(end.at.since(ctx.now()).as_secs().max(0)));
-    response.insert_header((SESSION_ENDS, left.unwrap_or(const { HeaderValue::from_static("") })));
-    response.finish()
+    headers.insert(SESSION_ENDS, left.unwrap_or(const { HeaderValue::from_static("") }));
+    response
 }
 
-/// To one of our pages: a redirect for navigations, 401 for everything else. nginx makes the redirect itself.
-fn send_away(question: &Question<'_>, ctx: &Ctx, page: &str, code: &'static str) -> HttpResponse {
+/// Redirects a navigation to one of our pages, and returns 401 to other requests. nginx makes the
+/// redirect itself.
+fn send_away(question: &AnswerContext<'_>, ctx: &Ctx, page: &str, code: &'static str) -> HttpResponse {
     let location = format!("{}{page}", ctx.config.base_url());
     let redirects = match question.dialect {
         Dialect::AuthRequest => false,
         Dialect::ForwardAuth | Dialect::ExtAuthz => (question.navigation)(),
     };
     if !redirects {
-        return problem(StatusCode::UNAUTHORIZED, code, "Sign in to carry on.", Some(&location));
+        return problem(StatusCode::UNAUTHORIZED, code, "Sign in to continue.", Some(&location));
     }
-    let mut response = if question.repeatable {
-        HttpResponse::Found()
+    let status = if question.repeatable {
+        StatusCode::FOUND
     } else {
-        HttpResponse::SeeOther()
+        StatusCode::SEE_OTHER
     };
-    dress(&mut response);
-    response.insert_header((REASON, HeaderValue::from_static(code)));
-    response.insert_header((header::LOCATION, location));
-    response.finish()
+    let mut response = HttpResponse::build(status)
+        .insert_header((header::LOCATION, location))
+        .finish();
+    let headers = response.headers_mut();
+    forbid_storing(headers);
+    headers.insert(REASON, HeaderValue::from_static(code));
+    response
 }
 
-/// A refusal for programs; proxies show it as it is, or their own page.
+/// Creates a refusal for programs; proxies show it unchanged, or their own page.
 pub fn problem(status: StatusCode, code: &'static str, detail: &str, location: Option<&str>) -> HttpResponse {
-    let mut body = serde_json::json!({
-        "type": "about:blank",
-        "title": status.canonical_reason().unwrap_or_default(),
-        "status": status.as_u16(),
-        "code": code,
-        "detail": detail,
-    });
-    let mut response = HttpResponse::build(status);
-    dress(&mut response);
-    response.insert_header((REASON, HeaderValue::from_static(code)));
-    if let Some(location) = location {
-        body["login_url"] = location.into();
-        response.insert_header((header::LOCATION, location));
+    let problem = Problem::new(status, code, detail);
+    let mut response = match location {
+        Some(location) => problem.with_member("login_url", location),
+        None => problem,
     }
-    response.content_type("application/problem+json").body(body.to_string())
+    .into_response();
+    let headers = response.headers_mut();
+    forbid_storing(headers);
+    headers.insert(REASON, HeaderValue::from_static(code));
+    if let Some(location) = location.and_then(|location| HeaderValue::from_str(location).ok()) {
+        headers.insert(header::LOCATION, location);
+    }
+    response
 }
 
-/// A decision is nobody else's.
-fn dress(response: &mut HttpResponseBuilder) {
-    response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
-    response.insert_header((header::VARY, HeaderValue::from_static("Cookie")));
+/// Adds headers that forbid storing the response: a decision is for one request only.
+fn forbid_storing(headers: &mut HeaderMap) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::VARY, HeaderValue::from_static("Cookie"));
 }

@@ -1,27 +1,29 @@
-//! Envoy: the original method, `Host` and path, below our own prefix; the scheme in `X-Forwarded-Proto`.
+//! The dialect of Envoy: the original method, `Host` and path, below our own prefix; the scheme in
+//! `X-Forwarded-Proto`.
 
-use super::{Field, Malformed, Original, one};
+use super::original::{MalformedHeader, OriginalRequest, ProxyHeader, first_token, single_value};
 use crate::{
-    domain::application::{Target, TargetError},
+    domain::application::{RequestTarget, TargetError},
     http::paths::EXT_AUTHZ,
 };
 use actix_web::HttpRequest;
 
-static PROTO: Field = Field::new("X-Forwarded-Proto", "x-forwarded-proto");
-static HOST: Field = Field::new("Host", "host");
+static PROTO: ProxyHeader = ProxyHeader::new("X-Forwarded-Proto", "x-forwarded-proto");
+static HOST: ProxyHeader = ProxyHeader::new("Host", "host");
 
-pub fn read(req: &HttpRequest) -> Result<Original, Malformed> {
-    let (proto, host) = (one(req, &PROTO)?, one(req, &HOST)?);
-    // As it came over the wire: what the router decoded would be another path.
+/// Reads the original request, which Envoy sends as its own.
+pub fn read(req: &HttpRequest) -> Result<OriginalRequest, MalformedHeader> {
+    let (proto, host) = (first_token(req, &PROTO)?, single_value(req, &HOST)?);
+    // The path as received: the router's decoded path would be another one.
     let uri = req.uri().path_and_query().map_or("", |uri| uri.as_str());
     let uri = uri.strip_prefix(EXT_AUTHZ).unwrap_or_default();
     if leads_up(uri) {
-        return Err(Malformed {
+        return Err(MalformedHeader {
             header: "path",
             why: "the path leads up".to_owned(),
         });
     }
-    let target = Target::of_parts(proto, host, uri).map_err(|error| Malformed {
+    let target = RequestTarget::of_parts(proto, host, uri).map_err(|error| MalformedHeader {
         header: match error {
             TargetError::Scheme => PROTO.shown,
             TargetError::Host => HOST.shown,
@@ -30,11 +32,11 @@ pub fn read(req: &HttpRequest) -> Result<Original, Malformed> {
         why: error.to_string(),
     })?;
     let method = req.method().clone();
-    Ok(Original { target, method })
+    Ok(OriginalRequest { target, method })
 }
 
-/// Whether the path has dot segments in any spelling. To a proxy that closes our prefix to the public it is another address, outside
-/// of that prefix; no Envoy that asks us sends one.
+/// Returns whether the path has dot segments in any spelling. To a proxy that blocks our prefix for
+/// the public it is an address outside of that prefix; no Envoy sends one.
 fn leads_up(uri: &str) -> bool {
     let path = uri.split('?').next().unwrap_or_default().to_ascii_lowercase();
     let plain = path.replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");

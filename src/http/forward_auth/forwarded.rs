@@ -1,17 +1,22 @@
-//! Traefik and Caddy: `X-Forwarded-Proto`, `-Host`, `-Uri` and `-Method`.
+//! The dialect of Traefik and Caddy: `X-Forwarded-Proto`, `-Host`, `-Uri` and `-Method`.
 
-use super::{Field, Malformed, Original, method, one};
-use crate::domain::application::{Target, TargetError};
+use super::original::{MalformedHeader, OriginalRequest, ProxyHeader, first_token, read_method, single_value};
+use crate::domain::application::{RequestTarget, TargetError};
 use actix_web::HttpRequest;
 
-static PROTO: Field = Field::new("X-Forwarded-Proto", "x-forwarded-proto");
-static HOST: Field = Field::new("X-Forwarded-Host", "x-forwarded-host");
-static URI: Field = Field::new("X-Forwarded-Uri", "x-forwarded-uri");
-static METHOD: Field = Field::new("X-Forwarded-Method", "x-forwarded-method");
+static PROTO: ProxyHeader = ProxyHeader::new("X-Forwarded-Proto", "x-forwarded-proto");
+static HOST: ProxyHeader = ProxyHeader::new("X-Forwarded-Host", "x-forwarded-host");
+static URI: ProxyHeader = ProxyHeader::new("X-Forwarded-Uri", "x-forwarded-uri");
+static METHOD: ProxyHeader = ProxyHeader::new("X-Forwarded-Method", "x-forwarded-method");
 
-pub fn read(req: &HttpRequest) -> Result<Original, Malformed> {
-    let (proto, host, uri) = (one(req, &PROTO)?, one(req, &HOST)?, one(req, &URI)?);
-    let target = Target::of_parts(proto, host, uri).map_err(|error| Malformed {
+/// Reads the original request from the `X-Forwarded-…` headers of Traefik and Caddy.
+pub fn read(req: &HttpRequest) -> Result<OriginalRequest, MalformedHeader> {
+    let (proto, host, uri) = (
+        first_token(req, &PROTO)?,
+        single_value(req, &HOST)?,
+        single_value(req, &URI)?,
+    );
+    let target = RequestTarget::of_parts(proto, host, uri).map_err(|error| MalformedHeader {
         header: match error {
             TargetError::Scheme => PROTO.shown,
             TargetError::Host => HOST.shown,
@@ -19,6 +24,6 @@ pub fn read(req: &HttpRequest) -> Result<Original, Malformed> {
         },
         why: error.to_string(),
     })?;
-    let method = method(req, &METHOD)?;
-    Ok(Original { target, method })
+    let method = read_method(req, &METHOD)?;
+    Ok(OriginalRequest { target, method })
 }

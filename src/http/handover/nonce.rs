@@ -1,10 +1,10 @@
-//! What a browser holds on an application's host while a session is on its way there: a random value in a cookie of two minutes, so
-//! that a code that somebody else was given opens nothing in it.
+//! The nonce that a browser holds on an application's host during a handover: a random value in a
+//! cookie that lives two minutes, so that a code that was issued to another browser is refused.
 
 use crate::{
     domain::secret::{self, Secret},
     flows::Ctx,
-    http::session_cookie::{self, Jar, trimmed},
+    http::session_cookie::{self, CookieScope, trimmed},
 };
 use actix_web::{
     HttpRequest,
@@ -12,25 +12,25 @@ use actix_web::{
     http::header::{self, HeaderMap, HeaderValue},
 };
 
-/// Long enough for the way there and back, and for the tabs that a browser opens at its start.
+/// Long enough for the redirects, and for the tabs that a browser opens at start.
 const KEPT: Duration = Duration::minutes(2);
 
-fn name(jar: Jar<'_>, secure: bool) -> String {
+fn name(jar: CookieScope<'_>, secure: bool) -> String {
     let prefix = if secure { "__Host-" } else { "" };
-    format!("{prefix}{}-handover", jar.plain())
+    format!("{prefix}{}-handover", jar.unprefixed())
 }
 
 fn secure(ctx: &Ctx) -> bool {
     ctx.in_force().everyone().cookie.secure
 }
 
-/// Whether this is what [`secret::digest`] makes.
+/// Returns whether the text has the form of [`secret::digest`].
 pub fn is_digest(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// The one that the browser holds; `None` as well for several: one of them was planted.
-pub fn held(req: &HttpRequest, jar: Jar<'_>, ctx: &Ctx) -> Option<Secret> {
+/// Returns the browser's nonce; `None` also if there are several, because one of them was planted.
+pub fn read(req: &HttpRequest, jar: CookieScope<'_>, ctx: &Ctx) -> Option<Secret> {
     let name = name(jar, secure(ctx));
     let lines = req.headers().get_all(header::COOKIE);
     let mut held = lines
@@ -46,23 +46,23 @@ pub fn held(req: &HttpRequest, jar: Jar<'_>, ctx: &Ctx) -> Option<Secret> {
     (ours && second.is_none()).then(|| Secret::new(first.to_owned()))
 }
 
-/// The one held, so that several tabs can be on their way at once, or a fresh one.
-pub fn held_or_new(req: &HttpRequest, jar: Jar<'_>, ctx: &Ctx) -> Secret {
-    held(req, jar, ctx).unwrap_or_else(|| secret::token(ctx.random_bytes()))
+/// Returns the existing nonce, so that several tabs can be handed over together, or a new one.
+pub fn read_or_create(req: &HttpRequest, jar: CookieScope<'_>, ctx: &Ctx) -> Secret {
+    read(req, jar, ctx).unwrap_or_else(|| secret::token(ctx.random_bytes()))
 }
 
-/// Has the browser hold it, and no other that a sibling of the host planted.
-pub fn give(headers: &mut HeaderMap, jar: Jar<'_>, ctx: &Ctx, nonce: &Secret) {
+/// Sets the nonce, and removes others that a sibling host planted.
+pub fn store(headers: &mut HeaderMap, jar: CookieScope<'_>, ctx: &Ctx, nonce: &Secret) {
     let secure = secure(ctx);
     let name = name(jar, secure);
     let mut cookie = Cookie::new(name.as_str(), nonce.expose());
     cookie.set_path("/");
     cookie.set_http_only(true);
     cookie.set_secure(secure);
-    // It must come along when our own host sends the browser back.
+    // The browser must send it after the redirect from our own host.
     cookie.set_same_site(SameSite::Lax);
     cookie.set_max_age(KEPT);
-    let planted = session_cookie::planted(jar, &name);
+    let planted = session_cookie::expire_on_parent_domains(jar, &name);
     for line in planted.into_iter().chain([cookie.to_string()]) {
         if let Ok(line) = HeaderValue::from_str(&line) {
             headers.append(header::SET_COOKIE, line);

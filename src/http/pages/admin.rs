@@ -1,24 +1,26 @@
-//! The console: one file for each thing that administrators look after, and what those pages share.
-//! Every handler takes [`crate::http::visitor::Admin`]: without it there is no way in.
+//! The console: one file for each area, and the shared parts of its pages. Every handler takes
+//! [`crate::http::visitor::Admin`]: there is no other way in.
 
-use crate::http::Route;
+use crate::http::route::Route;
 
-pub mod accounts;
-pub mod applications;
-pub mod audit;
-pub mod lockouts;
-pub mod mail;
-pub mod overview;
-pub mod policy;
-pub mod sessions;
+mod accounts;
+mod applications;
+mod audit;
+mod lockouts;
+mod mail;
+mod once;
+mod overview;
+mod policy;
+mod sessions;
+mod sources;
 
-pub mod audit_line;
-pub mod export;
-pub mod list;
-pub mod part;
-pub mod session_line;
+pub(super) mod audit_line;
+mod export;
+pub(super) mod list;
+pub(super) mod part;
+mod session_line;
 
-/// The routes of this folder.
+/// Lists the routes of this folder.
 pub fn routes() -> Vec<Route> {
     [
         overview::routes(),
@@ -28,6 +30,7 @@ pub fn routes() -> Vec<Route> {
         audit::routes(),
         accounts::routes(),
         applications::routes(),
+        sources::routes(),
         mail::routes(),
     ]
     .into_iter()

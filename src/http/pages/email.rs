@@ -1,117 +1,130 @@
-//! `/email`: asking for another e-mail address, and what the two links that decide about it open. One page serves both sides; looking
-//! changes nothing.
+//! `/email`: requesting another email address, and the pages of its two links. One page serves both
+//! sides; opening it changes nothing, and the token moves from the address to a cookie immediately.
 
-use super::link_page::{Button, Offer, Token, acting, show};
+use super::link_page::{LinkButton, LinkOffer, LinkToken, LinkVisit, anonymous_acting, render_link, visit_link};
 use crate::{
-    domain::email_change::Side,
+    domain::email_change::MailboxSide,
     flows::{
         Ctx,
-        email_change::{self, Answer, Asked, Requested},
+        email_change::{self, EmailChangeLink, EmailChangeOutcome, EmailLinkAnswer},
     },
     http::{
         error::PageError,
         flash::{self, Flash},
         forms::{Form, Query, ShortForm},
         paths,
-        step_up::{Confirmed, Critical},
+        step_up::{Confirmed, CriticalForm},
         visitor::{Anyone, Member},
     },
 };
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
+/// The form of a change of email address.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub struct Wanted {
+pub struct EmailChangeForm {
     email: String,
 }
 
-impl Critical for Wanted {}
+impl CriticalForm for EmailChangeForm {}
 
+/// `POST /email`: requests a change of the visitor’s email address.
 pub async fn request(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(member, form): Confirmed<Member, Form<Wanted>>,
+    Confirmed(member, form): Confirmed<Member, Form<EmailChangeForm>>,
 ) -> Result<HttpResponse, PageError> {
     let visitor = &member.0;
-    let said = match email_change::request(&ctx, &visitor.acting, visitor.account, &form.0.email).await? {
-        Requested::Sent { to_both: true } => Flash::ok(
-            "A link was sent to the new address and one to that of today. The new one is used once both were confirmed, within 24 hours.",
+    let said = match email_change::request(&ctx, &visitor.initiator, visitor.account, &form.0.email).await? {
+        EmailChangeOutcome::Sent { to_both: true } => Flash::ok(
+            "We sent one link to the new address and one to your current address. The change takes effect once you \
+                 confirm both, within 24 hours.",
         ),
-        Requested::Sent { to_both: false } => Flash::ok(
-            "A link was sent to the new address. It becomes yours once you confirmed it there, within 24 hours.",
+        EmailChangeOutcome::Sent { to_both: false } => Flash::ok(
+            "We sent a link to the new address. The change takes effect once you confirm it, within 24 hours.",
         ),
-        Requested::Same => Flash::info("That is your address already."),
-        Requested::TooSoon => Flash::error("A link was sent just now: wait a minute before you ask for another."),
-        Requested::TooOften => Flash::error("You asked for this too often today: try it again later."),
-        Requested::Faulty(why) => Flash::error(why),
+        EmailChangeOutcome::Same => Flash::info("That is already your address."),
+        EmailChangeOutcome::TooSoon => {
+            Flash::error("A link was sent just now. Wait a minute before you request another.")
+        }
+        EmailChangeOutcome::TooOften => Flash::error("You requested this too often today. Try again later."),
+        EmailChangeOutcome::Faulty(why) => Flash::error(why),
     };
     Ok(flash::redirect(&req, paths::HOME, &said))
 }
 
-pub async fn look(
+/// `GET /email/confirm` and `GET /email/cancel`: shows the change behind an emailed link.
+pub async fn show_change(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     _: Anyone,
-    Query(given): Query<Token>,
+    Query(given): Query<LinkToken>,
 ) -> Result<HttpResponse, PageError> {
-    let asked = email_change::look(&ctx, &given.token).await?;
-    let offer = asked.map(|asked| Offer {
-        title: "Another e-mail address",
-        words: words_of(&asked),
+    let token = match visit_link(&req, &given) {
+        LinkVisit::Exchange(response) => return Ok(response),
+        LinkVisit::Token(token) => token,
+    };
+    let asked = email_change::find_link(&ctx, &token).await?;
+    let offer = asked.map(|asked| LinkOffer {
+        title: "Change of email address",
+        lines: describe_change(&asked),
         buttons: vec![
-            Button {
+            LinkButton {
                 action: paths::EMAIL_CONFIRM,
                 label: "Confirm",
                 danger: false,
             },
-            Button {
+            LinkButton {
                 action: paths::EMAIL_CANCEL,
-                label: "It was not me: cancel",
+                label: "This was not me: cancel",
                 danger: true,
             },
         ],
     });
-    show(&req, &ctx, &given.token, offer)
+    render_link(&req, &ctx, &token, offer)
 }
 
-fn words_of(asked: &Asked) -> Vec<String> {
-    let first = format!("The account {} is to use {} from now on.", asked.name, asked.new);
+fn describe_change(asked: &EmailChangeLink) -> Vec<String> {
+    let first = format!("The account {} will use {} from now on.", asked.name, asked.new);
     let then = match (asked.awaits_other, asked.side) {
-        (false, Side::New) if asked.old.is_none() => "Confirm it, and it is used at once.".to_owned(),
-        (false, _) => "The other address has confirmed it: with yours it is used at once.".to_owned(),
-        (true, side) => format!("It is used once {} is confirmed too.", other_link(side)),
+        (false, MailboxSide::New) if asked.old.is_none() => "Confirm it to use it immediately.".to_owned(),
+        (false, _) => {
+            "The other address is already confirmed: once you confirm too, the change takes effect immediately."
+                .to_owned()
+        }
+        (true, side) => format!("The change takes effect once {} is confirmed too.", other_link(side)),
     };
-    let mut words = vec![first, then];
-    if asked.side == Side::Old {
-        words.push(
-            "If you did not ask for this, somebody else knows your password: cancel, then choose another one."
-                .to_owned(),
+    let mut lines = vec![first, then];
+    if asked.side == MailboxSide::Old {
+        lines.push(
+            "If you did not request this, someone else knows your password: cancel, then choose a new one.".to_owned(),
         );
     }
-    words
+    lines
 }
 
-/// Who only holds the new mailbox is not told the old address.
-fn other_link(side: Side) -> &'static str {
+/// The old address is not shown: the reader may hold only the new mailbox.
+fn other_link(side: MailboxSide) -> &'static str {
     match side {
-        Side::New => "the link that was sent to the address of today",
-        Side::Old => "the link that was sent to the new address",
+        MailboxSide::New => "the link sent to the current address",
+        MailboxSide::Old => "the link sent to the new address",
     }
 }
 
+/// `POST /email/confirm`
 pub async fn confirm(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     anyone: Anyone,
-    Form(given): ShortForm<Token>,
+    Form(given): ShortForm<LinkToken>,
 ) -> Result<HttpResponse, PageError> {
-    match email_change::answer(&ctx, &acting(&anyone), &given.token, Answer::Confirm).await? {
+    match email_change::answer(&ctx, &anonymous_acting(&anyone), &given.token, EmailLinkAnswer::Confirm).await? {
         Some(asked) => {
             let said = if asked.awaits_other {
                 let other = other_link(asked.side);
                 format!(
-                    "Confirmed. The account {} uses {} once {other} is confirmed too.",
+                    "Confirmed. The account {} will use {} once {other} is confirmed too.",
                     asked.name, asked.new
                 )
             } else {
@@ -119,28 +132,29 @@ pub async fn confirm(
             };
             Ok(flash::redirect(&req, paths::HOME, &Flash::ok(said)))
         }
-        None => show(&req, &ctx, &given.token, None),
+        None => render_link(&req, &ctx, &given.token, None),
     }
 }
 
+/// `POST /email/cancel`
 pub async fn cancel(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     anyone: Anyone,
-    Form(given): ShortForm<Token>,
+    Form(given): ShortForm<LinkToken>,
 ) -> Result<HttpResponse, PageError> {
-    match email_change::answer(&ctx, &acting(&anyone), &given.token, Answer::Cancel).await? {
+    match email_change::answer(&ctx, &anonymous_acting(&anyone), &given.token, EmailLinkAnswer::Cancel).await? {
         Some(asked) => {
             let advice = match asked.side {
-                Side::New => "",
-                Side::Old => " If somebody else asked for it, choose another password now.",
+                MailboxSide::New => "",
+                MailboxSide::Old => " If someone else requested it, choose a new password now.",
             };
             let said = format!(
-                "Cancelled: the address of the account {} stays as it is.{advice}",
+                "Cancelled: the email address of the account {} stays unchanged.{advice}",
                 asked.name
             );
             Ok(flash::redirect(&req, paths::HOME, &Flash::ok(said)))
         }
-        None => show(&req, &ctx, &given.token, None),
+        None => render_link(&req, &ctx, &given.token, None),
     }
 }

@@ -1,20 +1,16 @@
-//! `/history`: everything that is on record about my account, page by page; failed attempts included.
+//! `/history`: all events of the user's own account, page by page, including failed attempts.
 
 use super::{
-    Shell,
     admin::{
-        list::{pager, place, read_place},
+        list::{FormFaults, ListQuery, PageEnds, PlaceQuery, read_place, write_place},
         part::Pager,
     },
     event_line::EventLine,
-    filters, page,
 };
 use crate::{
-    flows::{
-        Ctx, audit,
-        rows::{AuditFilter, AuditRow},
-    },
-    http::{error::PageError, forms::Query, paths, visitor::Member},
+    domain::audit::{AuditFilter, AuditRecord, Event, EventOutcome},
+    flows::{Ctx, audit},
+    http::{error::PageError, filters, forms::Query, paths, respond::render_page, shell::Shell, visitor::Member},
 };
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use askama::Template;
@@ -31,46 +27,69 @@ struct HistoryPage {
     pager: Pager,
 }
 
+/// The requested part of the history.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Asked {
+pub struct HistoryQuery {
     /// `failure`: failed attempts only.
     outcome: String,
     after: String,
     before: String,
 }
 
+impl ListQuery for HistoryQuery {
+    const PATH: &'static str = paths::HISTORY;
+
+    fn fields(&self) -> Vec<(&'static str, &str)> {
+        vec![(
+            "outcome",
+            EventOutcome::parse(&self.outcome).map_or("", |outcome| outcome.as_str()),
+        )]
+    }
+
+    fn place(&self) -> PlaceQuery<'_> {
+        PlaceQuery {
+            after: &self.after,
+            before: &self.before,
+            limit: "",
+        }
+    }
+
+    /// An unknown outcome shows everything.
+    fn faults(&self) -> FormFaults {
+        FormFaults::new()
+    }
+}
+
+/// `GET /history`
 pub async fn show(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     member: Member,
-    Query(asked): Query<Asked>,
+    Query(query): Query<HistoryQuery>,
 ) -> Result<HttpResponse, PageError> {
     let me = member.0.account;
-    let outcome = crate::domain::audit::Outcome::parse(&asked.outcome);
+    let outcome = EventOutcome::parse(&query.outcome);
     let filter = AuditFilter {
         account_id: Some(me),
         outcome,
-        after: read_place(&asked.after),
-        before: read_place(&asked.before),
+        // Its sign-in is listed already.
+        exclude_events: vec![Event::SessionOpened],
+        after: read_place(&query.after),
+        before: read_place(&query.before),
         limit: PAGE,
         ..AuditFilter::default()
     };
     let found = audit::page(&ctx, filter).await?;
-    let at = |row: &AuditRow| place(row.at, row.id);
-    let pairs = [("outcome", outcome.map_or("", |outcome| outcome.as_str()))];
-    page(
+    let ends = PageEnds::from_items(&found.items, found.newer, found.older, |row: &AuditRecord| {
+        write_place(row.at, row.id)
+    });
+    render_page(
         StatusCode::OK,
         &HistoryPage {
             shell: Shell::member(&req, &ctx, &member, "Security history", "home"),
-            failed: outcome == Some(crate::domain::audit::Outcome::Failure),
-            pager: pager(
-                paths::HISTORY,
-                &pairs,
-                found.items.first().filter(|_| found.newer).map(at),
-                found.items.last().filter(|_| found.older).map(at),
-                ("Newer", "Older"),
-            ),
+            failed: outcome == Some(EventOutcome::Failure),
+            pager: query.pager(ends, ("Newer", "Older")),
             events: found.items.iter().map(|row| EventLine::new(row, me)).collect(),
         },
     )

@@ -1,28 +1,35 @@
-//! `/`: my sessions, and what happened on my account lately.
+//! `/`: the user's sessions, and recent events of the account.
 
-use super::{Shell, event_line::EventLine, filters, page};
+use super::event_line::EventLine;
 use crate::{
     domain::{
-        account::ExpiryRule,
+        account::Role,
         agent,
+        application::Application,
+        audit::Event,
+        expiry::ExpiryRule,
+        factor::EnrolledFactors,
         notice::Notice,
-        policy::Scope,
+        policy::{Scope, effective::EnrolmentBarrier},
         session::{EndReason, SessionId},
         time::{Span, Timestamp},
     },
     flows::{
         Ctx,
         accounts::{self, AccountView},
-        audit, email_change, notices,
+        applications, audit, email_change, notices,
         sessions::{self, SessionView},
     },
     http::{
         error::PageError,
+        filters,
         flash::{self, Flash},
         forms::Form,
         paths,
-        step_up::{Confirmed, Critical},
-        visitor::Member,
+        respond::render_page,
+        shell::Shell,
+        step_up::{Confirmed, CriticalForm},
+        visitor::{Member, Visitor},
     },
 };
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
@@ -30,7 +37,9 @@ use askama::Template;
 use serde::Deserialize;
 use uuid::Uuid;
 
-const EVENTS_SHOWN: i64 = 15;
+const EVENTS_SHOWN: usize = 15;
+/// Number of events that are read: each sign-in has a second one, which is left out.
+const EVENTS_READ: i64 = 30;
 
 #[derive(Template)]
 #[template(path = "pages/home.html")]
@@ -38,24 +47,63 @@ struct HomePage {
     shell: Shell,
     sessions: Vec<SessionCard>,
     events: Vec<EventLine>,
-    /// The account expires soon.
+    /// The offer of a second factor, for an account that has none.
+    offer: Option<FactorOffer>,
+    /// Second factors that the account has, in words.
+    factors: String,
+    /// The expiry date, if it is near.
     expiry: Option<Timestamp>,
     name: String,
     display_name: String,
     email: Option<String>,
-    /// Another address that waits to be confirmed.
-    pending_email: Option<email_change::Pending>,
+    /// The requested address, if it is not confirmed yet.
+    pending_email: Option<email_change::PendingEmailChange>,
     password_changed: Timestamp,
     expires_at: Option<Timestamp>,
-    /// Kinds of letters that policy sends.
+    /// Applications to which the user has access: name and address.
+    applications: Vec<(String, Option<String>)>,
+    /// Kinds of notifications that the policy allows.
     notices: Vec<NoticeChoice>,
+}
+
+/// The offer to set up a second factor.
+struct FactorOffer {
+    /// The deadline, if the policy requires one.
+    due: Option<Timestamp>,
+    /// Whether only an enrolment link from an administrator opens the setup.
+    needs_link: bool,
+}
+
+impl FactorOffer {
+    /// Returns the offer for administrators who have none, and for people who must have one.
+    fn new(visitor: &Visitor) -> Option<Self> {
+        let due = visitor.admitted.enrol_by;
+        let has_none = !visitor.admitted.account.factors.has_any();
+        let is_offered = has_none && visitor.role == Role::Administrator;
+        let (factors, admitted) = (&visitor.policy.factors, &visitor.admitted);
+        let barrier = factors.enrolment_barrier(admitted.account.factors, admitted.proofs(), false);
+        let needs_link = barrier == Some(EnrolmentBarrier::MissingLink);
+        (due.is_some() || is_offered).then_some(Self { due, needs_link })
+    }
+}
+
+/// Describes the second factors of an account in words.
+fn describe_factors(factors: EnrolledFactors) -> String {
+    let app = factors.authenticator_app.then(|| "authenticator app".to_owned());
+    let passkeys = (factors.passkeys > 0).then(|| filters::format_count(i64::from(factors.passkeys), "passkey"));
+    let all: Vec<String> = passkeys.into_iter().chain(app).collect();
+    if all.is_empty() {
+        "None".to_owned()
+    } else {
+        all.join(", ")
+    }
 }
 
 struct NoticeChoice {
     code: &'static str,
     label: &'static str,
     wanted: bool,
-    /// It cannot be switched off.
+    /// Whether it cannot be switched off.
     always: bool,
 }
 
@@ -66,34 +114,49 @@ struct SessionCard {
     ip: String,
     signed_in: Timestamp,
     last_active: Timestamp,
-    /// When, and by which rule.
+    /// When it ends, and by which rule.
     ends: Option<(Timestamp, String)>,
     applications: Vec<String>,
     network_changes: u32,
 }
 
+/// `GET /`
 pub async fn show(req: HttpRequest, ctx: web::Data<Ctx>, member: Member) -> Result<HttpResponse, PageError> {
     let visitor = &member.0;
-    let mut cards: Vec<SessionCard> = sessions::mine(&ctx, visitor.account)
+    let mut cards: Vec<SessionCard> = sessions::list_own(&ctx, visitor.account)
         .await?
         .iter()
         .map(|view| card(view, visitor.session))
         .collect();
     cards.sort_by_key(|card| !card.this);
-    let events = audit::of_account(&ctx, visitor.account, EVENTS_SHOWN).await?;
+    let events = audit::of_account(&ctx, visitor.account, EVENTS_READ).await?;
     let view = accounts::view(&ctx, visitor.account)
         .await?
         .ok_or(PageError::NotFound)?;
-    let expiry = soon_expiring(&ctx, &member, &view);
-    let chosen = notices::chosen(&ctx, visitor.account, visitor.role).await?;
+    let expiry = expiry_soon(&ctx, &member, &view);
+    let chosen = notices::choices(&ctx, visitor.account, visitor.role).await?;
     let pending_email = email_change::pending(&ctx, visitor.account).await?;
+    let open = applications::list(&ctx).await?;
     let account = view.account;
-    page(
+    let open = open.into_iter().map(|view| view.application);
+    let open = open.filter(|application| application.admits(account.role, &account.groups));
+    render_page(
         StatusCode::OK,
         &HomePage {
             shell: Shell::member(&req, &ctx, &member, "My account", "home"),
             sessions: cards,
-            events: events.iter().map(|row| EventLine::new(row, account.id)).collect(),
+            applications: open
+                .map(|application| application_link(&application, ctx.config.https()))
+                .collect(),
+            events: events
+                .iter()
+                // Its sign-in is listed already.
+                .filter(|row| row.event != Event::SessionOpened)
+                .take(EVENTS_SHOWN)
+                .map(|row| EventLine::new(row, account.id))
+                .collect(),
+            offer: FactorOffer::new(visitor),
+            factors: describe_factors(visitor.admitted.account.factors),
             expiry,
             name: account.name,
             display_name: account.display_name,
@@ -114,7 +177,8 @@ pub async fn show(req: HttpRequest, ctx: web::Data<Ctx>, member: Member) -> Resu
     )
 }
 
-/// Ends another of my sessions; somebody else's is as unknown as none.
+/// `POST /sessions/{id}/end`: ends another session of the visitor; a session of someone else is not
+/// found.
 pub async fn end(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
@@ -123,13 +187,14 @@ pub async fn end(
 ) -> Result<HttpResponse, PageError> {
     let visitor = &member.0;
     let id = session_id(&id)?;
-    let ended = sessions::end_mine(&ctx, &visitor.acting, visitor.account, id).await?;
+    let ended = sessions::end_own_session(&ctx, &visitor.initiator, id).await?;
     ended.then_some(()).ok_or(PageError::NotFound)?;
     Ok(flash::redirect(&req, paths::HOME, &Flash::ok("The session was ended.")))
 }
 
-/// Ends a session that its owner does not know, and leads on to another password: whoever used it knows the one of today.
-pub async fn disown(
+/// `POST /sessions/{id}/disown`: ends a session that its owner does not recognise and leads to the
+/// password change, because the person who used the session may know the password.
+pub async fn report_session(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     Confirmed(member, ()): Confirmed<Member, ()>,
@@ -137,56 +202,70 @@ pub async fn disown(
 ) -> Result<HttpResponse, PageError> {
     let visitor = &member.0;
     let id = session_id(&id)?;
-    let ended = sessions::disown_mine(&ctx, &visitor.acting, visitor.account, id).await?;
+    let ended = sessions::report_own_session(&ctx, &visitor.initiator, visitor.account, id).await?;
     ended.then_some(()).ok_or(PageError::NotFound)?;
-    let words = "The session was ended. Now choose another password: whoever opened it may know yours.";
-    Ok(flash::redirect(&req, paths::PASSWORD, &Flash::ok(words)))
+    let message = "The session was ended. Now choose a new password, because the person who signed in may know yours.";
+    Ok(flash::redirect(&req, paths::PASSWORD, &Flash::ok(message)))
 }
 
 fn session_id(text: &str) -> Result<SessionId, PageError> {
     Uuid::parse_str(text).map(SessionId).map_err(|_| PageError::NotFound)
 }
 
+/// `POST /sessions/end-others`
 pub async fn end_others(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     Confirmed(member, ()): Confirmed<Member, ()>,
 ) -> Result<HttpResponse, PageError> {
-    let ended = sessions::end_others(&ctx, &member.0.acting, member.0.account, member.0.session).await?;
-    let words = match ended {
+    let ended = sessions::end_others(&ctx, &member.0.initiator).await?;
+    let message = match ended {
         0 => "There was no other session.".to_owned(),
         1 => "One other session was ended.".to_owned(),
         ended => format!("{ended} other sessions were ended."),
     };
-    Ok(flash::redirect(&req, paths::HOME, &Flash::ok(words)))
+    Ok(flash::redirect(&req, paths::HOME, &Flash::ok(message)))
 }
 
+/// The email notifications that the user chose.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub struct Chosen {
-    /// Codes of the kinds that are wanted.
+pub struct NotificationsForm {
+    /// Codes of the kinds that are switched on.
     notice: Vec<String>,
 }
 
-impl Critical for Chosen {}
+impl CriticalForm for NotificationsForm {}
 
-/// `POST /notices`: which letters I want.
+/// `POST /notices`: saves which notifications the visitor wants.
 pub async fn choose_notices(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(member, form): Confirmed<Member, Form<Chosen>>,
+    Confirmed(member, form): Confirmed<Member, Form<NotificationsForm>>,
 ) -> Result<HttpResponse, PageError> {
     let visitor = &member.0;
-    let offered = notices::chosen(&ctx, visitor.account, visitor.role).await?;
+    let offered = notices::choices(&ctx, visitor.account, visitor.role).await?;
     let offered: Vec<Notice> = offered.into_iter().map(|(notice, _)| notice).collect();
     let wanted = |notice: &Notice| form.0.notice.iter().any(|code| code == notice.as_str());
     let wanted = offered.iter().copied().filter(wanted).collect();
-    notices::choose(&ctx, &visitor.acting, visitor.account, offered, wanted).await?;
+    notices::choose(&ctx, &visitor.initiator, visitor.account, offered, wanted).await?;
     Ok(flash::redirect(
         &req,
         paths::HOME,
-        &Flash::ok("Saved: these letters are sent from now on."),
+        &Flash::ok("Saved. From now on you receive these emails."),
     ))
+}
+
+/// Returns an application's name and, unless its host is a pattern, its address.
+fn application_link(application: &Application, https: bool) -> (String, Option<String>) {
+    let host = application.hosts.first().map(ToString::to_string);
+    let host = host.filter(|host| !host.contains('*'));
+    let prefix = application.prefixes.first().cloned().unwrap_or_else(|| "/".to_owned());
+    let scheme = if https { "https" } else { "http" };
+    (
+        application.name.clone(),
+        host.map(|host| format!("{scheme}://{host}{prefix}")),
+    )
 }
 
 fn card(view: &SessionView, this: SessionId) -> SessionCard {
@@ -200,13 +279,13 @@ fn card(view: &SessionView, this: SessionId) -> SessionCard {
         last_active: view.last_active_at,
         ends: view
             .ends
-            .map(|end| (end.at, ends_words(end.reason, view.ends_scope.as_ref()))),
+            .map(|end| (end.at, describe_end(end.reason, view.ends_scope.as_ref()))),
         applications: session.applications.clone(),
         network_changes: session.binding.changes,
     }
 }
 
-fn rule_words(reason: EndReason) -> &'static str {
+fn rule_label(reason: EndReason) -> &'static str {
     match reason {
         EndReason::Idle => "if idle until then",
         EndReason::WindowClosed => "once its window is closed",
@@ -215,9 +294,9 @@ fn rule_words(reason: EndReason) -> &'static str {
     }
 }
 
-/// The rule, and whose it is when it is not everyone's.
-fn ends_words(reason: EndReason, scope: Option<&Scope>) -> String {
-    let rule = rule_words(reason);
+/// Describes the rule, and its scope if that is not everyone.
+fn describe_end(reason: EndReason, scope: Option<&Scope>) -> String {
+    let rule = rule_label(reason);
     match scope {
         None | Some(Scope::Everyone) => rule.to_owned(),
         Some(Scope::Administrators) => format!("{rule} (rule for administrators)"),
@@ -225,8 +304,9 @@ fn ends_words(reason: EndReason, scope: Option<&Scope>) -> String {
     }
 }
 
-/// An account with a live session expires by its date only; within the notice it is told.
-fn soon_expiring(ctx: &Ctx, member: &Member, view: &AccountView) -> Option<Timestamp> {
+/// Returns when the account expires, once that is near. An account with a live session expires only
+/// by its set date.
+fn expiry_soon(ctx: &Ctx, member: &Member, view: &AccountView) -> Option<Timestamp> {
     let notice = member.0.policy.accounts.expiry_notice.unwrap_or(Span::ZERO);
     let by_date = view.expires.filter(|(_, rule)| *rule == ExpiryRule::ExpiresAt);
     by_date.map(|(at, _)| at).filter(|at| at.since(ctx.now()) <= notice)

@@ -1,10 +1,17 @@
-//! What a mailed link opens: it says what it is for and has buttons, as programs that look at links must not be able to do anything.
+//! The page of an emailed link: it explains the link and has buttons, so that programs that open
+//! links cannot cause anything.
 
-use super::{Shell, filters, page};
 use crate::{
     domain::audit::Actor,
-    flows::{Acting, Ctx},
-    http::{error::PageError, visitor::Anyone},
+    flows::{Ctx, Initiator},
+    http::{
+        error::PageError,
+        filters,
+        link_token::{LinkCookie, discreet},
+        respond::render_page,
+        shell::Shell,
+        visitor::Anyone,
+    },
 };
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use askama::Template;
@@ -13,54 +20,81 @@ use serde::Deserialize;
 /// The token, in the query of the link and in the form of its page.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub struct Token {
+pub struct LinkToken {
     pub token: String,
 }
 
-/// What the page of a good link says.
-pub struct Offer {
+/// The text of a valid link's page.
+pub struct LinkOffer {
     pub title: &'static str,
-    pub words: Vec<String>,
-    pub buttons: Vec<Button>,
+    pub lines: Vec<String>,
+    pub buttons: Vec<LinkButton>,
 }
 
-pub struct Button {
-    /// Where it leads.
+/// One button of the page.
+pub struct LinkButton {
+    /// The address of the form.
     pub action: &'static str,
     pub label: &'static str,
-    /// What it does is no small thing.
+    /// Whether it is a dangerous action.
     pub danger: bool,
+}
+
+/// The cookie with the token of a link while its page is open.
+const COOKIE: LinkCookie = LinkCookie::new("link");
+
+/// The request for a link's page.
+pub enum LinkVisit {
+    /// The token is in the address; this redirect moves it to the cookie.
+    Exchange(HttpResponse),
+    /// The token in the browser's cookie; empty if there is none.
+    Token(String),
+}
+
+/// Moves the token of a link from the address to the cookie, or reads it from there.
+pub fn visit_link(req: &HttpRequest, given: &LinkToken) -> LinkVisit {
+    if given.token.is_empty() {
+        LinkVisit::Token(COOKIE.read(req).unwrap_or_default())
+    } else {
+        LinkVisit::Exchange(COOKIE.exchange(req, &given.token))
+    }
 }
 
 #[derive(Template)]
 #[template(path = "pages/link.html")]
 struct LinkPage {
     shell: Shell,
-    /// `None`: the link is not good (any more).
-    offer: Option<Offer>,
+    /// `None`: the link is not valid.
+    offer: Option<LinkOffer>,
     token: String,
 }
 
-pub fn show(req: &HttpRequest, ctx: &Ctx, token: &str, offer: Option<Offer>) -> Result<HttpResponse, PageError> {
+/// Renders the page of an emailed link; without an offer the link does not work.
+pub fn render_link(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    token: &str,
+    offer: Option<LinkOffer>,
+) -> Result<HttpResponse, PageError> {
     let status = if offer.is_some() {
         StatusCode::OK
     } else {
         StatusCode::NOT_FOUND
     };
     let title = offer.as_ref().map_or("This link does not work", |offer| offer.title);
-    page(
+    Ok(discreet(render_page(
         status,
         &LinkPage {
             shell: Shell::anonymous(req, ctx, title),
             offer,
             token: token.to_owned(),
         },
-    )
+    )?))
 }
 
-/// Whoever opens a link is known by having it alone.
-pub fn acting(anyone: &Anyone) -> Acting {
-    Acting {
+/// Returns the actor behind an emailed link: anonymous, because only the link is known.
+pub fn anonymous_acting(anyone: &Anyone) -> Initiator {
+    Initiator {
         actor: Actor::Anonymous,
         origin: anyone.client.origin(),
         session: None,

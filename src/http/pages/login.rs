@@ -1,47 +1,45 @@
-//! `/login`: the form, and what becomes of an attempt.
+//! `/login`: the form, and the response to an attempt.
 
 mod bounce;
+pub mod factor;
+mod lost_cookie;
+pub mod passkey;
+pub mod provider;
 
-use super::{Shell, filters, page, see_other};
 use crate::{
     domain::{
-        account::AccountId,
         duration::humanize,
-        lockout::Locked,
-        login::Refusal,
+        login::SignInRefusal,
         origin::ReturnTo,
-        policy::effective::{EffectivePolicy, Idle},
-        secret::Secret,
-        session::EndReason,
-        time::Timestamp,
+        policy::effective::{EffectivePolicy, IdleTimeout},
+        session::{Duty, EndReason},
     },
     flows::{
         Ctx,
-        login::{Attempt, SignIn, sign_in},
-        setup,
+        login::{SignInOutcome, sign_in},
+        providers, setup,
     },
     http::{
-        error::{PageError, problem_body, problem_response, wants_html},
+        destination::{destination_address, query, return_to},
+        error::{PageError, factor_url},
+        filters,
         forms::{Form, Query, ShortForm},
-        gate::IssuedTo,
-        handover::{return_to, way_to},
-        headers, onward, paths,
-        session_cookie::{self, Jar},
+        headers,
+        judged::IssuedTo,
+        negotiation::wants_html,
+        onward, paths,
+        problem::{Problem, set_retry_after},
+        respond::{redirect_to, render_page},
+        second_step,
+        session_cookie::{self, CookieScope},
+        session_proof::passkey_place,
+        shell::Shell,
+        sign_in::{describe_refusal, hand_over_session, sign_in_attempt},
         site::Site,
         visitor::Anyone,
     },
-    live::session_store::PREPARED_TOKEN,
 };
-use actix_identity::Identity;
-use actix_session::SessionExt;
-use actix_web::{
-    HttpMessage, HttpRequest, HttpResponse,
-    http::{
-        StatusCode,
-        header::{self, HeaderValue},
-    },
-    web,
-};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use askama::Template;
 use serde::Deserialize;
 use url::Origin;
@@ -52,25 +50,43 @@ struct LoginPage {
     shell: Shell,
     username: String,
     return_to: Option<String>,
-    /// Where it goes on, in words.
+    /// The destination after the sign-in, for display.
     destination: Option<String>,
     /// Why the last session ended.
     reason: Option<String>,
     error: Option<String>,
-    /// `15 minutes`: when idle sessions end.
+    /// The idle timeout for display: `15 minutes`.
     idle: Option<String>,
-    /// There is no account yet.
+    /// Whether there is no account yet.
     unset: bool,
+    /// Why the browser did not keep the cookie of the last sign-in; empty if it did or there was
+    /// none.
+    lost_cookie: Vec<String>,
+    /// Whether passkeys sign in here without a password.
+    passkeys: bool,
+    /// The identity providers, each with the address that leads there.
+    providers: Vec<ProviderLink>,
 }
 
+/// A link to sign in at an identity provider.
+struct ProviderLink {
+    title: String,
+    address: String,
+}
+
+/// The destination of the sign-in, and why the last session ended.
 #[derive(Deserialize)]
 pub struct LoginQuery {
     #[serde(default)]
     return_to: String,
     #[serde(default)]
     reason: String,
+    /// Keeps the page from leading to an identity provider at once.
+    #[serde(default)]
+    local: String,
 }
 
+/// The sign-in form.
 #[derive(Deserialize)]
 pub struct LoginForm {
     username: String,
@@ -79,39 +95,52 @@ pub struct LoginForm {
     return_to: String,
 }
 
+/// `GET /login`
 pub async fn form(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     anyone: Anyone,
-    Query(query): Query<LoginQuery>,
+    Query(asked): Query<LoginQuery>,
 ) -> Result<HttpResponse, PageError> {
-    let (return_to, origin) = return_to(&ctx, &query.return_to);
+    let (return_to, origin) = return_to(&ctx, &asked.return_to);
     if anyone.visitor.is_some() {
-        let go_on = see_other(&way_to(&ctx, return_to.as_ref(), origin.as_ref()));
+        let go_on = redirect_to(&destination_address(&ctx, return_to.as_ref(), origin.as_ref()));
         return match (&return_to, &origin) {
             (Some(return_to), Some(origin)) => bounce::watched(&req, &ctx, return_to, origin, go_on),
             (_, _) => Ok(go_on),
         };
     }
-    if anyone.session.is_some() {
-        // Signed in, and first of all the password must be changed.
-        let mut response = see_other(paths::PASSWORD);
-        onward::keep(&req, &mut response, return_to.as_ref().map(ReturnTo::as_str));
-        return Ok(response);
+    let target = return_to.as_ref().map(ReturnTo::as_str);
+    match anyone.duty {
+        Some(Duty::PasswordChange) => {
+            let mut response = redirect_to(paths::PASSWORD);
+            onward::store_target(&req, &mut response, target);
+            return Ok(response);
+        }
+        Some(Duty::Factor(_)) => return Ok(redirect_to(&factor_url(target))),
+        None => {}
     }
-    let reason = EndReason::parse(&query.reason).or(anyone.ended);
+    let reason = EndReason::parse(&asked.reason).or(anyone.ended);
+    let target_text = target.map(str::to_owned);
     let mut login = LoginPage::new(&req, &ctx, String::new(), return_to);
     login.reason = reason.map(|reason| reason.sentence().to_owned());
-    // The form stands also while the database is away.
+    login.lost_cookie = lost_cookie::causes(&req, &ctx, &anyone);
+    // The form is shown even while the database is not available.
     login.unset = setup::is_awaited(&ctx).await.unwrap_or(false);
-    let mut response = login.answer(StatusCode::OK, origin)?;
+    let is_plain = reason.is_none() && asked.local.is_empty() && login.lost_cookie.is_empty() && !login.unset;
+    if is_plain && let Some(address) = only_provider(&ctx, target_text.as_deref()) {
+        return Ok(redirect_to(&address));
+    }
+    let mut response = login.render_response(StatusCode::OK, origin)?;
     if anyone.ambiguous {
-        // Somebody planted a second cookie: both go, or nobody could sign in any more.
-        session_cookie::expire_all(response.headers_mut(), Jar::own(&ctx.config));
+        // A second cookie was planted: both are expired, because the user could not sign in
+        // otherwise.
+        session_cookie::expire_all(response.headers_mut(), CookieScope::own_host(&ctx.config));
     }
     Ok(response)
 }
 
+/// `POST /login`
 pub async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
@@ -119,57 +148,40 @@ pub async fn submit(
     Form(form): ShortForm<LoginForm>,
 ) -> Result<HttpResponse, PageError> {
     let (return_to, origin) = return_to(&ctx, &form.return_to);
-    let attempt = attempt(&ctx, &Site::Own, &anyone, form.username.clone(), form.password);
+    let mut attempt = sign_in_attempt(&ctx, &Site::Own, &anyone, form.username.clone(), form.password);
+    attempt.return_to = return_to
+        .as_ref()
+        .map(|target| target.as_str().to_owned())
+        .unwrap_or_default();
+    attempt.trusted = second_step::trusted_token(&req);
     match sign_in(&ctx, attempt).await? {
-        SignIn::Accepted(opened) => {
-            remember(&req, opened.account.id, IssuedTo::of(&opened), &opened.token)?;
+        SignInOutcome::Accepted(opened) => {
+            hand_over_session(&req, opened.account.id, IssuedTo::from_opened(&opened), &opened.token)?;
+            let client = &anyone.client;
+            ctx.live
+                .awaited_cookies
+                .await_cookie(client.ip, client.user_agent.as_deref(), opened.session, ctx.now());
             Ok(match opened.must_change {
                 Some(_) => {
-                    let mut response = see_other(paths::PASSWORD);
-                    onward::keep(&req, &mut response, return_to.as_ref().map(ReturnTo::as_str));
+                    let mut response = redirect_to(paths::PASSWORD);
+                    onward::store_target(&req, &mut response, return_to.as_ref().map(ReturnTo::as_str));
                     response
                 }
-                None => see_other(&way_to(&ctx, return_to.as_ref(), origin.as_ref())),
+                None => redirect_to(&destination_address(&ctx, return_to.as_ref(), origin.as_ref())),
             })
         }
-        SignIn::Refused(refusal) => {
+        SignInOutcome::FactorNeeded(due) => {
+            let mut response = redirect_to(paths::LOGIN_FACTOR);
+            second_step::remember(&req, response.headers_mut(), &due.token);
+            Ok(response)
+        }
+        SignInOutcome::Refused(refusal) => {
             let login = LoginPage::new(&req, &ctx, form.username, return_to);
             refuse(&req, &ctx, login, origin, &refusal)
         }
-        // Our own pages are no application's.
-        SignIn::NotAllowed => Err(PageError::NoEntry),
+        // Our own pages belong to no application.
+        SignInOutcome::NotAllowed => Err(PageError::NoEntry),
     }
-}
-
-/// An attempt of whoever asks; a live session of the same browser ends when it succeeds.
-pub(in crate::http) fn attempt(ctx: &Ctx, site: &Site, anyone: &Anyone, username: String, password: String) -> Attempt {
-    Attempt {
-        username,
-        password: Secret::new(password),
-        ip: anyone.client.ip,
-        user_agent: anyone.client.user_agent.clone(),
-        request_id: Some(anyone.client.request_id.clone()),
-        replaces: anyone.session,
-        cookie_form: session_cookie::form(Jar::of(&ctx.config, site), ctx.in_force().everyone()),
-        host: site.token_host().to_owned(),
-        entering: site.application().cloned(),
-    }
-}
-
-/// Hands a session under its new id to actix-identity and actix-session, which set the cookie.
-pub(in crate::http) fn remember(
-    req: &HttpRequest,
-    account: AccountId,
-    told: IssuedTo,
-    token: &Secret,
-) -> Result<(), PageError> {
-    let fault =
-        |error: &dyn std::fmt::Display| PageError::Internal(format!("the session cannot be handed over: {error}"));
-    req.extensions_mut().insert(told);
-    Identity::login(&req.extensions(), account.0.to_string()).map_err(|error| fault(&error))?;
-    req.get_session()
-        .insert(PREPARED_TOKEN, token.expose())
-        .map_err(|error| fault(&error))
 }
 
 fn refuse(
@@ -177,69 +189,17 @@ fn refuse(
     ctx: &Ctx,
     mut login: LoginPage,
     origin: Option<Origin>,
-    refusal: &Refusal,
+    refusal: &SignInRefusal,
 ) -> Result<HttpResponse, PageError> {
-    let (status, retry_after, words) = answer(refusal, ctx.now());
-    let mut response = if wants_html(req.headers()) {
+    let (status, retry_after, words) = describe_refusal(refusal, ctx.now());
+    let mut response = if wants_html(req) {
         login.error = Some(words);
-        login.answer(status, origin)?
+        login.render_response(status, origin)?
     } else {
-        problem_response(status, &problem_body(status, refusal.code(), &words))
+        Problem::new(status, refusal.code(), &words).into_response()
     };
-    if let Some(secs) = retry_after {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from(secs));
-    }
+    set_retry_after(&mut response, retry_after);
     Ok(response)
-}
-
-/// Status, `Retry-After` and words of a refusal: the same whether or not the account exists.
-pub(in crate::http) fn answer(refusal: &Refusal, now: Timestamp) -> (StatusCode, Option<i64>, String) {
-    match refusal {
-        Refusal::Credentials => (
-            StatusCode::UNPROCESSABLE_ENTITY,
-            None,
-            "User name or password is wrong.".to_owned(),
-        ),
-        Refusal::Disabled => (
-            StatusCode::FORBIDDEN,
-            None,
-            "This account is disabled. An administrator can enable it again.".to_owned(),
-        ),
-        Refusal::Expired => (
-            StatusCode::FORBIDDEN,
-            None,
-            "This account has expired. An administrator can re-activate it.".to_owned(),
-        ),
-        Refusal::Busy => (
-            StatusCode::TOO_MANY_REQUESTS,
-            Some(1),
-            "Several attempts are being checked right now. Try again in a moment.".to_owned(),
-        ),
-        Refusal::Locked(Locked::Until(until)) => {
-            let secs = until.since(now).as_secs_ceil().max(1);
-            (
-                StatusCode::TOO_MANY_REQUESTS,
-                Some(secs),
-                format!("Too many attempts. Try again in {}.", wait_words(secs)),
-            )
-        }
-        Refusal::Locked(Locked::UntilUnlocked) => (
-            StatusCode::FORBIDDEN,
-            None,
-            "Too many attempts. An administrator must unlock it before you can try again.".to_owned(),
-        ),
-    }
-}
-
-/// Rounded up, so that nobody comes too early: seconds within a minute, else minutes.
-fn wait_words(secs: i64) -> String {
-    if secs <= 60 {
-        humanize(secs)
-    } else {
-        humanize((secs + 59) / 60 * 60)
-    }
 }
 
 impl LoginPage {
@@ -249,17 +209,20 @@ impl LoginPage {
             shell: Shell::anonymous(req, ctx, "Sign in"),
             username: username.chars().take(256).collect(),
             destination: return_to.as_deref().and_then(destination),
-            return_to,
+            return_to: return_to.clone(),
             reason: None,
             error: None,
             idle: idle_words(ctx.in_force().everyone()),
             unset: false,
+            lost_cookie: Vec::new(),
+            providers: provider_links(ctx, return_to.as_deref()),
+            passkeys: ctx.in_force().everyone().factors.passwordless && passkey_place(req, ctx).is_some(),
         }
     }
 
-    /// `origin`: where the form may end beside our own pages.
-    fn answer(&self, status: StatusCode, origin: Option<Origin>) -> Result<HttpResponse, PageError> {
-        let mut response = page(status, self)?;
+    /// Renders the form. `origin`: where the form may end besides our own pages.
+    fn render_response(&self, status: StatusCode, origin: Option<Origin>) -> Result<HttpResponse, PageError> {
+        let mut response = render_page(status, self)?;
         if let Some(origin) = origin {
             headers::allow_form_action(response.headers_mut(), &origin);
         }
@@ -267,8 +230,8 @@ impl LoginPage {
     }
 }
 
-/// Where a return leads, in words.
-fn destination(return_to: &str) -> Option<String> {
+/// Describes the destination of a return address.
+pub(super) fn destination(return_to: &str) -> Option<String> {
     let path = return_to.split(['?', '#']).next().unwrap_or_default();
     if let Some((_, place)) = path.split_once("://") {
         return place.split('/').next().map(str::to_owned);
@@ -282,9 +245,35 @@ fn destination(return_to: &str) -> Option<String> {
     Some(words.to_owned())
 }
 
+/// Lists the identity providers as last learned, so that the form is shown without the database.
+fn provider_links(ctx: &Ctx, return_to: Option<&str>) -> Vec<ProviderLink> {
+    providers::buttons(ctx)
+        .into_iter()
+        .map(|button| ProviderLink {
+            address: provider_address(&button.name, return_to),
+            title: button.title,
+        })
+        .collect()
+}
+
+/// Returns the address that leads to the identity provider if it is the only source and the source
+/// wants that.
+fn only_provider(ctx: &Ctx, return_to: Option<&str>) -> Option<String> {
+    let only = providers::find_automatic(ctx)?;
+    Some(provider_address(&only.name, return_to))
+}
+
+fn provider_address(source: &str, return_to: Option<&str>) -> String {
+    let path = paths::LOGIN_OIDC.replace("{source}", source);
+    match return_to {
+        Some(return_to) => format!("{path}?{}", query(&[("return_to", return_to)])),
+        None => path,
+    }
+}
+
 fn idle_words(policy: &EffectivePolicy) -> Option<String> {
     policy.lifetimes.iter().find_map(|rule| match rule.idle {
-        Idle::After(idle) => Some(humanize(idle.as_secs())),
-        Idle::Never | Idle::WindowOpen => None,
+        IdleTimeout::After(idle) => Some(humanize(idle.as_secs())),
+        IdleTimeout::Never | IdleTimeout::WindowOpen => None,
     })
 }

@@ -1,11 +1,12 @@
-//! `/not-me`: a mailed sign-in was somebody else's. Looking changes nothing; the button ends every session of the account.
+//! `/not-me`: reports that a sign-in was someone else's. Opening the link changes nothing; the
+//! button ends every session of the account.
 
-use super::link_page::{Button, Offer, Token, acting, show};
+use super::link_page::{LinkButton, LinkOffer, LinkToken, LinkVisit, anonymous_acting, render_link, visit_link};
 use crate::{
     flows::{Ctx, notices},
     http::{
         error::PageError,
-        filters::{counted, utc_words},
+        filters::{format_count, format_utc},
         flash::{self, Flash},
         forms::{Form, Query, ShortForm},
         paths,
@@ -14,46 +15,54 @@ use crate::{
 };
 use actix_web::{HttpRequest, HttpResponse, web};
 
+/// `GET /not-me`
 pub async fn form(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     _: Anyone,
-    Query(given): Query<Token>,
+    Query(given): Query<LinkToken>,
 ) -> Result<HttpResponse, PageError> {
-    let offer = notices::look(&ctx, &given.token).await?.map(|(link, name)| Offer {
-        title: "Was this not you?",
-        words: vec![
+    let token = match visit_link(&req, &given) {
+        LinkVisit::Exchange(response) => return Ok(response),
+        LinkVisit::Token(token) => token,
+    };
+    let offer = notices::find_report(&ctx, &token).await?.map(|(link, name)| LinkOffer {
+        title: "Was this you?",
+        lines: vec![
             format!(
-                "Somebody signed in to the account {name} on {}, with {} from {}.",
-                utc_words(link.made_at),
+                "Someone signed in to the account {name} on {}, with {} from {}.",
+                format_utc(link.made_at),
                 link.device,
                 link.ip
             ),
-            "If it was not you: every session of the account ends, its password stops working, and a link to choose a new one is mailed to you.".to_owned(),
+            "If this was not you, report it: every session of the account ends, its password stops working, and we \
+                 email you a link to choose a new one."
+                .to_owned(),
         ],
-        buttons: vec![Button {
+        buttons: vec![LinkButton {
             action: paths::NOT_ME,
-            label: "It was not me: sign out everywhere",
+            label: "This was not me: sign out everywhere",
             danger: true,
         }],
     });
-    show(&req, &ctx, &given.token, offer)
+    render_link(&req, &ctx, &token, offer)
 }
 
+/// `POST /not-me`
 pub async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     anyone: Anyone,
-    Form(given): ShortForm<Token>,
+    Form(given): ShortForm<LinkToken>,
 ) -> Result<HttpResponse, PageError> {
-    match notices::disown(&ctx, &acting(&anyone), &given.token).await? {
+    match notices::report_sign_in(&ctx, &anonymous_acting(&anyone), &given.token).await? {
         Some(ended) => {
-            let ended = counted(i64::try_from(ended).unwrap_or(i64::MAX), "session");
+            let ended = format_count(i64::try_from(ended).unwrap_or(i64::MAX), "session");
             let said = format!(
-                "{ended} ended, and the password works no more. Choose a new one with the link that is on its way to you."
+                "{ended} ended, and the password no longer works. Choose a new one with the link we emailed you."
             );
             Ok(flash::redirect(&req, paths::HOME, &Flash::ok(said)))
         }
-        None => show(&req, &ctx, &given.token, None),
+        None => render_link(&req, &ctx, &given.token, None),
     }
 }

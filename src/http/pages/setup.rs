@@ -1,17 +1,21 @@
-//! `/setup`: the first administrator, once, with the token that the log printed.
+//! `/setup`: creating the first administrator, once, with the token from the log.
 
-use super::{Shell, filters, page, strength as meter};
+use super::strength as meter;
 use crate::{
     domain::{policy::posture::baselines, secret::Secret},
     flows::{
         Ctx,
-        setup::{self, NewAdministrator, SetUp},
+        setup::{self, NewAdministrator, SetupOutcome},
     },
     http::{
-        error::PageError,
+        error::{PageError, login_url},
+        filters,
         flash::{self, Flash},
         forms::{Form, Query, ShortForm},
-        paths,
+        link_token::{LinkCookie, discreet},
+        negotiation::wants_html,
+        respond::render_page,
+        shell::Shell,
         visitor::Anyone,
     },
 };
@@ -19,8 +23,13 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use askama::Template;
 use serde::Deserialize;
 
-/// Preselected on the page (security.md): OWASP ASVS level 2.
+/// Preselected on the page: OWASP ASVS level 2.
 const PRESELECTED: &str = "asvs-l2";
+/// Where the new administrator sets up a second factor, after the first sign-in.
+const NEXT_STEP: &str = "/factors?setup=1";
+
+/// The cookie with the token while the page is open.
+const COOKIE: LinkCookie = LinkCookie::new("setup");
 
 #[derive(Template)]
 #[template(path = "pages/setup.html")]
@@ -30,9 +39,18 @@ struct SetupPage {
     username: String,
     email: String,
     baselines: Vec<BaselineChoice>,
-    /// Field and sentence.
+    /// Fields with their error messages.
     faults: Vec<(String, String)>,
     min_length: usize,
+}
+
+/// The page of a link that does not work.
+#[derive(Template)]
+#[template(path = "pages/setup_link.html")]
+struct SetupLinkPage {
+    shell: Shell,
+    /// Whether setup is still open.
+    is_awaited: bool,
 }
 
 struct BaselineChoice {
@@ -40,17 +58,19 @@ struct BaselineChoice {
     title: String,
     summary: String,
     source: String,
-    /// Characters that a password has at least, once this baseline holds.
+    /// The minimum length of passwords under this baseline.
     min_length: usize,
     selected: bool,
 }
 
+/// The token of the setup link.
 #[derive(Deserialize)]
 pub struct SetupQuery {
     #[serde(default)]
     token: String,
 }
 
+/// The setup form.
 #[derive(Deserialize)]
 pub struct SetupForm {
     #[serde(default)]
@@ -67,20 +87,25 @@ pub struct SetupForm {
     baseline: String,
 }
 
+/// `GET /setup`
 pub async fn form(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     Query(query): Query<SetupQuery>,
 ) -> Result<HttpResponse, PageError> {
-    if !setup::is_open(&ctx, &query.token).await? {
-        return Err(PageError::NotFound);
+    if !query.token.is_empty() {
+        return Ok(COOKIE.exchange(&req, &query.token));
+    }
+    let token = COOKIE.read(&req).unwrap_or_default();
+    if !setup::is_open(&ctx, &token).await? {
+        return refuse_link(&req, &ctx).await;
     }
     show(
         &req,
         &ctx,
         StatusCode::OK,
         &SetupForm {
-            token: query.token,
+            token,
             baseline: PRESELECTED.to_owned(),
             ..SetupForm::empty()
         },
@@ -88,6 +113,7 @@ pub async fn form(
     )
 }
 
+/// `POST /setup`
 pub async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
@@ -103,23 +129,47 @@ pub async fn submit(
         baseline: form.baseline.clone(),
     };
     match setup::complete(&ctx, new, anyone.client.origin()).await? {
-        SetUp::Done { name, .. } => {
+        SetupOutcome::Done { name, .. } => {
             let words = format!("Nightlatch is set up. Sign in as {name}.");
-            Ok(flash::redirect(&req, paths::LOGIN, &Flash::ok(words)))
+            // The next step of setup is a second factor, which the administrator may skip.
+            let next = login_url(Some(NEXT_STEP), None);
+            let mut response = flash::redirect(&req, &next, &Flash::ok(words));
+            COOKIE.forget(&req, &mut response);
+            Ok(response)
         }
-        SetUp::Faulty(faults) => {
+        SetupOutcome::Faulty(faults) => {
             let faults = faults
                 .into_iter()
                 .map(|(field, words)| (field.to_owned(), words))
                 .collect();
             show(&req, &ctx, StatusCode::UNPROCESSABLE_ENTITY, &form, faults)
         }
-        SetUp::Refused => Err(PageError::NotFound),
+        SetupOutcome::Refused => refuse_link(&req, &ctx).await,
     }
 }
 
+/// Explains that the link does not work, and what to do; the status is 404, as for every unknown
+/// address.
+async fn refuse_link(req: &HttpRequest, ctx: &Ctx) -> Result<HttpResponse, PageError> {
+    if !wants_html(req) {
+        return Err(PageError::NotFound);
+    }
+    let is_awaited = setup::is_awaited(ctx).await?;
+    let title = if is_awaited {
+        "This setup link does not work"
+    } else {
+        "Setup is complete"
+    };
+    let page = SetupLinkPage {
+        shell: Shell::anonymous(req, ctx, title),
+        is_awaited,
+    };
+    Ok(discreet(render_page(StatusCode::NOT_FOUND, &page)?))
+}
+
+/// The current input, for the strength meter.
 #[derive(Deserialize)]
-pub struct Typing {
+pub struct SetupStrengthForm {
     #[serde(default)]
     token: String,
     #[serde(default)]
@@ -132,13 +182,19 @@ pub struct Typing {
     new_password: String,
 }
 
-/// `POST /setup/strength`: how what was typed so far stands, for whom the link works. Keeps nothing.
-pub async fn strength(ctx: web::Data<Ctx>, Form(typing): ShortForm<Typing>) -> Result<HttpResponse, PageError> {
+/// `POST /setup/strength`: judges the password while it is typed, if the link is valid. Stores
+/// nothing.
+pub async fn strength(
+    ctx: web::Data<Ctx>,
+    anyone: Anyone,
+    Form(typing): ShortForm<SetupStrengthForm>,
+) -> Result<HttpResponse, PageError> {
     if !setup::is_open(&ctx, &typing.token).await? {
         return Err(PageError::NotFound);
     }
     let policy = setup::password_rules(&ctx, &typing.baseline);
-    meter::answer(typing.new_password, vec![typing.username, typing.email], policy).await
+    let own_words = vec![typing.username, typing.email];
+    meter::answer(&ctx, &anyone.client, typing.new_password, own_words, policy).await
 }
 
 fn show(
@@ -159,7 +215,7 @@ fn show(
             selected: baseline.id == form.baseline,
         })
         .collect();
-    page(
+    Ok(discreet(render_page(
         status,
         &SetupPage {
             shell: Shell::anonymous(req, ctx, "Set up"),
@@ -170,7 +226,7 @@ fn show(
             faults,
             min_length: setup::password_rules(ctx, &form.baseline).min_length,
         },
-    )
+    )?))
 }
 
 impl SetupForm {

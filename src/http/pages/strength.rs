@@ -1,35 +1,61 @@
-//! How a new password stands while it is typed: one answer for every page with such a field. Who may ask is the page's to say.
+//! The strength of a new password while it is typed: one response for every page with such a field.
+//! The page decides who may ask.
 
 use crate::{
     domain::{
-        password::{PasswordFault, standing},
+        password::{PasswordFault, rate},
         policy::effective::PasswordPolicy,
     },
-    http::error::PageError,
+    flows::Ctx,
+    http::{error::PageError, judged::Client},
 };
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
+/// Most checks per network and minute: far more than typing needs.
+const MAX_A_MINUTE: u32 = 120;
+
+/// The current input, for the strength meter.
 #[derive(Deserialize)]
-pub struct Typing {
+pub struct StrengthForm {
     #[serde(default)]
     pub new_password: String,
 }
 
-/// Judges what was typed so far, for the page's script. Keeps nothing. `own_words`: what a password must not be made of.
-pub async fn answer(typed: String, own_words: Vec<String>, policy: PasswordPolicy) -> Result<HttpResponse, PageError> {
-    // Some tens of milliseconds at worst: not on the thread that answers everybody.
+/// Judges the current input, for the page's script. Stores nothing. `own_words`: words that a
+/// password must not be built around.
+pub async fn answer(
+    ctx: &Ctx,
+    client: &Client,
+    typed: String,
+    own_words: Vec<String>,
+    policy: PasswordPolicy,
+) -> Result<HttpResponse, PageError> {
+    if !ctx.live.strength_checks.allows(client.ip, ctx.now(), MAX_A_MINUTE) {
+        return Err(PageError::TooOften(
+            "Too many password checks. The form itself still works.",
+        ));
+    }
+    // Takes tens of milliseconds at worst, so it runs on a blocking thread.
     let standing = web::block(move || {
         let own_words: Vec<&str> = own_words.iter().map(String::as_str).collect();
-        standing(&typed, &own_words, &policy)
+        rate(&typed, &own_words, &policy)
     })
     .await
     .map_err(|error| PageError::Internal(error.to_string()))?;
     let advice: Vec<String> = standing.faults.iter().map(PasswordFault::message).collect();
     Ok(HttpResponse::Ok().json(serde_json::json!({
         "score": standing.score,
-        "words": standing.words(),
+        "words": standing.describe(),
         "enough": standing.faults.is_empty(),
         "advice": advice.join(" "),
     })))
+}
+
+/// Returns the name of the form field that a fault belongs to.
+pub fn field_of(fault: &PasswordFault) -> &'static str {
+    match fault {
+        PasswordFault::Mismatch => "new_password_again",
+        _ => "new_password",
+    }
 }

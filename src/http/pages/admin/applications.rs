@@ -1,61 +1,92 @@
-//! `/admin/applications`: what is protected, where it answers and who may enter; and one application in full.
+//! `/admin/applications`: the protected applications with their hosts and access; and one
+//! application in full.
 
-use super::list::{href, segment};
-use super::part::Choice;
-use crate::domain::account::Role;
-use crate::domain::application::Typed;
-use crate::domain::policy::{Scope, Source, Value};
-use crate::flows::Ctx;
-use crate::flows::applications::{self, ApplicationView, Verdict};
-use crate::http::error::PageError;
-use crate::http::flash::{Flash, redirect};
-use crate::http::forms::Form;
-use crate::http::pages::{Shell, page};
-use crate::http::step_up::Confirmed;
-use crate::http::visitor::Admin;
-use crate::http::{Route, Who, paths};
+use super::{list::href, part::Choice};
+use crate::{
+    domain::{
+        account::Role,
+        application::ApplicationFields,
+        policy::{Scope, Source, Value},
+    },
+    flows::{
+        Ctx,
+        applications::{self, ApplicationOutcome, ApplicationView},
+    },
+    http::{
+        error::PageError,
+        flash::{Flash, redirect},
+        forms::{Form, Query},
+        pages::admin::list::FormFaults,
+        paths,
+        respond::render_page,
+        route::{Audience, Route},
+        shell::Shell,
+        step_up::Confirmed,
+        visitor::Admin,
+    },
+};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use submitted::Fields;
+use addresses::{page_address, policy_address};
+use input::ApplicationInput;
+use serde::Deserialize;
 use view::{ApplicationForm, ApplicationLine, ApplicationPage, ApplicationsPage};
 
-mod rehearsal;
-mod seen;
-pub mod submitted;
-pub mod view;
+mod access_test;
+mod addresses;
+mod input;
+mod proxy_requests;
+mod snippets;
+mod view;
 
-/// Sessions counted at most.
+/// Maximum number of sessions that are counted.
 const SESSIONS: i64 = 10_000;
 
+/// Returns the routes of the applications.
 pub fn routes() -> Vec<Route> {
     vec![
-        Route::get(paths::ADMIN_APPLICATIONS, Who::Administrator, list),
-        Route::post(paths::ADMIN_APPLICATIONS, Who::Administrator, create).step_up(),
-        Route::get(paths::ADMIN_APPLICATION, Who::Administrator, detail),
-        Route::post(paths::ADMIN_APPLICATION, Who::Administrator, submit).step_up(),
-        Route::get(paths::ADMIN_APPLICATION_TEST, Who::Administrator, rehearsal::show),
+        Route::get(paths::ADMIN_APPLICATIONS, Audience::Administrator, list),
+        Route::post(paths::ADMIN_APPLICATIONS, Audience::Administrator, create).step_up(),
+        Route::get(paths::ADMIN_APPLICATION, Audience::Administrator, detail),
+        Route::post(paths::ADMIN_APPLICATION, Audience::Administrator, submit).step_up(),
+        Route::get(
+            paths::ADMIN_APPLICATION_TEST,
+            Audience::Administrator,
+            access_test::show,
+        ),
     ]
 }
 
-type Faults = Vec<(String, String)>;
+/// Whether the form for a new application is open.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ApplicationListQuery {
+    new: String,
+}
 
-async fn list(req: HttpRequest, ctx: web::Data<Ctx>, admin: Admin) -> Result<HttpResponse, PageError> {
-    let shown = shown_list(&req, &ctx, &admin, Fields::default(), Vec::new()).await?;
-    page(StatusCode::OK, &shown)
+async fn list(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    admin: Admin,
+    Query(query): Query<ApplicationListQuery>,
+) -> Result<HttpResponse, PageError> {
+    let mut shown = shown_list(&req, &ctx, &admin, ApplicationInput::default(), Vec::new()).await?;
+    shown.open |= !query.new.is_empty();
+    render_page(StatusCode::OK, &shown)
 }
 
 async fn shown_list(
     req: &HttpRequest,
     ctx: &Ctx,
     admin: &Admin,
-    fields: Fields,
-    faults: Faults,
+    fields: ApplicationInput,
+    faults: FormFaults,
 ) -> Result<ApplicationsPage, PageError> {
     let all = applications::list(ctx).await?;
     Ok(ApplicationsPage {
         shell: Shell::admin(req, ctx, admin, "Applications", "applications").await?,
-        rows: all.iter().map(line).collect(),
-        strangers: seen::strangers(&applications::strangers(ctx).await?),
-        // The first one needs no list to look at before it.
+        rows: all.iter().map(application_line).collect(),
+        unmatched: proxy_requests::unmatched_lines(&applications::strangers(ctx).await?),
+        // Without any application the form is open immediately.
         open: all.is_empty() || !faults.is_empty(),
         name: fields.name.clone(),
         form: form(fields),
@@ -63,11 +94,11 @@ async fn shown_list(
     })
 }
 
-fn line(view: &ApplicationView) -> ApplicationLine {
+fn application_line(view: &ApplicationView) -> ApplicationLine {
     let application = &view.application;
     ApplicationLine {
         name: application.name.clone(),
-        href: address(&application.name),
+        href: page_address(&application.name),
         hosts: application.hosts.iter().map(ToString::to_string).collect(),
         prefixes: application.prefixes.clone(),
         entrants: application.entrants(),
@@ -75,26 +106,16 @@ fn line(view: &ApplicationView) -> ApplicationLine {
         activity: activity_words(&view.activity.0.to_string()),
         overrides: i64::try_from(view.overrides).unwrap_or(i64::MAX),
         policy: policy_address(&application.name),
-        seen: seen::line(&view.seen),
+        seen: proxy_requests::last_request_line(&view.seen),
     }
 }
 
-/// Where an application's own page is.
-fn address(name: &str) -> String {
-    format!("{}/{}", paths::ADMIN_APPLICATIONS, segment(name))
-}
-
-fn policy_address(name: &str) -> String {
-    let scope = Scope::Application(name.to_owned()).to_string();
-    href(paths::ADMIN_POLICY, [("scope", scope.as_str())])
-}
-
-/// What counts as activity, as `activity.counts` has it, in the words of the list and of the form.
+/// Values of `activity.counts` with their labels in the list and the form.
 const ACTIVITY: [(&str, &str); 4] = [
-    ("", "As for everyone"),
+    ("", "Same as everyone"),
     ("every_request", "Every request"),
     ("navigation", "Page navigations only"),
-    ("interaction", "Real input only, told by the page guard"),
+    ("interaction", "Real input only, reported by the page guard"),
 ];
 
 fn activity_words(code: &str) -> String {
@@ -102,7 +123,7 @@ fn activity_words(code: &str) -> String {
     known.map_or(code, |(_, words)| words).to_owned()
 }
 
-fn form(fields: Fields) -> ApplicationForm {
+fn form(fields: ApplicationInput) -> ApplicationForm {
     ApplicationForm {
         activity: Choice::list(ACTIVITY, &fields.activity),
         member: fields.roles.iter().any(|role| role == Role::Member.as_str()),
@@ -119,24 +140,24 @@ fn form(fields: Fields) -> ApplicationForm {
 async fn create(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, fields): Confirmed<Admin, Form<Fields>>,
+    Confirmed(admin, fields): Confirmed<Admin, Form<ApplicationInput>>,
 ) -> Result<HttpResponse, PageError> {
     let fields = fields.0;
-    match applications::create(&ctx, &admin.0.acting, &fields.name, fields.change()).await? {
-        Verdict::Done => {
+    match applications::create(&ctx, &admin.0.initiator, &fields.name, fields.change()).await? {
+        ApplicationOutcome::Done => {
             let name = fields.name.trim();
-            let said = Flash::ok(format!("{name} is protected: let the proxy ask for it now."));
-            Ok(redirect(&req, &address(name), &said))
+            let said = Flash::ok(format!("{name} is registered; now configure the proxy."));
+            Ok(redirect(&req, &page_address(name), &said))
         }
-        Verdict::Faulty(faults) => {
+        ApplicationOutcome::Faulty(faults) => {
             let shown = shown_list(&req, &ctx, &admin, fields, named(faults)).await?;
-            page(StatusCode::UNPROCESSABLE_ENTITY, &shown)
+            render_page(StatusCode::UNPROCESSABLE_ENTITY, &shown)
         }
-        Verdict::Unknown => Err(PageError::NotFound),
+        ApplicationOutcome::Unknown => Err(PageError::NotFound),
     }
 }
 
-fn named(faults: Vec<(&'static str, String)>) -> Faults {
+fn named(faults: Vec<(&'static str, String)>) -> FormFaults {
     let owned = |(field, why): (&str, String)| (field.to_owned(), why);
     faults.into_iter().map(owned).collect()
 }
@@ -147,26 +168,27 @@ async fn detail(
     admin: Admin,
     name: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    page(
+    render_page(
         StatusCode::OK,
         &shown(&req, &ctx, &admin, &name, None, Vec::new()).await?,
     )
 }
 
-/// One application's page; `typed` is what was just sent.
+/// Renders one application's page; `typed` is the input that was just sent.
 async fn shown(
     req: &HttpRequest,
     ctx: &Ctx,
     admin: &Admin,
     name: &str,
-    typed: Option<Fields>,
-    faults: Faults,
+    typed: Option<ApplicationInput>,
+    faults: FormFaults,
 ) -> Result<ApplicationPage, PageError> {
     let view = applications::find(ctx, name).await?.ok_or(PageError::NotFound)?;
     let (sessions, exact) = applications::live_sessions(ctx, name, SESSIONS).await?;
     Ok(ApplicationPage {
         shell: Shell::admin(req, ctx, admin, name, "applications").await?,
-        line: line(&view),
+        line: application_line(&view),
+        snippets: snippets::snippets(&ctx.config, &view.application),
         sessions,
         more: !exact,
         sessions_href: href(paths::ADMIN_SESSIONS, [("app", name)]),
@@ -176,14 +198,14 @@ async fn shown(
     })
 }
 
-/// The form's fields as they are stored; of the policy only what its own scope sets.
-fn stored(view: &ApplicationView) -> Fields {
-    let typed = Typed::of(&view.application);
+/// Returns the form's fields as stored; of the policy only what its own scope sets.
+fn stored(view: &ApplicationView) -> ApplicationInput {
+    let typed = ApplicationFields::from_application(&view.application);
     let own = |(value, source): &(Value, Source)| match source {
         Source::SetIn(Scope::Application(_)) => Some(value.clone()),
         Source::Default | Source::SetIn(_) | Source::Mode(_) | Source::Pinned => None,
     };
-    Fields {
+    ApplicationInput {
         hosts: typed.hosts.join("\n"),
         prefixes: typed.prefixes.join("\n"),
         roles: typed.roles.iter().map(|role| role.as_str().to_owned()).collect(),
@@ -194,46 +216,48 @@ fn stored(view: &ApplicationView) -> Fields {
             Some(Value::List(globs)) => globs.join("\n"),
             Some(_) | None => String::new(),
         },
-        ..Fields::default()
+        ..ApplicationInput::default()
     }
 }
 
-/// `POST /admin/applications/{name}`: saved or deleted, as `act` says.
+/// `POST /admin/applications/{name}`: saves or deletes, depending on `act`.
 async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, fields): Confirmed<Admin, Form<Fields>>,
+    Confirmed(admin, fields): Confirmed<Admin, Form<ApplicationInput>>,
     name: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let (name, fields) = (name.into_inner(), fields.0);
-    let (acting, deletes) = (&admin.0.acting, fields.act == "delete");
+    let (initiator, deletes) = (&admin.0.initiator, fields.act == "delete");
     if deletes && fields.confirm_name.trim() != name {
         let faults = vec![(
             "confirm_name".to_owned(),
             format!("Type {name} to remove this application."),
         )];
         let shown = shown(&req, &ctx, &admin, &name, None, faults).await?;
-        return page(StatusCode::UNPROCESSABLE_ENTITY, &shown);
+        return render_page(StatusCode::UNPROCESSABLE_ENTITY, &shown);
     }
     let verdict = if deletes {
-        applications::delete(&ctx, acting, &name).await?
+        applications::delete(&ctx, initiator, &name).await?
     } else {
-        applications::set(&ctx, acting, &name, fields.change()).await?
+        applications::set(&ctx, initiator, &name, fields.change()).await?
     };
     match verdict {
-        Verdict::Done if deletes => {
-            let said = Flash::ok(format!("{name} was removed: forwarded requests for it are refused."));
+        ApplicationOutcome::Done if deletes => {
+            let said = Flash::ok(format!(
+                "{name} was removed. Forwarded requests for it are now refused."
+            ));
             Ok(redirect(&req, paths::ADMIN_APPLICATIONS, &said))
         }
-        Verdict::Done => Ok(redirect(
+        ApplicationOutcome::Done => Ok(redirect(
             &req,
-            &address(&name),
-            &Flash::ok("Saved: it holds at the next request."),
+            &page_address(&name),
+            &Flash::ok("Saved. It applies to the next request."),
         )),
-        Verdict::Faulty(faults) => {
+        ApplicationOutcome::Faulty(faults) => {
             let shown = shown(&req, &ctx, &admin, &name, Some(fields), named(faults)).await?;
-            page(StatusCode::UNPROCESSABLE_ENTITY, &shown)
+            render_page(StatusCode::UNPROCESSABLE_ENTITY, &shown)
         }
-        Verdict::Unknown => Err(PageError::NotFound),
+        ApplicationOutcome::Unknown => Err(PageError::NotFound),
     }
 }

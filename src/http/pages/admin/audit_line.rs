@@ -1,15 +1,23 @@
 //! One audit event as every list of the console shows it.
-use super::list::href;
-use super::part::{Badge, DiffLine};
-use crate::domain::audit::{Event, Outcome, repeated::times};
-use crate::domain::login::ONE_TIME_OVER;
-use crate::domain::policy::diff::Change;
-use crate::domain::session::EndReason;
-use crate::domain::time::Timestamp;
-use crate::flows::rows::AuditRow;
-use crate::http::paths;
+use super::{
+    list::href,
+    part::{Badge, DiffLine},
+};
+use crate::{
+    domain::{
+        audit::{AuditRecord, Event, EventOutcome, repeated::times},
+        duration,
+        login::ONE_TIME_OVER,
+        policy::{Key, Scope, diff::Change},
+        session::{EndCause, EndReason},
+        text::escape_json,
+        time::Timestamp,
+    },
+    http::{filters::format_utc, paths},
+};
 use serde_json::Value;
 
+/// One audit event, ready to be shown.
 pub struct AuditLine {
     pub id: String,
     pub at: Timestamp,
@@ -20,7 +28,7 @@ pub struct AuditLine {
     pub outcome: Badge,
     pub actor: String,
     pub account: Option<String>,
-    /// Page of the account, when it has an id.
+    /// The page of the account, if it has an ID.
     pub account_href: Option<String>,
     pub session_href: Option<String>,
     pub application: Option<String>,
@@ -28,26 +36,27 @@ pub struct AuditLine {
     pub reason: Option<String>,
     pub user_agent: Option<String>,
     pub request_id: Option<String>,
-    /// Old → new.
+    /// The changes: old → new.
     pub changes: Vec<DiffLine>,
-    /// Everything else the record holds.
+    /// All other facts of the record.
     pub facts: Vec<(String, String)>,
-    /// As recorded.
+    /// The record as JSON.
     pub json: String,
-    /// Lists narrowed to, or without, this value: words and address.
+    /// Links that narrow the list to a value or exclude it: label and address.
     pub narrow: Vec<(String, String)>,
 }
 
 impl AuditLine {
-    pub fn new(row: &AuditRow) -> Self {
-        let ok = row.outcome == Outcome::Success;
+    /// Returns the line of an event.
+    pub fn new(row: &AuditRecord) -> Self {
+        let ok = row.outcome == EventOutcome::Success;
         let (changes, facts) = detail(&row.detail);
         Self {
             id: row.id.simple().to_string(),
             at: row.at,
             event: row.event.as_str(),
             sentence: sentence(row),
-            critical: row.event.critical(),
+            critical: row.event.is_critical(row.reason.as_deref()),
             ok,
             outcome: if ok { Badge::ok("OK") } else { Badge::danger("Failed") },
             actor: row.actor.clone(),
@@ -64,25 +73,38 @@ impl AuditLine {
             request_id: row.request_id.clone(),
             changes,
             facts,
-            json: serde_json::to_string_pretty(&row.to_json()).unwrap_or_default(),
+            json: escape_json(&serde_json::to_string_pretty(&row.to_json()).unwrap_or_default()),
             narrow: narrow(row),
         }
     }
 }
 
-/// What happened, with its reason when that says more, and how often when an entry stands for several.
-pub fn sentence(row: &AuditRow) -> String {
+impl AuditLine {
+    /// Returns the lines of a timeline: one for each sign-in, which also opened its session.
+    pub fn timeline(records: &[AuditRecord]) -> Vec<Self> {
+        let shown = records.iter().filter(|record| record.event != Event::SessionOpened);
+        shown.map(Self::new).collect()
+    }
+}
+
+/// Returns the sentence of the event, with its reason if that adds something, and the number if an
+/// entry stands for several.
+pub fn sentence(row: &AuditRecord) -> String {
     let words = match row.reason.as_deref() {
-        Some("credentials") => "wrong name or password",
+        Some(code) if row.event == Event::FactorRefused => factor_refusal(code),
+        Some("credentials") if row.event == Event::PasswordChanged => "wrong current password",
+        Some("credentials") => "wrong username or password",
         Some("locked") => "locked out",
         Some("busy") => "too many attempts at once",
-        Some(ONE_TIME_OVER) => "right one-time password, too late",
+        Some(ONE_TIME_OVER) => "one-time password expired",
         Some("account_disabled") => "account disabled",
         Some("account_expired") => "account expired",
-        Some(code) => EndReason::parse(code).map_or("", super::session_line::reason_words),
+        Some(code) => source_words(code)
+            .or_else(|| EndReason::parse(code).map(super::session_line::end_reason_label))
+            .unwrap_or_default(),
         None => "",
     };
-    let mut sentence = row.event.sentence().to_owned();
+    let mut sentence = describe_event(row);
     if !words.is_empty() {
         sentence = format!("{sentence}: {words}");
     }
@@ -96,14 +118,74 @@ pub fn sentence(row: &AuditRow) -> String {
     }
 }
 
+/// Returns the words for the reasons for which a source refuses.
+fn source_words(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "source_down" => "its source does not answer",
+        "source_disabled" => "its source is disabled or deleted",
+        "source_password" => "its source does not take passwords here",
+        "bind_limit" => "limit of tries at the directory reached",
+        "name_unusable" => "the directory’s username cannot be used here",
+        "identity_changed" => "the name belongs to another identity",
+        "not_listed" => "no account is listed for the person",
+        "directory_ambiguous" => "several entries of the directory match",
+        "directory_incomplete" => "the entry lacks its ID or name",
+        "directory_gone" => "the person is no longer in the directory",
+        "directory_group" => "in none of the allowed groups",
+        "directory_hours" => "not allowed at this time (directory)",
+        "directory_workstation" => "not allowed from this computer (directory)",
+        "directory_password_expired" => "password expired in the directory",
+        "directory_disabled" => "disabled in the directory",
+        "directory_account_expired" => "expired in the directory",
+        "directory_must_change" => "password must be changed in the directory first",
+        "directory_locked" => "locked in the directory",
+        _ => return None,
+    })
+}
+
+/// Returns the reason of a refused second factor.
+fn factor_refusal(code: &str) -> &'static str {
+    match code {
+        "code" => "wrong code",
+        "replayed" => "code already used",
+        "blocked" => "too many wrong codes",
+        "busy" => "too many attempts at once",
+        "assertion" => "passkey not accepted",
+        "counter" => "the passkey may have been copied",
+        _ => "",
+    }
+}
+
+/// Describes the event; a second factor is named, and a refused act does not read as done.
+fn describe_event(row: &AuditRecord) -> String {
+    let text = |name: &str| row.detail.get(name).and_then(Value::as_str);
+    let act = match row.event {
+        Event::FactorAdded => "added",
+        Event::FactorRemoved => "removed",
+        Event::PasswordChanged if row.outcome == EventOutcome::Failure => {
+            return "Password change refused".to_owned();
+        }
+        event => return event.sentence().to_owned(),
+    };
+    match (text("kind"), text("passkey")) {
+        (Some("passkey"), Some(name)) => format!("Passkey {act}: {name}"),
+        (Some("passkey"), None) => format!("Passkey {act}"),
+        (Some("authenticator_app"), _) => format!("Authenticator app {act}"),
+        (Some(_) | None, _) => row.event.sentence().to_owned(),
+    }
+}
+
 fn detail(detail: &Value) -> (Vec<DiffLine>, Vec<(String, String)>) {
     let (mut changes, mut facts) = (Vec::new(), Vec::new());
     let Value::Object(fields) = detail else {
         return (changes, facts);
     };
+    let cause = EndCause::from_json(detail);
+    facts.extend(cause.iter().flat_map(cause_facts));
     for (name, value) in fields {
         match (name.as_str(), value) {
             (_, Value::Null) => {}
+            (name, _) if cause.is_some() && CAUSE_FIELDS.contains(&name) => {}
             ("changes", Value::Array(items)) => changes.extend(
                 items
                     .iter()
@@ -115,8 +197,8 @@ fn detail(detail: &Value) -> (Vec<DiffLine>, Vec<(String, String)>) {
                     label: label(name),
                     key: name.clone(),
                     scope: String::new(),
-                    old: words(pair.get("old")),
-                    new: words(pair.get("new")),
+                    old: format_value(pair.get("old")),
+                    new: format_value(pair.get("new")),
                 })
             }
             (_, Value::Object(inner)) => {
@@ -124,16 +206,60 @@ fn detail(detail: &Value) -> (Vec<DiffLine>, Vec<(String, String)>) {
                     inner
                         .iter()
                         .filter(|(_, value)| !value.is_null())
-                        .map(|(inner, value)| (label(inner), words(Some(value)))),
+                        .map(|(inner, value)| (label(inner), format_value(Some(value)))),
                 );
             }
-            (_, value) => facts.push((label(name), words(Some(value)))),
+            (_, value) => facts.push((label(name), format_value(Some(value)))),
         }
     }
     (changes, facts)
 }
 
-/// `network_changes` → `Network changes`.
+/// The fields of [`EndCause::to_json`], which [`cause_facts`] shows.
+const CAUSE_FIELDS: [&str; 8] = [
+    "setting",
+    "scope",
+    "limit",
+    "due_at",
+    "window_close_grace",
+    "last_active_at",
+    "policy_revision",
+    "refused_client",
+];
+
+/// Returns the facts of a session's end as its own page shows them.
+fn cause_facts(cause: &EndCause) -> Vec<(String, String)> {
+    let setting = cause.setting.map(Key::setting);
+    let limit = setting.zip(cause.limit.as_ref());
+    let revision = match cause.policy_revision {
+        0 => "defaults, before the first revision".to_owned(),
+        revision => format!("revision {revision}"),
+    };
+    let facts = [
+        (
+            "Rule",
+            setting.map(|setting| format!("{} ({})", setting.label, setting.name)),
+        ),
+        ("Scope", cause.scope.as_ref().map(Scope::label)),
+        ("Limit", limit.map(|(setting, limit)| setting.display(limit))),
+        ("Limit reached at", cause.due_at.map(format_utc)),
+        (
+            "No window for",
+            cause
+                .window_close_grace
+                .map(|grace| duration::humanize(grace.as_secs())),
+        ),
+        ("Used from", cause.refused_client.clone()),
+        ("Last active at", Some(format_utc(cause.last_active_at))),
+        ("Policy", Some(revision)),
+    ];
+    let known = facts
+        .into_iter()
+        .filter_map(|(label, value)| value.map(|value| (label.to_owned(), value)));
+    known.collect()
+}
+
+/// Formats a name as a label: `network_changes` → `Network changes`.
 fn label(name: &str) -> String {
     let spaced = name.replace('_', " ");
     let mut chars = spaced.chars();
@@ -143,7 +269,7 @@ fn label(name: &str) -> String {
         .unwrap_or_default()
 }
 
-fn words(value: Option<&Value>) -> String {
+fn format_value(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "none".to_owned(),
         Some(Value::Bool(on)) => if *on { "yes" } else { "no" }.to_owned(),
@@ -152,19 +278,19 @@ fn words(value: Option<&Value>) -> String {
         Some(Value::Array(items)) if items.is_empty() => "none".to_owned(),
         Some(Value::Array(items)) => items
             .iter()
-            .map(|item| words(Some(item)))
+            .map(|item| format_value(Some(item)))
             .collect::<Vec<_>>()
             .join(", "),
         Some(other @ (Value::Number(_) | Value::Object(_))) => other.to_string(),
     }
 }
 
-fn narrow(row: &AuditRow) -> Vec<(String, String)> {
+fn narrow(row: &AuditRecord) -> Vec<(String, String)> {
     let link =
         |words: &str, name: &'static str, value: &str| (words.to_owned(), href(paths::ADMIN_AUDIT, [(name, value)]));
     let mut links = vec![
         link("only this event", "event", row.event.as_str()),
-        link("without this event", "without", row.event.as_str()),
+        link("exclude this event", "without", row.event.as_str()),
     ];
     links.extend(
         row.account
@@ -188,7 +314,7 @@ mod tests {
 
     #[test]
     fn an_entry_that_stands_for_several_says_how_many() {
-        let mut row = AuditRow {
+        let mut row = AuditRecord {
             id: uuid::Uuid::nil(),
             at: Timestamp::from_micros(0),
             event: Event::SignInRefused,
@@ -200,7 +326,7 @@ mod tests {
             ip: Some([192, 0, 2, 1].into()),
             user_agent: None,
             application: None,
-            outcome: Outcome::Failure,
+            outcome: EventOutcome::Failure,
             reason: Some("locked".to_owned()),
             detail: Value::Null,
             request_id: None,
@@ -218,6 +344,35 @@ mod tests {
             sentence(&row),
             "Sign-in refused: locked out, 21 times from various addresses"
         );
+    }
+
+    #[test]
+    fn a_factor_is_named_and_a_refusal_says_why() {
+        let mut row = AuditRecord {
+            id: uuid::Uuid::nil(),
+            at: Timestamp::from_micros(0),
+            event: Event::FactorAdded,
+            actor: "ada".to_owned(),
+            actor_id: None,
+            account: Some("ada".to_owned()),
+            account_id: None,
+            session_id: None,
+            ip: None,
+            user_agent: None,
+            application: None,
+            outcome: EventOutcome::Success,
+            reason: None,
+            detail: serde_json::json!({ "kind": "passkey", "passkey": "Pixel 9" }),
+            request_id: None,
+        };
+        assert_eq!(sentence(&row), "Passkey added: Pixel 9");
+        row.detail = serde_json::json!({ "kind": "authenticator_app" });
+        assert_eq!(sentence(&row), "Authenticator app added");
+        (row.outcome, row.detail) = (EventOutcome::Failure, Value::Null);
+        (row.event, row.reason) = (Event::FactorRefused, Some("replayed".to_owned()));
+        assert_eq!(sentence(&row), "Second factor refused: code already used");
+        (row.event, row.reason) = (Event::PasswordChanged, Some("credentials".to_owned()));
+        assert_eq!(sentence(&row), "Password change refused: wrong current password");
     }
 
     #[test]

@@ -1,24 +1,23 @@
-//! Exports of a filtered list, streamed page by page so that a long one never stands in memory. CSV cells that a spreadsheet
-//! would run as a formula are defused; JSON is an array with one record on each line.
-use crate::domain::spreadsheet;
-use crate::flows::FlowError;
-use actix_web::web::Bytes;
-use actix_web::{HttpResponse, http::header};
+//! Exports of a filtered list, streamed page by page so that a long one is never in memory as a
+//! whole. CSV cells that a spreadsheet would run as a formula are defused; JSON is an array with
+//! one record on each line.
+use crate::{domain::spreadsheet, flows::FlowError};
+use actix_web::{HttpResponse, http::header, web::Bytes};
 use futures_util::stream;
 use serde::Deserialize;
-use std::borrow::Cow;
-use std::collections::VecDeque;
-use std::future::Future;
+use std::{borrow::Cow, collections::VecDeque, future::Future};
 
+/// The file format of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Format {
+pub enum ListFormat {
     #[default]
     Csv,
     Json,
 }
 
-impl Format {
+impl ListFormat {
+    /// Returns the format’s name in addresses and file names.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Csv => "csv",
@@ -34,7 +33,7 @@ impl Format {
     }
 }
 
-/// What narrows the list that is exported, as the audit tells it.
+/// Returns the filter of an exported list as the audit records it.
 pub fn narrowed(pairs: &[(&str, &str)]) -> serde_json::Value {
     let given = pairs.iter().filter(|(_, value)| !value.is_empty());
     given
@@ -42,18 +41,19 @@ pub fn narrowed(pairs: &[(&str, &str)]) -> serde_json::Value {
         .collect()
 }
 
-/// Rows that a page of an export asks for.
+/// Number of rows that are read for one page of an export.
 pub const PAGE: i64 = 500;
 
 /// One page of records, and the filter of the next one.
-pub struct Chunk<F> {
+pub struct ExportChunk<F> {
     pub records: Vec<serde_json::Value>,
     pub next: Option<F>,
 }
 
-impl<F> Chunk<F> {
-    /// A page of a list as records; `next` makes the filter of what follows its last item, when there is more (`older`).
-    pub fn of<T>(
+impl<F> ExportChunk<F> {
+    /// Creates a page of a list as records; `next` makes the filter of what follows its last item,
+    /// if there is more (`older`).
+    pub fn from_query<T>(
         items: &[T],
         older: bool,
         record: impl Fn(&T) -> serde_json::Value,
@@ -66,37 +66,40 @@ impl<F> Chunk<F> {
     }
 }
 
-/// What an export is asked for beside the list's filter.
+/// The query of an export besides the list's filter.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Wanted {
-    pub format: Format,
+pub struct ExportQuery {
+    pub format: ListFormat,
 }
 
 enum Step<F> {
-    Rows(Chunk<F>),
+    Rows(ExportChunk<F>),
     Fetch(F),
     End,
     Done,
 }
 
-/// Streams what `fetch` gives, from `first` on. The first page is read before the answer begins, so that a database that is
-/// away is an honest 503; a later failure breaks the download off.
+/// Streams the pages of `fetch`, starting with `first`. The first page is read before the response
+/// begins, so that a missing database is a 503; a later failure interrupts the download.
 pub async fn stream<F, Fut>(
     name: &'static str,
-    format: Format,
+    format: ListFormat,
     columns: &'static [&'static str],
     first: F,
     fetch: impl Fn(F) -> Fut + 'static,
 ) -> Result<HttpResponse, FlowError>
 where
     F: 'static,
-    Fut: Future<Output = Result<Chunk<F>, FlowError>> + 'static,
+    Fut: Future<Output = Result<ExportChunk<F>, FlowError>> + 'static,
 {
     let start = Step::Rows(fetch(first).await?);
     let opening = match format {
-        Format::Csv => csv_line(columns.iter().map(|column| (*column).to_owned())),
-        Format::Json => b"[".to_vec(),
+        ListFormat::Csv => {
+            let head = csv_line(columns.iter().map(|column| (*column).to_owned()));
+            [spreadsheet::BYTE_ORDER_MARK.as_bytes(), &head].concat()
+        }
+        ListFormat::Json => b"[".to_vec(),
     };
     let state = (start, VecDeque::from([opening]), true, fetch);
     let body = stream::unfold(
@@ -121,12 +124,12 @@ where
                     Step::Fetch(filter) => match fetch(filter).await {
                         Ok(chunk) => Step::Rows(chunk),
                         Err(error) => {
-                            tracing::error!(%error, "an export was broken off");
+                            tracing::error!(%error, "an export was interrupted");
                             return Some((Err(error), (Step::Done, pending, nothing_yet, fetch)));
                         }
                     },
                     Step::End => {
-                        if format == Format::Json {
+                        if format == ListFormat::Json {
                             pending.push_back(b"\n]\n".to_vec());
                         }
                         Step::Done
@@ -145,10 +148,10 @@ where
         .streaming(Box::pin(body)))
 }
 
-fn write(bytes: &mut Vec<u8>, format: Format, columns: &[&str], record: &serde_json::Value, first: bool) {
+fn write(bytes: &mut Vec<u8>, format: ListFormat, columns: &[&str], record: &serde_json::Value, first: bool) {
     match format {
-        Format::Csv => bytes.extend(csv_line(columns.iter().map(|column| cell(record.get(*column))))),
-        Format::Json => {
+        ListFormat::Csv => bytes.extend(csv_line(columns.iter().map(|column| cell(record.get(*column))))),
+        ListFormat::Json => {
             bytes.extend_from_slice(if first { b"\n" } else { b",\n" });
             bytes.extend(record.to_string().into_bytes());
         }
@@ -174,10 +177,10 @@ mod tests {
 
     const COLUMNS: &[&str] = &["name", "n"];
 
-    async fn exported(format: Format, pages: usize) -> String {
+    async fn exported(format: ListFormat, pages: usize) -> String {
         let fetch = move |page: usize| async move {
             let records = vec![serde_json::json!({ "name": format!("=cmd{page}, \"x\""), "n": page })];
-            Ok(Chunk {
+            Ok(ExportChunk {
                 records,
                 next: (page + 1 < pages).then_some(page + 1),
             })
@@ -193,14 +196,14 @@ mod tests {
     #[actix_web::test]
     async fn csv_quotes_and_guards_formulas() {
         assert_eq!(
-            exported(Format::Csv, 2).await,
-            "name,n\r\n\"'=cmd0, \"\"x\"\"\",0\r\n\"'=cmd1, \"\"x\"\"\",1\r\n"
+            exported(ListFormat::Csv, 2).await,
+            "\u{feff}name,n\r\n\"'=cmd0, \"\"x\"\"\",0\r\n\"'=cmd1, \"\"x\"\"\",1\r\n"
         );
     }
 
     #[actix_web::test]
     async fn json_is_one_array_over_all_pages() {
-        let read: serde_json::Value = serde_json::from_str(&exported(Format::Json, 3).await).expect("JSON");
+        let read: serde_json::Value = serde_json::from_str(&exported(ListFormat::Json, 3).await).expect("JSON");
         assert_eq!(read.as_array().map(Vec::len), Some(3));
         assert_eq!(read[2]["n"], 2);
     }

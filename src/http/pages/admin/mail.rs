@@ -1,53 +1,83 @@
-//! `/admin/mail`: letters that wait, that were not taken and why, trying again and taking back. What a letter says is not shown: some carry a link.
-use super::list::{back, href, limit, pager, place, query, read_place, sizes};
-use super::part::Badge;
-use crate::domain::duration::humanize;
-use crate::domain::mail::LetterState;
-use crate::flows::mail::{self, Outbox};
-use crate::flows::rows::{OutboxFilter, OutboxLetter};
-use crate::flows::{Ctx, FlowError};
-use crate::http::error::PageError;
-use crate::http::flash::{Flash, redirect};
-use crate::http::forms::{Form, Query};
-use crate::http::pages::{Shell, page};
-use crate::http::step_up::{Confirmed, Critical};
-use crate::http::visitor::Admin;
-use crate::http::{Route, Who, paths};
+//! `/admin/mail`: the outbox. Which emails are queued, which failed and why; retrying and
+//! cancelling them. The body of an email is never shown: some carry a secret link.
+use super::{
+    list::{FormFaults, ListQuery, PageEnds, PlaceQuery, href, limit, read_place, return_address, sizes, write_place},
+    part::Badge,
+};
+use crate::{
+    domain::{
+        duration::humanize,
+        mail::{EmailFilter, EmailState, OutboxEmail},
+    },
+    flows::{
+        Ctx, FlowError,
+        mail::{self, Outbox},
+    },
+    http::{
+        error::PageError,
+        flash::{Flash, redirect},
+        forms::{Form, Query},
+        paths,
+        respond::render_page,
+        route::{Audience, Route},
+        shell::Shell,
+        step_up::{Confirmed, CriticalForm},
+        visitor::Admin,
+    },
+};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Deserialize;
 use uuid::Uuid;
-use view::{LetterLine, MailPage, Tab};
+use view::{EmailLine, EmailTab, MailPage};
 
-pub mod view;
+mod view;
 
+/// Returns the routes of the outbox.
 pub fn routes() -> Vec<Route> {
     vec![
-        Route::get(paths::ADMIN_MAIL, Who::Administrator, list),
-        Route::post(paths::ADMIN_MAIL, Who::Administrator, act).step_up(),
+        Route::get(paths::ADMIN_MAIL, Audience::Administrator, list),
+        Route::post(paths::ADMIN_MAIL, Audience::Administrator, act).step_up(),
     ]
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-struct Asked {
+struct EmailListQuery {
     state: String,
     after: String,
     before: String,
     limit: String,
 }
 
-impl Asked {
-    fn filter(&self) -> OutboxFilter {
-        OutboxFilter {
-            state: LetterState::parse(&self.state),
+impl EmailListQuery {
+    fn filter(&self) -> EmailFilter {
+        EmailFilter {
+            state: EmailState::parse(&self.state),
             after: read_place(&self.after),
             before: read_place(&self.before),
             limit: limit(&self.limit),
         }
     }
+}
 
-    fn pairs(&self) -> Vec<(&'static str, &str)> {
-        vec![("state", &self.state), ("limit", &self.limit)]
+impl ListQuery for EmailListQuery {
+    const PATH: &'static str = paths::ADMIN_MAIL;
+
+    fn fields(&self) -> Vec<(&'static str, &str)> {
+        vec![("state", &self.state)]
+    }
+
+    fn place(&self) -> PlaceQuery<'_> {
+        PlaceQuery {
+            after: &self.after,
+            before: &self.before,
+            limit: &self.limit,
+        }
+    }
+
+    /// An unknown state shows all emails; nothing acts on a whole list.
+    fn faults(&self) -> FormFaults {
+        FormFaults::new()
     }
 }
 
@@ -55,106 +85,100 @@ async fn list(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     admin: Admin,
-    asked: Query<Asked>,
+    Query(query): Query<EmailListQuery>,
 ) -> Result<HttpResponse, PageError> {
-    let asked = asked.0;
-    let outbox = mail::list(&ctx, asked.filter()).await?;
-    let at = |letter: &OutboxLetter| place(letter.queued_at, letter.id);
-    let pairs = asked.pairs();
-    let places = [("after", asked.after.as_str()), ("before", asked.before.as_str())];
+    let outbox = mail::list(&ctx, query.filter()).await?;
+    let ends = PageEnds::from_items(&outbox.items, outbox.newer, outbox.older, |email: &OutboxEmail| {
+        write_place(email.queued_at, email.id)
+    });
+    let state = EmailState::parse(&query.state);
     let view = MailPage {
         shell: Shell::admin(&req, &ctx, &admin, "Mail", "mail").await?,
         mail_server: ctx.config.mail.smtp_url.as_ref().map(ToString::to_string),
         from: ctx.config.mail.from.address.clone(),
-        tabs: tabs(&asked, &outbox),
-        state: asked.state.clone(),
-        sizes: sizes(&asked.limit),
-        total: LetterState::parse(&asked.state).map_or(outbox.counts.all(), |state| outbox.counts.of(state)),
-        filtered: LetterState::parse(&asked.state).is_some(),
+        tabs: tabs(&query, &outbox),
+        state: query.state.clone(),
+        sizes: sizes(&query.limit),
+        total: state.map_or(outbox.counts.total(), |state| outbox.counts.count_of(state)),
+        filtered: state.is_some(),
         kept: match ctx.in_force().everyone().retention.mail {
             Some(kept) => format!("for {}", humanize(kept.as_secs())),
-            None => "for ever".to_owned(),
+            None => "forever".to_owned(),
         },
-        pager: pager(
-            paths::ADMIN_MAIL,
-            &pairs,
-            outbox.items.first().filter(|_| outbox.newer).map(at),
-            outbox.items.last().filter(|_| outbox.older).map(at),
-            ("Newer", "Older"),
-        ),
-        back: query(pairs.iter().copied().chain(places)),
-        rows: outbox.items.iter().map(line).collect(),
+        pager: query.pager(ends, ("Newer", "Older")),
+        back: query.back_query(),
+        rows: outbox.items.iter().map(email_line).collect(),
     };
-    page(StatusCode::OK, &view)
+    render_page(StatusCode::OK, &view)
 }
 
-fn tabs(asked: &Asked, outbox: &Outbox) -> Vec<Tab> {
-    let current = LetterState::parse(&asked.state);
-    let tab = |label, state: Option<LetterState>, count| Tab {
+fn tabs(query: &EmailListQuery, outbox: &Outbox) -> Vec<EmailTab> {
+    let current = EmailState::parse(&query.state);
+    let tab = |label, state: Option<EmailState>, count| EmailTab {
         href: href(
             paths::ADMIN_MAIL,
             [
-                ("state", state.map_or("", LetterState::as_str)),
-                ("limit", asked.limit.as_str()),
+                ("state", state.map_or("", EmailState::as_str)),
+                ("limit", query.limit.as_str()),
             ],
         ),
         label,
         count,
         current: current == state,
     };
-    std::iter::once(tab("All", None, outbox.counts.all()))
+    std::iter::once(tab("All", None, outbox.counts.total()))
         .chain(
-            LetterState::ALL
+            EmailState::ALL
                 .iter()
-                .map(|state| tab(label(*state), Some(*state), outbox.counts.of(*state))),
+                .map(|state| tab(state_label(*state), Some(*state), outbox.counts.count_of(*state))),
         )
         .collect()
 }
 
-fn label(state: LetterState) -> &'static str {
+fn state_label(state: EmailState) -> &'static str {
     match state {
-        LetterState::Queued => "Waiting",
-        LetterState::Sent => "Sent",
-        LetterState::GivenUp => "Given up",
-        LetterState::Discarded => "Taken back",
+        EmailState::Queued => "Queued",
+        EmailState::Sent => "Sent",
+        EmailState::GivenUp => "Failed",
+        EmailState::Discarded => "Cancelled",
     }
 }
 
-fn line(letter: &OutboxLetter) -> LetterLine {
-    let waiting = letter.state == LetterState::Queued;
-    LetterLine {
-        id: letter.id.to_string(),
-        subject: letter.subject.clone(),
-        recipient: letter.recipient.clone(),
-        account: letter.account.map(|id| id.0.to_string()),
-        state: match letter.state {
-            LetterState::Queued if letter.attempts > 0 => Badge::warn("Waiting again").with_icon("clock"),
-            LetterState::Queued => Badge::info("Waiting").with_icon("clock"),
-            LetterState::Sent => Badge::ok("Sent"),
-            LetterState::GivenUp => Badge::danger("Given up"),
-            LetterState::Discarded => Badge::plain("pause", "Taken back"),
+fn email_line(email: &OutboxEmail) -> EmailLine {
+    let waiting = email.state == EmailState::Queued;
+    EmailLine {
+        id: email.id.to_string(),
+        subject: email.subject.clone(),
+        recipient: email.recipient.clone(),
+        account: email.account.map(|id| id.0.to_string()),
+        state: match email.state {
+            EmailState::Queued if email.attempts > 0 => Badge::warn("Retrying").with_icon("clock"),
+            EmailState::Queued => Badge::info("Queued").with_icon("clock"),
+            EmailState::Sent => Badge::ok("Sent"),
+            EmailState::GivenUp => Badge::danger("Failed"),
+            EmailState::Discarded => Badge::plain("pause", "Cancelled"),
         },
-        queued: letter.queued_at,
-        attempts: letter.attempts.into(),
-        next: Some(letter.due_at).filter(|_| waiting),
-        finished: letter.finished_at,
-        words: letter.words.clone(),
-        link_gone: letter.state == LetterState::GivenUp && letter.body.is_none(),
-        retry: waiting || (letter.state == LetterState::GivenUp && letter.body.is_some()),
-        discard: waiting || letter.state == LetterState::GivenUp,
+        queued: email.queued_at,
+        attempts: email.attempts.into(),
+        next: Some(email.due_at).filter(|_| waiting),
+        finished: email.finished_at,
+        words: email.words.clone(),
+        link_gone: email.state == EmailState::GivenUp && email.body.is_none(),
+        retry: waiting || (email.state == EmailState::GivenUp && email.body.is_some()),
+        discard: waiting || email.state == EmailState::GivenUp,
     }
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Fields {
+struct EmailActionForm {
     id: String,
     act: String,
     back: String,
 }
 
-impl Critical for Fields {
-    /// A letter that is tried again only comes sooner.
+impl CriticalForm for EmailActionForm {
+    /// A retry only sends the email sooner.
     fn is_critical(&self) -> bool {
         self.act != "retry"
     }
@@ -163,20 +187,20 @@ impl Critical for Fields {
 async fn act(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, fields): Confirmed<Admin, Form<Fields>>,
+    Confirmed(admin, fields): Confirmed<Admin, Form<EmailActionForm>>,
 ) -> Result<HttpResponse, PageError> {
     let id = Uuid::parse_str(&fields.0.id).map_err(|_| PageError::NotFound)?;
-    let acting = &admin.0.acting;
+    let initiator = &admin.0.initiator;
     let (done, words, refused) = match fields.0.act.as_str() {
         "retry" => (
-            mail::retry(&ctx, acting, id).await,
-            "It is tried again at once.",
-            "There was nothing to try again: it was sent, is on its way, or its link is gone.",
+            mail::retry(&ctx, initiator, id).await,
+            "It will be retried immediately.",
+            "Nothing to retry: it was sent, is being sent, or its link expired.",
         ),
         "discard" => (
-            mail::discard(&ctx, acting, id).await,
-            "Taken back: it will not be sent.",
-            "There was nothing to take back: it was sent.",
+            mail::discard(&ctx, initiator, id).await,
+            "Cancelled. It will not be sent.",
+            "Nothing to cancel: it was already sent.",
         ),
         _ => return Err(PageError::BadRequest("There is no such action.".to_owned())),
     };
@@ -186,5 +210,9 @@ async fn act(
         Err(FlowError::NotFound) => return Err(PageError::NotFound),
         Err(error) => return Err(error.into()),
     };
-    Ok(redirect(&req, &back(paths::ADMIN_MAIL, &fields.0.back), &said))
+    Ok(redirect(
+        &req,
+        &return_address(paths::ADMIN_MAIL, &fields.0.back),
+        &said,
+    ))
 }

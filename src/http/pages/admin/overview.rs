@@ -1,32 +1,41 @@
-//! `/admin`: how the installation stands. What of its health is told, and how, stands in `health`.
+//! `/admin`: the state of the installation at a glance. Its health lines are in `health`.
 use super::session_line::SessionLine;
-use crate::domain::policy::Key;
-use crate::domain::time::Timestamp;
-use crate::flows::{Ctx, overview};
-use crate::http::error::PageError;
-use crate::http::pages::{Shell, page};
-use crate::http::visitor::Admin;
-use crate::http::{Route, Who, paths};
+use crate::{
+    domain::{lockout::AttackPattern, policy::Key, time::Timestamp},
+    flows::{Ctx, lockouts, overview},
+    http::{
+        error::PageError,
+        paths,
+        respond::render_page,
+        route::{Audience, Route},
+        shell::Shell,
+        visitor::Admin,
+    },
+};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use view::{Check, Hour, OverviewPage, Trend};
+use view::{ChartHour, Check, OverviewPage, Trend};
 
 mod health;
-pub mod view;
+mod view;
 
 /// The chart's view box: 24 hours of this width, this high.
 const HOUR_WIDTH: i64 = 20;
 const HEIGHT: i64 = 120;
-/// The small one's: 23 steps of this width, and this high with half a line's width of room.
+/// The view box of the small chart: 23 steps of this width and this height, with room for half a
+/// line's width.
 const STEP: i64 = 5;
 const TREND_HEIGHT: i64 = 26;
 
+/// Returns the routes of the overview.
 pub fn routes() -> Vec<Route> {
-    vec![Route::get(paths::ADMIN, Who::Administrator, show)]
+    vec![Route::get(paths::ADMIN, Audience::Administrator, show)]
 }
 
 async fn show(req: HttpRequest, ctx: web::Data<Ctx>, admin: Admin) -> Result<HttpResponse, PageError> {
     let seen = overview::overview(&ctx).await?;
-    let health = health::lines(&seen.health);
+    let patterns = lockouts::list_patterns(&ctx).await?;
+    let mut health = health::lines(&seen.health);
+    health.extend(health::mail(seen.mail.1, seen.mail_fault.as_deref()));
     let sum = |hours: &[(Timestamp, i64)]| hours.iter().map(|(_, count)| count).sum();
     let view = OverviewPage {
         shell: Shell::admin(&req, &ctx, &admin, "Overview", "overview").await?,
@@ -36,6 +45,7 @@ async fn show(req: HttpRequest, ctx: web::Data<Ctx>, admin: Admin) -> Result<Htt
         locked: seen.locked,
         accepted: sum(&seen.accepted_24h),
         refused: sum(&seen.refused_24h),
+        most: largest_count(&seen.accepted_24h, &seen.refused_24h),
         hours: hours(&seen.live_24h, &seen.accepted_24h, &seen.refused_24h),
         ending_soon: seen
             .ending_soon
@@ -57,12 +67,13 @@ async fn show(req: HttpRequest, ctx: web::Data<Ctx>, admin: Admin) -> Result<Htt
                 key: item.key.map(Key::name),
             })
             .collect(),
+        patterns: patterns.iter().map(AttackPattern::sentence).collect(),
         mail_queued: seen.mail.0,
         mail_given_up: seen.mail.1,
         warnings: health.iter().map(|line| i64::from(!line.ok)).sum(),
         health,
     };
-    page(StatusCode::OK, &view)
+    render_page(StatusCode::OK, &view)
 }
 
 fn trend(live: &[(Timestamp, i64)]) -> Trend {
@@ -79,19 +90,19 @@ fn trend(live: &[(Timestamp, i64)]) -> Trend {
     }
 }
 
-/// Both rows of sign-ins share one scale; an hour with anything at all shows.
-fn hours(live: &[(Timestamp, i64)], accepted: &[(Timestamp, i64)], refused: &[(Timestamp, i64)]) -> Vec<Hour> {
-    let most = accepted
-        .iter()
-        .chain(refused)
-        .map(|(_, count)| *count)
-        .max()
-        .unwrap_or(0)
-        .max(1);
+/// Returns the largest count of both rows, at least 1.
+fn largest_count(accepted: &[(Timestamp, i64)], refused: &[(Timestamp, i64)]) -> i64 {
+    let counts = accepted.iter().chain(refused).map(|(_, count)| *count);
+    counts.max().unwrap_or(0).max(1)
+}
+
+/// Both series of sign-ins share one scale; an hour with any count is visible.
+fn hours(live: &[(Timestamp, i64)], accepted: &[(Timestamp, i64)], refused: &[(Timestamp, i64)]) -> Vec<ChartHour> {
+    let most = largest_count(accepted, refused);
     let height = |count: i64| if count == 0 { 0 } else { (count * HEIGHT / most).max(2) };
     (0..)
         .zip(live.iter().zip(accepted).zip(refused))
-        .map(|(hour, (((at, live), (_, accepted)), (_, refused)))| Hour {
+        .map(|(hour, (((at, live), (_, accepted)), (_, refused)))| ChartHour {
             at: *at,
             live: *live,
             x: hour * HOUR_WIDTH,

@@ -1,12 +1,12 @@
-//! Pieces that pages of the console share: a status, a choice, the way to the next page, a line of a diff.
-//! What they look like stands in `templates/parts`.
-use crate::domain::policy::diff::Change;
-use crate::domain::policy::{Scope, Value};
-use crate::http::filters;
-use askama::Template;
-use askama::filters::HtmlSafe;
+//! Shared parts of the console's pages: a status, a choice, the links to neighbouring pages, a line
+//! of a diff. Their markup is in `templates/parts`.
+use crate::{
+    domain::policy::{Scope, Value, diff::Change},
+    http::filters,
+};
+use askama::{Template, filters::HtmlSafe};
 
-/// A status: sign, word and colour together, never colour alone.
+/// A status: icon, word and colour together, never colour alone.
 #[derive(Debug, Clone, PartialEq, Eq, Template)]
 #[template(path = "parts/badge.html")]
 pub struct Badge {
@@ -18,6 +18,7 @@ pub struct Badge {
 impl HtmlSafe for Badge {}
 
 impl Badge {
+    /// Returns a badge for a good state.
     pub fn ok(text: impl Into<String>) -> Self {
         Self {
             kind: "ok",
@@ -26,6 +27,7 @@ impl Badge {
         }
     }
 
+    /// Returns a badge for a neutral fact worth noticing.
     pub fn info(text: impl Into<String>) -> Self {
         Self {
             kind: "info",
@@ -34,6 +36,7 @@ impl Badge {
         }
     }
 
+    /// Returns a badge for something that needs attention.
     pub fn warn(text: impl Into<String>) -> Self {
         Self {
             kind: "warn",
@@ -42,6 +45,7 @@ impl Badge {
         }
     }
 
+    /// Returns a badge for a fault or a refusal.
     pub fn danger(text: impl Into<String>) -> Self {
         Self {
             kind: "danger",
@@ -50,6 +54,7 @@ impl Badge {
         }
     }
 
+    /// Returns a badge without colour.
     pub fn plain(icon: &'static str, text: impl Into<String>) -> Self {
         Self {
             kind: "plain",
@@ -58,6 +63,7 @@ impl Badge {
         }
     }
 
+    /// Replaces the icon.
     pub fn with_icon(self, icon: &'static str) -> Self {
         Self { icon, ..self }
     }
@@ -72,7 +78,7 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// The options of a select, the one with `current` selected.
+    /// Returns the options of a select, with `current` selected.
     pub fn list<'a>(options: impl IntoIterator<Item = (&'a str, &'a str)>, current: &str) -> Vec<Self> {
         options
             .into_iter()
@@ -91,13 +97,13 @@ impl Choice {
 pub struct Pager {
     pub newer: Option<String>,
     pub older: Option<String>,
-    /// Words for the two directions: `Newer`, `Older`.
-    pub words: (&'static str, &'static str),
+    /// Labels of the two directions: `Newer`, `Older`.
+    pub labels: (&'static str, &'static str),
 }
 
 impl HtmlSafe for Pager {}
 
-/// One setting's old and new value, as people read them.
+/// One setting's old and new value, formatted for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiffLine {
     pub label: String,
@@ -108,6 +114,7 @@ pub struct DiffLine {
 }
 
 impl DiffLine {
+    /// Returns the line of a change, with values formatted for people.
     pub fn new(change: &Change) -> Self {
         let setting = change.key.setting();
         let side = |value: &Option<Value>| match (value, &change.scope) {

@@ -1,38 +1,49 @@
-//! `/admin/sessions`: who is signed in where, and one session in full. Ending them is in `sessions/end`.
-use super::audit_line::AuditLine;
-use super::list::{href, pager, place, query};
-use super::part::Badge;
-use super::session_line::SessionLine;
-use crate::domain::duration::humanize;
-use crate::domain::network::session_network;
-use crate::domain::policy::catalogue::Group;
-use crate::domain::policy::{Scope, Source};
-use crate::domain::session::SessionId;
-use crate::flows::rows::{ListState, SessionFilter, Token};
-use crate::flows::sessions::{self, SessionDetail};
-use crate::flows::{Ctx, accounts};
-use crate::http::error::PageError;
-use crate::http::forms::Query;
-use crate::http::pages::{Shell, page};
-use crate::http::visitor::Admin;
-use crate::http::{Route, Who, paths};
+//! `/admin/sessions`: the list of sessions, and one session in full. `sessions/end` ends them.
+use super::{
+    audit_line::AuditLine,
+    list::{ListQuery, PageEnds, href, write_place},
+    part::Badge,
+    session_line::{EndDetail, SessionLine},
+};
+use crate::{
+    domain::{
+        duration::humanize,
+        network::session_network,
+        policy::{Scope, Source, catalogue::Group},
+        session::{SessionId, SessionListState, SessionToken},
+    },
+    flows::{
+        Ctx,
+        sessions::{self, SessionDetail},
+    },
+    http::{
+        error::PageError,
+        forms::Query,
+        paths,
+        respond::render_page,
+        route::{Audience, Route},
+        shell::Shell,
+        visitor::Admin,
+    },
+};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use asked::Asked;
+use query::SessionListQuery;
 use uuid::Uuid;
 use view::{GoverningSetting, SessionPage, SessionsPage, TokenLine};
 
-pub mod asked;
-pub mod end;
-pub mod export;
-pub mod view;
+mod end;
+mod export;
+mod query;
+mod view;
 
+/// Returns the routes of the sessions.
 pub fn routes() -> Vec<Route> {
     vec![
-        Route::get(paths::ADMIN_SESSIONS, Who::Administrator, list),
-        Route::post(paths::ADMIN_SESSIONS_EXPORT, Who::Administrator, export::download).step_up(),
-        Route::get(paths::ADMIN_SESSIONS_END, Who::Administrator, end::confirm),
-        Route::post(paths::ADMIN_SESSIONS_END, Who::Administrator, end::submit),
-        Route::get(paths::ADMIN_SESSION, Who::Administrator, detail),
+        Route::get(paths::ADMIN_SESSIONS, Audience::Administrator, list),
+        Route::post(paths::ADMIN_SESSIONS_EXPORT, Audience::Administrator, export::download).step_up(),
+        Route::get(paths::ADMIN_SESSIONS_END, Audience::Administrator, end::confirm),
+        Route::post(paths::ADMIN_SESSIONS_END, Audience::Administrator, end::submit),
+        Route::get(paths::ADMIN_SESSION, Audience::Administrator, detail),
     ]
 }
 
@@ -40,33 +51,24 @@ async fn list(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     admin: Admin,
-    asked: Query<Asked>,
+    Query(query): Query<SessionListQuery>,
 ) -> Result<HttpResponse, PageError> {
-    let asked = asked.0;
-    let state = asked.state();
-    let list = sessions::list(&ctx, asked.filter(ctx.now())).await?;
-    let at = |view: &sessions::SessionView| {
+    let state = query.state();
+    let list = sessions::list(&ctx, query.filter(ctx.now())).await?;
+    let ends = PageEnds::from_items(&list.items, list.newer, list.older, |view| {
         let cursor = view.row.cursor(state);
-        place(cursor.at, cursor.id.0)
-    };
-    let newer = list.items.first().filter(|_| list.newer).map(at);
-    let older = list.items.last().filter(|_| list.older).map(at);
-    let pairs = asked.pairs();
-    let export = |format| {
-        href(
-            paths::ADMIN_SESSIONS_EXPORT,
-            pairs.iter().copied().chain([("format", format)]),
-        )
-    };
-    let can_end =
-        list.total > 0 && matches!(state, ListState::Active | ListState::Flagged) && asked.faults().is_empty();
+        write_place(cursor.at, cursor.id.0)
+    });
+    let can_end = list.total > 0
+        && matches!(state, SessionListState::Active | SessionListState::Flagged)
+        && query.faults().is_empty();
     let view = SessionsPage {
         shell: Shell::admin(&req, &ctx, &admin, "Sessions", "sessions").await?,
-        form: asked.form(account_name(&ctx, &asked).await?),
-        filtered: asked.is_filtered(),
+        form: query.form(query.account_name(&ctx).await?),
+        filtered: query.is_filtered(),
         kept: match state {
-            ListState::Ended | ListState::All => ctx.in_force().everyone().retention.sessions,
-            ListState::Active | ListState::Flagged => None,
+            SessionListState::Ended | SessionListState::All => ctx.in_force().everyone().retention.sessions,
+            SessionListState::Active | SessionListState::Flagged => None,
         }
         .map(|kept| humanize(kept.as_secs())),
         rows: list
@@ -76,51 +78,13 @@ async fn list(
             .collect(),
         total: list.total,
         total_exact: list.total_exact,
-        noun: asked::noun(state),
-        pager: pager(paths::ADMIN_SESSIONS, &pairs, newer, older, ("Newer", "Older")),
-        csv: export("csv"),
-        json: export("json"),
-        end_all: can_end.then(|| href(paths::ADMIN_SESSIONS_END, pairs.iter().copied())),
-        back: query(
-            pairs
-                .iter()
-                .copied()
-                .chain([("after", asked.after.as_str()), ("before", asked.before.as_str())]),
-        ),
+        noun: SessionListQuery::noun(state),
+        pager: query.pager(ends, ("Newer", "Older")),
+        export: query.export_links(paths::ADMIN_SESSIONS_EXPORT),
+        end_all: can_end.then(|| query.href(paths::ADMIN_SESSIONS_END)),
+        back: query.back_query(),
     };
-    page(StatusCode::OK, &view)
-}
-
-/// The name behind `account=ID`.
-async fn account_name(ctx: &Ctx, asked: &Asked) -> Result<Option<String>, PageError> {
-    match asked.account() {
-        Some(id) => Ok(accounts::name_of(ctx, id).await?),
-        None => Ok(None),
-    }
-}
-
-/// Whether the visitor's own session is among those that match.
-async fn includes_mine(ctx: &Ctx, admin: &Admin, filter: &SessionFilter) -> Result<bool, PageError> {
-    if filter.account.is_some_and(|account| account != admin.0.account) {
-        return Ok(false);
-    }
-    let mut filter = SessionFilter {
-        account: Some(admin.0.account),
-        after: None,
-        before: None,
-        limit: 100,
-        ..filter.clone()
-    };
-    loop {
-        let list = sessions::list(ctx, filter.clone()).await?;
-        if list.items.iter().any(|view| view.row.session.id == admin.0.session) {
-            return Ok(true);
-        }
-        match list.items.last() {
-            Some(last) if list.older => filter.after = Some(last.row.cursor(filter.state)),
-            Some(_) | None => return Ok(false),
-        }
-    }
+    render_page(StatusCode::OK, &view)
 }
 
 async fn detail(
@@ -139,10 +103,10 @@ async fn detail(
         "sessions",
     )
     .await?;
-    page(StatusCode::OK, &shown(&ctx, shell, &detail, admin.0.session))
+    render_page(StatusCode::OK, &session_page(&ctx, shell, &detail, admin.0.session))
 }
 
-fn shown(ctx: &Ctx, shell: Shell, detail: &SessionDetail, yours: SessionId) -> SessionPage {
+fn session_page(ctx: &Ctx, shell: Shell, detail: &SessionDetail, yours: SessionId) -> SessionPage {
     let session = &detail.view.row.session;
     let bits = ctx.in_force().everyone().validation.subnet_bits;
     let accepted = [
@@ -158,6 +122,7 @@ fn shown(ctx: &Ctx, shell: Shell, detail: &SessionDetail, yours: SessionId) -> S
     SessionPage {
         shell,
         line: SessionLine::new(&detail.view, yours),
+        ended: EndDetail::new(&detail.view),
         user_agent: session
             .binding
             .user_agent
@@ -170,23 +135,22 @@ fn shown(ctx: &Ctx, shell: Shell, detail: &SessionDetail, yours: SessionId) -> S
             .collect(),
         changes: session.binding.changes,
         first_change: session.binding.first_change_at,
-        agent_mismatches: session.user_agent_mismatches,
         tokens: session.tokens.iter().map(token_line).collect(),
-        settings: governing(ctx, detail),
-        events: detail.events.iter().map(AuditLine::new).collect(),
+        settings: governing_settings(ctx, detail),
+        events: AuditLine::timeline(&detail.events),
         audit: href(paths::ADMIN_AUDIT, [("session", session.id.0.to_string().as_str())]),
     }
 }
 
-fn token_line(token: &Token) -> TokenLine {
+fn token_line(token: &SessionToken) -> TokenLine {
     let state = match (token.killed_at, token.rotated) {
-        (Some(_), _) => Badge::plain("danger", "Void"),
+        (Some(_), _) => Badge::plain("danger", "Revoked"),
         (None, Some(_)) => Badge::plain("pause", "Replaced"),
         (None, None) => Badge::ok("Current"),
     };
     TokenLine {
         host: if token.host.is_empty() {
-            "Nightlatch itself".to_owned()
+            "Console".to_owned()
         } else {
             token.host.clone()
         },
@@ -198,8 +162,9 @@ fn token_line(token: &Token) -> TokenLine {
     }
 }
 
-/// The settings that decide how long it lives, what it is bound to and which attributes its cookie has, with their provenance.
-fn governing(ctx: &Ctx, detail: &SessionDetail) -> Vec<GoverningSetting> {
+/// Returns the settings that decide how long it lives, what it is bound to and which attributes its
+/// cookie has, with their sources.
+fn governing_settings(ctx: &Ctx, detail: &SessionDetail) -> Vec<GoverningSetting> {
     let policy = &ctx.in_force().policy;
     let applications = &detail.view.row.session.applications;
     [Group::Lifetimes, Group::Validation, Group::Cookie]
@@ -214,10 +179,10 @@ fn governing(ctx: &Ctx, detail: &SessionDetail) -> Vec<GoverningSetting> {
             let values = own
                 .chain(entered)
                 .map(|application| policy.value(setting.key, detail.account.role, application));
-            // An application that inherits says nothing of its own.
+            // An application that inherits adds no rows.
             let mut kept: Vec<GoverningSetting> = Vec::new();
             for (value, source) in values {
-                let source = source_words(&source);
+                let source = describe_source(&source);
                 if !kept.iter().any(|known| known.source == source) {
                     kept.push(GoverningSetting {
                         label: setting.label,
@@ -232,7 +197,7 @@ fn governing(ctx: &Ctx, detail: &SessionDetail) -> Vec<GoverningSetting> {
         .collect()
 }
 
-fn source_words(source: &Source) -> String {
+fn describe_source(source: &Source) -> String {
     match source {
         Source::Default => "default".to_owned(),
         Source::SetIn(Scope::Everyone) => "set for everyone".to_owned(),

@@ -1,16 +1,19 @@
-//! `/password/forgot`: asking for a link. The answer is the same for every name.
+//! `/password/forgot`: requesting a link. The response is the same for every name.
 
 use crate::{
+    domain::session::Duty,
     flows::{
         Ctx,
-        password_reset::{self, Request},
+        password_reset::{self, PasswordResetRequest},
     },
     http::{
         error::PageError,
+        filters,
         flash::{self, Flash},
         forms::{Form, ShortForm},
-        pages::{Shell, filters, page, see_other},
         paths,
+        respond::{redirect_to, render_page},
+        shell::Shell,
         visitor::Anyone,
     },
 };
@@ -22,26 +25,30 @@ use serde::Deserialize;
 #[template(path = "pages/password/forgot.html")]
 struct ForgotPage {
     shell: Shell,
-    /// Field and sentence.
+    /// Fields with their error messages.
     faults: Vec<(String, String)>,
 }
 
+/// The form that requests a reset link.
 #[derive(Deserialize)]
 pub struct ForgotForm {
     #[serde(default)]
     username: String,
 }
 
-/// Said whether or not there is such an account, and whether or not a letter goes out.
-const SAID: &str = "If there is such an account and it has an e-mail address, a letter with a link is on its way. The link works for 30 minutes.";
+/// The response, whether or not the account exists and an email is sent.
+const SAID: &str =
+    "If this account exists and has an email address, we have sent it a link. The link works for 30 minutes.";
 
+/// `GET /password/forgot`
 pub async fn form(req: HttpRequest, ctx: web::Data<Ctx>, anyone: Anyone) -> Result<HttpResponse, PageError> {
-    if anyone.session.is_some() && anyone.visitor.is_none() {
-        return Ok(see_other(paths::PASSWORD));
+    if anyone.duty == Some(Duty::PasswordChange) {
+        return Ok(redirect_to(paths::PASSWORD));
     }
     show(&req, &ctx, StatusCode::OK, Vec::new())
 }
 
+/// `POST /password/forgot`
 pub async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
@@ -49,10 +56,10 @@ pub async fn submit(
     Form(form): ShortForm<ForgotForm>,
 ) -> Result<HttpResponse, PageError> {
     if form.username.trim().is_empty() {
-        let fault = ("username".to_owned(), "Enter your user name.".to_owned());
+        let fault = ("username".to_owned(), "Enter your username.".to_owned());
         return show(&req, &ctx, StatusCode::UNPROCESSABLE_ENTITY, vec![fault]);
     }
-    let wanted = Request {
+    let wanted = PasswordResetRequest {
         username: form.username,
         ip: anyone.client.ip,
         user_agent: anyone.client.user_agent.clone(),
@@ -68,6 +75,6 @@ fn show(
     status: StatusCode,
     faults: Vec<(String, String)>,
 ) -> Result<HttpResponse, PageError> {
-    let shell = Shell::anonymous(req, ctx, "Forgotten password");
-    page(status, &ForgotPage { shell, faults })
+    let shell = Shell::anonymous(req, ctx, "Reset your password");
+    render_page(status, &ForgotPage { shell, faults })
 }

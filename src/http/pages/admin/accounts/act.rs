@@ -1,26 +1,36 @@
-//! `POST /admin/accounts/{id}`: what an administrator does to an account; `act` says which.
-use super::view::Profile;
-use super::{id_of, shown};
-use crate::domain::account::{AccountId, Role, profile::split_groups};
-use crate::domain::time::Timestamp;
-use crate::flows::Ctx;
-use crate::flows::accounts::{self, Act, ActVerdict};
-use crate::flows::password_reset::{self, Invited, Mailed};
-use crate::http::error::PageError;
-use crate::http::filters::{counted, utc_words};
-use crate::http::flash::{Flash, redirect};
-use crate::http::forms::Form;
-use crate::http::pages::admin::list::filled;
-use crate::http::pages::page;
-use crate::http::paths;
-use crate::http::step_up::{Confirmed, Critical};
-use crate::http::visitor::Admin;
+//! `POST /admin/accounts/{id}`: an administrator's action on an account, named by `act`.
+use super::{
+    account_page::load_account_page,
+    input::{parse_account_id, parse_expiry},
+    view::ProfileFields,
+};
+use crate::{
+    domain::account::{AccountId, Role, profile::split_groups},
+    flows::{
+        Ctx,
+        accounts::{self, AccountActOutcome, Act},
+        factors::{self, EnrolmentLinkOutcome, ResetKind},
+        password_reset::{self, InvitationOutcome, MailLinkOutcome},
+    },
+    http::{
+        error::PageError,
+        filters::{format_count, format_utc},
+        flash::{Flash, redirect},
+        forms::Form,
+        pages::admin::list::FormFaults,
+        paths,
+        respond::render_page,
+        step_up::{Confirmed, CriticalForm},
+        visitor::Admin,
+    },
+};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Deserialize;
 
+/// The forms of one account’s page; `act` names the action.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub struct Fields {
+pub struct AccountForm {
     act: String,
     role: String,
     expires_at: String,
@@ -31,26 +41,16 @@ pub struct Fields {
     confirm_name: String,
 }
 
-type Faults = Vec<(String, String)>;
-
-/// An explicit expiry as typed; blank is none.
-pub fn date(text: &str) -> Result<Option<Timestamp>, String> {
-    match filled(text) {
-        None => Ok(None),
-        Some(text) => Timestamp::parse_written(&text)
-            .map(Some)
-            .ok_or_else(|| "Write a date and time, like 2026-12-31 18:00.".to_owned()),
-    }
-}
-
-impl Fields {
-    fn act(&self) -> Result<Act, Faults> {
+impl AccountForm {
+    fn act(&self) -> Result<Act, FormFaults> {
         let fault = |field: &str, message: &str| vec![(field.to_owned(), message.to_owned())];
         Ok(match self.act.as_str() {
             "disable" => Act::Disable,
             "enable" => Act::Enable,
             "expire" => Act::ExpireNow,
-            "set-expiry" => Act::SetExpiry(date(&self.expires_at).map_err(|message| fault("expires_at", &message))?),
+            "set-expiry" => {
+                Act::SetExpiry(parse_expiry(&self.expires_at).map_err(|message| fault("expires_at", &message))?)
+            }
             "force-change" => Act::ForceChange,
             "reset-password" => Act::ResetPassword,
             "role" => Act::SetRole(Role::parse(&self.role).ok_or_else(|| fault("acts-h", "Choose a role."))?),
@@ -67,23 +67,27 @@ impl Fields {
     }
 }
 
-impl Critical for Fields {
-    /// What throws somebody out, or only asks for more care, is never held up.
+impl CriticalForm for AccountForm {
+    /// An action that signs a user out, or only requires more of them, is never delayed.
     fn is_critical(&self) -> bool {
         !["end-sessions", "force-change"].contains(&self.act.as_str())
     }
 }
 
+/// `POST /admin/accounts/{id}`
 pub async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, fields): Confirmed<Admin, Form<Fields>>,
+    Confirmed(admin, fields): Confirmed<Admin, Form<AccountForm>>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let (id, fields) = (id_of(&id)?, fields.0);
+    let (id, fields) = (parse_account_id(&id)?, fields.0);
     match fields.act.as_str() {
         "invite" => return invite(&req, &ctx, &admin, id).await,
         "mail-link" => return mail_link(&req, &ctx, &admin, id).await,
+        "reset-factors" => return reset_factors(&req, &ctx, &admin, id).await,
+        "enrolment-link" => return enrolment_link(&req, &ctx, &admin, id, true).await,
+        "show-enrolment-link" => return enrolment_link(&req, &ctx, &admin, id, false).await,
         _ => {}
     }
     let act = match fields.act() {
@@ -100,12 +104,12 @@ pub async fn submit(
             return refused(&req, &ctx, &admin, id, &fields, faults).await;
         }
     }
-    let faults = match accounts::act(&ctx, &admin.0.acting, id, act.clone()).await? {
-        ActVerdict::Done {
+    let faults = match accounts::act(&ctx, &admin.0.initiator, id, act.clone()).await? {
+        AccountActOutcome::Done {
             one_time_password,
             ended,
         } => {
-            let said = Flash::ok(done(&act, ended));
+            let said = Flash::ok(describe_done(&act, ended));
             let said = one_time_password
                 .iter()
                 .fold(said, |said, secret| said.with_secret(secret));
@@ -116,15 +120,16 @@ pub async fn submit(
             };
             return Ok(redirect(&req, &to, &said));
         }
-        ActVerdict::LastAdministrator => vec![(
+        AccountActOutcome::LastAdministrator => vec![(
             "acts-h".to_owned(),
-            "This is the last administrator who can sign in: make another one first.".to_owned(),
+            "This is the last administrator who can sign in. Create another one first.".to_owned(),
         )],
-        ActVerdict::Yourself => vec![(
+        AccountActOutcome::Yourself => vec![(
             "acts-h".to_owned(),
-            "You cannot do that to your own account; another administrator can.".to_owned(),
+            "You cannot do that to your own account. Another administrator can.".to_owned(),
         )],
-        ActVerdict::Faulty(found) => found
+        AccountActOutcome::Managed(title) => vec![("acts-h".to_owned(), describe_managed(&title))],
+        AccountActOutcome::Faulty(found) => found
             .into_iter()
             .map(|(field, message)| (field.to_owned(), message))
             .collect(),
@@ -132,39 +137,86 @@ pub async fn submit(
     refused(&req, &ctx, &admin, id, &fields, faults).await
 }
 
-/// A link to choose a password, or another one.
+/// Says that the source of an account decides.
+fn describe_managed(title: &str) -> String {
+    format!("This account is managed by {title}. Change it there.")
+}
+
+/// Sends an invitation, or sends it again.
 async fn invite(req: &HttpRequest, ctx: &Ctx, admin: &Admin, id: AccountId) -> Result<HttpResponse, PageError> {
-    let said = match password_reset::invite(ctx, &admin.0.acting, id).await? {
-        Invited::Sent => Flash::ok("The invitation is on its way; an earlier link is dead."),
-        Invited::NoAddress => Flash::error("There is no e-mail address to send it to."),
-        Invited::NotInvited => Flash::info("Only somebody who never signed in, and may, can be invited."),
+    let said = match password_reset::invite(ctx, &admin.0.initiator, id).await? {
+        InvitationOutcome::Sent => Flash::ok("The invitation was sent; the previous link stops working."),
+        InvitationOutcome::NoAddress => Flash::error("This account has no email address."),
+        InvitationOutcome::Managed(title) => Flash::error(describe_managed(&title)),
+        InvitationOutcome::NotInvited => Flash::info("Only an active account that has never signed in can be invited."),
     };
     Ok(redirect(req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &said))
 }
 
-/// A link instead of a one-time password.
+/// Sends a link instead of setting a one-time password.
 async fn mail_link(req: &HttpRequest, ctx: &Ctx, admin: &Admin, id: AccountId) -> Result<HttpResponse, PageError> {
-    let said = match password_reset::mail_link(ctx, &admin.0.acting, id).await? {
-        Mailed::Sent => Flash::ok("A link to choose a new password is on its way; it works for 30 minutes."),
-        Mailed::NoAddress => Flash::error("There is no e-mail address to send it to."),
-        Mailed::Unusable => Flash::info("The account is disabled or expired: enable it first."),
+    let said = match password_reset::mail_link(ctx, &admin.0.initiator, id).await? {
+        MailLinkOutcome::Sent => Flash::ok("A password reset link was sent; it works for 30 minutes."),
+        MailLinkOutcome::NoAddress => Flash::error("This account has no email address."),
+        MailLinkOutcome::Managed(title) => Flash::error(describe_managed(&title)),
+        MailLinkOutcome::Unusable => Flash::info("The account is disabled or expired: enable it first."),
     };
     Ok(redirect(req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &said))
 }
 
-/// The page again, with what was typed.
+/// Removes every factor of the account and ends its sessions.
+async fn reset_factors(req: &HttpRequest, ctx: &Ctx, admin: &Admin, id: AccountId) -> Result<HttpResponse, PageError> {
+    let reset = factors::reset_factors(ctx, &admin.0.initiator, id, ResetKind::All).await?;
+    let sessions = match i64::try_from(reset.ended_sessions).unwrap_or(i64::MAX) {
+        0 => String::new(),
+        ended => format!(" {} ended.", format_count(ended, "session")),
+    };
+    let said = Flash::ok(format!("The second factors were removed.{sessions}"));
+    Ok(redirect(req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &said))
+}
+
+/// Mails or shows a link to enrol a first factor.
+async fn enrolment_link(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    admin: &Admin,
+    id: AccountId,
+    is_mailed: bool,
+) -> Result<HttpResponse, PageError> {
+    let initiator = &admin.0.initiator;
+    let outcome = if is_mailed {
+        factors::send_enrolment_link(ctx, initiator, id).await?
+    } else {
+        factors::make_enrolment_link(ctx, initiator, id).await?
+    };
+    let said = match outcome {
+        EnrolmentLinkOutcome::Sent => Flash::ok("An enrolment link was sent; it works once, for 72 hours."),
+        EnrolmentLinkOutcome::Link(link) => {
+            Flash::ok("Hand this link to the owner. An earlier link stops working.").with_link(&link)
+        }
+        EnrolmentLinkOutcome::NoAddress => Flash::error("This account has no email address."),
+        EnrolmentLinkOutcome::Unusable => Flash::info("The account is disabled or expired: enable it first."),
+        EnrolmentLinkOutcome::HasFactor => Flash::error(
+            "This account has a second factor already, so a link would open nothing. If the factor is lost, reset \
+             the second factors first.",
+        ),
+    };
+    Ok(redirect(req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &said))
+}
+
+/// Renders the page again, with the input.
 async fn refused(
     req: &HttpRequest,
     ctx: &Ctx,
     admin: &Admin,
     id: AccountId,
-    fields: &Fields,
-    faults: Faults,
+    fields: &AccountForm,
+    faults: FormFaults,
 ) -> Result<HttpResponse, PageError> {
-    let mut view = shown(req, ctx, admin, id).await?;
+    let mut view = load_account_page(req, ctx, admin, id).await?;
     match fields.act.as_str() {
         "profile" => {
-            view.profile = Profile {
+            view.profile = ProfileFields {
                 display_name: fields.display_name.clone(),
                 email: fields.email.clone(),
                 groups: fields.groups.clone(),
@@ -174,25 +226,25 @@ async fn refused(
         _ => {}
     }
     view.faults = faults;
-    page(StatusCode::UNPROCESSABLE_ENTITY, &view)
+    render_page(StatusCode::UNPROCESSABLE_ENTITY, &view)
 }
 
-fn done(act: &Act, ended: usize) -> String {
+fn describe_done(act: &Act, ended: usize) -> String {
     let sessions = match i64::try_from(ended).unwrap_or(i64::MAX) {
         0 => String::new(),
-        ended => format!(" {} ended.", counted(ended, "session")),
+        ended => format!(" {} ended.", format_count(ended, "session")),
     };
     let what = match act {
         Act::Disable => "Disabled.".to_owned(),
-        Act::Enable => "Enabled: the account can sign in again.".to_owned(),
+        Act::Enable => "Enabled. The account can sign in again.".to_owned(),
         Act::ExpireNow => "Expired.".to_owned(),
-        Act::SetExpiry(Some(at)) => format!("It expires on {}.", utc_words(*at)),
+        Act::SetExpiry(Some(at)) => format!("It expires on {}.", format_utc(*at)),
         Act::SetExpiry(None) => "The expiry date was removed.".to_owned(),
-        Act::ForceChange => "The password must be changed before anything else.".to_owned(),
+        Act::ForceChange => "The user must choose a new password before anything else opens.".to_owned(),
         Act::ResetPassword | Act::SetPassword { .. } => "The password was reset.".to_owned(),
         Act::SetRole(role) => format!("The role is now {}.", role.as_str()),
         Act::SetProfile { .. } => "The profile was saved.".to_owned(),
-        Act::EndSessions if ended == 0 => "There was no live session.".to_owned(),
+        Act::EndSessions if ended == 0 => "There were no live sessions.".to_owned(),
         Act::EndSessions => String::new(),
         Act::Unlock => "Unlocked.".to_owned(),
         Act::Delete => "The account was deleted.".to_owned(),

@@ -1,42 +1,58 @@
-//! `POST /admin/accounts/bulk`: one act for the selected accounts, or for all that match. What it would do is shown with its number first.
-use super::asked::Asked;
-use super::view::{BulkDonePage, BulkPage};
-use crate::domain::account::AccountId;
-use crate::domain::account::profile::check_profile;
-use crate::flows::Ctx;
-use crate::flows::accounts::{self, BulkAct, BulkDone, Chosen, LeftOut};
-use crate::http::error::PageError;
-use crate::http::filters::counted;
-use crate::http::flash::{Flash, redirect};
-use crate::http::forms::Form;
-use crate::http::pages::admin::list::{back, readable};
-use crate::http::pages::admin::part::Choice;
-use crate::http::pages::{Shell, page};
-use crate::http::paths;
-use crate::http::step_up::{Confirmed, Critical};
-use crate::http::visitor::Admin;
+//! `POST /admin/accounts/bulk`: one action on the selected accounts, or on all that match. A page
+//! shows the effect and the number of accounts first.
+use super::{
+    long_act::{self, ActResult},
+    query::AccountListQuery,
+    view::BulkPage,
+};
+use crate::{
+    domain::account::{AccountId, profile::check_profile},
+    flows::{
+        Ctx,
+        accounts::{self, AccountSelection, BulkAct, BulkOutcome, SkipReason},
+    },
+    http::{
+        error::PageError,
+        filters::format_count,
+        flash::{Flash, redirect},
+        forms::Form,
+        pages::admin::{
+            list::{ListQuery, return_address},
+            once,
+            part::Choice,
+        },
+        paths,
+        respond::render_page,
+        shell::Shell,
+        step_up::{Confirmed, CriticalForm, proof_fields},
+        visitor::Admin,
+    },
+    live::long_acts::LongAct,
+};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Deserialize;
+use std::sync::Arc;
 use uuid::Uuid;
 
-/// More than this, or for good: the number must be typed.
+/// For more accounts, or a permanent action, the number must be typed.
 const TYPED_FROM: i64 = 25;
-/// Names that the page lists; the others are counted.
+/// Maximum number of names that the page lists; others are counted.
 const NAMED: i64 = 20;
 
-const ACTS: [(&str, &str); 9] = [
+const ACTS: [(&str, &str); 10] = [
     ("", "Choose…"),
     ("disable", "Disable"),
     ("enable", "Enable"),
-    ("force-change", "Force a password change"),
+    ("force-change", "Require a password change"),
     ("end-sessions", "End sessions"),
     ("expire", "Expire now"),
     ("add-group", "Add to group"),
     ("remove-group", "Remove from group"),
+    ("enrolment-link", "Email an enrolment link"),
     ("delete", "Delete"),
 ];
 
-/// The acts, for the list's form.
+/// Returns the actions, for the list's form.
 pub fn choices() -> Vec<Choice> {
     Choice::list(ACTS, "")
 }
@@ -44,29 +60,31 @@ pub fn choices() -> Vec<Choice> {
 /// The form of the list and of the confirm page.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub struct Ask {
+pub struct BulkForm {
     id: Vec<String>,
     /// `selected` or `matching`.
     what: String,
     act: String,
     group: String,
     confirmed: String,
-    /// The number shown, and the number typed.
+    /// The number that was shown, and the number typed.
     shown: String,
     typed: String,
-    /// The list's query; of `matching` it is the filter.
+    /// The list's query; for `matching` it is the filter.
     back: String,
+    /// Identifies the action, so that a second click does not repeat it.
+    key: String,
 }
 
-impl Critical for Ask {
-    /// What throws somebody out, or only asks for more care, is never held up.
+impl CriticalForm for BulkForm {
+    /// The confirmation page itself changes nothing.
     fn is_critical(&self) -> bool {
-        !["end-sessions", "force-change"].contains(&self.act.as_str())
+        !self.confirmed.is_empty() || self.act().is_err()
     }
 }
 
-impl Ask {
-    /// What is to be done, or why it cannot be.
+impl BulkForm {
+    /// Returns the action, or why it is invalid.
     fn act(&self) -> Result<BulkAct, String> {
         let group = || {
             let mut faults = Vec::new();
@@ -74,7 +92,7 @@ impl Ask {
             match (profile.groups.into_iter().next(), faults.pop()) {
                 (Some(group), None) => Ok(group),
                 (_, Some((_, message))) => Err(message),
-                (None, None) => Err("Write the name of a group.".to_owned()),
+                (None, None) => Err("Enter the name of a group.".to_owned()),
             }
         };
         Ok(match self.act.as_str() {
@@ -84,127 +102,167 @@ impl Ask {
             "end-sessions" => BulkAct::EndSessions,
             "expire" => BulkAct::ExpireNow,
             "delete" => BulkAct::Delete,
+            "enrolment-link" => BulkAct::EnrolmentLink,
             "add-group" => BulkAct::AddGroup(group()?),
             "remove-group" => BulkAct::RemoveGroup(group()?),
-            _ => return Err("Choose what to do with them.".to_owned()),
+            _ => return Err("Choose an action.".to_owned()),
         })
     }
 
-    fn asked(&self) -> Result<Asked, PageError> {
-        let asked: Asked = serde_html_form::from_str(&self.back)
+    fn list_query(&self) -> Result<AccountListQuery, PageError> {
+        let list_query: AccountListQuery = serde_html_form::from_str(&self.back)
             .map_err(|_| PageError::BadRequest("The filter cannot be read.".to_owned()))?;
-        readable(asked.faults())?;
-        Ok(asked)
+        list_query.check()?;
+        Ok(list_query)
     }
 
-    fn chosen(&self) -> Result<Chosen, PageError> {
+    fn selection(&self) -> Result<AccountSelection, PageError> {
         if self.what == "matching" {
-            return Ok(Chosen::Matching(self.asked()?.filter()));
+            return Ok(AccountSelection::Matching(self.list_query()?.filter()));
         }
         let id = |text: &String| Uuid::parse_str(text).map(AccountId).map_err(|_| PageError::NotFound);
-        Ok(Chosen::These(self.id.iter().map(id).collect::<Result<_, _>>()?))
+        Ok(AccountSelection::These(
+            self.id.iter().map(id).collect::<Result<_, _>>()?,
+        ))
     }
 
     fn way_back(&self) -> String {
-        back(paths::ADMIN_ACCOUNTS, &self.back)
+        return_address(paths::ADMIN_ACCOUNTS, &self.back)
     }
 }
 
+/// `POST /admin/accounts/bulk`: shows the effect of the action, then performs it once it is
+/// confirmed.
 pub async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, ask): Confirmed<Admin, Form<Ask>>,
+    Confirmed(admin, form): Confirmed<Admin, Form<BulkForm>>,
 ) -> Result<HttpResponse, PageError> {
-    let ask = ask.0;
-    let back_to_the_list = |message: &str| Ok(redirect(&req, &ask.way_back(), &Flash::info(message)));
-    let act = match ask.act() {
+    let form = form.0;
+    let back_to_the_list = |message: &str| Ok(redirect(&req, &form.way_back(), &Flash::info(message)));
+    let act = match form.act() {
         Ok(act) => act,
         Err(message) => return back_to_the_list(&message),
     };
-    let chosen = ask.chosen()?;
-    let (named, count) = accounts::chosen(&ctx, &admin.0.acting, chosen.clone(), &act, NAMED).await?;
+    let key = once::key_of(&form.key).filter(|_| !form.confirmed.is_empty());
+    // The action was started before: what it would do now is not what it did.
+    if let Some(begun) = key.and_then(|key| ctx.live.long_acts.find(admin.0.account, key, ctx.now())) {
+        return long_act::answer_once(&req, &ctx, &admin, begun.key, once::join(&begun).await).await;
+    }
+    let chosen = form.selection()?;
+    let (named, count) = accounts::find_selected(&ctx, &admin.0.initiator, chosen.clone(), &act, NAMED).await?;
     if count == 0 {
-        let none = if ask.what == "matching" {
+        let none = if form.what == "matching" {
             "No other account matches."
-        } else if ask.id.is_empty() {
+        } else if form.id.is_empty() {
             "No account was selected."
         } else {
-            "Your own account is left as it is: another administrator can do that."
+            "Your own account was skipped: another administrator can do that."
         };
         return back_to_the_list(none);
     }
-    let typed = count > TYPED_FROM || act == BulkAct::Delete;
-    let faults = confirmation(&ask, count, typed);
-    if ask.confirmed.is_empty() || !faults.is_empty() {
-        let names: Vec<String> = named.into_iter().map(|account| account.name).collect();
-        let status = if faults.is_empty() {
-            StatusCode::OK
-        } else {
-            StatusCode::UNPROCESSABLE_ENTITY
+    let faults = confirmation(&form, count, must_type_count(&act, count));
+    if form.confirmed.is_empty() || !faults.is_empty() {
+        let names = named.into_iter().map(|account| account.name).collect();
+        let view = question(&req, &ctx, &admin, &form, &act, (names, count), faults).await?;
+        let status = match view.faults.is_empty() {
+            true => StatusCode::OK,
+            false => StatusCode::UNPROCESSABLE_ENTITY,
         };
-        let view = BulkPage {
-            shell: Shell::admin(&req, &ctx, &admin, "Accounts", "accounts").await?,
-            button: button(&act, count),
-            hint: hint(&act),
-            danger: is_danger(&act),
-            count,
-            more: count - i64::try_from(names.len()).unwrap_or(0),
-            names,
-            filter: if ask.what == "matching" {
-                ask.asked()?.words()
-            } else {
-                Vec::new()
-            },
-            hidden: hidden(&ask, count),
-            typed,
-            faults,
-            back: ask.way_back(),
-        };
-        return page(status, &view);
+        return render_page(status, &view);
     }
-    let done = accounts::act_on_all(&ctx, &admin.0.acting, chosen, act.clone()).await?;
-    let said = said(&act, &done);
-    if done.left_out.is_empty() {
-        return Ok(redirect(&req, &ask.way_back(), &Flash::ok(said)));
-    }
-    let view = BulkDonePage {
-        shell: Shell::admin(&req, &ctx, &admin, "Accounts", "accounts").await?,
-        said,
-        left_out: done
-            .left_out
-            .into_iter()
-            .map(|(id, name, why)| (format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), name, why_words(why)))
-            .collect(),
-        back: ask.way_back(),
+    let key = key.unwrap_or_else(|| ctx.new_id(ctx.now()));
+    let title = button_label(&act, count);
+    let (work, initiator, back) = ((**ctx).clone(), admin.0.initiator.clone(), form.way_back());
+    let carry_out = |begun: Arc<LongAct>| async move {
+        let note_progress = |done, total| begun.note_progress(done, total);
+        match accounts::act_on_all_observed(&work, &initiator, chosen, act.clone(), &note_progress).await {
+            Ok(done) => Ok(ActResult::Bulk {
+                said: describe_done(&act, &done),
+                skipped: describe_skipped(done),
+                back,
+            }),
+            Err(error) => Err(error),
+        }
     };
-    page(StatusCode::OK, &view)
+    let once = once::run_once(&ctx, &admin, (key, title.as_str()), carry_out).await;
+    long_act::answer_once(&req, &ctx, &admin, key, once).await
 }
 
-/// What is missing before it is done.
-fn confirmation(ask: &Ask, count: i64, typed: bool) -> Vec<(String, String)> {
+fn describe_skipped(done: BulkOutcome) -> Vec<(String, String, &'static str)> {
+    let line = |(id, name, why): (AccountId, String, SkipReason)| {
+        let href = format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0);
+        (href, name, describe_reason(why))
+    };
+    done.skipped.into_iter().map(line).collect()
+}
+
+/// Renders the confirmation page: the action, the accounts and their number.
+async fn question(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    admin: &Admin,
+    form: &BulkForm,
+    act: &BulkAct,
+    (names, count): (Vec<String>, i64),
+    faults: Vec<(String, String)>,
+) -> Result<BulkPage, PageError> {
+    let asks_proof = !matches!(act, BulkAct::EndSessions | BulkAct::ForceChange);
+    Ok(BulkPage {
+        shell: Shell::admin(req, ctx, admin, "Accounts", "accounts").await?,
+        proof: asks_proof.then(|| proof_fields(admin, ctx, &form.way_back())).flatten(),
+        button: button_label(act, count),
+        hint: hint(act),
+        danger: is_danger(act),
+        count,
+        more: count - i64::try_from(names.len()).unwrap_or(0),
+        names,
+        filter: if form.what == "matching" {
+            form.list_query()?.describe()
+        } else {
+            Vec::new()
+        },
+        hidden: hidden_fields(form, count, ctx.new_id(ctx.now())),
+        typed: must_type_count(act, count),
+        faults,
+        back: form.way_back(),
+    })
+}
+
+/// Returns whether the number of accounts must be typed: for many accounts, or a permanent action.
+fn must_type_count(act: &BulkAct, count: i64) -> bool {
+    count > TYPED_FROM || *act == BulkAct::Delete
+}
+
+/// Returns what is missing before the action is performed.
+fn confirmation(form: &BulkForm, count: i64, typed: bool) -> Vec<(String, String)> {
     let fault = |message: String| vec![("typed".to_owned(), message)];
-    if ask.confirmed.is_empty() {
+    if form.confirmed.is_empty() {
         Vec::new()
-    } else if ask.shown != count.to_string() {
-        fault(format!("Meanwhile it is {}: look again.", counted(count, "account")))
-    } else if typed && ask.typed.trim() != count.to_string() {
+    } else if form.shown != count.to_string() {
+        fault(format!(
+            "There are now {}. Check again.",
+            format_count(count, "account")
+        ))
+    } else if typed && form.typed.trim() != count.to_string() {
         fault(format!("Type {count} to confirm."))
     } else {
         Vec::new()
     }
 }
 
-fn hidden(ask: &Ask, count: i64) -> Vec<(String, String)> {
+fn hidden_fields(form: &BulkForm, count: i64, key: Uuid) -> Vec<(String, String)> {
     let fields = [
-        ("what", ask.what.clone()),
-        ("act", ask.act.clone()),
-        ("group", ask.group.clone()),
-        ("back", ask.back.clone()),
+        ("what", form.what.clone()),
+        ("act", form.act.clone()),
+        ("group", form.group.clone()),
+        ("back", form.back.clone()),
         ("shown", count.to_string()),
         ("confirmed", "yes".to_owned()),
+        ("key", key.to_string()),
     ];
-    let ids = ask.id.iter().map(|id| ("id", id.clone()));
-    let ids = ids.filter(|_| ask.what != "matching");
+    let ids = form.id.iter().map(|id| ("id", id.clone()));
+    let ids = ids.filter(|_| form.what != "matching");
     fields
         .into_iter()
         .chain(ids)
@@ -212,30 +270,35 @@ fn hidden(ask: &Ask, count: i64) -> Vec<(String, String)> {
         .collect()
 }
 
-fn button(act: &BulkAct, count: i64) -> String {
-    let accounts = counted(count, "account");
+fn button_label(act: &BulkAct, count: i64) -> String {
+    let accounts = format_count(count, "account");
     match act {
         BulkAct::Disable => format!("Disable {accounts}"),
         BulkAct::Enable => format!("Enable {accounts}"),
-        BulkAct::ForceChange => format!("Force a password change of {accounts}"),
+        BulkAct::ForceChange => format!("Require a password change for {accounts}"),
         BulkAct::EndSessions => format!("End the sessions of {accounts}"),
         BulkAct::ExpireNow => format!("Expire {accounts}"),
         BulkAct::Delete => format!("Delete {accounts}"),
         BulkAct::AddGroup(group) => format!("Add {accounts} to {group}"),
         BulkAct::RemoveGroup(group) => format!("Remove {accounts} from {group}"),
+        BulkAct::EnrolmentLink => format!("Email enrolment links to {accounts}"),
     }
 }
 
 const fn hint(act: &BulkAct) -> &'static str {
     match act {
-        BulkAct::Disable => "They are signed out everywhere and stay out until they are enabled again.",
-        BulkAct::Enable => "They can sign in again, expired ones too; their clocks start anew.",
-        BulkAct::ForceChange => "Nothing else opens for them until they have changed their passwords.",
-        BulkAct::EndSessions => "They are signed out at once, in every application; they can sign in again.",
-        BulkAct::ExpireNow => "They are signed out and stay out until somebody re-activates them.",
-        BulkAct::Delete => "Their sessions end; the audit keeps their names. This cannot be undone.",
+        BulkAct::Disable => "Ends all their sessions and blocks sign-in until they are enabled again.",
+        BulkAct::Enable => "They can sign in again, including expired ones; expiry restarts.",
+        BulkAct::ForceChange => "They must choose a new password before anything else opens.",
+        BulkAct::EndSessions => "They are signed out immediately, in every application. They can sign in again.",
+        BulkAct::ExpireNow => "Ends all their sessions and blocks sign-in until they are reactivated.",
+        BulkAct::Delete => "Ends their sessions. The audit keeps their names. This cannot be undone.",
+        BulkAct::EnrolmentLink => {
+            "Lets each owner enrol a second factor; a link works once, for 72 hours. Accounts that have one are left \
+                 out."
+        }
         BulkAct::AddGroup(_) | BulkAct::RemoveGroup(_) => {
-            "Applications that ask for the group see it from their next request on."
+            "Applications that check the group see the change on the next request."
         }
     }
 }
@@ -243,36 +306,45 @@ const fn hint(act: &BulkAct) -> &'static str {
 const fn is_danger(act: &BulkAct) -> bool {
     match act {
         BulkAct::Disable | BulkAct::EndSessions | BulkAct::ExpireNow | BulkAct::Delete => true,
-        BulkAct::Enable | BulkAct::ForceChange | BulkAct::AddGroup(_) | BulkAct::RemoveGroup(_) => false,
+        BulkAct::Enable
+        | BulkAct::ForceChange
+        | BulkAct::AddGroup(_)
+        | BulkAct::RemoveGroup(_)
+        | BulkAct::EnrolmentLink => false,
     }
 }
 
-fn said(act: &BulkAct, done: &BulkDone) -> String {
-    let count = |count: usize, noun: &str| counted(i64::try_from(count).unwrap_or(i64::MAX), noun);
+fn describe_done(act: &BulkAct, done: &BulkOutcome) -> String {
+    let count = |count: usize, noun: &str| format_count(i64::try_from(count).unwrap_or(i64::MAX), noun);
     let accounts = count(done.done, "account");
     let mut said = match act {
         BulkAct::Disable => format!("{accounts} disabled."),
         BulkAct::Enable => format!("{accounts} enabled."),
-        BulkAct::ForceChange => format!("The passwords of {accounts} must be changed."),
+        BulkAct::ForceChange => format!("{accounts} must change the password."),
         BulkAct::EndSessions => format!("{accounts} signed out."),
         BulkAct::ExpireNow => format!("{accounts} expired."),
         BulkAct::Delete => format!("{accounts} deleted."),
         BulkAct::AddGroup(group) => format!("{accounts} added to {group}."),
         BulkAct::RemoveGroup(group) => format!("{accounts} removed from {group}."),
+        BulkAct::EnrolmentLink => format!("Enrolment links were sent to {accounts}."),
     };
     if done.ended > 0 {
         said.push_str(&format!(" {} ended.", count(done.ended, "session")));
     }
     if done.already > 0 {
-        said.push_str(&format!(" Nothing to do for {}.", count(done.already, "account")));
+        said.push_str(&format!(" No change for {}.", count(done.already, "account")));
     }
     said
 }
 
-const fn why_words(why: LeftOut) -> &'static str {
+const fn describe_reason(why: SkipReason) -> &'static str {
     match why {
-        LeftOut::LastAdministrator => "the last administrator who can sign in: make another one first",
-        LeftOut::Yourself => "your own account; another administrator can do that",
-        LeftOut::Faulty => "its fields are not accepted as they are",
+        SkipReason::LastAdministrator => "the last administrator who can sign in; create another one first",
+        SkipReason::Yourself => "your own account; another administrator can do that",
+        SkipReason::Managed => "managed by its source; change it there",
+        SkipReason::Faulty => "its data is not valid",
+        SkipReason::NoAddress => "no email address",
+        SkipReason::Unusable => "disabled or expired; enable it first",
+        SkipReason::HasFactor => "has a second factor already; reset its factors first if they are lost",
     }
 }

@@ -1,56 +1,82 @@
-//! `/admin/accounts/import`: a file of accounts, chosen or pasted. First what it would do, line by line; then the same text is sent to be done.
-//! Answered without a redirect when it is done, for one-time passwords stand in that answer and nowhere else.
-use super::view::{FaultLine, ImportPage, ImportedPage, PlanLine, PlanView};
-use crate::domain::password::ONE_TIME;
-use crate::domain::roster::{Column, Fault, MOST_LINES};
-use crate::domain::spreadsheet;
-use crate::flows::Ctx;
-use crate::flows::accounts::{self, ImportFile, ImportPlan, ImportVerdict, Imported, Passwords, Planned, PlannedLine};
-use crate::http::error::PageError;
-use crate::http::forms::{Form, MAX_FORM_BYTES};
-use crate::http::pages::admin::part::Badge;
-use crate::http::pages::{Shell, page};
-use crate::http::step_up::{Confirmed, Critical};
-use crate::http::upload::Upload;
-use crate::http::visitor::Admin;
+//! `/admin/accounts/import`: imports accounts from an uploaded or pasted file. The first step
+//! previews the result line by line; the second sends the same text to import it. The result is
+//! returned without a redirect, because it contains one-time passwords; `long_act` handles long
+//! imports.
+use super::{
+    long_act::{self, ActResult, ImportResult, KeptPasswords},
+    view::{AccountImportPage, FaultLine, PlanLine, PlanView},
+};
+use crate::{
+    domain::{
+        account_csv::{AccountColumn, AccountCsvFault, MOST_LINES},
+        password::ONE_TIME,
+        spreadsheet,
+    },
+    flows::{
+        Ctx,
+        accounts::{
+            self, ImportFile, ImportOutcome, ImportPlan, ImportedAccounts, Passwords, PlannedChange, PlannedLine,
+        },
+    },
+    http::{
+        error::PageError,
+        forms::Form,
+        pages::admin::{
+            once::{self, Once},
+            part::Badge,
+        },
+        request_body::MAX_FORM_BYTES,
+        respond::render_page,
+        shell::Shell,
+        step_up::{Confirmed, CriticalForm},
+        upload::Upload,
+        visitor::Admin,
+    },
+    live::long_acts::LongAct,
+};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Deserialize;
+use std::sync::{Arc, Mutex};
+use uuid::Uuid;
 
-/// Lines and faults that a page lists; the rest is counted.
+/// Maximum number of lines and faults that a page lists; others are counted.
 const MOST_LISTED: usize = 200;
 
-/// What the page shows again.
-struct Sent {
+/// Input that the page shows again.
+struct AccountImportInput {
     text: String,
     passwords: Passwords,
     faults: Vec<(String, String)>,
 }
 
-/// What was checked and shown, to be done.
+/// A checked file to be imported.
 #[derive(Deserialize)]
 #[serde(default)]
-pub struct Apply {
+pub struct ApplyImportForm {
     text: String,
     passwords: String,
-    /// Of the plan that was shown.
+    /// The fingerprint of the plan that was shown.
     shown: String,
-    /// `good`: though other lines have faults.
+    /// `good`: import the valid lines even if others have faults.
     lines: String,
+    /// Identifies the import, so that a second click does not repeat it.
+    key: String,
 }
 
-impl Default for Apply {
+impl Default for ApplyImportForm {
     fn default() -> Self {
         Self {
             text: String::new(),
             passwords: "one-time".to_owned(),
             shown: String::new(),
             lines: String::new(),
+            key: String::new(),
         }
     }
 }
 
-impl Critical for Apply {
-    /// A file of the largest size, each byte written as three.
+impl CriticalForm for ApplyImportForm {
+    /// The maximum size of a file, with each byte encoded as three.
     const MOST_BYTES: usize = 3 * MAX_FORM_BYTES;
 }
 
@@ -72,7 +98,7 @@ const fn code(passwords: Passwords) -> &'static str {
 
 /// `GET /admin/accounts/import`
 pub async fn form(req: HttpRequest, ctx: web::Data<Ctx>, admin: Admin) -> Result<HttpResponse, PageError> {
-    let sent = Sent {
+    let sent = AccountImportInput {
         text: String::new(),
         passwords: Passwords::OneTime,
         faults: Vec::new(),
@@ -80,18 +106,18 @@ pub async fn form(req: HttpRequest, ctx: web::Data<Ctx>, admin: Admin) -> Result
     answer(&req, &ctx, &admin, StatusCode::OK, sent, None).await
 }
 
-/// `POST /admin/accounts/import`: only looks.
+/// `POST /admin/accounts/import`: shows the preview only.
 pub async fn check(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     admin: Admin,
     upload: Upload,
 ) -> Result<HttpResponse, PageError> {
-    let sent = Sent::of(upload);
+    let sent = AccountImportInput::from_upload(upload);
     if !sent.faults.is_empty() {
         return answer(&req, &ctx, &admin, StatusCode::UNPROCESSABLE_ENTITY, sent, None).await;
     }
-    let plan = accounts::plan_import(&ctx, &admin.0.acting, sent.file()).await?;
+    let plan = accounts::plan_import(&ctx, &admin.0.initiator, sent.file()).await?;
     let status = if plan.faults.is_empty() {
         StatusCode::OK
     } else {
@@ -104,35 +130,63 @@ pub async fn check(
 pub async fn apply(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, fields): Confirmed<Admin, Form<Apply>>,
+    Confirmed(admin, fields): Confirmed<Admin, Form<ApplyImportForm>>,
 ) -> Result<HttpResponse, PageError> {
     let fields = fields.0;
-    let mut sent = Sent {
+    let mut sent = AccountImportInput {
         text: fields.text.replace("\r\n", "\n"),
         passwords: passwords(&fields.passwords),
         faults: Vec::new(),
     };
-    let confirmed = accounts::Confirmed {
+    let confirmed = accounts::ImportConfirmation {
         shown: Some(fields.shown.clone()),
         good_lines: fields.lines == "good",
     };
-    match accounts::import(&ctx, &admin.0.acting, sent.file(), confirmed).await? {
-        ImportVerdict::Done(done) => {
-            let invited = sent.passwords == Passwords::Invitation;
-            page(StatusCode::OK, &imported(&req, &ctx, &admin, done, invited).await?)
-        }
-        ImportVerdict::Refused(plan) => {
-            if plan.fingerprint != fields.shown {
-                let message = "Nothing was done: what this file does has changed since it was checked. Look again.";
-                sent.faults.push(("plan-h".to_owned(), message.to_owned()));
+    let Some(key) = once::key_of(&fields.key) else {
+        return match accounts::import(&ctx, &admin.0.initiator, sent.file(), confirmed).await? {
+            ImportOutcome::Done(done) => {
+                let result = ActResult::Imported(import_result(&ctx, done, sent.passwords));
+                long_act::answer(&req, &ctx, &admin, Uuid::nil(), (&result, true)).await
             }
-            answer(&req, &ctx, &admin, StatusCode::UNPROCESSABLE_ENTITY, sent, Some(plan)).await
+            ImportOutcome::Refused(plan) => {
+                sent.faults.extend(changed_fault(&plan, &fields.shown));
+                answer(&req, &ctx, &admin, StatusCode::UNPROCESSABLE_ENTITY, sent, Some(plan)).await
+            }
+        };
+    };
+    let (work, file) = ((**ctx).clone(), sent.file());
+    let (initiator, chosen) = (admin.0.initiator.clone(), sent.passwords);
+    let import = |act: Arc<LongAct>| async move {
+        let note_progress = |done, total| act.note_progress(done, total);
+        match accounts::import_observed(&work, &initiator, file, confirmed, &note_progress).await {
+            Ok(ImportOutcome::Done(done)) => Ok(ActResult::Imported(import_result(&work, done, chosen))),
+            Ok(ImportOutcome::Refused(_)) => Ok(ActResult::NotDone(NOT_IMPORTED.to_owned())),
+            Err(error) => Err(error),
         }
+    };
+    let once = once::run_once(&ctx, &admin, (key, "Import accounts"), import).await;
+    if let Once::Done { result, .. } = &once
+        && matches!(**result, Ok(ActResult::NotDone(_)))
+    {
+        // The plan has changed: it is shown again, to be checked.
+        let plan = accounts::plan_import(&ctx, &admin.0.initiator, sent.file()).await?;
+        sent.faults.extend(changed_fault(&plan, &fields.shown));
+        return answer(&req, &ctx, &admin, StatusCode::UNPROCESSABLE_ENTITY, sent, Some(plan)).await;
     }
+    long_act::answer_once(&req, &ctx, &admin, key, once).await
 }
 
-impl Sent {
-    fn of(upload: Upload) -> Self {
+/// Why an import did nothing.
+const NOT_IMPORTED: &str =
+    "Nothing was changed: the accounts changed after this file was checked. Check the file again.";
+
+fn changed_fault(plan: &ImportPlan, shown: &str) -> Option<(String, String)> {
+    let message = "Nothing was changed: the accounts changed after this file was checked. Review the new preview.";
+    (plan.fingerprint != shown).then(|| ("plan-h".to_owned(), message.to_owned()))
+}
+
+impl AccountImportInput {
+    fn from_upload(upload: Upload) -> Self {
         let mut sent = Self {
             // Browsers end the lines of a text field with CR LF.
             text: upload.text("text").replace("\r\n", "\n"),
@@ -162,31 +216,33 @@ async fn answer(
     ctx: &Ctx,
     admin: &Admin,
     status: StatusCode,
-    sent: Sent,
+    sent: AccountImportInput,
     plan: Option<ImportPlan>,
 ) -> Result<HttpResponse, PageError> {
-    let view = ImportPage {
+    let view = AccountImportPage {
         shell: Shell::admin(req, ctx, admin, "Import accounts", "accounts").await?,
         text: sent.text,
         passwords: code(sent.passwords),
-        columns: Column::ALL.map(|column| (column.name(), column.accepts())).to_vec(),
+        columns: AccountColumn::ALL
+            .map(|column| (column.name(), column.accepts()))
+            .to_vec(),
         most_lines: MOST_LINES,
         faults: sent.faults,
-        plan: plan.map(|plan| shown(&plan)),
+        plan: plan.map(|plan| shown(&plan, ctx.new_id(ctx.now()))),
     };
-    page(status, &view)
+    render_page(status, &view)
 }
 
 fn number(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn shown(plan: &ImportPlan) -> PlanView {
+fn shown(plan: &ImportPlan, key: Uuid) -> PlanView {
     let (created, changed, unchanged) = plan.counts();
     let told: Vec<&PlannedLine> = plan
         .lines
         .iter()
-        .filter(|line| !matches!(line.what, Planned::Unchanged))
+        .filter(|line| !matches!(line.what, PlannedChange::Unchanged))
         .collect();
     PlanView {
         created: number(created),
@@ -194,30 +250,33 @@ fn shown(plan: &ImportPlan) -> PlanView {
         unchanged: number(unchanged),
         good: number(created + changed),
         more: number(told.len().saturating_sub(MOST_LISTED)),
-        lines: told.into_iter().take(MOST_LISTED).map(line).collect(),
+        lines: told.into_iter().take(MOST_LISTED).map(plan_line).collect(),
         faults: fault_lines(&plan.faults),
         more_faults: number(plan.faults.len().saturating_sub(MOST_LISTED)),
         fault_count: number(plan.faults.len()),
         passed_over: plan.passed_over.join(", "),
         fingerprint: plan.fingerprint.clone(),
+        key: key.to_string(),
     }
 }
 
-fn line(line: &PlannedLine) -> PlanLine {
+fn plan_line(line: &PlannedLine) -> PlanLine {
     let (what, differences) = match &line.what {
-        Planned::Create(entry) => {
-            let told = Column::ALL.into_iter().filter(|column| *column != Column::Name);
+        PlannedChange::Create(entry) => {
+            let told = AccountColumn::ALL
+                .into_iter()
+                .filter(|column| *column != AccountColumn::Name);
             let cells = told.map(|column| (column.name(), String::new(), entry.cell(column)));
             let filled = cells.filter(|(_, _, cell)| !cell.is_empty() && cell != "no");
             (Badge::info("New"), filled.collect())
         }
-        Planned::Update(_, differences) => {
+        PlannedChange::Update(_, differences) => {
             let told = differences
                 .iter()
                 .map(|difference| (difference.column.name(), difference.old.clone(), difference.new.clone()));
             (Badge::warn("Changed").with_icon("info"), told.collect())
         }
-        Planned::Unchanged => (Badge::plain("ok", "Unchanged"), Vec::new()),
+        PlannedChange::Unchanged => (Badge::plain("ok", "Unchanged"), Vec::new()),
     };
     PlanLine {
         number: line.number,
@@ -227,7 +286,7 @@ fn line(line: &PlannedLine) -> PlanLine {
     }
 }
 
-fn fault_lines(faults: &[Fault]) -> Vec<FaultLine> {
+fn fault_lines(faults: &[AccountCsvFault]) -> Vec<FaultLine> {
     let listed = faults.iter().take(MOST_LISTED).map(|fault| FaultLine {
         number: fault.line,
         column: fault.column.unwrap_or("–"),
@@ -236,27 +295,21 @@ fn fault_lines(faults: &[Fault]) -> Vec<FaultLine> {
     listed.collect()
 }
 
-async fn imported(
-    req: &HttpRequest,
-    ctx: &Ctx,
-    admin: &Admin,
-    done: Imported,
-    invited: bool,
-) -> Result<ImportedPage, PageError> {
+fn import_result(ctx: &Ctx, done: ImportedAccounts, passwords: Passwords) -> ImportResult {
     let (created, changed, unchanged) = done.plan.counts();
-    let passwords = done.created.iter().filter_map(|(name, password)| {
-        let password = password.as_ref()?.expose().to_owned();
-        Some((name.clone(), password))
-    });
-    Ok(ImportedPage {
-        shell: Shell::admin(req, ctx, admin, "Accounts imported", "accounts").await?,
+    ImportResult {
         created: number(created),
         changed: number(changed),
         unchanged: number(unchanged),
         ended: number(done.ended),
         until: ctx.now().saturating_add(ONE_TIME),
-        invited,
-        passwords: passwords.collect(),
+        invited: passwords == Passwords::Invitation,
         faults: fault_lines(&done.plan.faults),
-    })
+        passwords: Mutex::new(KeptPasswords::new(
+            done.created
+                .into_iter()
+                .filter_map(|(name, password)| Some((name, password?)))
+                .collect(),
+        )),
+    }
 }

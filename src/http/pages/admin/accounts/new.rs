@@ -1,26 +1,37 @@
-//! `/admin/accounts/new`: an account with an invitation by mail, a one-time password that is shown once, or one set by hand.
-use super::view::NewAccountPage;
-use crate::domain::account::{Role, profile::split_groups};
-use crate::domain::secret::Secret;
-use crate::flows::Ctx;
-use crate::flows::accounts::{self, CreateVerdict, NewAccount, NewPassword};
-use crate::http::error::PageError;
-use crate::http::flash::{Flash, redirect};
-use crate::http::forms::Form;
-use crate::http::pages::admin::list::filled;
-use crate::http::pages::admin::part::Choice;
-use crate::http::pages::{Shell, page};
-use crate::http::paths;
-use crate::http::step_up::{Confirmed, Critical};
-use crate::http::visitor::Admin;
+//! `/admin/accounts/new`: an account with an invitation by email, a one-time password that is shown
+//! once, or a given password.
+use super::{input::parse_expiry, view::NewAccountPage};
+use crate::{
+    domain::{
+        account::{Role, profile::split_groups},
+        secret::Secret,
+    },
+    flows::{
+        Ctx,
+        accounts::{self, CreateOutcome, NewAccount, NewPassword},
+    },
+    http::{
+        error::PageError,
+        filters::format_utc,
+        flash::{Flash, redirect},
+        forms::Form,
+        pages::admin::{list::filled, part::Choice},
+        paths,
+        respond::render_page,
+        shell::Shell,
+        step_up::{Confirmed, CriticalForm},
+        visitor::Admin,
+    },
+};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Deserialize;
 
 const ROLES: [(&str, &str); 2] = [("member", "Member"), ("administrator", "Administrator")];
 
+/// The form of a new account.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub struct Fields {
+pub struct NewAccountForm {
     name: String,
     display_name: String,
     email: String,
@@ -29,29 +40,30 @@ pub struct Fields {
     expires_at: String,
     /// `on`: the owner chooses the password through a mailed link.
     invite: String,
-    /// Blank: one is made.
+    /// Empty: a password is generated.
     password: String,
     must_change: String,
 }
 
-impl Critical for Fields {
-    const SECRETS: &[(&str, &str)] = &[("password", "Password of the new account, once more")];
+impl CriticalForm for NewAccountForm {
+    const SECRETS: &[(&str, &str)] = &[("password", "Password of the new account")];
 }
 
+/// `GET /admin/accounts/new`
 pub async fn form(req: HttpRequest, ctx: web::Data<Ctx>, admin: Admin) -> Result<HttpResponse, PageError> {
-    let fields = Fields {
+    let fields = NewAccountForm {
         role: Role::Member.as_str().to_owned(),
         must_change: "on".to_owned(),
-        ..Fields::default()
+        ..NewAccountForm::default()
     };
-    page(StatusCode::OK, &shown(&req, &ctx, &admin, &fields, Vec::new()).await?)
+    render_page(StatusCode::OK, &shown(&req, &ctx, &admin, &fields, Vec::new()).await?)
 }
 
 async fn shown(
     req: &HttpRequest,
     ctx: &Ctx,
     admin: &Admin,
-    fields: &Fields,
+    fields: &NewAccountForm,
     faults: Vec<(String, String)>,
 ) -> Result<NewAccountPage, PageError> {
     Ok(NewAccountPage {
@@ -74,46 +86,52 @@ async fn shown(
 pub async fn create(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, fields): Confirmed<Admin, Form<Fields>>,
+    Confirmed(admin, fields): Confirmed<Admin, Form<NewAccountForm>>,
 ) -> Result<HttpResponse, PageError> {
     let fields = fields.0;
     let (new, mut faults) = read(&fields);
     if faults.is_empty() {
-        match accounts::create(&ctx, &admin.0.acting, new).await? {
-            CreateVerdict::Created {
+        let expires_at = new.expires_at;
+        match accounts::create(&ctx, &admin.0.initiator, new).await? {
+            CreateOutcome::Created {
                 id,
                 one_time_password,
                 invited,
             } => {
                 let mailed = if invited {
-                    " An invitation is on its way; its link works for 72 hours."
+                    " An invitation was sent; its link works for 72 hours."
                 } else {
                     ""
                 };
-                let said = Flash::ok(format!("Account {} was created.{mailed}", fields.name.trim()));
+                let expiry = expires_at.map(|at| format!(" It expires on {}.", format_utc(at)));
+                let said = Flash::ok(format!(
+                    "Account {} was created.{}{mailed}",
+                    fields.name.trim(),
+                    expiry.unwrap_or_default()
+                ));
                 let said = one_time_password
                     .iter()
                     .fold(said, |said, secret| said.with_secret(secret));
                 return Ok(redirect(&req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &said));
             }
-            CreateVerdict::Faulty(found) => {
+            CreateOutcome::Faulty(found) => {
                 faults.extend(found.into_iter().map(|(field, message)| (field.to_owned(), message)))
             }
         }
     }
-    page(
+    render_page(
         StatusCode::UNPROCESSABLE_ENTITY,
         &shown(&req, &ctx, &admin, &fields, faults).await?,
     )
 }
 
-fn read(fields: &Fields) -> (NewAccount, Vec<(String, String)>) {
+fn read(fields: &NewAccountForm) -> (NewAccount, Vec<(String, String)>) {
     let mut faults = Vec::new();
     let role = Role::parse(&fields.role).unwrap_or_else(|| {
         faults.push(("role".to_owned(), "Choose a role.".to_owned()));
         Role::Member
     });
-    let expires_at = super::act::date(&fields.expires_at).unwrap_or_else(|message| {
+    let expires_at = parse_expiry(&fields.expires_at).unwrap_or_else(|message| {
         faults.push(("expires_at".to_owned(), message));
         None
     });

@@ -1,42 +1,50 @@
-//! What the page of the audit shows.
-use crate::domain::time::Timestamp;
-use crate::http::filters;
-use crate::http::pages::Shell;
-use crate::http::pages::admin::audit_line::AuditLine;
-use crate::http::pages::admin::part::{Choice, Pager};
+//! The data of the audit page.
+use crate::{
+    domain::time::Timestamp,
+    http::{
+        filters,
+        pages::admin::{
+            audit_line::AuditLine,
+            list::ExportLinks,
+            part::{Choice, Pager},
+        },
+        shell::Shell,
+    },
+};
 use askama::Template;
 
+/// The list of audit events.
 #[derive(Template)]
 #[template(path = "pages/admin/audit.html")]
 pub struct AuditPage {
     pub shell: Shell,
-    pub form: FilterForm,
+    pub form: AuditFilterForm,
     pub filtered: bool,
     pub rows: Vec<AuditLine>,
-    /// `1 204`, `more than 10 000`.
+    /// The number, such as `1 204` or `more than 10 000`.
     pub total: String,
-    /// The text was looked for in the newest matching records only.
+    /// Whether the text was searched only in the newest matching records.
     pub truncated: bool,
-    /// `Kept for 365 days`.
+    /// The retention, such as `Kept for 365 days`.
     pub kept: String,
     pub oldest: Option<Timestamp>,
     pub pager: Pager,
-    pub csv: String,
-    pub json: String,
+    pub export: ExportLinks,
 }
 
-pub struct FilterForm {
+/// The filter form of the audit.
+pub struct AuditFilterForm {
     pub ranges: Vec<Choice>,
     pub since: String,
     pub until: String,
     /// Event groups: label and options.
     pub events: Vec<(&'static str, Vec<Choice>)>,
     pub any_event: bool,
-    /// Events left out, kept while filtering further.
+    /// Excluded events, kept while filtering further.
     pub without: Vec<String>,
     pub actor: String,
     pub account: String,
-    /// Only this session.
+    /// The only session that is shown.
     pub session: Option<String>,
     pub ip: String,
     pub outcomes: Vec<Choice>,

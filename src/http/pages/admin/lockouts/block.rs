@@ -1,18 +1,24 @@
-//! `/admin/lockouts/block`: refusing a name, an address or what a row of the list counts, until an instant or until somebody unlocks it.
-use super::chips;
-use super::view::BlockPage;
-use crate::domain::network;
-use crate::domain::time::Timestamp;
-use crate::flows::Ctx;
-use crate::flows::lockouts::{self, Blocked, Blocking};
-use crate::http::error::PageError;
-use crate::http::flash::{Flash, redirect};
-use crate::http::forms::{Form, Query};
-use crate::http::pages::admin::list::{back, filled};
-use crate::http::pages::{Shell, page};
-use crate::http::paths;
-use crate::http::step_up::{Confirmed, Critical};
-use crate::http::visitor::Admin;
+//! `/admin/lockouts/block`: refuses sign-ins of a username, an IP address or the subject of a
+//! listed counter, until an instant or until it is unlocked.
+use super::{subject::subject_labels, view::BlockPage};
+use crate::{
+    domain::{network, time::Timestamp},
+    flows::{
+        Ctx,
+        lockouts::{self, BlockOutcome, BlockTarget},
+    },
+    http::{
+        error::PageError,
+        flash::{Flash, redirect},
+        forms::{Form, Query},
+        pages::admin::list::{FormFaults, filled, return_address},
+        paths,
+        respond::render_page,
+        shell::Shell,
+        step_up::{Confirmed, CriticalForm},
+        visitor::Admin,
+    },
+};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Deserialize;
 use std::net::IpAddr;
@@ -21,8 +27,8 @@ use uuid::Uuid;
 /// The address, and the form.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Fields {
-    /// A lock or counter of the list; blank: what is typed.
+pub struct BlockForm {
+    /// A lock or counter of the list; empty: the input below.
     id: String,
     account: String,
     ip: String,
@@ -32,34 +38,32 @@ pub struct Fields {
     back: String,
 }
 
-impl Critical for Fields {}
+impl CriticalForm for BlockForm {}
 
-type Faults = Vec<(String, String)>;
-
-impl Fields {
-    fn what(&self, faults: &mut Faults) -> Result<Blocking, PageError> {
+impl BlockForm {
+    fn subject(&self, faults: &mut FormFaults) -> Result<BlockTarget, PageError> {
         if let Some(id) = filled(&self.id) {
             return Uuid::parse_str(&id)
-                .map(Blocking::Listed)
+                .map(BlockTarget::Listed)
                 .map_err(|_| PageError::NotFound);
         }
         let ip: Option<Result<IpAddr, _>> = filled(&self.ip).map(|text| text.parse());
         if let Some(Err(_)) = ip {
-            faults.push(("ip".to_owned(), "Write one address, like 203.0.113.9.".to_owned()));
+            faults.push(("ip".to_owned(), "Enter one IP address, such as 203.0.113.9.".to_owned()));
         }
-        Ok(Blocking::Key {
+        Ok(BlockTarget::Key {
             account: filled(&self.account),
             ip: ip.and_then(Result::ok).map(network::canonical),
         })
     }
 
-    fn until(&self, faults: &mut Faults) -> Option<Timestamp> {
+    fn until(&self, faults: &mut FormFaults) -> Option<Timestamp> {
         let text = filled(&self.until)?;
         let until = Timestamp::parse_written(&text);
         if until.is_none() {
             faults.push((
                 "until".to_owned(),
-                "Write a date and time, like 2026-12-31 18:00.".to_owned(),
+                "Enter a date and time, such as 2026-12-31 18:00.".to_owned(),
             ));
         }
         until
@@ -71,7 +75,7 @@ pub async fn form(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     admin: Admin,
-    fields: Query<Fields>,
+    fields: Query<BlockForm>,
 ) -> Result<HttpResponse, PageError> {
     show(&req, &ctx, &admin, StatusCode::OK, fields.0, Vec::new()).await
 }
@@ -80,20 +84,24 @@ pub async fn form(
 pub async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, fields): Confirmed<Admin, Form<Fields>>,
+    Confirmed(admin, fields): Confirmed<Admin, Form<BlockForm>>,
 ) -> Result<HttpResponse, PageError> {
     let fields = fields.0;
     let mut faults = Vec::new();
-    let what = fields.what(&mut faults)?;
+    let subject = fields.subject(&mut faults)?;
     let until = fields.until(&mut faults);
     if faults.is_empty() {
-        match lockouts::block(&ctx, &admin.0.acting, what, until, &fields.reason).await? {
-            Blocked::Done => {
-                let said = Flash::ok("Blocked: every sign-in with it is refused until it ends or is unlocked.");
-                return Ok(redirect(&req, &back(paths::ADMIN_LOCKOUTS, &fields.back), &said));
+        match lockouts::block(&ctx, &admin.0.initiator, subject, until, &fields.reason).await? {
+            BlockOutcome::Done => {
+                let said = Flash::ok("Blocked. Matching sign-ins are refused until the block ends or is removed.");
+                return Ok(redirect(
+                    &req,
+                    &return_address(paths::ADMIN_LOCKOUTS, &fields.back),
+                    &said,
+                ));
             }
-            Blocked::Unknown => return Err(PageError::NotFound),
-            Blocked::Faulty(found) => {
+            BlockOutcome::Unknown => return Err(PageError::NotFound),
+            BlockOutcome::Faulty(found) => {
                 let named = found.into_iter();
                 faults.extend(named.map(|(field, message)| (field.to_owned(), message)));
             }
@@ -107,8 +115,8 @@ async fn show(
     ctx: &Ctx,
     admin: &Admin,
     status: StatusCode,
-    fields: Fields,
-    faults: Faults,
+    fields: BlockForm,
+    faults: FormFaults,
 ) -> Result<HttpResponse, PageError> {
     let listed = match Uuid::parse_str(fields.id.trim()) {
         Ok(id) => Some(lockouts::find(ctx, id).await?.ok_or(PageError::NotFound)?),
@@ -117,15 +125,15 @@ async fn show(
     };
     let view = BlockPage {
         shell: Shell::admin(req, ctx, admin, "Block", "lockouts").await?,
-        chips: listed.as_ref().map(chips).unwrap_or_default(),
+        chips: listed.as_ref().map(subject_labels).unwrap_or_default(),
         id: fields.id,
         account: fields.account,
         ip: fields.ip,
         until: fields.until,
         reason: fields.reason,
         faults,
-        way_back: back(paths::ADMIN_LOCKOUTS, &fields.back),
+        way_back: return_address(paths::ADMIN_LOCKOUTS, &fields.back),
         back: fields.back,
     };
-    page(status, &view)
+    render_page(status, &view)
 }

@@ -1,17 +1,24 @@
-//! `/admin/lockouts/export`: the filtered list as CSV or JSON, in the fields of `nightlatch lockout list --json` and what the page shows
-//! beside them.
-use super::Asked;
-use crate::domain::lockout::Locked;
-use crate::flows::Ctx;
-use crate::flows::audit::{self, Exported};
-use crate::flows::lockouts::{self, LockoutView};
-use crate::flows::rows::LockoutFilter;
-use crate::http::error::PageError;
-use crate::http::forms::Query;
-use crate::http::pages::admin::export::{Chunk, PAGE, Wanted, narrowed, stream};
-use crate::http::pages::admin::list::readable;
-use crate::http::step_up::{Confirmed, Download};
-use crate::http::visitor::Admin;
+//! `/admin/lockouts/export`: the filtered list as CSV or JSON, with the fields of `nightlatch
+//! lockout list --json` and those that the page adds.
+use super::query::LockoutListQuery;
+use crate::{
+    domain::lockout::{LockDuration, LockoutFilter},
+    flows::{
+        Ctx,
+        audit::{self, ExportedList},
+        lockouts::{self, LockoutView},
+    },
+    http::{
+        error::PageError,
+        forms::Query,
+        pages::admin::{
+            export::{ExportChunk, ExportQuery, PAGE, narrowed, stream},
+            list::ListQuery,
+        },
+        step_up::{Confirmed, Download},
+        visitor::Admin,
+    },
+};
 use actix_web::{HttpResponse, web};
 
 const COLUMNS: &[&str] = &[
@@ -32,30 +39,33 @@ const COLUMNS: &[&str] = &[
     "refused",
 ];
 
-/// By POST, because the export is an event of the audit; if that cannot be written, nothing is exported.
+/// By POST, because the export is an event of the audit log; if that cannot be written, nothing is
+/// exported.
 pub async fn download(
     ctx: web::Data<Ctx>,
     Confirmed(admin, _): Confirmed<Admin, Download>,
-    asked: Query<Asked>,
-    wanted: Query<Wanted>,
+    query: Query<LockoutListQuery>,
+    export: Query<ExportQuery>,
 ) -> Result<HttpResponse, PageError> {
-    readable(asked.0.faults())?;
-    let (acting, format) = (&admin.0.acting, wanted.0.format);
-    let filter = narrowed(&asked.0.pairs());
-    audit::exported(&ctx, acting, Exported::Lockouts, filter, format.as_str()).await?;
+    query.0.check()?;
+    let (initiator, format) = (&admin.0.initiator, export.0.format);
+    let filter = narrowed(&query.0.fields());
+    audit::record_export(&ctx, initiator, ExportedList::Lockouts, filter, format.as_str()).await?;
     let filter = LockoutFilter {
         after: None,
         before: None,
         limit: PAGE,
-        ..asked.0.filter(&ctx.in_force().everyone().lockout)
+        ..query.0.filter(&ctx.in_force().everyone().lockout)
     };
     let fetch = move |filter: LockoutFilter| {
         let ctx = ctx.clone();
         async move {
             let list = lockouts::list(&ctx, filter.clone()).await?;
-            Ok(Chunk::of(&list.items, list.older, record, |last| LockoutFilter {
-                after: Some((last.lockout.last_attempt_at, last.lockout.id)),
-                ..filter
+            Ok(ExportChunk::from_query(&list.items, list.older, record, |last| {
+                LockoutFilter {
+                    after: Some((last.lockout.last_attempt_at, last.lockout.id)),
+                    ..filter
+                }
             }))
         }
     };
@@ -65,8 +75,8 @@ pub async fn download(
 fn record(view: &LockoutView) -> serde_json::Value {
     let lockout = &view.lockout;
     let until = match view.locked {
-        Some(Locked::Until(until)) => Some(until.to_rfc3339()),
-        Some(Locked::UntilUnlocked) | None => None,
+        Some(LockDuration::Until(until)) => Some(until.to_rfc3339()),
+        Some(LockDuration::UntilUnlocked) | None => None,
     };
     serde_json::json!({
         "id": lockout.id,

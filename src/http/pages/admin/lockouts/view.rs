@@ -1,81 +1,102 @@
-//! What the page of lockouts shows.
-use crate::domain::time::Timestamp;
-use crate::http::filters;
-use crate::http::pages::Shell;
-use crate::http::pages::admin::list::Faults;
-use crate::http::pages::admin::part::{Badge, Choice, Pager};
+//! The data of the lockout page.
+use crate::{
+    domain::time::Timestamp,
+    http::{
+        filters,
+        pages::admin::{
+            list::{ExportLinks, FormFaults},
+            part::{Badge, Choice, Pager},
+        },
+        shell::Shell,
+    },
+};
 use askama::Template;
 
+/// The list of lockouts.
 #[derive(Template)]
 #[template(path = "pages/admin/lockouts.html")]
 pub struct LockoutsPage {
     pub shell: Shell,
-    pub faults: Faults,
-    pub tabs: Vec<Tab>,
+    pub faults: FormFaults,
+    pub tabs: Vec<LockoutTab>,
     pub q: String,
     pub state: String,
     pub sizes: Vec<Choice>,
     pub filtered: bool,
+    /// The rows of the list; in the overview of all lockouts only locks.
     pub rows: Vec<LockoutLine>,
+    /// In the overview: the counters below their limit, collapsed.
+    pub counting: Option<CountingSection>,
+    /// Descriptions of attack patterns in the list.
+    pub patterns: Vec<String>,
     pub total: i64,
     pub pager: Pager,
     pub back: String,
     /// The rule in a sentence: `3 failures lock for 15 minutes`.
     pub rule: String,
-    /// The master switch is off: failures are counted, nobody is locked by the key lock.
+    /// Lockout is off: failures are counted, and only the ceilings lock.
     pub counting_only: bool,
-    /// Every lock has one address: most likely a proxy's.
+    /// The address if every lock has the same one, which is most likely a proxy's.
     pub one_address: Option<String>,
-    pub csv: String,
-    pub json: String,
+    pub export: ExportLinks,
 }
 
+/// The form of a block.
 #[derive(Template)]
 #[template(path = "pages/admin/lockouts/block.html")]
 pub struct BlockPage {
     pub shell: Shell,
-    /// The lock or counter that is to be blocked; blank: what is typed.
+    /// The lock or counter that is to be blocked; empty: the input below.
     pub id: String,
-    /// What it counts.
+    /// The subject of the counter.
     pub chips: Vec<(&'static str, String)>,
     pub account: String,
     pub ip: String,
     pub until: String,
     pub reason: String,
     pub faults: Vec<(String, String)>,
-    /// The list's query, and the list.
+    /// The query of the list.
     pub back: String,
     pub way_back: String,
 }
 
-pub struct Tab {
+/// The counters below their limit, as many as fit on a page.
+pub struct CountingSection {
+    pub rows: Vec<LockoutLine>,
+    pub total: i64,
+    /// The address of the tab with all of them.
+    pub href: String,
+}
+
+/// One tab of the list, with the number of its rows.
+pub struct LockoutTab {
     pub href: String,
     pub label: &'static str,
     pub count: i64,
     pub current: bool,
 }
 
+/// One lock or counter.
 pub struct LockoutLine {
     pub id: String,
-    /// What is counted: (`user`, `eve`), (`IP`, `198.51.100.7`).
+    /// The subject: (`user`, `eve`), (`IP`, `198.51.100.7`).
     pub chips: Vec<(&'static str, String)>,
     pub kind: &'static str,
     pub state: Badge,
-    /// An administrator's block, in their words.
+    /// The reason that an administrator gave for a block.
     pub blocked: Option<String>,
     pub failures: usize,
-    /// `None`: nothing locks at any number.
+    /// `None`: it never locks.
     pub limit: Option<u32>,
-    pub unlocks: Unlocks,
+    pub unlocks: UnlockTime,
     pub last_attempt: Timestamp,
     pub last_ip: Option<String>,
     pub names: Vec<String>,
     pub refused: i64,
-    /// What the pattern looks like: `1 address, 42 names: spraying`.
-    pub hint: Option<String>,
 }
 
-pub enum Unlocks {
+/// When a lock ends.
+pub enum UnlockTime {
     NotLocked,
     At(Timestamp),
     ByHand,

@@ -1,37 +1,44 @@
-//! What the page of letters shows.
-use crate::domain::time::Timestamp;
-use crate::http::filters;
-use crate::http::pages::Shell;
-use crate::http::pages::admin::part::{Badge, Choice, Pager};
+//! The data of the email page.
+use crate::{
+    domain::time::Timestamp,
+    http::{
+        filters,
+        pages::admin::part::{Badge, Choice, Pager},
+        shell::Shell,
+    },
+};
 use askama::Template;
 
+/// The list of emails.
 #[derive(Template)]
 #[template(path = "pages/admin/mail.html")]
 pub struct MailPage {
     pub shell: Shell,
-    /// `None`: letters become files.
+    /// The mail server; `None`: emails become files.
     pub mail_server: Option<String>,
     pub from: String,
-    pub tabs: Vec<Tab>,
+    pub tabs: Vec<EmailTab>,
     pub state: String,
     pub sizes: Vec<Choice>,
     pub filtered: bool,
-    /// `for 30 days`: how long what became of a letter is remembered.
+    /// How long the results of emails are kept: `for 30 days`.
     pub kept: String,
-    pub rows: Vec<LetterLine>,
+    pub rows: Vec<EmailLine>,
     pub total: i64,
     pub pager: Pager,
     pub back: String,
 }
 
-pub struct Tab {
+/// One tab of the list, with the number of its rows.
+pub struct EmailTab {
     pub href: String,
     pub label: &'static str,
     pub count: i64,
     pub current: bool,
 }
 
-pub struct LetterLine {
+/// One email in the outbox.
+pub struct EmailLine {
     pub id: String,
     pub subject: String,
     pub recipient: String,
@@ -41,9 +48,9 @@ pub struct LetterLine {
     pub attempts: i64,
     pub next: Option<Timestamp>,
     pub finished: Option<Timestamp>,
-    /// The mail server's.
+    /// The mail server's response.
     pub words: String,
-    /// Its body was removed: only asking anew helps.
+    /// Whether its body was removed with its secret link, so that only a new request helps.
     pub link_gone: bool,
     pub retry: bool,
     pub discard: bool,

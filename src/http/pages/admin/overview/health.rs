@@ -1,78 +1,103 @@
-//! What the installation runs on, in words: a line each, right or with a warning.
+//! The health of the installation: one line for each thing it depends on, fine or with a warning.
 use super::view::HealthLine;
-use crate::domain::duration::humanize;
-use crate::domain::forwarded::Asked;
-use crate::domain::skew;
-use crate::domain::time::Span;
-use crate::flows::overview::Health;
-use crate::http::filters::counted;
+use crate::{
+    domain::{duration::humanize, forwarded::LastProxyRequest, skew, time::Span},
+    flows::overview::Health,
+    http::{filters::format_count, paths},
+};
 
+/// Returns a line for each part of the infrastructure.
 pub fn lines(health: &Health) -> Vec<HealthLine> {
     let mut lines = vec![database(health), clock(health), changes(health)];
     match health.proxies.as_slice() {
-        [] if health.applications == 0 => lines.push(line(true, "No application is protected", "")),
-        [] => lines.push(line(
+        [] if health.applications == 0 => lines.push(health_line(true, "No applications yet", "")),
+        [] => lines.push(health_line(
             false,
-            "No proxy has asked yet",
-            "Set-up says of which applications.",
+            "No proxy has sent a request yet",
+            "Setup lists the applications that are waiting.",
         )),
         proxies => lines.extend(proxies.iter().map(|(application, asked)| proxy(application, asked))),
     }
     if health.strangers > 0 {
-        let refused = counted(i64::try_from(health.strangers).unwrap_or(i64::MAX), "question");
-        lines.push(line(
-            false,
-            "Proxies were refused",
-            format!("{refused} that no application could be found for; Applications says what would mend it."),
-        ));
+        let refused = format_count(i64::try_from(health.strangers).unwrap_or(i64::MAX), "request");
+        let were = if health.strangers == 1 { "was" } else { "were" };
+        lines.push(HealthLine {
+            link: Some((paths::ADMIN_APPLICATIONS, "See Applications")),
+            ..health_line(
+                false,
+                "Requests that matched no application",
+                format!("{refused} {were} refused."),
+            )
+        });
     }
     lines
 }
 
-fn line(ok: bool, title: impl Into<String>, note: impl Into<String>) -> HealthLine {
+fn health_line(ok: bool, title: impl Into<String>, note: impl Into<String>) -> HealthLine {
     HealthLine {
         ok,
         title: title.into(),
         note: note.into(),
         at: None,
+        link: None,
     }
 }
 
+/// Returns a warning if the mail server refuses emails, or if emails have failed for good.
+pub fn mail(failed: i64, fault: Option<&str>) -> Option<HealthLine> {
+    let link = Some((paths::ADMIN_MAIL, "See Mail"));
+    let line = match (fault, failed) {
+        (Some(fault), _) => health_line(false, "Emails wait for the mail server", fault),
+        (None, 0) => return None,
+        (None, _) => health_line(
+            false,
+            "Emails could not be sent",
+            format!("{} failed.", format_count(failed, "email")),
+        ),
+    };
+    Some(HealthLine { link, ..line })
+}
+
 fn database(health: &Health) -> HealthLine {
-    let millis = health.answered_in.as_micros() as f64 / 1000.0;
-    line(
+    health_line(
         true,
-        format!("{} answers", health.database),
-        format!("It told the time within {millis:.1} ms."),
+        format!("{} responds", health.database),
+        format!("Responds in {}.", millis(health.answered_in)),
     )
+}
+
+/// Formats a duration in whole milliseconds, `< 1 ms` if it is shorter.
+fn millis(span: Span) -> String {
+    match span.as_micros() / 1000 {
+        0 => "< 1 ms".to_owned(),
+        millis => format!("{millis} ms"),
+    }
 }
 
 fn clock(health: &Health) -> HealthLine {
     let Some(ahead) = health.clock_ahead else {
-        return line(
-            true,
-            "There is one clock",
-            format!("{} has this machine's.", health.database),
-        );
+        return health_line(true, "Clock in sync (local database)", "");
     };
-    let millis = ahead.as_micros().saturating_abs() / 1000;
+    let apart = Span::from_micros(ahead.as_micros().saturating_abs());
     if !health.clock_is_off() {
-        return line(
+        return health_line(
             true,
-            "The clocks agree",
-            format!("This machine's and the database's, within {millis} ms."),
+            "Clock in sync",
+            format!("This server and the database differ by {}.", millis(apart)),
         );
     }
+    let tenths = apart.as_micros() / 100_000;
     let way = if ahead > Span::ZERO { "behind" } else { "ahead of" };
-    line(
+    health_line(
         false,
         format!(
-            "This machine's clock is {}.{} s {way} the database's",
-            millis / 1000,
-            millis % 1000 / 100
+            "This server’s clock is {}.{} s {way} the database’s",
+            tenths / 10,
+            tenths % 10
         ),
         format!(
-            "Sessions end by the database's time: beyond {} of difference this server is not ready. Let both be set from one source.",
+            "Sessions end by the database’s clock. Beyond {} of difference this server reports that it is not ready. \
+                 Synchronize both from one time source.",
             humanize(skew::MOST.as_secs())
         ),
     )
@@ -80,29 +105,25 @@ fn clock(health: &Health) -> HealthLine {
 
 fn changes(health: &Health) -> HealthLine {
     let others = match i64::try_from(health.other_servers).unwrap_or(i64::MAX) {
-        0 => "This server is the only one.".to_owned(),
-        others => format!("{} on this database.", counted(others, "other server")),
+        0 => "This is the only server.".to_owned(),
+        others => format!("{} on this database.", format_count(others, "other server")),
     };
     if health.hears {
-        line(true, "Changes are heard of at once", others)
+        health_line(true, "Change notifications working", others)
     } else {
-        let why = "Until the database announces them again, every decision asks it.";
-        line(
-            false,
-            "Changes made elsewhere are not heard of",
-            format!("{why} {others}"),
-        )
+        let why = "Until they work again, every decision queries the database.";
+        health_line(false, "Change notifications not working", format!("{why} {others}"))
     }
 }
 
-fn proxy(application: &str, asked: &Asked) -> HealthLine {
-    let about = format!("{}, about {application}.", asked.dialect.proxies());
+fn proxy(application: &str, asked: &LastProxyRequest) -> HealthLine {
+    let about = format!("for {application}.");
     let note = std::iter::once(about).chain(asked.lacks.iter().map(|lack| format!("{lack}.")));
     HealthLine {
         at: Some(asked.at),
-        ..line(
+        ..health_line(
             asked.lacks.is_empty(),
-            format!("{} asks", asked.peer),
+            format!("Proxy {} ({})", asked.peer, asked.dialect.proxies()),
             note.collect::<Vec<_>>().join(" "),
         )
     }
@@ -127,8 +148,8 @@ mod tests {
         }
     }
 
-    fn asked(lacks: &[&str]) -> (String, Asked) {
-        let asked = Asked {
+    fn asked(lacks: &[&str]) -> (String, LastProxyRequest) {
+        let asked = LastProxyRequest {
             at: Timestamp::from_micros(1),
             peer: [10, 0, 0, 7].into(),
             dialect: Dialect::AuthRequest,
@@ -137,7 +158,7 @@ mod tests {
         ("wiki".to_owned(), asked)
     }
 
-    /// The titles of warnings.
+    /// Returns the titles of warnings.
     fn warned(health: &Health) -> Vec<String> {
         let lines = lines(health).into_iter();
         lines.filter(|line| !line.ok).map(|line| line.title).collect()
@@ -149,9 +170,9 @@ mod tests {
         assert!(alone.iter().all(|line| line.ok));
         let notes: Vec<&str> = alone.iter().map(|line| line.note.as_str()).collect();
         for note in [
-            "It told the time within 0.3 ms.",
-            "This machine's and the database's, within 2 ms.",
-            "This server is the only one.",
+            "Responds in < 1 ms.",
+            "This server and the database differ by 2 ms.",
+            "This is the only server.",
         ] {
             assert!(notes.contains(&note), "{note}: {notes:?}");
         }
@@ -166,15 +187,15 @@ mod tests {
         assert!(
             lines(&used)
                 .iter()
-                .any(|line| line.title == "10.0.0.7 asks" && line.note == "nginx, about wiki.")
+                .any(|line| line.title == "Proxy 10.0.0.7 (nginx)" && line.note == "for wiki.")
         );
     }
 
     #[test]
-    fn a_clock_is_said_to_be_wrong_the_right_way_round() {
+    fn a_wrong_clock_is_reported_as_ahead_or_behind() {
         for (micros, said) in [
-            (5_260_000, "This machine's clock is 5.2 s behind the database's"),
-            (-61_000_000, "This machine's clock is 61.0 s ahead of the database's"),
+            (5_260_000, "This server’s clock is 5.2 s behind the database’s"),
+            (-61_000_000, "This server’s clock is 61.0 s ahead of the database’s"),
         ] {
             let off = Health {
                 clock_ahead: Some(Span::from_micros(micros)),
@@ -187,18 +208,21 @@ mod tests {
     #[test]
     fn what_is_not_well_is_a_warning_each() {
         let deaf = Health { hears: false, ..well() };
-        assert_eq!(warned(&deaf), ["Changes made elsewhere are not heard of"]);
+        assert_eq!(warned(&deaf), ["Change notifications not working"]);
         let unasked = Health {
             applications: 1,
             ..well()
         };
-        assert_eq!(warned(&unasked), ["No proxy has asked yet"]);
+        assert_eq!(warned(&unasked), ["No proxy has sent a request yet"]);
         let lacking = Health {
             applications: 1,
             proxies: vec![asked(&["X-Forwarded-For: the header is missing"])],
             strangers: 3,
             ..well()
         };
-        assert_eq!(warned(&lacking), ["10.0.0.7 asks", "Proxies were refused"]);
+        assert_eq!(
+            warned(&lacking),
+            ["Proxy 10.0.0.7 (nginx)", "Requests that matched no application"]
+        );
     }
 }

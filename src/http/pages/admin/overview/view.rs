@@ -1,10 +1,15 @@
-//! What the overview shows.
-use crate::domain::time::Timestamp;
-use crate::http::filters;
-use crate::http::pages::Shell;
-use crate::http::pages::admin::session_line::{Ending, SessionLine};
+//! The data of the overview.
+use crate::{
+    domain::time::Timestamp,
+    http::{
+        filters,
+        pages::admin::session_line::{SessionEndView, SessionLine},
+        shell::Shell,
+    },
+};
 use askama::Template;
 
+/// The overview.
 #[derive(Template)]
 #[template(path = "pages/admin/overview.html")]
 pub struct OverviewPage {
@@ -15,7 +20,10 @@ pub struct OverviewPage {
     pub locked: i64,
     pub accepted: i64,
     pub refused: i64,
-    pub hours: Vec<Hour>,
+    /// The highest number of accepted or refused sign-ins in an hour, which is the top of the
+    /// chart.
+    pub most: i64,
+    pub hours: Vec<ChartHour>,
     pub ending_soon: Vec<SessionLine>,
     pub revision: i64,
     pub revision_at: Timestamp,
@@ -23,13 +31,15 @@ pub struct OverviewPage {
     pub revision_reason: String,
     pub checklist: Vec<Check>,
     pub open_checks: usize,
+    /// Attempts at passwords that look like an attack, one sentence each.
+    pub patterns: Vec<String>,
     pub mail_queued: i64,
     pub mail_given_up: i64,
     pub health: Vec<HealthLine>,
     pub warnings: i64,
 }
 
-/// The live sessions of the last day, drawn small (view box 115 × 28) and in words.
+/// The live sessions of the last day: a small chart (view box 115 × 28) and its range.
 pub struct Trend {
     /// Points of the line: `0,12 5,14`.
     pub line: String,
@@ -37,19 +47,21 @@ pub struct Trend {
     pub high: i64,
 }
 
-/// One thing that the installation runs on.
+/// One part of the infrastructure.
 pub struct HealthLine {
     pub ok: bool,
     pub title: String,
     pub note: String,
-    /// When it was seen last.
+    /// When it was last seen.
     pub at: Option<Timestamp>,
+    /// The page that says more: address and label.
+    pub link: Option<(&'static str, &'static str)>,
 }
 
 /// One hour of the chart, in the units of its view box (480 × 120).
-pub struct Hour {
+pub struct ChartHour {
     pub at: Timestamp,
-    /// Sessions that were live when it ended.
+    /// The number of live sessions at its end.
     pub live: i64,
     pub x: i64,
     pub accepted: i64,
@@ -60,10 +72,11 @@ pub struct Hour {
     pub refused_height: i64,
 }
 
+/// One item of the setup checklist.
 pub struct Check {
     pub ok: bool,
     pub title: &'static str,
     pub why: String,
-    /// The setting that mends it.
+    /// The setting that fixes it.
     pub key: Option<&'static str>,
 }

@@ -1,28 +1,39 @@
-//! The rows of the policy editor: each setting with its control, its value and where that comes from. Pure: a policy and
-//! what was typed go in, the page's rows come out.
-use super::submitted::{Touched, Typed, shown};
-use super::view::{Control, GroupView, KnobCell, ModesTable, Never, ScopeTab, SettingView};
-use crate::domain::duration::humanize;
-use crate::domain::network;
-use crate::domain::policy::catalogue::{Group, Kind, Setting};
-use crate::domain::policy::effective::{Mode, Policy};
-use crate::domain::policy::{Key, Scope, Source, Value};
-use crate::http::filters::grouped_digits;
-use crate::http::pages::admin::part::{Badge, Choice};
+//! The rows of the policy editor: each setting with its control, its value and its source, computed
+//! from a policy and the input of a form.
+use super::{
+    input::{EditedSetting, SettingInput, shown},
+    view::{Control, GroupView, ModeCell, ModesTable, NeverChoice, ScopeTab, SettingView},
+};
+use crate::{
+    domain::{
+        duration::humanize,
+        network,
+        policy::{
+            Key, Scope, Source, Value,
+            catalogue::{Group, Kind, Setting},
+            effective::{Policy, ValidationMode},
+        },
+    },
+    http::{
+        filters::{grouped_digits, setting_anchor},
+        pages::admin::part::{Badge, Choice},
+    },
+};
 use url::form_urlencoded;
 use uuid::Uuid;
 
-/// What came back with a refused form.
+/// The input of a refused form.
 #[derive(Default)]
-pub struct Kept<'a> {
-    pub touched: &'a [Touched],
-    /// Key and sentence.
+pub struct EditorInput<'a> {
+    pub touched: &'a [EditedSetting],
+    /// Keys with messages.
     pub faults: &'a [(String, String)],
-    /// Rows without these words are hidden.
+    /// Settings that do not match this search text are hidden.
     pub search: &'a str,
 }
 
-pub fn groups(policy: &Policy, scope: &Scope, kept: &Kept<'_>) -> Vec<GroupView> {
+/// Returns the settings of a scope by group, with the input of a refused form.
+pub fn groups(policy: &Policy, scope: &Scope, kept: &EditorInput<'_>) -> Vec<GroupView> {
     Group::ALL
         .iter()
         .map(|group| {
@@ -36,6 +47,11 @@ pub fn groups(policy: &Policy, scope: &Scope, kept: &Kept<'_>) -> Vec<GroupView>
                 title: group.title(),
                 validation: *group == Group::Validation,
                 found: settings.iter().any(|setting| setting.found),
+                open: *group == Group::ALL[0]
+                    || settings
+                        .iter()
+                        .any(|setting| setting.set_here || setting.touched || setting.fault.is_some()),
+                set: settings.iter().filter(|setting| setting.set_here).count(),
                 settings,
             }
         })
@@ -43,15 +59,15 @@ pub fn groups(policy: &Policy, scope: &Scope, kept: &Kept<'_>) -> Vec<GroupView>
         .collect()
 }
 
-/// The live search does the same (`static/policy.js`).
-fn found(search: &str, haystack: &str) -> bool {
+/// The live search works in the same way (`static/policy.js`).
+fn matches_search(search: &str, haystack: &str) -> bool {
     search
         .to_lowercase()
         .split_whitespace()
         .all(|word| haystack.contains(word))
 }
 
-fn row(policy: &Policy, scope: &Scope, setting: &'static Setting, kept: &Kept<'_>) -> SettingView {
+fn row(policy: &Policy, scope: &Scope, setting: &'static Setting, kept: &EditorInput<'_>) -> SettingView {
     let key = setting.key;
     let (effective, source) = policy.value_in(scope, key);
     let touched = kept.touched.iter().find(|touched| touched.key == key);
@@ -59,7 +75,7 @@ fn row(policy: &Policy, scope: &Scope, setting: &'static Setting, kept: &Kept<'_
     let set_here = policy.document().get(scope, key).is_some();
     let search = search_words(setting);
     SettingView {
-        found: found(kept.search, &search),
+        found: matches_search(kept.search, &search),
         derived: if policy.pins().contains_key(&key) {
             Vec::new()
         } else {
@@ -74,8 +90,7 @@ fn row(policy: &Policy, scope: &Scope, setting: &'static Setting, kept: &Kept<'_
         control: control(setting, &shown(policy, scope, key), typed.as_ref()),
         source: badge(&source, scope, set_here),
         effective: setting.display(&effective),
-        default: setting.display(&key.default_value()),
-        accepts: setting.accepts(),
+        default: setting.display(&policy.default_value(key)),
         set_here,
         pinned: policy.pins().contains_key(&key).then(|| key.env_name()),
         fault: kept
@@ -83,7 +98,11 @@ fn row(policy: &Policy, scope: &Scope, setting: &'static Setting, kept: &Kept<'_
             .iter()
             .find(|(name, _)| name == setting.name)
             .map(|(_, message)| message.clone()),
-        unset: unset_words(policy, scope, setting),
+        unset_differs: policy
+            .document()
+            .get(scope, key)
+            .is_some_and(|own| *own != value_without(policy, scope, setting).0),
+        unset: unset_label(policy, scope, setting),
         unset_checked: typed.as_ref().is_some_and(|typed| typed.unset),
         set_checked: typed.is_some_and(|typed| typed.set),
     }
@@ -103,29 +122,35 @@ fn search_words(setting: &Setting) -> String {
     format!("{words} {}", setting.name.replace(['_', '.'], " "))
 }
 
+/// Returns the source of a value as a badge.
 pub fn badge(source: &Source, scope: &Scope, set_here: bool) -> Badge {
     match source {
         Source::Pinned => Badge::warn("Pinned by environment").with_icon("pin"),
         Source::Default => Badge::plain("dot", "Default"),
-        Source::Mode(mode) if set_here => Badge::warn(format!("Overruled by mode {mode}")),
+        Source::Mode(mode) if set_here => Badge::warn(format!("Overridden by mode {mode}")),
         Source::Mode(mode) => Badge::plain("policy", format!("From {mode}")),
-        Source::SetIn(by) if by == scope => Badge::info("Set here").with_icon("ok"),
+        Source::SetIn(by) if by == scope => Badge::info(if *scope == Scope::Everyone {
+            "Set here"
+        } else {
+            "Overridden here"
+        })
+        .with_icon("ok"),
         Source::SetIn(by) => Badge::plain("dot", format!("Inherited from {}", by.label())),
     }
 }
 
-/// What each mode would make of a knob, as its control shows it.
+/// Returns the value that each mode would give a setting, as its control shows it.
 fn derived(setting: &Setting) -> Vec<(&'static str, String)> {
-    let by_mode = |mode: &Mode| Some((mode.as_str(), setting.input(&mode.derives(setting.key)?)));
-    Mode::ALL.iter().filter_map(by_mode).collect()
+    let by_mode = |mode: &ValidationMode| Some((mode.as_str(), setting.input(&mode.derives(setting.key)?)));
+    ValidationMode::ALL.iter().filter_map(by_mode).collect()
 }
 
-/// `Custom, from moderate`: for a knob that is set to something else than its mode derives, and for the mode of such knobs.
+/// Returns `Custom, from moderate` for a setting whose value differs from its mode's.
 fn custom(policy: &Policy, setting: &Setting) -> Option<String> {
     let Value::Text(word) = policy.value_in(&Scope::Everyone, Key::SessionSessionValidationMode).0 else {
         return None;
     };
-    let mode = Mode::parse(&word)?;
+    let mode = ValidationMode::parse(&word)?;
     let is_custom = |setting: &Setting| {
         let derived = mode.derives(setting.key);
         let own = policy.document().get(&Scope::Everyone, setting.key);
@@ -139,29 +164,33 @@ fn custom(policy: &Policy, setting: &Setting) -> Option<String> {
     custom.then(|| format!("Custom, from {word}"))
 }
 
-fn unset_words(policy: &Policy, scope: &Scope, setting: &Setting) -> String {
+/// Returns the value and source that the scope would have without its own value.
+fn value_without(policy: &Policy, scope: &Scope, setting: &Setting) -> (Value, Source) {
     let mut without = policy.document().clone();
     without.unset(scope, setting.key);
-    let without = Policy::new(0, without, policy.pins().clone(), false);
-    let (value, source) = without.value_in(scope, setting.key);
+    Policy::in_environment(0, without, policy.environment().clone()).value_in(scope, setting.key)
+}
+
+fn unset_label(policy: &Policy, scope: &Scope, setting: &Setting) -> String {
+    let (value, source) = value_without(policy, scope, setting);
     let value = setting.display(&value);
     match source {
         Source::Mode(mode) => format!("Follow the mode ({mode}: {value})"),
         Source::SetIn(by) => format!("Remove the override (inherits {value} from {})", by.label()),
-        Source::Default | Source::Pinned if *scope == Scope::Everyone => format!("Back to the default ({value})"),
+        Source::Default | Source::Pinned if *scope == Scope::Everyone => format!("Back to default ({value})"),
         Source::Default | Source::Pinned => format!("Remove the override (inherits {value})"),
     }
 }
 
-fn control(setting: &Setting, value: &Value, typed: Option<&Typed>) -> Control {
+fn control(setting: &Setting, value: &Value, typed: Option<&SettingInput>) -> Control {
     let text = || typed.map_or_else(|| setting.input(value), |typed| typed.text.clone());
-    // Beside a box that stands for -1 the text is empty.
+    // Beside a checkbox that stands for -1 the text is empty.
     let or_empty = || match (typed, value) {
         (Some(typed), _) => typed.text.clone(),
         (None, Value::Number(-1)) => String::new(),
         (None, _) => setting.input(value),
     };
-    let never = |word: &str| Never {
+    let never = |word: &str| NeverChoice {
         label: capital(word),
         checked: typed.map_or(*value == Value::Number(-1), |typed| typed.never),
     };
@@ -198,24 +227,13 @@ fn control(setting: &Setting, value: &Value, typed: Option<&Typed>) -> Control {
             never: never(word(-1).unwrap_or("unlimited")),
         },
         Kind::Choice(words) => Control::Select {
-            choices: Choice::list(words.iter().map(|word| (*word, choice_words(word))), &text()),
+            choices: Choice::list(words.iter().map(|word| (*word, choice_label(word))), &text()),
             mode: setting.key == Key::SessionSessionValidationMode,
         },
-        Kind::NumberChoice(numbers) => {
-            let current = text();
-            let choice = |number: &i64| Choice {
-                selected: current == number.to_string(),
-                value: number.to_string(),
-                label: match u8::try_from(*number) {
-                    Ok(bits) => format!("/{number} · IPv6 /{}", network::v6_bits(bits)),
-                    Err(_) => number.to_string(),
-                },
-            };
-            Control::Select {
-                choices: numbers.iter().map(choice).collect(),
-                mode: false,
-            }
-        }
+        Kind::NumberChoice(numbers) => Control::Select {
+            choices: prefix_choices(numbers, &text()),
+            mode: false,
+        },
         Kind::Text { .. } => Control::Text { text: text() },
         Kind::Globs | Kind::Cidrs => Control::Lines {
             text: match (typed, value) {
@@ -227,7 +245,20 @@ fn control(setting: &Setting, value: &Value, typed: Option<&Typed>) -> Control {
     }
 }
 
-fn switch_or_duration(value: &Value, typed: Option<&Typed>) -> Control {
+/// Returns the choices of a network prefix, each with its counterpart for IPv6.
+fn prefix_choices(numbers: &[i64], current: &str) -> Vec<Choice> {
+    let choice = |number: &i64| Choice {
+        selected: current == number.to_string(),
+        value: number.to_string(),
+        label: match u8::try_from(*number) {
+            Ok(bits) => format!("/{number} · IPv6 /{}", network::v6_bits(bits)),
+            Err(_) => number.to_string(),
+        },
+    };
+    numbers.iter().map(choice).collect()
+}
+
+fn switch_or_duration(value: &Value, typed: Option<&SettingInput>) -> Control {
     let (current, text) = match (typed, value) {
         (Some(typed), _) => (typed.text.as_str(), typed.after.clone()),
         (None, Value::Number(secs)) => ("after", humanize(*secs)),
@@ -235,9 +266,9 @@ fn switch_or_duration(value: &Value, typed: Option<&Typed>) -> Control {
         (None, Value::Flag(true) | Value::Text(_) | Value::List(_)) => ("on", String::new()),
     };
     let options = [
-        ("on", "Yes, like everyone"),
+        ("on", "Yes, same as everyone"),
         ("off", "Never"),
-        ("after", "After a time of their own:"),
+        ("after", "After a separate period:"),
     ];
     Control::SwitchOrDuration {
         choices: Choice::list(options, current),
@@ -245,13 +276,17 @@ fn switch_or_duration(value: &Value, typed: Option<&Typed>) -> Control {
     }
 }
 
-fn choice_words(word: &'static str) -> &'static str {
+fn choice_label(word: &'static str) -> &'static str {
     match word {
         "every_request" => "every_request · any request",
         "navigation" => "navigation · page loads only",
         "interaction" => "interaction · real input only",
         "exact" => "exact · the whole string",
         "family" => "family · the browser's name",
+        "any" => "any · any second factor",
+        "passkey" => "passkey · cannot be phished",
+        "at_sign_in" => "at_sign_in · right after the password",
+        "by_link" => "by_link · only with an enrolment link",
         word => word,
     }
 }
@@ -272,39 +307,47 @@ fn capital(word: &str) -> String {
         .unwrap_or_default()
 }
 
-/// Every mode's value of each knob that a mode derives.
+/// Returns the values of all modes for each setting that a mode derives.
 pub fn modes(policy: &Policy) -> ModesTable {
     let current = policy.value_in(&Scope::Everyone, Key::SessionSessionValidationMode).0;
-    let cell = |mode: Mode, text: String| KnobCell {
+    let cell = |mode: ValidationMode, text: String| ModeCell {
         mode: mode.as_str(),
         text,
         current: current == Value::Text(mode.as_str().to_owned()),
     };
-    let knob = |setting: &'static Setting| {
-        let derives = |mode: Mode| mode.forces(setting.key).or_else(|| mode.derives(setting.key));
-        let moot = |mode: Mode| matches!(mode, Mode::Permissive | Mode::Off) && moot_without_networks(setting.key);
-        let text = |mode: Mode| match derives(mode) {
+    let mode_setting = |setting: &'static Setting| {
+        let derives = |mode: ValidationMode| mode.forces(setting.key).or_else(|| mode.derives(setting.key));
+        let moot = |mode: ValidationMode| {
+            matches!(mode, ValidationMode::Permissive | ValidationMode::Off) && moot_without_networks(setting.key)
+        };
+        let text = |mode: ValidationMode| match derives(mode) {
             Some(_) if moot(mode) => "–".to_owned(),
             Some(value) => setting.display(&value),
             None => setting.display(&setting.key.default_value()),
         };
-        Mode::ALL.iter().any(|mode| derives(*mode).is_some()).then(|| {
-            (
-                setting.label,
-                Mode::ALL.iter().map(|mode| cell(*mode, text(*mode))).collect(),
-            )
-        })
+        ValidationMode::ALL
+            .iter()
+            .any(|mode| derives(*mode).is_some())
+            .then(|| {
+                (
+                    setting.label,
+                    ValidationMode::ALL
+                        .iter()
+                        .map(|mode| cell(*mode, text(*mode)))
+                        .collect(),
+                )
+            })
     };
     ModesTable {
-        modes: Mode::ALL
+        modes: ValidationMode::ALL
             .iter()
             .map(|mode| cell(*mode, mode.as_str().to_owned()))
             .collect(),
-        rows: Group::Validation.settings().filter_map(knob).collect(),
+        rows: Group::Validation.settings().filter_map(mode_setting).collect(),
     }
 }
 
-/// Knobs that say nothing while networks are not compared.
+/// Returns whether a setting has no effect while networks are not compared.
 fn moot_without_networks(key: Key) -> bool {
     matches!(
         key,
@@ -312,7 +355,7 @@ fn moot_without_networks(key: Key) -> bool {
     )
 }
 
-/// The scopes; a draft goes along from one to the next.
+/// Returns the tabs of the scopes; each keeps the draft.
 pub fn tabs(policy: &Policy, current: &Scope, draft: Option<Uuid>) -> Vec<ScopeTab> {
     let mut scopes: Vec<Scope> = policy.document().scopes().map(|(scope, _)| scope).collect();
     if !scopes.contains(current) {
@@ -329,6 +372,7 @@ pub fn tabs(policy: &Policy, current: &Scope, draft: Option<Uuid>) -> Vec<ScopeT
         .collect()
 }
 
+/// Returns the address of the editor of a scope, with a draft if there is one.
 pub fn href(scope: &Scope, draft: Option<Uuid>) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("scope", &scope.to_string());
@@ -338,18 +382,7 @@ pub fn href(scope: &Scope, draft: Option<Uuid>) -> String {
     format!("{}?{}", crate::http::paths::ADMIN_POLICY, query.finish())
 }
 
-/// The row of a setting in the editor of a scope.
+/// Returns the anchor of a setting in the editor of a scope.
 pub fn anchor(scope: &Scope, key: Key) -> String {
-    format!("{}#{}", href(scope, None), key.name())
-}
-
-/// The kind of save, as a verb.
-pub fn kind_words(kind: &str) -> &str {
-    match kind {
-        "initial" => "begun",
-        "baseline" => "baseline chosen",
-        "reset" => "reset to the defaults",
-        "reverted" => "undone",
-        kind => kind,
-    }
+    format!("{}#{}", href(scope, None), setting_anchor(key.name()))
 }

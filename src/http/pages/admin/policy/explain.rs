@@ -1,35 +1,45 @@
-//! `/admin/policy/explain`: which rule ends a session when, and where every value comes from. Its whole state is the
-//! address. What is shown stands in `explain/view`, the picture in `explain/drawing`.
-use crate::domain::account::Role;
-use crate::domain::policy::effective::Policy;
-use crate::domain::session::SessionId;
-use crate::domain::simulate::explain::{Manner, Typed, entries, lines};
-use crate::flows::Ctx;
-use crate::flows::explain::{self, ExplainVerdict, Who};
-use crate::flows::policy;
-use crate::http::error::PageError;
-use crate::http::forms::Query;
-use crate::http::pages::admin::part::Choice;
-use crate::http::pages::admin::session_line::reason_words;
-use crate::http::pages::{Shell, page};
-use crate::http::visitor::Admin;
+//! `/admin/policy/explain`: which rule ends a session and when, and where every value comes from.
+//! The address contains the whole state. `explain/view` has the data, `explain/drawing` the chart.
+use super::drafts::find_review;
+use crate::{
+    domain::{
+        account::Role,
+        policy::effective::Policy,
+        session::SessionId,
+        simulate::explain::{ActivityKind, ScenarioInput, Timeline, read_entries, read_lines},
+    },
+    flows::{
+        Ctx,
+        explain::{self, ExplainSubject, ExplainVerdict, Explanation, PastExplanation},
+    },
+    http::{
+        error::PageError,
+        forms::Query,
+        pages::admin::{part::Choice, session_line::end_reason_label},
+        respond::render_page,
+        shell::Shell,
+        visitor::Admin,
+    },
+};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use drawing::Scale;
 use serde::Deserialize;
 use uuid::Uuid;
-use view::{Answer, ExplainForm, ExplainPage, Over, Under};
+use view::{EndedSession, ExplainForm, ExplainPage, ExplainedPolicy, PolicyAnswer};
 
 mod drawing;
+mod time_format;
 mod view;
 
-/// As in the address; what is absent has a sensible value, what is empty is empty.
+/// The query as in the address; a missing field has a default, an empty one is empty.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
-pub struct Asked {
-    /// A real session, by id.
+pub struct ExplainQuery {
+    /// A real session, by its ID.
     session: String,
-    /// A draft of one's own, to explain under it beside the policy in force.
+    /// A draft of the visitor, to be compared with the policy in force.
     draft: String,
-    /// An account's name; empty: the role's.
+    /// An account's name; empty: any account with the role.
     account: String,
     role: String,
     app: String,
@@ -45,7 +55,7 @@ pub struct Asked {
     moves: String,
 }
 
-impl Default for Asked {
+impl Default for ExplainQuery {
     fn default() -> Self {
         let empty = String::new;
         Self {
@@ -69,7 +79,7 @@ impl Default for Asked {
 
 const ROLES: [(&str, &str); 2] = [("member", "A member"), ("administrator", "An administrator")];
 
-impl Asked {
+impl ExplainQuery {
     fn session(&self) -> Result<Option<SessionId>, PageError> {
         Ok(id(&self.session)?.map(SessionId))
     }
@@ -78,33 +88,34 @@ impl Asked {
         id(&self.draft)
     }
 
-    fn who(&self, session: Option<SessionId>) -> Who {
+    fn subject(&self, session: Option<SessionId>) -> ExplainSubject {
         match (session, self.account.trim()) {
-            (Some(id), _) => Who::Session(id),
-            (None, "") => Who::Role(Role::parse(&self.role).unwrap_or(Role::Member)),
-            (None, name) => Who::Account(name.to_owned()),
+            (Some(id), _) => ExplainSubject::Session(id),
+            (None, "") => ExplainSubject::Role(Role::parse(&self.role).unwrap_or(Role::Member)),
+            (None, name) => ExplainSubject::Account(name.to_owned()),
         }
     }
 
-    /// A new session is used in the morning; a real one is left alone until somebody says otherwise.
+    /// Returns the periods of activity. A new session is used in the morning by default, a real one
+    /// not at all.
     fn active(&self) -> &str {
         let usual = if self.session.is_empty() { "08:00-10:30" } else { "" };
         self.active.as_deref().unwrap_or(usual)
     }
 
-    fn typed(&self) -> Typed {
-        Typed {
+    fn typed(&self) -> ScenarioInput {
+        ScenarioInput {
             signed_in: self.signed_in.clone(),
-            applications: entries(&self.app),
-            active: entries(self.active()),
+            applications: read_entries(&self.app),
+            active: read_entries(self.active()),
             every: self.every.clone(),
             doing: self.doing.clone(),
             path: self.path.clone(),
-            pauses: entries(&self.pause),
+            pauses: read_entries(&self.pause),
             window: self.window.clone(),
             ip: self.ip.clone(),
             agent: String::new(),
-            moves: lines(&self.moves),
+            moves: read_lines(&self.moves),
         }
     }
 
@@ -118,13 +129,16 @@ impl Asked {
             signed_in: self.signed_in.clone(),
             active: self.active().to_owned(),
             every: self.every.clone(),
-            manners: Choice::list(Manner::ALL.iter().map(|(_, word, words)| (*word, *words)), &self.doing),
+            manners: Choice::list(
+                ActivityKind::ALL.iter().map(|(_, word, words)| (*word, *words)),
+                &self.doing,
+            ),
             path: self.path.clone(),
             pause: self.pause.clone(),
             window: self.window.clone(),
             ip: self.ip.clone(),
             moves: self.moves.clone(),
-            // What is rarely asked is folded away while it is empty.
+            // Rarely used fields are folded away while they are empty.
             more: [&self.path, &self.window, &self.ip, &self.moves]
                 .iter()
                 .any(|text| !text.trim().is_empty())
@@ -137,7 +151,7 @@ impl Asked {
     }
 }
 
-/// What is no id names nothing.
+/// Parses an ID; an invalid one is not found.
 fn id(text: &str) -> Result<Option<Uuid>, PageError> {
     match text.trim() {
         "" => Ok(None),
@@ -145,40 +159,71 @@ fn id(text: &str) -> Result<Option<Uuid>, PageError> {
     }
 }
 
-/// The policy that a draft of the visitor's would make.
-async fn drafted(ctx: &Ctx, admin: &Admin, id: Uuid, in_force: &Policy) -> Result<Policy, PageError> {
-    let review = policy::review(ctx, &admin.0.acting, id)
-        .await?
-        .ok_or(PageError::NotFound)?;
-    Ok(Policy::new(0, review.document, in_force.pins().clone(), in_force.dev()))
+/// Returns the policy that a draft of the visitor would make.
+async fn load_drafted_policy(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    admin: &Admin,
+    id: Uuid,
+    in_force: &Policy,
+) -> Result<Policy, PageError> {
+    let review = find_review(req, ctx, admin, id).await?;
+    Ok(Policy::in_environment(
+        0,
+        review.document,
+        in_force.environment().clone(),
+    ))
 }
 
+/// `GET /admin/policy/explain`
 pub async fn show(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     admin: Admin,
-    asked: Query<Asked>,
+    query: Query<ExplainQuery>,
 ) -> Result<HttpResponse, PageError> {
-    let asked = asked.0;
-    let who = asked.who(asked.session()?);
+    let query = query.0;
+    let who = query.subject(query.session()?);
     let in_force = ctx.current_policy().await?;
-    let today = Under {
-        name: "Today’s policy",
+    let current = ExplainedPolicy {
+        name: "Current policy",
         policy: &in_force.policy,
         draft: None,
+        past: false,
     };
-    let mut shown = Shown::default();
-    shown.add(&ctx, &today, &who, &asked).await?;
-    if let Some(id) = asked.draft()?
-        && !shown.answers.is_empty()
-    {
-        let draft = Under {
-            name: "Your draft",
-            policy: &drafted(&ctx, &admin, id, &in_force.policy).await?,
-            draft: Some(id),
-        };
-        shown.add(&ctx, &draft, &who, &asked).await?;
+    let mut shown = Answers::default();
+    let mut explained = Vec::new();
+    explained.extend(shown.ask(&ctx, &current, &who, &query).await?);
+    let draft_policy = match query.draft()? {
+        Some(id) if !explained.is_empty() => {
+            Some((id, load_drafted_policy(&req, &ctx, &admin, id, &in_force.policy).await?))
+        }
+        Some(_) | None => None,
+    };
+    let draft = draft_policy.as_ref().map(|(id, policy)| ExplainedPolicy {
+        name: "Your draft",
+        policy,
+        draft: Some(*id),
+        past: false,
+    });
+    if let Some(draft) = &draft {
+        explained.extend(shown.ask(&ctx, draft, &who, &query).await?);
     }
+    let past_name = shown.past.as_ref().map(past_policy_name);
+    let past = past_name.as_ref().map(|name| ExplainedPolicy {
+        name,
+        policy: &in_force.policy,
+        draft: None,
+        past: true,
+    });
+    explained.extend(shown.past.as_ref().map(|past| past.explained.clone()));
+    let timelines: Vec<&Timeline> = explained.iter().map(|explained| &explained.timeline).collect();
+    let scale = Scale::for_timelines(&timelines);
+    let policies = past.iter().chain(std::iter::once(&current)).chain(&draft);
+    shown.answers = (0..)
+        .zip(policies.zip(&explained))
+        .map(|(number, (policy, explained))| PolicyAnswer::new(number, policy, explained, &scale))
+        .collect();
     let status = if shown.faults.is_empty() {
         StatusCode::OK
     } else {
@@ -186,41 +231,66 @@ pub async fn show(
     };
     let view = ExplainPage {
         shell: Shell::admin(&req, &ctx, &admin, "Explain", "policy").await?,
-        form: asked.form(shown.faults),
+        form: query.form(shown.faults),
         answers: shown.answers,
-        over: shown.over,
+        past: shown.past.as_ref().map(ended_session),
         dev: in_force.policy.dev(),
     };
-    page(status, &view)
+    render_page(status, &view)
 }
 
-/// What comes of asking under one policy after the other.
+/// Names the policy under which a session ended.
+fn past_policy_name(past: &PastExplanation) -> String {
+    match past.revision {
+        0 => "Default policy, in force when it ended".to_owned(),
+        revision => format!("Revision {revision}, in force when it ended"),
+    }
+}
+
+fn ended_session(past: &PastExplanation) -> EndedSession {
+    let end = past.explained.timeline.end.as_ref();
+    EndedSession {
+        account: past
+            .explained
+            .account
+            .as_ref()
+            .map(|(name, _)| name.clone())
+            .unwrap_or_default(),
+        at: end.map(|end| end.at).unwrap_or_default(),
+        reason: end.map_or("ended", |end| end_reason_label(end.reason)),
+        by: past.ended_by.clone(),
+    }
+}
+
+/// The answers under each policy, or the reasons why there are none.
 #[derive(Default)]
-struct Shown {
-    answers: Vec<Answer>,
-    over: Option<Over>,
+struct Answers {
+    answers: Vec<PolicyAnswer>,
+    past: Option<PastExplanation>,
     faults: Vec<(String, String)>,
 }
 
-impl Shown {
-    async fn add(&mut self, ctx: &Ctx, under: &Under<'_>, who: &Who, asked: &Asked) -> Result<(), PageError> {
-        match explain::explain(ctx, under.policy, who, &asked.typed()).await? {
-            ExplainVerdict::Explained(explained) => {
-                self.answers.push(Answer::new(self.answers.len(), under, &explained));
-            }
+impl Answers {
+    /// Explains under one policy; stores the reason if there is no answer.
+    async fn ask(
+        &mut self,
+        ctx: &Ctx,
+        under: &ExplainedPolicy<'_>,
+        who: &ExplainSubject,
+        query: &ExplainQuery,
+    ) -> Result<Option<Explanation>, PageError> {
+        match explain::explain(ctx, under.policy, who, &query.typed()).await? {
+            ExplainVerdict::Explained(explained) => return Ok(Some(*explained)),
             ExplainVerdict::NoSession => return Err(PageError::NotFound),
             ExplainVerdict::NoAccount => {
-                let fault = "There is no account of that name.".to_owned();
+                let fault = "There is no account with that name.".to_owned();
                 self.faults = vec![("account".to_owned(), fault)];
             }
-            ExplainVerdict::Over { account, at, reason } => {
-                let reason = reason.map_or("ended", reason_words);
-                self.over = Some(Over { account, at, reason });
-            }
+            ExplainVerdict::Past(past) => self.past = Some(*past),
             ExplainVerdict::Faulty(faults) => {
                 self.faults = faults.into_iter().map(|(field, why)| (field.to_owned(), why)).collect();
             }
         }
-        Ok(())
+        Ok(None)
     }
 }

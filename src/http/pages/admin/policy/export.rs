@@ -1,35 +1,36 @@
-//! The policy in force as a file: all scopes as TOML or JSON, ready to be imported, or the part that a hue.ini has.
-use crate::domain::policy::interchange::{self, Format};
-use crate::flows::{Ctx, policy};
-use crate::http::error::PageError;
-use crate::http::forms::Query;
-use crate::http::step_up::Confirmed;
-use crate::http::visitor::Admin;
+//! The policy in force as a file: all scopes as TOML or JSON, which can be imported, or the part
+//! that a hue.ini can contain.
+use crate::{
+    domain::policy::interchange::{self, PolicyFormat},
+    flows::{Ctx, policy},
+    http::{error::PageError, forms::Query, step_up::Confirmed, visitor::Admin},
+};
 use actix_web::{HttpResponse, http::header, web};
 use serde::Deserialize;
 
+/// The format to export to.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Wanted {
+pub struct PolicyExportQuery {
     format: String,
 }
 
-/// `GET /admin/policy/export?format=hue|toml|json`; `POST`, with the password that was asked for.
+/// `GET /admin/policy/export?format=hue|toml|json`; `POST` after the password was entered.
 pub async fn download(
     ctx: web::Data<Ctx>,
     _admin: Confirmed<Admin, ()>,
-    wanted: Query<Wanted>,
+    query: Query<PolicyExportQuery>,
 ) -> Result<HttpResponse, PageError> {
     let revision = policy::in_force(&ctx).await?.revision;
-    let word = match wanted.0.format.as_str() {
-        "" => Format::Toml.as_str(),
+    let word = match query.0.format.as_str() {
+        "" => PolicyFormat::Toml.as_str(),
         word => word,
     };
     let written =
-        Format::parse(word).and_then(|format| Some((format, interchange::export(format, &revision.document)?)));
+        PolicyFormat::parse(word).and_then(|format| Some((format, interchange::export(format, &revision.document)?)));
     let Some((format, exported)) = written else {
         return Err(PageError::BadRequest(format!(
-            "There is no format “{word}” to export to: it is hue, toml or json."
+            "There is no export format “{word}”; accepted: hue, toml or json."
         )));
     };
     let name = format!(
@@ -43,10 +44,10 @@ pub async fn download(
         .body(exported.text))
 }
 
-const fn media_type(format: Format) -> &'static str {
+const fn media_type(format: PolicyFormat) -> &'static str {
     match format {
-        Format::Toml => "application/toml; charset=utf-8",
-        Format::Json => "application/json",
-        Format::Hue | Format::Ibm | Format::Bloomreach => "text/plain; charset=utf-8",
+        PolicyFormat::Toml => "application/toml; charset=utf-8",
+        PolicyFormat::Json => "application/json",
+        PolicyFormat::Hue | PolicyFormat::Ibm | PolicyFormat::Bloomreach => "text/plain; charset=utf-8",
     }
 }

@@ -1,47 +1,42 @@
 //! The policy's history: every revision with its changes, and restoring one.
-use super::editor::kind_words;
-use super::review;
-use super::view::{Compared, RevisionLine, RevisionPage, RevisionsPage};
-use crate::domain::policy::diff::diff;
-use crate::domain::policy::toml;
-use crate::flows::Ctx;
-use crate::flows::policy::{self, Edit, Proposal, Proposed, SaveKind};
-use crate::flows::rows::Revision;
-use crate::http::error::PageError;
-use crate::http::flash::{Flash, redirect};
-use crate::http::forms::Query;
-use crate::http::pages::admin::list::pager;
-use crate::http::pages::admin::part::DiffLine;
-use crate::http::pages::{Shell, page, see_other};
-use crate::http::paths;
-use crate::http::visitor::Admin;
+use super::{
+    drafts::review_href,
+    revision_line::revision_line,
+    view::{RevisionComparison, RevisionPage, RevisionsPage},
+};
+use crate::{
+    domain::policy::{diff::diff, toml},
+    flows::{
+        Ctx,
+        policy::{self, Edit, Proposal, ProposalOutcome, SaveKind},
+    },
+    http::{
+        error::PageError,
+        flash::{Flash, redirect},
+        forms::Query,
+        pages::admin::part::{DiffLine, Pager},
+        paths,
+        respond::{redirect_to, render_page},
+        shell::Shell,
+        visitor::Admin,
+    },
+};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Deserialize;
 
 const SHOWN: i64 = 25;
 
-pub fn revision_line(revision: &Revision, newest: i64) -> RevisionLine {
-    RevisionLine {
-        number: revision.revision,
-        at: revision.at,
-        author: revision.author.clone(),
-        reason: revision.reason.clone(),
-        kind: kind_words(&revision.kind).to_owned(),
-        changes: revision.changes.iter().map(DiffLine::new).collect(),
-        current: revision.revision == newest,
-    }
-}
-
+/// The page of the history, and the pair to compare.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Asked {
+pub struct RevisionListQuery {
     before: String,
     /// Two revisions to compare.
     from: String,
     to: String,
 }
 
-impl Asked {
+impl RevisionListQuery {
     fn pair(&self) -> Result<Option<(i64, i64)>, PageError> {
         match (self.from.as_str(), self.to.as_str()) {
             ("", "") => Ok(None),
@@ -55,11 +50,11 @@ pub async fn list(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     admin: Admin,
-    asked: Query<Asked>,
+    query: Query<RevisionListQuery>,
 ) -> Result<HttpResponse, PageError> {
-    let before: Option<i64> = asked.0.before.parse().ok();
+    let before: Option<i64> = query.0.before.parse().ok();
     let newest = policy::in_force(&ctx).await?.revision.revision;
-    let compared = match asked.0.pair()? {
+    let compared = match query.0.pair()? {
         Some((from, to)) => Some(compare(&ctx, newest, from, to).await?),
         None => None,
     };
@@ -71,9 +66,11 @@ pub async fn list(
         .last()
         .filter(|_| more)
         .map(|revision| revision.revision.to_string());
-    let mut pager = pager(paths::ADMIN_POLICY_REVISIONS, &[], None, None, ("Newest", "Older"));
-    pager.newer = before.is_some().then(|| paths::ADMIN_POLICY_REVISIONS.to_owned());
-    pager.older = older.map(|number| format!("{}?before={number}", paths::ADMIN_POLICY_REVISIONS));
+    let pager = Pager {
+        newer: before.is_some().then(|| paths::ADMIN_POLICY_REVISIONS.to_owned()),
+        older: older.map(|number| format!("{}?before={number}", paths::ADMIN_POLICY_REVISIONS)),
+        labels: ("Newest", "Older"),
+    };
     let view = RevisionsPage {
         shell: Shell::admin(&req, &ctx, &admin, "Policy history", "policy").await?,
         rows: revisions
@@ -87,13 +84,13 @@ pub async fn list(
         compared,
         pager,
     };
-    page(StatusCode::OK, &view)
+    render_page(StatusCode::OK, &view)
 }
 
-async fn compare(ctx: &Ctx, newest: i64, from: i64, to: i64) -> Result<Compared, PageError> {
+async fn compare(ctx: &Ctx, newest: i64, from: i64, to: i64) -> Result<RevisionComparison, PageError> {
     let from = policy::revision(ctx, from).await?.ok_or(PageError::NotFound)?;
     let to = policy::revision(ctx, to).await?.ok_or(PageError::NotFound)?;
-    Ok(Compared {
+    Ok(RevisionComparison {
         changes: diff(&from.document, &to.document).iter().map(DiffLine::new).collect(),
         from: revision_line(&from, newest),
         to: revision_line(&to, newest),
@@ -111,7 +108,7 @@ pub async fn detail(
     admin: Admin,
     number: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    page(StatusCode::OK, &shown(&req, &ctx, &admin, number_of(&number)?).await?)
+    render_page(StatusCode::OK, &shown(&req, &ctx, &admin, number_of(&number)?).await?)
 }
 
 async fn shown(req: &HttpRequest, ctx: &Ctx, admin: &Admin, number: i64) -> Result<RevisionPage, PageError> {
@@ -128,7 +125,8 @@ async fn shown(req: &HttpRequest, ctx: &Ctx, admin: &Admin, number: i64) -> Resu
     })
 }
 
-/// `POST /admin/policy/revisions/{number}/restore`: a draft that says again what that revision said.
+/// `POST /admin/policy/revisions/{number}/restore`: creates a draft with the values of that
+/// revision.
 pub async fn restore(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
@@ -151,16 +149,16 @@ pub async fn restore(
         reason: String::new(),
         notes: Vec::new(),
     };
-    match policy::propose(&ctx, &admin.0.acting, proposal).await? {
-        Proposed::Draft(id) => Ok(see_other(&review::href(id))),
-        Proposed::Unchanged => Ok(redirect(
+    match policy::propose(&ctx, &admin.0.initiator, proposal).await? {
+        ProposalOutcome::Draft(id) => Ok(redirect_to(&review_href(id))),
+        ProposalOutcome::Unchanged => Ok(redirect(
             &req,
             paths::ADMIN_POLICY,
-            &Flash::info("The policy in force says the same already."),
+            &Flash::info("The current policy already says the same."),
         )),
-        Proposed::Faulty(faults) => {
+        ProposalOutcome::Faulty(faults) => {
             let words: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            let said = format!("Revision {number} cannot be restored any more: {}.", words.join("; "));
+            let said = format!("Revision {number} can no longer be restored: {}.", words.join("; "));
             let back = paths::ADMIN_POLICY_REVISION.replace("{number}", &number.to_string());
             Ok(redirect(&req, &back, &Flash::error(said)))
         }

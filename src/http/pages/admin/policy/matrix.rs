@@ -1,15 +1,15 @@
-//! `/admin/policy/matrix`: where the scopes differ. Rows are settings, columns scopes; a cell is filled where its scope differs
-//! from everyone.
+//! `/admin/policy/matrix`: differences between the scopes. Rows are settings, columns scopes; a
+//! cell is filled if its scope differs from everyone.
 use super::editor;
-use crate::domain::policy::catalogue::{Group, Setting};
-use crate::domain::policy::effective::Policy;
-use crate::domain::policy::{Scope, Source};
-use crate::flows::{Ctx, policy};
-use crate::http::error::PageError;
-use crate::http::filters;
-use crate::http::forms::Query;
-use crate::http::pages::{Shell, page};
-use crate::http::visitor::Admin;
+use crate::{
+    domain::policy::{
+        Scope, Source,
+        catalogue::{Group, Setting},
+        effective::Policy,
+    },
+    flows::{Ctx, policy},
+    http::{error::PageError, filters, forms::Query, respond::render_page, shell::Shell, visitor::Admin},
+};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use askama::Template;
 use serde::Deserialize;
@@ -20,32 +20,33 @@ struct MatrixPage {
     shell: Shell,
     revision: i64,
     all: bool,
-    scopes: Vec<Column>,
-    groups: Vec<(&'static str, Vec<Row>)>,
+    scopes: Vec<MatrixColumn>,
+    groups: Vec<(&'static str, Vec<MatrixRow>)>,
 }
 
-struct Column {
+struct MatrixColumn {
     label: String,
     href: String,
 }
 
-struct Row {
+struct MatrixRow {
     label: &'static str,
     key: &'static str,
-    cells: Vec<Option<Cell>>,
+    cells: Vec<Option<MatrixCell>>,
 }
 
-struct Cell {
+struct MatrixCell {
     href: String,
     value: String,
     scope: String,
     pinned: bool,
 }
 
+/// Which settings the table shows.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Asked {
-    /// `all`: settings that hold alike everywhere too.
+pub struct MatrixQuery {
+    /// `all`: include settings that are the same everywhere.
     settings: String,
 }
 
@@ -54,12 +55,12 @@ pub async fn show(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     admin: Admin,
-    asked: Query<Asked>,
+    query: Query<MatrixQuery>,
 ) -> Result<HttpResponse, PageError> {
     let current = policy::in_force(&ctx).await?;
     let policy = &current.in_force.policy;
     let scopes: Vec<Scope> = policy.document().scopes().map(|(scope, _)| scope).collect();
-    let all = asked.0.settings == "all";
+    let all = query.0.settings == "all";
     let view = MatrixPage {
         shell: Shell::admin(&req, &ctx, &admin, "Policy by scope", "policy").await?,
         revision: current.revision.revision,
@@ -67,16 +68,16 @@ pub async fn show(
         groups: groups(policy, &scopes, all),
         scopes: scopes
             .iter()
-            .map(|scope| Column {
+            .map(|scope| MatrixColumn {
                 label: scope.label(),
                 href: editor::href(scope, None),
             })
             .collect(),
     };
-    page(StatusCode::OK, &view)
+    render_page(StatusCode::OK, &view)
 }
 
-fn groups(policy: &Policy, scopes: &[Scope], all: bool) -> Vec<(&'static str, Vec<Row>)> {
+fn groups(policy: &Policy, scopes: &[Scope], all: bool) -> Vec<(&'static str, Vec<MatrixRow>)> {
     Group::ALL
         .iter()
         .map(|group| {
@@ -90,26 +91,26 @@ fn groups(policy: &Policy, scopes: &[Scope], all: bool) -> Vec<(&'static str, Ve
         .collect()
 }
 
-fn row(policy: &Policy, scopes: &[Scope], setting: &Setting) -> Row {
+fn row(policy: &Policy, scopes: &[Scope], setting: &Setting) -> MatrixRow {
     let everyone = policy.value_in(&Scope::Everyone, setting.key).0;
     let cell = |scope: &Scope| {
         let (value, source) = policy.value_in(scope, setting.key);
-        (*scope == Scope::Everyone || value != everyone).then(|| Cell {
+        (*scope == Scope::Everyone || value != everyone).then(|| MatrixCell {
             href: editor::anchor(scope, setting.key),
             value: setting.display(&value),
             scope: scope.label(),
             pinned: source == Source::Pinned,
         })
     };
-    Row {
+    MatrixRow {
         label: setting.label,
         key: setting.name,
         cells: scopes.iter().map(cell).collect(),
     }
 }
 
-impl Row {
-    /// Besides everyone's there is a value of another scope.
+impl MatrixRow {
+    /// Returns whether another scope than everyone has a value.
     fn differs(&self) -> bool {
         self.cells.iter().flatten().count() > 1
     }

@@ -1,21 +1,33 @@
-//! `/admin/policy/posture`: the policy in force against the named baselines, and the installation around it.
-//! What a baseline asks for is the domain's.
-use super::{editor, review};
-use crate::domain::policy::posture::{Baseline, Checked, Place, check, remedy};
-use crate::domain::policy::{Scope, Source};
-use crate::flows::Ctx;
-use crate::flows::policy::{self, Edit, Proposal, Proposed, SaveKind};
-use crate::flows::posture::{self, Posture};
-use crate::http::error::PageError;
-use crate::http::filters;
-use crate::http::flash::{Flash, redirect};
-use crate::http::forms::Form;
-use crate::http::pages::{Shell, page, see_other};
-use crate::http::paths;
-use crate::http::visitor::Admin;
+//! `/admin/policy/posture`: the policy in force compared with the baselines, and the installation
+//! around it. `domain::policy::posture` defines the requirements.
+use super::{drafts::review_href, editor};
+use crate::{
+    domain::policy::{
+        Scope, Source,
+        posture::{Baseline, ItemFinding, ScopedValue, check, remedy},
+    },
+    flows::{
+        Ctx,
+        policy::{self, Edit, Proposal, ProposalOutcome, SaveKind},
+        posture::{self, Posture},
+    },
+    http::{
+        error::PageError,
+        filters,
+        flash::{Flash, redirect},
+        forms::{Form, Query},
+        paths,
+        respond::{redirect_to, render_page},
+        shell::Shell,
+        visitor::Admin,
+    },
+};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use askama::Template;
 use serde::Deserialize;
+use table::PostureTablePage;
+
+mod table;
 
 #[derive(Template)]
 #[template(path = "pages/admin/policy/posture.html")]
@@ -24,7 +36,7 @@ struct PosturePage {
     revision: i64,
     baselines: Vec<BaselineView>,
     installation: Vec<FindingView>,
-    /// Findings about the installation that are not as they should be.
+    /// The number of open findings about the installation.
     open: usize,
 }
 
@@ -36,7 +48,7 @@ struct BaselineView {
     met: usize,
     missed: Vec<ItemView>,
     kept: Vec<ItemView>,
-    /// A draft would change something.
+    /// Whether a draft would change something.
     draftable: bool,
 }
 
@@ -64,7 +76,7 @@ struct PlaceView {
     scope: String,
     href: String,
     value: String,
-    /// Where the value comes from, when that is not the scope itself.
+    /// The source of the value, if it is not the scope itself.
     from: &'static str,
     met: bool,
 }
@@ -76,27 +88,46 @@ struct FindingView {
     key: Option<&'static str>,
 }
 
-/// `GET /admin/policy/posture`
-pub async fn show(req: HttpRequest, ctx: web::Data<Ctx>, admin: Admin) -> Result<HttpResponse, PageError> {
-    let seen = posture::posture(&ctx).await?;
-    let shell = Shell::admin(&req, &ctx, &admin, "Policy posture", "policy").await?;
-    page(StatusCode::OK, &view(shell, &seen))
-}
-
+/// What the page shows.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Wanted {
+pub struct PostureQuery {
+    /// Id of the baseline to show as a table, scope by scope.
+    table: String,
+}
+
+/// `GET /admin/policy/posture`
+pub async fn show(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    admin: Admin,
+    query: Query<PostureQuery>,
+) -> Result<HttpResponse, PageError> {
+    let seen = posture::posture(&ctx).await?;
+    let shell = Shell::admin(&req, &ctx, &admin, "Policy posture", "policy").await?;
+    if !query.0.table.is_empty() {
+        let baseline = Baseline::find(&query.0.table).ok_or(PageError::NotFound)?;
+        return render_page(StatusCode::OK, &PostureTablePage::new(shell, &seen, baseline));
+    }
+    render_page(StatusCode::OK, &view(shell, &seen))
+}
+
+/// The baseline that a draft should meet.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct BaselineDraftForm {
     baseline: String,
-    /// A setting; without it, everything that the baseline misses.
+    /// A setting; empty: all settings that do not meet the baseline.
     item: String,
 }
 
-/// `POST /admin/policy/posture`: what would meet a baseline, or one item of it, as a draft. Nothing is in force yet.
+/// `POST /admin/policy/posture`: creates a draft that meets a baseline, or one item of it. Nothing
+/// is in force yet.
 pub async fn draft(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     admin: Admin,
-    form: Form<Wanted>,
+    form: Form<BaselineDraftForm>,
 ) -> Result<HttpResponse, PageError> {
     let wanted = form.0;
     let baseline = Baseline::find(&wanted.baseline)
@@ -122,23 +153,23 @@ pub async fn draft(
         reason: format!("towards {}", baseline.title),
         notes: Vec::new(),
     };
-    match policy::propose(&ctx, &admin.0.acting, proposal).await? {
-        Proposed::Draft(id) => Ok(see_other(&review::href(id))),
-        Proposed::Unchanged => Ok(redirect(
+    match policy::propose(&ctx, &admin.0.initiator, proposal).await? {
+        ProposalOutcome::Draft(id) => Ok(redirect_to(&review_href(id))),
+        ProposalOutcome::Unchanged => Ok(redirect(
             &req,
             paths::ADMIN_POLICY_POSTURE,
-            &Flash::info("The policy in force already meets that, or the environment fixes it."),
+            &Flash::info("The current policy already meets this, or the environment pins it."),
         )),
-        Proposed::Faulty(faults) => {
+        ProposalOutcome::Faulty(faults) => {
             let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            let words = format!("No draft was made: {}.", faults.join("; "));
+            let words = format!("No draft was created: {}.", faults.join("; "));
             Ok(redirect(&req, paths::ADMIN_POLICY_POSTURE, &Flash::error(words)))
         }
     }
 }
 
 fn view(shell: Shell, seen: &Posture) -> PosturePage {
-    let item = |checked: &Checked| item_view(checked, seen);
+    let item = |checked: &ItemFinding| item_view(checked, seen);
     let baselines = seen.baselines.iter().map(|(baseline, checked)| {
         let (kept, missed): (Vec<_>, Vec<_>) = checked.iter().partition(|checked| checked.met());
         BaselineView {
@@ -167,20 +198,20 @@ fn view(shell: Shell, seen: &Posture) -> PosturePage {
     }
 }
 
-fn item_view(checked: &Checked, seen: &Posture) -> ItemView {
+fn item_view(checked: &ItemFinding, seen: &Posture) -> ItemView {
     let setting = checked.item.key.setting();
     ItemView {
         key: setting.name,
         label: setting.label,
         asked_by: checked.item.asked_by,
         why: checked.item.why,
-        wants: checked.item.accepts.words(setting),
+        wants: checked.item.accepts.describe(setting),
         places: checked.places.iter().map(|place| place_view(checked, place)).collect(),
         draftable: !remedy([checked], &seen.policy).is_empty(),
     }
 }
 
-fn place_view(checked: &Checked, place: &Place) -> PlaceView {
+fn place_view(checked: &ItemFinding, place: &ScopedValue) -> PlaceView {
     let setting = checked.item.key.setting();
     PlaceView {
         scope: place.scope.label(),

@@ -1,48 +1,50 @@
-//! `/admin/policy/review`: what a draft changes, whom that concerns, what speaks against it; and the one place where the
-//! screen saves a policy. Which draft it is stands in the URL, so that the page can be left and come back to.
-use super::effect;
-use super::history::revision_line;
-use super::view::{ConflictView, DraftLine, ReviewLine, ReviewPage, Since};
-use crate::domain::duration::humanize;
-use crate::domain::policy::diff::Change;
-use crate::domain::policy::merge::{Conflict, Side};
-use crate::domain::policy::provisional::Risk;
-use crate::domain::policy::{Key, PolicyDocument, Scope, Value};
-use crate::flows::Ctx;
-use crate::flows::policy::{self, Review, Reviewing, SaveKind, SaveVerdict};
-use crate::flows::rows::Draft;
-use crate::http::error::PageError;
-use crate::http::flash::{Flash, redirect};
-use crate::http::forms::{Form, Query};
-use crate::http::pages::admin::part::DiffLine;
-use crate::http::pages::{Shell, page, see_other};
-use crate::http::paths;
-use crate::http::step_up::{Confirmed, Critical};
-use crate::http::visitor::Admin;
+//! `/admin/policy/review`: the changes of a draft, who is affected, and warnings; and the only
+//! place in the console that saves a policy. The URL contains the draft, so that the page can be
+//! left and opened again.
+use super::{
+    drafts::{find_review, parse_draft_id, review_href},
+    editor, impact,
+    input::reason_of,
+    revision_line::revision_line,
+    view::{ConflictView, InterimSave, ReviewLine, ReviewPage},
+};
+use crate::{
+    domain::{
+        duration::humanize,
+        policy::{
+            Key, PolicyDocument, Scope, Value,
+            diff::Change,
+            effective::Policy,
+            merge::{Conflict, ConflictSide},
+            posture::{Loosened, loosened},
+            provisional::Risk,
+            secure_mismatch::SecureMismatch,
+        },
+    },
+    flows::{
+        Ctx,
+        policy::{self, DraftSaveOutcome, Review, ReviewedDraft, SaveKind, SaveRefusal},
+    },
+    http::{
+        error::PageError,
+        flash::{Flash, redirect},
+        forms::{Form, Query},
+        pages::admin::part::DiffLine,
+        paths,
+        respond::{redirect_to, render_page},
+        session_proof::{host_name, passkeys_work_here},
+        shell::Shell,
+        step_up::{Confirmed, CriticalForm},
+        visitor::Admin,
+    },
+};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Deserialize;
-use uuid::Uuid;
 
-pub fn href(draft: Uuid) -> String {
-    format!("{}?draft={draft}", paths::ADMIN_POLICY_REVIEW)
-}
-
-/// A malformed id names no draft.
-pub fn draft_id(text: &str) -> Result<Uuid, PageError> {
-    Uuid::parse_str(text).map_err(|_| PageError::NotFound)
-}
-
-pub fn draft_line(draft: &Draft) -> DraftLine {
-    DraftLine {
-        href: href(draft.id),
-        at: draft.at,
-        changes: draft.changes.len(),
-    }
-}
-
+/// The draft that is reviewed or discarded.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Asked {
+pub struct DraftQuery {
     draft: String,
 }
 
@@ -51,105 +53,109 @@ pub async fn show(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     admin: Admin,
-    asked: Query<Asked>,
-    shown: Query<effect::Asked>,
+    query: Query<DraftQuery>,
+    shown: Query<impact::ImpactQuery>,
 ) -> Result<HttpResponse, PageError> {
-    if asked.0.draft.is_empty() {
-        return Ok(match policy::drafts(&ctx, &admin.0.acting).await?.first() {
-            Some(newest) => see_other(&href(newest.id)),
+    if query.0.draft.is_empty() {
+        return Ok(match policy::list_drafts(&ctx, &admin.0.initiator).await?.first() {
+            Some(newest) => redirect_to(&review_href(newest.id)),
             None => redirect(
                 &req,
                 paths::ADMIN_POLICY,
-                &Flash::info("There is nothing to review: change something first."),
+                &Flash::info("There is nothing to review. Change a setting first."),
             ),
         });
     }
-    let review = reviewed(&ctx, &admin, draft_id(&asked.0.draft)?).await?;
-    let mut view = drawn(&req, &ctx, &admin, &review, Vec::new(), None).await?;
+    let review = find_review(&req, &ctx, &admin, parse_draft_id(&query.0.draft)?).await?;
+    let mut view = render(&req, &ctx, &admin, &review, Vec::new(), None).await?;
     if !review.changes.is_empty() {
-        view.effect = Some(effect::effect(&ctx, &admin, review.draft.id, &review.document, &shown.0).await?);
-        view.past = effect::past(&ctx, &review.document, &shown.0).await?;
+        let mut found = impact::impact(&ctx, &admin, review.draft.id, &review.document, &shown.0).await?;
+        if let Some(SecureMismatch::LocksOut) = review.secure_mismatch {
+            // The preview judges sessions on the server; here browsers stop sending their cookies.
+            found.sentence = "Everyone is signed out, because browsers no longer send the session cookie.".to_owned();
+        }
+        view.impact = Some(found);
+        view.past = impact::replay_view(&ctx, &review.document, &shown.0).await?;
     }
-    page(StatusCode::OK, &view)
+    render_page(StatusCode::OK, &view)
 }
 
-pub async fn reviewed(ctx: &Ctx, admin: &Admin, draft: Uuid) -> Result<Review, PageError> {
-    policy::review(ctx, &admin.0.acting, draft)
-        .await?
-        .ok_or(PageError::NotFound)
-}
-
+/// The form that saves a draft.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Save {
+pub struct SaveForm {
     draft: String,
     base: String,
+    fingerprint: String,
     reason: String,
-    /// Ticked: it is to be confirmed, risky or not.
+    /// Whether it must be confirmed even without a risk.
     provisional: Option<String>,
     confirm_secure: Option<String>,
 }
 
-impl Critical for Save {}
+impl CriticalForm for SaveForm {}
 
 /// `POST /admin/policy/review`
 pub async fn save(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, form): Confirmed<Admin, Form<Save>>,
+    Confirmed(admin, form): Confirmed<Admin, Form<SaveForm>>,
 ) -> Result<HttpResponse, PageError> {
     let form = form.0;
-    let draft = draft_id(&form.draft)?;
-    let review = reviewed(&ctx, &admin, draft).await?;
-    let reason = super::reason_of(&form.reason);
-    if locks_out(&ctx, &review).is_some() && form.confirm_secure.is_none() {
-        let fault = "Say that you understand what Secure does here, or go back and leave it as it is.".to_owned();
-        let faults = vec![("confirm_secure".to_owned(), fault)];
-        let view = drawn(&req, &ctx, &admin, &review, faults, Some(reason)).await?;
-        return page(StatusCode::UNPROCESSABLE_ENTITY, &view);
-    }
-    let reviewing = Reviewing {
+    let draft = parse_draft_id(&form.draft)?;
+    let reason = reason_of(&form.reason);
+    let reviewed = ReviewedDraft {
         draft,
         base: form.base.parse().map_err(|_| unknown_base())?,
+        fingerprint: form.fingerprint,
         reason: reason.clone(),
         provisional: form.provisional.is_some(),
+        confirm_secure: form.confirm_secure.is_some(),
+        has_passkeys: passkeys_work_here(&req, &ctx),
     };
-    let verdict = policy::save_draft(&ctx, &admin.0.acting, reviewing).await?;
-    match verdict.ok_or(PageError::NotFound)? {
-        SaveVerdict::Saved {
+    let outcome = policy::save_draft(&ctx, &admin.0.initiator, reviewed).await?;
+    let (review, refusal) = match outcome.ok_or(PageError::NotFound)? {
+        DraftSaveOutcome::Saved {
             revision,
             changes,
-            warnings: _,
-            confirm_by,
+            kind,
+            is_provisional,
         } => {
-            let said = said(revision, &changes, &review.kind, confirm_by.is_some());
+            let message = describe_save(revision, &changes, &kind, is_provisional);
             let scope = changes.first().map_or(Scope::Everyone, |change| change.scope.clone());
-            Ok(redirect(&req, &super::editor::href(&scope, None), &Flash::ok(said)))
+            return Ok(redirect(&req, &editor::href(&scope, None), &Flash::ok(message)));
         }
-        SaveVerdict::Unchanged => Ok(redirect(
-            &req,
-            paths::ADMIN_POLICY,
-            &Flash::info("The policy in force says the same already, so nothing was saved."),
-        )),
-        SaveVerdict::Faulty(faults) => {
-            let faults = faults.iter().map(|fault| (String::new(), fault.to_string())).collect();
-            let view = drawn(&req, &ctx, &admin, &review, faults, Some(reason)).await?;
-            page(StatusCode::UNPROCESSABLE_ENTITY, &view)
+        DraftSaveOutcome::Unchanged => {
+            return Ok(redirect(
+                &req,
+                paths::ADMIN_POLICY,
+                &Flash::info("The current policy already says the same, so nothing was saved."),
+            ));
         }
-        // The page tells who was faster, or whose save is waited for.
-        SaveVerdict::Stale { .. } | SaveVerdict::Provisional { .. } => {
-            let review = reviewed(&ctx, &admin, draft).await?;
-            let view = drawn(&req, &ctx, &admin, &review, Vec::new(), Some(reason)).await?;
-            page(StatusCode::CONFLICT, &view)
+        DraftSaveOutcome::Refused(review, refusal) => (review, refusal),
+    };
+    let (status, faults) = match refusal {
+        SaveRefusal::SecureUnconfirmed => {
+            let fault =
+                "Confirm that you understand the effect of Secure, or go back and leave it unchanged.".to_owned();
+            let faults = vec![("confirm_secure".to_owned(), fault)];
+            (StatusCode::UNPROCESSABLE_ENTITY, faults)
         }
-    }
+        // The page lists them.
+        SaveRefusal::Faulty(_) => (StatusCode::UNPROCESSABLE_ENTITY, Vec::new()),
+        // The page shows who saved first, or whose save is waiting for confirmation.
+        SaveRefusal::Stale | SaveRefusal::Provisional => (StatusCode::CONFLICT, Vec::new()),
+    };
+    let view = render(&req, &ctx, &admin, &review, faults, Some(reason)).await?;
+    render_page(status, &view)
 }
 
 fn unknown_base() -> PageError {
-    PageError::BadRequest("The form does not say which revision it builds on: open the review again.".to_owned())
+    PageError::BadRequest("The form does not name the revision it is based on. Open the review again.".to_owned())
 }
 
-/// `POST /admin/policy/review/resolve`: for each setting that both changed, `mine` or `theirs`.
+/// `POST /admin/policy/review/resolve`: for each setting that both sides changed, `mine` or
+/// `theirs`.
 pub async fn resolve(
     ctx: web::Data<Ctx>,
     admin: Admin,
@@ -161,28 +167,28 @@ pub async fn resolve(
             .find(|(field, _)| field == name)
             .map(|(_, value)| value.as_str())
     };
-    let draft = draft_id(field("draft").unwrap_or_default())?;
+    let draft = parse_draft_id(field("draft").unwrap_or_default())?;
     let base: i64 = field("base")
         .and_then(|base| base.parse().ok())
         .ok_or_else(unknown_base)?;
     let answers = form
         .0
         .iter()
-        .filter_map(|(field, value)| answer(field, value))
+        .filter_map(|(field, value)| parse_conflict_choice(field, value))
         .collect();
-    if policy::resolve(&ctx, &admin.0.acting, draft, base, answers).await? {
-        Ok(see_other(&href(draft)))
+    if policy::resolve(&ctx, &admin.0.initiator, draft, base, answers).await? {
+        Ok(redirect_to(&review_href(draft)))
     } else {
         Err(PageError::NotFound)
     }
 }
 
-/// `KEY@SCOPE` = `mine` or `theirs`.
-fn answer(field: &str, value: &str) -> Option<(Scope, Key, Side)> {
+/// Parses `KEY@SCOPE` = `mine` or `theirs`.
+fn parse_conflict_choice(field: &str, value: &str) -> Option<(Scope, Key, ConflictSide)> {
     let (key, scope) = field.split_once('@')?;
     let side = match value {
-        "mine" => Side::Mine,
-        "theirs" => Side::Theirs,
+        "mine" => ConflictSide::Mine,
+        "theirs" => ConflictSide::Theirs,
         _ => return None,
     };
     Some((scope.parse().ok()?, Key::parse(key)?, side))
@@ -193,16 +199,16 @@ pub async fn discard(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     admin: Admin,
-    form: Form<Asked>,
+    form: Form<DraftQuery>,
 ) -> Result<HttpResponse, PageError> {
-    if !policy::discard(&ctx, &admin.0.acting, draft_id(&form.0.draft)?).await? {
+    if !policy::discard(&ctx, &admin.0.initiator, parse_draft_id(&form.0.draft)?).await? {
         return Err(PageError::NotFound);
     }
-    let flash = Flash::info("The draft is discarded; the policy is as it was.");
+    let flash = Flash::info("The draft was discarded. The policy is unchanged.");
     Ok(redirect(&req, paths::ADMIN_POLICY, &flash))
 }
 
-async fn drawn(
+async fn render(
     req: &HttpRequest,
     ctx: &Ctx,
     admin: &Admin,
@@ -213,7 +219,7 @@ async fn drawn(
     let newest = &review.current.revision;
     let mut all_faults = faults;
     all_faults.extend(review.faults.iter().map(|fault| (String::new(), fault.to_string())));
-    let by_now = Since {
+    let interim = InterimSave {
         by: revision_line(newest, newest.revision),
         changes: review.since.iter().map(DiffLine::new).collect(),
     };
@@ -221,20 +227,22 @@ async fn drawn(
     Ok(ReviewPage {
         draft: review.draft.id.to_string(),
         base: newest.revision,
-        kind: kind_words(&review.kind),
+        fingerprint: review.fingerprint.clone(),
+        kind: describe_kind(&review.kind),
         changes: review
             .changes
             .iter()
-            .map(|change| line(change, &review.document))
+            .map(|change| review_line(change, &review.document))
             .collect(),
         conflicts: review.conflicts.iter().map(conflict_view).collect(),
-        since: (!review.since.is_empty()).then_some(by_now),
+        since: (!review.since.is_empty()).then_some(interim),
         kept: review
             .kept
             .iter()
             .map(|(scope, key)| format!("{} ({})", key.setting().label, scope.label()))
             .collect(),
         notes: review.draft.notes.clone(),
+        loosened: describe_loosened(review),
         faults: all_faults,
         warnings: review
             .warnings
@@ -246,49 +254,61 @@ async fn drawn(
                 )
             })
             .collect(),
-        risks: review.risks.iter().map(risk_words).collect(),
-        confirm_secure: locks_out(ctx, review),
+        risks: review.risks.iter().map(|risk| describe_risk(req, risk)).collect(),
+        confirm_secure: review.secure_mismatch.map(secure_message),
         held: shell.provisional.as_ref().map(|waiting| {
             format!(
-                "Revision {} by {} waits to be kept or undone. Nothing can be saved before that; your draft stays.",
+                "Revision {} by {} is waiting to be kept or reverted. Nothing can be saved until then; your draft is \
+                     kept.",
                 waiting.revision, waiting.author
             )
         }),
         reason: reason.unwrap_or_else(|| review.draft.reason.clone()),
-        back: back(review),
-        // Asked where the page is read, not where a refused form is shown again.
-        effect: None,
+        back: editor_address(review),
+        // Computed only for the page itself, not when a refused form is shown again.
+        impact: None,
         past: None,
         shell,
     })
 }
 
-/// To the editor with this draft, in the scope of its first change.
-fn back(review: &Review) -> String {
+/// Describes what the draft makes less strict, each with its scope.
+fn describe_loosened(review: &Review) -> Vec<String> {
+    let old = &review.current.in_force.policy;
+    let new = Policy::in_environment(0, review.document.clone(), old.environment().clone());
+    let describe = |one: &Loosened| {
+        let setting = one.key.setting();
+        let (old, new) = (setting.display(&one.old), setting.display(&one.new));
+        format!("{} ({}): {old} → {new}", setting.label, one.scope.label())
+    };
+    loosened(old, &new).iter().map(describe).collect()
+}
+/// Returns the editor's address with this draft, in the scope of its first change.
+fn editor_address(review: &Review) -> String {
     let first = review.draft.changes.first();
     let scope = first.map_or(Scope::Everyone, |change| change.scope.clone());
-    super::editor::href(&scope, Some(review.draft.id))
+    editor::href(&scope, Some(review.draft.id))
 }
 
-fn kind_words(kind: &SaveKind) -> String {
+fn describe_kind(kind: &SaveKind) -> String {
     match kind {
         SaveKind::Saved => "Your changes".to_owned(),
         SaveKind::Restored { from } => format!("Restoring revision {from}"),
         SaveKind::Imported => "An import".to_owned(),
-        SaveKind::Reset => "Back to the defaults".to_owned(),
+        SaveKind::Reset => "Reset to defaults".to_owned(),
         SaveKind::Baseline { id } => format!("Baseline {id}"),
     }
 }
 
-fn line(change: &Change, document: &PolicyDocument) -> ReviewLine {
+fn review_line(change: &Change, document: &PolicyDocument) -> ReviewLine {
     ReviewLine {
         diff: DiffLine::new(change),
-        affected: affected(change, document),
+        affected: describe_audience(change, document),
     }
 }
 
-/// Whom a change concerns: the scope, less the scopes that override the setting.
-fn affected(change: &Change, document: &PolicyDocument) -> String {
+/// Returns who is affected by a change: the scope, without the scopes that override the setting.
+fn describe_audience(change: &Change, document: &PolicyDocument) -> String {
     match &change.scope {
         Scope::Everyone => {
             let overriding: Vec<String> = document
@@ -299,11 +319,11 @@ fn affected(change: &Change, document: &PolicyDocument) -> String {
             if overriding.is_empty() {
                 "Everyone".to_owned()
             } else {
-                format!("Everyone, but not where overridden: {}", overriding.join(", "))
+                format!("Everyone except: {}", overriding.join(", "))
             }
         }
         Scope::Administrators => "Administrators".to_owned(),
-        Scope::Application(name) => format!("Whoever uses {name}"),
+        Scope::Application(name) => format!("Users of {name}"),
     }
 }
 
@@ -328,10 +348,10 @@ fn conflict_view(conflict: &Conflict) -> ConflictView {
     }
 }
 
-fn risk_words(risk: &Risk) -> String {
+fn describe_risk(req: &HttpRequest, risk: &Risk) -> String {
     match risk {
         Risk::OwnSessionEnds { within: None, reason } => {
-            format!("Your own session ends at your next click ({reason}): you would have to sign in again.")
+            format!("Your own session ends on your next click ({reason}). You would have to sign in again.")
         }
         Risk::OwnSessionEnds {
             within: Some(span),
@@ -341,45 +361,50 @@ fn risk_words(risk: &Risk) -> String {
             humanize(span.as_secs_ceil().max(1))
         ),
         Risk::SecureFlips { on: true } => {
-            "The session cookie becomes Secure: browsers send it over https only.".to_owned()
+            "The session cookie becomes Secure: browsers send it only over HTTPS.".to_owned()
         }
         Risk::SecureFlips { on: false } => "The session cookie loses Secure.".to_owned(),
-        Risk::SaverLockedOut => "A lock would refuse your own next sign-in from this address.".to_owned(),
+        Risk::FactorOutOfReach => "You have no second factor that meets the new requirement, and could not enrol one: \
+             you would reach nothing but the page that asks for it."
+            .to_owned(),
+        Risk::PasskeyOutOfReach => {
+            let host = host_name(req).map_or_else(String::new, |host| format!(" ({host})"));
+            format!(
+                "Passkeys do not work under this address{host}. You could not enrol one here, and would reach nothing \
+                 but the page that asks for it."
+            )
+        }
+        Risk::SaverLockedOut => "A lockout would refuse your next sign-in from this IP address.".to_owned(),
     }
 }
 
-/// Why `session.secure` as drafted fits the address people use badly; `None`: it fits, or does not change.
-fn locks_out(ctx: &Ctx, review: &Review) -> Option<String> {
-    let change = review
-        .changes
-        .iter()
-        .find(|change| change.key == Key::SessionSecure && change.scope == Scope::Everyone)?;
-    let after = change.new.clone().unwrap_or_else(|| Key::SessionSecure.default_value());
-    match (after == Value::Flag(true), ctx.config.https()) {
-        (true, false) => Some(
-            "People reach this console over plain http. With Secure on, browsers no longer send the session cookie: you and everybody else \
-             are signed out and cannot sign in again until https is in place."
-                .to_owned(),
-        ),
-        (false, true) => Some(
-            "People reach this console over https. With Secure off, the session cookie also travels over plain http, where anybody on the \
-             way can read it."
-                .to_owned(),
-        ),
-        (true, true) | (false, false) => None,
+/// Explains why the drafted `session.secure` does not match the public URL.
+fn secure_message(mismatch: SecureMismatch) -> String {
+    match mismatch {
+        SecureMismatch::LocksOut => {
+            "This console is served over plain HTTP. With Secure on, browsers no longer send the session cookie: you \
+                 and \
+             everyone else are signed out and cannot sign in again until HTTPS is in place."
+        }
+        SecureMismatch::Exposes => {
+            "This console is served over HTTPS. With Secure off, browsers also send the session cookie over plain \
+                 HTTP, \
+             where anyone on the network path can read it."
+        }
     }
+    .to_owned()
 }
 
-fn said(revision: i64, changes: &[Change], kind: &SaveKind, provisional: bool) -> String {
+fn describe_save(revision: i64, changes: &[Change], kind: &SaveKind, provisional: bool) -> String {
     let changed = match (kind, changes) {
         (SaveKind::Restored { from }, _) => format!("revision {from} restored"),
         (_, [change]) => change.sentence(),
         (_, changes) => format!("{} changes", changes.len()),
     };
     let until = if provisional {
-        " Keep it within 60 s, or it undoes itself."
+        " Keep it within 60 s, or it reverts automatically."
     } else {
         ""
     };
-    format!("Saved as revision {revision}: {changed}. It governs every live session now.{until}")
+    format!("Saved as revision {revision}: {changed}. It now applies to every live session.{until}")
 }

@@ -1,43 +1,52 @@
-//! What the pages of the policy show. Every word is ready here; which control a setting gets stands in [`Control`].
-use crate::domain::time::Timestamp;
-use crate::http::filters;
-use crate::http::pages::Shell;
-use crate::http::pages::admin::part::{Badge, Choice, DiffLine, Pager};
+//! The data of the policy pages. All texts are complete here; [`Control`] determines the control of
+//! a setting.
+use super::impact::picture::ImpactPicture;
+use crate::{
+    domain::time::Timestamp,
+    http::{
+        filters,
+        pages::admin::part::{Badge, Choice, DiffLine, Pager},
+        shell::Shell,
+    },
+};
 use askama::Template;
 
+/// The editor of one scope.
 #[derive(Template)]
 #[template(path = "pages/admin/policy.html")]
 pub struct PolicyPage {
     pub shell: Shell,
     pub scope: String,
     pub scope_label: String,
-    /// Administrators or an application: what is not set here is inherited.
+    /// Whether this is an overriding scope (administrators or an application), whose other settings
+    /// are inherited.
     pub overrides: bool,
     pub scopes: Vec<ScopeTab>,
     pub revision: RevisionLine,
     pub groups: Vec<GroupView>,
-    /// Words searched for, and how many settings they find.
+    /// The search text, and the number of settings it finds.
     pub search: String,
     pub found: usize,
     pub modes: ModesTable,
-    /// Anchor of the field and sentence.
+    /// Anchors of fields with messages.
     pub faults: Vec<(String, String)>,
     pub warnings: Vec<(String, String)>,
-    /// Begun before and not saved: link and words.
+    /// Earlier drafts that were not saved.
     pub drafts: Vec<DraftLine>,
-    /// The draft that this form goes on with.
+    /// The draft that this form continues.
     pub draft: Option<String>,
-    /// Settings that were changed in the form that came back.
+    /// The number of settings changed in a refused form.
     pub kept: usize,
 }
 
-/// A draft that waits for its review.
+/// A draft that awaits its review.
 pub struct DraftLine {
     pub href: String,
     pub at: Timestamp,
     pub changes: usize,
 }
 
+/// One scope above the editor, with the number of settings that it sets.
 pub struct ScopeTab {
     pub href: String,
     pub label: String,
@@ -45,48 +54,57 @@ pub struct ScopeTab {
     pub set: usize,
 }
 
+/// One group of settings.
 pub struct GroupView {
     pub anchor: &'static str,
     pub title: &'static str,
     pub validation: bool,
-    /// A setting of it is found by the search.
+    /// Whether the search finds one of its settings.
     pub found: bool,
+    /// Whether it is open: a setting in it is set here, was edited or is faulty, or it is the first
+    /// group.
+    pub open: bool,
+    /// The number of settings that this scope sets.
+    pub set: usize,
     pub settings: Vec<SettingView>,
 }
 
+/// One setting in the editor.
 pub struct SettingView {
     pub key: &'static str,
     pub label: &'static str,
     pub effect: &'static str,
-    /// Lower-case words that the search looks through, and whether it finds them.
+    /// The lower-case text for the search, and whether it matches.
     pub search: String,
     pub found: bool,
-    /// A validation knob: what each mode makes of it.
+    /// For a validation setting: the value that each mode sets.
     pub derived: Vec<(&'static str, String)>,
-    /// `Custom, from moderate`.
+    /// The label of a custom value: `Custom, from moderate`.
     pub custom: Option<String>,
-    /// The form that came back changes it.
+    /// Whether the refused form changes it.
     pub touched: bool,
     pub control: Control,
     pub source: Badge,
-    /// What holds now, in this scope.
+    /// The effective value in this scope.
     pub effective: String,
     pub default: String,
-    pub accepts: String,
     pub set_here: bool,
+    /// Whether unsetting it here would change the value.
+    pub unset_differs: bool,
     /// The environment variable that pins it.
     pub pinned: Option<String>,
     pub fault: Option<String>,
-    /// The word for unsetting: `Back to the default (never)`.
+    /// The label for unsetting: `Back to default (never)`.
     pub unset: String,
     pub unset_checked: bool,
     pub set_checked: bool,
 }
 
+/// The control of a setting, with its content.
 pub enum Control {
     Duration {
         text: String,
-        never: Option<Never>,
+        never: Option<NeverChoice>,
         seconds: String,
     },
     Switch {
@@ -104,7 +122,7 @@ pub enum Control {
     },
     Count {
         text: String,
-        never: Never,
+        never: NeverChoice,
     },
     Select {
         choices: Vec<Choice>,
@@ -119,24 +137,26 @@ pub enum Control {
 }
 
 /// The checkbox beside a text that stands for -1.
-pub struct Never {
+pub struct NeverChoice {
     pub label: String,
     pub checked: bool,
 }
 
-/// What each validation mode derives: knob by mode.
+/// The value that each validation mode sets, by setting.
 pub struct ModesTable {
-    pub modes: Vec<KnobCell>,
-    pub rows: Vec<(&'static str, Vec<KnobCell>)>,
+    pub modes: Vec<ModeCell>,
+    pub rows: Vec<(&'static str, Vec<ModeCell>)>,
 }
 
-pub struct KnobCell {
+/// The value of a setting in one validation mode.
+pub struct ModeCell {
     pub mode: &'static str,
     pub text: String,
-    /// Of the mode in force.
+    /// Whether this is the mode in force.
     pub current: bool,
 }
 
+/// One revision.
 #[derive(Clone)]
 pub struct RevisionLine {
     pub number: i64,
@@ -148,38 +168,40 @@ pub struct RevisionLine {
     pub current: bool,
 }
 
+/// The history.
 #[derive(Template)]
 #[template(path = "pages/admin/policy/revisions.html")]
 pub struct RevisionsPage {
     pub shell: Shell,
     pub rows: Vec<RevisionLine>,
     pub pager: Pager,
-    /// The page of the list that is open.
+    /// The open page of the list.
     pub before: String,
-    /// The two that are ticked: from, to.
+    /// The two selected revisions: from, to.
     pub chosen: (i64, i64),
-    pub compared: Option<Compared>,
+    pub compared: Option<RevisionComparison>,
 }
 
-/// Two revisions, and what differs between them.
-pub struct Compared {
+/// Two revisions, and their differences.
+pub struct RevisionComparison {
     pub from: RevisionLine,
     pub to: RevisionLine,
     pub changes: Vec<DiffLine>,
 }
 
-impl Compared {
+impl RevisionComparison {
     fn lines(&self) -> [(&'static str, &RevisionLine); 2] {
         [("From", &self.from), ("To", &self.to)]
     }
 }
 
+/// One revision in full.
 #[derive(Template)]
 #[template(path = "pages/admin/policy/revision.html")]
 pub struct RevisionPage {
     pub shell: Shell,
     pub line: RevisionLine,
-    /// What restoring would change today.
+    /// The changes that restoring it would make now.
     pub changes_to_now: Vec<DiffLine>,
     pub document: String,
 }
@@ -190,41 +212,48 @@ pub struct RevisionPage {
 pub struct ReviewPage {
     pub shell: Shell,
     pub draft: String,
-    /// The revision in force, which the draft would follow.
+    /// The revision in force, on which the draft is based.
     pub base: i64,
+    /// The fingerprint of the page, so that nothing else is saved.
+    pub fingerprint: String,
     pub kind: String,
     pub changes: Vec<ReviewLine>,
     pub conflicts: Vec<ConflictView>,
-    /// Who saved since the draft was made, and what.
-    pub since: Option<Since>,
-    /// Settings that the environment holds as they are.
+    /// A save since the draft was made: who and what.
+    pub since: Option<InterimSave>,
+    /// Pinned settings that stay unchanged.
     pub kept: Vec<String>,
     pub notes: Vec<String>,
+    /// Settings that the draft makes less strict, with scope, old and new value.
+    pub loosened: Vec<String>,
     pub faults: Vec<(String, String)>,
     pub warnings: Vec<(String, String)>,
     pub risks: Vec<String>,
-    /// Why `session.secure` needs an explicit word before this save.
+    /// Why `session.secure` needs an explicit confirmation before this save.
     pub confirm_secure: Option<String>,
-    /// Somebody else's save waits for its confirmation: nothing can be saved meanwhile.
+    /// Another administrator's save is waiting for confirmation: nothing can be saved until then.
     pub held: Option<String>,
     pub reason: String,
     pub back: String,
     /// `None`: the draft changes nothing.
-    pub effect: Option<EffectView>,
+    pub impact: Option<ImpactView>,
     pub past: Option<ReplayView>,
 }
 
-/// What a draft does to the live sessions.
-pub struct EffectView {
+/// The impact of a draft on the live sessions.
+pub struct ImpactView {
     pub now: Timestamp,
     pub sentence: String,
     pub further: Vec<String>,
+    /// `None`: the draft changes nothing about second factors.
+    pub factors: Option<FactorImpactView>,
     pub unforeseen: Vec<&'static str>,
     pub rules: Vec<RuleLine>,
-    /// Affected sessions, and those of them that match the filter.
+    /// The number of affected sessions, and of those that match the filter.
     pub total: i64,
     pub matching: i64,
-    pub rows: Vec<EffectLine>,
+    pub picture: ImpactPicture,
+    pub rows: Vec<ImpactLine>,
     pub q: String,
     pub choices: Vec<Choice>,
     pub filtered: bool,
@@ -232,7 +261,23 @@ pub struct EffectView {
     pub json: String,
 }
 
-/// A rule and how many it concerns: now and sooner, or for certain and possibly.
+/// The impact of a draft on accounts that have no second factor.
+pub struct FactorImpactView {
+    pub sentences: Vec<String>,
+    pub total: i64,
+    pub rows: Vec<FactorImpactLine>,
+}
+
+/// An account for which a draft is worse.
+pub struct FactorImpactLine {
+    pub href: String,
+    pub account: String,
+    pub yours: bool,
+    pub role: &'static str,
+    pub consequence: String,
+}
+
+/// A rule and its numbers: now and sooner, or certain and possible.
 pub struct RuleLine {
     pub rule: String,
     pub scope: String,
@@ -241,27 +286,27 @@ pub struct RuleLine {
 }
 
 /// A session that a draft ends.
-pub struct EffectLine {
+pub struct ImpactLine {
     pub id: String,
     pub account: String,
     pub yours: bool,
     pub device: String,
     pub ip: String,
-    pub today: When,
-    pub draft: When,
+    pub today: EndTime,
+    pub draft: EndTime,
     pub by: &'static str,
     pub scope: String,
 }
 
 /// When a session ends.
-pub enum When {
+pub enum EndTime {
     Now,
     NextRequest,
     At(Timestamp),
     Never,
 }
 
-/// What a draft would have done.
+/// The impact that a draft would have had.
 pub struct ReplayView {
     pub sentences: Vec<String>,
     pub limits: Vec<String>,
@@ -279,6 +324,8 @@ pub struct PastLine {
     pub signed_in: Timestamp,
     pub ended: Option<(Timestamp, &'static str)>,
     pub would_end: Timestamp,
+    /// `2 hours earlier`, compared with its end or, while it is live, with now.
+    pub earlier: String,
     pub by: &'static str,
     pub scope: String,
     pub certainty: &'static str,
@@ -292,15 +339,15 @@ pub struct LockedLine {
     pub certainty: &'static str,
 }
 
-/// A change and whom it concerns.
+/// A change and who is affected.
 pub struct ReviewLine {
     pub diff: DiffLine,
     pub affected: String,
 }
 
-/// A setting that somebody else changed meanwhile.
+/// A setting that another administrator changed since the draft was made.
 pub struct ConflictView {
-    /// Name of the field that takes the answer.
+    /// The name of the field for the answer.
     pub field: String,
     pub label: String,
     pub key: String,
@@ -310,21 +357,22 @@ pub struct ConflictView {
     pub theirs: String,
 }
 
-/// What was saved since a draft was made.
-pub struct Since {
+/// The changes that were saved since a draft was made.
+pub struct InterimSave {
     pub by: RevisionLine,
     pub changes: Vec<DiffLine>,
 }
 
+/// The form of an import.
 #[derive(Template)]
 #[template(path = "pages/admin/policy/import.html")]
-pub struct ImportPage {
+pub struct PolicyImportPage {
     pub shell: Shell,
     pub formats: Vec<Choice>,
     pub text: String,
     pub reason: String,
-    /// Field and sentence.
+    /// Fields with their error messages.
     pub faults: Vec<(String, String)>,
-    /// Of a file that changes nothing: what it was read as.
+    /// Comments on a file that changes nothing.
     pub told: Option<Vec<String>>,
 }

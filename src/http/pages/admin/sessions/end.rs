@@ -1,31 +1,44 @@
-//! Ending sessions: one, the selected, or all that match. What reaches further than a click shows its number first, and
-//! says so when the visitor's own session is among them.
-use super::super::list::{back, query, readable};
-use super::asked::Asked;
-use super::view::EndSessionsPage;
-use super::{account_name, includes_mine};
-use crate::domain::session::SessionId;
-use crate::flows::rows::{ListState, SessionFilter};
-use crate::flows::{Ctx, sessions};
-use crate::http::error::PageError;
-use crate::http::filters::counted;
-use crate::http::flash::{Flash, redirect};
-use crate::http::forms::{Form, Query};
-use crate::http::pages::{Shell, page};
-use crate::http::paths;
-use crate::http::visitor::Admin;
+//! Ending sessions: one, the selected, or all that match. An action on several sessions shows their
+//! number first, and says if the visitor's own session is among them.
+use super::{
+    super::{
+        list::{ListQuery, return_address},
+        once::{self, Once},
+    },
+    query::SessionListQuery,
+    view::EndSessionsPage,
+};
+use crate::{
+    domain::{
+        agent,
+        session::{SessionFilter, SessionId, SessionListState},
+    },
+    flows::{Ctx, sessions},
+    http::{
+        error::PageError,
+        filters::format_count,
+        flash::{Flash, redirect},
+        forms::{Form, Query},
+        paths,
+        respond::render_page,
+        shell::Shell,
+        visitor::Admin,
+    },
+};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Deserialize;
 use uuid::Uuid;
 
-/// More than this, or one's own among them: the number must be typed.
+/// For more sessions, or with the visitor's own among them, the number must be typed.
 const TYPED_FROM: i64 = 25;
+/// Maximum number of selected sessions whose users the page names.
+const NAMED: usize = 20;
 
 /// The form of the list and of the confirm page.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub struct Ask {
-    /// The selected sessions.
+pub struct EndSessionsForm {
+    /// The IDs of the selected sessions.
     id: Vec<String>,
     /// The button of one row.
     only: String,
@@ -33,32 +46,36 @@ pub struct Ask {
     what: String,
     /// On the confirm page: `included` or `kept`.
     yours: String,
-    /// The number shown, and the number typed.
+    /// Set by the confirm page of several selected sessions.
+    confirmed: String,
+    /// The number that was shown, and the number typed.
     shown: String,
     typed: String,
-    /// The list's query; of `matching` it is the filter.
+    /// The list's query; for `matching` it is the filter.
     back: String,
-    /// From an account's page: back to it.
+    /// The account whose page sent the form, to return to it.
     account: String,
+    /// Identifies the action on all matches, so that a second click does not repeat it.
+    key: String,
 }
 
-/// What a form wants to end.
-enum Wanted {
+/// The sessions that a form ends.
+enum EndTarget {
     Sessions(Vec<SessionId>),
-    Matching(Asked),
+    Matching(Box<SessionListQuery>),
 }
 
-impl Ask {
-    fn wanted(&self) -> Result<Wanted, PageError> {
+impl EndSessionsForm {
+    fn target(&self) -> Result<EndTarget, PageError> {
         let id = |text: &String| Uuid::parse_str(text).map(SessionId).map_err(|_| PageError::NotFound);
         match (self.only.is_empty(), self.what.as_str()) {
-            (false, _) => Ok(Wanted::Sessions(vec![id(&self.only)?])),
-            (true, "matching") => Ok(Wanted::Matching(self.asked()?)),
-            (true, _) => Ok(Wanted::Sessions(self.id.iter().map(id).collect::<Result<_, _>>()?)),
+            (false, _) => Ok(EndTarget::Sessions(vec![id(&self.only)?])),
+            (true, "matching") => Ok(EndTarget::Matching(Box::new(self.list_query()?))),
+            (true, _) => Ok(EndTarget::Sessions(self.id.iter().map(id).collect::<Result<_, _>>()?)),
         }
     }
 
-    fn asked(&self) -> Result<Asked, PageError> {
+    fn list_query(&self) -> Result<SessionListQuery, PageError> {
         serde_html_form::from_str(&self.back)
             .map_err(|_| PageError::BadRequest("The filter cannot be read.".to_owned()))
     }
@@ -66,65 +83,89 @@ impl Ask {
     fn way_back(&self) -> String {
         match Uuid::parse_str(&self.account) {
             Ok(id) => format!("{}/{id}", paths::ADMIN_ACCOUNTS),
-            Err(_) => back(paths::ADMIN_SESSIONS, &self.back),
+            Err(_) => return_address(paths::ADMIN_SESSIONS, &self.back),
         }
     }
 }
 
-/// What everything that matches comes to.
-struct Matching {
+/// All matching sessions: their number, and whether the visitor's own is among them.
+struct MatchingSessions {
     filter: SessionFilter,
     count: i64,
     yours: bool,
-    words: Vec<String>,
+    descriptions: Vec<String>,
 }
 
-async fn matching(ctx: &Ctx, admin: &Admin, asked: &Asked) -> Result<Matching, PageError> {
+async fn matching(ctx: &Ctx, admin: &Admin, list_query: &SessionListQuery) -> Result<MatchingSessions, PageError> {
     let mut filter = SessionFilter {
         after: None,
         before: None,
-        ..asked.filter(ctx.now())
+        ..list_query.filter(ctx.now())
     };
-    readable(asked.faults())?;
-    if !matches!(filter.state, ListState::Active | ListState::Flagged) {
-        filter.state = ListState::Active;
+    list_query.check()?;
+    if !matches!(filter.state, SessionListState::Active | SessionListState::Flagged) {
+        filter.state = SessionListState::Active;
     }
     let count = sessions::count(ctx, filter.clone()).await?;
     let yours = includes_mine(ctx, admin, &filter).await?;
-    let words = asked.words(account_name(ctx, asked).await?.as_deref());
-    Ok(Matching {
+    let descriptions = list_query.describe(list_query.account_name(ctx).await?.as_deref());
+    Ok(MatchingSessions {
         filter,
         count,
         yours,
-        words,
+        descriptions,
     })
 }
 
-/// `GET /admin/sessions/end?filter`: the number, before anything ends.
+/// Returns whether the visitor's own session is among the matches.
+async fn includes_mine(ctx: &Ctx, admin: &Admin, filter: &SessionFilter) -> Result<bool, PageError> {
+    if filter.account.is_some_and(|account| account != admin.0.account) {
+        return Ok(false);
+    }
+    let mut filter = SessionFilter {
+        account: Some(admin.0.account),
+        after: None,
+        before: None,
+        limit: 100,
+        ..filter.clone()
+    };
+    loop {
+        let list = sessions::list(ctx, filter.clone()).await?;
+        if list.items.iter().any(|view| view.row.session.id == admin.0.session) {
+            return Ok(true);
+        }
+        match list.items.last() {
+            Some(last) if list.older => filter.after = Some(last.row.cursor(filter.state)),
+            Some(_) | None => return Ok(false),
+        }
+    }
+}
+
+/// `GET /admin/sessions/end?filter`: shows the number before anything ends.
 pub async fn confirm(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     admin: Admin,
-    asked: Query<Asked>,
+    list_query: Query<SessionListQuery>,
 ) -> Result<HttpResponse, PageError> {
-    let found = matching(&ctx, &admin, &asked.0).await?;
-    let carried = query(asked.0.pairs());
+    let found = matching(&ctx, &admin, &list_query.0).await?;
+    let carried = list_query.0.filter_query();
     if found.count == 0 {
         return Ok(redirect(
             &req,
-            &back(paths::ADMIN_SESSIONS, &carried),
+            &return_address(paths::ADMIN_SESSIONS, &carried),
             &Flash::info("No live session matches."),
         ));
     }
-    let view = matching_page(&req, &ctx, &admin, &found, &carried, Vec::new()).await?;
-    page(StatusCode::OK, &view)
+    let view = render_matching(&req, &ctx, &admin, &found, &carried, Vec::new()).await?;
+    render_page(StatusCode::OK, &view)
 }
 
-async fn matching_page(
+async fn render_matching(
     req: &HttpRequest,
     ctx: &Ctx,
     admin: &Admin,
-    found: &Matching,
+    found: &MatchingSessions,
     carried: &str,
     faults: Vec<(String, String)>,
 ) -> Result<EndSessionsPage, PageError> {
@@ -132,23 +173,25 @@ async fn matching_page(
         ("what", "matching".to_owned()),
         ("shown", found.count.to_string()),
         ("back", carried.to_owned()),
+        ("key", ctx.new_id(ctx.now()).to_string()),
     ];
     Ok(EndSessionsPage {
         shell: Shell::admin(req, ctx, admin, "End sessions", "sessions").await?,
         count: found.count,
         yours: found.yours,
+        names: Vec::new(),
         hidden: hidden
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
-        filter: if found.words.is_empty() {
+        filter: if found.descriptions.is_empty() {
             vec!["every live session".to_owned()]
         } else {
-            found.words.clone()
+            found.descriptions.clone()
         },
         typed: found.count > TYPED_FROM || found.yours,
         faults,
-        back: back(paths::ADMIN_SESSIONS, carried),
+        back: return_address(paths::ADMIN_SESSIONS, carried),
     })
 }
 
@@ -157,11 +200,11 @@ pub async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     admin: Admin,
-    ask: Form<Ask>,
+    form: Form<EndSessionsForm>,
 ) -> Result<HttpResponse, PageError> {
-    match ask.0.wanted()? {
-        Wanted::Sessions(ids) => end_these(&req, &ctx, &admin, &ask.0, ids).await,
-        Wanted::Matching(asked) => end_matching(&req, &ctx, &admin, &ask.0, &asked).await,
+    match form.0.target()? {
+        EndTarget::Sessions(ids) => end_these(&req, &ctx, &admin, &form.0, ids).await,
+        EndTarget::Matching(list_query) => end_matching(&req, &ctx, &admin, &form.0, &list_query).await,
     }
 }
 
@@ -169,51 +212,80 @@ async fn end_these(
     req: &HttpRequest,
     ctx: &Ctx,
     admin: &Admin,
-    ask: &Ask,
+    form: &EndSessionsForm,
     mut ids: Vec<SessionId>,
 ) -> Result<HttpResponse, PageError> {
     if ids.is_empty() {
-        return Ok(redirect(req, &ask.way_back(), &Flash::info("No session was selected.")));
+        return Ok(redirect(
+            req,
+            &form.way_back(),
+            &Flash::info("No session was selected."),
+        ));
     }
     let mine = admin.0.session;
-    match (ids.contains(&mine), ask.yours.as_str()) {
-        (true, "kept") => ids.retain(|id| *id != mine),
-        (true, "included") | (false, _) => {}
-        (true, _) => {
-            let view = selected_page(req, ctx, admin, ask, &ids).await?;
-            return page(StatusCode::OK, &view);
+    let asks = match (ids.contains(&mine), form.yours.as_str()) {
+        (true, "kept") => {
+            ids.retain(|id| *id != mine);
+            false
         }
+        (true, "included") => false,
+        (true, _) => true,
+        (false, _) => ids.len() > 1 && form.confirmed.is_empty(),
+    };
+    if asks {
+        let view = render_selected(req, ctx, admin, form, &ids).await?;
+        return render_page(StatusCode::OK, &view);
     }
-    let ended = sessions::end(ctx, &admin.0.acting, ids).await?;
-    Ok(redirect(req, &ask.way_back(), &said(ended)))
+    // The sessions end first: reading for the message must not delay that.
+    let ended = sessions::end(ctx, &admin.0.initiator, ids.clone()).await?;
+    let whose = match ids.as_slice() {
+        [one] => sessions::detail(ctx, *one).await?.map(|detail| {
+            let agent = detail.view.row.session.binding.user_agent.as_deref();
+            format!("{} on {}", detail.account.name, agent::describe(agent))
+        }),
+        _ => None,
+    };
+    let flash = match whose {
+        Some(whose) if ended == 1 => Flash::ok(format!("Ended the session of {whose}.")),
+        Some(_) | None => ended_flash(ended),
+    };
+    Ok(redirect(req, &form.way_back(), &flash))
 }
 
-async fn selected_page(
+async fn render_selected(
     req: &HttpRequest,
     ctx: &Ctx,
     admin: &Admin,
-    ask: &Ask,
+    form: &EndSessionsForm,
     ids: &[SessionId],
 ) -> Result<EndSessionsPage, PageError> {
     let fields = [
         ("what", "selected"),
-        ("back", ask.back.as_str()),
-        ("account", ask.account.as_str()),
+        ("confirmed", "yes"),
+        ("back", form.back.as_str()),
+        ("account", form.account.as_str()),
     ];
+    let mut names = Vec::new();
+    for id in ids.iter().take(NAMED) {
+        names.extend(sessions::detail(ctx, *id).await?.map(|detail| detail.account.name));
+    }
+    names.sort_unstable();
+    names.dedup();
     let fields = fields
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
     Ok(EndSessionsPage {
         shell: Shell::admin(req, ctx, admin, "End sessions", "sessions").await?,
         count: i64::try_from(ids.len()).unwrap_or(i64::MAX),
-        yours: true,
+        yours: ids.contains(&admin.0.session),
+        names,
         hidden: fields
             .chain(ids.iter().map(|id| ("id".to_owned(), id.0.to_string())))
             .collect(),
         filter: Vec::new(),
         typed: false,
         faults: Vec::new(),
-        back: ask.way_back(),
+        back: form.way_back(),
     })
 }
 
@@ -221,33 +293,51 @@ async fn end_matching(
     req: &HttpRequest,
     ctx: &Ctx,
     admin: &Admin,
-    ask: &Ask,
-    asked: &Asked,
+    form: &EndSessionsForm,
+    list_query: &SessionListQuery,
 ) -> Result<HttpResponse, PageError> {
-    let found = matching(ctx, admin, asked).await?;
-    let typed_wanted = found.count > TYPED_FROM || found.yours;
-    let numbers = (ask.shown.trim(), ask.typed.trim());
+    let key = once::key_of(&form.key);
+    // The action was started before: the number of matches now is not the number that ended.
+    if let Some(begun) = key.and_then(|key| ctx.live.long_acts.find(admin.0.account, key, ctx.now())) {
+        return ended_once(req, form, once::join(&begun).await);
+    }
+    let found = matching(ctx, admin, list_query).await?;
+    let must_type = found.count > TYPED_FROM || found.yours;
+    let numbers = (form.shown.trim(), form.typed.trim());
     let fault = match numbers {
-        ("", _) => Some("See how many sessions this ends before you confirm.".to_owned()),
-        (shown, _) if typed_wanted && shown != found.count.to_string() => Some(format!(
-            "Meanwhile it is {}: look again, and type that number to confirm.",
+        ("", _) => Some("Check how many sessions this ends before you confirm.".to_owned()),
+        (shown, _) if must_type && shown != found.count.to_string() => Some(format!(
+            "There are now {}. Check again and type that number to confirm.",
             found.count
         )),
-        (shown, typed) if typed_wanted && shown != typed => Some(format!("Type {} to confirm.", found.count)),
+        (shown, typed) if must_type && shown != typed => Some(format!("Type {} to confirm.", found.count)),
         (_, _) => None,
     };
     if let Some(message) = fault {
-        let view = matching_page(req, ctx, admin, &found, &ask.back, vec![("typed".to_owned(), message)]).await?;
-        return page(StatusCode::UNPROCESSABLE_ENTITY, &view);
+        let view = render_matching(req, ctx, admin, &found, &form.back, vec![("typed".to_owned(), message)]).await?;
+        return render_page(StatusCode::UNPROCESSABLE_ENTITY, &view);
     }
-    let keep = (ask.yours == "kept").then_some(admin.0.session);
-    let ended = sessions::end_matching(ctx, &admin.0.acting, found.filter, keep).await?;
-    Ok(redirect(req, &ask.way_back(), &said(ended)))
+    let keep = (form.yours == "kept").then_some(admin.0.session);
+    let (work, initiator) = (ctx.clone(), admin.0.initiator.clone());
+    let end = |_| async move { sessions::end_matching(&work, &initiator, found.filter, keep).await };
+    let key = key.unwrap_or_else(|| ctx.new_id(ctx.now()));
+    ended_once(req, form, once::run_once(ctx, admin, (key, "End sessions"), end).await)
 }
 
-fn said(ended: usize) -> Flash {
+fn ended_once(req: &HttpRequest, form: &EndSessionsForm, once: Once<usize>) -> Result<HttpResponse, PageError> {
+    let flash = match once {
+        Once::Done { result, .. } => match &*result {
+            Ok(ended) => ended_flash(*ended),
+            Err(error) => return Err(error.clone().into()),
+        },
+        Once::Running => Flash::info("The sessions are being ended. Reload the list to see how many are left."),
+    };
+    Ok(redirect(req, &form.way_back(), &flash))
+}
+
+fn ended_flash(ended: usize) -> Flash {
     match i64::try_from(ended).unwrap_or(i64::MAX) {
-        0 => Flash::info("Nothing to end: it had ended already."),
-        ended => Flash::ok(format!("Ended {}.", counted(ended, "session"))),
+        0 => Flash::info("Nothing to end: it had already ended."),
+        ended => Flash::ok(format!("Ended {}.", format_count(ended, "session"))),
     }
 }

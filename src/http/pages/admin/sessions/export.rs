@@ -1,15 +1,24 @@
-//! `/admin/sessions/export`: the filtered list as CSV or JSON, in the fields of `nightlatch session list --json`.
-use super::asked::Asked;
-use crate::flows::Ctx;
-use crate::flows::audit::{self, Exported};
-use crate::flows::rows::SessionFilter;
-use crate::flows::sessions::{self, SessionView};
-use crate::http::error::PageError;
-use crate::http::forms::Query;
-use crate::http::pages::admin::export::{Chunk, PAGE, Wanted, narrowed, stream};
-use crate::http::pages::admin::list::readable;
-use crate::http::step_up::{Confirmed, Download};
-use crate::http::visitor::Admin;
+//! `/admin/sessions/export`: the filtered list as CSV or JSON, with the fields of `nightlatch
+//! session list --json`.
+use super::query::SessionListQuery;
+use crate::{
+    domain::{policy::Value, session::SessionFilter},
+    flows::{
+        Ctx,
+        audit::{self, ExportedList},
+        sessions::{self, SessionView},
+    },
+    http::{
+        error::PageError,
+        forms::Query,
+        pages::admin::{
+            export::{ExportChunk, ExportQuery, PAGE, narrowed, stream},
+            list::ListQuery,
+        },
+        step_up::{Confirmed, Download},
+        visitor::Admin,
+    },
+};
 use actix_web::{HttpResponse, web};
 
 const COLUMNS: &[&str] = &[
@@ -26,24 +35,31 @@ const COLUMNS: &[&str] = &[
     "ended_at",
     "end_reason",
     "ended_by",
+    "end_setting",
+    "end_scope",
+    "end_limit",
+    "end_due_at",
+    "end_policy_revision",
     "network_changes",
-    "user_agent_mismatches",
+    "factors",
+    "source",
 ];
 
-/// By POST, because the export is an event of the audit; if that cannot be written, nothing is exported.
+/// By POST, because the export is an event of the audit log; if that cannot be written, nothing is
+/// exported.
 pub async fn download(
     ctx: web::Data<Ctx>,
     Confirmed(admin, _): Confirmed<Admin, Download>,
-    asked: Query<Asked>,
-    wanted: Query<Wanted>,
+    query: Query<SessionListQuery>,
+    export: Query<ExportQuery>,
 ) -> Result<HttpResponse, PageError> {
-    readable(asked.0.faults())?;
-    let (acting, format) = (&admin.0.acting, wanted.0.format);
-    audit::exported(
+    query.0.check()?;
+    let (initiator, format) = (&admin.0.initiator, export.0.format);
+    audit::record_export(
         &ctx,
-        acting,
-        Exported::Sessions,
-        narrowed(&asked.0.pairs()),
+        initiator,
+        ExportedList::Sessions,
+        narrowed(&query.0.fields()),
         format.as_str(),
     )
     .await?;
@@ -51,15 +67,17 @@ pub async fn download(
         after: None,
         before: None,
         limit: PAGE,
-        ..asked.0.filter(ctx.now())
+        ..query.0.filter(ctx.now())
     };
     let fetch = move |filter: SessionFilter| {
         let ctx = ctx.clone();
         async move {
             let list = sessions::list(&ctx, filter.clone()).await?;
-            Ok(Chunk::of(&list.items, list.older, record, |last| SessionFilter {
-                after: Some(last.row.cursor(filter.state)),
-                ..filter
+            Ok(ExportChunk::from_query(&list.items, list.older, record, |last| {
+                SessionFilter {
+                    after: Some(last.row.cursor(filter.state)),
+                    ..filter
+                }
             }))
         }
     };
@@ -68,6 +86,8 @@ pub async fn download(
 
 fn record(view: &SessionView) -> serde_json::Value {
     let session = &view.row.session;
+    let ended = view.ended.as_ref();
+    let cause = ended.and_then(|ended| ended.cause.as_ref());
     serde_json::json!({
         "id": session.id.0,
         "account": view.row.account_name,
@@ -77,12 +97,18 @@ fn record(view: &SessionView) -> serde_json::Value {
         "application": session.applications.join(", "),
         "signed_in_at": session.signed_in_at.to_rfc3339(),
         "last_active_at": view.last_active_at.to_rfc3339(),
-        "ends_at": view.ends.map(|end| end.at.to_rfc3339()),
-        "ends_by": view.ends.map(|end| end.reason.as_str()),
-        "ended_at": session.ended_at.map(|at| at.to_rfc3339()),
-        "end_reason": session.end_reason.map(|reason| reason.as_str()),
-        "ended_by": session.ended_by,
+        "ends_at": view.ends.filter(|_| view.live).map(|end| end.at.to_rfc3339()),
+        "ends_by": view.ends.filter(|_| view.live).map(|end| end.reason.as_str()),
+        "ended_at": ended.map(|ended| ended.at.to_rfc3339()),
+        "end_reason": ended.and_then(|ended| ended.reason).map(|reason| reason.as_str()),
+        "ended_by": ended.and_then(|ended| ended.by.as_ref()),
+        "end_setting": cause.and_then(|cause| cause.setting).map(|setting| setting.name()),
+        "end_scope": cause.and_then(|cause| cause.scope.as_ref()).map(ToString::to_string),
+        "end_limit": cause.and_then(|cause| cause.limit.as_ref()).map(Value::to_json),
+        "end_due_at": cause.and_then(|cause| cause.due_at).map(|at| at.to_rfc3339()),
+        "end_policy_revision": cause.map(|cause| cause.policy_revision),
         "network_changes": session.binding.changes,
-        "user_agent_mismatches": session.user_agent_mismatches,
+        "factors": session.proofs.to_string(),
+        "source": view.source,
     })
 }

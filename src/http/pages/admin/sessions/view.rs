@@ -1,80 +1,99 @@
-//! What the pages of sessions show. Words are ready here; the template only places them.
-use crate::domain::time::Timestamp;
-use crate::http::filters;
-use crate::http::pages::Shell;
-use crate::http::pages::admin::audit_line::AuditLine;
-use crate::http::pages::admin::part::{Badge, Choice, Pager};
-use crate::http::pages::admin::session_line::{Ending, SessionLine};
+//! The data of the session pages. All texts are complete here; the templates only place them.
+use crate::{
+    domain::time::Timestamp,
+    http::{
+        filters,
+        pages::admin::{
+            audit_line::AuditLine,
+            list::ExportLinks,
+            part::{Badge, Choice, Pager},
+            session_line::{EndDetail, SessionEndView, SessionLine},
+        },
+        shell::Shell,
+    },
+};
 use askama::Template;
 
+/// The list of sessions.
 #[derive(Template)]
 #[template(path = "pages/admin/sessions.html")]
 pub struct SessionsPage {
     pub shell: Shell,
-    /// How long ended ones are kept, where they are listed.
+    /// How long ended sessions are kept, if the list shows them.
     pub kept: Option<String>,
-    pub form: FilterForm,
-    /// Something narrows the list: the empty state is another one, and "all matching" says what matches.
+    pub form: SessionFilterForm,
+    /// Whether the list has a filter: the empty state then differs, and "all matching" describes
+    /// the filter.
     pub filtered: bool,
     pub rows: Vec<SessionLine>,
     pub total: i64,
     pub total_exact: bool,
     pub noun: &'static str,
     pub pager: Pager,
-    pub csv: String,
-    pub json: String,
-    /// The confirm page for every session that matches; `None` when nothing matching is live.
+    pub export: ExportLinks,
+    /// The confirm page for every session that matches; `None` if no live session matches.
     pub end_all: Option<String>,
-    /// The list's own query, to come back to.
+    /// The list's own query, for the return.
     pub back: String,
 }
 
-pub struct FilterForm {
+/// The filter form of the list.
+pub struct SessionFilterForm {
     pub q: String,
     pub app: String,
     pub idle: String,
     pub roles: Vec<Choice>,
     pub states: Vec<Choice>,
+    pub reasons: Vec<Choice>,
+    pub since: String,
+    pub until: String,
+    /// Whether to show the fields about the end, because ended sessions are listed.
+    pub past: bool,
     pub sizes: Vec<Choice>,
-    /// Only this account: its id and name.
+    /// The only account: its ID and name.
     pub account: Option<(String, String)>,
     pub faults: Vec<(String, String)>,
 }
 
+/// The confirmation before several sessions, or the visitor’s own, end.
 #[derive(Template)]
 #[template(path = "pages/admin/sessions/end.html")]
 pub struct EndSessionsPage {
     pub shell: Shell,
     pub count: i64,
     pub yours: bool,
-    /// Fields carried to the POST: the ids, or the filter.
+    /// The named users of the selected sessions.
+    pub names: Vec<String>,
+    /// Fields for the POST: the IDs, or the filter.
     pub hidden: Vec<(String, String)>,
-    /// What matches, in words; empty: all sessions.
+    /// The description of the filter; empty if IDs are given.
     pub filter: Vec<String>,
-    /// Ask for the number to be typed.
+    /// Whether the number must be typed.
     pub typed: bool,
     pub faults: Vec<(String, String)>,
     pub back: String,
 }
 
+/// One session in full.
 #[derive(Template)]
 #[template(path = "pages/admin/sessions/detail.html")]
 pub struct SessionPage {
     pub shell: Shell,
     pub line: SessionLine,
+    /// Why it ended; `None` while it is live, and in rows that do not say.
+    pub ended: Option<EndDetail>,
     pub user_agent: String,
     pub signed_in_ip: String,
     pub accepted: Vec<(&'static str, String)>,
     pub changes: u32,
     pub first_change: Option<Timestamp>,
-    pub agent_mismatches: i32,
     pub tokens: Vec<TokenLine>,
     pub settings: Vec<GoverningSetting>,
     pub events: Vec<AuditLine>,
     pub audit: String,
 }
 
-/// One id of the session; never the id itself.
+/// A token of the session; never the token itself.
 pub struct TokenLine {
     pub host: String,
     pub issued: Timestamp,
@@ -82,7 +101,7 @@ pub struct TokenLine {
     pub rotated: Option<(Timestamp, String, String)>,
 }
 
-/// A setting that governs this session, and where its value comes from.
+/// A setting that applies to this session, and the source of its value.
 pub struct GoverningSetting {
     pub label: &'static str,
     pub key: &'static str,

@@ -1,36 +1,42 @@
-//! The picture of a timeline in numbers: everything across in percent, so that text keeps its size on any screen.
-//! It says nothing that the list of events beside it does not say.
-use super::view::Clock;
-use crate::domain::simulate::explain::Timeline;
-use crate::domain::time::{Span, Timestamp};
-use crate::http::pages::admin::session_line::reason_words;
+//! The chart of a timeline in numbers: horizontal positions are percentages, so that text keeps its
+//! size on any screen. The list of events beside it contains the same information.
+use super::time_format::ShortTimeFormat;
+use crate::{
+    domain::{
+        simulate::explain::Timeline,
+        time::{Span, Timestamp},
+    },
+    http::pages::admin::session_line::end_reason_label,
+};
 
-/// Where the time scale begins and ends, in percent of the width.
+/// The beginning and the end of the time scale, in percent of the width.
 const LEFT: f64 = 3.0;
 const RIGHT: f64 = 94.0;
-/// Up to here with a gap before the end.
+/// The end of the scale before a gap.
 const BEFORE_GAP: f64 = 76.0;
-/// Numbers nearer than this go below each other.
+/// Numbers closer than this are placed below each other.
 const APART: f64 = 7.0;
 const LANES: usize = 5;
 const LANE: f64 = 24.0;
-/// The bar and what is above it.
+/// The position of the bar.
 const BAR: f64 = 48.0;
 const WINDOW: f64 = 14.0;
 
+/// The chart of a timeline: horizontal positions in percent, vertical ones in pixels.
 pub struct Drawing {
     pub height: f64,
     pub stretches: Vec<Stretch>,
-    /// While a window is open.
+    /// The period in which a window is open.
     pub window: Option<(f64, f64, f64)>,
     pub pins: Vec<Pin>,
     pub ticks: Vec<Tick>,
     pub axis: f64,
     pub end: Option<EndMark>,
-    /// Where time is left out.
+    /// The position where time is left out.
     pub gap: Option<f64>,
 }
 
+/// A period of activity or idleness on the bar.
 pub struct Stretch {
     pub x: f64,
     pub width: f64,
@@ -41,26 +47,28 @@ pub struct Stretch {
 pub struct Pin {
     pub x: f64,
     pub y: f64,
-    /// From the bar down to the number.
+    /// The length from the bar down to the number.
     pub stem: f64,
     pub number: usize,
     pub bad: bool,
 }
 
+/// A mark of the time scale.
 pub struct Tick {
     pub x: f64,
     pub label: String,
 }
 
+/// The line at which the session ends.
 pub struct EndMark {
     pub x: f64,
     pub label: String,
-    /// `start` or `end`: towards where there is room.
+    /// `start` or `end`: the side with room.
     pub anchor: &'static str,
 }
 
-/// Time to percent; past the gap there is only the end.
-struct Scale {
+/// Converts time to percent; after the gap there is only the end.
+pub struct Scale {
     from: Timestamp,
     until: Timestamp,
     right: f64,
@@ -68,21 +76,30 @@ struct Scale {
 }
 
 impl Scale {
-    fn of(timeline: &Timeline) -> Self {
-        let from = timeline.begin;
-        let last_segment = timeline.segments.last().map_or(from, |segment| segment.until);
-        let end = timeline.end.as_ref().map_or(last_segment, |end| end.at).max(from);
-        let last_mark = timeline.marks.last().map_or(from, |mark| mark.at);
-        // What happens lies before this; a long wait for the end would squeeze it.
-        let active = timeline
-            .segments
+    /// Returns one scale for all timelines of a page, so that their charts can be compared.
+    pub fn for_timelines(timelines: &[&Timeline]) -> Self {
+        let from = timelines
             .iter()
-            .filter(|segment| segment.active)
-            .map(|segment| segment.until);
-        let marks = timeline.marks.iter().map(|mark| mark.at).filter(|at| *at <= end);
-        let busy = active.chain(marks).max().unwrap_or(from);
+            .map(|timeline| timeline.begin)
+            .min()
+            .unwrap_or_default();
+        let ends = timelines.iter().map(|timeline| {
+            let last_segment = timeline.segments.last().map_or(from, |segment| segment.until);
+            timeline.end.as_ref().map_or(last_segment, |end| end.at).max(from)
+        });
+        let end = ends.max().unwrap_or(from);
+        let last_marks = timelines.iter().filter_map(|timeline| timeline.marks.last());
+        let last_mark = last_marks.map(|mark| mark.at).max().unwrap_or(from);
+        // All events come before this; a long wait for the end would compress them.
+        let busy = timelines.iter().flat_map(|timeline| {
+            let active = timeline.segments.iter().filter(|segment| segment.active);
+            let marks = timeline.marks.iter().map(|mark| mark.at).filter(|at| *at <= end);
+            active.map(|segment| segment.until).chain(marks)
+        });
+        let busy = busy.max().unwrap_or(from);
         let (whole, part) = (end.since(from).as_micros(), busy.since(from).as_micros());
-        if part > 0 && whole / 4 > part {
+        // With several ends there is no single gap before the end.
+        if timelines.len() == 1 && part > 0 && whole / 4 > part {
             Self {
                 from,
                 until: busy,
@@ -99,7 +116,7 @@ impl Scale {
         }
     }
 
-    fn gap(&self) -> Option<f64> {
+    fn gap_position(&self) -> Option<f64> {
         (self.right < RIGHT).then_some((BEFORE_GAP + RIGHT) / 2.0)
     }
 
@@ -119,35 +136,35 @@ fn rounded(number: f64) -> f64 {
 }
 
 impl Drawing {
-    pub fn new(timeline: &Timeline, clock: &Clock) -> Self {
-        let scale = Scale::of(timeline);
+    /// Draws a timeline on a scale.
+    pub fn new(timeline: &Timeline, clock: &ShortTimeFormat, scale: &Scale) -> Self {
         let window = timeline.window_until.map(|until| {
             let x = scale.x(timeline.begin);
             (x, rounded(scale.x(until.min(scale.end)) - x), BAR + 30.0)
         });
         let top = BAR + 42.0 + if window.is_some() { WINDOW } else { 0.0 };
-        let (pins, lanes) = pins(timeline, &scale, top);
+        let (pins, lanes) = pins(timeline, scale, top);
         let axis = top + lanes as f64 * LANE;
         Self {
             stretches: timeline
                 .segments
                 .iter()
-                .map(|segment| stretch(&scale, segment.from, segment.until, segment.active))
+                .map(|segment| stretch(scale, segment.from, segment.until, segment.active))
                 .collect(),
             window,
             pins,
-            ticks: ticks(&scale),
+            ticks: ticks(scale),
             axis,
             height: axis + 26.0,
             end: timeline.end.as_ref().map(|end| {
                 let x = scale.x(end.at);
                 EndMark {
                     x,
-                    label: format!("Ends {} · {}", clock.read(end.at), reason_words(end.reason)),
+                    label: format!("Ends {} · {}", clock.read(end.at), end_reason_label(end.reason)),
                     anchor: if x > 50.0 { "end" } else { "start" },
                 }
             }),
-            gap: scale.gap(),
+            gap: scale.gap_position(),
         }
     }
 }
@@ -161,11 +178,11 @@ fn stretch(scale: &Scale, from: Timestamp, until: Timestamp, active: bool) -> St
     }
 }
 
-/// The events as numbers in as few lanes as keep them apart, and how many lanes that takes.
+/// Returns the events as numbers in as few lanes as keep them apart, and the number of lanes.
 fn pins(timeline: &Timeline, scale: &Scale, top: f64) -> (Vec<Pin>, usize) {
     let mut taken: Vec<f64> = Vec::new();
     let mut pins = Vec::new();
-    // What was before a real session's present is in the list only.
+    // Events before a real session's present are only in the list.
     let shown = numbered(timeline)
         .into_iter()
         .enumerate()
@@ -189,7 +206,7 @@ fn pins(timeline: &Timeline, scale: &Scale, top: f64) -> (Vec<Pin>, usize) {
     (pins, taken.len().max(1))
 }
 
-/// The events in the order of the list: marks, and the end before what comes after it.
+/// Returns the events in the order of the list: marks, and the end before what follows it.
 fn numbered(timeline: &Timeline) -> Vec<(Timestamp, bool)> {
     let end = timeline.end.as_ref().map(|end| end.at);
     let late = |at: Timestamp| end.is_some_and(|end| at > end);
@@ -206,7 +223,7 @@ fn numbered(timeline: &Timeline) -> Vec<(Timestamp, bool)> {
     before.chain(end.map(|end| (end, true))).chain(after).collect()
 }
 
-/// Round times, six at most.
+/// Returns round times, six at most.
 fn ticks(scale: &Scale) -> Vec<Tick> {
     const MINUTE: i64 = 60;
     const DAY: i64 = 86_400;
@@ -240,7 +257,7 @@ fn ticks(scale: &Scale) -> Vec<Tick> {
         (0..=MOST + 1).map(|number| Timestamp::from_micros(0).saturating_add(Span::from_secs(first + number * step)));
     let inside = ticks.filter(|at| *at >= scale.from && *at <= scale.until);
     let label = |at: Timestamp| {
-        let words = crate::http::filters::utc_words(at);
+        let words = crate::http::filters::format_utc(at);
         let part = match step {
             DAY.. => words.get(..10),
             MINUTE.. => words.get(11..16),

@@ -1,32 +1,45 @@
-//! What the page shows: the form, and for each policy asked the end, the picture, its events and the values.
-use super::drawing::Drawing;
-use crate::domain::account::Role;
-use crate::domain::policy::effective::Policy;
-use crate::domain::policy::{Scope, Source};
-use crate::domain::session::AccountState;
-use crate::domain::simulate::explain::{Ending, MarkKind, Provenance, Timeline};
-use crate::domain::time::Timestamp;
-use crate::flows::explain::Explained;
-use crate::http::filters;
-use crate::http::pages::Shell;
-use crate::http::pages::admin::part::{Badge, Choice};
-use crate::http::pages::admin::policy::editor;
-use crate::http::pages::admin::session_line::reason_words;
+//! The data of the page: the form, and for each policy the end, the chart, its events and the
+//! values.
+use super::{
+    drawing::{Drawing, Scale},
+    time_format::ShortTimeFormat,
+};
+use crate::{
+    domain::{
+        account::Role,
+        policy::{Scope, Source, effective::Policy},
+        session::AccountState,
+        simulate::explain::{MarkKind, Provenance, Timeline, TimelineEnd},
+        time::Timestamp,
+    },
+    flows::explain::{ExplainedProofs, Explanation},
+    http::{
+        filters,
+        pages::admin::{
+            part::{Badge, Choice},
+            policy::editor,
+            session_line::end_reason_label,
+        },
+        shell::Shell,
+    },
+};
 use askama::Template;
 use uuid::Uuid;
 
+/// The page: the form, and an answer for each policy.
 #[derive(Template)]
 #[template(path = "pages/admin/policy/explain.html")]
 pub struct ExplainPage {
     pub shell: Shell,
     pub form: ExplainForm,
-    /// Under the policy in force, and under a draft.
-    pub answers: Vec<Answer>,
-    /// The session asked about is over.
-    pub over: Option<Over>,
+    /// The answers under the policy in force, and under a draft.
+    pub answers: Vec<PolicyAnswer>,
+    /// The requested session, if it has ended.
+    pub past: Option<EndedSession>,
     pub dev: bool,
 }
 
+/// The form’s fields as they are shown again.
 pub struct ExplainForm {
     /// Empty: a session that begins with a sign-in.
     pub session: String,
@@ -44,48 +57,59 @@ pub struct ExplainForm {
     pub window: String,
     pub ip: String,
     pub moves: String,
-    /// The folded part is open.
+    /// Whether the collapsed part is open.
     pub more: bool,
     pub faults: Vec<(String, String)>,
 }
 
-pub struct Over {
+/// A session that has ended already.
+pub struct EndedSession {
     pub account: String,
     pub at: Timestamp,
     pub reason: &'static str,
+    /// The person who ended it, if any.
+    pub by: Option<String>,
 }
 
-pub struct Answer {
-    /// Makes the ids of this answer its own.
+/// The answer under one policy.
+pub struct PolicyAnswer {
+    /// The number that makes the IDs of this answer unique.
     pub number: usize,
     /// The policy's name.
     pub under: String,
+    /// Whether the session has ended already.
+    pub past: bool,
     pub whom: String,
-    /// Why the account could not sign in today.
+    /// What a real session has proved.
+    pub proved: Option<String>,
+    /// What the identity provider of a real session says.
+    pub provider: Option<String>,
+    /// Why the account cannot sign in now.
     pub standing: Option<&'static str>,
     pub end: Option<EndLine>,
-    /// However active it is; `None`: the same as `end`.
+    /// The end that comes even with constant activity; `None`: the same as `end`.
     pub latest: Option<EndLine>,
     pub others: Vec<EndLine>,
     pub followed: Option<String>,
     pub drawing: Drawing,
-    pub events: Vec<EventLine>,
+    pub events: Vec<TimelineEventLine>,
     pub set: Vec<ValueLine>,
     pub defaults: Vec<ValueLine>,
 }
 
+/// An end, and the rule that causes it.
 pub struct EndLine {
     pub at: Timestamp,
-    /// As short as the timeline allows.
+    /// The time, as short as the timeline allows.
     pub when: String,
     pub reason: &'static str,
-    /// The setting's key and label, its place in the editor, and whose rule it is.
+    /// The setting's key and label, its place in the editor, and the scope of the rule.
     pub rule: Option<(&'static str, &'static str, String, String)>,
     pub sentence: String,
 }
 
-/// A number in the picture, and what it stands for.
-pub struct EventLine {
+/// A number in the chart, and its event.
+pub struct TimelineEventLine {
     pub number: usize,
     pub at: Timestamp,
     pub when: String,
@@ -93,36 +117,46 @@ pub struct EventLine {
     pub bad: bool,
 }
 
+/// One setting’s value, and its source.
 pub struct ValueLine {
     pub label: &'static str,
     pub key: &'static str,
     pub value: String,
     pub source: Badge,
     pub href: String,
-    /// Of several rules for a lifetime, the one that comes first.
+    /// Whether this is the rule that decides, of several for a lifetime.
     pub binds: bool,
 }
 
-/// The policy that an answer is asked of.
-pub struct Under<'a> {
+/// The policy of an answer.
+pub struct ExplainedPolicy<'a> {
     pub name: &'a str,
     pub policy: &'a Policy,
-    /// Where its settings are edited, when it is a draft.
+    /// The draft in which its settings are edited, if it is one.
     pub draft: Option<Uuid>,
+    /// Whether the session ended under it.
+    pub past: bool,
 }
 
-impl Answer {
-    pub fn new(number: usize, under: &Under<'_>, explained: &Explained) -> Self {
+impl PolicyAnswer {
+    /// Returns the answer number `number` on the page.
+    pub fn new(number: usize, under: &ExplainedPolicy<'_>, explained: &Explanation, scale: &Scale) -> Self {
         let timeline = &explained.timeline;
-        let clock = Clock::of(timeline);
-        let events = events(timeline, &clock);
+        let clock = ShortTimeFormat::for_timeline(timeline);
+        let events = events(timeline, &clock, under.past);
         let (set, defaults): (Vec<_>, Vec<_>) = explained.values.iter().partition(|value| !value.is_default());
-        let end_line = |end: &Ending| end_line(end, &clock, under.draft);
+        let end_line = |end: &TimelineEnd| end_line(end, &clock, under.draft);
         let value_line = |row: &Provenance| value_line(row, under.draft);
         Self {
             number,
             under: under.name.to_owned(),
-            whom: whom(explained),
+            past: under.past,
+            whom: describe_subject(explained),
+            proved: explained.proved.as_ref().map(ExplainedProofs::sentence),
+            provider: explained
+                .provider
+                .as_ref()
+                .map(|provider| provider.sentence(|at| clock.read(at))),
             standing: match explained.account {
                 Some((_, AccountState::Disabled)) => Some("This account is disabled: it cannot sign in."),
                 Some((_, AccountState::Expired)) => Some("This account has expired: it cannot sign in."),
@@ -136,7 +170,7 @@ impl Answer {
             others: timeline.others.iter().map(end_line).collect(),
             end: timeline.end.as_ref().map(end_line),
             followed: timeline.followed_until.map(|at| clock.read(at)),
-            drawing: Drawing::new(timeline, &clock),
+            drawing: Drawing::new(timeline, &clock, scale),
             events,
             set: set.into_iter().map(value_line).collect(),
             defaults: defaults.into_iter().map(value_line).collect(),
@@ -144,7 +178,7 @@ impl Answer {
     }
 }
 
-fn whom(explained: &Explained) -> String {
+fn describe_subject(explained: &Explanation) -> String {
     let role = match explained.role {
         Role::Member => "a member",
         Role::Administrator => "an administrator",
@@ -159,8 +193,8 @@ fn whom(explained: &Explained) -> String {
     }
 }
 
-/// Marks in order with the end among them: as the picture numbers them.
-fn events(timeline: &Timeline, clock: &Clock) -> Vec<EventLine> {
+/// Returns marks in order with the end among them, as the chart numbers them.
+fn events(timeline: &Timeline, clock: &ShortTimeFormat, past: bool) -> Vec<TimelineEventLine> {
     let end = timeline.end.as_ref();
     let marks = timeline.marks.iter().map(|mark| {
         let late = end.is_some_and(|end| mark.at > end.at);
@@ -169,10 +203,11 @@ fn events(timeline: &Timeline, clock: &Clock) -> Vec<EventLine> {
     let mut all: Vec<_> = marks.collect();
     let before = all.iter().filter(|(late, ..)| !late).count();
     if let Some(end) = end {
-        let sentence = format!("Ends ({}). {}", reason_words(end.reason), end.sentence);
+        let verb = if past { "Ended" } else { "Ends" };
+        let sentence = format!("{verb} ({}). {}", end_reason_label(end.reason), end.sentence);
         all.insert(before, (false, end.at, sentence, true));
     }
-    let line = |(index, (_, at, sentence, bad)): (usize, (bool, Timestamp, String, bool))| EventLine {
+    let line = |(index, (_, at, sentence, bad)): (usize, (bool, Timestamp, String, bool))| TimelineEventLine {
         number: index + 1,
         at,
         when: clock.read(at),
@@ -182,11 +217,11 @@ fn events(timeline: &Timeline, clock: &Clock) -> Vec<EventLine> {
     all.into_iter().enumerate().map(line).collect()
 }
 
-fn end_line(end: &Ending, clock: &Clock, draft: Option<Uuid>) -> EndLine {
+fn end_line(end: &TimelineEnd, clock: &ShortTimeFormat, draft: Option<Uuid>) -> EndLine {
     EndLine {
         at: end.at,
         when: clock.read(end.at),
-        reason: reason_words(end.reason),
+        reason: end_reason_label(end.reason),
         rule: end.key.map(|key| {
             let setting = key.setting();
             (
@@ -200,14 +235,14 @@ fn end_line(end: &Ending, clock: &Clock, draft: Option<Uuid>) -> EndLine {
     }
 }
 
-/// The setting's row in the editor of the scope.
+/// Returns the setting's row in the editor of the scope.
 fn place(scope: &Scope, key: &str, draft: Option<Uuid>) -> String {
-    format!("{}#{key}", editor::href(scope, draft))
+    format!("{}#{}", editor::href(scope, draft), filters::setting_anchor(key))
 }
 
 fn value_line(row: &Provenance, draft: Option<Uuid>) -> ValueLine {
     let setting = row.key.setting();
-    // Where it is set, so that it can be changed there.
+    // The scope that sets it, so that it can be changed there.
     let scope = match &row.source {
         Source::SetIn(scope) => scope,
         Source::Default | Source::Mode(_) | Source::Pinned => &Scope::Everyone,
@@ -222,35 +257,5 @@ fn value_line(row: &Provenance, draft: Option<Uuid>) -> ValueLine {
         },
         href: place(scope, setting.name, draft),
         binds: row.binds,
-    }
-}
-
-/// Writes times as short as the timeline allows.
-pub struct Clock {
-    day: Option<String>,
-}
-
-impl Clock {
-    fn of(timeline: &Timeline) -> Self {
-        let day = |at: Timestamp| at.to_rfc3339().get(..10).map(str::to_owned);
-        let last = timeline.end.as_ref().map_or(timeline.begin, |end| end.at);
-        Self {
-            day: day(timeline.signed_in_at).filter(|first| day(last).as_ref() == Some(first)),
-        }
-    }
-
-    /// `08:30`, `08:30:20`, or `2026-11-22 08:30` when the timeline is longer than its day.
-    pub fn read(&self, at: Timestamp) -> String {
-        let words = filters::utc_words(at);
-        let (date, time) = (
-            words.get(..10).unwrap_or_default(),
-            words.get(11..19).unwrap_or_default(),
-        );
-        let time = time.strip_suffix(":00").unwrap_or(time);
-        if self.day.as_deref() == Some(date) {
-            time.to_owned()
-        } else {
-            format!("{date} {time}")
-        }
     }
 }

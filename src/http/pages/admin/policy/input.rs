@@ -1,25 +1,28 @@
-//! The policy form as it came in: which fields were really changed, and to what. A form without script sends every field,
-//! so what equals the value that the form was made from is no edit. Nothing is saved or drawn here.
-use crate::domain::duration::humanize;
-use crate::domain::policy::catalogue::Kind;
-use crate::domain::policy::diff::Change;
-use crate::domain::policy::effective::Policy;
-use crate::domain::policy::{Key, Scope, Value};
+//! The input of the policy form: which fields were changed, and to what. A form without script
+//! sends every field, so a value equal to the one on which the form is based is not an edit. This
+//! saves and renders nothing.
+use crate::domain::{
+    duration::{self, humanize},
+    policy::{Key, Scope, Value, catalogue::Kind, diff::Change, effective::Policy},
+};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Endings of field names that are not the value itself.
+/// Suffixes of field names that are not the value itself.
 const NEVER: &str = ".never";
 const AFTER: &str = ".after";
 const UNSET: &str = ".unset";
 const SET: &str = ".set";
 
-/// The last value of each field, as browsers send them.
-#[derive(Debug, Clone, Default)]
-pub struct Submitted(BTreeMap<String, String>);
+/// Maximum number of characters of the reason for a save.
+const LONGEST_REASON: usize = 500;
 
-/// What one setting's fields hold, kept so that a refused form comes back as it was.
+/// The last value of each field, in the browser's format.
+#[derive(Debug, Clone, Default)]
+pub struct PolicyForm(BTreeMap<String, String>);
+
+/// The input of one setting's fields, kept so that a refused form can show it again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Typed {
+pub struct SettingInput {
     pub text: String,
     pub never: bool,
     pub after: String,
@@ -27,19 +30,21 @@ pub struct Typed {
     pub set: bool,
 }
 
-/// A setting that the form changes; `None` takes it out of the scope.
+/// A setting that the form changes; `None` unsets it in the scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Touched {
+pub struct EditedSetting {
     pub key: Key,
-    pub typed: Typed,
+    pub typed: SettingInput,
     pub outcome: Result<Option<Value>, String>,
 }
 
-impl Submitted {
+impl PolicyForm {
+    /// Creates the input; the last value of a repeated field counts.
     pub fn new(fields: Vec<(String, String)>) -> Self {
         Self(fields.into_iter().collect())
     }
 
+    /// Returns the value of a field.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
@@ -49,8 +54,8 @@ impl Submitted {
             .is_some_and(|value| !value.is_empty())
     }
 
-    fn typed(&self, key: Key) -> Option<Typed> {
-        let typed = Typed {
+    fn typed(&self, key: Key) -> Option<SettingInput> {
+        let typed = SettingInput {
             text: self.get(key.name()).unwrap_or_default().to_owned(),
             never: self.ticked(key, NEVER),
             after: self
@@ -63,8 +68,9 @@ impl Submitted {
         (self.get(key.name()).is_some() || typed.never || typed.unset).then_some(typed)
     }
 
-    /// The settings that differ from what `base` shows in `scope`, in the order of the catalogue.
-    pub fn touched(&self, base: &Policy, scope: &Scope) -> Vec<Touched> {
+    /// Returns the settings that differ from what `base` shows in `scope`, in the order of the
+    /// catalogue.
+    pub fn touched(&self, base: &Policy, scope: &Scope) -> Vec<EditedSetting> {
         let shown = |key: Key| shown(base, scope, key);
         Key::ALL
             .iter()
@@ -73,19 +79,19 @@ impl Submitted {
                 let typed = self.typed(key)?;
                 let own = base.document().get(scope, key);
                 if typed.unset {
-                    return own.is_some().then_some(Touched {
+                    return own.is_some().then_some(EditedSetting {
                         key,
                         typed,
                         outcome: Ok(None),
                     });
                 }
                 let before = shown(key);
-                let outcome = read(key, &typed, &before);
+                let outcome = read(key, &typed, &before).map_err(|fault| describe_fault(key, &typed, fault));
                 let same = outcome.as_ref() == Ok(&before);
                 if same && (own.is_some() || !typed.set || base.pins().contains_key(&key)) {
                     return None;
                 }
-                Some(Touched {
+                Some(EditedSetting {
                     key,
                     typed,
                     outcome: outcome.map(Some),
@@ -94,8 +100,9 @@ impl Submitted {
             .collect()
     }
 
-    /// Fields that look like settings and are none, or none of this scope: name and sentence.
-    pub fn strangers(&self, scope: &Scope) -> Vec<(String, String)> {
+    /// Returns fields that look like settings but are not settings of this scope: names with
+    /// messages.
+    pub fn unknown_fields(&self, scope: &Scope) -> Vec<(String, String)> {
         let names: BTreeSet<&str> = self
             .0
             .keys()
@@ -116,17 +123,17 @@ impl Submitted {
     }
 }
 
-/// The form as it would be filled in to make these changes of `scope`.
-pub fn of_draft(changes: &[Change], scope: &Scope) -> Vec<Touched> {
+/// Returns the input that would make these changes of `scope`.
+pub fn of_draft(changes: &[Change], scope: &Scope) -> Vec<EditedSetting> {
     let touched = |change: &Change| {
         let typed = match &change.new {
-            None => Typed {
+            None => SettingInput {
                 unset: true,
-                ..Typed::default()
+                ..SettingInput::default()
             },
-            Some(value) => typed_of(change.key, value),
+            Some(value) => input_of(change.key, value),
         };
-        Touched {
+        EditedSetting {
             key: change.key,
             typed,
             outcome: Ok(change.new.clone()),
@@ -136,12 +143,12 @@ pub fn of_draft(changes: &[Change], scope: &Scope) -> Vec<Touched> {
     of_scope.map(touched).collect()
 }
 
-fn typed_of(key: Key, value: &Value) -> Typed {
+fn input_of(key: Key, value: &Value) -> SettingInput {
     let setting = key.setting();
-    let mut typed = Typed {
+    let mut typed = SettingInput {
         text: setting.input(value),
         set: true,
-        ..Typed::default()
+        ..SettingInput::default()
     };
     match (setting.kind, value) {
         (Kind::Duration { .. } | Kind::Count { .. }, Value::Number(-1)) => {
@@ -158,7 +165,7 @@ fn typed_of(key: Key, value: &Value) -> Typed {
     typed
 }
 
-/// The value that the form shows: the scope's own, else what holds there.
+/// Returns the value that the form shows: the scope's own, otherwise the effective one.
 pub fn shown(policy: &Policy, scope: &Scope, key: Key) -> Value {
     if let Some(pin) = policy.pins().get(&key) {
         return pin.clone();
@@ -176,12 +183,36 @@ fn stem(name: &str) -> &str {
         .unwrap_or(name)
 }
 
-fn read(key: Key, typed: &Typed, before: &Value) -> Result<Value, String> {
+/// Describes a fault on the form; a text that is no duration gets an example instead of the
+/// grammar.
+fn describe_fault(key: Key, typed: &SettingInput, fault: String) -> String {
+    let setting = key.setting();
+    let (text, never) = match setting.kind {
+        Kind::Duration { never, .. } => (&typed.text, never),
+        Kind::FlagOrDuration => (&typed.after, false),
+        Kind::Count { .. }
+        | Kind::Flag
+        | Kind::Number { .. }
+        | Kind::Choice(_)
+        | Kind::NumberChoice(_)
+        | Kind::Text { .. }
+        | Kind::Globs
+        | Kind::Cidrs => return fault,
+    };
+    match (duration::parse(text), never) {
+        (Ok(_), _) => fault,
+        (Err(_), true) => "Enter a duration such as 15m, 1.5h or 2 weeks, up to 10 years, or choose Never.".to_owned(),
+        (Err(_), false) => "Enter a duration such as 15m, 1.5h or 2 weeks, up to 10 years.".to_owned(),
+    }
+}
+
+fn read(key: Key, typed: &SettingInput, before: &Value) -> Result<Value, String> {
     let setting = key.setting();
     let never = Value::Number(-1);
     match setting.kind {
         Kind::Duration { .. } | Kind::Count { .. } if typed.never => {
-            // The text was empty while the box was ticked: whoever fills it in means the text.
+            // The text was empty while the checkbox was ticked, so a text entered since then is
+            // meant.
             if *before == never && !typed.text.trim().is_empty() {
                 setting.parse(&typed.text)
             } else {
@@ -202,6 +233,11 @@ fn read(key: Key, typed: &Typed, before: &Value) -> Result<Value, String> {
     }
 }
 
+/// Returns the reason for a save as stored.
+pub(super) fn reason_of(text: &str) -> String {
+    text.trim().chars().take(LONGEST_REASON).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,8 +251,8 @@ mod tests {
         Policy::new(1, document, Pins::new(), false)
     }
 
-    fn submitted(fields: &[(&str, &str)]) -> Submitted {
-        Submitted::new(
+    fn submitted(fields: &[(&str, &str)]) -> PolicyForm {
+        PolicyForm::new(
             fields
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -270,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mode_change_leaves_the_knobs_it_derives_unset() {
+    fn a_mode_change_leaves_the_settings_it_derives_unset() {
         let fields = [
             ("session.session_validation_mode", "strict"),
             ("session.session_ip_subnet_bits", "24"),
@@ -308,7 +344,7 @@ mod tests {
             ("session.ttl.never", "on"),
         ]);
         let names: Vec<String> = fields
-            .strangers(&Scope::Administrators)
+            .unknown_fields(&Scope::Administrators)
             .into_iter()
             .map(|(name, _)| name)
             .collect();
@@ -318,7 +354,13 @@ mod tests {
     #[test]
     fn a_fault_keeps_what_was_typed() {
         let touched = submitted(&[("session.ttl", "two fortnights")]).touched(&policy(&[]), &Scope::Everyone);
-        assert!(touched[0].outcome.is_err());
+        assert_eq!(
+            touched[0].outcome,
+            Err("Enter a duration such as 15m, 1.5h or 2 weeks, up to 10 years.".to_owned())
+        );
         assert_eq!(touched[0].typed.text, "two fortnights");
+        let touched = submitted(&[("auth.idle_session_timeout", "soon")]).touched(&policy(&[]), &Scope::Everyone);
+        let words = "Enter a duration such as 15m, 1.5h or 2 weeks, up to 10 years, or choose Never.";
+        assert_eq!(touched[0].outcome, Err(words.to_owned()));
     }
 }

@@ -1,15 +1,19 @@
-//! The form of an application, as it is sent.
+//! The form of an application.
 
-use crate::domain::account::Role;
-use crate::domain::policy::{Key, Value};
-use crate::flows::applications::Change;
-use crate::http::step_up::Critical;
+use crate::{
+    domain::{
+        account::Role,
+        policy::{Key, Value},
+    },
+    flows::applications::ApplicationChange,
+    http::step_up::CriticalForm,
+};
 use serde::Deserialize;
 
-/// Lists are typed a line each; groups also with commas.
+/// The input; lists have one entry per line, groups may also have commas.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub struct Fields {
+pub struct ApplicationInput {
     pub act: String,
     pub name: String,
     pub hosts: String,
@@ -18,21 +22,21 @@ pub struct Fields {
     pub roles: Vec<String>,
     pub groups: String,
     pub public: String,
-    /// Blank: as for everyone.
+    /// Empty: as for everyone.
     pub activity: String,
     pub ignored: String,
-    /// Typed before it is deleted.
+    /// The name, typed before it is deleted.
     pub confirm_name: String,
 }
 
-impl Critical for Fields {}
+impl CriticalForm for ApplicationInput {}
 
-impl Fields {
-    /// Everything that the form shows is as it says.
-    pub fn change(&self) -> Change {
+impl ApplicationInput {
+    /// Returns the change to everything that the form shows.
+    pub fn change(&self) -> ApplicationChange {
         let ignored = lines(&self.ignored);
         let activity = self.activity.trim();
-        Change {
+        ApplicationChange {
             hosts: Some(lines(&self.hosts)),
             prefixes: Some(lines(&self.prefixes)),
             roles: Some(self.roles.iter().filter_map(|role| Role::parse(role)).collect()),

@@ -1,36 +1,36 @@
-//! What each dialect's proxy would be told of a passage: the answers themselves, for whoever looks at a rehearsal.
+//! The responses of a decision in each dialect, for access tests.
 
-use super::answer::{Question, answer};
+use super::answer::{AnswerContext, answer};
 use crate::{
-    domain::{application::Target, forwarded::Dialect},
-    flows::{Ctx, access::Passage},
+    domain::{application::RequestTarget, forwarded::Dialect},
+    flows::{Ctx, access::AccessDecision},
 };
 
-/// One answer.
+/// One response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct ProxyAnswer {
     pub dialect: Dialect,
     pub status: u16,
-    /// By name.
+    /// The headers, by name.
     pub headers: Vec<(String, String)>,
 }
 
-/// The answers to a browser's navigation, one for each dialect.
-pub fn told(ctx: &Ctx, target: &Target, passage: &Passage) -> Vec<Told> {
+/// Returns the responses to a browser's navigation, one for each dialect.
+pub fn list_answers(ctx: &Ctx, target: &RequestTarget, decision: &AccessDecision) -> Vec<ProxyAnswer> {
     let one = |dialect: Dialect| {
-        let question = Question {
+        let question = AnswerContext {
             dialect,
             navigation: &|| true,
             repeatable: true,
             target,
         };
-        let answer = answer(&question, ctx, passage);
+        let answer = answer(&question, ctx, decision);
         let headers = answer.headers().iter();
         let mut headers: Vec<(String, String)> = headers
             .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect();
         headers.sort();
-        Told {
+        ProxyAnswer {
             dialect,
             status: answer.status().as_u16(),
             headers,

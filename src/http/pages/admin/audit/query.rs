@@ -1,18 +1,30 @@
-//! The query of the audit: what was asked, the filter it means, and the fields that ask it again.
-use super::view::FilterForm;
-use crate::domain::audit::{Event, Outcome};
-use crate::domain::network;
-use crate::domain::session::SessionId;
-use crate::domain::time::{Span, Timestamp};
-use crate::flows::rows::AuditFilter;
-use crate::http::pages::admin::list::{Faults, faults, filled, limit, none_of, none_such, read_place, sizes};
-use crate::http::pages::admin::part::Choice;
+//! The query of the audit log: its filter, and the fields that repeat it.
+use super::view::AuditFilterForm;
+use crate::{
+    domain::{
+        audit::{AuditFilter, Event, EventOutcome},
+        network,
+        session::SessionId,
+        time::{Span, Timestamp},
+    },
+    http::{
+        pages::admin::{
+            list::{
+                FormFaults, ListQuery, PlaceQuery, faults, filled, limit, read_place, read_until, sizes, unknown,
+                unknown_choice,
+            },
+            part::Choice,
+        },
+        paths,
+    },
+};
 use serde::Deserialize;
 use uuid::Uuid;
 
+/// The filter of the audit, as its address spells it.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub struct Asked {
+pub struct AuditListQuery {
     pub q: String,
     /// A code, or the noun of a group of codes.
     pub event: String,
@@ -22,7 +34,7 @@ pub struct Asked {
     pub session: String,
     pub ip: String,
     pub outcome: String,
-    /// `1h`, `24h`, `7d`, `30d`: back from now.
+    /// `1h`, `24h`, `7d` or `30d` before now.
     pub range: String,
     pub since: String,
     pub until: String,
@@ -40,20 +52,61 @@ const RANGES: [(&str, &str); 5] = [
 ];
 const OUTCOMES: [(&str, &str); 3] = [("", "Any"), ("success", "OK"), ("failure", "Failed")];
 
-/// A day or a second as the end of a range is the whole of it, to its last microsecond.
-fn until(text: &str) -> Option<Timestamp> {
-    const DAY: usize = "2026-11-21".len();
-    const SECOND: usize = "2026-11-21 17:20:05".len();
-    let at = Timestamp::parse_written(text)?;
-    let whole = match text.trim().trim_end_matches(['Z', 'z']).len() {
-        DAY => Span::from_secs(86_400),
-        SECOND => Span::from_secs(1),
-        _ => return Some(at),
-    };
-    Some(at.saturating_add(whole).saturating_sub(Span::from_micros(1)))
+impl ListQuery for AuditListQuery {
+    const PATH: &'static str = paths::ADMIN_AUDIT;
+
+    fn fields(&self) -> Vec<(&'static str, &str)> {
+        let fields = [
+            ("q", self.q.trim()),
+            ("event", &self.event),
+            ("actor", self.actor.trim()),
+            ("account", self.account.trim()),
+            ("session", &self.session),
+            ("ip", self.ip.trim()),
+            ("outcome", &self.outcome),
+            ("range", &self.range),
+            ("since", self.since.trim()),
+            ("until", self.until.trim()),
+        ];
+        fields
+            .into_iter()
+            .chain(self.without.iter().map(|code| ("without", code.as_str())))
+            .collect()
+    }
+
+    fn place(&self) -> PlaceQuery<'_> {
+        PlaceQuery {
+            after: &self.after,
+            before: &self.before,
+            limit: &self.limit,
+        }
+    }
+
+    fn faults(&self) -> FormFaults {
+        let time = |text: &str| {
+            let unread = filled(text).filter(|text| read_until(text).is_none());
+            unread.map(|_| "Enter a date and time, such as 2026-11-21 17:20.".to_owned())
+        };
+        let ip = filled(&self.ip).filter(|ip| network::parse_filter(ip).is_none());
+        let event = Some(&self.event).filter(|event| !event.is_empty() && self.events().is_empty());
+        let without = self.without.iter().find(|code| Event::parse(code).is_none());
+        let session = Some(&self.session).filter(|id| !id.is_empty() && self.session().is_none());
+        faults([
+            ("q", session.map(|id| unknown("session", id))),
+            ("event", event.or(without).map(|code| unknown("event", code))),
+            ("outcome", unknown_choice(&OUTCOMES, &self.outcome, "outcome")),
+            (
+                "ip",
+                ip.map(|_| "Enter an IP address or a network, such as 10.0.0.0/8.".to_owned()),
+            ),
+            ("range", unknown_choice(&RANGES, &self.range, "time range")),
+            ("since", time(&self.since)),
+            ("until", time(&self.until)),
+        ])
+    }
 }
 
-impl Asked {
+impl AuditListQuery {
     fn events(&self) -> Vec<Event> {
         match Event::parse(&self.event) {
             Some(event) => vec![event],
@@ -80,29 +133,7 @@ impl Asked {
         Some(now.saturating_sub(Span::from_secs(hours * 3600)))
     }
 
-    pub fn faults(&self) -> Faults {
-        let time = |text: &str| {
-            let unread = filled(text).filter(|text| until(text).is_none());
-            unread.map(|_| "Write a date and time, like 2026-11-21 17:20.".to_owned())
-        };
-        let ip = filled(&self.ip).filter(|ip| network::parse_filter(ip).is_none());
-        let event = Some(&self.event).filter(|event| !event.is_empty() && self.events().is_empty());
-        let without = self.without.iter().find(|code| Event::parse(code).is_none());
-        let session = Some(&self.session).filter(|id| !id.is_empty() && self.session().is_none());
-        faults([
-            ("q", session.map(|id| none_such("session", id))),
-            ("event", event.or(without).map(|code| none_such("event", code))),
-            ("outcome", none_of(&OUTCOMES, &self.outcome, "outcome")),
-            (
-                "ip",
-                ip.map(|_| "Write an address or a network, like 10.0.0.0/8.".to_owned()),
-            ),
-            ("range", none_of(&RANGES, &self.range, "range of time")),
-            ("since", time(&self.since)),
-            ("until", time(&self.until)),
-        ])
-    }
-
+    /// Returns the filter of the query at `now`.
     pub fn filter(&self, now: Timestamp) -> AuditFilter {
         AuditFilter {
             events: self.events(),
@@ -112,9 +143,9 @@ impl Asked {
             account_id: None,
             session: self.session(),
             network: network::parse_filter(&self.ip),
-            outcome: Outcome::parse(&self.outcome),
+            outcome: EventOutcome::parse(&self.outcome),
             since: self.range(now).max(Timestamp::parse_written(&self.since)),
-            until: until(&self.until),
+            until: read_until(&self.until),
             text: filled(&self.q),
             after: read_place(&self.after),
             before: read_place(&self.before),
@@ -122,45 +153,9 @@ impl Asked {
         }
     }
 
-    pub fn is_filtered(&self) -> bool {
-        let fields = [
-            &self.q,
-            &self.event,
-            &self.actor,
-            &self.account,
-            &self.session,
-            &self.ip,
-            &self.outcome,
-            &self.range,
-            &self.since,
-            &self.until,
-        ];
-        !self.without.is_empty() || fields.iter().any(|field| !field.trim().is_empty())
-    }
-
-    /// Everything but the place in the list.
-    pub fn pairs(&self) -> Vec<(&'static str, &str)> {
-        let fields = [
-            ("q", self.q.trim()),
-            ("event", &self.event),
-            ("actor", self.actor.trim()),
-            ("account", self.account.trim()),
-            ("session", &self.session),
-            ("ip", self.ip.trim()),
-            ("outcome", &self.outcome),
-            ("range", &self.range),
-            ("since", self.since.trim()),
-            ("until", self.until.trim()),
-            ("limit", &self.limit),
-        ];
-        fields
-            .into_iter()
-            .chain(self.without.iter().map(|code| ("without", code.as_str())))
-            .collect()
-    }
-
-    pub fn form(&self) -> FilterForm {
-        FilterForm {
+    /// Returns the filter form.
+    pub fn form(&self) -> AuditFilterForm {
+        AuditFilterForm {
             ranges: Choice::list(RANGES, &self.range),
             since: self.since.clone(),
             until: self.until.clone(),
@@ -178,7 +173,7 @@ impl Asked {
         }
     }
 
-    /// The codes by their noun; a noun with several codes can be chosen whole.
+    /// Returns the codes by their noun; a noun with several codes can be chosen as a whole.
     fn event_choices(&self) -> Vec<(&'static str, Vec<Choice>)> {
         let mut groups: Vec<(&'static str, Vec<Choice>)> = Vec::new();
         for event in Event::ALL {
@@ -220,23 +215,23 @@ mod tests {
             ("2026-11-21T17:20:05Z", "2026-11-21T17:20:05.999999Z"),
             ("2026-11-21T17:20:05.25Z", "2026-11-21T17:20:05.25Z"),
         ] {
-            assert_eq!(until(written), Timestamp::parse_rfc3339(meant), "{written}");
+            assert_eq!(read_until(written), Timestamp::parse_rfc3339(meant), "{written}");
         }
     }
 
     #[test]
     fn a_noun_asks_for_all_its_events() {
-        let asked = Asked {
+        let query = AuditListQuery {
             event: "sign_in".into(),
-            ..Asked::default()
+            ..AuditListQuery::default()
         };
         assert_eq!(
-            asked.filter(Timestamp::default()).events,
+            query.filter(Timestamp::default()).events,
             [Event::SignInAccepted, Event::SignInRefused, Event::SignInDisowned]
         );
-        let unknown = Asked {
+        let unknown = AuditListQuery {
             event: "nonsense".into(),
-            ..Asked::default()
+            ..AuditListQuery::default()
         };
         assert!(unknown.filter(Timestamp::default()).events.is_empty());
     }

@@ -1,0 +1,239 @@
+//! `/admin/sources`: the directories and identity providers that prove who people are; and one of
+//! them in full. Secrets are only written, never shown.
+
+use super::list::{FormFaults, href};
+use crate::{
+    domain::source::{SourceFault, SourceKind},
+    flows::{
+        Ctx, FlowError,
+        source_test::test_directory,
+        sources::{self, SourceDeletion, SourceOutcome, SourceView},
+    },
+    http::{
+        error::PageError,
+        flash::{Flash, redirect},
+        forms::{Form, Query},
+        paths,
+        respond::render_page,
+        route::{Audience, Route},
+        shell::Shell,
+        step_up::Confirmed,
+        visitor::Admin,
+    },
+};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use input::SourceInput;
+use serde::Deserialize;
+use std::time::Duration;
+use view::{SourceForm, SourceLine, SourcePage, SourceTestView, SourcesPage, page_address};
+
+mod input;
+mod view;
+
+/// Returns the routes of the sources.
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::get(paths::ADMIN_SOURCES, Audience::Administrator, list),
+        Route::post(paths::ADMIN_SOURCES, Audience::Administrator, create).step_up(),
+        Route::get(paths::ADMIN_SOURCE, Audience::Administrator, detail),
+        Route::post(paths::ADMIN_SOURCE, Audience::Administrator, submit).step_up(),
+    ]
+}
+
+/// The kind of source whose form is open; empty: none is.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct SourceListQuery {
+    new: String,
+}
+
+async fn list(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    admin: Admin,
+    Query(query): Query<SourceListQuery>,
+) -> Result<HttpResponse, PageError> {
+    let form = SourceKind::parse(&query.new).map(SourceForm::empty);
+    render_page(StatusCode::OK, &show_list(&req, &ctx, &admin, form, Vec::new()).await?)
+}
+
+async fn show_list(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    admin: &Admin,
+    form: Option<SourceForm>,
+    faults: FormFaults,
+) -> Result<SourcesPage, PageError> {
+    let all = sources::list(ctx).await?;
+    Ok(SourcesPage {
+        shell: Shell::admin(req, ctx, admin, "Sources", "sources").await?,
+        rows: all.iter().map(SourceLine::new).collect(),
+        form,
+        faults,
+    })
+}
+
+/// `POST /admin/sources`
+async fn create(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    Confirmed(admin, input): Confirmed<Admin, Form<SourceInput>>,
+) -> Result<HttpResponse, PageError> {
+    let input = input.0;
+    let Some(kind) = SourceKind::parse(&input.kind) else {
+        return Err(PageError::NotFound);
+    };
+    match sources::create(&ctx, &admin.0.initiator, &input.name, kind, input.change(kind, false)).await? {
+        SourceOutcome::Done => {
+            let said = Flash::ok("The source was created. Test it before you enable it.");
+            Ok(redirect(&req, &page_address(input.name.trim()), &said))
+        }
+        SourceOutcome::Faulty(faults) => {
+            let form = SourceForm::typed(kind, &input);
+            let page = show_list(&req, &ctx, &admin, Some(form), named(faults)).await?;
+            render_page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+        }
+        SourceOutcome::Unknown | SourceOutcome::InFile => Err(PageError::NotFound),
+    }
+}
+
+/// Turns faults into sentences at their fields.
+fn named(faults: Vec<SourceFault>) -> FormFaults {
+    let sentence = |fault: SourceFault| {
+        let text = format!("{} {}.", view::label_of(&fault.key), fault.message);
+        (fault.key, text)
+    };
+    faults.into_iter().map(sentence).collect()
+}
+
+/// Longest time that the page waits for a test; the command line waits longer.
+const LONGEST_TEST: Duration = Duration::from_secs(4);
+
+/// Whether the source is tested, and with which username.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct SourceTestQuery {
+    test: String,
+    account: String,
+}
+
+async fn detail(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    admin: Admin,
+    name: web::Path<String>,
+    Query(query): Query<SourceTestQuery>,
+) -> Result<HttpResponse, PageError> {
+    let view = find(&ctx, &name).await?;
+    let mut page = show(&req, &ctx, &admin, &view, None, Vec::new()).await?;
+    if page.can_test && !query.test.is_empty() {
+        page.test = Some(test(&ctx, &name, query.account.trim()).await?);
+        page.tested_account = query.account;
+    }
+    render_page(StatusCode::OK, &page)
+}
+
+async fn test(ctx: &Ctx, name: &str, account: &str) -> Result<SourceTestView, PageError> {
+    let account = Some(account).filter(|account| !account.is_empty());
+    match tokio::time::timeout(LONGEST_TEST, test_directory(ctx, name, account)).await {
+        Ok(Ok(Some(test))) => Ok(SourceTestView::new(&test)),
+        Ok(Ok(None)) => Err(PageError::NotFound),
+        Ok(Err(FlowError::SourceDown(_))) => Ok(SourceTestView::failed("The secret cannot be opened. Enter it again.")),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Ok(SourceTestView::failed(
+            "No result within 4 seconds. Run nightlatch source test, which waits longer.",
+        )),
+    }
+}
+
+async fn find(ctx: &Ctx, name: &str) -> Result<SourceView, PageError> {
+    sources::find(ctx, name).await?.ok_or(PageError::NotFound)
+}
+
+async fn show(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    admin: &Admin,
+    view: &SourceView,
+    typed: Option<&SourceInput>,
+    faults: FormFaults,
+) -> Result<SourcePage, PageError> {
+    let name = view.source.name.as_str();
+    let kind = view.source.kind();
+    Ok(SourcePage {
+        shell: Shell::admin(req, ctx, admin, view.source.title.clone(), "sources").await?,
+        line: SourceLine::new(view),
+        callback: (kind == SourceKind::Oidc).then(|| format!("{}/login/oidc/{name}/callback", ctx.config.base_url())),
+        audit: href(paths::ADMIN_AUDIT, [("q", name), ("event", "source")]),
+        form: typed.map_or_else(|| SourceForm::stored(view), |input| SourceForm::typed(kind, input)),
+        has_secret: view.has_secret,
+        is_secret_lost: view.is_secret_lost,
+        faults,
+        can_test: kind == SourceKind::Ldap,
+        tested_account: String::new(),
+        test: None,
+    })
+}
+
+/// `POST /admin/sources/{name}`: saves, enables, disables or deletes, depending on `act`.
+async fn submit(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    Confirmed(admin, input): Confirmed<Admin, Form<SourceInput>>,
+    name: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let (name, input) = (name.into_inner(), input.0);
+    let view = find(&ctx, &name).await?;
+    if input.act == "delete" {
+        return delete(&req, &ctx, &admin, &view, &input).await;
+    }
+    let change = input.change(view.source.kind(), true);
+    match sources::set(&ctx, &admin.0.initiator, &name, change).await? {
+        SourceOutcome::Done => {
+            let said = match input.act.as_str() {
+                "enable" => "The source is enabled: people can sign in through it.",
+                "disable" => "The source is disabled: no one can sign in through it. Sessions go on.",
+                _ => "Saved. It applies to the next sign-in.",
+            };
+            Ok(redirect(&req, &page_address(&name), &Flash::ok(said)))
+        }
+        SourceOutcome::Faulty(faults) => {
+            let page = show(&req, &ctx, &admin, &view, Some(&input), named(faults)).await?;
+            render_page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+        }
+        SourceOutcome::InFile => Ok(redirect(&req, &page_address(&name), &in_file())),
+        SourceOutcome::Unknown => Err(PageError::NotFound),
+    }
+}
+
+fn in_file() -> Flash {
+    Flash::error("The configuration file sets this source. Change it there and restart.")
+}
+
+async fn delete(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    admin: &Admin,
+    view: &SourceView,
+    input: &SourceInput,
+) -> Result<HttpResponse, PageError> {
+    let name = view.source.name.as_str();
+    let fault = if input.confirm_name.trim() == name {
+        match sources::delete(ctx, &admin.0.initiator, name, !input.with_accounts.is_empty()).await? {
+            SourceDeletion::Deleted { disabled } => {
+                let said = Flash::ok(format!("The source was deleted. Accounts disabled: {disabled}."));
+                return Ok(redirect(req, paths::ADMIN_SOURCES, &said));
+            }
+            SourceDeletion::InFile => return Ok(redirect(req, &page_address(name), &in_file())),
+            SourceDeletion::Unknown => return Err(PageError::NotFound),
+            SourceDeletion::HasAccounts(number) => (
+                "with_accounts",
+                format!("Enabled accounts depend on this source ({number}). Choose to disable them, or keep it."),
+            ),
+        }
+    } else {
+        ("confirm_name", format!("Type {name} to delete this source."))
+    };
+    let page = show(req, ctx, admin, view, None, vec![(fault.0.to_owned(), fault.1)]).await?;
+    render_page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+}

@@ -1,0 +1,73 @@
+//! The form of a source.
+
+use crate::{
+    domain::{
+        secret::Secret,
+        source::{SettingTexts, SourceKind, fields_of},
+    },
+    flows::sources::SourceChange,
+    http::step_up::CriticalForm,
+};
+use serde::Deserialize;
+
+/// The input. Settings have the keys of the source's fields; lists have one entry per line.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct SourceInput {
+    /// `set`, `enable`, `disable` or `delete`.
+    pub act: String,
+    pub name: String,
+    pub kind: String,
+    pub title: String,
+    /// Its place among all sources, from 1; empty: unchanged.
+    pub place: String,
+    /// Empty: unchanged.
+    pub secret: String,
+    /// Not empty: the secret is removed.
+    pub clear_secret: String,
+    /// The name, typed before it is deleted.
+    pub confirm_name: String,
+    /// Not empty: its accounts are disabled when it is deleted.
+    pub with_accounts: String,
+    /// The settings, beside fields of the page itself.
+    #[serde(flatten)]
+    pub settings: SettingTexts,
+}
+
+impl CriticalForm for SourceInput {
+    const SECRETS: &[(&str, &str)] = &[("secret", "Secret")];
+}
+
+impl SourceInput {
+    /// Returns the change to everything that the form shows. A new source is created disabled.
+    pub fn change(&self, kind: SourceKind, exists: bool) -> SourceChange {
+        match self.act.as_str() {
+            "enable" | "disable" => {
+                return SourceChange {
+                    enabled: Some(self.act == "enable"),
+                    ..SourceChange::default()
+                };
+            }
+            _ => {}
+        }
+        let fields = fields_of(kind).into_iter();
+        let settings = fields.map(|field| {
+            let typed = self.settings.get(field.key).map(|text| text.replace("\r\n", "\n"));
+            (field.key.to_owned(), typed.unwrap_or_default())
+        });
+        let secret = if !self.secret.is_empty() {
+            Some(Secret::new(self.secret.clone()))
+        } else if !self.clear_secret.is_empty() {
+            Some(Secret::new(String::new()))
+        } else {
+            None
+        };
+        SourceChange {
+            title: Some(self.title.clone()),
+            enabled: (!exists).then_some(false),
+            place: self.place.trim().parse().ok(),
+            settings: settings.collect(),
+            secret,
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! `/factors`: a person's own second factors. Each change asks for a step-up. The enrolment routes
+//! also answer while setting one up is required.
+
+pub mod app;
+pub mod link;
+pub mod passkeys;
+pub mod recovery;
+
+use crate::{
+    domain::{account::Role, factor::FactorRequirement, time::Timestamp},
+    flows::{
+        Ctx, accounts,
+        factors::{EnrolledView, EnrolmentRefusal, FactorOwner, list_factors, untrust_browser},
+    },
+    http::{
+        destination::{destination_address, return_to},
+        enrolment_link,
+        error::PageError,
+        filters,
+        flash::{self, Flash},
+        forms::Query,
+        negotiation::wants_html,
+        onward, paths,
+        problem::Problem,
+        respond::{redirect_to, render_page},
+        session_proof::{passkey_place, proving_session},
+        shell::Shell,
+        step_up::Confirmed,
+        visitor::{EnrollingVisitor, Member, Visitor},
+    },
+};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header::HeaderMap},
+    web,
+};
+use askama::Template;
+use serde::Deserialize;
+use uuid::Uuid;
+
+#[derive(Template)]
+#[template(path = "pages/factors.html")]
+struct FactorsPage {
+    shell: Shell,
+    /// Whether it is the last step of setup, which may be skipped.
+    is_setup: bool,
+    /// What the policy requires, as a sentence.
+    requirement: Option<String>,
+    choices: EnrolmentChoices,
+    enrolled: EnrolledView,
+    /// The domain for which passkeys are made.
+    domain: String,
+    password_changed: Timestamp,
+}
+
+/// The kinds of factors that can be set up now.
+pub struct EnrolmentChoices {
+    /// Passkeys.
+    pub passkeys: PasskeyOffer,
+    /// Authenticator apps.
+    pub authenticator_app: bool,
+}
+
+/// Whether passkeys can be set up.
+pub enum PasskeyOffer {
+    /// For this domain.
+    Offered(String),
+    /// Not under the current address; the sentence says which name to use.
+    Unusable(String),
+    /// The policy switches them off.
+    Off,
+}
+
+impl EnrolmentChoices {
+    /// Returns what may be set up to meet a requirement.
+    pub fn under(req: &HttpRequest, ctx: &Ctx, visitor: &Visitor, required: FactorRequirement) -> Self {
+        let policy = &visitor.policy.factors;
+        let passkeys = match (policy.passkeys, passkey_place(req, ctx), ctx.config.passkey_domain()) {
+            (false, _, _) => PasskeyOffer::Off,
+            (true, Some(_), Some(domain)) => PasskeyOffer::Offered(domain),
+            (true, _, _) => PasskeyOffer::Unusable(name_to_use(ctx)),
+        };
+        Self {
+            passkeys,
+            authenticator_app: policy.authenticator_app && required != FactorRequirement::Passkey,
+        }
+    }
+}
+
+/// Returns why passkeys do not work under this address, and which name helps.
+fn name_to_use(ctx: &Ctx) -> String {
+    let origin = ctx.config.passkey_domain().and(ctx.config.passkey_origin());
+    match origin {
+        Some(origin) => format!(
+            "Passkeys do not work under this address. Open Nightlatch under {}.",
+            origin.as_str().trim_end_matches('/')
+        ),
+        None => "Passkeys do not work on an IP address. An administrator must give Nightlatch a name (public_url), \
+                 such as https://login.example.org."
+            .to_owned(),
+    }
+}
+
+/// How the page is reached.
+#[derive(Deserialize)]
+pub struct FactorsQuery {
+    #[serde(default)]
+    setup: String,
+}
+
+/// `GET /factors`
+pub async fn show(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    member: Member,
+    Query(query): Query<FactorsQuery>,
+) -> Result<HttpResponse, PageError> {
+    let visitor = &member.0;
+    let enrolled = list_factors(&ctx, visitor.account).await?;
+    let view = accounts::view(&ctx, visitor.account)
+        .await?
+        .ok_or(PageError::NotFound)?;
+    let page = FactorsPage {
+        shell: Shell::member(&req, &ctx, &member, "Security", "security"),
+        is_setup: !query.setup.is_empty() && !enrolled.factors.has_any() && visitor.role == Role::Administrator,
+        requirement: requirement(enrolled.required, visitor.admitted.enrol_by),
+        choices: EnrolmentChoices::under(&req, &ctx, visitor, FactorRequirement::Off),
+        domain: ctx.config.passkey_domain().unwrap_or_default(),
+        enrolled,
+        password_changed: view.account.password_changed_at,
+    };
+    render_page(StatusCode::OK, &page)
+}
+
+/// Returns what is required, and by when.
+fn requirement(required: FactorRequirement, enrol_by: Option<Timestamp>) -> Option<String> {
+    let what = match required {
+        FactorRequirement::Off => return None,
+        FactorRequirement::Any => "a second factor",
+        FactorRequirement::Passkey => "a passkey",
+    };
+    Some(match enrol_by {
+        Some(by) => format!(
+            "Your account requires {what}. Set one up by {}.",
+            filters::format_utc(by)
+        ),
+        None => format!("Your account requires {what}."),
+    })
+}
+
+/// `GET` of a page that is made for one setup: a reload and *Back* lead to where the setup starts.
+pub async fn start_again(enrolling: EnrollingVisitor) -> HttpResponse {
+    redirect_to(way_back(&enrolling))
+}
+
+/// `POST /factors/browsers/{id}/remove`
+pub async fn untrust(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    Confirmed(member, ()): Confirmed<Member, ()>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let visitor = &member.0;
+    let removed = untrust_browser(&ctx, &visitor.initiator, visitor.account, parse_id(&id)?).await?;
+    removed.then_some(()).ok_or(PageError::NotFound)?;
+    let words = Flash::ok("That browser will be asked for your second factor again.");
+    Ok(flash::redirect(&req, paths::FACTORS, &words))
+}
+
+fn parse_id(text: &str) -> Result<Uuid, PageError> {
+    Uuid::parse_str(text).map_err(|_| PageError::NotFound)
+}
+
+/// Describes who enrols, and with which link.
+fn factor_owner(req: &HttpRequest, enrolling: &EnrollingVisitor) -> FactorOwner {
+    FactorOwner {
+        session: proving_session(&enrolling.0),
+        link: enrolment_link::token(req),
+    }
+}
+
+/// Returns where to go after a factor was set up: to the page that was interrupted, or to the list.
+fn way_on(req: &HttpRequest, ctx: &Ctx, enrolling: &EnrollingVisitor) -> String {
+    if enrolling.0.admitted.duty.is_none() && !onward::has_target(req) {
+        return paths::FACTORS.to_owned();
+    }
+    let (target, origin) = onward::read_target(req).map_or((None, None), |target| return_to(ctx, &target));
+    destination_address(ctx, target.as_ref(), origin.as_ref())
+}
+
+/// Returns the page to go back to if nothing was set up.
+fn way_back(enrolling: &EnrollingVisitor) -> &'static str {
+    match enrolling.0.admitted.duty {
+        Some(_) => paths::FACTOR,
+        None => paths::FACTORS,
+    }
+}
+
+/// Deletes what a completed enrolment no longer needs from the browser.
+fn forget_way(req: &HttpRequest, headers: &mut HeaderMap) {
+    if enrolment_link::is_carried(req) {
+        enrolment_link::forget(req, headers);
+    }
+    if onward::has_target(req) {
+        onward::forget(req, headers);
+    }
+}
+
+/// Says why nothing can be set up: status, code and sentence.
+fn describe_enrolment_refusal(ctx: &Ctx, refusal: EnrolmentRefusal) -> (StatusCode, &'static str, String) {
+    match refusal {
+        EnrolmentRefusal::Off => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "factor_off",
+            "An administrator has turned this kind of second factor off.".to_owned(),
+        ),
+        EnrolmentRefusal::NoPasskeysHere => (StatusCode::UNPROCESSABLE_ENTITY, "no_passkeys_here", name_to_use(ctx)),
+        EnrolmentRefusal::LinkNeeded => (
+            StatusCode::FORBIDDEN,
+            "enrolment_link",
+            "Your first second factor needs an enrolment link. Ask an administrator for one.".to_owned(),
+        ),
+        EnrolmentRefusal::ProveFirst => (
+            StatusCode::FORBIDDEN,
+            "factor",
+            "Use the second factor that you have before you add another one: sign out and sign in again.".to_owned(),
+        ),
+        EnrolmentRefusal::PasskeyRequired => (
+            StatusCode::FORBIDDEN,
+            "passkey_required",
+            "Your account requires a passkey. Set one up, or use yours, before you add an authenticator app."
+                .to_owned(),
+        ),
+        EnrolmentRefusal::TooMany => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "too_many_passkeys",
+            "You have the most passkeys that an account can have. Remove one before you add another.".to_owned(),
+        ),
+    }
+}
+
+/// Answers a form that sets nothing up: people read why on the page that they came from.
+fn refuse(req: &HttpRequest, ctx: &Ctx, refusal: EnrolmentRefusal, back: &str) -> HttpResponse {
+    if !wants_html(req) {
+        return refuse_script(ctx, refusal);
+    }
+    let (_, _, words) = describe_enrolment_refusal(ctx, refusal);
+    flash::redirect(req, back, &Flash::error(words))
+}
+
+/// Answers a script that sets nothing up, always as a problem.
+fn refuse_script(ctx: &Ctx, refusal: EnrolmentRefusal) -> HttpResponse {
+    let (status, code, words) = describe_enrolment_refusal(ctx, refusal);
+    Problem::new(status, code, &words).into_response()
+}

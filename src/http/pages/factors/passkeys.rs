@@ -1,0 +1,233 @@
+//! Setting up, naming and removing passkeys. The ceremony itself is JSON for `static/passkeys.js`.
+
+use super::{
+    EnrolmentChoices, PasskeyOffer, app, factor_owner, forget_way, parse_id, refuse, refuse_script, way_back, way_on,
+};
+use crate::{
+    domain::{
+        account::Role,
+        agent,
+        factor::{EnrolledFactors, FactorRequirement},
+        secret::Secret,
+    },
+    flows::{
+        Ctx,
+        factors::{
+            PasskeyEnrolment, PasskeyOptions, RemovalOutcome, RenameOutcome, enrolment_refusal, finish_passkey,
+            list_factors, remove_passkey, rename_passkey, start_passkey,
+        },
+    },
+    http::{
+        error::PageError,
+        filters,
+        flash::{self, Flash},
+        forms::{EmptyBody, Form, Json},
+        paths,
+        problem::Problem,
+        respond::render_page,
+        session_proof::{proving_session, renew},
+        shell::Shell,
+        step_up::{Confirmed, CriticalForm},
+        visitor::{EnrollingVisitor, Member},
+    },
+};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use askama::Template;
+use serde::Deserialize;
+use uuid::Uuid;
+
+#[derive(Template)]
+#[template(path = "pages/factors/passkey.html")]
+struct PasskeyPage {
+    shell: Shell,
+    /// The domain for which it is made.
+    domain: String,
+    /// Whether to say what a change of the domain costs: before an administrator's first one.
+    advises: bool,
+    /// Suggested name.
+    suggested: String,
+    /// Whether an app can be set up instead.
+    app_allowed: bool,
+    back: &'static str,
+    /// Filled in by the script.
+    codes: Vec<&'static str>,
+    onward: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "pages/factors/remove.html")]
+struct RemovalPage {
+    shell: Shell,
+    id: Uuid,
+    name: String,
+    /// What stops working with it.
+    effect: String,
+}
+
+/// A new passkey.
+#[derive(Deserialize)]
+pub struct NewPasskey {
+    #[serde(default)]
+    name: String,
+    credential: serde_json::Value,
+}
+
+/// A passkey's new name.
+#[derive(Deserialize)]
+pub struct PasskeyNameForm {
+    #[serde(default)]
+    name: String,
+}
+
+impl CriticalForm for PasskeyNameForm {}
+
+/// `POST /factors/passkeys/new`: the page on which a passkey is made.
+pub async fn form(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    Confirmed(enrolling, ()): Confirmed<EnrollingVisitor, ()>,
+) -> Result<HttpResponse, PageError> {
+    let visitor = &enrolling.0;
+    let back = way_back(&enrolling);
+    if let Some(refusal) = enrolment_refusal(&ctx, &factor_owner(&req, &enrolling)).await? {
+        return Ok(refuse(&req, &ctx, refusal, back));
+    }
+    let choices = EnrolmentChoices::under(&req, &ctx, visitor, FactorRequirement::Off);
+    let domain = match choices.passkeys {
+        PasskeyOffer::Offered(domain) => domain,
+        PasskeyOffer::Unusable(words) => return Ok(flash::redirect(&req, back, &Flash::error(words))),
+        PasskeyOffer::Off => {
+            let words = Flash::error("An administrator has turned passkeys off.");
+            return Ok(flash::redirect(&req, back, &words));
+        }
+    };
+    let page = PasskeyPage {
+        shell: Shell::enrolling(&req, &ctx, &enrolling, "Set up a passkey"),
+        domain,
+        advises: visitor.role == Role::Administrator && visitor.admitted.account.factors.passkeys == 0,
+        suggested: agent::describe(visitor.client.user_agent.as_deref()),
+        app_allowed: choices.authenticator_app,
+        back,
+        codes: Vec::new(),
+        onward: paths::FACTORS,
+    };
+    render_page(StatusCode::OK, &page)
+}
+
+/// `POST /factors/passkeys/options`
+pub async fn options(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    Confirmed(enrolling, Json(_)): Confirmed<EnrollingVisitor, Json<EmptyBody>>,
+) -> Result<HttpResponse, PageError> {
+    Ok(match start_passkey(&ctx, &factor_owner(&req, &enrolling)).await? {
+        PasskeyOptions::Options(options) => HttpResponse::Ok().json(options),
+        PasskeyOptions::Refused(refusal) => refuse_script(&ctx, refusal),
+    })
+}
+
+/// `POST /factors/passkeys`
+pub async fn add(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    Confirmed(enrolling, Json(new)): Confirmed<EnrollingVisitor, Json<NewPasskey>>,
+) -> Result<HttpResponse, PageError> {
+    let owner = factor_owner(&req, &enrolling);
+    let added = finish_passkey(&ctx, &enrolling.0.initiator, owner, &new.name, &new.credential).await?;
+    let (id, name, codes, token) = match added {
+        PasskeyEnrolment::Added {
+            id,
+            name,
+            recovery_codes,
+            token,
+        } => (id, name, recovery_codes, token),
+        PasskeyEnrolment::Invalid => {
+            let words = "The passkey could not be verified. Start again.";
+            return Ok(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "assertion", words).into_response());
+        }
+        PasskeyEnrolment::Known => {
+            let words = "This passkey is set up already.";
+            return Ok(Problem::new(StatusCode::CONFLICT, "known_passkey", words).into_response());
+        }
+        PasskeyEnrolment::Refused(refusal) => return Ok(refuse_script(&ctx, refusal)),
+    };
+    renew(&req, token.as_ref())?;
+    let codes: Vec<&str> = codes.iter().flatten().map(Secret::expose).collect();
+    let body = serde_json::json!({
+        "id": id,
+        "name": name,
+        "recovery_codes": codes,
+        "location": way_on(&req, &ctx, &enrolling),
+    });
+    let mut response = HttpResponse::Ok().json(body);
+    forget_way(&req, response.headers_mut());
+    Ok(response)
+}
+
+/// `POST /factors/passkeys/{id}/rename`
+pub async fn rename(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    Confirmed(member, Form(form)): Confirmed<Member, Form<PasskeyNameForm>>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let visitor = &member.0;
+    let renamed = rename_passkey(&ctx, &visitor.initiator, visitor.account, parse_id(&id)?, &form.name).await?;
+    match renamed {
+        RenameOutcome::Renamed(name) => {
+            let words = Flash::ok(format!("The passkey was renamed to {name}."));
+            Ok(flash::redirect(&req, paths::FACTORS, &words))
+        }
+        RenameOutcome::NotFound => Err(PageError::NotFound),
+    }
+}
+
+/// `GET /factors/passkeys/{id}/remove`: asks before the only second factor is removed, because the
+/// recovery codes go with it.
+pub async fn confirm_removal(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    member: Member,
+    id: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let id = parse_id(&id)?;
+    let enrolled = list_factors(&ctx, member.0.account).await?;
+    let passkey = enrolled.passkeys.into_iter().find(|passkey| passkey.id == id);
+    let passkey = passkey.ok_or(PageError::NotFound)?;
+    let page = RemovalPage {
+        shell: Shell::member(&req, &ctx, &member, "Remove the passkey", "security"),
+        id,
+        name: passkey.name,
+        effect: removal_effect(enrolled.factors),
+    };
+    render_page(StatusCode::OK, &page)
+}
+
+/// Describes how the account signs in without this passkey.
+fn removal_effect(enrolled: EnrolledFactors) -> String {
+    let codes = match (enrolled.is_only_passkey(), enrolled.recovery_codes) {
+        (false, _) => return "You keep your other second factors.".to_owned(),
+        (true, 0) => String::new(),
+        (true, 1) => "; your recovery code stops working".to_owned(),
+        (true, codes) => format!("; your {codes} recovery codes stop working"),
+    };
+    format!("You will sign in with your password alone{codes}.")
+}
+
+/// `POST /factors/passkeys/{id}/remove`
+pub async fn remove(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    Confirmed(member, ()): Confirmed<Member, ()>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let visitor = &member.0;
+    match remove_passkey(&ctx, &visitor.initiator, &proving_session(visitor), parse_id(&id)?).await? {
+        RemovalOutcome::Removed => {
+            let words = Flash::ok("The passkey was removed. You can delete it from your device too.");
+            Ok(flash::redirect(&req, paths::FACTORS, &words))
+        }
+        RemovalOutcome::NotFound => Err(PageError::NotFound),
+        RemovalOutcome::LastFactor => Ok(app::last_factor(&req)),
+    }
+}

@@ -1,0 +1,297 @@
+//! `/login/oidc/{source}`: sends the browser to an identity provider and takes the answer, for a
+//! sign-in or for a confirmation within a session.
+
+use crate::{
+    domain::{origin::ReturnTo, policy::effective::SameSite, session::Duty},
+    flows::{
+        Ctx,
+        providers::{
+            self, CallbackRequest, ProviderConfirmation, ProviderProofOutcome, ProviderRefusal, ProviderSignInOutcome,
+            SignInRequest, SignInStart,
+        },
+    },
+    http::{
+        destination::{destination_address, query, return_to},
+        error::{PageError, factor_url},
+        filters,
+        flash::{self, Flash},
+        forms::Query,
+        judged::IssuedTo,
+        link_token::discreet,
+        paths,
+        provider_cookie::{self, ProviderErrand},
+        respond::{redirect_to, render_page},
+        second_step::{self, factor_client},
+        session_proof::renew,
+        shell::Shell,
+        sign_in::{hand_over_session, session_target},
+        site::Site,
+        visitor::{Anyone, FactorVisitor, Visitor},
+    },
+    identity::oidc::CallbackQuery,
+};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{Method, StatusCode},
+    web,
+};
+use askama::Template;
+use serde::Deserialize;
+
+/// Where the sign-in goes on.
+#[derive(Deserialize)]
+pub struct ProviderStartQuery {
+    #[serde(default)]
+    return_to: String,
+}
+
+/// The provider's answer in the address.
+#[derive(Deserialize)]
+pub struct ProviderAnswerQuery {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    state: String,
+    iss: Option<String>,
+    error: Option<String>,
+    /// Set by our own page, which opens the address again with a strict cookie.
+    again: Option<String>,
+}
+
+/// A page on which the browser goes on by itself, or the end of a confirmation.
+#[derive(Template)]
+#[template(path = "pages/login/provider.html")]
+struct ProviderPage {
+    shell: Shell,
+    message: &'static str,
+    /// Where it goes on; `None`: the tab can be closed.
+    on: Option<String>,
+}
+
+fn redirect_uri(ctx: &Ctx, source: &str) -> String {
+    let path = paths::LOGIN_OIDC_CALLBACK.replace("{source}", source);
+    format!("{}{path}", ctx.config.base_url())
+}
+
+/// `GET /login/oidc/{source}`
+pub async fn start(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    anyone: Anyone,
+    source: web::Path<String>,
+    Query(asked): Query<ProviderStartQuery>,
+) -> Result<HttpResponse, PageError> {
+    let (target, origin) = return_to(&ctx, &asked.return_to);
+    if anyone.visitor.is_some() {
+        return Ok(redirect_to(&destination_address(
+            &ctx,
+            target.as_ref(),
+            origin.as_ref(),
+        )));
+    }
+    let target = target.as_ref().map(ReturnTo::as_str);
+    match anyone.duty {
+        Some(Duty::PasswordChange) => return Ok(redirect_to(paths::PASSWORD)),
+        Some(Duty::Factor(_)) => return Ok(redirect_to(&factor_url(target))),
+        None => {}
+    }
+    let request = SignInRequest {
+        source: source.into_inner(),
+        return_to: target.unwrap_or_default().to_owned(),
+        hint: None,
+        must_authenticate: false,
+    };
+    send(&req, &ctx, &anyone, request, ProviderErrand::SignIn).await
+}
+
+/// `GET /login/oidc/{source}/confirm`
+pub async fn confirm(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    FactorVisitor(visitor): FactorVisitor,
+    anyone: Anyone,
+    source: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let source = source.into_inner();
+    let own = providers::find_confirming_source(&ctx, &visitor.admitted.account);
+    if own.is_none_or(|own| own.name != source) {
+        return Err(PageError::NotFound);
+    }
+    let request = SignInRequest {
+        source,
+        return_to: String::new(),
+        hint: Some(visitor.name.clone()),
+        must_authenticate: true,
+    };
+    send(&req, &ctx, &anyone, request, ProviderErrand::Confirm(visitor.session)).await
+}
+
+/// Sends the browser to the provider.
+async fn send(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    anyone: &Anyone,
+    request: SignInRequest,
+    errand: ProviderErrand,
+) -> Result<HttpResponse, PageError> {
+    // A check of the link begins nothing.
+    if *req.method() == Method::HEAD {
+        return Err(PageError::NotFound);
+    }
+    let redirect_uri = redirect_uri(ctx, &request.source);
+    let return_to = request.return_to.clone();
+    match providers::start(ctx, &factor_client(&anyone.client), request, &redirect_uri).await? {
+        SignInStart::Redirect(started) => {
+            let (url, pending) = *started;
+            let mut response = discreet(redirect_to(url.as_str()));
+            provider_cookie::remember(req, response.headers_mut(), &pending, errand);
+            Ok(response)
+        }
+        SignInStart::Unknown => Err(PageError::NotFound),
+        SignInStart::Refused(refusal) => Ok(refuse(req, &refusal, &return_to)),
+    }
+}
+
+/// `GET /login/oidc/{source}/callback`
+pub async fn callback(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    anyone: Anyone,
+    source: web::Path<String>,
+    Query(answer): Query<ProviderAnswerQuery>,
+) -> Result<HttpResponse, PageError> {
+    // Only an arriving browser uses up the answer, and not a check of a link.
+    if *req.method() == Method::HEAD {
+        return Err(PageError::NotFound);
+    }
+    let source = source.into_inner();
+    let is_repeated = answer.again.is_some();
+    let answer = CallbackQuery {
+        code: answer.code,
+        state: answer.state,
+        iss: answer.iss,
+        error: answer.error,
+    };
+    let found = provider_cookie::find(&req, &answer);
+    if let Some((_, ProviderErrand::Confirm(_))) = &found
+        && anyone.session.is_none()
+        && !is_repeated
+    {
+        // A strict cookie arrives after a redirect of ours, but not after one of another site.
+        let target = req.uri().path_and_query().map_or("", |target| target.as_str());
+        return continue_page(&req, &ctx, format!("{target}&again=1"));
+    }
+    let redirect_uri = redirect_uri(&ctx, &source);
+    let mut response = match found {
+        Some((pending, ProviderErrand::Confirm(session))) => match &anyone.visitor {
+            Some(visitor) if visitor.session == session => {
+                let request = ProviderConfirmation {
+                    source,
+                    query: CallbackQuery { ..answer.clone() },
+                    pending,
+                    redirect_uri,
+                    account: visitor.account,
+                    session,
+                    token_digest: visitor.admitted.token_digest.clone(),
+                    client: factor_client(&anyone.client),
+                };
+                finish_confirmation(&req, &ctx, visitor, request).await?
+            }
+            Some(_) | None => {
+                let words = "Your session ended meanwhile, so nothing was confirmed.";
+                flash::redirect(&req, paths::HOME, &Flash::error(words))
+            }
+        },
+        found => {
+            let pending = found.map(|(pending, _)| pending);
+            let request = CallbackRequest {
+                source,
+                query: CallbackQuery { ..answer.clone() },
+                pending,
+                redirect_uri,
+                client: factor_client(&anyone.client),
+                target: session_target(&ctx, &Site::Own, &anyone),
+                trusted: second_step::trusted_token(&req),
+            };
+            finish_sign_in(&req, &ctx, &anyone, request).await?
+        }
+    };
+    provider_cookie::forget(&req, response.headers_mut(), &answer);
+    Ok(discreet(response))
+}
+
+async fn finish_sign_in(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    anyone: &Anyone,
+    request: CallbackRequest,
+) -> Result<HttpResponse, PageError> {
+    let kept = request.pending.as_ref().map(|pending| pending.return_to.clone());
+    let (target, origin) = return_to(ctx, &kept.unwrap_or_default());
+    match providers::complete(ctx, request).await? {
+        ProviderSignInOutcome::Accepted(opened) => {
+            hand_over_session(req, opened.account.id, IssuedTo::from_opened(&opened), &opened.token)?;
+            let client = &anyone.client;
+            ctx.live
+                .awaited_cookies
+                .await_cookie(client.ip, client.user_agent.as_deref(), opened.session, ctx.now());
+            let on = destination_address(ctx, target.as_ref(), origin.as_ref());
+            match ctx.in_force().everyone().cookie.same_site {
+                SameSite::Strict => continue_page(req, ctx, on),
+                SameSite::Lax | SameSite::None => Ok(redirect_to(&on)),
+            }
+        }
+        ProviderSignInOutcome::FactorNeeded(due) => {
+            let mut response = redirect_to(paths::LOGIN_FACTOR);
+            second_step::remember(req, response.headers_mut(), &due.token);
+            Ok(response)
+        }
+        ProviderSignInOutcome::Refused(refusal) => {
+            let target = target.as_ref().map(ReturnTo::as_str).unwrap_or_default();
+            Ok(refuse(req, &refusal, target))
+        }
+        ProviderSignInOutcome::NotAllowed => Err(PageError::NoEntry),
+        ProviderSignInOutcome::Unknown => Err(PageError::NotFound),
+    }
+}
+
+async fn finish_confirmation(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    visitor: &Visitor,
+    request: ProviderConfirmation,
+) -> Result<HttpResponse, PageError> {
+    match providers::confirm(ctx, &visitor.initiator, request).await? {
+        ProviderProofOutcome::Proved(token) => {
+            renew(req, token.as_ref())?;
+            let page = ProviderPage {
+                shell: Shell::anonymous(req, ctx, "Confirmed"),
+                message: "You confirmed that it’s you. Close this tab and continue in the other one.",
+                on: None,
+            };
+            render_page(StatusCode::OK, &page)
+        }
+        ProviderProofOutcome::Refused(refusal) => Ok(flash::redirect(req, paths::HOME, &Flash::error(refusal.message))),
+        ProviderProofOutcome::Unknown => Err(PageError::NotFound),
+    }
+}
+
+/// Leads back to the sign-in page, which says why there is no session. `local` keeps that page from
+/// leading to the provider again.
+fn refuse(req: &HttpRequest, refusal: &ProviderRefusal, return_to: &str) -> HttpResponse {
+    let mut pairs = vec![("local", "1")];
+    if !return_to.is_empty() {
+        pairs.push(("return_to", return_to));
+    }
+    let login = format!("{}?{}", paths::LOGIN, query(&pairs));
+    flash::redirect(req, &login, &Flash::error(refusal.message.clone()))
+}
+
+fn continue_page(req: &HttpRequest, ctx: &Ctx, on: String) -> Result<HttpResponse, PageError> {
+    let page = ProviderPage {
+        shell: Shell::anonymous(req, ctx, "One moment"),
+        message: "You come from the identity provider. The page opens automatically.",
+        on: Some(on),
+    };
+    render_page(StatusCode::OK, &page)
+}

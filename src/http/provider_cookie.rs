@@ -1,0 +1,112 @@
+//! Sign-ins that were sent to an identity provider, in an encrypted cookie of this browser. Several
+//! may be open at once, one for each tab; each is taken out when its answer arrives.
+
+use super::sealed_cookie::SealedCookie;
+use crate::{
+    domain::{secret::Secret, session::SessionId, source::SourceId, time::Timestamp},
+    flows::providers::PendingProviderSignIn,
+    identity::oidc::{CallbackQuery, SignInSecrets},
+};
+use actix_web::{HttpRequest, cookie::time::Duration, http::header::HeaderMap};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// It lives as long as the flow accepts the answer.
+const COOKIE: SealedCookie = SealedCookie::new("provider", Duration::minutes(15));
+/// Most sign-ins that are open at once; an older one is forgotten.
+const MOST: usize = 3;
+/// Longest return address that is kept, so that the cookie stays below 4 KiB.
+const LONGEST_RETURN: usize = 500;
+
+/// What a sign-in at the provider is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProviderErrand {
+    /// Opening a session.
+    SignIn,
+    /// Confirming one's identity within this session.
+    Confirm(SessionId),
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptSignIn {
+    source: Uuid,
+    state: String,
+    nonce: String,
+    verifier: String,
+    started_at: i64,
+    return_to: String,
+    confirms: Option<Uuid>,
+}
+
+impl KeptSignIn {
+    fn new(pending: &PendingProviderSignIn, errand: ProviderErrand) -> Self {
+        let return_to = Some(&pending.return_to).filter(|address| address.len() <= LONGEST_RETURN);
+        Self {
+            source: pending.source.0,
+            state: pending.secrets.state.expose().to_owned(),
+            nonce: pending.secrets.nonce.expose().to_owned(),
+            verifier: pending.secrets.verifier.expose().to_owned(),
+            started_at: pending.started_at.as_micros(),
+            return_to: return_to.cloned().unwrap_or_default(),
+            confirms: match errand {
+                ProviderErrand::SignIn => None,
+                ProviderErrand::Confirm(session) => Some(session.0),
+            },
+        }
+    }
+
+    fn into_pending(self) -> (PendingProviderSignIn, ProviderErrand) {
+        let pending = PendingProviderSignIn {
+            source: SourceId(self.source),
+            secrets: SignInSecrets {
+                state: Secret::new(self.state),
+                nonce: Secret::new(self.nonce),
+                verifier: Secret::new(self.verifier),
+            },
+            started_at: Timestamp::from_micros(self.started_at),
+            return_to: self.return_to,
+        };
+        let confirms = self.confirms.map(SessionId);
+        (
+            pending,
+            confirms.map_or(ProviderErrand::SignIn, ProviderErrand::Confirm),
+        )
+    }
+}
+
+fn kept(req: &HttpRequest) -> Vec<KeptSignIn> {
+    let text = COOKIE.read(req);
+    text.and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default()
+}
+
+fn write(req: &HttpRequest, headers: &mut HeaderMap, kept: &[KeptSignIn]) {
+    match serde_json::to_string(kept) {
+        Ok(text) if !kept.is_empty() => COOKIE.write(req, headers, text),
+        Ok(_) | Err(_) => COOKIE.remove(req, headers),
+    }
+}
+
+/// Remembers a sign-in that is sent to a provider.
+pub fn remember(req: &HttpRequest, headers: &mut HeaderMap, pending: &PendingProviderSignIn, errand: ProviderErrand) {
+    let mut all = kept(req);
+    all.insert(0, KeptSignIn::new(pending, errand));
+    all.truncate(MOST);
+    write(req, headers, &all);
+}
+
+/// Finds the sign-in to which an answer belongs by its state. `None`: this browser began none.
+pub fn find(req: &HttpRequest, answer: &CallbackQuery) -> Option<(PendingProviderSignIn, ProviderErrand)> {
+    let all = kept(req).into_iter().map(KeptSignIn::into_pending);
+    all.into_iter().find(|(pending, _)| answer.belongs_to(&pending.secrets))
+}
+
+/// Forgets the sign-in to which an answer belongs.
+pub fn forget(req: &HttpRequest, headers: &mut HeaderMap, answer: &CallbackQuery) {
+    let all = kept(req);
+    if all.is_empty() {
+        return;
+    }
+    let others: Vec<KeptSignIn> = all.into_iter().filter(|kept| kept.state != answer.state).collect();
+    write(req, headers, &others);
+}
