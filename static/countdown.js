@@ -1,4 +1,4 @@
-// Counts down to an instant of the server's clock, which the page carries; says the time aloud only now and then.
+// Counts down to an instant by the server's clock, which the page carries. Screen readers hear it only now and then.
 const served = Date.parse(document.documentElement.dataset.now ?? "") || Date.now();
 const loaded = performance.now();
 const SAID_AT = [45, 30, 15, 5];
@@ -11,8 +11,8 @@ for (const element of document.querySelectorAll("[data-countdown]")) {
     const left = Math.ceil((until - served - (performance.now() - loaded)) / 1000);
     if (left < 0) {
       clearInterval(timer);
-      element.textContent = `${fixed.split(" (")[0]} (over: it is undone)`;
-      // What holds now is shown by the page as it is then.
+      element.textContent = `${fixed.split(" (")[0]} (time is up: reverted)`;
+      // A reload shows what is in force now.
       if (!document.querySelector("[data-dirty=true]")) location.reload();
       return;
     }

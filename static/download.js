@@ -1,4 +1,4 @@
-// A table as a file: what is shown once can be kept. Without script the table itself is all there is.
+// Saves a table as a file, so that what is shown once can be kept. Without script only the table is there.
 const guarded = (text) => (/^'*[=+\-@\t\r]/.test(text) ? `'${text}` : text);
 const cell = (text) => (/[",;\r\n\t]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 for (const button of document.querySelectorAll("[data-download]")) {

@@ -1,2 +1,2 @@
-// The file that was asked for before the password: fetched as soon as the page is there. Without it the button does.
+// Starts the download that was requested before the password was asked for. Without script the button does it.
 document.querySelector("form[data-fetched]")?.requestSubmit();

@@ -1,6 +1,6 @@
 // The page guard: warns before the session ends, then covers the page and signs people in again where they were.
-// One deferred script for our own and for protected pages; no dependency, no inline style, a shadow root of its own.
-// The server decides always: this covers first, asks second, and refreshes only what people really did.
+// One deferred script for our own and for protected pages: no dependency, no inline style, its own shadow root.
+// The server always decides. The script covers first and checks second, and reports only real input as activity.
 "use strict";
 (() => {
   const ONCE = Symbol.for("nightlatch.guard");
@@ -8,26 +8,31 @@
   window[ONCE] = true;
 
   const SESSION = "/nightlatch/session";
-  const ASK_MS = 1200; // while somebody can see the page
+  const ASK_MS = 1200; // while the page is visible
   const HIDDEN_ASK_MS = 20000;
   const TICK_MS = 500;
-  const SAID_AT = [120, 60, 40, 20, 10]; // seconds; in between a screen reader is left alone
+  const SAID_AT = [120, 60, 40, 20, 10]; // seconds left at which a screen reader is notified
   const COVERED = "data-nightlatch-covered";
 
   const root = document.documentElement;
   const fetchPlain = window.fetch.bind(window);
   let user = document.currentScript?.dataset.user ?? null; // whose page this is
-  let known = null; // the server's last word about a live session
-  let heard = null; // when that was, by both clocks
-  let ways = { login: "/login", password: "/password" }; // on an application's host they lead to ours
-  let mode = "page"; // page, warning, lasting, again, checking, gate, duty, barred
+  let known = null; // the server's latest answer about a live session
+  let heard = null; // when that answer arrived, by both clocks
+  let ways = { login: "/login", password: "/password", factor: "/factor" }; // on an application's host these lead to our own host
+  let otherWays = false; // whether the sign-in page offers identity providers
+  let passkeyHere = null; // where a passkey alone signs in: "here", or "elsewhere" (on our own host)
+  let mode = "page"; // page, warning, lasting, again, checking, gate, factor, enrol, duty, barred
+  let stepping = false; // the password was correct and a second factor is required: there is no session yet
   let dialog = null;
-  let notNow = false; // the end that nothing puts off has been told and waved away
+  let notNow = false; // the warning of an end that cannot be postponed was dismissed
   let asking = null;
   let askedAt = -Infinity;
-  let turn = 0; // what was asked before the last sign of life is old news
+  let turn = 0; // counts activity reports: an answer requested before the latest one is out of date
   let leaving = false;
   let beatAt = performance.now();
+  let dueSince = null; // when the warning was due and no answer had come yet
+  let idleLimit = null; // seconds of inactivity after which the session ends
 
   // ---- The server
 
@@ -37,12 +42,12 @@
     body: body && JSON.stringify(body),
     cache: "no-store",
     credentials: "same-origin",
-    referrerPolicy: "same-origin", // which application asks is told by the page
+    referrerPolicy: "same-origin", // the page says which application the request is for
     keepalive: true,
     signal: AbortSignal.timeout(10000),
   });
 
-  // Asks how the session stands; whoever asks meanwhile waits for the same answer.
+  // Fetches the state of the session. Calls during a fetch wait for the same answer.
   function check(told = true) {
     if (leaving) return asking;
     askedAt = performance.now();
@@ -53,17 +58,21 @@
       if (asked === turn) hear(status, told);
     }).catch(() => {
       if (left() < 0 || mode === "checking" || mode === "entered") show("checking", "The server cannot be reached. Trying again…");
+      else if (isDue() || mode === "warning") warnAlone();
     }).finally(() => { asking = null; });
     return asking;
   }
 
-  // A sign of life. What it is refused for, the check tells.
+  // Reports activity. If the report is refused, the check finds out why.
   async function sign(path) {
     try {
       const answer = await ask(path, {});
       turn += 1;
-      if (answer.ok) hear(await answer.json(), true);
-      else await check();
+      if (answer.ok) {
+        const status = await answer.json();
+        idleLimit = null; // the report started the time anew, so that the answer states the whole limit
+        hear(status, true);
+      } else await check();
       return true;
     } catch {
       return false;
@@ -71,13 +80,18 @@
   }
 
   function hear(status, told) {
-    ways = { login: status.login_url, password: status.password_url };
+    ways = { login: status.login_url, password: status.password_url, factor: status.factor_url ?? "/factor" };
+    passkeyHere = status.passkey ?? null;
+    otherWays = status.providers === true;
     if (status.state === "live" || status.state === "warning") {
       user ??= status.user;
       if (status.user !== user) return leave("/");
       known = status;
       heard = { wall: Date.now(), steady: performance.now() };
+      stepping = false;
+      if (known.idle_ends_in != null) idleLimit = Math.max(idleLimit ?? 0, Math.ceil(known.idle_ends_in));
       if (status.may_enter === false) return show("barred");
+      if (status.duty === "factor") return show(status.methods ? "factor" : "enrol", status);
       if (status.duty) return show("duty");
       if (status.state === "live") {
         notNow = false;
@@ -86,13 +100,23 @@
       else if (mode !== "again") show(notNow ? "page" : "lasting");
       return;
     }
-    if (user === null) return; // a page for everybody
+    if (user === null) return; // a page that needs no sign-in
     known = heard = null;
-    if (mode !== "gate" && told) tell("ended");
-    show("gate", status.message ?? "You are signed out.");
+    if (mode !== "gate" && mode !== "factor" && told) tell("ended");
+    if (stepping) return;
+    const idle = status.reason === "idle" && idleLimit !== null;
+    show("gate", idle ? `You were signed out after ${inUnits(idleLimit)} of inactivity.` : status.message ?? "You are signed out.");
   }
 
-  // Seconds until the known end. Both clocks: one stands still while the machine sleeps, the other may be set.
+  const isDue = () => mode === "page" && !notNow && left() <= (known?.warn_at ?? -1);
+
+  // Warns of the known end without an answer of the server. An end that activity cannot postpone comes in any case.
+  function warnAlone() {
+    if (known?.ends_by !== "idle") return show("lasting");
+    show("warning", `The server cannot be reached. You will be signed out at ${timeOfEnd()} unless the connection returns.`);
+  }
+
+  // Seconds until the known end. Two clocks, because one stops while the machine sleeps and the other may be set.
   const left = () => (known?.ends_in == null ? Infinity
     : known.ends_in - Math.max(Date.now() - heard.wall, performance.now() - heard.steady) / 1000);
 
@@ -102,7 +126,7 @@
   const tell = (what) => channel?.postMessage(what); // ended, extended, resumed
   channel?.addEventListener("message", () => check(false));
 
-  // ---- What people do
+  // ---- Input
 
   let reportedAt = -Infinity;
   let report = 0;
@@ -113,7 +137,7 @@
     reportedAt = performance.now();
     sign("/touch");
   }
-  // At once, then at most ten times in the time that is left.
+  // Reports the first input immediately, then at most ten times in the time that is left.
   function noteInput(event) {
     if (!event.isTrusted || report || mode !== "page" || known?.idle_ends_in == null) return;
     if (event.type === "pointermove" && !event.movementX && !event.movementY) return; // the page moved, not the pointer
@@ -125,12 +149,12 @@
   }
   addEventListener("pagehide", () => report && reportNow());
 
-  // What is typed into the guard is not for the page's shortcuts, however early they listen.
+  // Keeps what is typed into the guard from the page's shortcuts, however early they listen.
   for (const type of ["keydown", "keypress", "keyup"]) {
     addEventListener(type, (event) => dialog && event.composedPath().includes(dialog) && event.stopImmediatePropagation(), true);
   }
 
-  // Covers first when the known end has passed, asks second.
+  // Covers the page if the known end has passed, then checks.
   function wake() {
     if (left() < 0) show("checking");
     check();
@@ -140,7 +164,7 @@
   addEventListener("focus", wake);
   addEventListener("pageshow", (event) => event.persisted && wake());
 
-  // The page's own requests: a 401 may be ours. Nothing is asked again for them.
+  // Checks the session when a request of the page gets a 401, which may be ours. The request is not repeated.
   window.fetch = async (...given) => {
     const answer = await fetchPlain(...given);
     if (answer.status === 401) check();
@@ -152,11 +176,11 @@
     return sendPlain.apply(this, given);
   };
 
-  // ---- What is shown
+  // ---- Dialogs
 
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(`
-    :host { all: initial !important; color-scheme: inherit !important; } /* here ours outweighs the page's; em, since the page decides about rem */
+    :host { all: initial !important; color-scheme: inherit !important; } /* outweighs the page's rules; em, since the page sets rem */
     *, ::before, ::after { box-sizing: border-box; }
     dialog, dialog::backdrop {
       --bg: light-dark(#f6f7f9, #0f1216); --surface: light-dark(#fff, #171b21); --line: light-dark(#d5d9e0, #323a45);
@@ -227,16 +251,22 @@
 
   const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
   const inWords = (seconds) => (seconds < 60 ? `${seconds} seconds` : seconds < 90 ? "1 minute" : `${Math.round(seconds / 60)} minutes`);
+  const inUnits = (seconds) => {
+    const [unit, size] = seconds % 3600 === 0 ? ["hour", 3600] : seconds % 60 === 0 ? ["minute", 60] : ["second", 1];
+    return `${seconds / size} ${unit}${seconds === size ? "" : "s"}`;
+  };
   const timeOfEnd = () => new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" }).format(Date.now() + left() * 1000);
 
   const countdown = (words) => make("p", { class: "count", "aria-hidden": "true" }, words, make("span", { id: "count" }));
 
+  const INACTIVE = "You have been inactive for a while, so you will be signed out.";
+
   const MODES = {
     warning: {
       closed: stay,
-      build: () => [make("div", { class: "stack" },
+      build: (words) => [make("div", { class: "stack" },
         make("h2", { id: "title" }, "Still there?"),
-        make("p", { id: "text", class: "soft" }, "You will be signed out, because nothing has happened here for a while."),
+        make("p", { id: "text", class: "soft", role: "status" }, words ?? INACTIVE),
         countdown("Signing you out in "),
         make("p", { class: "said", role: "status", id: "said" }),
         make("p", { class: "error", role: "alert", id: "error" }),
@@ -248,7 +278,7 @@
       closed: wave,
       build: () => [make("div", { class: "stack" },
         make("h2", { id: "title" }, "Your session is about to end"),
-        make("p", { id: "text", class: "soft" }, `It ends at ${timeOfEnd()} whatever you do, because it has reached its greatest length. Save now, or sign in again now and carry on.`),
+        make("p", { id: "text", class: "soft" }, `It ends at ${timeOfEnd()} even if you stay active, because it has reached its maximum length. Save your work, or sign in again now to continue.`),
         countdown("It ends in "),
         make("p", { class: "said", role: "status", id: "said" }),
         make("div", { class: "actions" },
@@ -256,29 +286,38 @@
           button("Back to the page", wave),
           button("Sign out now", signOut)))],
     },
-    again: { closed: wave, build: () => signInForm("Sign in again", "A new session begins. Nothing you typed on this page is lost.", true) },
-    gate: { covers: true, build: (words) => signInForm(words, "Sign in to carry on. Nothing you typed on this page was lost.", false) },
+    again: { closed: wave, build: () => signInForm("Sign in again", "This starts a new session. Nothing you typed on this page is lost.", true) },
+    gate: { covers: true, build: (words) => signInForm(words, "Sign in to continue. Nothing you typed on this page was lost.", false) },
     checking: {
       covers: true,
       build: (words) => [make("div", { class: "stack" },
         make("h2", { id: "title" }, "One moment"),
-        make("p", { id: "text", class: "soft", role: "status" }, words ?? "Finding out whether you are still signed in…"),
+        make("p", { id: "text", class: "soft", role: "status" }, words ?? "Checking whether you are still signed in…"),
         make("div", { class: "actions" }, wayOut("Go to the sign-in page")))],
     },
     duty: {
       covers: true,
       build: () => [make("div", { class: "stack" },
         make("h2", { id: "title" }, "Choose a new password first"),
-        make("p", { id: "text", class: "soft" }, "Your password must be changed before you can carry on. The form opens in a tab of its own; this page waits as it is."),
+        make("p", { id: "text", class: "soft" }, "You must change your password before you can continue. The form opens in a new tab; this page stays as it is."),
         make("div", { class: "actions apart" }, wayOut("Sign out"),
           make("a", { href: ways.password, target: "_blank", rel: "noopener", class: "primary", autofocus: "" }, "Choose a new password")))],
+    },
+    factor: { covers: true, build: factorForm },
+    enrol: {
+      covers: true,
+      build: () => [make("div", { class: "stack" },
+        make("h2", { id: "title" }, "Set up a second factor first"),
+        make("p", { id: "text", class: "soft" }, "Your account needs a second factor before you can continue. The page to set it up opens in a new tab; nothing you typed on this page is lost."),
+        make("div", { class: "actions apart" }, wayOut("Sign out"),
+          make("a", { href: signInAddress(ways.factor), target: "_blank", rel: "noopener", class: "primary", autofocus: "" }, "Set up a second factor")))],
     },
     barred: {
       covers: true,
       build: () => [make("div", { class: "stack" },
-        make("h2", { id: "title" }, "Your account may not enter here"),
-        make("p", { id: "text", class: "soft" }, "Somebody else may, or yours again once an administrator allows it."),
-        make("div", { class: "actions" }, wayOut("Sign out or switch account")))],
+        make("h2", { id: "title" }, "You don’t have access to this application"),
+        make("p", { id: "text", class: "soft" }, "Ask an administrator for access, or sign in with another account."),
+        make("div", { class: "actions" }, wayOut("Use another account")))],
     },
   };
 
@@ -288,7 +327,7 @@
       make("p", { id: "text", class: "soft" }, text),
       make("p", { class: "error", role: "alert", id: "error" }),
       make("p", { class: "wait soft", id: "wait", "aria-hidden": "true" }),
-      make("div", { class: "field" }, make("label", { for: "username" }, "User name"),
+      make("div", { class: "field" }, make("label", { for: "username" }, "Username"),
         make("input", { id: "username", name: "username", autocomplete: "username", readonly: "", value: user })),
       make("div", { class: "field" }, make("label", { for: "password" }, "Password"),
         make("input", {
@@ -296,8 +335,10 @@
           autocapitalize: "none", spellcheck: "false", autofocus: "",
         })),
       make("div", { class: "actions apart" },
-        early ? button("Back to the page", wave) : wayOut("Sign out or switch account"),
-        make("button", { class: "primary", id: "enter" }, "Sign in")));
+        early ? button("Back to the page", wave) : wayOut("Use another account"),
+        make("button", { class: "primary", id: "enter" }, "Sign in")),
+      ...passkeyWay(passkeyHere, false),
+      ...(otherWays ? [make("p", { class: "soft" }, make("a", { href: signInAddress(), target: "_blank", rel: "noopener", id: "other-ways" }, "Sign in another way, in a new tab"))] : []));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       signIn();
@@ -305,11 +346,55 @@
     return [form];
   }
 
-  // From an application's page the sign-in leads back to it.
+  // The second step: a passkey first, else a code. `asked` names the methods and says whether a passkey works on this host.
+  function factorForm(asked) {
+    const byCode = asked.methods.some((method) => method !== "passkey");
+    const passkey = asked.methods.includes("passkey") ? passkeyWay(asked.passkey, true) : [];
+    const form = make("form", { method: "post", action: SESSION + "/factor" },
+      make("h2", { id: "title" }, "Confirm it’s you"),
+      make("p", { id: "text", class: "soft" }, "Use your second factor to continue. Nothing you typed on this page is lost."),
+      make("p", { class: "error", role: "alert", id: "error" }),
+      make("p", { class: "wait soft", id: "wait", "aria-hidden": "true" }),
+      ...passkey);
+    if (byCode) form.append(make("div", { class: "field" }, make("label", { for: "code" }, asked.methods.includes("totp") ? "Code from your authenticator app, or a recovery code" : "Recovery code"),
+      make("input", { id: "code", name: "code", autocomplete: "one-time-code", required: "", maxlength: "64", autocapitalize: "none", spellcheck: "false", ...(passkey.length ? {} : { autofocus: "" }) })));
+    form.append(make("div", { class: "actions apart" }, wayOut("Use another account"),
+      ...(byCode ? [make("button", { id: "enter", ...(passkey.length ? {} : { class: "primary" }) }, "Continue")] : [])));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (byCode) act("enter", () => ask("/factor", { code: part("code").value }), "code");
+    });
+    return [form];
+  }
+
+  const canUsePasskeys = isSecureContext && typeof window.PublicKeyCredential?.parseRequestOptionsFromJSON === "function";
+
+  // A button for one touch; on hosts that the passkeys are not made for, a link to the host that they are.
+  function passkeyWay(here, first) {
+    if (here === "elsewhere") {
+      return [make("p", { class: "soft" }, make("a", { href: signInAddress(), target: "_blank", rel: "noopener", id: "passkey-elsewhere" }, "Use a passkey on the sign-in page"))];
+    }
+    if (!here || !canUsePasskeys) return [];
+    const element = button("Use a passkey", () => act("passkey", touchPasskey, "passkey"), { id: "passkey", ...(first ? { class: "primary", autofocus: "" } : {}) });
+    return [element];
+  }
+
+  async function touchPasskey() {
+    const offered = await ask("/factor/options", {});
+    if (!offered.ok) return offered;
+    const { publicKey } = await offered.json();
+    const credential = await navigator.credentials.get({
+      publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(publicKey),
+      signal: AbortSignal.timeout(120000),
+    });
+    return ask("/factor", { credential: credential.toJSON() });
+  }
+
+  // Returns the address of the sign-in page. From an application's page, it leads back to that page.
   const signInAddress = (page = ways.login) => (page.startsWith("/") ? page
     : `${page}?return_to=${encodeURIComponent(location.href.split("#")[0])}`);
 
-  // A link, so that it leads out even when nothing else works any more.
+  // Makes a link that signs out. It is a link so that it works even when script fails.
   function wayOut(words) {
     const link = make("a", { href: signInAddress() }, words);
     link.addEventListener("click", (event) => {
@@ -319,11 +404,12 @@
     return link;
   }
 
-  // Shows one thing in place of another, in one step: nothing of the page is seen in between.
+  // Replaces one dialog with another in one step, so that the page never shows in between.
   function show(next, words) {
     const same = mode === next;
     if (same && next === "checking" && words) write("text", words);
     if (same && next === "gate" && words) write("title", words);
+    if (same && next === "warning") write("text", words ?? INACTIVE);
     if (same) return tick();
     const scroll = [scrollX, scrollY];
     const old = dialog;
@@ -331,7 +417,7 @@
     dialog = null;
     const { build, covers, closed } = MODES[next] ?? {};
     root.toggleAttribute(COVERED, Boolean(covers));
-    old?.close(); // gives the focus back to where it was
+    old?.close(); // returns the focus
     old?.remove();
     waitUntil = said = 0;
     if (build) {
@@ -352,7 +438,7 @@
     if (!build) tick();
   }
 
-  // Esc means what `closed` says; where there is nothing to choose, the dialog stays whatever closes it.
+  // Makes Esc call `closed`. Without `closed` there is no choice, and the dialog stays open whatever closes it.
   function keepOpen(shown, closed) {
     shown.addEventListener("cancel", (event) => {
       event.preventDefault();
@@ -369,7 +455,7 @@
   let waitUntil = 0;
   const TITLE = /^(\(\d+:\d\d\) |Signed out – )+/;
 
-  // Once a second and after every change: digits, words for screen readers, title.
+  // Updates digits, screen reader text and title, once a second and after every change.
   function tick() {
     const seconds = Math.max(0, Math.ceil(left()));
     const counting = mode === "warning" || mode === "lasting" || (notNow && mode !== "gate" && known !== null);
@@ -379,7 +465,7 @@
     write("count", clock(seconds));
     const mark = SAID_AT.findLast((at) => seconds <= at) ?? Infinity;
     if (counting && part("said") && mark !== said) {
-      // The first words give the time there is, the later ones come at the marks.
+      // The first announcement states the time that is left, later ones come at the marks.
       write("said", `You will be signed out in ${inWords(said === 0 ? seconds : mark)}.`);
       said = mark;
     }
@@ -387,7 +473,7 @@
     write("wait", wait > 0 ? `${clock(wait)} left` : "");
   }
 
-  // ---- What the buttons do
+  // ---- Buttons
 
   async function stay() {
     if (!(await sign("/touch"))) return write("error", "The server cannot be reached. Try again.");
@@ -399,38 +485,52 @@
     show("page");
   }
 
-  async function signIn() {
-    const enter = part("enter");
-    const password = part("password");
-    if (enter.getAttribute("aria-disabled") === "true") return;
-    enter.setAttribute("aria-disabled", "true");
+  const signIn = () => act("enter", () => ask("/login", { username: user, password: part("password").value }), "password");
+
+  // One step of signing in: `send` gives the server's answer, `field` is what is wrong when it refuses.
+  async function act(id, send, field) {
+    const pressed = part(id);
+    if (pressed.getAttribute("aria-disabled") === "true") return;
+    pressed.setAttribute("aria-disabled", "true");
     write("error", "");
     try {
-      const answer = await ask("/login", { username: user, password: password.value });
+      const answer = await send();
       const said = await answer.json();
       if (answer.ok || answer.status === 409) {
         if (answer.ok && said.user !== user) return leave("/");
-        mode = "entered"; // whatever stands is replaced by what the server says now
+        stepping = false;
+        mode = "entered"; // any dialog is replaced by what the server answers now
         turn += 1;
         await asking;
         await check();
         return tell("resumed");
       }
-      refuse(password, said.detail, said.retry_after);
-    } catch {
-      refuse(password, "The server cannot be reached. Try again.");
+      if (said.code === "factor") {
+        stepping = true;
+        return show("factor", said);
+      }
+      if (said.code === "sign_in") {
+        stepping = false;
+        return show("gate", said.detail);
+      }
+      refuse(part(field), said.detail, said.retry_after);
+    } catch (error) {
+      const cancelled = error.name === "NotAllowedError" || error.name === "TimeoutError";
+      refuse(part(field), field === "passkey" && cancelled ? "No passkey was used. Try again, or use another way." : "The server cannot be reached. Try again.");
     } finally {
-      enter.removeAttribute("aria-disabled");
+      pressed.removeAttribute("aria-disabled");
     }
   }
 
-  function refuse(password, words, wait) {
+  function refuse(field, words, wait) {
     write("error", words);
     waitUntil = wait > 1 ? performance.now() + wait * 1000 : 0;
-    password.setAttribute("aria-invalid", "true");
-    password.setAttribute("aria-describedby", "error");
-    password.focus();
-    password.select();
+    field.focus();
+    if (field.localName === "input") {
+      field.setAttribute("aria-invalid", "true");
+      field.setAttribute("aria-describedby", "error");
+      field.select();
+    }
     tick();
   }
 
@@ -441,12 +541,12 @@
       if (answer.ok) to = (await answer.json()).location;
       tell("ended");
     } catch {
-      // the sign-in page says what is wrong
+      // the sign-in page shows what is wrong
     }
     leave(signInAddress(to));
   }
 
-  // Away from here; what is on the page is not for whoever comes next.
+  // Leaves the page, and covers it so that the next person at this browser does not see it.
   function leave(to) {
     leaving = true;
     known = heard = null;
@@ -454,7 +554,7 @@
     location.replace(to);
   }
 
-  // ---- What happens by itself
+  // ---- Timer
 
   setInterval(() => {
     tick();
@@ -464,9 +564,11 @@
       sign("/heartbeat");
     }
     if (left() < 0 && mode !== "gate" && mode !== "checking") show("checking");
-    const due = mode === "page" && left() <= (known?.warn_at ?? -1) && !notNow;
+    const due = isDue();
+    dueSince = due ? dueSince ?? now : null;
+    if (due && now - dueSince > 2 * ASK_MS) warnAlone(); // the check has neither failed nor been answered
     const pause = document.hidden && !due && left() >= 0 ? HIDDEN_ASK_MS : ASK_MS;
-    if (now - askedAt >= pause - TICK_MS / 2) check(); // ticks are never quite on time
+    if (now - askedAt >= pause - TICK_MS / 2) check(); // timers are never exactly on time
   }, TICK_MS);
   check();
 })();

@@ -1,4 +1,4 @@
-// Lists: select the page, count in the button. Without it every box and button still works.
+// Lists: selects the page and counts in the button. Without script every box and button still works.
 for (const form of document.querySelectorAll("form[data-bulk]")) {
   const boxes = () => [...form.querySelectorAll('input[name="id"]')];
   const all = form.querySelector("[data-select-all]");
@@ -12,11 +12,11 @@ for (const form of document.querySelectorAll("form[data-bulk]")) {
     for (const button of form.querySelectorAll("[data-bulk-button]")) {
       const noun = button.dataset.noun;
       button.textContent = chosen === 0 ? `${button.dataset.verb} selected ${noun}s`
-        : `${button.dataset.verb} ${chosen} ${noun}${chosen === 1 ? "" : "s"}${yours ? ", yours included" : ""}`;
+        : `${button.dataset.verb} ${chosen} ${noun}${chosen === 1 ? "" : "s"}${yours ? " including yours" : ""}`;
       button.disabled = chosen === 0;
     }
     const status = form.querySelector("[data-bulk-status]");
-    if (status) status.textContent = chosen === 0 ? "Nothing selected" : `${chosen} selected${yours ? ", your own session among them" : ""}`;
+    if (status) status.textContent = chosen === 0 ? "Nothing selected" : `${chosen} selected${yours ? ", including your own session" : ""}`;
   };
   if (all) {
     all.closest("[hidden]")?.removeAttribute("hidden");
@@ -25,7 +25,7 @@ for (const form of document.querySelectorAll("form[data-bulk]")) {
       paint();
     });
   }
-  // A field that only some acts read is there for those alone.
+  // Shows a field only while an action that reads it is chosen.
   for (const field of form.querySelectorAll("[data-for-acts]")) {
     const act = form.elements.act;
     const offer = () => { field.hidden = !field.dataset.forActs.split(" ").includes(act.value); };
@@ -38,7 +38,27 @@ for (const form of document.querySelectorAll("form[data-bulk]")) {
   paint();
 }
 
-// A changed page size applies at once.
+// Applies a changed page size immediately.
 for (const select of document.querySelectorAll("select[data-submit]")) {
   select.addEventListener("change", () => select.form.requestSubmit());
+}
+
+// Keeps the scroll position after an action in a row, because the answer leads back to the same list.
+const PLACE = "nightlatch.place";
+const here = location.pathname + location.search;
+for (const form of document.querySelectorAll("form[data-bulk]")) {
+  form.addEventListener("submit", () => {
+    try {
+      sessionStorage.setItem(PLACE, JSON.stringify({ here, y: scrollY }));
+    } catch {
+      // storage switched off: the page starts at its top
+    }
+  });
+}
+try {
+  const kept = JSON.parse(sessionStorage.getItem(PLACE) ?? "null");
+  sessionStorage.removeItem(PLACE);
+  if (kept?.here === here) scrollTo(0, kept.y);
+} catch {
+  // storage switched off
 }

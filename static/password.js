@@ -1,4 +1,4 @@
-// Show and hide a password, and say when Caps Lock is on. Paste and password managers are never hindered.
+// Shows and hides a password, and warns when Caps Lock is on. Paste and password managers keep working.
 for (const box of document.querySelectorAll("[data-password]")) {
   const input = box.querySelector("input");
   const button = box.querySelector("[data-show]");
@@ -20,7 +20,7 @@ for (const box of document.querySelectorAll("[data-password]")) {
     input.addEventListener("blur", () => { caps.textContent = ""; });
   }
 }
-// How the new password stands, asked of the server that will judge it, once typing pauses.
+// Asks the server, which will judge the new password, how strong it is once typing pauses.
 for (const box of document.querySelectorAll("[data-strength]")) {
   const input = document.getElementById(box.dataset.strength);
   const bar = box.querySelector("[data-score]");
@@ -47,7 +47,7 @@ for (const box of document.querySelectorAll("[data-strength]")) {
     clearTimeout(pause);
     if (input.value === "") { asked?.abort(); box.hidden = true; } else pause = setTimeout(ask, 300);
   });
-  // What else it is judged by (a name, the chosen baseline) may change after it.
+  // Other fields that it is judged by (a name, the chosen baseline) may change afterwards.
   input.form.addEventListener("change", ({ target }) => {
     const least = document.querySelector(`#${CSS.escape(input.id)}-hint [data-least]`);
     if (least && target.dataset.least) least.textContent = target.dataset.least;

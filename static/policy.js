@@ -71,7 +71,7 @@ function watchChanges() {
   const paint = () => {
     const names = [];
     for (const row of form.querySelectorAll("[data-setting]")) {
-      // A knob that follows the mode is no change of its own: the mode's is.
+      // A setting that follows the mode is not a change itself: the mode is.
       const own = fields(row).filter((field) => row.dataset.follows === undefined || /\.(un)?set$/.test(field.name));
       const changed = row.dataset.touched !== undefined || own.some((field) => state(field) !== first.get(field));
       row.classList.toggle("is-dirty", changed);
@@ -94,7 +94,7 @@ function watchChanges() {
   paint();
 }
 
-// A mode sets the knobs that nobody set: choosing one shows at once what it derives; a knob that was touched is custom.
+// A mode sets the settings that have no value of their own. Choosing a mode shows what it sets; an edited setting is custom.
 function watchModes() {
   const select = form.querySelector("select[data-modes]:not(:disabled)");
   if (!select) return;
@@ -157,9 +157,9 @@ function watchModes() {
   };
   for (const row of rows) for (const kind of ["input", "change"]) row.addEventListener(kind, (event) => touched(row, event));
   select.addEventListener("change", follow);
-  // What only follows is not sent: it stays unset.
+  // Settings that follow the mode are not sent, so that they stay unset.
   form.addEventListener("formdata", ({ formData }) => {
-    for (const row of rows) if (follows(row)) for (const name of [row.id, `${row.id}.never`]) formData.delete(name);
+    for (const row of rows) if (follows(row)) for (const name of [row.dataset.setting, `${row.dataset.setting}.never`]) formData.delete(name);
   });
   paint();
 }
@@ -167,7 +167,7 @@ function watchModes() {
 function watchSearch() {
   const box = document.querySelector("[data-policy-find]");
   if (!box) return;
-  // The search is live; without the button, Enter in a field means the review.
+  // Search is live; without the button, Enter in a field submits the review.
   box.querySelector("[data-find]").remove();
   const search = box.querySelector("input");
   const status = box.querySelector("[role=status]");
@@ -183,6 +183,7 @@ function watchSearch() {
         if (hit) here += 1;
       }
       group.hidden = here === 0;
+      if (words.length > 0 && here > 0) group.open = true;
       found += here;
     }
     empty.hidden = found > 0;
@@ -199,7 +200,18 @@ function watchSearch() {
   paint();
 }
 
+// Unfolds the setting or group that a link leads to, for browsers that do not do so automatically.
+function unfold() {
+  const target = location.hash ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
+  const group = target?.closest("details[data-group]");
+  if (!group) return;
+  group.open = true;
+  target.scrollIntoView({ block: target === group ? "start" : "center" });
+}
+
 if (form) {
+  addEventListener("hashchange", unfold);
+  unfold();
   watchDurations();
   watchModes();
   watchSearch();

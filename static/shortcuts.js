@@ -1,4 +1,4 @@
-// `/` goes to the page's search or first filter. The only single-key shortcut, and one that can be switched off (in the footer).
+// `/` goes to the page's search or first filter. It is the only single-key shortcut and can be switched off in the footer.
 const KEY = "nightlatch.shortcuts";
 
 function on() {
@@ -27,7 +27,7 @@ for (const box of document.querySelectorAll("[data-shortcuts]")) {
     try {
       localStorage.setItem(KEY, check.checked ? "on" : "off");
     } catch {
-      // not kept beyond this page
+      // the choice lasts for this page only
     }
   });
 }

@@ -1,4 +1,4 @@
-// Light, dark or as the system says. A plain blocking script, so that the first paint already has the right colours.
+// Theme: light, dark or the system's. A blocking script, so that the first paint has the right colours.
 (() => {
   const KEY = "nightlatch.theme";
   const ORDER = ["auto", "light", "dark"];
@@ -29,7 +29,7 @@
         try {
           localStorage.setItem(KEY, next);
         } catch {
-          // kept for this page only
+          // the choice lasts for this page only
         }
         apply(next);
       });

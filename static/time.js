@@ -1,4 +1,4 @@
-// Keeps relative times ticking and lets people choose: relative, local or UTC. The server's words stand without it.
+// Updates relative times and offers relative, local or UTC times. Without script the server's text stays.
 // The steps are those of src/http/filters.rs.
 const KEY = "nightlatch.times";
 const MODES = ["relative", "local", "utc"];
@@ -14,7 +14,7 @@ const modeKept = () => {
 
 function relative(at, now) {
   const past = now >= at;
-  // What has passed is cut off, what remains is rounded.
+  // Past times are rounded down, future times to the nearest unit.
   const secs = past ? Math.floor((now - at) / 1000) : Math.ceil((at - now) / 1000);
   const whole = (unit) => past ? Math.floor(secs / unit) : Math.round(secs / unit);
   if (secs < 10) return past ? "now" : "in a moment";
@@ -32,13 +32,15 @@ const utc = (at) => `${at.toISOString().slice(0, 19).replace("T", " ")} UTC`;
 const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const localLong = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 
-// The server owns the clock: its `now` is in the page, ours only measures what has passed since.
+// The page carries the server's `now`; the browser's clock only measures the time since.
 const served = Date.parse(document.documentElement.dataset.now ?? "") || Date.now();
 const loaded = performance.now();
 const now = () => new Date(served + (performance.now() - loaded));
 
 function paint() {
   const mode = modeKept();
+  // Hides the clock time beside a relative time in the other modes, where it would say the same twice.
+  document.documentElement.dataset.times = mode;
   for (const element of document.querySelectorAll("time[data-time]")) {
     const at = new Date(element.dateTime);
     if (Number.isNaN(at.getTime())) continue;
@@ -56,7 +58,7 @@ for (const box of document.querySelectorAll("[data-times]")) {
     try {
       localStorage.setItem(KEY, select.value);
     } catch {
-      // not kept beyond this page
+      // the choice lasts for this page only
     }
     paint();
   });
