@@ -1,8 +1,10 @@
-//! `cargo bench --bench http`: a whole server, release build, over loopback. Start and memory, a signed-in request, sign-ins,
-//! and what proxies ask (`verify`).
-//! Ratios are taken against references of the same run: a bare actix-web handler, and argon2id on all cores.
-//! SQLite always; Postgres too when `BENCH_POSTGRES_URL` names an empty database.
+//! `cargo bench --bench http`: a whole server over loopback: start and memory, a signed-in request,
+//! sign-ins by password and by passkey, and forward-auth (`verify`). Ratios compare with references
+//! of the same run: a bare actix-web handler, and argon2id on all cores. SQLite always, Postgres
+//! too when `BENCH_POSTGRES_URL` names an empty database.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a bench that cannot go on stops")]
 
+mod passkeys;
 mod verify;
 mod wire;
 
@@ -16,18 +18,18 @@ use std::{
     process::Command,
     time::{Duration, Instant},
 };
-use wire::{PASSWORD, Server, ask, cli, create_account, free_address, login, median, sign_in};
+use wire::{PASSWORD, Server, acts_per_second, ask, cli, create_account, free_address, login, median, sign_in};
 
 const CONNECTIONS: usize = 8;
 const PAIRS: usize = 5;
-/// People who sign in all the time, each an account and an address of their own.
+/// Clients that sign in continuously, each with its own account and address.
 const SIGNING_IN: u32 = 16;
 /// Wrong passwords for each kind of account.
 const GUESSES: usize = 150;
 const ROUND: Duration = Duration::from_secs(3);
 
 fn main() {
-    // The reference runs as a process of its own, so that its CPU time can be told from ours.
+    // The reference runs as a separate process, so that its CPU time can be distinguished.
     if let Ok(address) = std::env::var("BENCH_BARE") {
         return bare(&address);
     }
@@ -42,7 +44,7 @@ fn main() {
     std::fs::remove_dir_all(&dir).expect("the database goes");
 }
 
-/// Whether this part is to be run: all are, unless some are named on the command line.
+/// Whether this part runs: all parts do, unless some are named on the command line.
 fn wanted(part: &str) -> bool {
     let named: Vec<String> = std::env::args()
         .skip(1)
@@ -80,9 +82,13 @@ fn run(url: &str, dir: &Path) {
         refusals(&server, url, dir);
     }
     server.stop();
+    if wanted("passkeys") {
+        passkeys::run(url, dir);
+    }
 }
 
-/// The time of a wrong password for each kind of account, asked in turns: nobody shall read from it which there are.
+/// Measures a wrong password for each kind of account in turns: the times must not reveal which
+/// accounts exist.
 fn refusals(server: &Server, url: &str, dir: &Path) {
     let allowed = ["policy", "set", "auth.login_allow_list", "127.0.0.0/8"];
     assert!(cli(url, dir, &allowed), "nobody is locked out");
@@ -108,12 +114,13 @@ fn refusals(server: &Server, url: &str, dir: &Path) {
     });
     let [known, unknown, disabled, expired] = medians;
     println!(
-        "  a wrong password, median          known {known:.2}, unknown {unknown:.2}, disabled {disabled:.2}, expired {expired:.2} ms"
+        "  a wrong password, median          known {known:.2}, unknown {unknown:.2}, disabled {disabled:.2}, \
+         expired {expired:.2} ms"
     );
     println!("  … apart                           {:>8.2} ms", most - least);
 }
 
-/// `/login` with a live session: judged like every page, answered with a redirect, nothing else to do.
+/// Measures `/login` with a live session: judged like every page, answered with a redirect.
 fn signed_in_requests(server: &Server, bare: &Server, cookie: &str) {
     let ours = format!(
         "GET /login HTTP/1.1\r\nhost: {}\r\naccept: text/html\r\nuser-agent: bench\r\ncookie: {cookie}\r\n\r\n",
@@ -141,7 +148,8 @@ fn signed_in_requests(server: &Server, bare: &Server, cookie: &str) {
     );
 }
 
-/// Requests per second over `CONNECTIONS` connections, and the server's CPU time for each.
+/// Measures requests per second over `CONNECTIONS` connections, and the server's CPU time per
+/// request.
 fn load(server: &Server, request: &str, status: u16) -> (f64, f64) {
     let cpu = server.cpu();
     let begun = Instant::now();
@@ -172,35 +180,18 @@ fn load(server: &Server, request: &str, status: u16) -> (f64, f64) {
     )
 }
 
-/// Sign-ins per second, against what the cores could hash if they did nothing else.
+/// Measures sign-ins per second, compared with what the cores could hash if they did nothing else.
 fn sign_ins(server: &Server) {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut ratios = Vec::new();
     let mut rates = Vec::new();
     for _ in 0..PAIRS {
         let possible = hashes_per_second(cores);
-        let begun = Instant::now();
-        let done: usize = std::thread::scope(|scope| {
-            let clients: Vec<_> = (0..SIGNING_IN)
-                .map(|person| {
-                    scope.spawn(move || {
-                        let request = verify::person_signs_in(server, person);
-                        let mut connection = server.connect();
-                        let mut done = 0;
-                        while begun.elapsed() < ROUND {
-                            assert_eq!(ask(&mut connection, &request).status, 303);
-                            done += 1;
-                        }
-                        done
-                    })
-                })
-                .collect();
-            clients
-                .into_iter()
-                .map(|client| client.join().expect("a client ends well"))
-                .sum()
+        let rate = acts_per_second(0..SIGNING_IN, ROUND, |person| {
+            let request = verify::person_signs_in(server, person);
+            let mut connection = server.connect();
+            move || assert_eq!(ask(&mut connection, &request).status, 303)
         });
-        let rate = done as f64 / begun.elapsed().as_secs_f64();
         rates.push(rate);
         ratios.push(rate / possible);
     }
@@ -209,29 +200,14 @@ fn sign_ins(server: &Server) {
 }
 
 fn hashes_per_second(cores: usize) -> f64 {
-    let begun = Instant::now();
-    let done: usize = std::thread::scope(|scope| {
-        let hashing: Vec<_> = (0..cores)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut done = 0;
-                    while begun.elapsed() < ROUND {
-                        hash_now(HashCost::FLOOR, &Secret::new(PASSWORD.to_owned()), [1; 16]);
-                        done += 1;
-                    }
-                    done
-                })
-            })
-            .collect();
-        hashing
-            .into_iter()
-            .map(|thread| thread.join().expect("hashing ends well"))
-            .sum()
-    });
-    done as f64 / begun.elapsed().as_secs_f64()
+    acts_per_second(0..cores, ROUND, |_| {
+        || {
+            hash_now(HashCost::FLOOR, &Secret::new(PASSWORD.to_owned()), [1; 16]);
+        }
+    })
 }
 
-/// The reference: `/` with a word, `/nothing` with 204.
+/// The reference server: `/` answers a word, `/nothing` answers 204.
 pub fn bare_server() -> Server {
     let address = free_address();
     let program = std::env::current_exe().expect("our own path");

@@ -1,9 +1,12 @@
-//! `cargo bench --bench judge`: the judgement of one request, all of the policy in force.
+//! `cargo bench --bench judge`: the judgement of one request with every rule of the policy in
+//! force.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a bench that cannot go on stops")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use nightlatch::domain::{
     account::Role,
     activity::RequestKind,
+    factor::{EnrolledFactors, Proofs},
     policy::{Key, Pins, PolicyDocument, Scope, effective::Policy},
     session::{AccountState, Binding, LifeFacts, RequestFacts, SessionFacts, TokenFacts, judge},
     time::{Span, Timestamp},
@@ -32,6 +35,9 @@ fn judgement(c: &mut Criterion) {
         ended: None,
         account: AccountState::Enabled,
         must_change_password: false,
+        proofs: Proofs::PASSWORD,
+        factors: EnrolledFactors::NONE,
+        grace_from: None,
         life: LifeFacts {
             signed_in_at,
             last_active_at: signed_in_at,

@@ -1,14 +1,18 @@
-//! `cargo bench --bench lists`: pages, filters and totals (counted up to 10 000, as the pages do) of the session list with 100 000 live sessions, in server time.
-//! SQLite always; Postgres too when `BENCH_POSTGRES_URL` names an empty database.
+//! `cargo bench --bench lists`: pages, filters and totals (counted up to 10 000) of the session
+//! list with 100 000 live sessions, in server time. SQLite always, Postgres too when
+//! `BENCH_POSTGRES_URL` names an empty database.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a bench that cannot go on stops")]
 
 mod population;
 
 use nightlatch::{
-    domain::{account::Role, network, time::Timestamp},
-    store::{
-        OpenOptions, Store, StoreError,
-        sessions::{self, SessionFilter},
+    domain::{
+        account::Role,
+        network,
+        session::{AccountSession, SessionFilter},
+        time::Timestamp,
     },
+    store::{OpenOptions, Store, StoreError, sessions},
 };
 use population::{ACCOUNTS, fill};
 use std::time::Instant;
@@ -31,6 +35,7 @@ fn main() {
     std::fs::remove_dir_all(&dir).expect("the database goes");
 }
 
+#[expect(clippy::too_many_lines, reason = "one row for each kind of query")]
 fn measure(store: &Store) {
     let all = SessionFilter {
         limit: 50,
@@ -49,7 +54,7 @@ fn measure(store: &Store) {
     let middle = store
         .read_now(move |c| sessions::list(c, &deep))
         .expect("the list answers");
-    let cursor = |row: Option<&sessions::SessionRow>| row.map(|row| row.cursor(all.state));
+    let cursor = |row: Option<&AccountSession>| row.map(|row| row.cursor(all.state));
     let filters = [
         ("first page", all.clone()),
         (

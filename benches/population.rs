@@ -1,25 +1,22 @@
-//! Many live sessions of a thousand accounts, the same in every run but for when they begin.
+//! Many live sessions of a thousand accounts, the same in every run except for their start.
 
 use nightlatch::{
     domain::{
-        account::{AccountId, Role},
+        account::{Account, AccountId, Role},
+        factor::{EnrolledFactors, Proofs},
         network,
         secret::digest,
-        session::{Binding, SessionId},
+        session::{Binding, Session, SessionId, SessionToken},
         time::{Span, Timestamp},
     },
-    store::{
-        Store, StoreError,
-        accounts::{self, Account},
-        sessions::{self, Session, Token},
-    },
+    store::{Store, StoreError, accounts, sessions},
 };
 use std::net::IpAddr;
 use uuid::Uuid;
 
 pub const ACCOUNTS: u32 = 1_000;
 
-/// Ids that order like version 7 and are the same in every run.
+/// Ids that sort like UUID version 7 and are the same in every run.
 fn id(kind: u64, number: u32) -> Uuid {
     let [.., low] = kind.to_be_bytes();
     let random = [0, 0, 0, 0, 0, 0, 0, 0, 0, low];
@@ -31,7 +28,7 @@ fn address(number: u32) -> IpAddr {
     IpAddr::from([10, a, b, c])
 }
 
-/// Writes `sessions` live sessions, one signed in each millisecond from `start` on.
+/// Writes live sessions, one signed in every millisecond from `start`.
 pub fn fill(store: &Store, sessions: u32, start: Timestamp) {
     store
         .write_now(|c| {
@@ -80,6 +77,10 @@ fn account(number: u32, start: Timestamp) -> Account {
         last_sign_in_at: Some(start),
         last_session_ended_at: None,
         password_good_until: None,
+        factor_required_at: None,
+        factors: EnrolledFactors::NONE,
+        source: None,
+        external_id: None,
     }
 }
 
@@ -96,13 +97,14 @@ fn session(number: u32, start: Timestamp) -> Session {
         ip,
         signed_in_ip: ip,
         binding: Binding::at_sign_in(ip, Some(agent)),
-        user_agent_mismatches: 0,
         applications: Vec::new(),
         ended_at: None,
         end_reason: None,
         ended_by: None,
+        end_cause: None,
         proved_at: at,
-        tokens: vec![Token {
+        proofs: Proofs::PASSWORD,
+        tokens: vec![SessionToken {
             digest: digest(&number.to_string()),
             host: String::new(),
             issued_at: at,
@@ -110,6 +112,7 @@ fn session(number: u32, start: Timestamp) -> Session {
             killed_at: None,
             cookie_form: "h:lax:1209600:".to_owned(),
             rotation_due: false,
+            proofs: None,
         }],
     }
 }

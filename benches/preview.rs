@@ -1,5 +1,7 @@
-//! `cargo bench --bench preview`: the review page of a draft over many live sessions, and what a signed-in request feels of it.
-//! `BENCH_SESSIONS` sets how many (100 000 unless set). SQLite always; Postgres too when `BENCH_POSTGRES_URL` names an empty database.
+//! `cargo bench --bench preview`: the review page of a draft over many live sessions, and how it
+//! slows signed-in requests. `BENCH_SESSIONS` sets how many (100 000 unless set). SQLite always,
+//! Postgres too when `BENCH_POSTGRES_URL` names an empty database.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a bench that cannot go on stops")]
 
 mod population;
 mod wire;
@@ -79,11 +81,12 @@ fn run(url: &str, dir: &Path) {
     server.stop();
 }
 
-/// A draft that ends a share of them; the address of its review.
+/// Saves a draft that ends a share of the sessions, and returns the address of its review.
 fn draft(server: &Server, cookie: &str) -> String {
     let body = "base=1&scope=everyone&auth.idle_session_timeout=10m&session.ttl=1h";
     let request = format!(
-        "POST /admin/policy HTTP/1.1\r\nhost: {}\r\nuser-agent: bench\r\ncookie: {cookie}\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /admin/policy HTTP/1.1\r\nhost: {}\r\nuser-agent: bench\r\ncookie: {cookie}\r\ncontent-type: \
+         application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
         server.address,
         body.len()
     );
@@ -92,7 +95,7 @@ fn draft(server: &Server, cookie: &str) -> String {
     answer.location.expect("a review")
 }
 
-/// Times of one request after the other, sorted, in ms.
+/// Times of consecutive requests, sorted, in milliseconds.
 fn watch(server: &Server, request: &str) -> Vec<f64> {
     let (begun, mut times) = (Instant::now(), Vec::new());
     let mut connection = server.connect();

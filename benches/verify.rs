@@ -1,5 +1,6 @@
-//! What proxies ask before every request: asked directly and through a real nginx, each beside a bare reference in the same
-//! minute, with all of the session's validation on; and how long it takes while more people sign in than can be hashed.
+//! Forward-auth, directly and through a real nginx, each compared with a bare reference in the same
+//! minute and with all session validation on; and its latency while more clients sign in than can
+//! be hashed.
 
 use crate::{
     bare_server,
@@ -18,7 +19,7 @@ const THREADS: usize = 2;
 const CONNECTIONS: usize = 32;
 const PAIRS: usize = 7;
 const ROUND: Duration = Duration::from_secs(3);
-/// Sign-ins that begin each second while verify is watched, and the people who make them.
+/// Sign-ins that begin each second during the measurement, and the clients that make them.
 const SIGN_INS: u32 = 200;
 const PEOPLE: u32 = 100;
 
@@ -26,7 +27,7 @@ const VERIFY: &str = "/api/authz/auth-request";
 const AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 const CLIENT: &str = "203.0.113.9";
 
-/// Everything that is judged at a request is on, for everyone and for the application.
+/// Switches on every rule that is judged at a request, for everyone and for the application.
 pub fn prepare(url: &str, dir: &Path) {
     let settings = [
         "policy",
@@ -94,7 +95,7 @@ fn login_from(host: &str, name: &str, ip: &str) -> String {
     )
 }
 
-/// The sign-in of one of the people, each from an address of their own.
+/// The sign-in of one client, each from its own address.
 pub fn person_signs_in(server: &Server, person: u32) -> String {
     login_from(
         &server.address,
@@ -108,7 +109,7 @@ fn signed_in(server: &Server) -> String {
     ask(&mut server.connect(), &request).cookie.expect("a session")
 }
 
-/// Alternating rounds at two addresses, each a request to a place; whose CPU time is told stands behind it.
+/// Measures two servers in alternating rounds; the CPU time is of the process that is named.
 fn pairs(what: &str, ours: (&str, &str), our_server: &Server, bare: (&str, &str), bare_server: &Server) {
     let (mut ratios, mut rates, mut micros) = (Vec::new(), Vec::new(), Vec::new());
     let (mut bare_rates, mut bare_micros) = (Vec::new(), Vec::new());
@@ -134,8 +135,9 @@ fn pairs(what: &str, ours: (&str, &str), our_server: &Server, bare: (&str, &str)
     );
 }
 
-/// Requests per second over all connections, and CPU time of `cpu_of` for each. Each thread writes to all of its connections and
-/// then reads from all, so that the client costs little beside the server on the same cores.
+/// Measures requests per second over all connections, and CPU time of `cpu_of` per request. Each
+/// thread writes to all of its connections and then reads from all, so that the client uses little
+/// of the cores that it shares with the server.
 fn load((address, request): (&str, &str), cpu_of: &Server) -> (f64, f64) {
     let cpu = cpu_of.cpu();
     let begun = Instant::now();
@@ -175,7 +177,7 @@ fn rounds(address: &str, request: &str, begun: Instant) -> usize {
     done
 }
 
-/// Reads one answer; it must be a success. nginx's has a body, which comes with its head.
+/// Reads one successful answer. nginx sends a body together with the head.
 fn passed(connection: &mut TcpStream, buffer: &mut [u8; 4096]) {
     let mut read = 0;
     loop {
@@ -198,7 +200,8 @@ fn passed(connection: &mut TcpStream, buffer: &mut [u8; 4096]) {
     }
 }
 
-/// nginx that asks Nightlatch and nginx that asks somebody who says 204, by the same configuration.
+/// Starts nginx in front of Nightlatch, and nginx with the same configuration in front of a server
+/// that answers 204.
 fn through_nginx(server: &Server, bare: &Server, cookie: &str, dir: &Path) {
     let Some(nginx) = ["/usr/sbin/nginx", "/usr/bin/nginx"]
         .into_iter()
@@ -246,15 +249,16 @@ fn through_nginx(server: &Server, bare: &Server, cookie: &str, dir: &Path) {
         std::thread::sleep(Duration::from_millis(10));
     }
     let request = format!(
-        "GET /page HTTP/1.1\r\nhost: wiki.example.org\r\naccept: text/html\r\nuser-agent: {AGENT}\r\ncookie: {cookie}\r\n\r\n"
+        "GET /page HTTP/1.1\r\nhost: wiki.example.org\r\naccept: text/html\r\nuser-agent: {AGENT}\r\ncookie: \
+         {cookie}\r\n\r\n"
     );
-    // One process behind both addresses: the CPU time told is that of whom it asks.
+    // One process serves both addresses, so the CPU time is that of the requested one.
     let asked = (proxy.address.as_str(), request.as_str());
     pairs("verify through nginx", asked, server, (&reference, &request), bare);
     proxy.stop();
 }
 
-/// The slowest of a hundred, alone and while more sign-ins begin than can be hashed.
+/// Measures the 99th percentile, alone and while more sign-ins begin than can be hashed.
 fn beside_sign_ins(server: &Server, request: &str) {
     let (mut alone, mut beside, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     let answered = [const { AtomicUsize::new(0) }; 2];
@@ -276,14 +280,15 @@ fn beside_sign_ins(server: &Server, request: &str) {
     }
     let [accepted, turned_away] = answered.map(AtomicUsize::into_inner);
     println!(
-        "  verify, 99 % within               {:>8.2} ms alone, {:.2} ms beside {SIGN_INS} sign-ins/s ({accepted} accepted, {turned_away} turned away)",
+        "  verify, 99 % within               {:>8.2} ms alone, {:.2} ms beside {SIGN_INS} sign-ins/s \
+         ({accepted} accepted, {turned_away} turned away)",
         median(&mut alone),
         median(&mut beside)
     );
     println!("  … as a ratio                      {:>8.2}", median(&mut ratios));
 }
 
-/// Milliseconds, of one request every two milliseconds.
+/// Times in milliseconds of one request every two milliseconds.
 fn slowest_of_a_hundred(server: &Server, request: &str) -> f64 {
     const EVERY: Duration = Duration::from_millis(2);
     let mut connection = server.connect();
@@ -299,7 +304,7 @@ fn slowest_of_a_hundred(server: &Server, request: &str) -> f64 {
     times[times.len() * 99 / 100]
 }
 
-/// One of many people, each from an address of their own; whoever is turned away tries again in their next turn.
+/// One of many clients, each from its own address; a refused client tries again in its next turn.
 fn keep_signing_in(server: &Server, person: u32, stop: &AtomicBool, answered: &[AtomicUsize; 2]) {
     let turn = Duration::from_secs(1) * PEOPLE / SIGN_INS;
     let request = person_signs_in(server, person);

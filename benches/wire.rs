@@ -1,4 +1,4 @@
-//! The program as a process, and requests to it over kept connections, with as little client in between as can be.
+//! The program as a process, and a minimal client that keeps its connections open.
 #![allow(dead_code, reason = "each bench uses its part")]
 
 use std::{
@@ -16,7 +16,38 @@ pub fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// Whether the command line did it.
+/// Has one thread for each client repeat an act for a round; returns how many acts a second all of
+/// them did. `prepare` runs in the client's thread and returns its act.
+pub fn acts_per_second<C: Send, A: FnMut()>(
+    clients: impl IntoIterator<Item = C>,
+    round: Duration,
+    prepare: impl Fn(C) -> A + Sync,
+) -> f64 {
+    let (begun, prepare) = (Instant::now(), &prepare);
+    let done: usize = std::thread::scope(|scope| {
+        let clients: Vec<_> = clients
+            .into_iter()
+            .map(|client| {
+                scope.spawn(move || {
+                    let mut act = prepare(client);
+                    let mut done = 0;
+                    while begun.elapsed() < round {
+                        act();
+                        done += 1;
+                    }
+                    done
+                })
+            })
+            .collect();
+        clients
+            .into_iter()
+            .map(|client| client.join().expect("a client ends well"))
+            .sum()
+    });
+    done as f64 / begun.elapsed().as_secs_f64()
+}
+
+/// Whether the command succeeded.
 pub fn cli(url: &str, dir: &Path, arguments: &[&str]) -> bool {
     let mut child = command(url, dir).args(arguments).spawn().expect("the program starts");
     child.wait().expect("the program ends").success()
@@ -48,7 +79,7 @@ pub fn command(url: &str, dir: &Path) -> Command {
     command
 }
 
-/// A server process of ours.
+/// A running server process.
 pub struct Server {
     pub process: Child,
     pub address: String,
@@ -66,7 +97,18 @@ impl Server {
         Self { process, address }.ready("/healthz")
     }
 
-    /// Waits for the first answer: a socket that listens is not yet a server that serves.
+    /// The program under the name localhost, where browsers know passkeys.
+    pub fn with_passkeys(url: &str, dir: &Path) -> Self {
+        let address = free_address();
+        let process = command(url, dir)
+            .env("NIGHTLATCH_BIND", &address)
+            .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
+            .spawn()
+            .expect("the program starts");
+        Self { process, address }.ready("/healthz")
+    }
+
+    /// Waits for the first answer, because a listening socket does not yet serve.
     pub fn ready(self, path: &str) -> Self {
         let deadline = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect(&self.address).is_err() {
@@ -84,7 +126,7 @@ impl Server {
         BufReader::new(stream)
     }
 
-    /// User and system time so far.
+    /// User and system time of the process so far.
     pub fn cpu(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("the process lives");
         let fields: Vec<&str> = stat
@@ -120,11 +162,12 @@ pub fn free_address() -> String {
         .to_string()
 }
 
-/// What a bench looks at of an answer.
+/// The parts of an answer that benches read.
 pub struct Answer {
     pub status: u16,
     pub cookie: Option<String>,
     pub location: Option<String>,
+    pub body: String,
 }
 
 pub fn sign_in(connection: &mut BufReader<TcpStream>) -> Option<String> {
@@ -135,12 +178,13 @@ pub fn sign_in(connection: &mut BufReader<TcpStream>) -> Option<String> {
 pub fn login(host: &str, name: &str, password: &str) -> String {
     let body = format!("username={name}&password={password}");
     format!(
-        "POST /login HTTP/1.1\r\nhost: {host}\r\nuser-agent: bench\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /login HTTP/1.1\r\nhost: {host}\r\nuser-agent: bench\r\ncontent-type: \
+         application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
 }
 
-/// One request over a kept connection.
+/// Sends one request over an open connection.
 pub fn ask(connection: &mut BufReader<TcpStream>, request: &str) -> Answer {
     connection
         .get_mut()
@@ -177,5 +221,16 @@ pub fn ask(connection: &mut BufReader<TcpStream>, request: &str) -> Answer {
         status,
         cookie,
         location,
+        body: String::from_utf8_lossy(&body).into_owned(),
     }
+}
+
+/// A request with a JSON body, as Nightlatch's own scripts send it.
+pub fn json_post(host: &str, path: &str, cookie: &str, body: &serde_json::Value) -> String {
+    let body = body.to_string();
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: bench\r\naccept: application/json\r\ncookie: \
+         {cookie}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
