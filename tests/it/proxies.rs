@@ -1,25 +1,29 @@
-//! The files in `contrib/` as they are, in the real nginx and Caddy: identity, refusals, and what a client says about itself.
+//! The files in `contrib/`, unchanged, in real nginx, Caddy and HAProxy: identity, refusals, and
+//! forged headers of clients.
 
 mod bodies;
 mod browser;
 mod cache;
+mod evidence;
 mod files;
 mod paths;
 mod websocket;
 
 use crate::harness::{
-    chain::{BOTH, Chain, status},
+    chain::{Chain, EVERY, Kind, status},
     client::FIREFOX,
+    server::PASSWORD,
 };
 use nightlatch::{
     domain::account::Role,
-    flows::{accounts::Act, applications::Change},
+    flows::{accounts::Act, applications::ApplicationChange},
 };
 use reqwest::Method;
 
 const NAMES: [&str; 4] = ["remote-user", "remote-name", "remote-email", "remote-groups"];
 
-/// Who the application was told asks; nothing and an empty text are the same to it.
+/// Returns the identity that the application received; no header and an empty one are the same to
+/// it.
 fn identity(chain: &Chain) -> [Option<String>; 4] {
     let last = chain.application.last();
     NAMES.map(|name| last.header(name).filter(|value| !value.is_empty()))
@@ -27,7 +31,7 @@ fn identity(chain: &Chain) -> [Option<String>; 4] {
 
 #[test]
 fn identity_arrives_through_the_shipped_files_and_a_sign_out_ends_access_at_once() {
-    for kind in BOTH {
+    for kind in EVERY {
         let chain = Chain::start(kind);
         let ada = chain.server.account("ada", Role::Member);
         let profile = Act::SetProfile {
@@ -72,7 +76,7 @@ fn identity_arrives_through_the_shipped_files_and_a_sign_out_ends_access_at_once
 
 #[test]
 fn what_a_client_says_about_its_identity_never_arrives() {
-    for kind in BOTH {
+    for kind in EVERY {
         let chain = Chain::start(kind);
         chain.server.account("ada", Role::Member);
         let mut browser = chain.sign_in("ada");
@@ -91,7 +95,7 @@ fn what_a_client_says_about_its_identity_never_arrives() {
         let asked = chain.application.last();
         assert!(!asked.head.contains("boss"), "{kind:?}: {}", asked.head);
         assert!(!asked.head.contains("203.0.113.9"), "{kind:?}: {}", asked.head);
-        // Called a matter of the connection, it arrives all the same, or nothing does.
+        // Declared as a connection header, it arrives anyway, or nothing arrives.
         let asked = chain.application.requests();
         let dropping = browser.thief().header("connection", "close, Remote-User").get("/page");
         assert!(
@@ -116,7 +120,7 @@ fn what_a_client_says_about_its_identity_never_arrives() {
 
 #[test]
 fn applications_see_their_own_cookies_and_not_the_one_of_the_console() {
-    for kind in BOTH {
+    for kind in EVERY {
         let chain = Chain::start(kind);
         chain.server.account("ada", Role::Member);
         let ours = chain.sign_in("ada").cookie_header();
@@ -124,6 +128,8 @@ fn applications_see_their_own_cookies_and_not_the_one_of_the_console() {
         for (sent, seen) in [
             (ours.clone(), ""),
             (format!("{ours}; theme=dark"), "theme=dark"),
+            (format!("{ours}; __Host-nightlatch-factor=x; theme=dark"), "theme=dark"),
+            (format!("{ours}; nightlatch-handover=x; theme=dark"), "theme=dark"),
             (format!("theme=dark; {ours}"), "theme=dark"),
             (format!("theme=dark; {ours}; lang=en"), "theme=dark; lang=en"),
             (
@@ -148,7 +154,7 @@ fn applications_see_their_own_cookies_and_not_the_one_of_the_console() {
                 assert_eq!(cookie, seen, "{kind:?} {path} {sent}");
             }
         }
-        // However often and however it is written, none gets through.
+        // None gets through, in any number and spelling.
         let many = [ours.as_str(); 6].join("; ");
         let spaced = ours.replacen('=', " =", 1);
         for sent in [format!("{many}; theme=dark"), format!("theme=dark;\t{spaced}")] {
@@ -164,7 +170,7 @@ fn applications_see_their_own_cookies_and_not_the_one_of_the_console() {
 
 #[test]
 fn every_spelling_of_a_claimed_identity_is_dropped() {
-    for kind in BOTH {
+    for kind in EVERY {
         let chain = Chain::start(kind);
         chain.server.account("ada", Role::Member);
         let cookie = chain.sign_in("ada").cookie_header();
@@ -177,6 +183,7 @@ fn every_spelling_of_a_claimed_identity_is_dropped() {
             "Remote-User : boss",
             "Remote_Groups: boss\r\nRemote-Groups: boss",
             "X-Nightlatch-Session-Ends: boss",
+            "X-Nightlatch-Factors: boss",
             "Remote-User:\tboss\r\n\tboss",
         ] {
             for cookie in [format!("Cookie: {cookie}\r\n"), String::new()] {
@@ -202,7 +209,7 @@ fn every_spelling_of_a_claimed_identity_is_dropped() {
 
 #[test]
 fn the_questions_of_proxies_are_closed_to_the_public() {
-    for kind in BOTH {
+    for kind in EVERY {
         let chain = Chain::start(kind);
         chain.server.account("ada", Role::Member);
         let browser = chain.then_at(&chain.sign_in("ada"), "login");
@@ -228,14 +235,14 @@ fn the_questions_of_proxies_are_closed_to_the_public() {
             );
         }
         assert_eq!(chain.application.requests(), asked, "{kind:?}");
-        // The sign-in host itself works as ever.
+        // The sign-in host itself still works.
         browser.get("/").expect(200);
     }
 }
 
 #[test]
 fn no_spelling_of_their_address_reaches_the_questions_either() {
-    for kind in BOTH {
+    for kind in EVERY {
         let chain = Chain::start(kind);
         chain.server.account("ada", Role::Member);
         let cookie = chain.sign_in("ada").cookie_header();
@@ -261,7 +268,7 @@ fn no_spelling_of_their_address_reaches_the_questions_either() {
                      Connection: close\r\n\r\n"
                 );
                 let answer = chain.raw(request.as_bytes()).to_ascii_lowercase();
-                // Whatever it is, it is no decision: none of those says who asks.
+                // The response is never a decision, because none of these requests has a session.
                 assert!(
                     !answer.contains("\r\nremote-user:"),
                     "{kind:?} {host} {target}: {answer}"
@@ -277,7 +284,7 @@ fn no_spelling_of_their_address_reaches_the_questions_either() {
 
 #[test]
 fn a_script_gets_a_401_and_a_page_the_sign_in() {
-    for kind in BOTH {
+    for kind in EVERY {
         let chain = Chain::start(kind);
         let asks = |accept: &str, mode: &str| {
             let browser = chain.at("wiki").header("accept", accept);
@@ -290,7 +297,7 @@ fn a_script_gets_a_401_and_a_page_the_sign_in() {
             ("application/json", "cors"),
             ("*/*", "cors"),
             ("text/html", "same-origin"),
-            // Over plain http browsers do not tell how.
+            // Over plain http browsers do not send Sec-Fetch headers.
             ("*/*", ""),
             ("application/json", ""),
         ] {
@@ -316,12 +323,12 @@ fn a_script_gets_a_401_and_a_page_the_sign_in() {
 
 #[test]
 fn every_other_refusal_reaches_the_client_as_what_it_is() {
-    for kind in BOTH {
+    for kind in EVERY {
         let mut chain = Chain::start(kind);
-        let vault = Change {
+        let vault = ApplicationChange {
             prefixes: Some(vec!["/vault".to_owned()]),
             roles: Some(vec![Role::Administrator]),
-            ..Change::default()
+            ..ApplicationChange::default()
         };
         chain.protect("vault", vault);
         chain.server.account("ada", Role::Member);
@@ -334,10 +341,150 @@ fn every_other_refusal_reaches_the_client_as_what_it_is() {
             assert_eq!(answer.header("x-nightlatch-reason"), Some(reason), "{kind:?}");
             assert_eq!(answer.header("cache-control"), Some("no-store"), "{kind:?}");
         }
-        // Without Nightlatch nobody passes.
+        // Without Nightlatch no request passes.
         chain.server.shut_down();
         let gone = ada.get("/page").status();
         assert!(gone >= 500, "{kind:?}: {gone}");
         assert_eq!(chain.application.requests(), 0, "{kind:?}");
+    }
+}
+
+#[test]
+fn an_account_that_may_not_enter_gets_a_page_that_says_why_and_offers_another() {
+    for kind in EVERY {
+        let chain = Chain::start(kind);
+        let vault = ApplicationChange {
+            prefixes: Some(vec!["/vault".to_owned()]),
+            roles: Some(vec![Role::Administrator]),
+            ..ApplicationChange::default()
+        };
+        chain.protect("vault", vault);
+        chain.server.account("ada", Role::Member);
+        chain.server.account("boss", Role::Administrator);
+        let ada = chain.sign_in("ada");
+        let refused = ada.get("/vault/plans?x=1&y=2").expect(403);
+        assert_eq!(refused.header("x-nightlatch-reason"), Some("forbidden"), "{kind:?}");
+        assert_eq!(refused.header("cache-control"), Some("no-store"), "{kind:?}");
+        let page = refused.page();
+        assert_eq!(page.heading(), "No access to this application", "{kind:?}");
+        assert!(
+            page.shows("Only some roles and groups may open vault"),
+            "{kind:?}: {}",
+            page.text()
+        );
+        ada.get("/nightlatch/app.css").expect(200);
+        // A script gets no page.
+        let script = ada
+            .thief()
+            .header("accept", "application/json")
+            .get("/vault/plans")
+            .expect(403);
+        assert!(!script.text().contains("Use another account"), "{kind:?}");
+        let posted = ada.post("/vault/plans", &[("secret", "1")]).expect(403);
+        assert_eq!(posted.page().heading(), "No access to this application", "{kind:?}");
+        // Another account, and back to the page.
+        let origin = format!("http://{}", chain.authority("login"));
+        let another = page.link("Use another account");
+        let (_, path) = another.split_once(&origin).unwrap();
+        let login = chain.then_at(&ada, "login");
+        let switch = login.get(path).expect(200).page();
+        assert!(switch.shows("You are signed in as ada"), "{kind:?}: {}", switch.text());
+        let left = login.submit(&switch.form("/logout"), &[]).expect(303);
+        let form = login.get(left.location()).expect(200).page();
+        let filled_in = [("username", "boss"), ("password", PASSWORD)];
+        let accepted = login.submit(&form.form_with("password"), &filled_in).expect(303);
+        let there = format!("http://{}/vault/plans?x=1&y=2", chain.authority("wiki"));
+        assert_eq!(accepted.location(), there, "{kind:?}");
+        chain.then_at(&login, "wiki").get("/vault/plans?x=1&y=2").expect(200);
+        // Clients cannot request the page by its address in nginx.
+        if matches!(kind, Kind::Nginx) {
+            ada.get("/nightlatch/forbidden").expect(404);
+        }
+    }
+}
+
+#[test]
+fn a_raised_lifetime_reaches_the_cookie_also_behind_an_application_without_the_guard() {
+    for kind in EVERY {
+        let chain = Chain::start(kind);
+        chain.server.account("ada", Role::Member);
+        chain.server.policy(&[("session.ttl", "1h")]);
+        let browser = chain.sign_in("ada");
+        browser.get("/page").expect(200);
+        chain.server.policy(&[("session.ttl", "2h")]);
+        // Scripts and form posts are not redirected; a page request is redirected by Nightlatch's
+        // own host, once.
+        let script = browser.thief().header("accept", "application/json");
+        script.get("/data").expect(200);
+        browser.post("/save", &[("a", "b")]).expect(200);
+        let away = browser.get("/page?x=1").expect(302);
+        assert_eq!(away.header("x-nightlatch-reason"), Some("cookie_renewal"), "{kind:?}");
+        let origin = format!("http://{}", chain.authority("login"));
+        let path = away.location().strip_prefix(&origin).unwrap();
+        let login = chain.then_at(&browser, "login");
+        let back = login.get(path).expect(303);
+        assert_eq!(
+            back.location(),
+            format!("http://{}/page?x=1", chain.authority("wiki")),
+            "{kind:?}"
+        );
+        let cookies = back.cookies();
+        let issued = cookies
+            .iter()
+            .find(|line| line.starts_with("nightlatch=") && !line.contains("Max-Age=0"));
+        assert!(issued.unwrap().contains("Max-Age=7200"), "{kind:?}: {cookies:?}");
+        chain.then_at(&login, "wiki").get("/page?x=1").expect(200);
+        // A browser that does not keep the cookie is still let in, and not redirected in a loop.
+        browser.get("/page?x=1").expect(200);
+        // A shortened lifetime needs no detour, because the server ends the session.
+        chain.server.policy(&[("session.ttl", "30m")]);
+        chain.then_at(&login, "wiki").get("/page").expect(200);
+    }
+}
+
+#[test]
+fn long_addresses_are_returned_to() {
+    for kind in EVERY {
+        let chain = Chain::start(kind);
+        chain.server.account("ada", Role::Member);
+        for length in [2_500, 7_900] {
+            // Encoded characters are three times as long in the sign-in's address.
+            let query = "a=%C3%BC&b=1;".repeat(length / 13);
+            let page = format!("/page?{query}");
+            let browser = chain.at("wiki");
+            let stranger = browser.get(&page).expect(302);
+            let (_, login) = stranger.location().split_once("/login?").unwrap();
+            let login_page = chain.then_at(&browser, "login");
+            let shown = login_page.get(&format!("/login?{login}")).expect(200).page();
+            let filled_in = [("username", "ada"), ("password", PASSWORD)];
+            let accepted = login_page.submit(&shown.form_with("password"), &filled_in).expect(303);
+            let there = format!("http://{}{page}", chain.authority("wiki"));
+            assert_eq!(accepted.location(), there, "{kind:?} {length}");
+            chain.then_at(&login_page, "wiki").get(&page).expect(200);
+            assert_eq!(chain.application.last().target, page, "{kind:?} {length}");
+        }
+    }
+}
+
+#[test]
+fn a_client_names_its_address_in_neither_header() {
+    for kind in EVERY {
+        let chain = Chain::start(kind);
+        let liar = chain
+            .at("wiki")
+            .header("forwarded", "for=203.0.113.5")
+            .header("x-forwarded-for", "203.0.113.5");
+        liar.get("/page").expect(302);
+        let question = chain.relay.questions().pop().unwrap();
+        assert_eq!(
+            question.header("x-forwarded-for"),
+            Some("127.0.0.1".to_owned()),
+            "{kind:?}"
+        );
+        let expected = match kind {
+            Kind::Nginx => Some("for=127.0.0.1".to_owned()),
+            Kind::Caddy | Kind::Haproxy => None,
+        };
+        assert_eq!(question.header("forwarded"), expected, "{kind:?}");
     }
 }

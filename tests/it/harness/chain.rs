@@ -1,12 +1,13 @@
-//! People, a real proxy with a file of `contrib/`, and behind it Nightlatch and an application. In the file only addresses are put in
-//! their place; what the proxy sends to Nightlatch passes a relay that remembers it.
+//! A real nginx, Caddy or HAProxy with the shipped file of `contrib/`, in front of Nightlatch and
+//! an application. Only addresses are replaced in the file. A relay records what the proxy sends to
+//! Nightlatch.
 
 use super::{
     client::Client,
     server::{On, PASSWORD, TestServer, eventually, operator},
-    upstream::{Answering, Asked, Reply, Upstream},
+    upstream::{Answering, ReceivedRequest, Reply, Upstream},
 };
-use nightlatch::flows::applications::{self, Change, Verdict};
+use nightlatch::flows::applications::{self, ApplicationChange, ApplicationOutcome};
 use std::{
     fs,
     io::{Read, Write},
@@ -21,30 +22,31 @@ use std::{
 pub enum Kind {
     Nginx,
     Caddy,
+    Haproxy,
 }
 
-pub const BOTH: [Kind; 2] = [Kind::Nginx, Kind::Caddy];
+pub const EVERY: [Kind; 3] = [Kind::Nginx, Kind::Caddy, Kind::Haproxy];
 
-/// How a chain is put together.
+/// Settings of a chain before it starts.
 pub struct Setting {
     kind: Kind,
     domain: &'static str,
-    wiki: Change,
-    /// More of nginx's http block.
+    wiki: ApplicationChange,
+    /// Further lines of nginx's `http` block.
     lines: &'static str,
-    /// Replaced in the shipped file, beside the addresses.
+    /// Replacements in the shipped file, besides the addresses: old, new.
     edits: &'static [(&'static str, &'static str)],
     answering: Answering,
 }
 
 impl Setting {
-    /// Instead of example.org.
+    /// Uses this domain instead of `example.org`.
     pub fn domain(mut self, domain: &'static str) -> Self {
         self.domain = domain;
         self
     }
 
-    pub fn wiki(mut self, wiki: Change) -> Self {
+    pub fn wiki(mut self, wiki: ApplicationChange) -> Self {
         self.wiki = wiki;
         self
     }
@@ -59,7 +61,7 @@ impl Setting {
         self
     }
 
-    pub fn answering(mut self, answering: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+    pub fn answering(mut self, answering: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static) -> Self {
         self.answering = Arc::new(answering);
         self
     }
@@ -90,32 +92,54 @@ impl Setting {
         chain
     }
 
-    /// The shipped file with this test's addresses, in the real program.
+    /// The proxy program, running on the shipped file with this test's addresses.
     fn run(&self, directory: &Path, port: u16, nightlatch: &str, application: &str) -> Child {
         let name = match self.kind {
             Kind::Nginx => "nginx.conf",
             Kind::Caddy => "Caddyfile",
+            Kind::Haproxy => "haproxy.cfg",
         };
-        let shipped = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib").join(name)).unwrap();
+        let contrib = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib");
+        let shipped = fs::read_to_string(contrib.join(name)).unwrap();
         let listening = match self.kind {
             Kind::Nginx => shipped
                 .replace("listen 80;", &format!("listen 127.0.0.1:{port};"))
                 .replace("listen [::]:80;", ""),
             Kind::Caddy => shipped.replace(".example.org {", &format!(".example.org:{port} {{")),
+            Kind::Haproxy => shipped
+                .replace("bind :80", &format!("bind 127.0.0.1:{port}"))
+                .replace("/etc/haproxy", contrib.to_str().unwrap()),
         };
         assert_ne!(listening, shipped, "the file listens elsewhere than expected");
-        let mut file = listening
-            .replace("127.0.0.1:8080", nightlatch)
-            .replace("127.0.0.1:3000", application)
-            .replace("example.org", self.domain);
-        for (from, to) in self.edits {
-            assert!(file.contains(from), "{name} has no {from}");
-            file = file.replace(from, to);
+        let mut files = vec![(directory.join(name), listening)];
+        if self.kind == Kind::Nginx {
+            // nginx looks for them below the folder of its main file.
+            fs::create_dir(directory.join("nightlatch")).unwrap();
+            for included in ["host.conf", "protect.conf"] {
+                let text = fs::read_to_string(contrib.join("nginx").join(included)).unwrap();
+                files.push((directory.join("nightlatch").join(included), text));
+            }
         }
-        fs::write(directory.join(name), file).unwrap();
+        for (from, _) in self.edits {
+            assert!(
+                files.iter().any(|(_, text)| text.contains(from)),
+                "{name} has no {from}"
+            );
+        }
+        for (path, text) in files {
+            let mut text = text
+                .replace("127.0.0.1:8080", nightlatch)
+                .replace("127.0.0.1:3000", application)
+                .replace("example.org", self.domain);
+            for (from, to) in self.edits {
+                text = text.replace(from, to);
+            }
+            fs::write(path, text).unwrap();
+        }
         let mut command = match self.kind {
             Kind::Nginx => nginx(directory, self.lines),
             Kind::Caddy => caddy(directory),
+            Kind::Haproxy => haproxy(directory),
         };
         let output = || Stdio::from(fs::File::create(directory.join("output")).unwrap());
         let child = command.stdin(Stdio::null()).stdout(output()).stderr(output()).spawn();
@@ -155,7 +179,19 @@ fn caddy(directory: &Path) -> Command {
     command
 }
 
-/// What the proxy sends to Nightlatch passes here.
+fn haproxy(directory: &Path) -> Command {
+    let installed = Path::new("/usr/sbin/haproxy");
+    let mut command = Command::new(if installed.exists() {
+        installed
+    } else {
+        Path::new("haproxy")
+    });
+    // In the foreground.
+    command.arg("-db").arg("-f").arg(directory.join("haproxy.cfg"));
+    command
+}
+
+/// Relay between the proxy and Nightlatch that records requests.
 pub struct Relay {
     address: String,
     sent: Arc<Mutex<Sent>>,
@@ -164,8 +200,8 @@ pub struct Relay {
 #[derive(Default)]
 struct Sent {
     bytes: usize,
-    /// In order of their ends.
-    heads: Vec<Asked>,
+    /// Heads of requests, in the order in which they ended.
+    heads: Vec<ReceivedRequest>,
 }
 
 impl Relay {
@@ -177,7 +213,7 @@ impl Relay {
         std::thread::spawn(move || {
             for socket in listener.incoming() {
                 let (socket, sent) = (socket.unwrap(), sent.clone());
-                // The server of a test that is over answers no more.
+                // The server of a finished test no longer answers.
                 let Ok(server) = TcpStream::connect(&target) else {
                     return;
                 };
@@ -190,7 +226,7 @@ impl Relay {
                         sent.bytes += bytes.len();
                         text.push_str(&String::from_utf8_lossy(bytes));
                         while let Some((head, rest)) = text.split_once("\r\n\r\n") {
-                            sent.heads.push(Asked::of_head(head));
+                            sent.heads.push(ReceivedRequest::of_head(head));
                             text = rest.to_owned();
                         }
                     })
@@ -203,13 +239,23 @@ impl Relay {
         }
     }
 
-    /// All bytes that were sent to Nightlatch so far.
+    /// Number of bytes sent to Nightlatch so far.
     pub fn bytes(&self) -> usize {
         self.sent.lock().unwrap().bytes
     }
 
-    /// The heads of all questions of the proxy, newest last.
-    pub fn questions(&self) -> Vec<Asked> {
+    /// Every form that the proxy passed on to Nightlatch, newest last.
+    pub fn forms(&self) -> Vec<ReceivedRequest> {
+        let sent = self.sent.lock().unwrap();
+        sent.heads
+            .iter()
+            .filter(|sent| sent.method == "POST")
+            .cloned()
+            .collect()
+    }
+
+    /// Every request that the proxy sent to Nightlatch, newest last.
+    pub fn questions(&self) -> Vec<ReceivedRequest> {
         let sent = self.sent.lock().unwrap();
         let questions = sent
             .heads
@@ -219,7 +265,7 @@ impl Relay {
     }
 }
 
-/// Until either side is closed; then the other is too.
+/// Copies bytes until either side closes, then closes the other.
 fn copy(mut from: TcpStream, mut to: TcpStream, mut seen: impl FnMut(&[u8])) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(read) = from.read(&mut buffer) {
@@ -235,7 +281,7 @@ fn copy(mut from: TcpStream, mut to: TcpStream, mut seen: impl FnMut(&[u8])) {
     from.shutdown(std::net::Shutdown::Both).ok();
 }
 
-/// Nightlatch, an application and a proxy between people and both.
+/// Nightlatch and an application, with a proxy in front of both.
 pub struct Chain {
     pub kind: Kind,
     domain: &'static str,
@@ -252,9 +298,9 @@ impl Chain {
         Setting {
             kind,
             domain: "example.org",
-            wiki: Change {
+            wiki: ApplicationChange {
                 public: Some(vec!["/healthz".to_owned()]),
-                ..Change::default()
+                ..ApplicationChange::default()
             },
             lines: "",
             edits: &[],
@@ -266,15 +312,15 @@ impl Chain {
         Self::of(kind).start()
     }
 
-    /// An application on the wiki's host.
-    pub fn protect(&self, name: &str, change: Change) {
-        let change = Change {
+    /// Registers an application on a host of its own, `NAME.example.org`.
+    pub fn protect(&self, name: &str, change: ApplicationChange) {
+        let change = ApplicationChange {
             hosts: Some(vec![format!("wiki.{}", self.domain)]),
             ..change
         };
         let operator = operator();
         let made = applications::create(&self.server.ctx, &operator, name, change);
-        assert_eq!(self.server.run(made).unwrap(), Verdict::Done);
+        assert_eq!(self.server.run(made).unwrap(), ApplicationOutcome::Done);
     }
 
     /// `wiki` → `wiki.example.org:PORT`.
@@ -282,17 +328,18 @@ impl Chain {
         format!("{host}.{}:{}", self.domain, self.port)
     }
 
-    /// A browser at one of the two hosts.
+    /// A browser that talks to one of the hosts.
     pub fn at(&self, host: &str) -> Client {
         Client::new(&format!("http://127.0.0.1:{}", self.port)).header("host", &self.authority(host))
     }
 
-    /// The same browser at another host of the cookie's domain.
+    /// The same browser, at another host of the cookie's domain.
     pub fn then_at(&self, browser: &Client, host: &str) -> Client {
         browser.thief().header("host", &self.authority(host))
     }
 
-    /// Asks for a page of the application, follows to the sign-in and from there back, as a browser does.
+    /// Requests a page of the application, follows the redirect to the sign-in page and back, as a
+    /// browser does.
     pub fn sign_in(&self, name: &str) -> Client {
         let login = self.at("wiki").get("/page?x=1").expect(302);
         let url = url::Url::parse(login.location()).unwrap();
@@ -312,10 +359,10 @@ impl Chain {
         socket
     }
 
-    /// Sends these bytes as they are, and reads to the end what comes back.
+    /// Sends raw bytes and reads the answer to its end.
     pub fn raw(&self, bytes: &[u8]) -> String {
         let mut socket = self.connect();
-        // A proxy that refuses early may close while we still write, or read.
+        // A proxy that refuses early may close while this side still writes or reads.
         socket.write_all(bytes).ok();
         let mut answer = Vec::new();
         socket.read_to_end(&mut answer).ok();
@@ -325,7 +372,7 @@ impl Chain {
 
 impl Drop for Chain {
     fn drop(&mut self) {
-        // Both fail when it has ended already.
+        // Both fail when the process has already ended.
         self.proxy.kill().ok();
         self.proxy.wait().ok();
     }

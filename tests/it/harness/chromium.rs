@@ -1,4 +1,4 @@
-//! Real Chromium through chromedriver: one browser a test, headless, thrown away afterwards.
+//! Real Chromium through chromedriver: one headless browser per test, removed afterwards.
 
 use fantoccini::{
     Client as WebDriver, ClientBuilder, Locator,
@@ -88,10 +88,10 @@ impl Browser {
             "--disable-sync",
             "--disable-default-apps",
             "--lang=en",
-            // Names of several domains; nobody has any of these.
+            // Test names of several domains resolve to this machine.
             "--host-resolver-rules=MAP *.test 127.0.0.1",
             "--window-size=1280,800",
-            // Colours change at once.
+            // Colours change without transition.
             "--force-prefers-reduced-motion",
         ];
         let mut arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
@@ -116,10 +116,15 @@ impl Browser {
     }
 
     async fn close(mut self) {
-        // Answered once Chromium is gone; without it the browser outlives its driver.
+        // The answer comes once Chromium has ended; otherwise the browser outlives its driver.
         self.driver.issue_cmd(Quit).await.unwrap();
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+
+    /// Sends a command that fantoccini does not know.
+    pub async fn issue(&self, command: impl WebDriverCompatibleCommand + Send + 'static) -> serde_json::Value {
+        self.driver.issue_cmd(command).await.unwrap()
     }
 
     pub async fn go(&self, path: &str) {
@@ -136,7 +141,7 @@ impl Browser {
         url.as_str().trim_start_matches(&self.base).to_owned()
     }
 
-    /// Waits until the address starts with this.
+    /// Waits until the address starts with this text.
     pub async fn arrives_at(&self, path: &str) {
         let deadline = Instant::now() + PATIENCE;
         while !self.path().await.starts_with(path) {
@@ -162,7 +167,7 @@ impl Browser {
         !self.driver.find_all(Locator::Css(css)).await.unwrap().is_empty()
     }
 
-    /// An element of the page guard, waited for.
+    /// Waits for an element of the page guard.
     pub async fn guard(&self, css: &str) -> Element {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -179,7 +184,7 @@ impl Browser {
         host.shadow_root().await.ok()?.find(Locator::Css(css)).await.ok()
     }
 
-    /// Waits until the page is free again.
+    /// Waits until the lock screen has gone.
     pub async fn guard_goes(&self) {
         let deadline = Instant::now() + PATIENCE;
         while self.guard_now("dialog").await.is_some() {
@@ -188,7 +193,7 @@ impl Browser {
         }
     }
 
-    /// Waits until an element of the guard says this.
+    /// Waits until an element of the guard shows this text.
     pub async fn guard_says(&self, css: &str, words: &str) {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -208,7 +213,7 @@ impl Browser {
         }
     }
 
-    /// Presses keys, as a keyboard does: they go wherever the focus is, in a shadow root too.
+    /// Presses keys as a keyboard does: they go to the focused element, also in a shadow root.
     pub async fn keys(&self, text: &str) {
         let mut keys = KeyActions::new("keyboard".to_owned());
         for value in text.chars() {
@@ -222,7 +227,7 @@ impl Browser {
         self.driver.perform_actions(mouse).await.unwrap();
     }
 
-    /// Opens a tab and goes there; its number is one more than the last one's.
+    /// Opens a tab at this address; its number is one more than the last one's.
     pub async fn new_tab(&self, path: &str) {
         let tab = self.driver.new_window(true).await.unwrap();
         self.driver.switch_to_window(tab.handle).await.unwrap();
@@ -256,7 +261,7 @@ impl Browser {
         self.press(&String::from(char::from(fantoccini::key::Key::Tab))).await;
     }
 
-    /// Types into whatever has the focus.
+    /// Types into the focused element.
     pub async fn press(&self, text: &str) {
         self.driver
             .active_element()
@@ -278,7 +283,7 @@ impl Browser {
         self.driver.execute(script, Vec::new()).await.unwrap()
     }
 
-    /// What axe-core finds wrong with the page as it is shown now: rule, target and markup of each.
+    /// Faults that axe-core finds on the page as it is shown now: rule, target and markup of each.
     pub async fn axe(&self) -> Vec<String> {
         if self.script("return typeof axe").await == "undefined" {
             self.script(AXE.as_str()).await;
@@ -288,7 +293,7 @@ impl Browser {
         lines.iter().map(|line| line.as_str().unwrap().to_owned()).collect()
     }
 
-    /// Once this returns, the page is as wide as that.
+    /// Resizes the window and waits until the page has this width.
     pub async fn resize(&self, width: u32, height: u32) {
         self.driver.set_window_size(width, height).await.unwrap();
         let deadline = Instant::now() + PATIENCE;
@@ -298,7 +303,7 @@ impl Browser {
         }
     }
 
-    /// `light` or `dark`, as the theme button does it.
+    /// Switches to `light` or `dark`, as the theme button does.
     pub async fn theme(&self, theme: &str) {
         self.script(&format!("document.documentElement.dataset.theme = '{theme}'"))
             .await;
@@ -308,7 +313,8 @@ impl Browser {
         self.driver.delete_all_cookies().await.unwrap();
     }
 
-    /// Errors of the console: script faults, and what the content security policy refused.
+    /// Errors of the browser's console: script faults and content that the content security policy
+    /// refused.
     pub async fn complaints(&self) -> Vec<String> {
         let log = self.driver.issue_cmd(ReadLog).await.unwrap();
         let entries = log.as_array().cloned().unwrap_or_default();
@@ -316,19 +322,19 @@ impl Browser {
             .iter()
             .filter(|entry| entry["level"] == "SEVERE")
             .map(|entry| entry["message"].as_str().unwrap_or_default().to_owned())
-            // The pages that are meant to be refused are no complaint.
+            // Pages that are refused on purpose are not errors.
             .filter(|message| !message.contains("the server responded with a status of 4"))
             .collect()
     }
 
-    /// Keeps a picture under `target/screenshots`, to be looked at.
+    /// Saves a picture under `target/screenshots`.
     pub async fn picture(&self, name: &str) {
         let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
         std::fs::create_dir_all(&dir).unwrap();
         std::fs::write(dir.join(format!("{name}.png")), self.driver.screenshot().await.unwrap()).unwrap();
     }
 
-    /// The page is not wider than the window.
+    /// Fails when the page is wider than the window.
     pub async fn fits(&self) -> bool {
         self.script("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
             .await
@@ -338,7 +344,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // After a failed assertion; already dead otherwise. Chromium goes with its driver.
+        // After a failed assertion the driver still runs; Chromium ends with it.
         self.process.kill().ok();
         self.process.wait().ok();
     }
@@ -358,7 +364,7 @@ impl WebDriverCompatibleCommand for Quit {
     }
 }
 
-/// chromedriver's own command for the console's messages.
+/// chromedriver's command for messages of the console.
 #[derive(Debug)]
 struct ReadLog;
 

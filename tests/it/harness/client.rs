@@ -1,8 +1,10 @@
-//! A browser's manners without a browser: keeps cookies, follows no redirects, may come from another address.
+//! An HTTP client that behaves like a browser: it keeps cookies, follows no redirects, and may use
+//! another IP address.
 
+use super::page::Part;
 use reqwest::{
     Method,
-    blocking::{RequestBuilder, Response},
+    blocking::{ClientBuilder, RequestBuilder, Response},
     header::{HeaderMap, SET_COOKIE},
     redirect::Policy,
 };
@@ -30,20 +32,20 @@ impl Client {
         .header("user-agent", FIREFOX)
     }
 
-    /// Comes from this address (of 127.0.0.0/8) from now on.
+    /// Sends later requests from this address (of 127.0.0.0/8).
     pub fn from(mut self, ip: &str) -> Self {
         self.http = http(Some(ip.parse().unwrap()));
         self
     }
 
-    /// Sends this header with every request, in place of an earlier one.
+    /// Sends this header with every later request, instead of an earlier value.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.retain(|(known, _)| known != name);
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// A second browser with the same cookies: what a thief has.
+    /// A second browser with the same cookies, as a thief would have it.
     pub fn thief(&self) -> Self {
         Self {
             http: http(None),
@@ -53,7 +55,7 @@ impl Client {
         }
     }
 
-    /// The same browser, at another instance.
+    /// The same browser, talking to another instance.
     pub fn at(self, base: &str) -> Self {
         Self {
             base: base.to_owned(),
@@ -65,15 +67,38 @@ impl Client {
         self.send(Method::GET, path, None, &[])
     }
 
+    /// Opens an emailed or printed link: its token leaves the address with a redirect to the same
+    /// page.
+    pub fn open(&self, link: &str) -> Answer {
+        let first = self.get(link);
+        let page = link.split('?').next().unwrap_or_default();
+        if first.status() == 303 && first.location() == page {
+            return self.get(page);
+        }
+        first
+    }
+
     pub fn post(&self, path: &str, form: &[(&str, &str)]) -> Answer {
         self.send(Method::POST, path, Some(form), &[])
+    }
+
+    /// Sends a request to a server that may end meanwhile; `None`: there is no complete response.
+    pub fn try_send(&self, method: Method, path: &str, form: Option<&[(&str, &str)]>) -> Option<Answer> {
+        let request = self.request(method, path, &[]);
+        let request = match form {
+            Some(form) => request.form(form),
+            None => request,
+        };
+        let answer = Answer::read(request.send().ok()?)?;
+        self.keep(&answer);
+        Some(answer)
     }
 
     pub fn sign_in(&self, name: &str, password: &str) -> Answer {
         self.post("/login", &[("username", name), ("password", password)])
     }
 
-    /// A POST as a page's script sends it.
+    /// Sends JSON as a page's script does.
     pub fn post_json(&self, path: &str, value: &serde_json::Value, headers: &[(&str, &str)]) -> Answer {
         self.finish(self.request(Method::POST, path, headers).json(value))
     }
@@ -86,32 +111,22 @@ impl Client {
         })
     }
 
-    /// Answers the page that asks for the password again as a person does: the password typed, everything it carries sent back.
-    pub fn confirm(&self, asked: &Answer, password: &str) -> Answer {
-        let page = asked.text();
-        assert!(
-            page.contains("name=\"step_up_password\""),
-            "it asks for the password: {page}"
-        );
-        let form = page
-            .split("<form")
-            .find(|form| form.contains("name=\"step_up_password\""))
-            .unwrap();
-        let action = attribute(form, "action").unwrap();
-        let mut fields: Vec<(String, String)> = form
-            .split("<input")
-            .filter(|input| input.contains("type=\"hidden\""))
-            .map(|input| (attribute(input, "name").unwrap(), attribute(input, "value").unwrap()))
-            .collect();
-        fields.push(("step_up_password".to_owned(), password.to_owned()));
-        let fields: Vec<(&str, &str)> = fields
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        self.post(&action, &fields)
+    /// Sends a form of a page with its values, and some fields filled in.
+    pub fn submit(&self, form: &Part, filled_in: &[(&str, &str)]) -> Answer {
+        let mut fields = form.fields();
+        fields.retain(|(name, _)| filled_in.iter().all(|(known, _)| known != name));
+        let kept = fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let fields: Vec<(&str, &str)> = kept.chain(filled_in.iter().copied()).collect();
+        self.post(form.attribute("action"), &fields)
     }
 
-    /// Posts a form with a file field, as browsers do: without a choice the file has no name and no bytes.
+    /// Enters the password on the step-up page and sends the rest of its form unchanged.
+    pub fn confirm(&self, asked: &Answer, password: &str) -> Answer {
+        let page = asked.page();
+        self.submit(&page.form_with("step_up_password"), &[("step_up_password", password)])
+    }
+
+    /// Posts a form with a file field as browsers do: without a file its name and bytes are empty.
     pub fn upload(&self, path: &str, fields: &[(&str, &str)], file: Option<(&str, &[u8])>) -> Answer {
         const BOUNDARY: &str = "----a-boundary-of-ours";
         let mut body = Vec::new();
@@ -121,7 +136,8 @@ impl Client {
         }
         let (name, bytes) = file.unwrap_or_default();
         let head = format!(
-            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: application/octet-stream\r\n\r\n"
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; \
+             filename=\"{name}\"\r\nContent-Type: application/octet-stream\r\n\r\n"
         );
         body.extend(head.into_bytes());
         body.extend_from_slice(bytes);
@@ -133,7 +149,9 @@ impl Client {
 
     fn request(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> RequestBuilder {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
-        for (name, value) in &self.headers {
+        // A header of the request replaces one that the client always sends.
+        let replaced = |name: &str| headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
+        for (name, value) in self.headers.iter().filter(|(name, _)| !replaced(name)) {
             request = request.header(name, value);
         }
         for (name, value) in headers {
@@ -184,24 +202,21 @@ impl Client {
     }
 }
 
-/// An attribute of the tag that the text begins in, as its browser reads it.
-fn attribute(tag: &str, name: &str) -> Option<String> {
-    let rest = tag.split_once(&format!(" {name}=\""))?.1;
-    let mut text = rest.split_once('"')?.0.to_owned();
-    for (written, read) in [
-        ("&#34;", "\""),
-        ("&#39;", "'"),
-        ("&#60;", "<"),
-        ("&#62;", ">"),
-        ("&#38;", "&"),
-    ] {
-        text = text.replace(written, read);
-    }
-    Some(text)
+/// Starts an HTTP client. The library is built without a provider of cryptography, so that the
+/// program can choose one; it wants one even where nothing is encrypted.
+pub fn http_client() -> ClientBuilder {
+    // It fails where another test of this process has already done it.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    reqwest::blocking::Client::builder()
+}
+
+/// Requests an address without anything that a browser adds.
+pub fn fetch(url: &str) -> reqwest::Result<Response> {
+    http_client().build()?.get(url).send()
 }
 
 fn http(ip: Option<IpAddr>) -> reqwest::blocking::Client {
-    reqwest::blocking::Client::builder()
+    http_client()
         .redirect(Policy::none())
         .local_address(ip)
         .timeout(Duration::from_secs(30))
@@ -219,12 +234,16 @@ pub struct Answer {
 
 impl Answer {
     fn new(response: Response) -> Self {
+        Self::read(response).expect("the response is complete")
+    }
+
+    fn read(response: Response) -> Option<Self> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Self {
+        Some(Self {
             status,
             headers,
-            text: response.text().unwrap(),
-        }
+            text: response.text().ok()?,
+        })
     }
 
     pub fn status(&self) -> u16 {
@@ -260,7 +279,7 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
 
-    /// Says what came instead when it is another status.
+    /// Fails with the whole answer when the status differs.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "location {:?}\n{}", self.location(), self.text);

@@ -1,4 +1,5 @@
-//! A proxy in this process, as small as one can be: asks before it shows the application's page, and passes on what is Nightlatch's.
+//! A minimal proxy in this process: it requests a decision before it returns the application's
+//! page, and forwards Nightlatch's own addresses.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -6,10 +7,10 @@ use std::{
     sync::Arc,
 };
 
-/// A port that is taken and not yet served.
+/// A port that is bound but not served yet.
 pub struct Gateway(TcpListener);
 
-/// A request as it came.
+/// A received request.
 struct Request {
     line: String,
     headers: Vec<(String, String)>,
@@ -25,13 +26,14 @@ impl Gateway {
         self.0.local_addr().unwrap().port()
     }
 
-    /// Serves until the test's process ends: names that begin with `login.` are Nightlatch's, the others show `page`.
+    /// Serves until the test process ends: host names that begin with `login.` belong to
+    /// Nightlatch, others show `page`.
     pub fn serve(self, nightlatch: &str, page: &'static str) {
         let nightlatch: Arc<str> = nightlatch.trim_start_matches("http://").into();
         std::thread::spawn(move || {
             for socket in self.0.incoming().flatten() {
                 let nightlatch = nightlatch.clone();
-                // Whoever closes early is no mistake of ours.
+                // A client that closes early is not an error.
                 std::thread::spawn(move || handle(socket, &nightlatch, page).ok());
             }
         });

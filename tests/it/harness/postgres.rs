@@ -1,8 +1,11 @@
-//! A throwaway PostgreSQL for tests: a database of its own per test, in one cluster per test run.
+//! PostgreSQL for tests: a database per test, in one cluster per test run.
 //!
-//! `TEST_POSTGRES_URL` names a cluster to use (`postgres://user@host:port`, with the right to create databases). Without
-//! it the first test that asks starts one, shared by all processes of a `cargo nextest` run; a watchdog stops and
-//! removes it as soon as the run (or the plain `cargo test` process) is gone, however it ended.
+//! `TEST_POSTGRES_URL` names a cluster to use (`postgres://user@host:port`, with the right to
+//! create databases). Without it the first test that needs one starts it, shared by all processes
+//! of a `cargo nextest` run; a watchdog stops and removes it when the run (or the plain `cargo
+//! test` process) has ended in any way.
+
+use super::template;
 use diesel::{Connection, PgConnection, connection::SimpleConnection};
 use std::{
     fs::{self, File},
@@ -16,7 +19,7 @@ use std::{
     },
 };
 
-/// An empty database that goes away with this value.
+/// A database that is dropped with this value.
 pub struct Database {
     base: &'static str,
     name: String,
@@ -24,18 +27,36 @@ pub struct Database {
 }
 
 impl Database {
+    /// A database with every migration applied.
+    pub fn migrated() -> Database {
+        Self::create(&format!("TEMPLATE {}", template::postgres(base_url())))
+    }
+
+    /// An empty database.
     pub fn fresh() -> Database {
+        Self::create("")
+    }
+
+    /// An empty database of another cluster, `postgres://user@127.0.0.1:port`.
+    pub fn fresh_in(base: &'static str) -> Database {
+        Self::create_in(base, "")
+    }
+
+    fn create(options: &str) -> Database {
+        Self::create_in(base_url(), options)
+    }
+
+    fn create_in(base: &'static str, options: &str) -> Database {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let base = base_url();
         let name = format!("test_{}_{number}", std::process::id());
         let mut admin = admin(base);
-        // A process of an earlier run may have had this id and may have been killed.
+        // An earlier process with this id may have been killed before it cleaned up.
         admin
             .batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
             .expect("an old database goes");
         admin
-            .batch_execute(&format!("CREATE DATABASE {name}"))
+            .batch_execute(&format!("CREATE DATABASE {name} {options}"))
             .expect("a database is created");
         Database {
             base,
@@ -44,12 +65,16 @@ impl Database {
         }
     }
 
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// `postgres://user@127.0.0.1:port/name`
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Ends every other connection to this database, as a restart of the server would.
+    /// Ends every other connection to this database, as a server restart would.
     pub fn disconnect_all(&self) {
         admin(self.base)
             .batch_execute(&format!(
@@ -59,7 +84,7 @@ impl Database {
             .expect("connections are ended");
     }
 
-    /// Refuses new connections, or takes them again.
+    /// Refuses new connections, or accepts them again.
     pub fn allow_connections(&self, allowed: bool) {
         admin(self.base)
             .batch_execute(&format!(
@@ -69,7 +94,7 @@ impl Database {
             .expect("the database's door moves");
     }
 
-    /// New connections may only read, or may write again.
+    /// Makes new connections read-only, or writable again.
     pub fn read_only(&self, on: bool) {
         admin(self.base)
             .batch_execute(&format!(
@@ -107,13 +132,14 @@ pub fn base_url() -> &'static str {
     })
 }
 
-/// One cluster for all processes of this run: the first one starts it, the others wait at the lock and read where it is.
+/// Starts one cluster for all processes of this run: the first starts it, the others wait for the
+/// lock and read its address.
 fn shared_cluster() -> String {
     let (run, watched) = match std::env::var("NEXTEST_RUN_ID") {
         Ok(run) => (run, parent_id()),
         Err(_) => (std::process::id().to_string(), std::process::id()),
     };
-    // Not below target/: the server may run as another user, who cannot enter everybody's home.
+    // Not below target/: the server may run as another user, who cannot enter every home directory.
     let directory = std::env::temp_dir().join(format!("nightlatch-test-postgres-{run}"));
     let lock = File::create(directory.with_extension("lock")).expect("the cluster's lock file");
     lock.lock().expect("the cluster's lock");
@@ -126,7 +152,7 @@ fn shared_cluster() -> String {
     url
 }
 
-/// Where initdb and pg_ctl are: the newest of Debian's versions, else wherever PATH says.
+/// Finds initdb and pg_ctl: the newest of Debian's versions, otherwise on PATH.
 fn program(name: &str) -> PathBuf {
     let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -144,8 +170,8 @@ fn program(name: &str) -> PathBuf {
     versions.pop().map_or_else(|| PathBuf::from(name), |(_, path)| path)
 }
 
-/// As the user `postgres` when we are root: the server refuses to be root.
-fn command(name: &str) -> Command {
+/// Runs as the user `postgres` when this process is root, because the server refuses root.
+pub(super) fn command(name: &str) -> Command {
     let program = program(name);
     // SAFETY: geteuid only reads the process's effective user id.
     let mut command = if unsafe { libc::geteuid() } == 0 {
@@ -159,8 +185,8 @@ fn command(name: &str) -> Command {
     command
 }
 
-fn run(command: &mut Command) -> Result<(), String> {
-    // Files, not pipes: the server inherits them and would keep a pipe open for ever.
+pub(super) fn run(command: &mut Command) -> Result<(), String> {
+    // Not pipes: the server inherits them and would keep a pipe open forever.
     let output = command
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -174,9 +200,15 @@ fn run(command: &mut Command) -> Result<(), String> {
 }
 
 fn start(directory: &Path, watched: u32) -> String {
+    let data = create_cluster(directory, watched);
+    start_cluster(&data, "-c max_connections=300 -c autovacuum_naptime=5s")
+}
+
+/// Makes the files of a cluster in this directory and returns where they are. When the process
+/// `watched` has ended, its server is stopped and the directory removed.
+pub(super) fn create_cluster(directory: &Path, watched: u32) -> PathBuf {
     fs::create_dir_all(directory).expect("the cluster's directory");
     let data = directory.join("data");
-    let log = directory.join("log");
     // SAFETY: as above.
     if unsafe { libc::geteuid() } == 0 {
         run(Command::new("chown").arg("postgres:").arg(directory)).expect("the directory is given to postgres");
@@ -196,7 +228,7 @@ fn start(directory: &Path, watched: u32) -> String {
             "-D",
         ])
         .arg(&data);
-    // A collation that is not the bytes' order, as most installations have: what sorts by accident shows here.
+    // Not byte order, as in most installations: code that relies on byte order fails here.
     let help = Command::new(program("initdb"))
         .arg("--help")
         .output()
@@ -205,33 +237,41 @@ fn start(directory: &Path, watched: u32) -> String {
         initdb.args(["--locale-provider=icu", "--icu-locale=en"]);
     }
     run(&mut initdb).expect("initdb makes a cluster");
+    data
+}
+
+/// Starts the server of a cluster on a free port, and returns its URL.
+pub(super) fn start_cluster(data: &Path, settings: &str) -> String {
     let mut last = String::new();
     for _ in 0..5 {
-        // Free now; somebody may take it before the server does, hence the attempts.
+        // Another process may take the port before the server does, hence several attempts.
         let port = TcpListener::bind("127.0.0.1:0")
             .and_then(|s| s.local_addr())
             .expect("a free port")
             .port();
-        let options = format!(
-            "-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories='' -c max_connections=300 \
-             -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c shared_buffers=256MB \
-             -c autovacuum_naptime=5s"
-        );
-        let started = run(command("pg_ctl")
-            .args(["-w", "-t", "60", "-o", &options, "-D"])
-            .arg(&data)
-            .arg("-l")
-            .arg(&log)
-            .arg("start"));
-        match started {
+        match start_cluster_on(port, data, settings) {
             Ok(()) => return format!("postgres://postgres@127.0.0.1:{port}"),
             Err(fault) => last = fault,
         }
     }
-    panic!("no cluster: {last}; see {}", log.display());
+    panic!("no cluster: {last}; see {}", data.with_file_name("log").display());
 }
 
-/// A shell in the background, in a process group of its own, that outlives us only as long as it takes to clean up.
+/// Starts the server of a cluster on this port and waits until it accepts connections.
+pub(super) fn start_cluster_on(port: u16, data: &Path, settings: &str) -> Result<(), String> {
+    let options = format!(
+        "-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories='' -c fsync=off \
+         -c synchronous_commit=off -c full_page_writes=off -c shared_buffers=256MB {settings}"
+    );
+    run(command("pg_ctl")
+        .args(["-w", "-t", "60", "-o", &options, "-D"])
+        .arg(data)
+        .arg("-l")
+        .arg(data.with_file_name("log"))
+        .arg("start"))
+}
+
+/// Starts a background shell in its own process group that cleans up after this run has ended.
 fn watch(directory: &Path, data: &Path, watched: u32) {
     let stop = command("pg_ctl");
     let script = "watched=$1; directory=$2; data=$3; shift 3; { \

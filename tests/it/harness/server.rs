@@ -1,27 +1,27 @@
-//! A server in this process: fresh database, port of its own, a clock that stands until the test moves it.
+//! A server in this process, with its own database and port, and a clock that stands still until
+//! the test moves it.
 
-use super::{client::Client, postgres};
+use super::{client::Client, postgres, template};
 use actix_web::dev::ServerHandle;
 use diesel::{Connection, PgConnection, SqliteConnection, connection::SimpleConnection};
 use nightlatch::{
-    clock::{Clock, FixedClock, SystemClock},
+    clock::{Clock, FixedClock, SteadyClock, SystemClock},
     config::{Config, Flags},
     domain::{
         account::{AccountId, Role},
-        audit::Actor,
+        audit::{Actor, AuditFilter, AuditRecord},
         policy::{Key, Scope},
         secret::Secret,
         time::{Span, Timestamp},
     },
     flows::{
-        Acting, Ctx,
-        accounts::{self, CreateVerdict, NewAccount, NewPassword},
+        Ctx, Initiator,
+        accounts::{self, CreateOutcome, NewAccount, NewPassword},
         mail, password_reset,
-        policy::{self, Edit, SaveKind, SaveVerdict},
+        policy::{self, Edit, PolicySaveOutcome, SaveKind},
     },
     random::OsRandom,
     server::Server,
-    store::audit::{AuditFilter, AuditRow},
 };
 use std::{
     future::Future,
@@ -30,7 +30,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The password of every account that the harness makes.
+/// Password of every account that the harness creates.
 pub const PASSWORD: &str = "unlocked harbour violin";
 
 /// Which database a test runs on.
@@ -40,14 +40,27 @@ pub enum On {
     Postgres,
 }
 
-/// Keeps a test's database alive, and removes it in the end.
+/// A test's database, removed with this value.
 pub enum TestDatabase {
     Sqlite(tempfile::TempDir),
     Postgres(postgres::Database),
 }
 
 impl TestDatabase {
+    /// Creates a database with every migration applied and no rows.
     pub fn fresh(on: On) -> Self {
+        match on {
+            On::Sqlite => {
+                let directory = tempfile::tempdir().unwrap();
+                template::copy_sqlite(&directory.path().join("test.db"));
+                Self::Sqlite(directory)
+            }
+            On::Postgres => Self::Postgres(postgres::Database::migrated()),
+        }
+    }
+
+    /// A database without tables; on SQLite not even a file.
+    pub fn empty(on: On) -> Self {
         match on {
             On::Sqlite => Self::Sqlite(tempfile::tempdir().unwrap()),
             On::Postgres => Self::Postgres(postgres::Database::fresh()),
@@ -61,7 +74,7 @@ impl TestDatabase {
         }
     }
 
-    /// SQL beside the server, as somebody with the database's password would run it.
+    /// Runs SQL on the server's database, as anyone with the database password could.
     pub fn sql(&self, sql: &str) {
         match self {
             Self::Sqlite(dir) => SqliteConnection::establish(dir.path().join("test.db").to_str().unwrap())
@@ -81,17 +94,19 @@ pub struct TestServer {
     pub setup_link: Option<String>,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
-    /// Letters, where the test names no mail server.
+    /// Folder of emails when the test names no mail server.
     outbox: Arc<tempfile::TempDir>,
     pub database: Arc<TestDatabase>,
 }
 
-/// What a server is started with.
+/// Settings of a server before it starts.
 pub struct Start {
     database: Arc<TestDatabase>,
     outbox: Arc<tempfile::TempDir>,
     env: Vec<(String, String)>,
     clock: Option<Arc<FixedClock>>,
+    machine: Option<Arc<dyn Clock>>,
+    database_url: Option<String>,
     dev: bool,
 }
 
@@ -106,16 +121,28 @@ impl Start {
         self
     }
 
+    /// Time passes, by this clock of the machine.
+    pub fn machine(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.machine = Some(clock);
+        self
+    }
+
+    /// Another way to the same database.
+    pub fn database_url(mut self, url: &str) -> Self {
+        self.database_url = Some(url.to_owned());
+        self
+    }
+
     pub fn dev(mut self) -> Self {
         self.dev = true;
         self
     }
 
-    /// The configuration that this start means.
+    /// The configuration that these settings make.
     pub fn config(&self) -> Config {
         let empty = tempfile::NamedTempFile::new().unwrap();
         let flags = Flags {
-            database_url: Some(self.database.url()),
+            database_url: Some(self.database_url.clone().unwrap_or_else(|| self.database.url())),
             bind: Some("127.0.0.1:0".to_owned()),
             no_migrate: false,
             dev: self.dev,
@@ -127,9 +154,9 @@ impl Start {
         Config::load(Some(empty.path()), self.env.iter().cloned().chain([outbox]), flags).unwrap()
     }
 
-    /// What flows stand on, without a server and its jobs, which ask the database too.
+    /// A context for flows without a server and its jobs, which would query the database too.
     pub fn context(self) -> Ctx {
-        let clock = Arc::new(FixedClock::at(SystemClock.now()));
+        let clock = Arc::new(FixedClock::starting_at(SystemClock.now()));
         nightlatch::server::context(self.config(), clock, Arc::new(OsRandom), false).unwrap()
     }
 
@@ -139,9 +166,12 @@ impl Start {
         let clock = self
             .clock
             .clone()
-            .unwrap_or_else(|| Arc::new(FixedClock::at(SystemClock.now())));
+            .unwrap_or_else(|| Arc::new(FixedClock::starting_at(SystemClock.now())));
         let (ready, built) = mpsc::channel();
-        let server_clock = clock.clone();
+        let server_clock: Arc<dyn Clock> = match &self.machine {
+            Some(machine) => Arc::new(SteadyClock::new(machine.clone())),
+            None => clock.clone(),
+        };
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 match Server::build(config, server_clock, Arc::new(OsRandom)).await {
@@ -175,18 +205,20 @@ impl TestServer {
         Self::beside(&Arc::new(TestDatabase::fresh(on)))
     }
 
-    /// A server on a database that others use too.
+    /// Starts a server on a database that other servers use too.
     pub fn beside(database: &Arc<TestDatabase>) -> Start {
         Start {
             database: database.clone(),
             outbox: Arc::new(tempfile::tempdir().unwrap()),
             env: Vec::new(),
             clock: None,
+            machine: None,
+            database_url: None,
             dev: false,
         }
     }
 
-    /// SQLite, defaults, started.
+    /// Starts a server with SQLite and the defaults.
     pub fn start() -> Self {
         Self::on(On::Sqlite).start()
     }
@@ -195,19 +227,19 @@ impl TestServer {
         Client::new(&self.base)
     }
 
-    /// Somebody signed in as a fresh member of that name.
+    /// Creates a member and signs in.
     pub fn member(&self, name: &str) -> Client {
         self.account(name, Role::Member);
         self.signed_in(name)
     }
 
-    /// Somebody signed in as a fresh administrator of that name.
+    /// Creates an administrator and signs in.
     pub fn admin(&self, name: &str) -> Client {
         self.account(name, Role::Administrator);
         self.signed_in(name)
     }
 
-    /// Another browser of an account that exists.
+    /// Signs an existing account in, in another browser.
     pub fn signed_in(&self, name: &str) -> Client {
         let client = self.anyone();
         let answer = client.sign_in(name, PASSWORD);
@@ -229,12 +261,12 @@ impl TestServer {
             },
         };
         match self.run(accounts::create(&self.ctx, &operator(), new)).unwrap() {
-            CreateVerdict::Created { id, .. } => id,
-            CreateVerdict::Faulty(faults) => panic!("{faults:?}"),
+            CreateOutcome::Created { id, .. } => id,
+            CreateOutcome::Faulty(faults) => panic!("{faults:?}"),
         }
     }
 
-    pub fn act(&self, id: AccountId, act: accounts::Act) -> accounts::ActVerdict {
+    pub fn act(&self, id: AccountId, act: accounts::Act) -> accounts::AccountActOutcome {
         self.run(accounts::act(&self.ctx, &operator(), id, act)).unwrap()
     }
 
@@ -267,13 +299,13 @@ impl TestServer {
             ))
             .unwrap();
         assert!(
-            matches!(verdict, SaveVerdict::Saved { .. } | SaveVerdict::Unchanged),
+            matches!(verdict, PolicySaveOutcome::Saved { .. } | PolicySaveOutcome::Unchanged),
             "{verdict:?}"
         );
     }
 
     /// Audit rows, oldest first.
-    pub fn audit(&self) -> Vec<AuditRow> {
+    pub fn audit(&self) -> Vec<AuditRecord> {
         let filter = AuditFilter {
             limit: 1000,
             ..AuditFilter::default()
@@ -297,8 +329,8 @@ impl TestServer {
             .collect()
     }
 
-    /// The letters that were written to files so far, oldest first.
-    pub fn letters(&self) -> Vec<String> {
+    /// Emails that were written to files so far, oldest first.
+    pub fn emails(&self) -> Vec<String> {
         let mut files: Vec<_> = std::fs::read_dir(self.outbox.path())
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -312,15 +344,15 @@ impl TestServer {
             .collect()
     }
 
-    /// Answers what was asked for, and sends what is due; all letters so far, oldest first.
+    /// Runs the jobs that create and send emails, and returns all emails so far, oldest first.
     pub fn deliver(&self) -> Vec<String> {
         self.run(password_reset::answer_requests(&self.ctx)).unwrap();
-        // The server's own job may hold a letter this moment.
+        // The server's own job may hold an email at this moment.
         eventually("everything is sent", || {
             self.run(mail::send_due(&self.ctx)).unwrap();
             self.run(mail::counts(&self.ctx)).unwrap().queued == 0
         });
-        self.letters()
+        self.emails()
     }
 
     pub fn advance(&self, secs: i64) {
@@ -340,7 +372,7 @@ impl TestServer {
         self.shut_down();
     }
 
-    /// Stops it in its place: nobody answers at its address any more.
+    /// Stops the server; its address no longer answers.
     pub fn shut_down(&mut self) {
         if let Some(thread) = self.thread.take() {
             block_on(self.handle.stop(false));
@@ -358,13 +390,13 @@ impl Drop for TestServer {
     }
 }
 
-/// Who acts when the test itself prepares something.
-pub fn operator() -> Acting {
-    Acting {
+/// The initiator of acts that prepare a test.
+pub fn operator() -> Initiator {
+    Initiator {
         actor: Actor::Cli {
             user: "test".to_owned(),
         },
-        origin: nightlatch::domain::audit::Origin::default(),
+        origin: nightlatch::domain::audit::RequestOrigin::default(),
         session: None,
     }
 }
@@ -377,7 +409,7 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
-/// Asks until it is so, at most twenty seconds: for what happens in the background.
+/// Waits up to twenty seconds for something that happens in the background.
 pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !is_so() {

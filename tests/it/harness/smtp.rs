@@ -1,4 +1,5 @@
-//! A mail server on a socket, encrypted where a test says so: takes letters, or refuses, stalls and hangs up as it is asked to.
+//! A mail server for tests, with TLS where a test wants it: accepts emails, refuses them, stalls or
+//! hangs up.
 
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned,
@@ -20,17 +21,21 @@ use std::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
     Takes,
+    /// Answers EHLO with this line.
+    Ehlo(&'static str),
+    /// Answers MAIL FROM with this line.
+    Sender(&'static str),
     /// Answers RCPT with this line.
     Recipient(&'static str),
-    /// Answers the end of the letter with this line, and keeps nothing.
-    Letter(&'static str),
-    /// Wants a user name and password first, and answers them with this line.
+    /// Answers the end of the email with this line and stores nothing.
+    Email(&'static str),
+    /// Requires a username and password, and answers them with this line.
     Login(&'static str),
-    /// Accepts the connection and says nothing.
+    /// Accepts the connection and stays silent.
     Silent,
-    /// Hangs up in the middle of the letter.
+    /// Hangs up in the middle of the email.
     HangsUp,
-    /// Takes the letter, and hangs up before it says so.
+    /// Accepts the email and hangs up before it answers.
     TakesSilently,
 }
 
@@ -41,7 +46,7 @@ pub enum Encrypted {
     AfterStartTls,
 }
 
-/// A certificate that nobody else has signed, good for these names where it is trusted.
+/// A self-signed certificate for these names.
 #[derive(Clone)]
 pub struct Certificate {
     pub pem: String,
@@ -66,7 +71,7 @@ impl Certificate {
     }
 }
 
-/// A letter that was taken.
+/// An accepted email.
 #[derive(Debug, Clone)]
 pub struct Received {
     pub from: String,
@@ -89,7 +94,7 @@ pub fn header(data: &str, name: &str) -> Option<String> {
     })
 }
 
-/// The first link in a letter that has `part` in it, quoted-printable undone.
+/// The first link in an email that contains `part`, with quoted-printable decoded.
 pub fn link(data: &str, part: &str) -> Option<String> {
     let plain = data.replace("=\r\n", "").replace("=3D", "=");
     plain
@@ -102,7 +107,7 @@ struct Shared {
     manner: Mutex<Manner>,
     tls: Option<(Encrypted, Certificate)>,
     received: Mutex<Vec<Received>>,
-    /// What was said without encryption.
+    /// Everything that was sent without encryption.
     overheard: Mutex<String>,
     stopped: AtomicBool,
 }
@@ -139,7 +144,7 @@ impl SmtpServer {
                     return;
                 }
                 let (socket, seen) = (socket.unwrap(), seen.clone());
-                // A client that goes away ends the conversation, nothing else.
+                // A client that disconnects ends only this conversation.
                 std::thread::spawn(move || converse(socket, &seen).ok());
             }
         });
@@ -176,7 +181,7 @@ impl SmtpServer {
         self.shared.received.lock().unwrap().clone()
     }
 
-    /// What anybody on the way could read.
+    /// Returns the bytes that a listener on the network could read.
     pub fn overheard(&self) -> String {
         self.shared.overheard.lock().unwrap().clone()
     }
@@ -185,7 +190,7 @@ impl SmtpServer {
 impl Drop for SmtpServer {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
-        // Wakes the listener; it may have gone already.
+        // Wakes the listener, which may already have ended.
         TcpStream::connect(self.address).ok();
         if let Some(thread) = self.thread.take() {
             thread.join().ok();
@@ -202,7 +207,7 @@ fn in_clear(socket: TcpStream) -> Lines {
     BufReader::new(Box::new(socket))
 }
 
-/// The handshake happens with the first words.
+/// The handshake happens with the first read or write.
 fn within_tls(socket: TcpStream, certificate: &Certificate) -> std::io::Result<Lines> {
     let connection = ServerConnection::new(certificate.config.clone()).map_err(std::io::Error::other)?;
     Ok(BufReader::new(Box::new(StreamOwned::new(connection, socket))))
@@ -228,7 +233,7 @@ fn converse(socket: TcpStream, shared: &Shared) -> std::io::Result<()> {
         return Ok(());
     }
     say(&mut lines, "220 test ESMTP")?;
-    let mut letter = Received {
+    let mut email = Received {
         from: String::new(),
         to: Vec::new(),
         data: String::new(),
@@ -244,6 +249,10 @@ fn converse(socket: TcpStream, shared: &Shared) -> std::io::Result<()> {
         }
         let verb = line.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
         let answer = match verb.as_str() {
+            "EHLO" if matches!(manner, Manner::Ehlo(_)) => match manner {
+                Manner::Ehlo(answer) => answer.to_owned(),
+                _ => unreachable!(),
+            },
             "EHLO" if shared.tls.is_some() && !encrypted => "250-test\r\n250-STARTTLS\r\n250 8BITMIME".to_owned(),
             "EHLO" => "250-test\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME".to_owned(),
             "STARTTLS" => match &shared.tls {
@@ -261,19 +270,22 @@ fn converse(socket: TcpStream, shared: &Shared) -> std::io::Result<()> {
                 _ => "235 welcome".to_owned(),
             },
             "MAIL" => {
-                letter.from = line.trim().to_owned();
-                "250 ok".to_owned()
+                email.from = line.trim().to_owned();
+                match manner {
+                    Manner::Sender(answer) => answer.to_owned(),
+                    _ => "250 ok".to_owned(),
+                }
             }
             "RCPT" => match manner {
                 Manner::Recipient(answer) => answer.to_owned(),
                 _ => {
-                    letter.to.push(line.trim().to_owned());
+                    email.to.push(line.trim().to_owned());
                     "250 ok".to_owned()
                 }
             },
             "DATA" => {
                 say(&mut lines, "354 go on")?;
-                letter.data.clear();
+                email.data.clear();
                 loop {
                     line.clear();
                     if lines.read_line(&mut line)? == 0 || manner == Manner::HangsUp {
@@ -282,12 +294,12 @@ fn converse(socket: TcpStream, shared: &Shared) -> std::io::Result<()> {
                     if line == ".\r\n" {
                         break;
                     }
-                    letter.data.push_str(line.strip_prefix('.').unwrap_or(&line));
+                    email.data.push_str(line.strip_prefix('.').unwrap_or(&line));
                 }
                 match manner {
-                    Manner::Letter(answer) => answer.to_owned(),
+                    Manner::Email(answer) => answer.to_owned(),
                     _ => {
-                        shared.received.lock().unwrap().push(letter.clone());
+                        shared.received.lock().unwrap().push(email.clone());
                         if manner == Manner::TakesSilently {
                             return Ok(());
                         }

@@ -1,14 +1,15 @@
-//! The words of every statement that a database of the tests is asked, without the values.
+//! Every SQL statement that a test's database receives, without values.
 
 use super::server::TestDatabase;
 use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
 use std::sync::Mutex;
 
-/// A part of the address of the database that is listened to; other tests of the process have theirs.
+/// Part of the address of the database that is recorded.
 static WATCHED: Mutex<String> = Mutex::new(String::new());
-static ASKED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+static STATEMENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Listens to one database, until dropped; only to connections that are made from now on.
+/// Records the statements of one database until dropped, on connections that are opened from now
+/// on.
 pub struct Statements(());
 
 impl Statements {
@@ -19,9 +20,9 @@ impl Statements {
         Self(())
     }
 
-    /// Those since the last time.
+    /// Returns the statements since the last call.
     pub fn take(&self) -> Vec<String> {
-        std::mem::take(&mut *ASKED.lock().unwrap())
+        std::mem::take(&mut *STATEMENTS.lock().unwrap())
     }
 }
 
@@ -45,13 +46,13 @@ impl Instrumentation for Recorder {
                 let text = query.to_string();
                 let words = text.split(" -- binds").next().unwrap_or_default();
                 let asks = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH "];
-                // What sets up a connection or asks whether it lives belongs to no act.
+                // Statements that set up or check a connection belong to no act.
                 if !watched.is_empty()
                     && self.url.contains(watched.as_str())
                     && asks.iter().any(|verb| words.starts_with(verb))
                     && words != "SELECT 1"
                 {
-                    ASKED.lock().unwrap().push(words.to_owned());
+                    STATEMENTS.lock().unwrap().push(words.to_owned());
                 }
             }
             _ => {}

@@ -1,4 +1,4 @@
-//! What the program logs while a test runs.
+//! The program's log while a test runs.
 
 use std::{
     io::Write,
@@ -6,12 +6,13 @@ use std::{
 };
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Everything from a level on, without colours.
+/// Everything from a level upwards, without colours.
 #[derive(Clone, Default)]
 pub struct Trace(Arc<Mutex<Vec<u8>>>);
 
 impl Trace {
-    /// Each test is a process of its own under nextest; elsewhere the first to come wins and this sees nothing.
+    /// Under nextest each test is a process of its own; elsewhere only the first subscriber of a
+    /// process receives anything.
     pub fn from(level: tracing::Level) -> Self {
         let trace = Self::default();
         let subscriber = tracing_subscriber::fmt()

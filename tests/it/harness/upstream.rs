@@ -1,5 +1,6 @@
-//! An application behind a proxy: small, on a port of its own, and it remembers what it was asked. Speaks just enough HTTP/1.1, and of
-//! WebSockets the handshake of RFC 6455 and short texts.
+//! An application behind a proxy: small, on a port of its own, and recording the requests it
+//! receives. Speaks just enough HTTP/1.1, and of WebSockets (RFC 6455) the handshake and short
+//! texts.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -7,23 +8,23 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-/// The nonce that RFC 6455 (1.3) shows, and its proof.
+/// The nonce in the example of RFC 6455 section 1.3, and its proof.
 pub const NONCE: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 pub const PROOF: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// A request as the application got it.
+/// A request that the application received.
 #[derive(Debug, Clone, Default)]
-pub struct Asked {
+pub struct ReceivedRequest {
     pub method: String,
-    /// As it came, still encoded.
+    /// As received, still encoded.
     pub target: String,
     /// The whole head.
     pub head: String,
     pub body: Vec<u8>,
 }
 
-impl Asked {
-    /// Reads a head and, by its lengths, a body. `None` when there is none any more.
+impl ReceivedRequest {
+    /// Reads a head and, by its length, a body. `None`: the connection has ended.
     fn read(from: &mut impl BufRead) -> Option<Self> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -51,7 +52,7 @@ impl Asked {
         }
     }
 
-    /// The value of a header; several are joined.
+    /// The value of a header; several values are joined.
     pub fn header(&self, header: &str) -> Option<String> {
         let lines = self.head.lines().skip(1);
         let values: Vec<&str> = lines
@@ -78,7 +79,7 @@ fn chunks(from: &mut impl BufRead) -> Option<Vec<u8>> {
     }
 }
 
-/// An answer: headers with their line ends, and the body.
+/// An answer: header lines with their line ends, and the body.
 pub struct Reply {
     pub status: &'static str,
     pub headers: String,
@@ -95,13 +96,13 @@ impl Reply {
     }
 }
 
-/// What the application answers to whom.
-pub type Answering = Arc<dyn Fn(&Asked) -> Reply + Send + Sync>;
+/// Decides what the application answers to a request.
+pub type Answering = Arc<dyn Fn(&ReceivedRequest) -> Reply + Send + Sync>;
 
-/// The running application; it ends with the test.
+/// The running application; it ends with the test process.
 pub struct Upstream {
     pub address: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    asked: Arc<Mutex<Vec<ReceivedRequest>>>,
 }
 
 impl Upstream {
@@ -122,8 +123,8 @@ impl Upstream {
         }
     }
 
-    /// Everything it was asked, newest last.
-    pub fn asked(&self) -> MutexGuard<'_, Vec<Asked>> {
+    /// Every request it received, newest last.
+    pub fn asked(&self) -> MutexGuard<'_, Vec<ReceivedRequest>> {
         self.asked.lock().unwrap()
     }
 
@@ -131,16 +132,16 @@ impl Upstream {
         self.asked().len()
     }
 
-    pub fn last(&self) -> Asked {
+    pub fn last(&self) -> ReceivedRequest {
         self.asked().last().cloned().expect("the application was asked")
     }
 }
 
-/// One request a connection. The proxy may go away at any time; then nobody waits for the rest.
-fn serve(socket: TcpStream, answering: &Answering, asked: &Mutex<Vec<Asked>>) {
+/// Serves one request per connection. The proxy may disconnect at any time.
+fn serve(socket: TcpStream, answering: &Answering, asked: &Mutex<Vec<ReceivedRequest>>) {
     let mut reader = BufReader::new(socket.try_clone().unwrap());
     let mut socket = socket;
-    let Some(request) = Asked::read(&mut reader) else {
+    let Some(request) = ReceivedRequest::read(&mut reader) else {
         return;
     };
     asked.lock().unwrap().push(request.clone());
@@ -155,14 +156,15 @@ fn serve(socket: TcpStream, answering: &Answering, asked: &Mutex<Vec<Asked>>) {
     socket.write_all(format!("{head}{body}").as_bytes()).ok();
 }
 
-/// Opens the WebSocket and gives every text back.
+/// Opens the WebSocket and echoes every text.
 fn echo(reader: &mut impl Read, socket: &mut TcpStream) -> std::io::Result<()> {
     let head = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {PROOF}\r\n\r\n"
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: \
+         Upgrade\r\nSec-WebSocket-Accept: {PROOF}\r\n\r\n"
     );
     socket.write_all(head.as_bytes())?;
     loop {
-        // Of people's side: final, text, masked, at most 125 bytes.
+        // A frame from the client: final, text, masked, at most 125 bytes.
         let mut start = [0; 6];
         reader.read_exact(&mut start)?;
         let mut text = vec![0; usize::from(start[1] & 0x7f)];

@@ -1,7 +1,7 @@
-//! What is posted arrives as it was, however large; the question that comes before it carries none of it.
+//! Request bodies arrive unchanged at any size; the auth request before them contains none of it.
 
 use crate::harness::{
-    chain::{BOTH, Chain, status},
+    chain::{Chain, EVERY, status},
     client::FIREFOX,
 };
 use nightlatch::domain::account::Role;
@@ -32,7 +32,7 @@ fn send(chain: &Chain, method: &str, cookie: &str, body: &[u8], chunked: bool) -
     );
     let mut socket = chain.connect();
     socket.write_all(head.as_bytes()).unwrap();
-    // Whoever is refused may find the door closed before all is said.
+    // A refused client may find the connection closed before it has sent everything.
     if chunked {
         for part in body.chunks(60_000) {
             socket.write_all(format!("{:x}\r\n", part.len()).as_bytes()).ok();
@@ -50,7 +50,7 @@ fn send(chain: &Chain, method: &str, cookie: &str, body: &[u8], chunked: bool) -
 
 #[test]
 fn bodies_of_several_mebibytes_arrive_whole_and_are_not_sent_to_the_gateway() {
-    for kind in BOTH {
+    for kind in EVERY {
         let chain = Chain::start(kind);
         chain.server.account("ada", Role::Member);
         let cookie = chain.sign_in("ada").cookie_header();
@@ -83,8 +83,8 @@ fn bodies_of_several_mebibytes_arrive_whole_and_are_not_sent_to_the_gateway() {
 }
 
 #[test]
-fn what_somebody_posts_who_is_not_signed_in_goes_nowhere() {
-    for kind in BOTH {
+fn a_post_without_a_sign_in_changes_nothing() {
+    for kind in EVERY {
         let chain = Chain::start(kind);
         let sent = chain.relay.bytes();
         for chunked in [false, true] {

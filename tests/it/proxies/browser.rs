@@ -1,5 +1,6 @@
-//! The page guard on somebody else's pages: a small application behind the real nginx with the shipped file, in real Chromium. Its
-//! style sheet wants everything otherwise, its content security policy allows nothing of others, and it never stops asking.
+//! The page guard on an application's pages: a small application behind real nginx with the shipped
+//! file, in real Chromium. Its style sheet conflicts with the guard's, its content security policy
+//! allows nothing foreign, and it polls constantly.
 
 use crate::{
     guard::chromium::{answered, aside, ends_in, focused},
@@ -7,7 +8,7 @@ use crate::{
         chain::{Chain, Kind},
         chromium::{Browser, with_browser},
         server::{PASSWORD, eventually},
-        upstream::{Asked, Reply},
+        upstream::{ReceivedRequest, Reply},
     },
 };
 use fantoccini::key::Key;
@@ -40,7 +41,7 @@ const STYLE: &str = "
     nightlatch-guard { display: none !important; visibility: hidden !important; pointer-events: none !important; font: 3px monospace !important; }
 ";
 
-/// Polls, loads when told to, and takes every key for itself, at the earliest.
+/// Polls, loads on request, and captures every key as early as possible.
 const SCRIPT: &str = r#"
     setInterval(() => fetch("/poll").catch(() => {}), 250);
     document.getElementById("load").addEventListener("click", async () => {
@@ -54,7 +55,7 @@ const SCRIPT: &str = r#"
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 
-fn answer(asked: &Asked) -> Reply {
+fn answer(asked: &ReceivedRequest) -> Reply {
     let (kind, body) = match asked.target.split('?').next().unwrap_or_default() {
         "/hostile.css" => ("text/css", STYLE.to_owned()),
         "/app.js" => ("text/javascript", SCRIPT.to_owned()),
@@ -73,7 +74,8 @@ fn answer(asked: &Asked) -> Reply {
     }
 }
 
-/// Ten minutes without a person, and the poller is none. Browsers find localhost's names by themselves, and trust them as they do https.
+/// Ten minutes idle timeout, and polling does not count as activity. Browsers resolve localhost's
+/// names themselves, and trust them like https.
 fn chain() -> Chain {
     let chain = Chain::of(Kind::Nginx)
         .domain("example.localhost")
@@ -90,7 +92,7 @@ fn origin(chain: &Chain, host: &str) -> String {
     format!("http://{}", chain.authority(host))
 }
 
-/// How often the application was asked for this.
+/// Returns how often the application received this request.
 fn times(chain: &Chain, target: &str) -> usize {
     let asked = chain.application.asked();
     asked.iter().filter(|asked| asked.target == target).count()
@@ -125,7 +127,7 @@ async fn value(browser: &Browser, css: &str) -> String {
     browser.script(&script).await.as_str().unwrap().to_owned()
 }
 
-/// Pictures of what stands over the page: light, dark, and on a phone.
+/// Takes pictures of the dialog: light, dark, and on a phone.
 async fn pictures(browser: &Browser, name: &str) {
     for (form, width, height, theme) in [
         ("light", 1280, 800, "light"),
@@ -142,7 +144,7 @@ async fn pictures(browser: &Browser, name: &str) {
     browser.resize(1280, 800).await;
 }
 
-/// What of the guard's dialog is not as it should be, whatever the page's style sheet says.
+/// Returns what is wrong with the guard's dialog despite the page's style sheet.
 const SEEN: &str = r#"
     const host = document.querySelector("nightlatch-guard");
     const dialog = host.shadowRoot.querySelector("dialog");
@@ -161,7 +163,7 @@ const SEEN: &str = r#"
 "#;
 
 #[test]
-fn warned_on_somebody_elses_page_one_stays_and_the_poller_keeps_nobody() {
+fn the_warning_on_an_applications_page_works_and_polling_keeps_no_session() {
     let chain = chain();
     with_browser(&origin(&chain, "wiki"), async |browser| {
         enter(&browser, &chain, "ada", "/tickets/new?from=list").await;
@@ -197,7 +199,7 @@ fn warned_on_somebody_elses_page_one_stays_and_the_poller_keeps_nobody() {
 }
 
 #[test]
-fn signed_in_again_over_somebody_elses_page_one_finds_it_as_it_was() {
+fn another_user_who_signs_in_over_a_page_does_not_change_it() {
     let chain = chain();
     with_browser(&origin(&chain, "wiki"), async |browser| {
         enter(&browser, &chain, "ada", "/tickets/new").await;
@@ -206,12 +208,13 @@ fn signed_in_again_over_somebody_elses_page_one_finds_it_as_it_was() {
         browser.script("scrollTo(0, 300)").await;
         let scrolled = browser.script("return scrollY").await;
         chain.server.advance(601);
-        browser.guard_says("dialog.cover h2", "without activity").await;
+        browser.guard_says("dialog.cover h2", "inactivity").await;
         assert_eq!(focused(&browser).await, "password");
         let selectable = browser.script("return getComputedStyle(document.body).userSelect");
         assert_eq!(selectable.await, "none");
         pictures(&browser, "gate").await;
-        // What is typed there is not for the page, which would swallow a sign and count the rest.
+        // Keys typed into the dialog do not reach the page, which would swallow one and count the
+        // others.
         let keys = browser.script("return window.keys").await;
         browser.guard("#password").await.click().await.unwrap();
         browser.keys("wr/ong").await;
@@ -219,7 +222,7 @@ fn signed_in_again_over_somebody_elses_page_one_finds_it_as_it_was() {
         assert_eq!(typed.as_deref(), Some("wr/ong"));
         assert_eq!(browser.script("return window.keys").await, keys);
         browser.keys(&Key::Enter).await;
-        browser.guard_says("#error", "User name or password is wrong.").await;
+        browser.guard_says("#error", "Username or password is wrong.").await;
         pictures(&browser, "gate-refused").await;
         browser.keys(PASSWORD).await;
         browser.keys(&Key::Enter).await;
@@ -302,7 +305,7 @@ fn ended_by_an_administrator_the_page_is_covered_within_two_seconds_and_is_not_f
     chain.server.account("bob", Role::Member);
     with_browser(&origin(&chain, "wiki"), async |browser| {
         enter(&browser, &chain, "grace", "/tickets/new").await;
-        // Without the poller, whose 401 would tell at once.
+        // Without the poller, whose 401 would show it immediately.
         browser
             .script("for (let id = 0; id < 1000; id++) clearInterval(id)")
             .await;
@@ -314,7 +317,7 @@ fn ended_by_an_administrator_the_page_is_covered_within_two_seconds_and_is_not_f
         browser.guard_says("dialog.cover h2", "An administrator").await;
         let millis = browser.script("return window.covered - window.began").await;
         assert!(millis.as_f64().unwrap() < 2000.0, "{millis} ms");
-        // In another tab somebody else signs in: this page is not theirs.
+        // Another user signs in in another tab: this page does not belong to them.
         browser.new_tab("/tickets").await;
         browser
             .arrives_at(&format!("{}/login?return_to=", origin(&chain, "login")))
@@ -332,7 +335,8 @@ fn ended_by_an_administrator_the_page_is_covered_within_two_seconds_and_is_not_f
     });
 }
 
-/// Stops the page's own asking, whose 401 would tell at once, and notes when it was covered.
+/// Stops the page's own polling, whose 401 would show it immediately, and records when it was
+/// covered.
 const WATCH: &str = r#"
     const plain = window.fetch;
     window.fetch = (...given) => (given[0] === "/poll" ? new Promise(() => {}) : plain(...given));
@@ -348,7 +352,8 @@ fn where_sessions_end_with_their_window_an_applications_window_counts() {
         .policy(&[("auth.idle_session_timeout", "0"), ("session.window_close_grace", "2")]);
     with_browser(&origin(&chain, "wiki"), async |browser| {
         enter(&browser, &chain, "ada", "/tickets/new").await;
-        // Open, it says so every second: moved on by less than the grace each time, the session outlives it many times.
+        // While open it reports every second: moved on by less than the grace each time, the
+        // session outlives it many times.
         for _ in 0..3 {
             chain.server.advance(1);
             let deadline = Instant::now() + Duration::from_secs(10);
@@ -356,7 +361,7 @@ fn where_sessions_end_with_their_window_an_applications_window_counts() {
                 assert!(Instant::now() < deadline, "no heartbeat");
             }
         }
-        // Closed, it says nothing any more.
+        // After it is closed, it reports nothing.
         browser.leave().await;
         chain.server.advance(3);
         browser.go("/tickets/new").await;

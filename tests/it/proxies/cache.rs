@@ -1,4 +1,5 @@
-//! A proxy that caches everything it may: decisions are never kept, and nobody is answered with somebody else's copy.
+//! A proxy that caches everything it may: decisions are never stored, and no user gets another
+//! user's copy.
 
 use crate::harness::{
     chain::{Chain, Kind, Setting},
@@ -18,7 +19,7 @@ fn setting() -> Setting {
     })
 }
 
-/// Name and groups. The first two read the same when nothing but a blank stands between name and groups.
+/// Names and groups. The first two are equal if only a space separates name and groups.
 const PEOPLE: [(&str, &[&str]); 4] = [("a b", &["c"]), ("a", &["b c"]), ("ada", &[]), ("bob", &["b"])];
 
 fn person(chain: &Chain, name: &str, groups: &[&str]) -> Client {
@@ -32,7 +33,7 @@ fn person(chain: &Chain, name: &str, groups: &[&str]) -> Client {
     chain.sign_in(name)
 }
 
-/// Four people take turns, so many times in all; then one of them leaves.
+/// Four users take turns this many times; then one of them loses access.
 fn take_turns(chain: &Chain, times: usize) {
     let people = PEOPLE.map(|(name, groups)| (name, person(chain, name, groups)));
     for turn in 0..times {

@@ -1,7 +1,7 @@
 //! A WebSocket through the proxy is judged when it opens; other protocols are not let through.
 
 use crate::harness::{
-    chain::{BOTH, Chain, status},
+    chain::{Chain, EVERY, status},
     client::FIREFOX,
     upstream::{NONCE, PROOF},
 };
@@ -27,7 +27,7 @@ fn upgrade(chain: &Chain, to: &str, cookie: &str) -> (TcpStream, String) {
     (socket, String::from_utf8_lossy(&head).into_owned())
 }
 
-/// Says something over an open WebSocket, and gives what comes back.
+/// Sends a text over an open WebSocket, and returns the answer.
 fn say(socket: &mut TcpStream, text: &str) -> String {
     const MASK: [u8; 4] = [7, 31, 127, 3];
     let mut frame = vec![0x81, 0x80 | text.len() as u8];
@@ -44,7 +44,7 @@ fn say(socket: &mut TcpStream, text: &str) -> String {
 
 #[test]
 fn an_upgrade_is_refused_without_a_session_and_works_with_one() {
-    for kind in BOTH {
+    for kind in EVERY {
         let chain = Chain::start(kind);
         chain.server.account("ada", Role::Member);
         let (_, refused) = upgrade(&chain, "websocket", "");
@@ -70,7 +70,7 @@ fn an_upgrade_is_refused_without_a_session_and_works_with_one() {
 
 #[test]
 fn no_other_protocol_is_let_through() {
-    for kind in BOTH {
+    for kind in EVERY {
         let chain = Chain::start(kind);
         chain.server.account("ada", Role::Member);
         let cookie = chain.sign_in("ada").cookie_header();

@@ -1,0 +1,248 @@
+//! Signing in with an account of a directory.
+
+use super::{
+    add_source, change_source, definition_with, find, last_refusal, refused_like_unknown, signed_in, unknown_body,
+};
+use crate::harness::{
+    server::{On, PASSWORD, TestServer},
+    slapd::{PERSON_PASSWORD, Slapd, group_dn, person_dn},
+};
+use nightlatch::domain::account::Role;
+use serde_json::json;
+use std::{
+    sync::Barrier,
+    time::{Duration, Instant},
+};
+
+#[test]
+fn the_first_sign_in_creates_the_account_and_later_ones_keep_it_up_to_date() {
+    let slapd = Slapd::start();
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let source = add_source(&server, "corp", &slapd, &[]);
+        assert!(find(&server, "linus").is_none());
+        let linus = signed_in(&server, "LINUS", PERSON_PASSWORD);
+        linus.get("/").expect(200);
+        let account = find(&server, "linus").unwrap();
+        assert_eq!(account.name, "linus");
+        assert_eq!(account.display_name, "Linus Torvalds");
+        assert_eq!(account.email.as_deref(), Some("linus@example.test"));
+        assert_eq!(
+            (account.role, account.groups.as_slice()),
+            (Role::Member, ["editors".to_owned()].as_slice())
+        );
+        assert_eq!(account.source, Some(source));
+        assert_eq!(
+            server.events()[..],
+            ["account.created", "sign_in.accepted", "session.opened"],
+            "{on:?}"
+        );
+        let grace = signed_in(&server, "grace", PERSON_PASSWORD);
+        grace.get("/admin/sessions").expect(200);
+        // Nothing changed, so nothing but the sign-in is recorded.
+        signed_in(&server, "linus", PERSON_PASSWORD);
+        assert_eq!(server.events()[6..], ["sign_in.accepted", "session.opened"], "{on:?}");
+        slapd.replace(
+            &group_dn("admins"),
+            "member",
+            &[&person_dn("grace"), &person_dn("linus")],
+        );
+        slapd.replace(&person_dn("linus"), "mail", &["lt@example.test"]);
+        signed_in(&server, "linus", PERSON_PASSWORD);
+        let account = find(&server, "linus").unwrap();
+        assert_eq!(
+            (account.role, account.email.as_deref()),
+            (Role::Administrator, Some("lt@example.test"))
+        );
+        assert!(server.events().contains(&"account.role_changed".to_owned()));
+        slapd.replace(&group_dn("admins"), "member", &[&person_dn("grace")]);
+        slapd.replace(&person_dn("linus"), "mail", &["linus@example.test"]);
+    }
+}
+
+#[test]
+fn refusals_look_alike_and_the_audit_tells_them_apart() {
+    let slapd = Slapd::start();
+    slapd.add_person("outsider");
+    slapd.lock_person("grace");
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        add_source(&server, "corp", &slapd, &[]);
+        let unknown = unknown_body(&server);
+        for (name, password, reason) in [
+            ("ada.l", "wrong", "credentials"),
+            ("ada.l", "", "credentials"),
+            ("nobody", PERSON_PASSWORD, "credentials"),
+            ("*)(uid=*", PERSON_PASSWORD, "credentials"),
+            ("grace", PERSON_PASSWORD, "directory_locked"),
+            ("outsider", PERSON_PASSWORD, "directory_group"),
+        ] {
+            refused_like_unknown(&server.anyone().sign_in(name, password), name, &unknown);
+            assert_eq!(last_refusal(&server).1, reason, "{name} {on:?}");
+            assert!(find(&server, name).is_none(), "{name}");
+        }
+        // Known and unknown names cost the same searches.
+        let before = (slapd.searches("uid=ada.l)"), slapd.searches("uid=nobody2)"));
+        server.anyone().sign_in("ada.l", "wrong").expect(422);
+        server.anyone().sign_in("nobody2", "wrong").expect(422);
+        let after = (slapd.searches("uid=ada.l)"), slapd.searches("uid=nobody2)"));
+        assert_eq!((after.0 - before.0, after.1 - before.1), (1, 1), "{on:?}");
+    }
+}
+
+#[test]
+fn a_name_that_a_local_account_has_never_reaches_the_directory() {
+    let slapd = Slapd::start();
+    let server = TestServer::start();
+    server.account("grace", Role::Administrator);
+    add_source(&server, "corp", &slapd, &[]);
+    let searches = slapd.searches("uid=grace");
+    server.anyone().sign_in("grace", PERSON_PASSWORD).expect(422);
+    signed_in(&server, "grace", PASSWORD);
+    assert_eq!(slapd.searches("uid=grace"), searches);
+    assert_eq!(slapd.binds(&person_dn("grace")), 0);
+    // Neither does another spelling link to the local account.
+    let other = server.anyone();
+    slapd.replace(&person_dn("linus"), "uid", &["linus", "grace2"]);
+    other.sign_in("grace2", PERSON_PASSWORD);
+    assert_eq!(find(&server, "grace").unwrap().source, None);
+}
+
+#[test]
+fn a_renamed_person_keeps_the_account_and_a_new_one_with_the_same_name_does_not_get_it() {
+    for on in [On::Sqlite, On::Postgres] {
+        let slapd = Slapd::start();
+        let server = TestServer::on(on).start();
+        add_source(&server, "corp", &slapd, &[("allowed_groups", "")]);
+        signed_in(&server, "ada.l", PERSON_PASSWORD);
+        let account = find(&server, "ada.l").unwrap();
+        slapd.rename_person("ada.l", "ada.king");
+        let ada = signed_in(&server, "ada.king", PERSON_PASSWORD);
+        let renamed = find(&server, "ada.king").unwrap();
+        assert_eq!(
+            (renamed.id, &renamed.external_id),
+            (account.id, &account.external_id),
+            "{on:?}"
+        );
+        assert!(find(&server, "ada.l").is_none());
+        slapd.delete(&person_dn("ada.king"));
+        slapd.add_person("ada.king");
+        server.anyone().sign_in("ada.king", PERSON_PASSWORD).expect(422);
+        assert_eq!(last_refusal(&server).1, "identity_changed", "{on:?}");
+        assert_eq!(slapd.binds(&person_dn("ada.king")), 1, "{on:?}");
+        ada.get("/").expect(200);
+    }
+}
+
+#[test]
+fn only_listed_people_sign_in_where_the_source_says_so() {
+    let slapd = Slapd::start();
+    let server = TestServer::start();
+    let source = add_source(&server, "corp", &slapd, &[("provision", "listed")]);
+    server.anyone().sign_in("linus", PERSON_PASSWORD).expect(422);
+    assert_eq!(last_refusal(&server).1, "not_listed");
+    assert_eq!(slapd.binds(&person_dn("linus")), 0);
+    change_source(&server, source, |source| {
+        source.definition = definition_with(source, &[("provision", "auto")]);
+    });
+    signed_in(&server, "linus", PERSON_PASSWORD);
+    change_source(&server, source, |source| source.enabled = false);
+    server.anyone().sign_in("linus", PERSON_PASSWORD).expect(422);
+    assert_eq!(last_refusal(&server).1, "source_disabled");
+}
+
+/// The directory's own log counts: with a limit of 4, no more than 4 passwords reach it.
+#[test]
+fn many_parallel_guesses_stay_below_the_directorys_own_limit() {
+    let slapd = Slapd::start();
+    for (on, guesses) in [(On::Sqlite, 2), (On::Postgres, 10)] {
+        let server = TestServer::on(on).start();
+        server.policy(&[("auth.login_account_ceiling", "0"), ("auth.login_ip_ceiling", "0")]);
+        add_source(
+            &server,
+            "corp",
+            &slapd,
+            &[("connections", "32"), ("operation_timeout", "10s")],
+        );
+        let before = slapd.binds(&person_dn("ada.l"));
+        let (start, threads) = (Barrier::new(20), 20);
+        std::thread::scope(|scope| {
+            for thread in 0..threads {
+                let (start, server) = (&start, &server);
+                scope.spawn(move || {
+                    let client = server.anyone().from(&format!("127.0.0.{}", thread + 2));
+                    start.wait();
+                    for number in 0..guesses {
+                        client.sign_in("ada.l", &format!("guess {thread} {number}"));
+                    }
+                });
+            }
+        });
+        let tried = slapd.binds(&person_dn("ada.l")) - before;
+        assert!((1..=4).contains(&tried), "{tried} binds, {on:?}");
+        // After the window the right password works again, and clears the count.
+        server.advance(16 * 60);
+        for _ in 0..6 {
+            signed_in(&server, "ada.l", PERSON_PASSWORD);
+        }
+    }
+}
+
+#[test]
+fn an_outage_is_answered_as_one_and_local_accounts_sign_in() {
+    let mut slapd = Slapd::start();
+    let server = TestServer::start();
+    server.account("boss", Role::Administrator);
+    add_source(
+        &server,
+        "corp",
+        &slapd,
+        &[("connect_timeout", "10s"), ("operation_timeout", "10s")],
+    );
+    let linus = signed_in(&server, "linus", PERSON_PASSWORD);
+    slapd.freeze();
+    let began = Instant::now();
+    for name in ["linus", "grace", "nobody"] {
+        let answer = server.anyone().sign_in(name, PERSON_PASSWORD).expect(503);
+        assert_eq!(answer.header("retry-after"), Some("30"), "{name}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    // A local account does not wait for the directory, and live sessions go on.
+    let began = Instant::now();
+    signed_in(&server, "boss", PASSWORD);
+    linus.get("/").expect(200);
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    slapd.thaw();
+    slapd.kill();
+    server.anyone().sign_in("linus", PERSON_PASSWORD).expect(503);
+    slapd.restart();
+    signed_in(&server, "linus", PERSON_PASSWORD);
+}
+
+#[test]
+fn the_lock_screen_and_the_step_up_ask_the_directory_again() {
+    let slapd = Slapd::start();
+    let server = TestServer::start();
+    add_source(&server, "corp", &slapd, &[]);
+    let grace = signed_in(&server, "grace", PERSON_PASSWORD);
+    let locked = server.anyone();
+    let body = json!({ "username": "grace", "password": "wrong" });
+    locked.post_json("/nightlatch/session/login", &body, &[]).expect(401);
+    let body = json!({ "username": "grace", "password": PERSON_PASSWORD });
+    locked.post_json("/nightlatch/session/login", &body, &[]).expect(200);
+    // The step-up finds the person by ID, under another name too.
+    slapd.rename_person("grace", "grace.h");
+    server.advance(11 * 60);
+    let asked = grace.post("/admin/accounts", &[("name", "new"), ("role", "member")]);
+    let before = slapd.binds(&person_dn("grace.h"));
+    let wrong = grace.confirm(&asked, "wrong");
+    assert!(wrong.text().contains("The password is wrong."), "{}", wrong.text());
+    let right = grace.confirm(&wrong, PERSON_PASSWORD);
+    assert!(!right.text().contains("The password is wrong."), "{}", right.text());
+    assert_eq!(slapd.binds(&person_dn("grace.h")), before + 2);
+    assert!(
+        server.events().contains(&"step_up.accepted".to_owned()),
+        "{:?}",
+        server.events()
+    );
+}

@@ -1,0 +1,8 @@
+//! OpenID Connect: the checks of what a provider sends, and signing in with a real provider.
+
+mod checks;
+mod confirmation;
+mod conversation;
+mod kit;
+mod sign_in;
+mod sign_out;

@@ -1,0 +1,200 @@
+//! Signing in at a real provider: accounts, rights, factors, and attacks on the way back.
+
+use super::kit::{add_source, callback, corp, find_account, refusal, sign_in};
+use crate::harness::{
+    real_provider::RealProvider,
+    server::{On, PASSWORD, TestServer},
+};
+use nightlatch::domain::account::Role;
+use serde_json::json;
+
+#[test]
+fn the_first_sign_in_creates_the_account_and_every_one_follows_the_provider() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        server.account("root", Role::Administrator);
+        let real = corp(&server, &[]);
+        let client = server.anyone();
+        let page = client.get("/login?return_to=%2Fhistory").expect(200).page();
+        let link = page.link("Sign in with The corp provider");
+        assert_eq!(link, "/login/oidc/corp?return_to=%2Fhistory");
+        let path = callback(&client, &real.browser(), &link, &[("login", "ada")]);
+        let answer = client.get(&path).expect(303);
+        assert_eq!(answer.location(), "/history", "{on:?}");
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+        client.get("/history").expect(200);
+        client.get("/admin").expect(200);
+        let ada = find_account(&server, "ada").unwrap();
+        assert_eq!(
+            (ada.role, ada.groups.as_slice()),
+            (Role::Administrator, &["wiki".to_owned()][..])
+        );
+        assert_eq!(ada.email.as_deref(), Some("ada@example.org"));
+        assert_eq!(ada.display_name, "ada of the provider");
+        let audit = server.audit();
+        let entry = audit
+            .iter()
+            .rfind(|row| row.event.as_str() == "sign_in.accepted")
+            .unwrap();
+        assert_eq!(entry.detail, json!({ "factors": [], "source": "corp" }));
+        assert!(audit.iter().any(|row| row.event.as_str() == "account.created"));
+        let session = entry.session_id.unwrap().0;
+        let explained = server
+            .signed_in("root")
+            .get(&format!("/admin/policy/explain?session={session}"));
+        assert!(
+            explained.expect(200).page().shows("Signed in at The corp provider"),
+            "{on:?}"
+        );
+        // Renamed at the provider and without the administrators: the same account.
+        real.people(&json!({ "ada": { "preferred_username": "ada.l", "groups": ["staff"] } }));
+        let other = server.anyone();
+        assert_eq!(sign_in(&other, &real.browser(), "ada").expect(303).location(), "/");
+        let renamed = find_account(&server, "ada.l").unwrap();
+        assert_eq!((renamed.id, renamed.role, renamed.email), (ada.id, Role::Member, None));
+        other.get("/admin").expect(403);
+        // No password opens such an account.
+        server.anyone().sign_in("ada.l", PASSWORD).expect(422);
+        let words = server
+            .audit()
+            .iter()
+            .map(|row| row.detail.to_string())
+            .collect::<String>();
+        assert!(!words.contains("eyJ"), "no token in the audit");
+    }
+}
+
+#[test]
+fn a_name_links_no_account_and_the_settings_limit_who_gets_one() {
+    let server = TestServer::start();
+    let local = server.account("ada", Role::Member);
+    let real = corp(
+        &server,
+        &[("allowed_groups", "staff"), ("email_domains", "example.org")],
+    );
+    let client = server.anyone();
+    let (message, reason) = refusal(&server, &client, sign_in(&client, &real.browser(), "ada"));
+    assert_eq!(reason, "name_taken");
+    assert!(message.contains("no account here"), "{message}");
+    let still = find_account(&server, "ada").unwrap();
+    assert_eq!((still.id, still.source), (local, None));
+    let (_, reason) = refusal(&server, &client, sign_in(&client, &real.browser(), "eve"));
+    assert_eq!(reason, "not_in_allowed_group");
+    for email in [
+        json!("bob@other.test"),
+        json!("bob@example.org.other.test"),
+        json!(null),
+    ] {
+        let bob = json!({ "preferred_username": "bob", "groups": ["staff"], "email": email, "email_verified": true });
+        real.people(&json!({ "bob": bob }));
+        let (_, reason) = refusal(&server, &client, sign_in(&client, &real.browser(), "bob"));
+        assert_eq!(reason, "email_domain");
+    }
+    assert!(find_account(&server, "bob").is_none());
+    // Only listed accounts.
+    let listed = TestServer::start();
+    let real = corp(&listed, &[("provision", "listed")]);
+    let client = listed.anyone();
+    let (_, reason) = refusal(&listed, &client, sign_in(&client, &real.browser(), "bob"));
+    assert_eq!(reason, "not_listed");
+}
+
+#[test]
+fn an_answer_counts_once_in_the_browser_that_asked_and_for_the_source_that_it_asked() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let real = corp(&server, &[]);
+        let mallory = RealProvider::start();
+        mallory.register("mallory", &[&server.base]);
+        add_source(&server, "mallory", &mallory.issuer, &[]);
+        // Login CSRF: a stranger's answer in this browser.
+        let (stranger, victim) = (server.anyone(), server.anyone());
+        let path = callback(&stranger, &real.browser(), "/login/oidc/corp", &[("login", "bob")]);
+        let answer = victim.get(&path);
+        assert_eq!(refusal(&server, &victim, answer).1, "state", "{on:?}");
+        // Mix-up: the answer of one provider at the callback of the other.
+        let path = callback(&stranger, &real.browser(), "/login/oidc/corp", &[("login", "bob")]);
+        let mixed = path.replace("/corp/", "/mallory/");
+        assert_eq!(refusal(&server, &stranger, stranger.get(&mixed)).1, "source");
+        // The issuer in the answer must be that of the source.
+        let path = callback(&stranger, &real.browser(), "/login/oidc/corp", &[("login", "bob")]);
+        let own = real.issuer.trim_start_matches("http://127.0.0.1:");
+        let other = mallory.issuer.trim_start_matches("http://127.0.0.1:");
+        let forged = path.replace(&format!("%3A{own}"), &format!("%3A{other}"));
+        assert_ne!(forged, path);
+        assert_eq!(refusal(&server, &stranger, stranger.get(&forged)).1, "response_issuer");
+        // A thief with the whole cookie jar and the address, after the owner arrived.
+        let path = callback(&stranger, &real.browser(), "/login/oidc/corp", &[("login", "bob")]);
+        let thief = stranger.thief();
+        stranger.get(&path).expect(303);
+        stranger.get("/").expect(200);
+        let answer = thief.get(&path);
+        let reason = refusal(&server, &thief, answer).1;
+        // The provider takes no code twice.
+        assert_eq!(reason, "provider_refused");
+        // Too late.
+        let late = server.anyone();
+        let path = callback(&late, &real.browser(), "/login/oidc/corp", &[("login", "bob")]);
+        server.advance(15 * 60 + 1);
+        assert_eq!(refusal(&server, &late, late.get(&path)).1, "state");
+    }
+}
+
+#[test]
+fn a_refusal_or_an_outage_of_the_provider_leaves_the_local_door_open() {
+    let server = TestServer::start();
+    server.account("root", Role::Administrator);
+    let real = corp(&server, &[("auto_redirect", "true")]);
+    let client = server.anyone();
+    assert_eq!(client.get("/login").expect(303).location(), "/login/oidc/corp");
+    let path = callback(
+        &client,
+        &real.browser(),
+        "/login/oidc/corp",
+        &[("error", "access_denied")],
+    );
+    let (message, reason) = refusal(&server, &client, client.get(&path));
+    assert_eq!(reason, "provider_refused");
+    assert!(message.contains("did not sign you in"), "{message}");
+    drop(real);
+    server.advance(2 * 24 * 60 * 60);
+    let (message, reason) = refusal(&server, &client, client.get("/login/oidc/corp"));
+    assert_eq!(reason, "provider_unreachable");
+    assert!(message.contains("cannot be reached"), "{message}");
+    client.get("/login?local=1").expect(200);
+    assert_eq!(client.sign_in("root", PASSWORD).expect(303).location(), "/");
+    client.get("/admin").expect(200);
+}
+
+#[test]
+fn the_providers_second_factor_counts_only_if_the_source_trusts_it() {
+    for (settings, form, is_enough) in [
+        (
+            &[("factors", "trusted"), ("factor_values", "otp")][..],
+            &[("login", "bob"), ("amr", "pwd otp")][..],
+            true,
+        ),
+        (
+            &[("factors", "trusted"), ("factor_values", "otp")],
+            &[("login", "bob"), ("amr", "pwd")],
+            false,
+        ),
+        (&[], &[("login", "bob"), ("amr", "pwd otp")], false),
+    ] {
+        let server = TestServer::start();
+        let real = corp(&server, settings);
+        server.policy(&[("factor.required", "any")]);
+        let client = server.anyone();
+        let path = callback(&client, &real.browser(), "/login/oidc/corp", form);
+        client.get(&path).expect(303);
+        let home = client.get("/");
+        assert_eq!(
+            home.status(),
+            if is_enough { 200 } else { 303 },
+            "{settings:?} {form:?}"
+        );
+        if !is_enough {
+            assert!(home.location().starts_with("/factor"), "{}", home.location());
+        }
+    }
+}
