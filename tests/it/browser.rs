@@ -1,4 +1,5 @@
-//! What people see, in real Chromium: signing in, changing the policy, being signed out by it; every page in light, dark and on a phone.
+//! The pages in real Chromium: signing in, changing the policy, being signed out by it; every page
+//! in light, dark and on a phone.
 
 mod policy;
 mod review;
@@ -26,7 +27,7 @@ fn an_administrator_signs_in_changes_the_policy_and_is_signed_out_by_it() {
         assert!(browser.text().await.contains("the console"), "says where it goes on");
         browser.sign_in("ada", "wrong").await;
         browser.find("[role=alert], .callout.danger").await;
-        assert!(browser.text().await.contains("User name or password is wrong."));
+        assert!(browser.text().await.contains("Username or password is wrong."));
         browser.sign_in("ada", PASSWORD).await;
         browser.arrives_at("/admin/policy").await;
         browser
@@ -71,7 +72,7 @@ fn an_export_after_the_password_leaves_no_page_with_the_password_in_it() {
         server.advance(601);
         browser.click("form[action*='/admin/audit/export'] button").await;
         browser.find("#step_up_password").await;
-        // Its field has the focus: nothing needs to be clicked.
+        // The password field has the focus without a click.
         browser.press(PASSWORD).await;
         browser.click("main form button.primary").await;
         browser.find(".flash form[action*='/admin/audit/export']").await;
@@ -95,6 +96,9 @@ fn a_faulty_edit_keeps_what_was_typed_and_names_every_fault() {
         browser.go("/login?return_to=%2Fadmin%2Fpolicy").await;
         browser.sign_in("ada", PASSWORD).await;
         browser.arrives_at("/admin/policy").await;
+        browser
+            .script("document.getElementById('auth-login_failure_limit').closest('details').open = true")
+            .await;
         browser.type_into("[name='session.ttl']", "soon").await;
         browser.type_into("[name='auth.login_failure_limit']", "9999").await;
         browser.click(".savebar button.primary").await;
@@ -118,7 +122,7 @@ fn markup_in_names_is_shown_as_text() {
     let evil = "<img src=x onerror=document.title='owned'>";
     let created = server.run(accounts::create(
         &server.ctx,
-        &nightlatch::flows::Acting {
+        &nightlatch::flows::Initiator {
             actor: Actor::Cli { user: evil.to_owned() },
             origin: Default::default(),
             session: None,
@@ -250,9 +254,9 @@ fn a_timeline_is_drawn_wide_and_narrow_in_light_and_dark() {
         browser.click("a[href*='policy/explain?session=']").await;
         browser.arrives_at("/admin/policy/explain").await;
         browser.find("svg.explain").await;
-        assert!(browser.text().await.contains("The session as it stands now."));
+        assert!(browser.text().await.contains("The current state of the session."));
         let session = browser.path().await;
-        // As people ask: the form, with what is there already.
+        // As a user would: with the form's existing values.
         browser.go("/admin/policy/explain").await;
         browser.type_into("#active", "08:00-17:00").await;
         browser.click("main form button.primary").await;

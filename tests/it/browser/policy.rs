@@ -1,4 +1,5 @@
-//! The policy editor by keyboard and with script: search, modes and their knobs, unsaved changes, and the bar that covers nothing.
+//! The policy editor by keyboard and with script: search, modes and their settings, unsaved
+//! changes, and a save bar that covers nothing.
 
 use crate::harness::{
     chromium::{Browser, with_browser},
@@ -16,6 +17,14 @@ async fn editor(browser: &Browser) {
     browser.go("/login?return_to=%2Fadmin%2Fpolicy").await;
     browser.sign_in("ada", PASSWORD).await;
     browser.arrives_at("/admin/policy").await;
+    unfold(browser).await;
+}
+
+/// Opens every group of settings.
+async fn unfold(browser: &Browser) {
+    browser
+        .script("for (const group of document.querySelectorAll('details[data-group]')) group.open = true")
+        .await;
 }
 
 async fn unsaved(browser: &Browser) -> serde_json::Value {
@@ -24,7 +33,7 @@ async fn unsaved(browser: &Browser) -> serde_json::Value {
         .await
 }
 
-/// Whether the browser would ask before it leaves.
+/// Returns whether the browser would ask before leaving.
 async fn asks_before_leaving(browser: &Browser) -> bool {
     browser
         .script("const leaving = new Event('beforeunload', { cancelable: true }); return !dispatchEvent(leaving)")
@@ -38,8 +47,9 @@ const COVERED: &str = "
     const of = (selector) => [...document.querySelectorAll(selector)].filter((bar) => !bar.contains(focused));
     const box = focused.getBoundingClientRect();
     const bars = [...of('.savebar'), ...of('.policy-tools').filter((bar) => getComputedStyle(bar).position === 'sticky')];
-    // A region that scrolls may be taller than what the bars leave: some of it must show. Of a control, all.
-    const region = focused.getAttribute('role') === 'region';
+    // A scrolling region may be taller than the space between the bars, so part of it must be
+    // visible; a control must be fully visible.
+    const region = focused.classList.contains('tablewrap');
     const under = bars.some((bar) => {
       const on = bar.getBoundingClientRect();
       if (region) return box.top >= on.top && box.bottom <= on.bottom;
@@ -60,6 +70,7 @@ fn no_control_is_ever_focused_under_a_bar() {
         for (width, height) in [(1280, 800), (960, 600), (390, 844)] {
             browser.resize(width, height).await;
             browser.go("/admin/policy").await;
+            unfold(&browser).await;
             let mut seen = Vec::new();
             loop {
                 browser.tab().await;
@@ -88,12 +99,12 @@ fn a_mode_shows_at_once_what_it_derives_and_only_what_was_touched_is_saved_besid
     with_browser(&server.base.clone(), async |browser| {
         editor(&browser).await;
         let value = async |key: Key| {
-            let script = format!("return document.querySelector(\"[id='{key}-input']\").value");
+            let script = format!("return document.querySelector(\"[name='{key}']:not([type=hidden])\").value");
             browser.script(&script).await
         };
         let choose = async |key: Key, word: &str| {
             browser
-                .click(&format!("[id='{key}-input'] option[value='{word}']"))
+                .click(&format!("select[name='{key}'] option[value='{word}']"))
                 .await;
         };
         assert_eq!(value(Key::SessionSessionIpSubnetBits).await, "24");
@@ -155,7 +166,7 @@ fn the_search_is_live_its_shortcut_can_be_switched_off_and_leaving_asks_only_whe
         browser.type_into("[name='session.ttl']", "3 hours").await;
         assert_eq!(unsaved(&browser).await, "1 unsaved change");
         assert!(asks_before_leaving(&browser).await);
-        let seconds = "return document.querySelector(\"[id='session.ttl'] [data-seconds]\").textContent";
+        let seconds = "return document.querySelector(\"#session-ttl [data-seconds]\").textContent";
         assert_eq!(browser.script(seconds).await, "= 10\u{202f}800 s");
         browser.type_into("[name='session.ttl']", "2 weeks").await;
         assert!(!asks_before_leaving(&browser).await, "as it was");
@@ -163,10 +174,10 @@ fn the_search_is_live_its_shortcut_can_be_switched_off_and_leaving_asks_only_whe
         browser.script("document.activeElement.blur()").await;
         browser.press("/").await;
         assert_ne!(browser.script(focused).await, "find");
-        browser.go("/admin/policy#session.same_site").await;
+        browser.go("/admin/policy#session-same_site").await;
         assert_eq!(
             browser.script("return document.querySelector(':target').id").await,
-            "session.same_site"
+            "session-same_site"
         );
         browser.picture("policy-target").await;
         browser

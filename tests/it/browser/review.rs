@@ -1,4 +1,5 @@
-//! The review as people walk it: a save that asks to be kept, one that signs its own saver out, and settings that two people changed.
+//! The review in a browser: a provisional save, one that signs its author out, and settings that
+//! two administrators changed.
 
 use crate::harness::{
     chromium::{Browser, with_browser},
@@ -11,7 +12,7 @@ fn ttl(server: &TestServer) -> String {
     policy.value(Key::SessionTtl, Role::Member, None).0.to_string()
 }
 
-/// What waits for an answer itself, away from the browser's own waiting.
+/// Runs blocking work outside of the browser's own loop.
 fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(work).join().unwrap())
 }
@@ -29,7 +30,7 @@ async fn draft(browser: &Browser, field: &str, text: &str) {
     browser.arrives_at("/admin/policy/review").await;
 }
 
-/// Light, dark and on a phone, with nothing for axe-core to say.
+/// Opens the page light, dark and on a phone, and expects no axe-core finding.
 async fn look(browser: &Browser, name: &str) {
     for (form, width, theme) in [
         ("light", 1280, "light"),
@@ -58,7 +59,7 @@ fn a_save_that_asks_to_be_kept_counts_down_and_is_kept_or_undone() {
         browser.click("#save button.primary").await;
         browser.find(".provisional").await;
         assert_eq!(ttl(&server), "7200");
-        // It counts, for everybody.
+        // It counts down for every administrator.
         let first = browser.find("[data-countdown]").await.text().await.unwrap();
         tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
         assert_ne!(first, browser.find("[data-countdown]").await.text().await.unwrap());
@@ -70,7 +71,7 @@ fn a_save_that_asks_to_be_kept_counts_down_and_is_kept_or_undone() {
         assert!(!browser.has(".provisional").await);
         server.advance(120);
         assert_eq!(ttl(&server), "7200", "kept");
-        // Another, that nobody keeps.
+        // Another save that is not kept.
         browser.go("/admin/policy").await;
         draft(&browser, "session.ttl", "3 hours").await;
         browser.click("[name=provisional]").await;
@@ -82,7 +83,7 @@ fn a_save_that_asks_to_be_kept_counts_down_and_is_kept_or_undone() {
         assert_eq!(ttl(&server), "7200", "undone");
         aside(|| {
             eventually("the history says so", || {
-                other.get("/admin/policy/revisions").text().contains("undone")
+                other.get("/admin/policy/revisions").text().contains("reverted")
             });
         });
         assert_eq!(browser.complaints().await, Vec::<String>::new());
@@ -102,13 +103,13 @@ fn who_signs_themselves_out_by_a_save_signs_in_again_and_keeps_it_or_finds_it_un
         assert!(text.contains("Your own session ends"), "{text}");
         look(&browser, "review-risky").await;
         browser.click("#save button.primary").await;
-        // An hour after the sign-in, a save asks who it is.
+        // An hour after the sign-in, a save asks for the password.
         browser.find("#step_up_password").await;
         look(&browser, "step-up").await;
         browser.type_into("#step_up_password", PASSWORD).await;
         browser.click("main form button.primary").await;
         browser.arrives_at("/login").await;
-        assert!(browser.text().await.contains("greatest length"));
+        assert!(browser.text().await.contains("maximum length"));
         browser.sign_in("ada", PASSWORD).await;
         browser.go("/admin").await;
         browser.click(".provisional button.primary").await;
@@ -154,6 +155,7 @@ fn an_import_a_posture_item_and_a_restored_revision_all_go_through_the_review() 
     server.account("ada", Role::Administrator);
     with_browser(&server.base.clone(), async |browser| {
         editor(&browser).await;
+        browser.click(".head details.dropdown summary").await;
         browser.click("a[href='/admin/policy/import']").await;
         browser.arrives_at("/admin/policy/import").await;
         let ini =
@@ -194,7 +196,7 @@ fn an_import_a_posture_item_and_a_restored_revision_all_go_through_the_review() 
             server.ctx.in_force().policy.document().everyone.is_empty(),
             "as at first"
         );
-        // What differs from the default, by scope: nothing any more.
+        // The differences from the default, by scope: none remain.
         browser.go("/admin/policy/matrix").await;
         assert!(!browser.text().await.contains("auth.idle_session_timeout"));
         assert_eq!(browser.complaints().await, Vec::<String>::new());

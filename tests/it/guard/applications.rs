@@ -1,5 +1,5 @@
-//! `/nightlatch/…` on the hosts of applications: answered through a trusted proxy and to their own pages alone, by their rules, with
-//! the cookie that lives there.
+//! `/nightlatch/…` on the hosts of applications: answered through a trusted proxy and to their own
+//! pages alone, by their rules, with the cookie that lives there.
 
 use crate::{
     harness::{
@@ -15,7 +15,7 @@ use nightlatch::{
     },
     flows::{
         accounts::Act,
-        applications::{self, Change, Verdict},
+        applications::{self, ApplicationChange, ApplicationOutcome},
     },
 };
 use reqwest::Method;
@@ -31,10 +31,10 @@ fn texts(items: &[&str]) -> Option<Vec<String>> {
     Some(items.iter().map(|item| (*item).to_owned()).collect())
 }
 
-fn protect(server: &TestServer, name: &str, change: Change) {
+fn protect(server: &TestServer, name: &str, change: ApplicationChange) {
     let operator = operator();
     let made = applications::create(&server.ctx, &operator, name, change);
-    assert_eq!(server.run(made).unwrap(), Verdict::Done);
+    assert_eq!(server.run(made).unwrap(), ApplicationOutcome::Done);
 }
 
 fn server(on: On, scheme: &str) -> TestServer {
@@ -48,9 +48,9 @@ fn server(on: On, scheme: &str) -> TestServer {
         protect(
             &server,
             name,
-            Change {
+            ApplicationChange {
                 hosts,
-                ..Change::default()
+                ..ApplicationChange::default()
             },
         );
     }
@@ -148,9 +148,9 @@ fn only_registered_names_of_trusted_proxies_are_answered() {
     protect(
         &server,
         "port",
-        Change {
+        ApplicationChange {
             hosts,
-            ..Change::default()
+            ..ApplicationChange::default()
         },
     );
     at(&server, "port.example.org:8443")
@@ -186,7 +186,7 @@ fn only_registered_names_of_trusted_proxies_are_answered() {
     claimed.get("/nightlatch/session").expect(421);
     let operator = operator();
     let gone = applications::delete(&server.ctx, &operator, "wiki");
-    assert_eq!(server.run(gone).unwrap(), Verdict::Done);
+    assert_eq!(server.run(gone).unwrap(), ApplicationOutcome::Done);
     at(&server, WIKI).get("/nightlatch/session").expect(421);
 }
 
@@ -263,7 +263,7 @@ fn beyond_the_cookies_domain_a_host_has_a_cookie_that_counts_there_alone() {
         assert!(!given.contains("Domain") && given.contains("HttpOnly"), "{given}");
         assert_eq!(status(&shop)["state"], "live", "{on:?}");
         forwarded(&then_at(&shop, LOGIN), "http://shop.other.test/").expect(200);
-        // Carried elsewhere it is nobody's.
+        // On another host the cookie is not valid.
         then_at(&shop, LOGIN).get("/").expect(303);
         for host in [LOGIN, WIKI] {
             assert_eq!(status(&then_at(&shop, host))["state"], "anonymous", "{on:?} {host}");
@@ -354,10 +354,10 @@ fn the_applications_rules_hold_on_its_pages() {
 fn of_several_applications_on_a_host_the_page_says_which() {
     let server = server(On::Sqlite, "http");
     for (name, idle) in [("red", "10m"), ("blue", "20m")] {
-        let change = Change {
+        let change = ApplicationChange {
             hosts: texts(&["two.example.org"]),
             prefixes: texts(&[&format!("/{name}")]),
-            ..Change::default()
+            ..ApplicationChange::default()
         };
         protect(&server, name, change);
         server.policy_in(
@@ -408,13 +408,13 @@ fn links_lead_to_our_own_host() {
 }
 
 #[test]
-fn whoever_may_not_enter_is_told_so_and_gets_no_session_there() {
+fn no_access_is_shown_and_no_session_opens_there() {
     for on in [On::Sqlite, On::Postgres] {
         let server = server(on, "http");
-        let change = Change {
+        let change = ApplicationChange {
             hosts: texts(&["staff.example.org", "staff.other.test"]),
             groups: texts(&["staff"]),
-            ..Change::default()
+            ..ApplicationChange::default()
         };
         protect(&server, "staff", change);
         let id = server.account("ada", Role::Member);
@@ -423,11 +423,12 @@ fn whoever_may_not_enter_is_told_so_and_gets_no_session_there() {
             let before = server.events().len();
             let refused = sign_in(&client, "ada").expect(403);
             assert_eq!(refused.json()["code"], "forbidden", "{on:?}");
-            assert_eq!(refused.json()["detail"], "Your account may not enter this application.");
+            assert_eq!(refused.json()["detail"], "You don’t have access to this application.");
             assert_eq!(refused.cookies(), Vec::<String>::new(), "{on:?} {host}");
             assert_eq!(server.events()[before..], ["access.denied role"], "{on:?}");
         }
-        // Let out while the page is open: covered at once, and no sign of life.
+        // Access is revoked while the page is open: it is covered immediately, and activity is
+        // refused.
         let ada = at(&server, LOGIN);
         ada.sign_in("ada", PASSWORD).expect(303);
         let page = then_at(&ada, "staff.example.org");
@@ -451,7 +452,7 @@ fn whoever_may_not_enter_is_told_so_and_gets_no_session_there() {
 }
 
 #[test]
-fn locks_are_the_same_wherever_somebody_signs_in() {
+fn locks_apply_to_every_way_to_sign_in() {
     let server = server(On::Sqlite, "http");
     server.account("boss", Role::Administrator);
     server.policy(&[
@@ -510,7 +511,13 @@ fn a_planted_second_cookie_shuts_nobody_out() {
     server.account("ada", Role::Member);
     let shop = at(&server, SHOP);
     sign_in(&shop, "ada").expect(200);
-    let two = format!("{}; nightlatch=planted", shop.cookie_header());
+    server.account("mallory", Role::Member);
+    let mallory = at(&server, SHOP);
+    sign_in(&mallory, "mallory").expect(200);
+    let unsigned = format!("{}; nightlatch=planted", shop.cookie_header());
+    let answer = shop.send(Method::GET, "/nightlatch/session", None, &[("cookie", &unsigned)]);
+    assert_eq!(answer.expect(200).json()["state"], "live");
+    let two = format!("{}; {}", shop.cookie_header(), mallory.cookie_header());
     let answer = shop
         .send(Method::GET, "/nightlatch/session", None, &[("cookie", &two)])
         .expect(200);

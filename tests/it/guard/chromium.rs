@@ -1,5 +1,5 @@
-//! The guard in real Chromium: warned, kept, covered, let in again where one was; and that nobody is shut out by it.
-//! The page asks the server, whose clock stands until the test moves it.
+//! The guard in real Chromium: warning, staying signed in, covering, signing in again in place. The
+//! server's clock stands still until the test moves it.
 
 use crate::harness::{
     chromium::{Browser, with_browser},
@@ -11,7 +11,7 @@ use nightlatch::{
     flows::accounts::Act,
 };
 
-/// What of a flow blocks, beside the browser's own loop.
+/// Runs blocking work outside of the browser's own loop.
 pub fn aside<T: Send>(act: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(act).join().unwrap())
 }
@@ -32,7 +32,8 @@ async fn enter(browser: &Browser, path: &str) {
     answered(browser, "/nightlatch/session").await;
 }
 
-/// Waits until the guard of this page has had an answer from there: only then may the clock move on.
+/// Waits until the guard of this page has had an answer from there: only then may the clock move
+/// on.
 pub async fn answered(browser: &Browser, path: &str) {
     let script = format!(
         "return performance.getEntriesByType('resource').some(entry => entry.name.endsWith('{path}') && entry.responseEnd > 0)"
@@ -44,7 +45,8 @@ pub async fn answered(browser: &Browser, path: &str) {
     }
 }
 
-/// Types, and waits until the guard's report of it was taken; there is one where sessions end for idleness.
+/// Types, and waits until the guard's report of it was taken; there is one where sessions end for
+/// idleness.
 async fn type_into(browser: &Browser, css: &str, text: &str) {
     browser.type_into(css, text).await;
     answered(browser, "/nightlatch/session/touch").await;
@@ -64,7 +66,7 @@ pub async fn ends_in(browser: &Browser) -> f64 {
 }
 
 #[test]
-fn the_warning_is_told_and_one_key_puts_the_end_off() {
+fn the_warning_is_shown_and_one_key_postpones_the_end() {
     let server = server();
     with_browser(&server.base.clone(), async |browser| {
         enter(&browser, "/admin/accounts/new").await;
@@ -120,7 +122,9 @@ fn signed_out_for_idleness_one_signs_in_over_the_page_and_finds_it_as_it_was() {
         let scrolled = browser.script("return scrollY").await;
         let title = browser.title().await;
         server.advance(601);
-        browser.guard_says("dialog.cover h2", "without activity").await;
+        browser
+            .guard_says("dialog.cover h2", "You were signed out after 10 minutes of inactivity.")
+            .await;
         assert_eq!(
             browser
                 .script("return getComputedStyle(document.body).userSelect")
@@ -148,12 +152,12 @@ fn signed_out_for_idleness_one_signs_in_over_the_page_and_finds_it_as_it_was() {
         let typed = browser.guard("#password").await.prop("value").await.unwrap();
         assert_eq!(typed.as_deref(), Some("wr/ong"));
         browser.keys(&Key::Enter).await;
-        browser.guard_says("#error", "User name or password is wrong.").await;
+        browser.guard_says("#error", "Username or password is wrong.").await;
         assert_eq!(focused(&browser).await, "password");
         browser.keys(PASSWORD).await;
         browser.keys(&Key::Enter).await;
         browser.guard_goes().await;
-        assert_eq!(focused(&browser).await, "session.ttl-input", "the focus is back");
+        assert_eq!(focused(&browser).await, "session-ttl-input", "the focus is back");
         let typed = "return document.querySelector(\"[name='session.ttl']\").value";
         assert_eq!(browser.script(typed).await, "3 weeks");
         assert_eq!(browser.script("return scrollY").await, scrolled);
@@ -173,7 +177,7 @@ fn signed_out_for_idleness_one_signs_in_over_the_page_and_finds_it_as_it_was() {
 }
 
 #[test]
-fn a_lock_is_told_inside_the_gate_with_its_wait() {
+fn the_lock_screen_shows_a_lockout_with_its_wait() {
     let server = server();
     server.policy(&[
         ("auth.login_lock_out_at_failure", "true"),
@@ -184,7 +188,7 @@ fn a_lock_is_told_inside_the_gate_with_its_wait() {
         server.advance(601);
         browser.guard("#password").await;
         for words in [
-            "User name or password is wrong.",
+            "Username or password is wrong.",
             "Too many attempts. Try again in 15 minutes.",
         ] {
             browser.keys("wrong").await;
@@ -234,7 +238,7 @@ fn all_tabs_agree() {
 }
 
 #[test]
-fn whoever_is_ended_by_an_administrator_sees_it_at_once_and_somebody_else_is_led_home() {
+fn an_end_by_an_administrator_shows_at_once_and_another_user_is_led_home() {
     let server = server();
     let bob = server.account("bob", Role::Member);
     with_browser(&server.base.clone(), async |browser| {
@@ -246,7 +250,7 @@ fn whoever_is_ended_by_an_administrator_sees_it_at_once_and_somebody_else_is_led
         browser
             .guard_says("dialog.cover h2", "An administrator or another of your sessions")
             .await;
-        // In another tab somebody else signs in: this page is not theirs.
+        // Another user signs in in another tab: this page does not belong to them.
         browser.new_tab("/login").await;
         browser.sign_in("ada", PASSWORD).await;
         browser.arrives_at("/").await;
@@ -261,7 +265,7 @@ fn whoever_is_ended_by_an_administrator_sees_it_at_once_and_somebody_else_is_led
         }
         assert!(browser.text().await.contains("ada"));
         browser.guard_goes().await;
-        // The way out of the gate, for whoever wants to be somebody else.
+        // The exit from the lock screen, for signing in as another user.
         browser.forget_cookies().await;
         browser
             .guard("dialog.cover a[href='/login']")
@@ -311,7 +315,7 @@ fn after_sleep_the_page_is_covered_before_anybody_is_asked() {
     let server = server();
     with_browser(&server.base.clone(), async |browser| {
         enter(&browser, "/admin").await;
-        // The first answer has come once the guard reports a key.
+        // The first answer has arrived once the guard reports a key.
         browser.keys("x").await;
         let slept = "const now = Date.now; Date.now = () => now() + 3600000; \
                      for (let i = 0; i < 40; i++) dispatchEvent(new Event('focus')); \
@@ -321,9 +325,38 @@ fn after_sleep_the_page_is_covered_before_anybody_is_asked() {
         while browser.script(slept).await != true {
             assert!(std::time::Instant::now() < deadline, "never covered");
         }
-        // The server says that the session lives.
+        // The server reports a live session.
         browser.guard_goes().await;
         assert!(browser.has("html:not([data-nightlatch-covered])").await);
+        browser
+    });
+}
+
+#[test]
+fn a_page_whose_server_is_gone_warns_of_the_known_end_before_it_is_covered() {
+    let mut server = server();
+    with_browser(&server.base.clone(), async |browser| {
+        enter(&browser, "/admin/accounts/new").await;
+        type_into(&browser, "#name", "half").await;
+        aside(|| server.shut_down());
+        let pass = async |seconds: u32| {
+            let script = format!("const now = Date.now; Date.now = () => now() + {seconds}000");
+            browser.script(&script).await;
+        };
+        pass(490).await;
+        browser
+            .guard_says("#text", "The server cannot be reached. You will be signed out at ")
+            .await;
+        browser.guard_says("#text", "unless the connection returns.").await;
+        browser
+            .guard_says("#said", "You will be signed out in 2 minutes.")
+            .await;
+        assert!(browser.has("html:not([data-nightlatch-covered])").await);
+        // Staying needs the server.
+        browser.guard("button.primary").await.click().await.unwrap();
+        browser.guard_says("#error", "The server cannot be reached.").await;
+        pass(120).await;
+        browser.guard("dialog.cover").await;
         browser
     });
 }
@@ -352,7 +385,8 @@ fn an_open_window_lives_on_its_heartbeat_and_an_open_page_alone_keeps_nothing_al
     server.policy(&[("auth.idle_session_timeout", "0"), ("session.window_close_grace", "2")]);
     with_browser(&server.base.clone(), async |browser| {
         enter(&browser, "/admin").await;
-        // A heartbeat a second: moved on by less than the grace each time, the session outlives it many times.
+        // A heartbeat a second: moved on by less than the grace each time, the session outlives it
+        // many times.
         for _ in 0..3 {
             server.advance(1);
             let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
@@ -370,7 +404,7 @@ fn an_open_window_lives_on_its_heartbeat_and_an_open_page_alone_keeps_nothing_al
 }
 
 #[test]
-fn an_end_that_cannot_be_put_off_is_told_so_and_a_new_session_follows_without_a_break() {
+fn an_unavoidable_end_is_announced_and_a_new_session_follows_without_a_break() {
     let server = server();
     server.policy_in(
         &Scope::Everyone,

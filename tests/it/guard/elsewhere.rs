@@ -1,4 +1,5 @@
-//! The way to an application on another domain in real Chromium, and the guard on that application's own page.
+//! The way to an application on another domain in real Chromium, and the guard on that
+//! application's own page.
 
 use crate::harness::{
     chromium::{Browser, with_browser},
@@ -10,11 +11,11 @@ use nightlatch::{
     domain::account::{AccountId, Role},
     flows::{
         accounts::Act,
-        applications::{self, Change, Verdict},
+        applications::{self, ApplicationChange, ApplicationOutcome},
     },
 };
 
-/// What the application shows: strict about what its pages load, and with a field of its own.
+/// The application's page: it has a strict content security policy, and a field.
 const PAGE: &str = "<!doctype html><html lang=\"en\"><title>Shop</title><main><h1>Shop</h1>\
                     <label>Note <input id=\"note\"></label></main><script defer src=\"/nightlatch/guard.js\"></script>";
 
@@ -36,14 +37,14 @@ fn town() -> Town {
         .env("NIGHTLATCH_PUBLIC_URL", &login)
         .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
         .start();
-    let change = Change {
+    let change = ApplicationChange {
         hosts: Some(vec!["shop.two.test".to_owned()]),
         groups: Some(vec!["staff".to_owned()]),
-        ..Change::default()
+        ..ApplicationChange::default()
     };
     let operator = operator();
     let made = applications::create(&server.ctx, &operator, "shop", change);
-    assert_eq!(server.run(made).unwrap(), Verdict::Done);
+    assert_eq!(server.run(made).unwrap(), ApplicationOutcome::Done);
     let ada = server.account("ada", Role::Member);
     server.act(ada, groups(&["staff"]));
     gateway.serve(&server.base, PAGE);
@@ -63,7 +64,7 @@ fn groups(groups: &[&str]) -> Act {
     }
 }
 
-/// What of a flow blocks, beside the browser's own loop.
+/// Runs blocking work outside of the browser's own loop.
 fn aside<T: Send>(act: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(act).join().unwrap())
 }
@@ -88,7 +89,7 @@ fn a_sign_in_leads_over_to_the_other_domain_whatever_the_cookie_may_do() {
             // Once there one stays there.
             browser.go(&format!("{}/other", town.shop)).await;
             assert_eq!(browser.path().await, format!("{}/other", town.shop), "{same_site}");
-            // Signed in on our host, without a cookie there: over at once.
+            // Signed in on our host, without a cookie there: it ends immediately.
             browser.forget_cookies().await;
             browser
                 .go(&format!("{}/login?return_to={}/again", town.login, town.shop))
@@ -120,7 +121,7 @@ fn the_guard_works_on_the_applications_own_page() {
         browser.keys(&Key::Escape).await;
         browser.guard_goes().await;
         town.server.advance(601);
-        browser.guard_says("dialog.cover h2", "without activity").await;
+        browser.guard_says("dialog.cover h2", "inactivity").await;
         let out = browser
             .guard("dialog.cover a")
             .await
@@ -141,7 +142,7 @@ fn the_guard_works_on_the_applications_own_page() {
         // Shut out while the page is open.
         aside(|| town.server.act(town.ada, groups(&[])));
         browser
-            .guard_says("dialog.cover h2", "Your account may not enter here")
+            .guard_says("dialog.cover h2", "You don’t have access to this application")
             .await;
         aside(|| town.server.act(town.ada, groups(&["staff"])));
         browser.guard_goes().await;

@@ -1,12 +1,15 @@
 //! The console's pages, mirroring `src/http/pages/admin`.
 
 mod account_bulk;
+mod account_factors;
 mod account_files;
 mod accounts;
 mod applications;
 mod audit;
 mod effect;
+mod ended;
 mod explain;
+mod factor_review;
 mod first_passwords;
 mod history;
 mod lockouts;
@@ -19,4 +22,7 @@ mod policy_import;
 mod posture;
 mod rehearsal;
 mod review;
+mod secure_default;
 mod sessions;
+mod sources;
+mod twice;

@@ -1,23 +1,23 @@
-//! Somebody signed in whom an application sends back again and again.
+//! Redirect loops: an application keeps sending a signed-in user back.
 
 use crate::harness::{
     client::{Answer, Client},
     server::{On, TestServer, operator},
 };
-use nightlatch::flows::applications::{self, Change, Verdict};
+use nightlatch::flows::applications::{self, ApplicationChange, ApplicationOutcome};
 
 fn server() -> TestServer {
     let server = TestServer::on(On::Sqlite)
         .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
         .start();
     for name in ["wiki", "docs"] {
-        let change = Change {
+        let change = ApplicationChange {
             hosts: Some(vec![format!("{name}.example.org")]),
-            ..Change::default()
+            ..ApplicationChange::default()
         };
         let operator = operator();
         let made = applications::create(&server.ctx, &operator, name, change);
-        assert_eq!(server.run(made).unwrap(), Verdict::Done);
+        assert_eq!(server.run(made).unwrap(), ApplicationOutcome::Done);
     }
     server
 }
@@ -46,7 +46,7 @@ fn the_third_bounce_stops_on_a_page_that_says_why_and_offers_a_way_on() {
     ] {
         assert!(page.text().contains(words), "{words}: {}", page.text());
     }
-    // Nobody is kept out: whoever goes on is counted from the beginning, and is still signed in.
+    // The user is not locked out: continuing starts a new count, and the session is still live.
     ada.get("/").expect(200);
     back(&ada, "wiki").expect(303);
 }
@@ -54,16 +54,16 @@ fn the_third_bounce_stops_on_a_page_that_says_why_and_offers_a_way_on() {
 #[test]
 fn beyond_the_cookie_domain_one_and_the_same_page_is_a_circle() {
     let server = server();
-    let shop = Change {
+    let shop = ApplicationChange {
         hosts: Some(vec!["shop.other.test".to_owned()]),
-        ..Change::default()
+        ..ApplicationChange::default()
     };
     let operator = operator();
     let made = applications::create(&server.ctx, &operator, "shop", shop);
-    assert_eq!(server.run(made).unwrap(), Verdict::Done);
+    assert_eq!(server.run(made).unwrap(), ApplicationOutcome::Done);
     let ada = server.member("ada");
     let back = |page: &str| ada.get(&format!("/login?return_to=https%3A%2F%2Fshop.other.test%2F{page}"));
-    // Many tabs at once are none.
+    // Many tabs in parallel are not a loop.
     for page in 0..6 {
         let location = back(&format!("tab{page}")).expect(303).location().to_owned();
         assert!(

@@ -2,10 +2,9 @@
 
 use crate::harness::server::{On, PASSWORD, TestServer, eventually};
 use nightlatch::{
-    domain::{account::Role, secret::Secret},
+    domain::{account::Role, lockout::LockoutFilter, secret::Secret},
     flows,
-    hashing::{Hasher, HashingBusyError},
-    store::lockouts::LockoutFilter,
+    hashing::{ComparisonHash, Hasher, HashingBusyError, HashingClient, HashingPurpose},
 };
 use std::{
     future::Future,
@@ -13,18 +12,21 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// The cost of ten seconds: nothing in the queue moves while the test looks on.
+/// A hash of ten seconds: the queue does not move during the test.
 const SLOW: &str = "$argon2id$v=19$m=19456,t=800,p=1$c29tZXNhbHRzb21lc2FsdA$\
                     AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 type Check = Pin<Box<dyn Future<Output = Result<bool, HashingBusyError>>>>;
 
-/// Asks for a check that takes long; `None`: the queue is full.
-fn slow_check(hasher: &Hasher) -> Option<Check> {
+/// Asks for a check that takes long; `None`: the purpose's share of the queue is full.
+fn slow_check(hasher: &Hasher, purpose: HashingPurpose) -> Option<Check> {
     let hasher = hasher.clone();
     let mut check: Check = Box::pin(async move {
         let password = Secret::new("anything".to_owned());
-        hasher.verify(password, Some(SLOW.to_owned())).await
+        let client = HashingClient::new(purpose, None);
+        hasher
+            .verify(&client, password, ComparisonHash::Stored(SLOW.to_owned()))
+            .await
     });
     match check.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Pending => Some(check),
@@ -33,13 +35,18 @@ fn slow_check(hasher: &Hasher) -> Option<Check> {
     }
 }
 
-/// Every thread at work, and every place in the queue taken: as long as the checks are kept.
+/// Every thread at work, and every place taken that sign-ins and step-ups may take: as long as the
+/// checks are kept.
 fn fill(hasher: &Hasher) -> Vec<Check> {
     let before = hasher.checked();
     let threads = std::thread::available_parallelism().unwrap().get();
-    let mut checks: Vec<Check> = (0..threads).map(|_| slow_check(hasher).unwrap()).collect();
+    let mut checks: Vec<Check> = (0..threads)
+        .map(|_| slow_check(hasher, HashingPurpose::SignIn).unwrap())
+        .collect();
     eventually("every thread is at work", || hasher.checked() - before == threads);
-    checks.extend(std::iter::from_fn(|| slow_check(hasher)));
+    for purpose in [HashingPurpose::SignIn, HashingPurpose::OwnPassword] {
+        checks.extend(std::iter::from_fn(|| slow_check(hasher, purpose)));
+    }
     checks
 }
 
@@ -80,7 +87,7 @@ fn a_full_queue_sends_sign_ins_away_counts_nothing_and_holds_nobody_else_up() {
         assert_eq!(counters.items.len(), 0, "{on:?}: every place was given back");
         assert_eq!(server.events(), events, "{on:?}: nothing was refused for its password");
         drop(checks);
-        // Each minute's are written once it is over, alike ones together.
+        // Each minute's refusals are written once the minute is over, equal ones together.
         server.advance(60);
         server.run(flows::refusals::write_over(&server.ctx)).unwrap();
         eventually("both are written", || server.audit().len() == events.len() + 2);

@@ -3,16 +3,17 @@
 use super::kit::{ask, filled, table};
 use crate::harness::{
     client::{Answer, Client},
+    page::Part,
     server::{On, PASSWORD, TestServer},
 };
 use nightlatch::{
     domain::account::Role,
-    http::{Route, paths},
+    http::{paths, route::Route},
 };
 use reqwest::Method;
 
-/// What reads no form: who sends one says nothing with it.
-const BODILESS: [&str; 11] = [
+/// Routes that read no form, so that sending one has no effect.
+const BODILESS: [&str; 18] = [
     "/logout",
     "/sessions/end-others",
     "/sessions/{id}/end",
@@ -24,6 +25,13 @@ const BODILESS: [&str; 11] = [
     "/admin/accounts/export",
     "/admin/lockouts/export",
     "/admin/policy/revisions/{number}/restore",
+    "/admin/accounts/acts/{id}/passwords",
+    "/factors/totp/start",
+    "/factors/totp/remove",
+    "/factors/passkeys/new",
+    "/factors/passkeys/{id}/remove",
+    "/factors/recovery",
+    "/factors/browsers/{id}/remove",
 ];
 
 fn posts() -> Vec<Route> {
@@ -76,10 +84,105 @@ fn what_another_site_starts_is_refused_at_every_post_and_changes_nothing() {
                 }
             }
         }
-        assert_eq!(server.events(), before, "{on:?}");
+        let mut after = server.events();
+        let refused = after.split_off(before.len());
+        assert_eq!(after, before, "{on:?}");
+        // They are recorded, but not each one.
+        assert_eq!(refused, ["access.denied cross_site"], "{on:?}");
         admin.get("/admin").expect(200);
         other.get("/admin").expect(200);
     }
+}
+
+/// What a browser sends behind a proxy that adds `Referrer-Policy: no-referrer`, over plain http.
+const SILENT: [(&str, &str); 1] = [("origin", "null")];
+
+#[test]
+fn a_browser_that_does_not_say_where_a_form_comes_from_proves_it_by_the_forms_token() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        server.account("ada", Role::Member);
+        let send = |client: &Client, form: &Part, filled_in: &[(&str, &str)]| {
+            let mut fields = form.fields();
+            fields.retain(|(name, _)| filled_in.iter().all(|(known, _)| known != name));
+            let kept = fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let fields: Vec<(&str, &str)> = kept.chain(filled_in.iter().copied()).collect();
+            client.send(Method::POST, form.attribute("action"), Some(&fields), &SILENT)
+        };
+        let credentials = [("username", "ada"), ("password", PASSWORD)];
+        let ada = server.anyone();
+        let page = ada.get("/login").expect(200);
+        assert_eq!(page.cookies(), Vec::<String>::new(), "{on:?}: it needs no cookie");
+        let page = page.page();
+        let form = page.form_with("password");
+        // Another browser's form, a form that was open for too long, and none.
+        let other = server.anyone().header("user-agent", "Other/1.0");
+        send(&other, &form, &credentials).expect(403);
+        let refused = ada
+            .send(Method::POST, "/login", Some(&credentials), &SILENT)
+            .expect(403);
+        assert!(
+            refused.page().shows("Referrer-Policy: no-referrer"),
+            "{on:?}: {}",
+            refused.text()
+        );
+        send(&ada, &form, &credentials).expect(303);
+        ada.get("/").expect(200);
+        // Signed in, the token is the session's.
+        let signed_out_token = form.field("form_token");
+        ada.send(
+            Method::POST,
+            "/logout",
+            Some(&[("form_token", &signed_out_token)]),
+            &SILENT,
+        )
+        .expect(403);
+        let home = ada.get("/").expect(200).page();
+        let stranger = server.anyone();
+        send(&stranger, &home.form("/logout"), &[]).expect(403);
+        server.advance(12 * 3600 + 2);
+        send(&ada, &home.form("/logout"), &[]).expect(403);
+        let home = ada.get("/").expect(200).page();
+        send(&ada, &home.form("/logout"), &[]).expect(303);
+        ada.get("/").expect(303);
+    }
+}
+
+#[test]
+fn over_https_pages_need_no_tokens() {
+    let server = TestServer::on(On::Sqlite)
+        .env("NIGHTLATCH_PUBLIC_URL", "https://login.example.org")
+        .start();
+    let page = server
+        .anyone()
+        .header("host", "login.example.org")
+        .get("/login")
+        .expect(200);
+    assert!(!page.text().contains("form_token"));
+}
+
+#[test]
+fn a_foreign_referer_alone_is_refused_and_our_own_is_taken() {
+    let server = TestServer::start();
+    let ada = program(server.member("ada"));
+    let own = format!("{}/login", server.base);
+    for referer in ["https://evil.example/page?token=1", "http://127.0.0.1:1/", "nonsense"] {
+        let answer = ada.send(Method::POST, "/logout", Some(&[]), &[("referer", referer)]);
+        assert!(is_cross_site(&answer), "{referer}: {}", answer.status());
+    }
+    let denied: Vec<_> = server
+        .audit()
+        .into_iter()
+        .filter(|row| row.event.as_str() == "access.denied")
+        .collect();
+    assert_eq!(denied.len(), 1, "one a minute");
+    let detail = denied[0].detail.to_string();
+    assert!(
+        detail.contains("https://evil.example/page") && !detail.contains("token"),
+        "{detail}"
+    );
+    ada.send(Method::POST, "/logout", Some(&[]), &[("referer", &own)])
+        .expect(303);
 }
 
 #[test]
@@ -138,7 +241,7 @@ fn another_site_can_neither_sign_a_browser_in_nor_out() {
         ada.send(Method::POST, "/logout", Some(&[]), &headers).expect(403);
     }
     assert_eq!(ada.cookie("nightlatch"), cookie);
-    assert!(ada.get("/").expect(200).text().contains("ada"));
+    assert!(ada.get("/").expect(200).page().shows("ada"));
     assert!(!server.events().iter().any(|event| event == "sign_out"));
 }
 
@@ -165,7 +268,7 @@ fn with_a_public_url_only_its_origin_counts() {
     ] {
         assert_eq!(post(origin), 403, "{origin}");
     }
-    // A forged forwarded host moves nothing.
+    // A forged forwarded host has no effect.
     let forged = [
         ("origin", "https://evil"),
         ("x-forwarded-host", "evil"),
@@ -176,6 +279,18 @@ fn with_a_public_url_only_its_origin_counts() {
 
 /// Forms with a file.
 const UPLOADS: &[&str] = &[paths::ADMIN_POLICY_IMPORT, paths::ADMIN_ACCOUNTS_IMPORT];
+
+/// Passkey requests of scripts: these take JSON and no forms.
+const JSON_BODIES: &[&str] = &[
+    paths::LOGIN_PASSKEY_OPTIONS,
+    paths::LOGIN_PASSKEY,
+    paths::LOGIN_FACTOR_OPTIONS,
+    paths::LOGIN_FACTOR_PASSKEY,
+    paths::FACTOR_OPTIONS,
+    paths::FACTOR_PASSKEY,
+    paths::FACTORS_PASSKEY_OPTIONS,
+    paths::FACTORS_PASSKEYS,
+];
 
 #[test]
 fn forms_are_taken_as_forms_only() {
@@ -196,6 +311,7 @@ fn forms_are_taken_as_forms_only() {
                 415 => {}
                 // These forms have a file in them; an empty body is no such form.
                 400 if UPLOADS.contains(&route.path) && kind.starts_with("multipart/") => {}
+                400 if JSON_BODIES.contains(&route.path) && kind == "application/json" => {}
                 // These read no body at all.
                 200 | 303 | 404 if BODILESS.contains(&route.path) => bodiless.push(route.path),
                 status => panic!("{} {kind}: {status}", route.path),

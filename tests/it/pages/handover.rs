@@ -1,4 +1,5 @@
-//! A session's way to a host beyond the cookie domain: the whole of it, and everything that must not get through with it.
+//! A session's way to a host beyond the cookie domain: the whole of it, and everything that must
+//! not get through with it.
 
 use super::kit::{at_once, between};
 use crate::harness::{
@@ -9,16 +10,16 @@ use crate::harness::{
 use nightlatch::{
     domain::{
         account::{AccountId, Role},
-        session::SessionId,
+        session::{SessionFilter, SessionId},
         time::Span,
     },
     flows::{
         access::forget_old_handovers,
         accounts::Act,
-        applications::{self, Change, Verdict},
+        applications::{self, ApplicationChange, ApplicationOutcome},
         sessions,
     },
-    store::{handovers, sessions::SessionFilter},
+    store::handovers,
 };
 use reqwest::Method;
 
@@ -43,14 +44,14 @@ fn server_over(on: On, scheme: &str) -> TestServer {
         ("bank", BANK, None),
         ("staff", "staff.other.test", texts(&["staff"])),
     ] {
-        let change = Change {
+        let change = ApplicationChange {
             hosts: texts(&[host]),
             groups,
-            ..Change::default()
+            ..ApplicationChange::default()
         };
         let operator = operator();
         let made = applications::create(&server.ctx, &operator, name, change);
-        assert_eq!(server.run(made).unwrap(), Verdict::Done);
+        assert_eq!(server.run(made).unwrap(), ApplicationOutcome::Done);
     }
     server
 }
@@ -135,7 +136,7 @@ fn forwarded(client: &Client, url: &str) -> Answer {
     client.send(Method::GET, "/api/authz/auth-request", None, &headers)
 }
 
-/// Nobody is let in, and nobody left standing.
+/// Expects that access is refused with a way to continue.
 #[track_caller]
 fn refused(answer: Answer) {
     let answer = answer.expect(403);
@@ -224,7 +225,7 @@ fn a_sign_in_leads_over_to_another_domain_and_back_to_the_page() {
             "live"
         );
         assert_eq!(live_sessions(&server).len(), 1, "{on:?}: it is one session");
-        // Signed in already, the sign-in page leads on at once.
+        // Signed in already, the sign-in page redirects immediately.
         let again = browser.own.get(&login);
         assert_eq!(browser.on(SHOP, &again), start);
         assert_eq!(
@@ -259,7 +260,8 @@ fn an_end_on_either_host_is_one_on_both() {
         server.act(id, Act::EndSessions);
         assert_eq!(code(forwarded(&browser.shop, PAGE).expect(401)), "revoked", "{on:?}");
 
-        // A new password leaves only the id of the browser that chose it, and that hands itself over again.
+        // After a new password only the token of that browser remains, which can be handed over
+        // again.
         let browser = Browser::signed_in(&server, "ada").carried_over();
         let new = "three quiet lanterns";
         let fields = [
@@ -275,14 +277,14 @@ fn an_end_on_either_host_is_one_on_both() {
 }
 
 #[test]
-fn nobody_is_signed_in_as_somebody_else() {
+fn nobody_is_signed_in_as_another_account() {
     for on in [On::Sqlite, On::Postgres] {
         let server = server(on);
         server.account("ada", Role::Member);
         server.account("mallory", Role::Member);
         let mallory = Browser::signed_in(&server, "mallory");
         let ticket = mallory.ticket();
-        // Lured there with nothing, and on a way of one's own.
+        // Lured there without a nonce, and with one's own nonce.
         let victim = Browser::new(&server);
         refused(victim.shop.get(&ticket));
         let victim = Browser::signed_in(&server, "ada");
@@ -308,8 +310,9 @@ fn nobody_is_signed_in_as_somebody_else() {
         let lured = victim.own.get(mallory.on(LOGIN, &begun));
         let stolen = victim.on(SHOP, &lured).to_owned();
         refused(victim.shop.get(&stolen));
-        // The code was good all the time.
-        mallory.shop.get(&ticket).expect(303);
+        // Shown elsewhere, the code works for no one any more.
+        refused(mallory.shop.get(&ticket));
+        mallory.shop.get(&mallory.ticket()).expect(303);
         assert_eq!(
             mallory.shop.get("/nightlatch/session").expect(200).json()["user"],
             "mallory",
@@ -327,17 +330,14 @@ fn a_code_is_good_once_for_thirty_seconds_in_one_browser_on_one_host() {
         let fresh = || from().enter("ada");
 
         let browser = fresh();
-        let ticket = browser.ticket();
+        // A failed arrival voids the code, so each case uses its own.
         let elsewhere = browser.shop.thief().header("host", BANK);
-        refused(elsewhere.get(&ticket));
-        refused(browser.shop.thief().header("user-agent", CHROME).get(&ticket));
-        refused(
-            browser
-                .shop
-                .thief()
-                .header("x-forwarded-for", "198.51.100.7")
-                .get(&ticket),
-        );
+        refused(elsewhere.get(&browser.ticket()));
+        let other_browser = browser.shop.thief().header("user-agent", CHROME);
+        refused(other_browser.get(&browser.ticket()));
+        let other_network = browser.shop.thief().header("x-forwarded-for", "198.51.100.7");
+        refused(other_network.get(&browser.ticket()));
+        let ticket = browser.ticket();
         let without = at(&server, SHOP).header("x-forwarded-for", "203.0.113.9");
         refused(without.get(&ticket));
         let nonce = browser.shop.cookie_header();
@@ -348,8 +348,9 @@ fn a_code_is_good_once_for_thirty_seconds_in_one_browser_on_one_host() {
             format!("\u{2003}{nonce}"),
             "nightlatch-handover=".to_owned(),
         ] {
-            refused(without.send(Method::GET, &ticket, None, &[("cookie", &cookies)]));
+            refused(without.send(Method::GET, &browser.ticket(), None, &[("cookie", &cookies)]));
         }
+        let ticket = browser.ticket();
         for code in ["", "x", &format!("{ticket}x"), &ticket.to_uppercase()] {
             refused(browser.shop.get(&format!("/nightlatch/handover?code={code}")));
         }
@@ -358,8 +359,10 @@ fn a_code_is_good_once_for_thirty_seconds_in_one_browser_on_one_host() {
             .thief()
             .header("accept", "application/json")
             .header("user-agent", CHROME);
-        assert_eq!(program.get(&ticket).expect(403).json()["code"], "handover", "{on:?}");
-        // A look at where it leads uses nothing up.
+        let voided = browser.ticket();
+        assert_eq!(program.get(&voided).expect(403).json()["code"], "handover", "{on:?}");
+        refused(browser.shop.get(&voided));
+        // A HEAD request does not consume the code.
         assert_eq!(browser.shop.send(Method::HEAD, &ticket, None, &[]).status(), 403);
         browser.shop.get(&ticket).expect(303);
         refused(browser.shop.get(&ticket));
@@ -416,7 +419,7 @@ fn a_session_that_ended_or_may_not_enter_is_not_carried_over() {
             server.act(id, act);
             refused(browser.shop.get(&ticket));
         }
-        // Idle, and nobody has noticed yet.
+        // Idle, but not marked yet.
         let server = self::server(on);
         server.policy(&[("auth.idle_session_timeout", "20s")]);
         let id = server.account("ada", Role::Member);
@@ -440,11 +443,31 @@ fn a_session_that_ended_or_may_not_enter_is_not_carried_over() {
         let before = server.events().len();
         let issue = browser.on(LOGIN, &start);
         let denied = browser.own.get(issue).expect(403);
-        assert!(
-            denied.text().contains("Your account may not enter this application."),
-            "{on:?}"
-        );
+        assert!(denied.page().shows("No access to this application"), "{on:?}");
         assert_eq!(server.events()[before..], ["access.denied role"], "{on:?}");
+    }
+}
+
+#[test]
+fn a_code_that_arrived_where_it_does_not_work_works_nowhere_any_more() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = server(on);
+        server.account("ada", Role::Member);
+        let browser = Browser::signed_in(&server, "ada");
+        for thief in [
+            at(&server, SHOP),
+            at(&server, SHOP).header("user-agent", CHROME),
+            browser.shop.thief().header("user-agent", CHROME),
+            at(&server, BANK),
+        ] {
+            let ticket = browser.ticket();
+            refused(thief.get(&ticket));
+            refused(browser.shop.get(&ticket));
+        }
+        // A HEAD request to the link does not use the code.
+        let ticket = browser.ticket();
+        browser.shop.send(Method::HEAD, &ticket, None, &[]);
+        browser.shop.get(&ticket).expect(303);
     }
 }
 
@@ -593,7 +616,7 @@ fn a_code_dies_with_the_password() {
         ];
         browser.own.post("/password", &form).expect(303);
         refused(browser.shop.get(&ticket));
-        // The session itself goes on, under its new id.
+        // The session itself continues with its new token.
         browser.carried_over().shop.get("/nightlatch/session").expect(200);
     }
 }
@@ -626,7 +649,7 @@ fn a_new_arrival_ends_the_id_that_the_host_had_before() {
 }
 
 #[test]
-fn whoever_is_sent_in_circles_is_stopped_and_old_codes_go() {
+fn a_redirect_loop_is_stopped_and_old_codes_are_deleted() {
     for on in [On::Sqlite, On::Postgres] {
         let server = server(on);
         server.account("ada", Role::Member);
@@ -646,7 +669,11 @@ fn whoever_is_sent_in_circles_is_stopped_and_old_codes_go() {
         let start = browser.shop.get("/nightlatch/handover/start");
         let stopped = browser.own.get(browser.on(LOGIN, &start)).expect(429);
         assert_eq!(stopped.header("retry-after"), Some("30"));
-        assert!(stopped.text().contains("keeps no cookie there"), "{}", stopped.text());
+        assert!(
+            stopped.page().shows("it may not be keeping cookies for it"),
+            "{}",
+            stopped.text()
+        );
         assert_eq!(codes(&server), 32, "{on:?}");
         server.clock.advance(Span::from_secs(31));
         let ticket = browser.ticket();
@@ -683,7 +710,8 @@ fn over_https_the_cookies_of_the_way_are_bound_to_their_host() {
         .unwrap();
     assert!(given.contains("Secure") && !given.contains("Domain"), "{given}");
     forwarded(&browser.shop, &page).expect(200);
-    // A plain cookie of that name, which a sibling of the host may have planted, is nothing here.
+    // A plain cookie with that name, which a sibling of the host may have planted, has no effect
+    // here.
     let planted = at(&server, SHOP);
     planted.set_cookie(
         "nightlatch-handover",
@@ -728,13 +756,13 @@ fn codes_nonces_and_ids_are_in_no_log_and_no_record() {
         .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
         .env("NIGHTLATCH_SECURITY_LOG", log.to_str().unwrap())
         .start();
-    let change = Change {
+    let change = ApplicationChange {
         hosts: texts(&[SHOP]),
-        ..Change::default()
+        ..ApplicationChange::default()
     };
     let operator = operator();
     let made = applications::create(&server.ctx, &operator, "shop", change);
-    assert_eq!(server.run(made).unwrap(), Verdict::Done);
+    assert_eq!(server.run(made).unwrap(), ApplicationOutcome::Done);
     server.account("ada", Role::Member);
     let browser = Browser::signed_in(&server, "ada");
     let ticket = browser.ticket();
@@ -744,6 +772,7 @@ fn codes_nonces_and_ids_are_in_no_log_and_no_record() {
         .header("user-agent", CHROME)
         .get(&ticket)
         .expect(403);
+    let ticket = browser.ticket();
     browser.shop.get(&ticket).expect(303);
     let code = ticket.split("code=").nth(1).unwrap().to_owned();
     let token = browser.shop.cookie("nightlatch").unwrap();

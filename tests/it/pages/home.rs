@@ -1,12 +1,16 @@
 //! `/` and `/history`: my devices, what I do not recognise, and what is on record about my account.
 
-use super::kit::{NOBODY, between, link};
+use super::kit::{NOBODY, link};
 use crate::harness::{
     client::{CHROME, Client},
     server::{On, PASSWORD, TestServer},
 };
 use nightlatch::{
-    domain::{account::Role, time::Span},
+    domain::{
+        account::Role,
+        audit::{AuditRecord, Event},
+        time::Span,
+    },
     flows::accounts::{self, Act},
 };
 
@@ -14,12 +18,13 @@ const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
 
 /// Ids of the sessions that the page offers to end.
 fn others(client: &Client) -> Vec<String> {
-    let page = client.get("/").expect(200);
-    let actions = between(page.text(), "action=\"/sessions/", "\"");
-    actions
+    let page = client.get("/").expect(200).page();
+    let actions = page
+        .all("form")
         .into_iter()
-        .filter_map(|action| action.strip_suffix("/end"))
-        .map(str::to_owned)
+        .map(|form| form.attribute("action").to_owned());
+    actions
+        .filter_map(|action| Some(action.strip_prefix("/sessions/")?.strip_suffix("/end")?.to_owned()))
         .collect()
 }
 
@@ -31,27 +36,25 @@ fn this_device_comes_first_and_is_left_by_signing_out() {
         server.advance(60);
         let other = server.anyone().from("127.0.0.2").header("user-agent", CHROME);
         other.sign_in("ada", PASSWORD).expect(303);
-        let page = ada.get("/").expect(200);
-        let cards: Vec<&str> = page.text().split("<article").skip(1).collect();
-        assert_eq!(cards.len(), 2, "{on:?}");
+        let page = ada.get("/").expect(200).page();
+        let [this, other_device] = page.all("article")[..] else {
+            panic!("{on:?}: two devices: {}", page.text());
+        };
         assert!(
-            cards[0].contains("This device") && cards[0].contains("Firefox · Linux"),
-            "{on:?}"
+            this.shows("This device") && this.shows("Firefox · Linux"),
+            "{on:?}: {}",
+            this.text()
         );
-        assert!(
-            cards[0].contains("action=\"/logout\"") && !cards[0].contains("/end\""),
-            "{on:?}"
-        );
-        for part in [
-            "Chrome · Windows",
-            "127.0.0.2",
-            "/end\"",
-            "/disown\"",
-            "its lifetime is over",
-        ] {
-            assert!(cards[1].contains(part), "{on:?} {part}: {}", cards[1]);
-        }
+        assert_eq!(this.actions(), ["/logout"], "{on:?}");
         let id = others(&ada).remove(0);
+        assert!(other_device.shows("Chrome · Windows"), "{on:?}");
+        assert_eq!(other_device.fact("IP address"), "127.0.0.2", "{on:?}");
+        assert!(other_device.fact("Ends").contains("its lifetime is over"), "{on:?}");
+        let actions = other_device.actions();
+        assert_eq!(
+            actions,
+            [format!("/sessions/{id}/end"), format!("/sessions/{id}/disown")]
+        );
         ada.post(&format!("/sessions/{id}/end"), &[]).expect(303);
         other.get("/").expect(303);
         assert!(others(&ada).is_empty(), "{on:?}");
@@ -68,7 +71,7 @@ fn a_device_that_nobody_knows_is_ended_and_another_password_is_next() {
         let to = ada.post(&format!("/sessions/{id}/disown"), &[]).expect(303);
         assert_eq!(to.location(), "/password", "{on:?}");
         let form = ada.get("/password").expect(200);
-        assert!(form.text().contains("whoever opened it may know yours"), "{on:?}");
+        assert!(form.page().shows("the person who signed in may know yours"), "{on:?}");
         stranger.get("/").expect(303);
         ada.post(&format!("/sessions/{id}/disown"), &[]).expect(404);
         assert!(server.events().contains(&"sign_in.disowned".to_owned()), "{on:?}");
@@ -111,27 +114,25 @@ fn failed_attempts_show_with_time_place_and_device_and_others_acts_without() {
         )
         .expect(303);
         for path in ["/", "/history"] {
-            let page = ada.get(path).expect(200);
-            let rows: Vec<&str> = page.text().split("<tr>").collect();
-            let failed = rows.iter().find(|row| row.contains("Sign-in refused")).unwrap();
-            for part in ["wrong name or password", "127.0.0.9", "Chrome · Windows", "Refused"] {
-                assert!(failed.contains(part), "{on:?} {path} {part}: {failed}");
-            }
-            let updated = rows.iter().find(|row| row.contains("Account updated")).unwrap();
+            let answer = ada.get(path).expect(200);
+            let page = answer.page();
+            let refused = page.rows_with("Event", "Sign-in refused")[0];
             assert!(
-                updated.contains("by boss") && !updated.contains("127.0.0.5"),
+                refused.cell("Event").contains("wrong username or password"),
                 "{on:?} {path}"
             );
-            assert!(!page.text().contains("xavier"), "{on:?} {path}");
+            assert_eq!(refused.cell("Outcome"), "Refused", "{on:?} {path}");
+            assert_eq!(refused.cell("From"), "Chrome · Windows 127.0.0.9", "{on:?} {path}");
+            let updated = page.rows_with("Event", "Account updated")[0];
+            assert_eq!(updated.cell("From"), "by boss", "{on:?} {path}");
+            assert!(!answer.text().contains("xavier"), "{on:?} {path}");
         }
-        let only = ada.get("/history?outcome=failure").expect(200);
-        assert!(
-            only.text().contains("Sign-in refused") && !only.text().contains("Account updated"),
-            "{on:?}"
-        );
+        let failures = ada.get("/history?outcome=failure").expect(200).page();
+        assert_eq!(failures.rows_with("Outcome", "Refused").len(), failures.rows().len());
+        assert_eq!(failures.rows_with("Event", "Sign-in refused").len(), 1, "{on:?}");
         server.act(id, Act::EndSessions);
         let again = server.signed_in("ada").get("/history").expect(200);
-        assert!(again.text().contains("by an operator"), "{on:?}");
+        assert!(!again.page().rows_with("From", "by an operator").is_empty(), "{on:?}");
     }
 }
 
@@ -145,11 +146,10 @@ fn the_history_pages_and_shows_each_event_once() {
             server.anyone().sign_in("ada", "wrong").expect(422);
             server.signed_in("ada");
         }
-        let count = |text: &str| text.matches("data-label=\"When\"").count();
         let (mut path, mut seen, mut pages) = ("/history".to_owned(), 0, 0);
         loop {
             let page = ada.get(&path).expect(200);
-            seen += count(page.text());
+            seen += page.page().rows().len();
             pages += 1;
             match link(&page, "after=") {
                 Some(next) => path = next,
@@ -161,7 +161,9 @@ fn the_history_pages_and_shows_each_event_once() {
             .unwrap()
             .unwrap()
             .id;
-        let mine = server.audit().iter().filter(|row| row.account_id == Some(me)).count();
+        // The sign-in of a session already shows that it began.
+        let shown = |row: &&AuditRecord| row.account_id == Some(me) && row.event != Event::SessionOpened;
+        let mine = server.audit().iter().filter(shown).count();
         assert_eq!((seen, pages), (mine, mine.div_ceil(50)), "{on:?}");
         assert!(mine > 50);
         assert!(
@@ -173,7 +175,7 @@ fn the_history_pages_and_shows_each_event_once() {
 }
 
 #[test]
-fn an_account_that_expires_within_the_notice_is_told_to_the_microsecond() {
+fn an_expiry_is_notified_from_the_exact_microsecond_of_the_notice() {
     for on in BOTH {
         let server = TestServer::on(on).start();
         server.policy(&[("auth.expiry_notice", "1 day")]);
@@ -182,7 +184,7 @@ fn an_account_that_expires_within_the_notice_is_told_to_the_microsecond() {
         server.act(id, Act::SetExpiry(Some(at)));
         server.advance(86_400 - 60);
         let ada = server.signed_in("ada");
-        let told = || ada.get("/").expect(200).text().contains("Your account expires");
+        let told = || ada.get("/").expect(200).page().shows("Your account expires");
         server.clock.advance(Span::from_micros(59_999_999));
         assert!(!told(), "{on:?}");
         server.clock.advance(Span::from_micros(1));
@@ -191,7 +193,7 @@ fn an_account_that_expires_within_the_notice_is_told_to_the_microsecond() {
 }
 
 #[test]
-fn a_password_is_judged_while_it_is_typed_and_said_nowhere() {
+fn a_password_is_judged_while_it_is_typed_and_logged_nowhere() {
     let server = TestServer::start();
     let ada = server.member("penelope").header("accept", "application/json");
     let ask = |typed: &str| ada.post("/password/strength", &[("new_password", typed)]).expect(200);
@@ -219,4 +221,29 @@ fn a_password_is_judged_while_it_is_typed_and_said_nowhere() {
     stranger
         .post("/password/strength", &[("new_password", "x")])
         .expect(401);
+}
+
+#[test]
+fn my_account_has_one_row_for_a_sign_in_and_the_applications_that_i_may_open() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        for (name, role) in [("wiki", "member"), ("vault", "administrator")] {
+            let host = format!("{name}.example.org");
+            boss.post(
+                "/admin/applications",
+                &[("name", name), ("hosts", &host), ("role", role)],
+            )
+            .expect(303);
+        }
+        let ada = server.member("ada");
+        for path in ["/", "/history"] {
+            let page = ada.get(path).expect(200).page();
+            assert!(page.rows_with("Event", "Session opened").is_empty(), "{on:?} {path}");
+            assert_eq!(page.rows_with("Event", "Signed in").len(), 1, "{on:?} {path}");
+        }
+        let page = ada.get("/").expect(200).page();
+        assert_eq!(page.link("wiki"), "http://wiki.example.org/", "{on:?}");
+        assert!(!page.shows("vault"), "{on:?}");
+    }
 }

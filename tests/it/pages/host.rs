@@ -1,4 +1,4 @@
-//! Under which names we answer, and that nothing a request says changes where links lead.
+//! The host names that are answered; no request changes where links lead.
 
 use super::kit::{authority, wire};
 use crate::harness::server::{On, PASSWORD, TestServer};
@@ -46,6 +46,77 @@ fn only_our_own_name_is_answered() {
     for second in [own.as_str(), "evil.example"] {
         let two = get(&server, "/login", &format!("Host: {own}\r\nHost: {second}\r\n"));
         assert!(two == [400] || two == [421], "two hosts: {two:?}");
+    }
+}
+
+#[test]
+fn a_port_that_a_proxy_drops_and_a_final_dot_are_understood() {
+    let server = TestServer::on(On::Sqlite)
+        .env("NIGHTLATCH_PUBLIC_URL", "https://login.example.org:8443")
+        .start();
+    for host in [
+        "login.example.org:8443",
+        "login.example.org",
+        "login.example.org.",
+        "Login.Example.org.:8443",
+    ] {
+        assert_eq!(get(&server, "/login", &format!("Host: {host}\r\n")), [200], "{host}");
+    }
+    for host in ["login.example.org:443", "login.example.org:80", "example.org:8443"] {
+        assert_eq!(get(&server, "/login", &format!("Host: {host}\r\n")), [421], "{host}");
+    }
+}
+
+#[test]
+fn a_refused_host_is_reported_with_both_names_and_the_remedy() {
+    let server = TestServer::on(On::Sqlite)
+        .env("NIGHTLATCH_PUBLIC_URL", "https://login.example.org:8443")
+        .start();
+    let asked = server.anyone().header("host", "wrong.example.org:8443");
+    let program = asked.thief().header("accept", "application/json");
+    let told = program.get("/login").expect(421).json()["detail"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for part in [
+        "login.example.org:8443",
+        "\"wrong.example.org:8443\"",
+        "public_url",
+        "proxy_set_header Host $http_host",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let page = asked.get("/login").expect(421);
+    assert!(page.text().contains("wrong.example.org:8443") && page.text().contains("public_url"));
+}
+
+#[test]
+fn requests_for_a_foreign_host_are_on_record_and_limited_in_number() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let foreign = |host: &str| server.anyone().header("host", host).get("/login?secret=1").expect(421);
+        for host in ["one.example", "two.example", "three.example"] {
+            foreign(host);
+        }
+        assert_eq!(server.events(), ["access.denied foreign_host"], "{on:?}");
+        let row = server.audit().remove(0);
+        let detail = row.detail.to_string();
+        assert!(
+            detail.contains("one.example") && detail.contains("/login"),
+            "{on:?}: {detail}"
+        );
+        assert!(!detail.contains("secret"), "{on:?}: {detail}");
+        server.advance(60);
+        foreign("four.example");
+        server
+            .run(nightlatch::flows::refusals::write_over(&server.ctx))
+            .unwrap();
+        let rows = server.audit();
+        let counted = rows
+            .iter()
+            .filter(|row| row.detail.to_string().contains("\"refusals\":2"))
+            .count();
+        assert_eq!((rows.len(), counted), (3, 1), "{on:?}: {rows:?}");
     }
 }
 

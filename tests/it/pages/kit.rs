@@ -1,10 +1,12 @@
-//! What attackers of the pages share: raw sockets, the routing table with its holes filled, and looking into HTML.
+//! Shared parts of page tests: raw sockets, the routing table with its parameters filled in, and
+//! common journeys.
 
 use crate::harness::{
     client::{Answer, Client},
+    page::Part,
     server::TestServer,
 };
-use nightlatch::http::{Route, routes};
+use nightlatch::http::{route::Route, routes};
 use reqwest::Method;
 use std::{
     io::{Read, Write},
@@ -12,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-/// An id that names nothing.
+/// An ID that does not exist.
 pub const NOBODY: &str = "01900000-0000-7000-8000-000000000000";
 
 /// The route's path with something harmless in its holes.
@@ -43,14 +45,14 @@ pub fn table() -> Vec<Route> {
     table
 }
 
-/// What the route answers to an empty request.
+/// Sends an empty request to the route.
 pub fn ask(client: &Client, route: &Route, headers: &[(&str, &str)]) -> Answer {
     let form: Option<&[(&str, &str)]> = (route.method == Method::POST.as_str()).then_some(&[]);
     let method = Method::from_bytes(route.method.as_str().as_bytes()).unwrap();
     client.send(method, &filled(route), form, headers)
 }
 
-/// What came back over a socket, and whether the server closed it.
+/// The bytes received over a socket, and whether the server closed it.
 #[derive(Debug)]
 pub struct Wire {
     pub text: String,
@@ -99,7 +101,7 @@ pub fn authority(server: &TestServer) -> &str {
     server.base.trim_start_matches("http://")
 }
 
-/// What stands between `start` and `end`, each time.
+/// Returns every text between `start` and `end`.
 pub fn between<'a>(text: &'a str, start: &str, end: &str) -> Vec<&'a str> {
     text.split(start)
         .skip(1)
@@ -109,12 +111,10 @@ pub fn between<'a>(text: &'a str, start: &str, end: &str) -> Vec<&'a str> {
 
 /// The one-time password that a page shows.
 pub fn one_time_password(page: &Answer) -> Option<String> {
-    between(page.text(), "<code id=\"one-time-secret\">", "</code>")
-        .first()
-        .map(|text| (*text).to_owned())
+    page.page().all("#one-time-secret").first().map(Part::text)
 }
 
-/// Starts all at once, and gives what each came to.
+/// Starts all of them in parallel, and returns their results.
 pub fn at_once<T: Send>(number: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let start = std::sync::Barrier::new(number);
     std::thread::scope(|scope| {
@@ -156,13 +156,12 @@ pub fn records(csv: &str) -> Vec<Vec<String>> {
 
 /// The first link of the page whose query has this in it, as a path.
 pub fn link(page: &Answer, part: &str) -> Option<String> {
-    between(page.text(), "href=\"", "\"")
-        .into_iter()
-        .find(|href| href.contains(part))
-        .map(|href| href.replace("&#38;", "&").replace("&amp;", "&"))
+    let page = page.page();
+    let links = page.all("a").into_iter().map(|link| link.attribute("href").to_owned());
+    links.into_iter().find(|href| href.contains(part))
 }
 
-/// What was edited in `fields` as a draft: the answer to the editor's form.
+/// Submits `fields` as edits in the editor's form and returns the answer.
 pub fn draft(client: &Client, base: i64, fields: &[(&str, &str)]) -> Answer {
     let base = base.to_string();
     let mut form = vec![("base", base.as_str()), ("scope", "everyone")];
@@ -170,11 +169,11 @@ pub fn draft(client: &Client, base: i64, fields: &[(&str, &str)]) -> Answer {
     client.post("/admin/policy", &form)
 }
 
-/// Saves the draft that `review` leads to, as its review page offers it; `more` is filled in beside.
+/// Saves the draft at `review` with the form of its review page; `more` is filled in.
 pub fn save_reviewed(client: &Client, review: &str, more: &[(&str, &str)]) -> Answer {
-    let page = client.get(review).expect(200);
-    let field = |name: &str| between(page.text(), &format!("name=\"{name}\" value=\""), "\"")[0].to_owned();
-    let (draft, base) = (field("draft"), field("base"));
+    let page = client.get(review).expect(200).page();
+    let form = page.form_with("base");
+    let (draft, base) = (form.field("draft"), form.field("base"));
     let mut form = vec![("draft", draft.as_str()), ("base", base.as_str())];
     form.extend_from_slice(more);
     client.post("/admin/policy/review", &form)

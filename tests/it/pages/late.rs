@@ -1,4 +1,4 @@
-//! What is still under way when a session ends must not bring it back.
+//! Requests in flight when a session ends must not bring it back.
 
 use super::kit::at_once;
 use crate::harness::{
@@ -6,7 +6,10 @@ use crate::harness::{
     server::{On, TestServer},
 };
 use nightlatch::{
-    domain::account::Role,
+    domain::{
+        account::Role,
+        session::{SessionFilter, SessionListState},
+    },
     flows::{access, accounts::Act},
     store::sessions,
 };
@@ -58,11 +61,11 @@ fn activity_that_is_written_late_does_not_revive_or_move_an_ended_session() {
         assert_eq!(ada.get("/").expect(303).location(), "/login?reason=revoked", "{on:?}");
         let rows = server
             .run(server.ctx.store.read(move |c| {
-                let filter = sessions::SessionFilter {
+                let filter = SessionFilter {
                     account: Some(id),
-                    state: sessions::ListState::All,
+                    state: SessionListState::All,
                     limit: 10,
-                    ..sessions::SessionFilter::default()
+                    ..SessionFilter::default()
                 };
                 sessions::list(c, &filter)
             }))
@@ -104,7 +107,7 @@ fn ending_by_an_administrator_during_requests_and_moves_is_final() {
         let id = server.account("ada", Role::Member);
         let home = server.anyone().header("x-forwarded-for", "198.51.100.7");
         home.sign_in("ada", crate::harness::server::PASSWORD).expect(303);
-        // Half of the tabs come from a new network: rotation and ending run into each other.
+        // Half of the tabs come from a new network, so that rotation and end happen together.
         let tabs: Vec<Client> = (0..20)
             .map(|index| {
                 home.thief().header(

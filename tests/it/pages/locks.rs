@@ -5,8 +5,8 @@ use crate::harness::{
     server::{On, PASSWORD, TestServer},
 };
 use nightlatch::{
-    domain::account::Role,
-    flows::{lockouts, rows::LockoutFilter},
+    domain::{account::Role, lockout::LockoutFilter},
+    flows::lockouts,
 };
 
 fn proxied(on: On, settings: &[(&str, &str)]) -> TestServer {
@@ -226,7 +226,10 @@ fn a_lock_without_end_is_403_and_the_same_for_names_that_do_not_exist() {
                 server.advance(86_400);
                 let later = client.sign_in(name, PASSWORD).expect(403);
                 let body = later.text().split_once("<body").unwrap().1;
-                body.replace(&format!("value=\"{name}\""), "")
+                // A form token is the address's and the instant's.
+                let (before, token) = body.split_once("name=\"form_token\" value=\"").unwrap();
+                let after = token.split_once('"').unwrap().1;
+                format!("{before}{after}").replace(&format!("value=\"{name}\""), "")
             })
             .collect();
         assert_eq!(bodies[0], bodies[1], "{on:?}");
@@ -262,7 +265,7 @@ fn a_spray_with_one_valid_account_does_not_reset_itself() {
             })
             .collect();
         assert_eq!(statuses, [422, 422, 422, 429], "{on:?}");
-        // A counter that contains the user does start anew.
+        // A counter that contains the user starts at zero.
         let server = proxied(
             on,
             &[
@@ -363,7 +366,7 @@ fn behind_a_trusted_proxy_only_the_nearest_untrusted_hop_counts() {
         .sign_in("ada", "wrong")
         .expect(429);
     from(&server, "4.4.4.4").sign_in("ada", PASSWORD).expect(303);
-    // What cannot be read is the proxy's own address, never nobody's.
+    // If the header is unreadable, the proxy's own address counts.
     for odd in ["garbage", "203.0.113.9, garbage", "unknown", "", "1.1.1.1, "] {
         server.anyone().header("x-forwarded-for", odd).sign_in("eve", "wrong");
     }
@@ -372,4 +375,35 @@ fn behind_a_trusted_proxy_only_the_nearest_untrusted_hop_counts() {
         .header("x-forwarded-for", "garbage")
         .sign_in("eve", PASSWORD)
         .expect(429);
+}
+
+#[test]
+fn the_owners_networks_have_a_ceiling_of_their_own_and_unknown_names_the_same() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = proxied(
+            on,
+            &[
+                ("auth.login_account_ceiling", "6"),
+                ("auth.login_ip_ceiling", "0"),
+                ("auth.login_lock_out_at_failure", "false"),
+            ],
+        );
+        from(&server, "203.0.113.9").sign_in("ada", PASSWORD).expect(303);
+        from(&server, "198.51.100.9").sign_in("ada", PASSWORD).expect(303);
+        // From sixty addresses of the owner's network, as for an unknown name.
+        for name in ["ada", "nobody"] {
+            let statuses: Vec<u16> = (1..=60)
+                .map(|n| from(&server, &format!("203.0.113.{n}")).sign_in(name, "wrong").status())
+                .collect();
+            let checked = statuses.iter().filter(|status| **status == 422).count();
+            assert_eq!(checked, 5, "{on:?} {name}: {statuses:?}");
+            assert!(
+                statuses[5..].iter().all(|status| *status == 429),
+                "{on:?} {name}: {statuses:?}"
+            );
+        }
+        // All of the owner's networks share it, and strangers have theirs.
+        from(&server, "198.51.100.9").sign_in("ada", PASSWORD).expect(429);
+        from(&server, "192.0.2.1").sign_in("ada", "wrong").expect(422);
+    }
 }

@@ -1,4 +1,5 @@
-//! `/password`: by choice or because it must be; what each mistake is told, and what becomes of the sessions.
+//! `/password`: by choice or required; the message about each mistake, and the effect on the
+//! sessions.
 
 use super::kit::{at_once, filled, table};
 use crate::harness::{
@@ -8,10 +9,10 @@ use crate::harness::{
 use nightlatch::{
     domain::{account::Role, secret::Secret},
     flows::{
-        accounts::{self, Act, ActVerdict, CreateVerdict, NewAccount, NewPassword},
-        applications::{self, Change},
+        accounts::{self, AccountActOutcome, Act, CreateOutcome, NewAccount, NewPassword},
+        applications::{self, ApplicationChange},
     },
-    http::Who,
+    http::route::Audience,
 };
 use reqwest::Method;
 
@@ -41,12 +42,27 @@ fn with_one_time_password(server: &TestServer, name: &str, role: Role) -> String
         password: NewPassword::OneTime,
     };
     match server.run(accounts::create(&server.ctx, &operator(), new)).unwrap() {
-        CreateVerdict::Created {
+        CreateOutcome::Created {
             one_time_password: Some(secret),
             ..
         } => secret.expose().to_owned(),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn password_checks_have_a_limit_for_each_network() {
+    let server = TestServer::start();
+    let ada = server.member("ada");
+    let check = |client: &Client| client.post("/password/strength", &[("new_password", "abc")]).status();
+    let answers: Vec<u16> = (0..125).map(|_| check(&ada)).collect();
+    assert_eq!(answers.iter().filter(|status| **status == 200).count(), 120);
+    let refused = ada.post("/password/strength", &[("new_password", "abc")]).expect(429);
+    assert!(refused.header("retry-after").is_some());
+    let elsewhere = ada.thief().from("127.0.0.2");
+    assert_ne!(check(&elsewhere), 429, "another network has its own");
+    server.advance(60);
+    assert_eq!(check(&ada), 200);
 }
 
 /// Nothing but the form, sign-out and static files answers.
@@ -58,10 +74,10 @@ fn assert_confined(client: &Client) {
         let form: Option<&[(&str, &str)]> = (route.method == "POST").then_some(&[]);
         let method = Method::from_bytes(route.method.as_str().as_bytes()).unwrap();
         let answer = client.send(method, &filled(&route), form, &[]);
-        match route.who {
-            Who::Anyone => {}
-            Who::Pending => assert_eq!(answer.status(), 200, "{}", route.path),
-            Who::Member | Who::Administrator => {
+        match route.audience {
+            Audience::Anyone => {}
+            Audience::Pending => assert_eq!(answer.status(), 200, "{}", route.path),
+            Audience::Member | Audience::Administrator => {
                 assert_eq!(
                     (answer.status(), answer.location()),
                     (303, "/password"),
@@ -95,7 +111,7 @@ fn a_one_time_password_opens_nothing_but_the_form_until_it_is_changed() {
         }
         change(&ada, &one_time, &one_time, &one_time).expect(422);
         assert_confined(&ada);
-        // Where somebody wanted to go last.
+        // The address that was requested last.
         ada.get("/admin/audit?q=ada").expect(303);
         assert_eq!(
             change(&ada, &one_time, NEW, NEW).expect(303).location(),
@@ -114,13 +130,13 @@ fn after_a_demanded_change_it_goes_on_where_one_was_going() {
         .env("NIGHTLATCH_PUBLIC_URL", "http://login.example.org")
         .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
         .start();
-    let wiki = Change {
+    let wiki = ApplicationChange {
         hosts: Some(vec!["wiki.example.org".to_owned()]),
-        ..Change::default()
+        ..ApplicationChange::default()
     };
     let operator = operator();
     let made = applications::create(&server.ctx, &operator, "wiki", wiki);
-    assert_eq!(server.run(made).unwrap(), applications::Verdict::Done);
+    assert_eq!(server.run(made).unwrap(), applications::ApplicationOutcome::Done);
     let wiki = "http://wiki.example.org/page?x=1";
     for (return_to, onward) in [
         (wiki, wiki),
@@ -186,7 +202,7 @@ fn a_pending_change_can_be_left_by_signing_out() {
 }
 
 #[test]
-fn a_password_set_by_somebody_else_must_be_changed_at_the_next_sign_in_when_the_policy_says_so() {
+fn a_password_set_by_someone_else_must_be_changed_at_the_next_sign_in_if_the_policy_says_so() {
     let server = TestServer::start();
     server.account("ada", Role::Member);
     server.signed_in("ada").get("/").expect(200);
@@ -213,7 +229,7 @@ fn a_forced_change_holds_at_the_next_request_of_a_live_session() {
 }
 
 #[test]
-fn every_mistake_is_told_at_its_field_and_changes_nothing() {
+fn every_fault_stands_at_its_field_and_nothing_changes() {
     let server = TestServer::start();
     let id = server.account("penelope", Role::Member);
     let profile = Act::SetProfile {
@@ -241,11 +257,7 @@ fn every_mistake_is_told_at_its_field_and_changes_nothing() {
     for (new, again, field) in cases {
         let answer = change(&ada, PASSWORD, new, again);
         assert_eq!(answer.status(), 422, "{new}");
-        assert!(
-            answer.text().contains(&format!("id=\"{field}-fault\"")),
-            "{new}: {}",
-            answer.text()
-        );
+        assert!(answer.page().fault(field).is_some(), "{new}: {}", answer.text());
         for echoed in [new, again, PASSWORD] {
             assert!(
                 echoed.is_empty() || !answer.text().contains(&format!("value=\"{echoed}\"")),
@@ -296,7 +308,7 @@ fn a_change_ends_the_other_sessions_and_goes_on_here_under_a_new_id() {
             "/login?reason=password_changed",
             "{on:?}"
         );
-        // Plainly nobody, and no alarm about a reused id.
+        // Simply not signed in, and no alarm about a reused token.
         assert_eq!(stolen.get("/").expect(303).location(), "/login", "{on:?}");
         ada.get("/").expect(200);
         bystander.get("/").expect(200);
@@ -328,7 +340,7 @@ fn a_wrong_current_password_counts_toward_the_lock_and_the_lock_holds_here_too()
         assert_eq!(locked.header("retry-after"), Some("900"), "{on:?}");
         change(&ada, PASSWORD, NEW, NEW).expect(429);
         server.anyone().sign_in("ada", PASSWORD).expect(429);
-        // The session itself is not ended by it.
+        // This does not end the session itself.
         ada.get("/").expect(200);
         server.advance(901);
         change(&ada, PASSWORD, NEW, NEW).expect(303);
@@ -336,7 +348,7 @@ fn a_wrong_current_password_counts_toward_the_lock_and_the_lock_holds_here_too()
 }
 
 #[test]
-fn parallel_guesses_at_the_current_password_are_bounded_by_the_lock() {
+fn parallel_attempts_at_the_current_password_are_bounded_by_the_lock() {
     let server = TestServer::start();
     server.policy(&[
         ("auth.login_lock_out_at_failure", "true"),
@@ -418,7 +430,7 @@ fn a_reset_ends_the_sessions_and_shows_a_password_that_must_be_changed() {
         let server = TestServer::on(on).start();
         let id = server.account("ada", Role::Member);
         let ada = server.signed_in("ada");
-        let ActVerdict::Done {
+        let AccountActOutcome::Done {
             one_time_password: Some(secret),
             ended: 1,
         } = server.act(id, Act::ResetPassword)
@@ -450,9 +462,9 @@ fn a_password_set_at_the_command_line_obeys_the_rules_and_ends_sessions() {
         password: Secret::new(text.to_owned()),
         must_change: true,
     };
-    assert!(matches!(server.act(id, set("short")), ActVerdict::Faulty(_)));
+    assert!(matches!(server.act(id, set("short")), AccountActOutcome::Faulty(_)));
     ada.get("/").expect(200);
-    assert!(matches!(server.act(id, set(NEW)), ActVerdict::Done { .. }));
+    assert!(matches!(server.act(id, set(NEW)), AccountActOutcome::Done { .. }));
     ada.get("/").expect(303);
     assert_eq!(server.anyone().sign_in("ada", NEW).expect(303).location(), "/password");
 }

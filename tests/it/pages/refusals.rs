@@ -1,4 +1,5 @@
-//! No refused sign-in goes unrecorded: the first ones of a minute each by itself, the others as one entry that says how many.
+//! Every refused sign-in is recorded: the first ones of a minute individually, the others as one
+//! entry with their number.
 
 use crate::{
     cli::Cli,
@@ -8,25 +9,24 @@ use nightlatch::{
     clock::{Clock, FixedClock, SystemClock},
     domain::{
         account::Role,
-        audit::{Event, Outcome},
+        audit::{AuditFilter, AuditRecord, Event, EventOutcome},
         secret::Secret,
         time::Span,
     },
     flows::{
         Ctx, audit,
-        lockouts::{self, Blocking},
-        login::{Attempt, SignIn, sign_in},
+        lockouts::{self, BlockTarget},
+        login::{SessionTarget, SignInAttempt, SignInOutcome, sign_in},
         overview, refusals,
     },
     random::OsRandom,
-    store::audit::{AuditFilter, AuditRow},
 };
 use std::sync::Arc;
 
 const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
 
 /// `sign_in.refused locked`, oldest first.
-fn locked(rows: Vec<AuditRow>) -> Vec<AuditRow> {
+fn locked(rows: Vec<AuditRecord>) -> Vec<AuditRecord> {
     rows.into_iter()
         .filter(|row| row.event == Event::SignInRefused && row.reason.as_deref() == Some("locked"))
         .collect()
@@ -64,7 +64,7 @@ fn a_flood_is_written_one_by_one_at_first_and_then_as_one_entry() {
         assert_eq!((row.actor.as_str(), row.account.as_deref()), ("anonymous", Some("eve")));
         assert_eq!((row.account_id, row.ip), (singles[0].account_id, singles[0].ip));
         assert!(row.account_id.is_some() && row.ip.is_some());
-        assert_eq!((row.outcome, row.at), (Outcome::Failure, server.now()));
+        assert_eq!((row.outcome, row.at), (EventOutcome::Failure, server.now()));
         server.run(refusals::write_over(&server.ctx)).unwrap();
         assert_eq!(locked(server.audit()).len(), 21, "{on:?}: once");
         // The next minute has single ones again.
@@ -86,7 +86,7 @@ fn the_console_and_the_command_line_say_how_many() {
         server.run(refusals::write_over(&server.ctx)).unwrap();
         eventually("the rest is written", || locked(server.audit()).len() == 21);
         let page = boss.get("/admin/audit").expect(200);
-        assert!(page.text().contains("Sign-in refused: locked out, 21 times"), "{on:?}");
+        assert!(page.page().shows("Sign-in refused: locked out, 21 times"), "{on:?}");
         let cli = Cli::beside(&server);
         cli.run(&["audit", "list", "--event", "sign_in.refused"])
             .done()
@@ -97,7 +97,7 @@ fn the_console_and_the_command_line_say_how_many() {
 #[test]
 fn a_server_that_stops_writes_what_it_counted() {
     for on in BOTH {
-        let clock = Arc::new(FixedClock::at(SystemClock.now()));
+        let clock = Arc::new(FixedClock::starting_at(SystemClock.now()));
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("security.log");
         let database = Arc::new(TestDatabase::fresh(on));
@@ -117,33 +117,37 @@ fn a_server_that_stops_writes_what_it_counted() {
     }
 }
 
-/// What a server works with, without its jobs.
+/// Creates the context of a server without its jobs.
 fn alone(database: &Arc<TestDatabase>) -> (Ctx, Arc<FixedClock>) {
     let config = TestServer::beside(database).config();
-    let clock = Arc::new(FixedClock::at(SystemClock.now()));
+    let clock = Arc::new(FixedClock::starting_at(SystemClock.now()));
     let ctx = nightlatch::server::context(config, clock.clone(), Arc::new(OsRandom), false).unwrap();
     (ctx, clock)
 }
 
 fn refuse(ctx: &Ctx, name: &str, times: usize) {
     for _ in 0..times {
-        let attempt = Attempt {
+        let attempt = SignInAttempt {
+            return_to: String::new(),
+            trusted: None,
             username: name.to_owned(),
             password: Secret::new("not the password".to_owned()),
             ip: [192, 0, 2, 1].into(),
             user_agent: None,
             request_id: None,
-            replaces: None,
-            cookie_form: String::new(),
-            host: String::new(),
-            entering: None,
+            target: SessionTarget {
+                replaces: None,
+                cookie_form: String::new(),
+                host: String::new(),
+                entering: None,
+            },
         };
         let verdict = block_on(sign_in(ctx, attempt)).unwrap();
-        assert!(matches!(verdict, SignIn::Refused(_)), "{name}");
+        assert!(matches!(verdict, SignInOutcome::Refused(_)), "{name}");
     }
 }
 
-fn audit_of(ctx: &Ctx) -> Vec<AuditRow> {
+fn audit_of(ctx: &Ctx) -> Vec<AuditRecord> {
     let filter = AuditFilter {
         limit: 1000,
         ..AuditFilter::default()
@@ -158,7 +162,7 @@ fn blocked(on: On, name: &str) -> Arc<TestDatabase> {
     let database = Arc::new(TestDatabase::fresh(on));
     let server = TestServer::beside(&database).start();
     server.policy(&[("auth.login_account_ceiling", "0"), ("auth.login_ip_ceiling", "0")]);
-    let key = Blocking::Key {
+    let key = BlockTarget::Key {
         account: Some(name.to_owned()),
         ip: None,
     };

@@ -1,14 +1,19 @@
-//! Forgotten passwords and invitations, by the letters that go out: security.md, section 5.
+//! Forgotten passwords and invitations, by the emails that are sent.
 
-use super::kit::{at_once, wire};
+use super::kit::{at_once, one_time_password, wire};
 use crate::harness::{
     client::Answer,
     server::{On, PASSWORD, TestServer, operator},
     smtp,
 };
 use nightlatch::{
-    domain::account::{AccountId, Role},
-    flows::accounts::{self, Act, CreateVerdict, NewAccount, NewPassword},
+    domain::{
+        account::{AccountId, Role},
+        audit::AuditRecord,
+        time::Span,
+    },
+    flows::accounts::{self, Act, CreateOutcome, NewAccount, NewPassword},
+    mail::render::format_utc,
 };
 
 const NEW: &str = "quartz lantern meadow";
@@ -24,8 +29,8 @@ fn account(server: &TestServer, name: &str, email: &str, password: NewPassword) 
         password,
     };
     match server.run(accounts::create(&server.ctx, &operator(), new)).unwrap() {
-        CreateVerdict::Created { id, .. } => id,
-        CreateVerdict::Faulty(faults) => panic!("{faults:?}"),
+        CreateOutcome::Created { id, .. } => id,
+        CreateOutcome::Faulty(faults) => panic!("{faults:?}"),
     }
 }
 
@@ -41,10 +46,15 @@ fn ask(server: &TestServer, name: &str) -> Answer {
     server.anyone().post("/password/forgot", &[("username", name)])
 }
 
-/// The path of the link in the newest letter.
+/// The path of the newest such link that was mailed.
 fn link(server: &TestServer) -> String {
-    let letters = server.deliver();
-    let link = smtp::link(letters.last().expect("a letter"), "/password/reset").expect("a link");
+    let emails = server.deliver();
+    // Other emails about the account are written when their job runs.
+    let newest = emails
+        .iter()
+        .rev()
+        .find_map(|email| smtp::link(email, "/password/reset"));
+    let link = newest.expect("an email with a link");
     link.strip_prefix(&server.base)
         .unwrap_or_else(|| panic!("{link}"))
         .to_owned()
@@ -72,7 +82,7 @@ fn a_forgotten_password_is_set_anew_with_the_mailed_link_once() {
         let link = link(&server);
         let browser = server.anyone();
         let form = open(&browser, &link).expect(200);
-        assert!(form.text().contains("ada"), "{on:?}");
+        assert!(form.page().shows("ada"), "{on:?}");
         assert!(
             !form.text().contains(link.split('=').nth(1).unwrap()),
             "{on:?}: no token in the page"
@@ -87,9 +97,9 @@ fn a_forgotten_password_is_set_anew_with_the_mailed_link_once() {
         server.anyone().sign_in("ada", NEW).expect(303);
         open(&server.anyone(), &link).expect(410);
         choose(&browser, "another quartz lantern").expect(410);
-        let letters = server.deliver();
-        assert_eq!(letters.len(), 2, "{on:?}");
-        let notice = &letters[1];
+        let emails = server.deliver();
+        assert_eq!(emails.len(), 2, "{on:?}");
+        let notice = &emails[1];
         assert_eq!(
             smtp::header(notice, "Subject").as_deref(),
             Some("Your password was changed")
@@ -109,7 +119,7 @@ fn a_forgotten_password_is_set_anew_with_the_mailed_link_once() {
 }
 
 #[test]
-fn the_answer_is_the_same_for_every_name_and_only_an_owner_gets_a_letter() {
+fn the_answer_is_the_same_for_every_name_and_only_an_owner_gets_an_email() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
         ada(&server);
@@ -132,16 +142,16 @@ fn the_answer_is_the_same_for_every_name_and_only_an_owner_gets_a_letter() {
         for name in ["nobody", "nomail", "gone", "over", "ADA ", "x\r\ny"] {
             assert_eq!(shape(&ask(&server, name)), known, "{on:?}: {name}");
         }
-        // That an account has expired is told in a letter as well, but without a link.
-        let letters = server.deliver();
-        let links: Vec<_> = letters
+        // The expiry of an account also causes an email, but without a link.
+        let emails = server.deliver();
+        let links: Vec<_> = emails
             .iter()
-            .filter(|letter| smtp::link(letter, "/password/reset").is_some())
+            .filter(|email| smtp::link(email, "/password/reset").is_some())
             .collect();
         assert!(!links.is_empty(), "{on:?}");
-        for letter in links {
+        for email in links {
             assert_eq!(
-                smtp::header(letter, "To").as_deref(),
+                smtp::header(email, "To").as_deref(),
                 Some("ada <ada@example.org>"),
                 "{on:?}"
             );
@@ -246,11 +256,11 @@ fn a_link_leads_to_the_configured_address_whatever_a_request_called_us() {
         body.len()
     );
     wire(&server, absolute.as_bytes());
-    let letters = server.deliver();
-    assert!(!letters.is_empty());
-    for letter in &letters {
-        assert!(!letter.contains("evil"), "{letter}");
-        assert!(smtp::link(letter, "/password/reset").unwrap().starts_with(&server.base));
+    let emails = server.deliver();
+    assert!(!emails.is_empty());
+    for email in &emails {
+        assert!(!email.contains("evil"), "{email}");
+        assert!(smtp::link(email, "/password/reset").unwrap().starts_with(&server.base));
     }
 }
 
@@ -313,7 +323,7 @@ fn looking_at_a_link_uses_nothing_up_and_its_token_leaves_the_address() {
             .find(|line| line.starts_with("nightlatch-reset="))
             .unwrap();
         assert!(!cookie.contains(token), "encrypted");
-        for attribute in ["HttpOnly", "SameSite=Lax", "Path=/password/reset", "Max-Age=900"] {
+        for attribute in ["HttpOnly", "SameSite=Lax", "Path=/;", "Max-Age=900"] {
             assert!(cookie.contains(attribute), "{attribute}: {cookie}");
         }
         open(&server.anyone(), &link).expect(200);
@@ -404,13 +414,16 @@ fn choosing_a_new_password_lets_a_locked_owner_in_again() {
 }
 
 #[test]
-fn whoever_never_signed_in_can_be_invited() {
+fn an_account_that_never_signed_in_can_be_invited() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
         let admin = server.admin("boss");
         let id = server.account("dan", Role::Member);
         let place = format!("/admin/accounts/{}", id.0);
-        let offers = || admin.get(&place).expect(200).text().contains("<strong>Invite</strong>");
+        let offers = || {
+            let page = admin.get(&place).expect(200).page();
+            page.all("strong").iter().any(|label| label.text() == "Invite")
+        };
         assert!(!offers(), "{on:?}: there is nowhere to send it");
         let profile = Act::SetProfile {
             display_name: String::new(),
@@ -429,7 +442,7 @@ fn whoever_never_signed_in_can_be_invited() {
 }
 
 #[test]
-fn somebody_invited_chooses_the_first_password() {
+fn an_invited_person_chooses_the_first_password() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
         let admin = server.admin("boss");
@@ -443,38 +456,33 @@ fn somebody_invited_chooses_the_first_password() {
         let place = created.location().to_owned();
         let page = admin.get(&place).expect(200);
         assert!(
-            page.text().contains("Invited") && !page.text().contains("one-time-secret"),
+            page.page().shows("Invited") && one_time_password(&page).is_none(),
             "{on:?}"
         );
-        let list = admin.get("/admin/accounts?q=eve").expect(200);
-        assert!(list.text().contains("Invited"), "{on:?}");
+        let list = admin.get("/admin/accounts?q=eve").expect(200).page();
+        let eve = list.row("eve");
+        assert!(eve.shows("Invited"), "{on:?}");
         assert!(
-            !list.text().contains(">Active</span>"),
+            !eve.shows("Active"),
             "{on:?}: there is nothing yet that it could be active with: {}",
-            list.text()
+            eve.text()
         );
-        assert!(
-            list.text()
-                .contains("<td data-label=\"Password age\"><span class=\"muted\">–</span></td>"),
-            "{on:?}"
-        );
-        let list = admin.get("/admin/accounts?state=invited").expect(200);
-        assert!(
-            list.text().contains("link runs out") && list.text().contains(">eve<"),
-            "{on:?}"
-        );
-        assert!(!list.text().contains("name=\"id\" value=\"boss"), "{on:?}");
+        assert_eq!(eve.cell("Password changed"), "–", "{on:?}");
+        let list = admin.get("/admin/accounts?state=invited").expect(200).page();
+        assert_eq!(list.rows(), ["eve"], "{on:?}");
+        assert!(list.row("eve").shows("link expires"), "{on:?}");
         let first = link(&server);
-        let letter = server.letters().pop().unwrap();
+        let email = server.emails().pop().unwrap();
+        let good_until = format_utc(server.now().saturating_add(Span::from_secs(72 * 3600)));
         assert!(
-            letter.contains("72 hours") && letter.contains("eve@example.org"),
-            "{on:?}"
+            email.contains(&format!("The link works once, until {good_until}.")) && email.contains("eve@example.org"),
+            "{on:?}: {email}"
         );
         server.advance(72 * 3600 + 1);
         open(&server.anyone(), &first).expect(410);
         let admin = server.signed_in("boss");
         assert!(
-            admin.get(&place).expect(200).text().contains("Invitation ran out"),
+            admin.get(&place).expect(200).page().shows("Invitation expired"),
             "{on:?}"
         );
         admin.post(&place, &[("act", "invite")]).expect(303);
@@ -483,10 +491,7 @@ fn somebody_invited_chooses_the_first_password() {
         open(&server.anyone(), &first).expect(410);
         let browser = server.anyone();
         assert!(
-            open(&browser, &second)
-                .expect(200)
-                .text()
-                .contains("Choose your password"),
+            open(&browser, &second).expect(200).page().shows("Choose your password"),
             "{on:?}"
         );
         choose(&browser, "eve2026!!!!!").expect(422);
@@ -499,10 +504,13 @@ fn somebody_invited_chooses_the_first_password() {
             "{on:?}: nothing more to change"
         );
         let page = admin.get(&place).expect(200);
-        assert!(!page.text().contains("Invited"), "{on:?}");
+        assert!(!page.page().shows("Invited"), "{on:?}");
         admin.post(&place, &[("act", "invite")]).expect(303);
         assert!(
-            admin.get(&place).text().contains("Only somebody who never signed in"),
+            admin
+                .get(&place)
+                .page()
+                .shows("Only an active account that has never signed in"),
             "{on:?}"
         );
         assert!(
@@ -522,7 +530,7 @@ fn an_invitation_needs_an_address_and_dies_when_a_password_is_set_otherwise() {
             &[("name", "eve"), ("role", "member"), ("invite", "on")],
         )
         .expect(422);
-    assert!(refused.text().contains("An invitation needs an e-mail address."));
+    assert!(refused.page().shows("An invitation needs an email address."));
     let id = account(&server, "eve", "eve@example.org", NewPassword::Invitation);
     let link = link(&server);
     let browser = server.anyone();
@@ -530,11 +538,11 @@ fn an_invitation_needs_an_address_and_dies_when_a_password_is_set_otherwise() {
     server.act(id, Act::ResetPassword);
     choose(&browser, NEW).expect(410);
     let page = admin.get(&format!("/admin/accounts/{}", id.0)).expect(200);
-    assert!(!page.text().contains("Invited"));
+    assert!(!page.page().shows("Invited"));
 }
 
 #[test]
-fn who_holds_a_working_link_is_told_how_a_password_stands() {
+fn a_working_link_lets_its_holder_check_a_password() {
     let server = TestServer::start();
     ada(&server);
     ask(&server, "ada").expect(303);
@@ -543,7 +551,8 @@ fn who_holds_a_working_link_is_told_how_a_password_stands() {
     let ask = |new: &str| browser.post("/password/reset/strength", &[("new_password", new)]);
     ask("quiet lantern orchard 9").expect(404);
     let page = open(&browser, &link).expect(200);
-    assert!(page.text().contains("data-url=\"/password/reset/strength\""));
+    let meter = page.page().all("[data-strength]")[0].attribute("data-url").to_owned();
+    assert_eq!(meter, "/password/reset/strength");
     let weak = ask("ada@example.org").expect(200).json();
     assert_eq!(weak["enough"], false, "{weak}");
     let strong = ask("quiet lantern orchard 9").expect(200).json();
@@ -562,11 +571,18 @@ fn an_administrator_mails_a_link_instead_of_making_a_password() {
         let server = TestServer::on(on).start();
         let (boss, id) = (server.admin("boss"), ada(&server));
         let page = format!("/admin/accounts/{}", id.0);
-        assert!(boss.get(&page).expect(200).text().contains("Mail a link"), "{on:?}");
+        assert!(
+            boss.get(&page).expect(200).page().shows("Email a password reset link"),
+            "{on:?}"
+        );
         boss.post(&page, &[("act", "mail-link")]).expect(303);
         let link = link(&server);
         assert!(
-            server.letters().pop().unwrap().contains("An administrator sends you"),
+            server
+                .emails()
+                .pop()
+                .unwrap()
+                .contains("An administrator sent you this link"),
             "{on:?}"
         );
         let asked = server.audit().pop().unwrap();
@@ -582,14 +598,47 @@ fn an_administrator_mails_a_link_instead_of_making_a_password() {
         server.anyone().sign_in("ada", PASSWORD).expect(422);
         server.act(id, Act::Disable);
         boss.post(&page, &[("act", "mail-link")]).expect(303);
-        assert!(boss.get(&page).expect(200).text().contains("enable it first"), "{on:?}");
+        assert!(boss.get(&page).expect(200).page().shows("enable it first"), "{on:?}");
         let nobody = server.account("nobody", Role::Member);
         let page = format!("/admin/accounts/{}", nobody.0);
-        assert!(!boss.get(&page).expect(200).text().contains("Mail a link"), "{on:?}");
-        boss.post(&page, &[("act", "mail-link")]).expect(303);
         assert!(
-            boss.get(&page).expect(200).text().contains("no e-mail address"),
+            !boss.get(&page).expect(200).page().shows("Email a password reset link"),
             "{on:?}"
         );
+        boss.post(&page, &[("act", "mail-link")]).expect(303);
+        assert!(
+            boss.get(&page)
+                .expect(200)
+                .page()
+                .shows("This account has no email address."),
+            "{on:?}"
+        );
+    }
+}
+
+#[test]
+fn a_link_does_not_tell_what_the_password_is_or_was() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        ada(&server);
+        ask(&server, "ada").expect(303);
+        let link = link(&server);
+        let browser = server.anyone();
+        open(&browser, &link).expect(200);
+        // An invalid new password is not compared, so nothing is revealed or hashed.
+        let before = server.ctx.hasher.checked();
+        for new in [PASSWORD, NEW] {
+            let form = [("new_password", new), ("new_password_again", "another")];
+            browser.post("/password/reset", &form).expect(422);
+        }
+        assert_eq!(server.ctx.hasher.checked(), before, "{on:?}");
+        // A valid new password is compared, reported and recorded, five times at most.
+        for _ in 0..5 {
+            choose(&browser, PASSWORD).expect(422);
+        }
+        let reused = |event: &AuditRecord| event.reason.as_deref() == Some("reused");
+        assert_eq!(server.audit().iter().filter(|event| reused(event)).count(), 5, "{on:?}");
+        choose(&browser, PASSWORD).expect(410);
+        choose(&browser, NEW).expect(410);
     }
 }

@@ -1,4 +1,5 @@
-//! Every route of the table for every kind of visitor: generated, so that a new route cannot be forgotten.
+//! Every route of the table for every kind of visitor: generated, so that a new route cannot be
+//! forgotten.
 
 use super::kit::{ask, filled, table};
 use crate::harness::{
@@ -8,7 +9,11 @@ use crate::harness::{
 use nightlatch::{
     domain::account::Role,
     flows::accounts::Act,
-    http::{Route, Who, paths, routes},
+    http::{
+        paths,
+        route::{Audience, Route},
+        routes,
+    },
 };
 use reqwest::Method;
 use std::collections::BTreeMap;
@@ -30,13 +35,13 @@ enum Expected {
     In,
 }
 
-fn expected(who: Who, visit: Visit) -> Expected {
-    match (who, visit) {
-        (Who::Anyone, _) => Expected::In,
+fn expected(audience: Audience, visit: Visit) -> Expected {
+    match (audience, visit) {
+        (Audience::Anyone, _) => Expected::In,
         (_, Visit::Anonymous) => Expected::SignIn,
-        (Who::Pending, _) => Expected::In,
+        (Audience::Pending, _) => Expected::In,
         (_, Visit::Pending) => Expected::Change,
-        (Who::Administrator, Visit::Member) => Expected::Forbidden,
+        (Audience::Administrator, Visit::Member) => Expected::Forbidden,
         (_, _) => Expected::In,
     }
 }
@@ -62,7 +67,7 @@ fn check(route: &Route, visit: Visit, page: &Answer, problem: &Answer) {
         let is_problem = answer.header("content-type") == Some("application/problem+json");
         is_problem.then(|| answer.json()["code"].as_str().unwrap().to_owned())
     };
-    match expected(route.who, visit) {
+    match expected(route.audience, visit) {
         Expected::SignIn => {
             assert_eq!((page.status(), problem.status()), (303, 401), "{what}");
             assert!(page.location().starts_with("/login"), "{what}: {}", page.location());
@@ -82,8 +87,19 @@ fn check(route: &Route, visit: Visit, page: &Answer, problem: &Answer) {
             assert_eq!((page.status(), problem.status()), (403, 403), "{what}");
             assert_eq!(code(problem).as_deref(), Some("forbidden"), "{what}");
         }
+        // Without a sign-in that waits for its second step, it begins anew.
+        Expected::In if route.path == paths::LOGIN_FACTOR => {
+            assert_eq!((page.status(), page.location()), (303, "/login"), "{what}");
+            if route.method == "POST" {
+                assert_eq!(
+                    (problem.status(), code(problem).as_deref()),
+                    (401, Some("sign_in")),
+                    "{what}"
+                );
+            }
+        }
         Expected::In => {
-            // Whether it is ready is not a matter of who asks.
+            // Readiness does not depend on the client.
             for answer in [page, problem].into_iter().filter(|_| route.path != "/readyz") {
                 assert!(
                     ![401, 403, 405, 500, 503].contains(&answer.status()),
@@ -171,7 +187,7 @@ fn methods_that_are_not_in_the_table_are_405_and_name_those_that_are() {
     let server = TestServer::start();
     let admin = server.admin("ada");
     let mut methods: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    // Proxies ask with whatever method they were asked with.
+    // Proxies use the method of the original request.
     let asks_of_pages = |route: &Route| !route.path.starts_with(paths::AUTHZ);
     let table: Vec<Route> = routes().into_iter().filter(asks_of_pages).collect();
     for route in &table {

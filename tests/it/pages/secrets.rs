@@ -1,4 +1,5 @@
-//! Canaries: passwords, tokens and cookies are in no log, no record, no error, no list and no export.
+//! Canaries: passwords, tokens and cookies are in no log, no record, no error, no list and no
+//! export.
 
 use super::kit::{NOBODY, one_time_password};
 use crate::harness::{
@@ -73,7 +74,7 @@ fn secrets_show_nowhere() {
             "/admin/accounts",
             &[("name", "e,e"), ("role", "member"), ("password", wrong)],
         ));
-        // A link of each kind, looked at, misused and used.
+        // A link of each kind: opened, misused and used.
         let invitation = [
             ("name", "ivy"),
             ("role", "member"),
@@ -83,11 +84,11 @@ fn secrets_show_nowhere() {
         boss.post("/admin/accounts", &invitation).expect(303);
         said.push(server.anyone().post("/password/forgot", &[("username", "ivy")]));
         let mut links = Vec::new();
-        eventually("both letters are written", || {
+        eventually("both emails are written", || {
             links = server
-                .letters()
+                .emails()
                 .iter()
-                .filter_map(|letter| smtp::link(letter, "/password/reset"))
+                .filter_map(|email| smtp::link(email, "/password/reset"))
                 .collect();
             links.len() == 2
         });
@@ -161,6 +162,61 @@ fn secrets_show_nowhere() {
 }
 
 #[test]
+fn a_password_typed_as_a_username_is_kept_nowhere() {
+    for on in [On::Sqlite, On::Postgres] {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("security.log");
+        let server = TestServer::on(on)
+            .env("NIGHTLATCH_SECURITY_LOG", log.to_str().unwrap())
+            .start();
+        server.policy(&[
+            ("auth.login_lock_out_at_failure", "true"),
+            ("auth.login_failure_limit", "3"),
+            ("auth.login_lock_out_by_combination_user_and_ip", "true"),
+        ]);
+        let boss = server.admin("boss");
+        server.account("Tr0ub4dor&3", Role::Member);
+        for typed in [PASSWORD, "c0rrect-Horse!", "Tr0ub4dor&4"] {
+            for _ in 0..5 {
+                server.anyone().from("127.0.0.3").sign_in(typed, "x");
+            }
+            server.anyone().post("/password/forgot", &[("username", typed)]);
+        }
+        server
+            .run(nightlatch::flows::password_reset::answer_requests(&server.ctx))
+            .unwrap();
+        // Account names and texts that look like names stay readable.
+        for name in ["Tr0ub4dor&3", "bob.smith", "eve@example.org", "admin2024"] {
+            server.anyone().from("127.0.0.4").sign_in(name, "x").expect(422);
+        }
+        let mut shown = std::fs::read_to_string(&log).unwrap();
+        for page in [
+            "/admin/audit",
+            "/admin/lockouts",
+            "/admin/lockouts?state=counting",
+            "/admin",
+        ] {
+            shown.push_str(boss.get(page).expect(200).text());
+        }
+        shown.push_str(&format!("{:?}", server.audit()));
+        for secret in [
+            PASSWORD,
+            "c0rrect-Horse!",
+            "Tr0ub4dor&4",
+            "c0rrect-horse!",
+            "tr0ub4dor&4",
+        ] {
+            let escaped = secret.replace('&', "&#38;");
+            assert!(!shown.contains(secret) && !shown.contains(&escaped), "{on:?}: {secret}");
+        }
+        assert!(shown.contains("looks like a password"), "{on:?}");
+        for name in ["bob.smith", "eve@example.org", "admin2024"] {
+            assert!(shown.contains(name), "{on:?}: {name}");
+        }
+    }
+}
+
+#[test]
 fn urls_never_carry_a_session() {
     let server = TestServer::start();
     let ada = server.member("ada");
@@ -169,7 +225,7 @@ fn urls_never_carry_a_session() {
     for word in ["sessionid=", "token=", "jsessionid", "sid="] {
         assert!(!page.text().to_lowercase().contains(word), "{word}");
     }
-    // A token in the address is nobody's.
+    // A token in the address is ignored.
     for path in [format!("/?nightlatch={token}"), format!("/;nightlatch={token}")] {
         assert_ne!(server.anyone().get(&path).status(), 200);
     }

@@ -1,4 +1,5 @@
-//! What the console shows of proxies' questions: who asked last, by which dialect, and what was wrong with those that were refused.
+//! The latest proxy requests in the console: who sent the last one, in which dialect, and what was
+//! wrong with refused ones.
 
 use crate::harness::{
     client::Client,
@@ -6,7 +7,7 @@ use crate::harness::{
 };
 use nightlatch::{
     domain::account::Role,
-    flows::applications::{self, Change, Verdict},
+    flows::applications::{self, ApplicationChange, ApplicationOutcome},
 };
 use reqwest::Method;
 
@@ -19,13 +20,13 @@ fn server(on: On) -> TestServer {
 }
 
 fn protect(server: &TestServer, name: &str) {
-    let change = Change {
+    let change = ApplicationChange {
         hosts: Some(vec![format!("{name}.example.org")]),
-        ..Change::default()
+        ..ApplicationChange::default()
     };
     let operator = operator();
     let made = applications::create(&server.ctx, &operator, name, change);
-    assert_eq!(server.run(made).unwrap(), Verdict::Done);
+    assert_eq!(server.run(made).unwrap(), ApplicationOutcome::Done);
 }
 
 /// An administrator, signed in under the public name.
@@ -62,13 +63,14 @@ fn the_last_question_about_an_application_is_shown_with_who_asked_and_how() {
         assert_eq!(nginx(&server.anyone(), "wiki"), 401);
         for path in ["/admin/applications", "/admin/applications/wiki"] {
             let page = shown(path);
-            assert!(page.contains("from 127.0.0.1, nginx"), "{on:?} {path}");
+            assert!(page.contains("from 127.0.0.1 (nginx)"), "{on:?} {path}");
             assert!(
-                !page.contains("is missing") && !page.contains("Refused before"),
+                !page.contains("is missing") && !page.contains("Requests that matched no application"),
                 "{on:?} {path}"
             );
         }
-        // Without the client's address everybody is the proxy, which nothing else would show.
+        // Without the client's address every request seems to come from the proxy, which nothing
+        // else would show.
         server.advance(1);
         let without = [
             ("x-original-url", "https://wiki.example.org/"),
@@ -92,7 +94,7 @@ fn the_last_question_about_an_application_is_shown_with_who_asked_and_how() {
             .send(Method::GET, "/api/authz/forward-auth", None, &caddy);
         assert_eq!(answer.status(), 302, "{on:?}");
         let page = shown("/admin/applications");
-        assert!(page.contains("from 127.0.0.1, Traefik or Caddy"), "{on:?}");
+        assert!(page.contains("from 127.0.0.1 (Traefik or Caddy)"), "{on:?}");
         assert!(!page.contains("is missing"), "{on:?}");
     }
 }
@@ -113,10 +115,10 @@ fn refused_questions_are_shown_with_what_would_mend_them_until_they_are_mended()
         );
         let list = shown("/admin/applications");
         for words in [
-            "docs.example.org was asked for, and no application has it.",
+            "Requests arrived for docs.example.org, but no application has this host.",
             "add 127.0.0.2 to NIGHTLATCH_TRUSTED_PROXIES",
-            "A question from 127.0.0.1 could not be read: X-Original-URL: the header is missing.",
-            "write proxy_set_header X-Original-URL $scheme://$http_host$request_uri;",
+            "A request from 127.0.0.1 could not be read: X-Original-URL: the header is missing.",
+            "add proxy_set_header X-Original-URL $scheme://$http_host$request_uri;",
         ] {
             assert!(list.contains(words), "{on:?}: {words}");
         }
@@ -124,20 +126,23 @@ fn refused_questions_are_shown_with_what_would_mend_them_until_they_are_mended()
         assert!(shown("/admin/applications/wiki").contains(unreadable), "{on:?}");
         protect(&server, "docs");
         assert!(
-            !shown("/admin/applications").contains("no application has it"),
+            !shown("/admin/applications").contains("no application has this host"),
             "{on:?}"
         );
         server.advance(8 * 24 * 3600);
         let boss = server.signed_in("boss");
         assert_eq!(nginx(&proxy, "wiki"), 401);
         let list = boss.get("/admin/applications").expect(200);
-        assert!(!list.text().contains("Refused before"), "{on:?}: told for a week");
-        assert!(list.text().contains("from 127.0.0.1, nginx"), "{on:?}");
+        assert!(
+            !list.page().shows("Requests that matched no application"),
+            "{on:?}: told for a week"
+        );
+        assert!(list.page().shows("from 127.0.0.1 (nginx)"), "{on:?}");
     }
 }
 
 #[test]
-fn whoever_makes_up_hosts_fills_neither_memory_nor_table() {
+fn invented_hosts_fill_neither_memory_nor_table() {
     for on in [On::Sqlite, On::Postgres] {
         let server = server(on);
         let boss = server.admin("boss");
@@ -145,7 +150,7 @@ fn whoever_makes_up_hosts_fills_neither_memory_nor_table() {
             assert_eq!(nginx(&server.anyone(), &format!("h{host}")), 403);
         }
         let list = boss.get("/admin/applications").expect(200);
-        let told = list.text().matches("no application has it").count();
+        let told = list.text().matches("no application has this host").count();
         assert!((1..=20).contains(&told), "{on:?}: {told}");
     }
 }
@@ -153,7 +158,8 @@ fn whoever_makes_up_hosts_fills_neither_memory_nor_table() {
 #[test]
 fn what_was_asked_of_one_server_is_seen_at_another_and_goes_with_its_application() {
     for on in [On::Sqlite, On::Postgres] {
-        // SQLite has one server at a time: the second one finds what the first wrote when it stopped.
+        // SQLite has one server at a time: the second one finds what the first wrote when it
+        // stopped.
         let first = server(on);
         assert_eq!(nginx(&first.anyone(), "wiki"), 401);
         let database = first.database.clone();
@@ -161,10 +167,10 @@ fn what_was_asked_of_one_server_is_seen_at_another_and_goes_with_its_application
         let second = TestServer::beside(&database).start();
         let boss = second.admin("boss");
         let list = || boss.get("/admin/applications").expect(200).text().to_owned();
-        assert!(list().contains("from 127.0.0.1, nginx"), "{on:?}");
+        assert!(list().contains("from 127.0.0.1 (nginx)"), "{on:?}");
         let operator = operator();
         let deleted = applications::delete(&second.ctx, &operator, "wiki");
-        assert_eq!(second.run(deleted).unwrap(), Verdict::Done);
+        assert_eq!(second.run(deleted).unwrap(), ApplicationOutcome::Done);
         protect(&second, "wiki");
         assert!(list().contains("never"), "{on:?}");
     }
@@ -180,24 +186,33 @@ fn the_checklist_asks_for_a_question_of_each_application() {
             .start();
         let boss = boss_of(&server);
         let overview = || boss.get("/admin").expect(200).text().to_owned();
-        assert!(!overview().contains("proxy asks"), "{on:?}: nothing is protected");
-        assert!(overview().contains("No application is protected"), "{on:?}");
+        assert!(
+            !overview().contains("requests no decisions"),
+            "{on:?}: nothing is protected"
+        );
+        assert!(overview().contains("No applications yet"), "{on:?}");
         protect(&server, "wiki");
         let open = overview();
-        assert!(open.contains("No proxy has asked yet"), "{on:?}");
-        assert!(open.contains("No forwarded request was ever seen of wiki"), "{on:?}");
+        assert!(open.contains("No proxy has sent a request yet"), "{on:?}");
+        assert!(open.contains("No request has arrived for wiki yet"), "{on:?}");
         assert!(
-            open.contains("<strong>Not every application&#39;s proxy asks</strong>"),
+            open.contains("<strong>The proxy of some applications requests no decisions</strong>"),
             "{on:?}: {open}"
         );
         assert_eq!(nginx(&server.anyone(), "wiki"), 401);
         let asked = overview();
-        assert!(!asked.contains("No forwarded request was ever seen"), "{on:?}");
-        assert!(asked.contains("<strong>127.0.0.1 asks</strong>"), "{on:?}: {asked}");
-        assert!(asked.contains("nginx, about wiki."), "{on:?}");
-        assert!(!asked.contains("Proxies were refused"), "{on:?}");
+        assert!(!asked.contains("No request has arrived"), "{on:?}");
+        assert!(
+            asked.contains("<strong>Proxy 127.0.0.1 (nginx)</strong>"),
+            "{on:?}: {asked}"
+        );
+        assert!(asked.contains("for wiki."), "{on:?}");
+        assert!(!asked.contains("Requests that matched no application"), "{on:?}");
         assert_eq!(nginx(&server.anyone(), "docs"), 403);
-        assert!(overview().contains("<strong>Proxies were refused</strong>"), "{on:?}");
+        assert!(
+            overview().contains("<strong>Requests that matched no application</strong>"),
+            "{on:?}"
+        );
     }
 }
 
@@ -213,13 +228,13 @@ fn an_application_beyond_the_cookie_is_handed_sessions_over_which_is_no_fault() 
         protect(&server, "wiki");
         let reached = "<strong>The cookie reaches each application&#39;s hosts</strong>";
         assert!(overview().contains(reached), "{on:?}");
-        let elsewhere = Change {
+        let elsewhere = ApplicationChange {
             hosts: Some(vec!["shop.other.org".to_owned()]),
-            ..Change::default()
+            ..ApplicationChange::default()
         };
         let operator = operator();
         let made = applications::create(&server.ctx, &operator, "shop", elsewhere);
-        assert_eq!(server.run(made).unwrap(), Verdict::Done);
+        assert_eq!(server.run(made).unwrap(), ApplicationOutcome::Done);
         let handed = overview();
         assert!(!handed.contains(reached), "{on:?}");
         let (done, _) = handed

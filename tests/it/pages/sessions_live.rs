@@ -354,18 +354,19 @@ fn my_other_sessions_can_be_ended_and_nobody_elses() {
 }
 
 #[test]
-fn a_request_of_somebody_signed_in_asks_no_database_for_the_session() {
+fn a_signed_in_request_does_not_query_the_database_for_the_session() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
         let ada = server.member("ada");
-        // Signed in, the sign-in page only leads on: nothing but the session is looked at.
+        // For a signed-in user the sign-in page only redirects: only the session is read.
         ada.get("/login").expect(303);
         eventually("the line is alive", || server.ctx.live.freshness.is_fresh());
         let before = server.ctx.store.calls();
         for _ in 0..300 {
             ada.get("/login").expect(303);
         }
-        // The jobs ask now and then; three hundred requests would have asked three hundred times.
+        // The jobs query the database occasionally; three hundred requests would have caused three
+        // hundred queries.
         let asked = server.ctx.store.calls() - before;
         assert!(asked < 100, "{on:?}: {asked} calls");
     }

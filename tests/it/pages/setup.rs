@@ -1,6 +1,6 @@
 //! `/setup`: the first administrator, once, with the link that the log printed.
 
-use super::kit::{at_once, between};
+use super::kit::at_once;
 use crate::harness::{
     client::{Answer, Client},
     server::{On, PASSWORD, TestServer, operator},
@@ -64,24 +64,24 @@ fn the_link_makes_one_administrator_applies_the_baseline_and_is_then_gone() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
         let (path, token) = (path(&server), token(&server));
-        let page = server.anyone().get(&path).expect(200);
-        assert!(page.text().contains("value=\"asvs-l2\" checked"), "preselected");
-        server.anyone().get(&path).expect(200);
+        let page = server.anyone().open(&path).expect(200).page();
+        assert_eq!(page.form("/setup").field("baseline"), "asvs-l2", "preselected");
+        server.anyone().open(&path).expect(200);
         let client = server.anyone();
         let done = set_up(&client, &token, &[("baseline", "asvs-l2")]).expect(303);
-        assert_eq!(done.location(), "/login");
+        assert_eq!(done.location(), "/login?return_to=%2Ffactors%3Fsetup%3D1");
         assert!(
             client
                 .get("/login")
-                .text()
-                .contains("Nightlatch is set up. Sign in as ada."),
+                .page()
+                .shows("Nightlatch is set up. Sign in as ada."),
             "{on:?}"
         );
-        // No session came of it.
+        // It opened no session.
         client.get("/").expect(303);
         assert_eq!(idle(&server), "Number(1800)", "{on:?}");
         server.signed_in("ada").get("/admin").expect(200);
-        server.anyone().get(&path).expect(404);
+        server.anyone().open(&path).expect(404);
         set_up(&server.anyone(), &token, &[("username", "eve")]).expect(404);
         assert_eq!(
             server.events()[..2],
@@ -90,6 +90,44 @@ fn the_link_makes_one_administrator_applies_the_baseline_and_is_then_gone() {
             server.events()
         );
     }
+}
+
+#[test]
+fn the_token_leaves_the_address_before_the_page_loads_anything() {
+    let server = TestServer::start();
+    let client = server.anyone();
+    let moved = client.get(&path(&server)).expect(303);
+    assert_eq!(moved.location(), "/setup");
+    assert_eq!(moved.header("referrer-policy"), Some("no-referrer"));
+    let page = client.get("/setup").expect(200);
+    assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+    assert_eq!(page.page().form("/setup").field("token"), token(&server));
+    assert_ne!(
+        client.get("/login").header("referrer-policy"),
+        Some("no-referrer"),
+        "other pages stay as they are"
+    );
+}
+
+#[test]
+fn a_setup_link_that_does_not_work_says_so_and_what_to_do() {
+    let server = TestServer::start();
+    let wrong = server.anyone().open("/setup?token=wrong").expect(404).page();
+    assert_eq!(wrong.heading(), "This setup link does not work");
+    assert!(wrong.shows("restart Nightlatch: the log then shows a new link"));
+    let (path, token) = (path(&server), token(&server));
+    set_up(&server.anyone(), &token, &[]).expect(303);
+    for answer in [
+        server.anyone().open(&path),
+        server.anyone().get("/setup"),
+        set_up(&server.anyone(), &token, &[]),
+    ] {
+        let used = answer.expect(404).page();
+        assert_eq!(used.heading(), "Setup is complete");
+        assert_eq!(used.link("Sign in"), "/login");
+    }
+    let program = server.anyone().header("accept", "application/json");
+    assert_eq!(program.open(&path).expect(404).json()["code"], "not_found");
 }
 
 #[test]
@@ -118,15 +156,15 @@ fn wrong_missing_and_expired_tokens_find_nothing() {
         ] {
             server
                 .anyone()
-                .get(&format!("/setup?token={}", wrong.replace(' ', "+")))
+                .open(&format!("/setup?token={}", wrong.replace(' ', "+")))
                 .expect(404);
             set_up(&server.anyone(), wrong, &[]).expect(404);
         }
         server.anyone().get("/setup").expect(404);
         server.advance(24 * 3600);
-        server.anyone().get(&path).expect(200);
+        server.anyone().open(&path).expect(200);
         server.advance(1);
-        server.anyone().get(&path).expect(404);
+        server.anyone().open(&path).expect(404);
         set_up(&server.anyone(), &token, &[]).expect(404);
         assert_eq!(
             server
@@ -175,7 +213,7 @@ fn ten_set_ups_at_once_make_one_administrator() {
 }
 
 #[test]
-fn faults_are_told_at_once_keep_what_was_typed_and_never_echo_a_password() {
+fn faults_are_listed_together_keep_the_input_and_never_echo_a_password() {
     let server = TestServer::start();
     let token = token(&server);
     let secret = "ada-canary";
@@ -191,13 +229,15 @@ fn faults_are_told_at_once_keep_what_was_typed_and_never_echo_a_password() {
         ],
     )
     .expect(422);
+    let page = answer.page();
     for field in ["username", "email", "password", "password_again"] {
-        assert!(answer.text().contains(&format!("id=\"{field}-fault\"")), "{field}");
+        assert!(page.fault(field).is_some(), "{field}");
     }
     assert!(!answer.text().contains("canary"), "no password comes back");
-    assert!(answer.text().contains("value=\"no address\""));
-    assert!(answer.text().contains("value=\"nist-aal2\" checked"));
-    assert_eq!(between(answer.text(), "name=\"token\" value=\"", "\"")[0], token);
+    let form = page.form("/setup");
+    assert_eq!(form.field("email"), "no address");
+    assert_eq!(form.field("baseline"), "nist-aal2");
+    assert_eq!(form.field("token"), token);
     for change in [
         ("username", ""),
         ("baseline", "nothing"),
@@ -228,9 +268,9 @@ fn a_restart_prints_a_new_link_only_while_there_is_no_account() {
         let second = token(&server);
         assert_ne!(first, second);
         // Each works until one is used.
-        server.anyone().get(&format!("/setup?token={first}")).expect(200);
+        server.anyone().open(&format!("/setup?token={first}")).expect(200);
         set_up(&server.anyone(), &first, &[]).expect(303);
-        server.anyone().get(&format!("/setup?token={second}")).expect(404);
+        server.anyone().open(&format!("/setup?token={second}")).expect(404);
         set_up(&server.anyone(), &second, &[("username", "eve")]).expect(404);
         server.stop();
         let server = TestServer::beside(&database).start();
@@ -252,7 +292,7 @@ fn deleting_every_account_does_not_open_set_up_again() {
         server
             .run(server.ctx.store.write(move |c| rows::delete(c, id)))
             .unwrap();
-        server.anyone().get(&format!("/setup?token={old}")).expect(404);
+        server.anyone().open(&format!("/setup?token={old}")).expect(404);
         set_up(&server.anyone(), &old, &[]).expect(404);
         let database = server.database.clone();
         server.stop();
@@ -272,7 +312,7 @@ fn an_account_made_at_the_command_line_ends_set_up_at_a_running_server() {
         server
             .run(nightlatch::flows::setup::close(&server.ctx, &operator()))
             .unwrap();
-        server.anyone().get(&format!("/setup?token={token}")).expect(404);
+        server.anyone().open(&format!("/setup?token={token}")).expect(404);
         set_up(&server.anyone(), &token, &[]).expect(404);
         assert_eq!(
             server
@@ -314,13 +354,13 @@ fn the_token_is_stored_hashed_and_shows_nowhere_but_in_the_form() {
 }
 
 #[test]
-fn who_holds_the_link_is_told_how_a_password_stands() {
+fn the_setup_link_lets_its_holder_check_a_password() {
     let server = TestServer::start();
     let (path, token) = (path(&server), token(&server));
     let client = server.anyone();
     assert!(
         client
-            .get(&path)
+            .open(&path)
             .expect(200)
             .text()
             .contains("data-with=\"token username email baseline\"")
@@ -350,15 +390,11 @@ fn the_hint_and_the_meter_follow_the_baseline_that_is_about_to_hold() {
         ];
         client.post("/setup/strength", &form).expect(200).json()["enough"].clone()
     };
-    let page = client.get(&path).expect(200);
-    assert!(
-        page.text().contains("At least <span data-least>15</span> characters"),
-        "of what is preselected"
-    );
+    let page = client.open(&path).expect(200).page();
+    assert!(page.shows("At least 15 characters"), "of what is preselected");
     for (baseline, least) in [("hue", 12), ("asvs-l2", 15), ("nist-aal2", 15), ("pci-dss-4", 12)] {
-        let checked = if baseline == "asvs-l2" { " checked" } else { "" };
-        let choice = format!("value=\"{baseline}\"{checked} required data-least=\"{least}\"");
-        assert!(page.text().contains(&choice), "{choice}");
+        let choice = page.all(&format!("input[name=baseline][value={baseline}]"));
+        assert_eq!(choice[0].attribute("data-least"), least.to_string(), "{baseline}");
         assert_eq!(judged(baseline), least <= 12, "{baseline}");
         let change = [
             ("baseline", baseline),
@@ -366,13 +402,9 @@ fn the_hint_and_the_meter_follow_the_baseline_that_is_about_to_hold() {
             ("password_again", "other"),
         ];
         let refused = set_up(&client, &token, &change).expect(422);
-        let hint = format!("At least <span data-least>{least}</span> characters");
-        assert!(refused.text().contains(&hint), "{baseline}");
-        assert_eq!(
-            refused.text().contains("id=\"password-fault\""),
-            least > 12,
-            "{baseline}"
-        );
+        let refused = refused.page();
+        assert!(refused.shows(&format!("At least {least} characters")), "{baseline}");
+        assert_eq!(refused.fault("password").is_some(), least > 12, "{baseline}");
     }
     assert_eq!(judged(""), true, "the policy as it is");
 }
@@ -382,20 +414,14 @@ fn while_set_up_is_open_the_sign_in_page_says_so() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
         let token = token(&server);
-        let words = "Nobody can sign in yet: open the set-up link that the log shows.";
+        let words = "Not set up yet. Open the setup link printed in the server log.";
         let page = server.anyone().get("/login").expect(200);
-        assert!(page.text().contains(words) && !page.text().contains(&token), "{on:?}");
+        assert!(page.page().shows(words) && !page.text().contains(&token), "{on:?}");
         set_up(&server.anyone(), &token, &[]).expect(303);
-        assert!(
-            !server.anyone().get("/login").expect(200).text().contains(words),
-            "{on:?}"
-        );
+        assert!(!server.anyone().get("/login").expect(200).page().shows(words), "{on:?}");
         let database = server.database.clone();
         server.stop();
         let server = TestServer::beside(&database).start();
-        assert!(
-            !server.anyone().get("/login").expect(200).text().contains(words),
-            "{on:?}"
-        );
+        assert!(!server.anyone().get("/login").expect(200).page().shows(words), "{on:?}");
     }
 }

@@ -1,4 +1,5 @@
-//! Step-up: which acts ask for the password again and when, what becomes of what was typed, and of guesses.
+//! Step-up: which actions ask for the password again and when, what happens to the input, and wrong
+//! passwords.
 
 use super::kit::{ask, at_once, table};
 use crate::harness::{
@@ -8,10 +9,10 @@ use crate::harness::{
 use nightlatch::{
     domain::{account::Role, time::Span},
     flows::accounts::{self, Act},
-    http::Who,
+    http::route::Audience,
 };
 
-/// So long a proof counts, in seconds.
+/// How long a confirmation is valid, in seconds.
 const ADMINISTRATORS: i64 = 600;
 const OWNERS: i64 = 300;
 
@@ -26,7 +27,7 @@ const WIKI: &[(&str, &str)] = &[
 ];
 
 fn asks(answer: &Answer) -> bool {
-    answer.status() == 403 && answer.text().contains("step_up_password")
+    answer.status() == 403 && !answer.page().all("input[name=step_up_password]").is_empty()
 }
 
 fn program(client: &Client) -> Client {
@@ -45,8 +46,8 @@ fn exactly_the_routes_that_the_table_marks_ask_for_the_password_again() {
     let (admin, member) = (server.admin("ada"), server.member("bob"));
     server.advance(ADMINISTRATORS + 1);
     for route in table() {
-        for (client, who) in [(&admin, Who::Administrator), (&member, Who::Member)] {
-            if who == Who::Member && route.who == Who::Administrator {
+        for (client, who) in [(&admin, Audience::Administrator), (&member, Audience::Member)] {
+            if who == Audience::Member && route.audience == Audience::Administrator {
                 continue;
             }
             let what = format!("{} {} for {who:?}", route.method, route.path);
@@ -99,22 +100,16 @@ fn the_right_password_carries_the_act_out_with_everything_that_was_typed() {
         server.advance(ADMINISTRATORS + 1);
         let asked = ada.post("/admin/applications", WIKI).expect(403);
         assert!(!server.events().contains(&"application.changed".to_owned()), "{on:?}");
-        assert!(asked.text().contains("a &#34;quoted&#34; &#60;group&#62; &#38; more"));
+        let carried = asked.page().form_with("step_up_password").field("groups");
+        assert_eq!(carried, "a \"quoted\" <group> & more");
         let done = ada.confirm(&asked, PASSWORD).expect(303);
         assert_eq!(done.location(), "/admin/applications/wiki", "{on:?}");
-        let shown = ada.get("/admin/applications/wiki").expect(200);
-        for typed in [
-            "also.example.org\nwiki.example.org",
-            "a &#34;quoted&#34; &#60;group&#62; &#38; more",
-        ] {
-            assert!(shown.text().contains(typed), "{on:?} {typed}: {}", shown.text());
-        }
-        assert_eq!(shown.text().matches("name=\"role\"").count(), 2);
-        assert_eq!(
-            shown.text().matches(" checked").count(),
-            2,
-            "{on:?}: both roles were kept"
-        );
+        let page = ada.get("/admin/applications/wiki").expect(200).page();
+        let form = page.form_with("hosts");
+        assert_eq!(form.field("hosts"), "also.example.org\nwiki.example.org", "{on:?}");
+        assert_eq!(form.field("groups"), "a \"quoted\" <group> & more", "{on:?}");
+        let roles = form.fields().into_iter().filter(|(name, _)| name == "role");
+        assert_eq!(roles.count(), 2, "{on:?}: both roles were kept");
         let events = server.events();
         let last = |at: usize| events[events.len() - at].as_str();
         assert_eq!(
@@ -155,9 +150,12 @@ fn a_proof_counts_for_its_own_session_only_and_on_every_instance() {
     assert!(asks(&there.post("/admin/applications", &[])));
     ada.confirm(&asked, PASSWORD).expect(303);
     assert!(asks(&elsewhere.post("/admin/applications", &[])));
+    // The session has a new id; the one that it replaced did not confirm anything.
+    let renewed = ada.thief().at(&two.base);
     crate::harness::server::eventually("the other instance knows", || {
-        !asks(&there.post("/admin/applications", &[]))
+        !asks(&renewed.post("/admin/applications", &[]))
     });
+    assert!(asks(&there.post("/admin/applications", &[])));
 }
 
 #[test]
@@ -172,11 +170,9 @@ fn a_wrong_password_is_a_failed_attempt_and_may_lock() {
         server.advance(ADMINISTRATORS + 1);
         let asked = ada.post("/admin/applications", WIKI).expect(403);
         let wrong = ada.confirm(&asked, "wrong").expect(422);
-        assert!(wrong.text().contains("The password is wrong."), "{}", wrong.text());
-        assert!(
-            !wrong.text().contains("value=\"wrong\""),
-            "a password is never sent back"
-        );
+        assert!(wrong.page().shows("The password is wrong."), "{}", wrong.text());
+        let form = wrong.page().form_with("step_up_password").field("step_up_password");
+        assert_eq!(form, "", "a password is never sent back");
         assert_eq!(
             server.events().last().map(String::as_str),
             Some("step_up.refused credentials"),
@@ -187,7 +183,7 @@ fn a_wrong_password_is_a_failed_attempt_and_may_lock() {
         assert_eq!(locked.header("retry-after"), Some("900"), "{on:?}");
         let still = ada.confirm(&locked, PASSWORD).expect(429);
         server.anyone().sign_in("ada", PASSWORD).expect(429);
-        // The session itself lives, and what asks for no proof works.
+        // The session itself is live, and actions without step-up work.
         ada.get("/admin").expect(200);
         server.advance(901);
         ada.confirm(&still, PASSWORD).expect(303);
@@ -197,7 +193,7 @@ fn a_wrong_password_is_a_failed_attempt_and_may_lock() {
 }
 
 #[test]
-fn parallel_guesses_are_bounded_by_the_lock() {
+fn parallel_attempts_are_bounded_by_the_lock() {
     let server = TestServer::start();
     server.policy(&[
         ("auth.login_lock_out_at_failure", "true"),
@@ -217,7 +213,7 @@ fn parallel_guesses_are_bounded_by_the_lock() {
 }
 
 #[test]
-fn programs_are_told_by_code_and_send_the_password_along() {
+fn programs_get_a_code_and_send_the_password_along() {
     let server = TestServer::start();
     let ada = server.admin("ada");
     server.advance(ADMINISTRATORS + 1);
@@ -237,10 +233,12 @@ fn what_one_person_typed_is_never_carried_out_for_another() {
     let browser = server.admin("ada");
     server.advance(ADMINISTRATORS + 1);
     let asked = browser.post("/admin/applications", WIKI).expect(403);
-    // The same browser, somebody else: their proof is fresh, so nothing would be asked.
+    // The same browser, another user: their confirmation is fresh, so no password would be
+    // requested.
     browser.sign_in("eve", PASSWORD).expect(303);
     assert_eq!(browser.confirm(&asked, PASSWORD).expect(303).location(), "/");
-    assert!(browser.get("/").expect(200).text().contains("nothing was done"));
+    let told = "someone else started this action. Nothing was changed.";
+    assert!(browser.get("/").expect(200).page().shows(told));
     assert!(!server.events().contains(&"application.changed".to_owned()));
 }
 
@@ -257,7 +255,7 @@ fn secrets_are_not_carried_but_asked_for_again() {
     ];
     let asked = ada.post("/admin/accounts", &form).expect(403);
     assert!(!asked.text().contains(NEW));
-    assert!(asked.text().contains("Password of the new account, once more"));
+    assert!(asked.page().shows("Password of the new account"));
     let form = [&form[..], &[("step_up_password", PASSWORD)]].concat();
     ada.post("/admin/accounts", &form).expect(303);
     assert_eq!(server.anyone().sign_in("bob", NEW).expect(303).location(), "/password");
@@ -265,12 +263,12 @@ fn secrets_are_not_carried_but_asked_for_again() {
     server.advance(ADMINISTRATORS + 1);
     let form = [("name", "eve"), ("role", "member"), ("password", "")];
     let asked = ada.post("/admin/accounts", &form).expect(403);
-    assert!(!asked.text().contains("once more"));
+    assert!(!asked.page().shows("Password of the new account"));
     ada.confirm(&asked, PASSWORD).expect(303);
 }
 
 #[test]
-fn acts_that_throw_somebody_out_are_not_held_up() {
+fn actions_that_end_sessions_are_not_delayed() {
     let server = TestServer::start();
     let ada = server.admin("ada");
     let bob = server.account("bob", Role::Member);
@@ -310,27 +308,23 @@ fn an_export_comes_after_the_password() {
         "/admin/sessions/export?format=csv&q=ada",
         "/admin/accounts/export?format=csv&q=ada",
     ] {
-        let ada = ada.thief();
-        let came_from = [("referer", "http://127.0.0.1/admin/sessions?q=ada")];
+        let came_from = format!("{}/admin/sessions?q=ada", server.base);
+        let came_from = [("referer", came_from.as_str())];
         let asked = ada.send(reqwest::Method::POST, path, None, &came_from).expect(403);
-        assert!(
-            asked.text().contains("href=\"/admin/sessions?q=ada\""),
-            "Cancel leads back"
-        );
-        // Back where it was asked from: no page is left standing with the password in it.
+        assert_eq!(asked.page().link("Cancel"), "/admin/sessions?q=ada");
+        // Back on the page that sent the request: no page with the password in it stays open.
         let led = ada.confirm(&asked, PASSWORD).expect(303);
         assert_eq!(led.location(), "/admin/sessions?q=ada");
-        let page = ada.get(led.location()).expect(200);
-        let fetches = format!("action=\"{}\" data-fetched>", path.replace('&', "&#38;"));
-        assert!(page.text().contains(&fetches), "{path}: {}", page.text());
-        let once = ada.get(led.location()).expect(200);
-        assert!(!once.text().contains("data-fetched"), "it is fetched once");
+        let page = ada.get(led.location()).expect(200).page();
+        assert_eq!(page.all("form[data-fetched]")[0].attribute("action"), path);
+        let again = ada.get(led.location()).expect(200).page();
+        assert!(again.all("form[data-fetched]").is_empty(), "it is fetched once");
         let csv = ada.post(path, &[]).expect(200);
         assert!(csv.header("content-type").unwrap().starts_with("text/csv"), "{path}");
         assert!(csv.text().contains("ada"), "{path}");
         server.advance(ADMINISTRATORS + 1);
     }
-    let asked = ada.thief().get("/admin/policy/export?format=toml").expect(403);
+    let asked = ada.get("/admin/policy/export?format=toml").expect(403);
     let policy = ada.confirm(&asked, PASSWORD).expect(200);
     assert!(
         policy.header("content-disposition").unwrap().contains(".toml"),
@@ -361,13 +355,14 @@ fn cancel_leads_to_no_other_site() {
     ] {
         let path = "/admin/sessions/export";
         let asked = ada
-            .send(reqwest::Method::POST, path, None, &[("referer", evil)])
+            .send(
+                reqwest::Method::POST,
+                path,
+                None,
+                &[("referer", evil), ("sec-fetch-site", "same-origin")],
+            )
             .expect(403);
-        assert!(
-            asked.text().contains("<a class=\"btn quiet\" href=\"/\">Cancel</a>"),
-            "{evil}: {}",
-            asked.text()
-        );
+        assert_eq!(asked.page().link("Cancel"), "/", "{evil}");
     }
 }
 
@@ -416,5 +411,31 @@ fn an_owner_proves_before_ending_other_sessions() {
         assert_eq!(ada.confirm(&asked, PASSWORD).expect(303).location(), "/", "{on:?}");
         other.get("/").expect(303);
         ada.get("/").expect(200);
+    }
+}
+
+#[test]
+fn the_session_goes_on_under_a_new_id_after_the_proof_and_after_a_new_role() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let ada = server.admin("ada");
+        server.advance(ADMINISTRATORS + 1);
+        let asked = ada.post("/admin/applications", WIKI).expect(403);
+        let before = ada.cookie("nightlatch").unwrap();
+        let old = ada.thief();
+        ada.confirm(&asked, PASSWORD).expect(303);
+        assert_ne!(ada.cookie("nightlatch").unwrap(), before, "{on:?}");
+        ada.get("/admin").expect(200);
+        // Other tabs of the browser sent the old one a moment ago.
+        old.get("/").expect(200);
+        server.advance(11);
+        assert_ne!(old.get("/").status(), 200, "{on:?}: the old id is over");
+
+        let eve = server.account("eve", Role::Member);
+        let browser = server.signed_in("eve");
+        let before = browser.cookie("nightlatch").unwrap();
+        server.act(eve, Act::SetRole(Role::Administrator));
+        browser.get("/admin").expect(200);
+        assert_ne!(browser.cookie("nightlatch").unwrap(), before, "{on:?}");
     }
 }

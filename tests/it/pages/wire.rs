@@ -1,4 +1,4 @@
-//! What no browser sends: broken framing, oversized and slow requests, bytes that are no text.
+//! Requests that no browser sends: broken framing, oversized and slow requests, invalid UTF-8.
 
 use super::kit::{authority, save, wire};
 use crate::harness::{
@@ -99,7 +99,7 @@ fn ambiguous_framing_is_refused_and_the_connection_closed() {
         assert_eq!(answer.statuses(), [400], "{what}: {}", answer.text);
         assert!(answer.closed, "{what}: the connection stays open");
     }
-    // The server is none the worse.
+    // The server still works.
     server.anyone().get("/login").expect(200);
 }
 
@@ -197,7 +197,7 @@ fn a_header_that_never_ends_is_cut_off() {
 }
 
 #[test]
-fn nul_and_broken_utf_8_in_forms_queries_and_cookies_are_refused_calmly() {
+fn nul_and_broken_utf_8_in_forms_queries_and_cookies_are_refused_without_an_error() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
         let admin = server.admin("boss");
@@ -353,7 +353,7 @@ fn half_a_body_does_not_hold_a_form_open_for_ever() {
     let server = TestServer::start();
     server.account("ada", Role::Member);
     let host = authority(&server).to_owned();
-    // 40 stalled bodies do not keep anybody else out.
+    // 40 stalled bodies do not keep other clients out.
     let stalled: Vec<TcpStream> = (0..40)
         .map(|_| {
             let mut socket = TcpStream::connect(&host).unwrap();

@@ -1,4 +1,5 @@
-//! Acts on many accounts: the number first, yourself and the last administrator left as they are, each one on record.
+//! Acts on many accounts: the number first, yourself and the last administrator left as they are,
+//! each one on record.
 
 use crate::{
     harness::{
@@ -18,7 +19,7 @@ fn ids(ids: &[AccountId]) -> Vec<String> {
     ids.iter().map(|id| id.0.to_string()).collect()
 }
 
-/// The form of the list with these selected.
+/// Submits the form of the list with these accounts selected.
 fn ask(client: &Client, act: &str, group: &str, chosen: &[AccountId]) -> Answer {
     let chosen = ids(chosen);
     let mut form = vec![("what", "selected"), ("act", act), ("group", group)];
@@ -54,7 +55,10 @@ fn the_number_is_shown_before_anything_is_done() {
         let phone = server.signed_in("ada");
         let page = ask(&boss, "disable", "", &[ada, bob]).expect(200);
         assert!(page.text().contains("Disable 2\u{a0}accounts"), "{on:?}");
-        assert!(page.text().contains("<span class=\"chip\">ada</span>"), "{on:?}");
+        assert!(
+            page.text().contains("<span class=\"chip\"><bdi>ada</bdi></span>"),
+            "{on:?}"
+        );
         phone.get("/").expect(200);
         let done = confirm(&boss, &page, "").expect(303);
         assert_eq!(done.location(), "/admin/accounts");
@@ -88,13 +92,10 @@ fn yourself_and_the_last_administrator_are_left_as_they_are_and_named() {
         for act in ["disable", "expire", "force-change", "end-sessions", "delete"] {
             let back = ask(&boss, act, "", &[me]).expect(303);
             let list = boss.get(back.location()).expect(200);
-            assert!(
-                list.text().contains("Your own account is left as it is"),
-                "{on:?} {act}"
-            );
+            assert!(list.text().contains("Your own account was skipped"), "{on:?} {act}");
         }
         let page = ask(&boss, "delete", "", &[me, ada]).expect(200);
-        // What is counted is what would be done.
+        // The number shown is the number of accounts that would change.
         assert!(page.text().contains("Delete 1\u{a0}account?"), "{on:?}");
         assert!(!page.text().contains("<span class=\"chip\">boss</span>"), "{on:?}");
         confirm(&boss, &page, "2").expect(422);
@@ -108,21 +109,24 @@ fn yourself_and_the_last_administrator_are_left_as_they_are_and_named() {
                 .is_none(),
             "{on:?}"
         );
-        // Somebody else's console: of two administrators one stays.
+        // Another administrator's console: of two administrators one stays.
         let spare = server.account("spare", Role::Administrator);
-        let whom = accounts::Chosen::These(vec![me, spare]);
-        let acting = crate::harness::server::operator();
+        let whom = accounts::AccountSelection::These(vec![me, spare]);
+        let initiator = crate::harness::server::operator();
         let done = server
             .run(accounts::act_on_all(
                 &server.ctx,
-                &acting,
+                &initiator,
                 whom,
                 accounts::BulkAct::Disable,
             ))
             .unwrap();
         assert_eq!(done.done, 1, "{on:?}");
         assert!(
-            matches!(done.left_out.as_slice(), [(_, _, accounts::LeftOut::LastAdministrator)]),
+            matches!(
+                done.skipped.as_slice(),
+                [(_, _, accounts::SkipReason::LastAdministrator)]
+            ),
             "{on:?}"
         );
     }
@@ -138,13 +142,13 @@ fn everybody_who_matches_is_meant_wherever_in_the_list() {
             bytes: format!("name,groups\r\n{text}").into_bytes().into(),
             passwords: accounts::Passwords::Unknown,
         };
-        let confirmed = accounts::Confirmed {
+        let confirmed = accounts::ImportConfirmation {
             shown: None,
             good_lines: false,
         };
-        let acting = crate::harness::server::operator();
+        let initiator = crate::harness::server::operator();
         server
-            .run(accounts::import(&server.ctx, &acting, file, confirmed))
+            .run(accounts::import(&server.ctx, &initiator, file, confirmed))
             .unwrap();
         let form = [
             ("what", "matching"),
@@ -179,7 +183,7 @@ fn everybody_who_matches_is_meant_wherever_in_the_list() {
 }
 
 #[test]
-fn a_filter_that_cannot_be_read_is_told_and_means_nobody() {
+fn an_unreadable_filter_is_a_fault_and_matches_nothing() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
         let boss = server.admin("boss");
@@ -230,7 +234,7 @@ fn what_is_so_already_is_counted_and_not_done_again() {
     assert!(
         boss.get("/admin/accounts")
             .text()
-            .contains("Nothing to do for 1\u{a0}account.")
+            .contains("No change for 1\u{a0}account.")
     );
     let page = ask(&boss, "enable", "", &[ada, bob]).expect(200);
     confirm(&boss, &page, "").expect(303);

@@ -1,4 +1,5 @@
-//! `/admin/accounts/import` and the export: told before it is done, all good lines or nothing, passwords shown once.
+//! `/admin/accounts/import` and the export: a preview first, all valid lines or none, passwords
+//! shown once.
 
 use crate::{
     harness::{
@@ -8,7 +9,7 @@ use crate::{
     pages::kit::{between, records},
 };
 use nightlatch::{
-    domain::account::Role,
+    domain::account::{AccountFilter, Role},
     flows::accounts::{self, AccountDetail},
 };
 
@@ -36,7 +37,7 @@ fn detail(server: &TestServer, name: &str) -> AccountDetail {
 }
 
 #[test]
-fn a_file_is_told_first_and_then_creates_and_changes_in_one_write() {
+fn an_import_shows_its_plan_and_then_creates_and_changes_in_one_write() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
         let boss = server.admin("boss");
@@ -47,14 +48,19 @@ fn a_file_is_told_first_and_then_creates_and_changes_in_one_write() {
         let before = server.events().len();
         let shown = check(&boss, text).expect(200);
         assert!(
-            shown.text().contains("1 new · 2 changed · 0 as they are"),
+            shown.text().contains("1 new · 2 changed · 0 unchanged"),
             "{on:?} {}",
             shown.text()
         );
         assert!(shown.text().contains("Import 3\u{a0}accounts"), "{on:?}");
         assert_eq!(server.events().len(), before, "{on:?}: nothing is done yet");
         let done = confirm(&boss, &shown, text, "all", "one-time").expect(200);
-        let password = between(done.text(), "<th scope=\"row\">bob</th><td><code>", "</code>")[0].to_owned();
+        let password = between(
+            done.text(),
+            "<th scope=\"row\"><bdi>bob</bdi></th><td><code>",
+            "</code>",
+        )[0]
+        .to_owned();
         assert_eq!(done.header("cache-control"), Some("no-store"));
         assert_eq!(
             server.anyone().sign_in("bob", &password).expect(303).location(),
@@ -76,9 +82,9 @@ fn a_file_is_told_first_and_then_creates_and_changes_in_one_write() {
         for row in server.audit() {
             assert!(!row.to_json().to_string().contains(&password));
         }
-        // The same file again does nothing.
+        // The same file again changes nothing.
         let again = check(&boss, text).expect(200);
-        assert!(again.text().contains("0 new · 0 changed · 3 as they are"), "{on:?}");
+        assert!(again.text().contains("0 new · 0 changed · 3 unchanged"), "{on:?}");
         assert!(!again.text().contains("name=\"lines\""), "{on:?}");
     }
 }
@@ -94,8 +100,8 @@ fn with_a_fault_nothing_is_done_unless_the_good_lines_are_asked_for() {
             "emperor",
             "name@example.org",
             "1 new",
-            "2\u{a0}faults",
-            "Import the 1\u{a0}good line",
+            "2\u{a0}errors",
+            "Import 1\u{a0}valid line, skip the others",
         ] {
             assert!(shown.text().contains(part), "{on:?} {part}");
         }
@@ -108,7 +114,7 @@ fn with_a_fault_nothing_is_done_unless_the_good_lines_are_asked_for() {
             "{on:?}"
         );
         let done = confirm(&boss, &shown, text, "good", "unknown").expect(200);
-        assert!(done.text().contains("Lines that were left out") && done.text().contains("cannot sign in yet"));
+        assert!(done.text().contains("Skipped lines") && done.text().contains("cannot sign in yet"));
         let carl = detail(&server, "carl").view.account;
         assert!(!carl.must_change_password, "{on:?}");
         server.anyone().sign_in("carl", PASSWORD).expect(422);
@@ -131,7 +137,7 @@ fn what_changed_since_it_was_shown_is_shown_again_instead() {
     server.account("ada", Role::Member);
     let refused = confirm(&boss, &shown, text, "all", "one-time").expect(422);
     assert!(
-        refused.text().contains("has changed since it was checked"),
+        refused.text().contains("changed after this file was checked"),
         "{}",
         refused.text()
     );
@@ -147,7 +153,7 @@ fn what_changed_since_it_was_shown_is_shown_again_instead() {
 }
 
 #[test]
-fn neither_the_last_administrator_nor_whoever_imports_loses_the_console() {
+fn an_import_keeps_the_last_administrator_and_its_author_in_the_console() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
         let boss = server.admin("boss");
@@ -161,13 +167,13 @@ fn neither_the_last_administrator_nor_whoever_imports_loses_the_console() {
                 bytes: text.as_bytes().into(),
                 passwords: accounts::Passwords::OneTime,
             };
-            let confirmed = accounts::Confirmed {
+            let confirmed = accounts::ImportConfirmation {
                 shown: None,
                 good_lines: false,
             };
-            let acting = crate::harness::server::operator();
+            let initiator = crate::harness::server::operator();
             server
-                .run(accounts::import(&server.ctx, &acting, file, confirmed))
+                .run(accounts::import(&server.ctx, &initiator, file, confirmed))
                 .unwrap()
         };
         for text in [
@@ -176,7 +182,7 @@ fn neither_the_last_administrator_nor_whoever_imports_loses_the_console() {
             "name,role,disabled\nboss,member,no\nspare,administrator,yes\n",
         ] {
             let refused = import(text);
-            let accounts::ImportVerdict::Refused(plan) = refused else {
+            let accounts::ImportOutcome::Refused(plan) = refused else {
                 panic!("{on:?} {text}")
             };
             assert!(
@@ -187,14 +193,14 @@ fn neither_the_last_administrator_nor_whoever_imports_loses_the_console() {
             );
         }
         let done = import("name,role\nboss,member\nspare,administrator\n");
-        assert!(matches!(done, accounts::ImportVerdict::Done(_)), "{on:?}");
+        assert!(matches!(done, accounts::ImportOutcome::Done(_)), "{on:?}");
         assert_eq!(detail(&server, "boss").view.account.role, Role::Member, "{on:?}");
         assert!(detail(&server, "spare").view.is_last_administrator, "{on:?}");
     }
 }
 
 #[test]
-fn faults_that_only_the_accounts_show_are_told_with_their_lines() {
+fn faults_that_need_the_accounts_name_their_lines() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     let id = server.account("ada", Role::Member);
@@ -204,9 +210,9 @@ fn faults_that_only_the_accounts_show_are_told_with_their_lines() {
     let lines = between(shown.text(), "<th scope=\"row\" data-label=\"Line\">", "<");
     assert_eq!(lines, ["2", "3", "4"]);
     for part in [
-        "was demanded stays so",
-        "2000-01-01T00:00:00Z is over",
-        "stands on line 2 already",
+        "cannot be withdrawn",
+        "2000-01-01T00:00:00Z is in the past",
+        "is already on line 2",
     ] {
         assert!(shown.text().contains(part), "{part}");
     }
@@ -219,15 +225,15 @@ fn new_accounts_are_invited_where_they_have_an_address() {
         let boss = server.admin("boss");
         let check = |text: &str| boss.upload(IMPORT, &[("passwords", "invitation")], Some(("a.csv", text.as_bytes())));
         let shown = check("name,email\ndan,\n").expect(422);
-        assert!(shown.text().contains("an invitation needs an e-mail address"), "{on:?}");
+        assert!(shown.text().contains("an invitation needs an email address"), "{on:?}");
         let text = "name,email,disabled\ndan,dan@example.org,\neve,eve@example.org,yes\n";
         let shown = check(text).expect(200);
         let done = confirm(&boss, &shown, text, "all", "invitation").expect(200);
-        assert!(done.text().contains("Their invitations are on the way."), "{on:?}");
-        let letters = server.deliver();
-        assert_eq!(letters.len(), 1, "{on:?}: a disabled account is not invited");
+        assert!(done.text().contains("Invitations were sent."), "{on:?}");
+        let emails = server.deliver();
+        assert_eq!(emails.len(), 1, "{on:?}: a disabled account is not invited");
         assert!(
-            letters[0].contains("dan@example.org") && letters[0].contains("72 hours"),
+            emails[0].contains("dan@example.org") && emails[0].contains("The link works once, until "),
             "{on:?}"
         );
         let invited = |name: &str| detail(&server, name).view.invited.is_some();
@@ -236,7 +242,7 @@ fn new_accounts_are_invited_where_they_have_an_address() {
 }
 
 #[test]
-fn a_line_is_told_all_its_faults_at_once() {
+fn all_faults_of_a_line_are_listed_together() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     let id = server.account("ada", Role::Member);
@@ -247,7 +253,7 @@ fn a_line_is_told_all_its_faults_at_once() {
     let columns = between(shown.text(), "<td data-label=\"Column\"><code>", "<");
     assert_eq!(lines, ["2", "2", "3", "3"], "{}", shown.text());
     assert_eq!(columns, ["role", "expires_at", "expires_at", "must_change"]);
-    assert_eq!(shown.text().matches("2000-01-01T00:00:00Z is over").count(), 2);
+    assert_eq!(shown.text().matches("2000-01-01T00:00:00Z is in the past").count(), 2);
 }
 
 #[test]
@@ -293,13 +299,13 @@ fn an_export_is_imported_again_without_a_change() {
         }
         let again = check(&boss, csv.text()).expect(200);
         assert!(
-            again.text().contains("0 new · 0 changed · 4 as they are"),
+            again.text().contains("0 new · 0 changed · 4 unchanged"),
             "{on:?} {}",
             again.text()
         );
-        assert!(again.text().contains("Passed over"), "{on:?}");
-        // The command line's file is the same file without what only tells.
-        let filter = nightlatch::store::accounts::AccountFilter {
+        assert!(again.text().contains("Ignored (read-only columns): id, "), "{on:?}");
+        // The command line's file is the same file without the read-only columns.
+        let filter = AccountFilter {
             limit: 3,
             ..Default::default()
         };
@@ -307,7 +313,20 @@ fn an_export_is_imported_again_without_a_change() {
         let (rest, end) = server.run(accounts::export(&server.ctx, next.unwrap())).unwrap();
         assert!(end.is_none());
         let lines: String = first.iter().chain(&rest).map(|entry| entry.record()).collect();
-        let shown = check(&boss, &format!("{}{lines}", nightlatch::domain::roster::head())).expect(200);
-        assert!(shown.text().contains("0 new · 0 changed · 4 as they are"), "{on:?}");
+        let shown = check(&boss, &format!("{}{lines}", nightlatch::domain::account_csv::head())).expect(200);
+        assert!(shown.text().contains("0 new · 0 changed · 4 unchanged"), "{on:?}");
     }
+}
+
+#[test]
+fn an_expiry_given_as_a_day_says_which_instant_that_is() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    let form = [("name", "eve"), ("role", "member"), ("expires_at", "2999-01-01")];
+    let created = boss.post("/admin/accounts", &form).expect(303);
+    let page = boss.get(created.location()).expect(200).page();
+    assert!(page.shows("It expires on 2999-01-01 00:00:00 UTC"), "{}", page.text());
+    let text = "name,expires_at\nbob,2999-04-05\n";
+    let checked = check(&boss, text).expect(200);
+    assert!(checked.page().shows("2999-04-05T00:00:00Z"), "{}", checked.text());
 }

@@ -1,4 +1,5 @@
-//! `/admin/accounts`: expiry, the last administrator, acting on oneself, and passwords that are shown once.
+//! `/admin/accounts`: expiry, the last administrator, acting on oneself, and passwords that are
+//! shown once.
 
 use crate::{
     harness::{
@@ -9,9 +10,9 @@ use crate::{
     pages::kit::{at_once, draft, one_time_password, records},
 };
 use nightlatch::{
-    domain::account::{AccountId, Role},
-    flows::accounts::{self, Act, ActVerdict},
-    store::accounts::{AccountFilter, count_usable_administrators},
+    domain::account::{Account, AccountFilter, AccountId, Role},
+    flows::accounts::{self, AccountActOutcome, Act},
+    store::accounts::count_usable_administrators,
 };
 use std::sync::Arc;
 
@@ -234,7 +235,10 @@ fn the_last_administrator_can_be_neither_disabled_demoted_expired_nor_deleted() 
         let spare = server.account("spare", Role::Administrator);
         server.act(spare, Act::Disable);
         for what in [Act::Disable, Act::ExpireNow, Act::Delete, Act::SetRole(Role::Member)] {
-            assert!(matches!(server.act(id, what), ActVerdict::LastAdministrator), "{on:?}");
+            assert!(
+                matches!(server.act(id, what), AccountActOutcome::LastAdministrator),
+                "{on:?}"
+            );
         }
         let boss = server.signed_in("boss");
         for fields in [
@@ -354,7 +358,7 @@ fn an_account_is_deleted_only_when_its_name_is_typed_and_its_name_may_come_again
         server.anyone().sign_in("ada", PASSWORD).expect(422);
         act(&boss, id, &[("act", "enable")]).expect(404);
         boss.get(&format!("/admin/accounts/{}", id.0)).expect(404);
-        // The same name, somebody else: the old cookie opens nothing.
+        // Another account with the same name: the old cookie is not valid.
         server.account("ada", Role::Member);
         assert_eq!(ada.get("/").status(), 303, "{on:?}");
         boss.get("/admin/audit").expect(200);
@@ -373,7 +377,7 @@ fn a_one_time_password_is_shown_exactly_once_and_to_nobody_else() {
     assert_eq!(one_time_password(&other.get(&page)), None);
     let secret = one_time_password(&boss.get(&page).expect(200)).expect("shown");
     assert!(secret.len() >= 16, "{secret}");
-    assert_eq!(one_time_password(&boss.get(&page)), None, "only this once");
+    assert_eq!(one_time_password(&boss.get(&page)), None, "shown only once");
     let flash = created
         .cookies()
         .into_iter()
@@ -474,11 +478,11 @@ fn a_disabled_account_is_out_at_once_and_enabling_starts_its_clock_anew() {
         act(&boss, id, &[("act", "disable")]).expect(303);
         assert_eq!(ada.get("/").expect(303).location(), "/login?reason=account_disabled");
         server.policy(&[("auth.expires_after", "1 day")]);
-        // Whoever is signed in expires so long after that, which is something else than never.
+        // Someone who is signed in expires that long after the session ends, so not never.
         for place in [String::new(), format!("/{}", eve.0)] {
             let page = boss.get(&format!("/admin/accounts{place}")).expect(200);
             assert!(page.text().contains("1 day after its last session ends"), "{on:?}");
-            assert!(!page.text().contains("Not under the present policy"), "{on:?}");
+            assert!(!page.text().contains("Never, under the current policy"), "{on:?}");
         }
         server.advance(5 * 86_400);
         act(&server.signed_in("boss"), id, &[("act", "enable")]).expect(303);
@@ -508,6 +512,7 @@ fn the_export_defuses_formulas_and_holds_no_secret() {
     let csv = boss.post("/admin/accounts/export?format=csv", &[]).expect(200);
     assert!(csv.header("content-type").unwrap().starts_with("text/csv"));
     assert!(csv.header("content-disposition").unwrap().starts_with("attachment;"));
+    assert!(csv.text().starts_with('\u{feff}'), "spreadsheets need it");
     let records = records(csv.text());
     assert_eq!(records.len(), 5, "{records:?}");
     for cell in records.iter().flatten() {
@@ -537,7 +542,7 @@ fn the_list_is_filtered_and_paged_without_losing_anybody() {
         server
             .run(server.ctx.store.write(move |c| {
                 for name in &made {
-                    let template = nightlatch::store::accounts::Account {
+                    let template = Account {
                         id: AccountId(ctx.new_id(now)),
                         name: name.clone(),
                         name_key: name.clone(),
@@ -558,6 +563,10 @@ fn the_list_is_filtered_and_paged_without_losing_anybody() {
                         last_sign_in_at: None,
                         last_session_ended_at: None,
                         password_good_until: None,
+                        factor_required_at: None,
+                        factors: nightlatch::domain::factor::EnrolledFactors::NONE,
+                        source: None,
+                        external_id: None,
                     };
                     nightlatch::store::accounts::insert(c, &template)?;
                 }
@@ -572,8 +581,8 @@ fn the_list_is_filtered_and_paged_without_losing_anybody() {
             seen.extend(
                 crate::pages::kit::between(page.text(), "name=\"id\" value=\"", "</span>")
                     .into_iter()
-                    .filter_map(|rest| rest.split_once("Select "))
-                    .map(|(_, name)| name.to_owned()),
+                    .filter_map(|rest| rest.split_once("Select <bdi>"))
+                    .map(|(_, name)| name.trim_end_matches("</bdi>").to_owned()),
             );
             next = crate::pages::kit::link(&page, "after=");
         }
@@ -622,7 +631,7 @@ fn the_page_of_an_account_says_when_it_would_expire_under_the_draft() {
         draft(&boss, base, &[("auth.expires_after", "30 days")]).expect(303);
         let shown = boss.get(&page).expect(200);
         assert!(shown.text().contains("Under your draft"), "{on:?}");
-        assert!(shown.text().contains("unused since its last session"), "{on:?}");
+        assert!(shown.text().contains("inactive since last session"), "{on:?}");
         let other = server.admin("other");
         assert!(
             !other.get(&page).expect(200).text().contains("Under your draft"),
@@ -640,7 +649,7 @@ fn the_page_of_an_account_shows_its_failures_groups_and_known_networks() {
         let page = format!("/admin/accounts/{}", id.0);
         let fresh = boss.get(&page).expect(200);
         assert!(
-            !fresh.text().contains("Failures on this name") && !fresh.text().contains("Known networks"),
+            !fresh.text().contains("Failed sign-ins") && !fresh.text().contains("Known networks"),
             "{on:?}"
         );
         server.signed_in("ada");
@@ -654,7 +663,7 @@ fn the_page_of_an_account_shows_its_failures_groups_and_known_networks() {
         act(&boss, id, &fields).expect(303);
         let shown = boss.get(&page).expect(200);
         for part in [
-            "Failures on this name",
+            "Failed sign-ins",
             "Known networks",
             "127.0.0.0/24",
             "/admin/accounts?group=a%26b",
@@ -688,5 +697,41 @@ fn a_longer_list_asks_the_database_no_more_often() {
             asked.take().len()
         };
         assert_eq!(statements(12), statements(3), "{on:?}");
+    }
+}
+
+#[test]
+fn an_action_that_ends_sessions_asks_once_and_names_the_effect_and_the_account() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        let id = server.account("radia", Role::Member);
+        let radia = [server.signed_in("radia"), server.signed_in("radia")];
+        let page = format!("/admin/accounts/{}", id.0);
+        let link = boss.get(&page).expect(200).page().link("Reset…");
+        let question = boss.get(&link).expect(200);
+        assert_eq!(question.page().heading(), "Reset the password of radia?", "{on:?}");
+        assert!(question.page().shows("2 live sessions end immediately"), "{on:?}");
+        assert!(!question.text().contains("step_up_password"), "{on:?}: proved just now");
+        radia[0].get("/").expect(200);
+        server.advance(601);
+        // Now the same page has the password field: there is one confirmation, not two.
+        let question = server.signed_in("radia").get(&link).status();
+        assert_eq!(question, 403, "{on:?}: for administrators alone");
+        let question = boss.get(&link).expect(200);
+        boss.confirm(&question, PASSWORD).expect(303);
+        assert!(server.events().contains(&"password.reset".to_owned()), "{on:?}");
+        radia[0].get("/").expect(303);
+        // Requested directly, the step-up page shows what is being confirmed.
+        server.advance(601);
+        let fields = [("act", "disable"), ("step_up_act", "Disable radia; 0 sessions end")];
+        let asked = boss.post(&page, &fields).expect(403);
+        assert!(
+            asked.page().shows("To confirm: Disable radia; 0 sessions end"),
+            "{on:?}"
+        );
+        for address in [format!("{page}/confirm?act=enable"), format!("{page}/confirm")] {
+            boss.get(&address).expect(404);
+        }
     }
 }

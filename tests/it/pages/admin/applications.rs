@@ -47,7 +47,7 @@ fn own_value(server: &TestServer, key: Key) -> Option<Value> {
 fn an_application_is_made_changed_and_removed() {
     on_both(|server, boss, on| {
         let page = boss.get("/admin/applications").expect(200);
-        assert!(page.text().contains("No application is protected yet"), "{on}");
+        assert!(page.text().contains("No applications yet"), "{on}");
         assert_eq!(
             boss.post("/admin/applications", WIKI).expect(303).location(),
             "/admin/applications/wiki"
@@ -119,7 +119,7 @@ fn every_change_is_audited_with_old_and_new_in_its_own_write() {
         boss.post("/admin/applications", WIKI).expect(303);
         boss.post("/admin/applications/wiki", &with(&[("hosts", "other.example.org")]))
             .expect(303);
-        // Nothing is other than before: nothing happened.
+        // Without a difference nothing happens.
         boss.post("/admin/applications/wiki", &with(&[("hosts", "other.example.org")]))
             .expect(303);
         boss.post(
@@ -162,7 +162,7 @@ fn every_change_is_audited_with_old_and_new_in_its_own_write() {
 }
 
 #[test]
-fn what_is_wrong_is_said_beside_its_field_and_nothing_is_kept() {
+fn faults_stand_beside_their_fields_and_nothing_is_stored() {
     on_both(|server, boss, on| {
         let wrong = with(&[("name", "a b"), ("hosts", "*"), ("public", "healthz")]);
         let page = boss.post("/admin/applications", &wrong).expect(422);
@@ -177,11 +177,11 @@ fn what_is_wrong_is_said_beside_its_field_and_nothing_is_kept() {
         assert_eq!(own_value(server, Key::ActivityIgnoredPaths), None, "{on}");
         boss.post("/admin/applications", WIKI).expect(303);
         let page = boss.post("/admin/applications", WIKI).expect(422);
-        assert!(page.text().contains("already an application of that name"), "{on}");
+        assert!(page.text().contains("already an application with that name"), "{on}");
         let page = boss
             .post("/admin/applications", &with(&[("name", "other")]))
             .expect(422);
-        assert!(page.text().contains("belongs to wiki already"), "{on}");
+        assert!(page.text().contains("already belongs to wiki"), "{on}");
         boss.post(
             "/admin/applications",
             &with(&[("name", "other"), ("prefixes", "/other/")]),
@@ -206,7 +206,7 @@ fn odd_names_have_addresses_and_nothing_typed_becomes_markup() {
         let made = boss.post("/admin/applications", &fields).expect(303);
         let page = boss.get(made.location()).expect(200);
         let escaped = name.replace('<', "&#60;").replace('>', "&#62;");
-        assert_eq!(between(page.text(), "<h1>", "</h1>"), [escaped.as_str()]);
+        assert_eq!(between(page.text(), "<h1><bdi>", "</bdi></h1>"), [escaped.as_str()]);
     }
     let all = boss.get("/admin/applications").expect(200);
     assert!(!all.text().contains("<b>"));
@@ -225,4 +225,24 @@ fn another_instance_hears_of_a_change() {
             server.ctx.live.applications().named("wiki").unwrap().hosts[0].name == "new.example.org"
         });
     }
+}
+
+#[test]
+fn a_new_application_shows_each_proxys_configuration_and_waits_for_the_first_request() {
+    on_both(|server, boss, on| {
+        let list = boss.get("/admin/applications").expect(200).page();
+        assert_eq!(list.link("New application"), "/admin/applications?new=yes#new", "{on}");
+        boss.post("/admin/applications", WIKI).expect(303);
+        let page = boss.get("/admin/applications/wiki").expect(200).page();
+        assert!(page.shows("Waiting for the first request"), "{on}");
+        let own_host = server.ctx.config.own_host().into_owned();
+        for proxy in ["nginx", "caddy", "traefik", "envoy"] {
+            let snippet = page.all(&format!("#snippet-{proxy}"))[0].text();
+            assert!(
+                snippet.contains("wiki.example.org") && snippet.contains(&own_host),
+                "{on} {proxy}"
+            );
+            assert!(!snippet.contains("login.example.org"), "{on} {proxy}");
+        }
+    });
 }

@@ -21,6 +21,18 @@ fn count(admin: &Client, query: &str) -> usize {
 }
 
 #[test]
+fn a_name_that_reverses_the_line_is_shown_with_its_code_points() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    server.anyone().sign_in("\u{202e}gpj.exe", "wrong").expect(422);
+    for page in ["/admin/audit", "/admin/lockouts"] {
+        let page = boss.get(page).expect(200).page();
+        assert!(page.shows("\\u{202e}gpj.exe"), "{}", page.text());
+        assert!(!page.text().contains('\u{202e}'), "{}", page.text());
+    }
+}
+
+#[test]
 fn filters_find_exactly_what_happened() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
@@ -51,7 +63,7 @@ fn filters_find_exactly_what_happened() {
 }
 
 #[test]
-fn ranges_are_inclusive_and_bad_ones_are_told() {
+fn ranges_are_inclusive_and_invalid_ones_are_faults() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
         server.account("boss", Role::Administrator);

@@ -1,4 +1,5 @@
-//! `/admin/policy/explain`: the worked examples, whose session it is, real sessions, and faults that keep what was typed.
+//! `/admin/policy/explain`: the worked examples, whose session it is, real sessions, and faults
+//! that keep what was typed.
 
 use crate::{
     harness::{
@@ -8,9 +9,13 @@ use crate::{
     pages::kit::{NOBODY, between, draft},
 };
 use nightlatch::{
-    domain::{account::Role, policy::Scope, session::SessionId, time::Span},
+    domain::{
+        account::Role,
+        policy::Scope,
+        session::{SessionFilter, SessionId},
+        time::Span,
+    },
     flows::{accounts::Act, policy, sessions},
-    store::sessions::SessionFilter,
 };
 
 const EXPLAIN: &str = "/admin/policy/explain";
@@ -37,7 +42,7 @@ fn only_session(server: &TestServer, account: &str) -> SessionId {
     of.next().expect("a session").row.session.id
 }
 
-/// What the page says first of all: the text of its verdict, without tags.
+/// Returns the text of the page's verdict, without tags.
 fn verdict(client: &Client, query: &str) -> String {
     let page = client.get(&format!("{EXPLAIN}?{query}")).expect(200);
     let html = between(page.text(), "<p class=\"verdict\">", "</p>")[0].to_owned();
@@ -133,7 +138,7 @@ fn a_fault_stands_at_its_field_and_everything_typed_is_kept() {
     let nobody = boss.get(&format!("{EXPLAIN}?account=nobody")).expect(422);
     says(
         nobody.text(),
-        &["There is no account of that name.", "value=\"nobody\""],
+        &["There is no account with that name.", "value=\"nobody\""],
     );
 }
 
@@ -154,7 +159,7 @@ fn a_live_session_is_explained_from_its_own_facts() {
             page.text(),
             &[
                 "ada, a member",
-                "The session as it stands now.",
+                "The current state of the session.",
                 &idle,
                 &ttl,
                 "at the latest",
@@ -171,7 +176,15 @@ fn a_live_session_is_explained_from_its_own_facts() {
         says(active.text(), &["absolute lifetime of 1 hour is over"]);
         ada.post("/logout", &[]).expect(303);
         let over = boss.get(&format!("{EXPLAIN}?session={id}")).expect(200);
-        says(over.text(), &["This session is over", "signed out"]);
+        says(
+            over.text(),
+            &[
+                "This session has ended",
+                "signed out",
+                "in force when it ended",
+                "Last activity.",
+            ],
+        );
     }
 }
 
@@ -185,7 +198,7 @@ fn an_unknown_session_is_not_found() {
 }
 
 #[test]
-fn an_account_that_cannot_sign_in_is_said_to() {
+fn an_account_that_cannot_sign_in_is_shown_as_such() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     let ada = server.account("ada", Role::Member);
@@ -215,7 +228,7 @@ fn every_value_says_where_it_comes_from_and_which_lifetime_binds() {
         &[
             "Set for Everyone",
             "Set for Application wiki",
-            "Binds",
+            "Decides",
             "From strict",
             "Pinned by environment",
         ],
@@ -241,7 +254,7 @@ fn a_draft_is_explained_beside_the_policy_in_force_to_its_author_alone() {
     says(
         page.text(),
         &[
-            "Today’s policy",
+            "Current policy",
             "Your draft",
             &format!("name=\"draft\" value=\"{id}\""),
         ],

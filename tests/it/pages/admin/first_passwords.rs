@@ -1,5 +1,5 @@
-//! Passwords that their owners have not chosen: how long a one-time password works, and who counts as an administrator without one of
-//! their own.
+//! Passwords that their owners have not chosen: how long a one-time password works, and who counts
+//! as an administrator without one of their own.
 
 use crate::{
     harness::server::{On, PASSWORD, TestServer, operator},
@@ -11,7 +11,7 @@ use nightlatch::{
         secret::Secret,
         time::Span,
     },
-    flows::accounts::{self, Act, ActVerdict, CreateVerdict, NewAccount, NewPassword},
+    flows::accounts::{self, AccountActOutcome, Act, CreateOutcome, NewAccount, NewPassword},
 };
 
 const HOURS_72: i64 = 72 * 3600;
@@ -27,10 +27,10 @@ fn account(server: &TestServer, name: &str, password: NewPassword) -> (AccountId
         password,
     };
     match server.run(accounts::create(&server.ctx, &operator(), new)).unwrap() {
-        CreateVerdict::Created {
+        CreateOutcome::Created {
             id, one_time_password, ..
         } => (id, one_time_password),
-        CreateVerdict::Faulty(faults) => panic!("{faults:?}"),
+        CreateOutcome::Faulty(faults) => panic!("{faults:?}"),
     }
 }
 
@@ -43,10 +43,10 @@ fn a_one_time_password_dies_after_72_hours() {
         let page = boss.get(boss.post("/admin/accounts", &form).expect(303).location());
         let password = one_time_password(&page).unwrap();
         let until = server.now().saturating_add(Span::from_secs(HOURS_72));
-        assert!(page.text().contains("it works for 72 hours"), "{on:?}");
+        assert!(page.text().contains("shown only once, valid for 72 hours"), "{on:?}");
         assert!(
             page.text().contains(&format!(
-                "<dt>One-time password</dt><dd>works until {} ",
+                "<dt>One-time password</dt><dd>valid until {} ",
                 &until.to_rfc3339()[..10]
             )),
             "{on:?}"
@@ -66,7 +66,7 @@ fn a_one_time_password_dies_after_72_hours() {
         server.clock.advance(Span::from_micros(1));
         let late = server.anyone().sign_in("ada", &password).expect(422);
         let wrong = server.anyone().sign_in("ada", "another password").expect(422);
-        let words = "User name or password is wrong.";
+        let words = "Username or password is wrong.";
         assert!(late.text().contains(words) && wrong.text().contains(words), "{on:?}");
         let told = server.anyone().post_json(
             "/nightlatch/session/login",
@@ -82,8 +82,8 @@ fn a_one_time_password_dies_after_72_hours() {
         let over = "sign_in.refused one_time_password_over";
         assert_eq!(refused, [over, "sign_in.refused credentials", over], "{on:?}");
         let page = server.signed_in("boss").get("/admin/audit").expect(200);
-        assert!(page.text().contains("one-time password, too late"), "{on:?}");
-        // Whoever came in time may still choose their own, and that one stays.
+        assert!(page.text().contains("one-time password expired"), "{on:?}");
+        // A user who signed in in time can still choose a password, and that one stays valid.
         let own = "violin harbour unlocked";
         let form = [
             ("current_password", password.as_str()),
@@ -111,7 +111,7 @@ fn a_reset_makes_another_one_and_a_given_password_stays() {
         server.advance(HOURS_72 + 1);
         server.anyone().sign_in("ada", old.expose()).expect(422);
         server.anyone().sign_in("given", PASSWORD).expect(422);
-        let ActVerdict::Done {
+        let AccountActOutcome::Done {
             one_time_password: Some(new),
             ..
         } = server.act(ada, Act::ResetPassword)
@@ -119,7 +119,8 @@ fn a_reset_makes_another_one_and_a_given_password_stays() {
             panic!("{on:?}");
         };
         server.anyone().sign_in("ada", new.expose()).expect(303);
-        // One that need not be changed works for ever, also when a change is demanded later.
+        // A password that need not be changed works without a limit, even if a change is required
+        // later.
         server.anyone().sign_in("boss", PASSWORD).expect(303);
         server.act(server_id(&server, "boss"), Act::ForceChange);
         let demanded = server.anyone().sign_in("boss", PASSWORD).expect(303);
@@ -133,7 +134,7 @@ fn server_id(server: &TestServer, name: &str) -> AccountId {
 }
 
 #[test]
-fn whoever_has_chosen_no_password_does_not_keep_the_last_administrator_from_being_the_last() {
+fn an_administrator_without_a_chosen_password_does_not_count_as_another_one() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
         let boss = server.account("boss", Role::Administrator);
@@ -143,14 +144,14 @@ fn whoever_has_chosen_no_password_does_not_keep_the_last_administrator_from_bein
             bytes: b"name,role\nimported,administrator\n".as_slice().into(),
             passwords: accounts::Passwords::Unknown,
         };
-        let confirmed = accounts::Confirmed {
+        let confirmed = accounts::ImportConfirmation {
             shown: None,
             good_lines: false,
         };
         server
             .run(accounts::import(&server.ctx, &operator(), file, confirmed))
             .unwrap();
-        // Somebody has a one-time password, until it dies.
+        // The one-time password works until it expires.
         let last = |server: &TestServer, id| {
             let detail = server.run(accounts::detail(&server.ctx, id)).unwrap().unwrap();
             detail.view.is_last_administrator
@@ -160,7 +161,10 @@ fn whoever_has_chosen_no_password_does_not_keep_the_last_administrator_from_bein
         server.anyone().sign_in("new", one_time.unwrap().expose()).expect(422);
         assert!(last(&server, boss) && !last(&server, invited), "{on:?}");
         for act in [Act::Disable, Act::SetRole(Role::Member), Act::Delete, Act::ExpireNow] {
-            assert!(matches!(server.act(boss, act), ActVerdict::LastAdministrator), "{on:?}");
+            assert!(
+                matches!(server.act(boss, act), AccountActOutcome::LastAdministrator),
+                "{on:?}"
+            );
         }
         // Nor does a rule expire the only one who can sign in.
         server.policy(&[("auth.expires_after", "1d"), ("auth.expire_unused_after", "1d")]);

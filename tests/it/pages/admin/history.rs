@@ -23,13 +23,13 @@ fn any_two_revisions_are_compared_either_way() {
         "5 hours",
         "auth.login_failure_limit",
         "cli:test",
-        "begun by system",
+        "created by <bdi>system</bdi>",
     ] {
         assert!(forth.contains(shown), "{shown}: {forth}");
     }
     let back = compared("from=3&to=2");
     assert!(back.contains("<span class=\"was\">5 hours</span>") && back.contains("<span class=\"is\">3 hours</span>"));
-    assert!(compared("from=2&to=2").contains("Both say the same."));
+    assert!(compared("from=2&to=2").contains("They are identical."));
     for unknown in ["from=1&to=99", "from=x&to=2", "from=2"] {
         assert_eq!(
             boss.get(&format!("/admin/policy/revisions?{unknown}")).status(),

@@ -38,7 +38,7 @@ fn unlocking_lets_in_at_once_and_starts_at_zero() {
         let page = server.signed_in("boss").get("/admin/lockouts?state=locked").expect(200);
         assert!(page.text().contains("127.0.0.9"), "{on:?}");
         let id = between(page.text(), "name=\"id\" value=\"", "\"")[0];
-        // A stolen session cannot clear what stops it from guessing.
+        // A stolen session cannot clear the counters that limit its attempts.
         let asked = boss.post("/admin/lockouts/unlock", &[("id", id)]).expect(403);
         boss.confirm(&asked, PASSWORD).expect(303);
         assert!(
@@ -48,7 +48,7 @@ fn unlocking_lets_in_at_once_and_starts_at_zero() {
                 .any(|event| event.starts_with("lockout.released")),
             "{on:?}"
         );
-        // There is nothing left to unlock, and nothing happens.
+        // Nothing is left to unlock, and nothing happens.
         let released = |server: &TestServer| {
             server
                 .events()
@@ -122,7 +122,7 @@ fn a_member_cannot_unlock_anything() {
 fn a_block_refuses_a_name_or_an_address_until_it_ends_or_is_unlocked() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
-        // No ceiling counts, and nothing locks: a block holds all the same.
+        // No ceiling counts and nothing locks, but a block still applies.
         server.policy(&[("auth.login_ip_ceiling", "0"), ("auth.login_account_ceiling", "0")]);
         server.account("ada", Role::Member);
         server.account("bob", Role::Member);
@@ -137,7 +137,7 @@ fn a_block_refuses_a_name_or_an_address_until_it_ends_or_is_unlocked() {
             "{on:?}: the name, from everywhere"
         );
         let page = boss.get("/admin/lockouts?state=locked").expect(200);
-        for shown in ["Blocked", "left the company", "By hand only"] {
+        for shown in ["Blocked", "left the company", "Manually only"] {
             assert!(page.text().contains(shown), "{on:?} {shown}");
         }
         let id = between(page.text(), "name=\"id\" value=\"", "\"")[0];
@@ -173,14 +173,17 @@ fn a_block_that_makes_no_sense_is_refused_with_every_fault() {
     };
     refused(
         &[("until", "2000-01-01")],
-        &["Write a user name, an address, or both.", "It ends in the future"],
+        &[
+            "Enter a username, an IP address, or both.",
+            "Enter a time in the future",
+        ],
     );
     refused(
         &[("ip", "here"), ("until", "soon")],
-        &["Write one address", "Write a date and time"],
+        &["Enter one IP address", "Enter a date and time"],
     );
     for own in [&[("account", "boss")], &[("ip", "127.0.0.1")]] {
-        refused(own, &["That would lock you out yourself."]);
+        refused(own, &["This block would lock you out."]);
     }
     boss.post("/admin/lockouts/block", &[("id", crate::pages::kit::NOBODY), ("x", "")])
         .expect(404);
@@ -218,7 +221,7 @@ fn selected_locks_are_unlocked_in_one_go_and_the_list_is_exported() {
             .expect(200);
         let rows = records(csv.text());
         assert_eq!(rows.len(), 3, "{on:?}: {rows:?}");
-        assert_eq!(rows[0][..4], ["id", "kind", "account", "ip"]);
+        assert_eq!(rows[0][..4], ["\u{feff}id", "kind", "account", "ip"]);
         let json = boss
             .post("/admin/lockouts/export?state=locked&format=json", &[])
             .expect(200)
@@ -237,7 +240,7 @@ fn selected_locks_are_unlocked_in_one_go_and_the_list_is_exported() {
 }
 
 #[test]
-fn a_state_that_there_is_not_is_told_and_nothing_is_exported() {
+fn an_unknown_state_is_a_fault_and_nothing_is_exported() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
         let boss = locked(&server, &[]);
@@ -264,7 +267,7 @@ fn ceilings_are_listed_from_half_of_what_they_take_on() {
         let kinds = |query: &str| {
             let page = boss.get(&format!("/admin/lockouts{query}")).expect(200);
             let kinds = between(page.text(), "<small class=\"muted\">", "<");
-            (kinds.len(), kinds.contains(&"ceiling of an address"))
+            (kinds.len(), kinds.contains(&"IP address ceiling"))
         };
         let guess = |name: &str| server.anyone().from("127.0.0.9").sign_in(name, "wrong").expect(422);
         for name in ["a", "b", "c"] {
@@ -275,5 +278,38 @@ fn ceilings_are_listed_from_half_of_what_they_take_on() {
         guess("d");
         assert_eq!(kinds(""), (5, true), "{on:?}");
         assert_eq!(kinds("?state=counting"), (5, true), "{on:?}");
+    }
+}
+
+#[test]
+fn locks_come_first_and_patterns_are_described() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = locked(&server, &[("auth.login_lock_out_by_combination_user_and_ip", "true")]);
+        for name in ["a", "b", "c", "d", "e", "f"] {
+            server.anyone().from("127.0.0.77").sign_in(name, "wrong").expect(422);
+        }
+        for last in 20..26 {
+            server
+                .anyone()
+                .from(&format!("127.0.0.{last}"))
+                .sign_in("carol", "wrong");
+        }
+        let page = boss.get("/admin/lockouts").expect(200).page();
+        let folded = page.all("details#counting tbody tr").len();
+        let all = page.all("tbody tr").len();
+        assert!((1..all).contains(&folded), "{on:?}: {folded} of {all}");
+        for row in page.all("#counting tbody tr") {
+            assert_eq!(row.cell("Unlocks"), "not locked", "{on:?}");
+        }
+        for sentence in [
+            "One IP address, many usernames: 127.0.0.77 tried 6. This looks like password spraying.",
+            "One username, many IP addresses: carol was tried from 6. This looks like an attack on that account.",
+        ] {
+            assert!(page.shows(sentence), "{on:?} {sentence}: {}", page.text());
+        }
+        let overview = boss.get("/admin").expect(200).page();
+        assert!(overview.shows("2 attack patterns"), "{on:?} {}", overview.text());
+        assert!(overview.shows("carol was tried from 6"), "{on:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! The page of letters: what waits, what was refused and why, trying again and taking back.
+//! The page of emails: what waits, what was refused and why, trying again and taking back.
 
 use crate::{
     harness::{
@@ -7,8 +7,10 @@ use crate::{
     },
     pages::kit::{NOBODY, between},
 };
-use nightlatch::domain::account::Role;
-use nightlatch::flows::accounts::{self, CreateVerdict, NewAccount, NewPassword};
+use nightlatch::{
+    domain::account::Role,
+    flows::accounts::{self, CreateOutcome, NewAccount, NewPassword},
+};
 
 fn invite(server: &TestServer, name: &str) {
     let new = NewAccount {
@@ -21,17 +23,17 @@ fn invite(server: &TestServer, name: &str) {
         password: NewPassword::Invitation,
     };
     let created = server.run(accounts::create(&server.ctx, &crate::harness::server::operator(), new));
-    assert!(matches!(created, Ok(CreateVerdict::Created { invited: true, .. })));
+    assert!(matches!(created, Ok(CreateOutcome::Created { invited: true, .. })));
 }
 
 #[test]
-fn letters_show_with_the_servers_words_and_are_tried_again_or_taken_back() {
+fn emails_show_with_the_servers_words_and_are_tried_again_or_taken_back() {
     for on in [On::Sqlite, On::Postgres] {
         let smtp = SmtpServer::start(Manner::Recipient("451 4.7.1 <b>greylisted</b>"));
         let server = TestServer::on(on).env("NIGHTLATCH_SMTP_URL", &smtp.url()).start();
         let admin = server.admin("boss");
         assert!(
-            admin.get("/admin/mail").expect(200).text().contains("No letters yet"),
+            admin.get("/admin/mail").expect(200).text().contains("No emails yet"),
             "{on:?}"
         );
         invite(&server, "eve");
@@ -40,7 +42,7 @@ fn letters_show_with_the_servers_words_and_are_tried_again_or_taken_back() {
         let page = admin.get("/admin/mail").expect(200);
         assert!(!page.text().contains("<b>greylisted"), "{on:?}: as text");
         assert!(!page.text().contains("token="), "{on:?}: nothing of what it says");
-        assert!(page.text().contains("Waiting again"), "{on:?}");
+        assert!(page.text().contains("Retrying"), "{on:?}");
         assert!(
             admin.get("/admin").expect(200).text().contains("href=\"/admin/mail\""),
             "{on:?}"
@@ -52,10 +54,10 @@ fn letters_show_with_the_servers_words_and_are_tried_again_or_taken_back() {
         admin
             .post("/admin/mail", &[("id", &id), ("act", "discard")])
             .expect(303);
-        assert!(shows("There was nothing to take back"), "{on:?}");
+        assert!(shows("Nothing to cancel"), "{on:?}");
         smtp.behave(Manner::Recipient("550 5.1.1 no such user"));
         invite(&server, "bob");
-        eventually("it is given up", || shows("its link was removed"));
+        eventually("it is given up", || shows("link expired"));
         let overview = admin.get("/admin").expect(200);
         assert!(overview.text().contains("/admin/mail?state=given_up"), "{on:?}");
         let given_up = admin.get("/admin/mail?state=given_up").expect(200);

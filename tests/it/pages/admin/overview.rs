@@ -1,4 +1,5 @@
-//! The overview: how many sessions were live through the last day, and how what the installation runs on does.
+//! The overview: how many sessions were live through the last day, and how what the installation
+//! runs on does.
 
 use crate::{
     harness::server::{On, TestServer, eventually},
@@ -25,7 +26,7 @@ fn live_by_hour(page: &str) -> Vec<u32> {
 }
 
 #[test]
-fn live_sessions_are_told_for_each_hour_of_the_last_day() {
+fn live_sessions_are_shown_for_each_hour_of_the_last_day() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
         const HOUR: i64 = 3_600_000_000;
@@ -44,7 +45,7 @@ fn live_sessions_are_told_for_each_hour_of_the_last_day() {
         server.signed_in("bob");
         server.signed_in("bob");
         eve.post("/logout", &[]).expect(303);
-        // Who came and went within an hour is at neither end of it.
+        // A session that began and ended within an hour is at neither end of it.
         server.signed_in("eve").post("/logout", &[]).expect(303);
         let page = overview();
         assert_eq!(live_by_hour(&page), [&[0; 21][..], &[3, 2, 3]].concat(), "{on:?}");
@@ -54,7 +55,7 @@ fn live_sessions_are_told_for_each_hour_of_the_last_day() {
         server.advance(24 * 3_600);
         let page = overview();
         assert_eq!(live_by_hour(&page), [3; 24], "{on:?}");
-        assert!(page.contains("now and for 24 hours"), "{on:?}");
+        assert!(page.contains("now, unchanged for 24 hours"), "{on:?}");
     }
 }
 
@@ -65,8 +66,8 @@ fn a_clock_that_differs_from_the_databases_is_warned_of() {
         let boss = server.admin("boss");
         let shows = |words: &str| boss.get("/admin").expect(200).text().contains(words);
         let (answers, agree) = match on {
-            On::Sqlite => ("SQLite answers", "There is one clock"),
-            On::Postgres => ("PostgreSQL answers", "The clocks agree"),
+            On::Sqlite => ("SQLite responds", "Clock in sync (local database)"),
+            On::Postgres => ("PostgreSQL responds", "Clock in sync"),
         };
         assert!(shows(answers), "{on:?}");
         eventually("the clocks agree", || {
@@ -74,7 +75,7 @@ fn a_clock_that_differs_from_the_databases_is_warned_of() {
             shows(agree)
         });
         server.advance(600);
-        let warned = shows("s ahead of the database&#39;s</strong>");
+        let warned = shows("s ahead of the database’s</strong>");
         assert_eq!(
             warned,
             on == On::Postgres,
@@ -89,9 +90,9 @@ fn servers_on_one_database_know_of_each_other() {
     let first = TestServer::on(On::Postgres).start();
     let boss = first.admin("boss");
     let shows = |words: &str| boss.get("/admin").expect(200).text().contains(words);
-    assert!(shows("This server is the only one."));
+    assert!(shows("This is the only server."));
     let second = TestServer::beside(&first.database).start();
     assert!(shows("1\u{a0}other server on this database."));
     second.stop();
-    assert!(shows("This server is the only one."));
+    assert!(shows("This is the only server."));
 }

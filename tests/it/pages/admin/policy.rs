@@ -1,4 +1,4 @@
-//! `/admin/policy`: editing, every fault at once, pins and restoring. What becomes of a draft is in `review`.
+//! `/admin/policy`: editing, all faults together, pins and restoring. `review` tests drafts.
 
 use crate::{
     harness::{
@@ -69,7 +69,9 @@ fn all_faults_come_at_once_and_everything_typed_is_kept() {
         "session.concurrent_user_session_limit",
     ] {
         assert!(
-            refused.text().contains(&format!("href=\"#{key}-input\"")),
+            refused
+                .text()
+                .contains(&format!("href=\"#{}-input\"", key.replace('.', "-"))),
             "{key} is in the summary"
         );
     }
@@ -82,7 +84,7 @@ fn all_faults_come_at_once_and_everything_typed_is_kept() {
 }
 
 #[test]
-fn values_at_and_beyond_every_bound_are_told_apart() {
+fn values_at_and_beyond_every_bound_are_distinguished() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     let status = |key: &str, value: &str| draft(&boss, revision(&server), &[(key, value)]).status();
@@ -167,7 +169,7 @@ fn restoring_goes_through_the_review_and_makes_a_new_revision() {
             server.events().iter().any(|event| event.starts_with("policy.restored")),
             "{on:?}"
         );
-        // What it says already needs no draft.
+        // An unchanged value needs no draft.
         assert_eq!(
             restore(&first.to_string()).expect(303).location(),
             "/admin/policy",
@@ -220,10 +222,10 @@ fn development_mode_switches_idle_endings_off_and_nothing_else() {
 
 /// The rows that are shown, by key.
 fn shown(page: &Answer) -> Vec<String> {
-    between(page.text(), "<div class=\"setting", "<h3>")
-        .into_iter()
-        .filter(|row| !row.contains(" hidden>"))
-        .map(|row| between(row, "id=\"", "\"")[0].to_owned())
+    page.page()
+        .all("details.group:not([hidden]) div.setting:not([hidden])")
+        .iter()
+        .map(|row| row.attribute("data-setting").to_owned())
         .collect()
 }
 
@@ -241,6 +243,8 @@ fn a_search_without_script_finds_by_label_key_and_synonym() {
     );
     assert_eq!(found("zxcvbn+score"), ["password.min_strength"], "every word");
     assert_eq!(found("no+such+thing"), Vec::<String>::new());
+    let unfolded = boss.get("/admin/policy?q=spraying").expect(200).page();
+    assert!(unfolded.all("details.group:not([open])").is_empty());
     assert_eq!(found("").len(), nightlatch::domain::policy::Key::ALL.len());
     let none = boss.get("/admin/policy?q=no+such+thing").expect(200);
     assert!(none.text().contains("data-none-found>") && none.text().contains("0 settings found"));
@@ -258,7 +262,7 @@ fn a_search_without_script_keeps_what_was_typed_and_hidden_rows_change_nothing()
         "typed, though hidden"
     );
     assert!(page.text().contains("2 unsaved changes"));
-    // Every field goes along, as browsers send the form that the search answered with.
+    // Every field is sent, as browsers send the form that the search returned.
     let fields: Vec<(String, String)> = between(page.text(), " name=\"", ">")
         .into_iter()
         .filter(|field| field.contains("value=\"") && !field.contains("type=\"checkbox\""))
@@ -283,7 +287,7 @@ fn a_search_without_script_keeps_what_was_typed_and_hidden_rows_change_nothing()
 }
 
 #[test]
-fn a_knob_that_differs_from_its_mode_is_custom() {
+fn a_setting_that_differs_from_its_mode_is_custom() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     let customs = || between(boss.get("/admin/policy").expect(200).text(), "data-custom>", "<").len();

@@ -4,7 +4,7 @@ use crate::harness::server::TestServer;
 use nightlatch::{
     domain::policy::{
         PolicyDocument,
-        interchange::{Format, import},
+        interchange::{PolicyFormat, import},
     },
     flows::policy::in_force,
 };
@@ -16,9 +16,9 @@ fn each_format_is_a_download_that_is_read_again() {
     server.policy(&[("session.ttl", "1h"), ("auth.login_cooloff_time", "never")]);
     let policy = boss.get("/admin/policy").expect(200);
     for (format, ending, media_type) in [
-        (Format::Hue, "ini", "text/plain; charset=utf-8"),
-        (Format::Toml, "toml", "application/toml; charset=utf-8"),
-        (Format::Json, "json", "application/json"),
+        (PolicyFormat::Hue, "ini", "text/plain; charset=utf-8"),
+        (PolicyFormat::Toml, "toml", "application/toml; charset=utf-8"),
+        (PolicyFormat::Json, "json", "application/json"),
     ] {
         let path = format!("/admin/policy/export?format={}", format.as_str());
         assert!(policy.text().contains(&format!("href=\"{path}\"")), "{path}");

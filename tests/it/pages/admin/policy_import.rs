@@ -1,4 +1,5 @@
-//! `/admin/policy/import`: files become drafts, faults keep what was pasted, nothing is dropped silently.
+//! `/admin/policy/import`: files become drafts, faults keep the pasted text, nothing is dropped
+//! silently.
 
 use crate::{
     harness::{
@@ -31,7 +32,7 @@ fn everyone(settings: &[(Key, Value)]) -> Overrides {
     settings.iter().cloned().collect()
 }
 
-/// The words of a page as people read them.
+/// Returns the visible text of a page.
 fn words(page: &Answer) -> String {
     let text = page
         .text()
@@ -61,13 +62,13 @@ fn a_pasted_hue_ini_goes_to_the_review_with_what_was_left_aside_and_is_saved_the
         let review = boss.get(sent.location()).expect(200);
         let said = words(&review);
         for part in [
-            "An import on top of revision 2",
+            "An import, based on revision 2.",
             "moving in",
-            "Failures that lock",
-            "line 5: desktop.auth.idle_session_timeout: 0 switches idle endings off in Hue",
+            "Failure limit",
+            "line 5: desktop.auth.idle_session_timeout: 0 switches idle timeouts off in Hue",
             "line 6: desktop.auth.expires_after: -300 means never",
-            "Left aside: line 2: desktop.secret_key: ",
-            "Left aside: line 4: desktop.auth.backend: our set-up does this",
+            "Ignored: line 2: desktop.secret_key: ",
+            "Ignored: line 4: desktop.auth.backend: setup does this",
         ] {
             assert!(said.contains(part), "{on:?} {part}\n{said}");
         }
@@ -95,11 +96,11 @@ fn a_chosen_file_goes_before_the_text() {
     let by_name = boss
         .upload(PAGE, &[], Some(("hue.ini", b"[beeswax]\nx=1\n")))
         .expect(200);
-    assert!(words(&by_name).contains("Left aside: line 2: beeswax.x: not about sessions"));
+    assert!(words(&by_name).contains("Ignored: line 2: beeswax.x: not about sessions"));
 }
 
 #[test]
-fn every_format_can_be_said_or_found_out() {
+fn every_format_can_be_given_or_detected() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     let cms = "/hippo:configuration/hippo:frontend/cms/cms-static/root/max.inactive.interval.minutes = 20";
@@ -141,11 +142,11 @@ fn faults_name_their_lines_and_keep_everything_that_was_sent() {
     let file = boss.upload(PAGE, &[("format", "json")], Some(("p.json", b"{\n\"everyone\": 5}")));
     let said = words(&file.expect(422));
     assert!(said.contains("a scope is an object of settings (line 2)") && said.contains("\"everyone\": 5}</textarea>"));
-    // What holds between settings is asked of the document as a whole.
+    // Rules across settings apply to the document as a whole.
     let whole = pasted(&boss, "toml", "[everyone]\nsession.same_site = 'None'\n").expect(422);
     assert!(words(&whole).contains("session.same_site = None: browsers refuse"));
     for (format, text, says) in [
-        ("", "what is this", "say which one it is"),
+        ("", "what is this", "choose it"),
         ("yaml", "a: 1", "There is no such format"),
         ("hue", " \n", "Paste the text of a file"),
         ("json", "{", "not JSON"),
@@ -154,20 +155,19 @@ fn faults_name_their_lines_and_keep_everything_that_was_sent() {
         assert!(words(&refused).contains(says), "{says}");
     }
     let binary = boss.upload(PAGE, &[], Some(("p.ini", b"\xff\xfe[\0"))).expect(422);
-    assert!(words(&binary).contains("no text in UTF-8"));
+    assert!(words(&binary).contains("not UTF-8 text"));
     assert_eq!(document(&server), before);
 }
 
 #[test]
-fn a_file_that_changes_nothing_is_told_so() {
+fn a_file_that_changes_nothing_says_so() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     server.policy(&[("session.ttl", "1h")]);
     let same = pasted(&boss, "hue", "[desktop]\nhttp_port=1\n[[session]]\nttl=3600\n").expect(200);
     let said = words(&same);
     assert!(
-        said.contains("Nothing to review")
-            && said.contains("Left aside: line 2: desktop.http_port: decided at the start")
+        said.contains("Nothing to review") && said.contains("Ignored: line 2: desktop.http_port: configured at start")
     );
     let exported = boss.get("/admin/policy/export?format=hue").expect(200);
     pasted(&boss, "hue", exported.text()).expect(200);
@@ -185,8 +185,8 @@ fn a_long_list_of_keys_left_aside_is_cut_and_counted() {
     )
     .expect(303);
     let said = words(&boss.get(sent.location()).expect(200));
-    assert_eq!(said.matches("Left aside: line ").count(), 200);
-    assert!(said.contains("Left aside: 50 more keys"));
+    assert_eq!(said.matches("Ignored: line ").count(), 200);
+    assert!(said.contains("Ignored: 50 more keys"));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! `/admin/policy/posture`: what is met and what not, in which scope, and drafts that would meet it.
+//! `/admin/policy/posture`: what is met and what not, in which scope, and drafts that would meet
+//! it.
 
 use crate::{
     harness::server::{On, TestServer},
@@ -72,7 +73,7 @@ fn an_override_that_loosens_shows_with_its_scope() {
     for shown in [
         "Application wiki",
         "2 hours",
-        "scope=app%3Awiki#auth.idle_session_timeout",
+        "scope=app%3Awiki#auth-idle_session_timeout",
         "10 minutes",
     ] {
         assert!(row.contains(shown), "{shown}: {row}");
@@ -151,12 +152,47 @@ fn the_installation_is_part_of_the_posture() {
         .start();
     let page = server.admin("boss").get(PAGE).expect(200);
     for shown in [
-        "believes everybody",
+        "trusts all addresses",
         "NIGHTLATCH_SECURITY_LOG",
-        "People reach Nightlatch over plain http",
+        "Nightlatch is reached over plain http",
     ] {
         assert!(page.text().contains(shown), "{shown}");
     }
     let overview = server.signed_in("boss").get("/admin").expect(200);
     assert!(overview.text().contains("href=\"/admin/policy/posture\""));
+}
+
+#[test]
+fn a_baseline_is_a_table_of_requirements_and_scopes() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    server.policy(&[("auth.idle_session_timeout", "10m")]);
+    server.policy_in(
+        &Scope::Application("wiki".to_owned()),
+        &[("auth.idle_session_timeout", "2h")],
+    );
+    let page = boss.get(PAGE).expect(200).page();
+    let table = page.all("#pci-dss-4 a")[0].attribute("href").to_owned();
+    let table = boss.get(&table).expect(200).page();
+    assert_eq!(table.heading(), "PCI DSS 4 by scope");
+    let idle = &table.rows_with("Requires", "at most 15 minutes")[0];
+    assert_eq!(idle.cell("Everyone"), "10 minutes");
+    assert_eq!(idle.cell("Administrators"), "inherits");
+    assert_eq!(idle.cell("Application wiki"), "2 hours Not met");
+    boss.get(&format!("{PAGE}?table=none")).expect(404);
+}
+
+#[test]
+fn a_draft_that_loosens_says_so_in_its_review() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    server.policy(&[("password.max_age", "60 days"), ("password.regex", "^(?=.*[0-9])")]);
+    let drafted = boss.post(PAGE, &[("baseline", "nist-aal2")]).expect(303);
+    let review = boss.get(drafted.location()).expect(200).page();
+    let loosened = review.all("#loosened");
+    assert_eq!(loosened.len(), 1, "{}", review.text());
+    assert!(loosened[0].shows("less strict") && loosened[0].shows("Maximum age (Everyone): 60 days → never"));
+    let tight = boss.post(PAGE, &[("baseline", "pci-dss-4")]).expect(303);
+    let review = boss.get(tight.location()).expect(200).page();
+    assert!(!review.text().contains("Maximum age (Everyone): 60 days → never"));
 }

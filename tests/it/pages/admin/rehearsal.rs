@@ -1,19 +1,19 @@
-//! `/admin/applications/{name}/test`: the rehearsal says what the door would say, and changes nothing.
+//! `/admin/applications/{name}/test`: the access test agrees with the real decision, and changes
+//! nothing.
 
 use crate::harness::{
     client::{Answer, CHROME, Client, FIREFOX},
     server::{On, TestServer, operator},
 };
 use nightlatch::{
-    domain::{account::Role, forwarded::Dialect},
+    domain::{account::Role, forwarded::Dialect, session::SessionFilter},
     flows::{
-        access::{Rehearsal, Rehearsed, Supposed, rehearse},
+        access::{AccessTest, AccessTestOutcome, HypotheticalRequest, test_access},
         accounts::Act,
-        applications::{self, Change, Verdict},
+        applications::{self, ApplicationChange, ApplicationOutcome},
         sessions,
     },
-    http::forward_auth::{Told, told},
-    store::sessions::SessionFilter,
+    http::forward_auth::{ProxyAnswer, list_answers},
 };
 use reqwest::Method;
 
@@ -29,51 +29,51 @@ fn server(on: On) -> TestServer {
         .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
         .start();
     let all = [
-        ("wiki", Change::default()),
+        ("wiki", ApplicationChange::default()),
         (
             "console",
-            Change {
+            ApplicationChange {
                 roles: Some(vec![Role::Administrator]),
-                ..Change::default()
+                ..ApplicationChange::default()
             },
         ),
         (
             "site",
-            Change {
+            ApplicationChange {
                 prefixes: Some(texts(&["/docs"])),
                 public: Some(texts(&["/docs/public/*"])),
-                ..Change::default()
+                ..ApplicationChange::default()
             },
         ),
     ];
     for (name, change) in all {
-        let change = Change {
+        let change = ApplicationChange {
             hosts: Some(vec![format!("{name}.example.org")]),
             ..change
         };
         let operator = operator();
         let made = applications::create(&server.ctx, &operator, name, change);
-        assert_eq!(server.run(made).unwrap(), Verdict::Done);
+        assert_eq!(server.run(made).unwrap(), ApplicationOutcome::Done);
     }
     server
 }
 
-fn supposed(address: &str, account: &str) -> Supposed {
-    Supposed {
+fn supposed(address: &str, account: &str) -> HypotheticalRequest {
+    HypotheticalRequest {
         address: address.to_owned(),
         account: Some(account.to_owned()),
-        ..Supposed::default()
+        ..HypotheticalRequest::default()
     }
 }
 
-fn rehearsed(server: &TestServer, supposed: &Supposed) -> Rehearsal {
-    match server.run(rehearse(&server.ctx, supposed)).unwrap() {
-        Rehearsed::Done(rehearsal) => *rehearsal,
+fn rehearsed(server: &TestServer, supposed: &HypotheticalRequest) -> AccessTest {
+    match server.run(test_access(&server.ctx, supposed)).unwrap() {
+        AccessTestOutcome::Done(rehearsal) => *rehearsal,
         other => panic!("{other:?}"),
     }
 }
 
-/// The door itself, in each dialect, asked by a browser's navigation.
+/// Returns the real decision in each dialect for a browser's navigation.
 fn asked(client: &Client, url: &str) -> Vec<(Dialect, Answer)> {
     let (proto, rest) = url.split_once("://").unwrap();
     let (host, _) = rest.split_once('/').unwrap();
@@ -95,7 +95,7 @@ fn asked(client: &Client, url: &str) -> Vec<(Dialect, Answer)> {
     ]
 }
 
-fn assert_same(told: &[Told], door: &[(Dialect, Answer)], what: &str) {
+fn assert_same(told: &[ProxyAnswer], door: &[(Dialect, Answer)], what: &str) {
     for (told, (dialect, answer)) in told.iter().zip(door) {
         assert_eq!((told.dialect, told.status), (*dialect, answer.status()), "{what}");
         for (name, value) in &told.headers {
@@ -121,25 +121,25 @@ fn the_rehearsal_says_what_the_door_says() {
         ] {
             let rehearsal = rehearsed(&server, &supposed(url, "ADA"));
             let what = format!("{on:?} {url}");
-            let first = &rehearsal.outcomes[0];
+            let first = &rehearsal.sessions[0];
             assert_same(
-                &told(&server.ctx, &rehearsal.target, &first.passage),
+                &list_answers(&server.ctx, &rehearsal.target, &first.decision),
                 &asked(&ada, url),
                 &what,
             );
-            let last = rehearsal.outcomes.last().unwrap();
+            let last = rehearsal.sessions.last().unwrap();
             assert!(last.session.is_none(), "{what}");
             assert_same(
-                &told(&server.ctx, &rehearsal.target, &last.passage),
+                &list_answers(&server.ctx, &rehearsal.target, &last.decision),
                 &asked(&server.anyone(), url),
                 &what,
             );
         }
         server.act(id, Act::ForceChange);
         let rehearsal = rehearsed(&server, &supposed(PAGE, "ada"));
-        let passage = &rehearsal.outcomes[0].passage;
+        let decision = &rehearsal.sessions[0].decision;
         assert_same(
-            &told(&server.ctx, &rehearsal.target, passage),
+            &list_answers(&server.ctx, &rehearsal.target, decision),
             &asked(&ada, PAGE),
             "a pending change",
         );
@@ -155,17 +155,17 @@ fn each_live_session_is_judged_for_that_address_and_browser_and_none_is_touched(
         let second = server.anyone().header("user-agent", CHROME);
         second.sign_in("ada", crate::harness::server::PASSWORD).expect(303);
         let before = server.events();
-        let sentences = |supposed: Supposed| -> Vec<String> {
+        let sentences = |supposed: HypotheticalRequest| -> Vec<String> {
             let rehearsal = rehearsed(&server, &supposed);
             rehearsal
-                .outcomes
+                .sessions
                 .iter()
-                .map(|outcome| outcome.passage.sentence())
+                .map(|outcome| outcome.decision.sentence())
                 .collect()
         };
         let both = sentences(supposed(PAGE, "ada"));
-        assert_eq!(both, ["Passes.", "Passes.", "Is sent to the sign-in."], "{on:?}");
-        let moved = sentences(Supposed {
+        assert_eq!(both, ["Passes.", "Passes.", "Redirected to sign-in."], "{on:?}");
+        let moved = sentences(HypotheticalRequest {
             ip: Some("198.51.100.7".parse().unwrap()),
             ..supposed(PAGE, "ada")
         });
@@ -173,7 +173,7 @@ fn each_live_session_is_judged_for_that_address_and_browser_and_none_is_touched(
             moved[..2].iter().all(|sentence| sentence.contains("another network")),
             "{moved:?}"
         );
-        let firefox = sentences(Supposed {
+        let firefox = sentences(HypotheticalRequest {
             user_agent: Some(FIREFOX.to_owned()),
             ..supposed(PAGE, "ada")
         });
@@ -200,16 +200,16 @@ fn each_live_session_is_judged_for_that_address_and_browser_and_none_is_touched(
 #[test]
 fn a_host_that_the_cookie_does_not_reach_knows_nobody() {
     let server = server(On::Sqlite);
-    let far = Change {
+    let far = ApplicationChange {
         hosts: Some(texts(&["far.example.com"])),
-        ..Change::default()
+        ..ApplicationChange::default()
     };
     let operator = operator();
     let made = applications::create(&server.ctx, &operator, "far", far);
-    assert_eq!(server.run(made).unwrap(), Verdict::Done);
+    assert_eq!(server.run(made).unwrap(), ApplicationOutcome::Done);
     server.member("ada");
     let rehearsal = rehearsed(&server, &supposed("https://far.example.com/", "ada"));
-    assert_eq!(rehearsal.outcomes[0].passage.sentence(), "Is sent to the sign-in.");
+    assert_eq!(rehearsal.sessions[0].decision.sentence(), "Redirected to sign-in.");
 }
 
 #[test]
@@ -224,12 +224,12 @@ fn the_page_shows_the_answers_and_why() {
     let page = at("?url=https%3A%2F%2Fwiki.example.org%2Fpage&account=ada").expect(200);
     for words in [
         "not public: a session must be live",
-        "ada: member, no groups, enabled; may enter",
+        "ada: member, no groups, enabled; has access",
         "Passes.",
         "remote-user: ada",
         "x-nightlatch-session-ends: 1209600",
         "/api/authz/ext-authz",
-        "Somebody who is not signed in",
+        "Not signed in",
         "login?return_to=https%3A%2F%2Fwiki.example.org%2Fpage",
     ] {
         assert!(page.text().contains(words), "{words}");
@@ -239,9 +239,9 @@ fn the_page_shows_the_answers_and_why() {
         ("?url=wiki", "The address cannot be read"),
         (
             "?url=https%3A%2F%2Fwiki.example.org%2F&account=nobody",
-            "There is no account of that name.",
+            "There is no account with that name.",
         ),
-        ("?url=https%3A%2F%2Fwiki.example.org%2F&ip=here", "Write one address"),
+        ("?url=https%3A%2F%2Fwiki.example.org%2F&ip=here", "Enter one IP address"),
     ] {
         assert!(at(query).expect(422).text().contains(fault), "{query}");
     }

@@ -1,4 +1,5 @@
-//! `/admin/policy/review`: drafts on top of what others saved meanwhile, and saves that undo themselves.
+//! `/admin/policy/review`: drafts on top of what others saved meanwhile, and saves that undo
+//! themselves.
 
 use crate::{
     harness::{
@@ -27,7 +28,7 @@ fn number(server: &TestServer, key: Key) -> String {
 }
 
 /// The newest revision, whether or not it is in force.
-fn newest(server: &TestServer) -> nightlatch::flows::rows::Revision {
+fn newest(server: &TestServer) -> nightlatch::domain::policy::Revision {
     server.run(policy::revisions(&server.ctx, None, 1)).unwrap().remove(0)
 }
 
@@ -43,7 +44,7 @@ fn nothing_is_in_force_before_the_review_is_saved_and_the_reason_is_kept() {
         for word in ["Absolute lifetime", "session.ttl", "2 weeks", "2 hours", "Everyone"] {
             assert!(page.text().contains(word), "{on:?} {word}");
         }
-        // It waits: the editor says so, and goes on with it.
+        // The draft waits: the editor shows it, and continues it.
         assert!(
             boss.get("/admin/policy").expect(200).text().contains(review.location()),
             "{on:?}"
@@ -109,7 +110,7 @@ fn what_does_not_overlap_is_merged() {
         server.policy(&[("session.ttl", "3h")]);
         let page = boss.get(review.location()).expect(200);
         assert!(
-            page.text().contains("meanwhile") && page.text().contains("3 hours"),
+            page.text().contains("saved revision 2 in the meantime") && page.text().contains("3 hours"),
             "{on:?}"
         );
         save_reviewed(&boss, review.location(), &[]).expect(303);
@@ -212,7 +213,7 @@ fn a_provisional_save_governs_at_once_and_undoes_itself_after_sixty_seconds() {
         server.advance(60);
         assert_eq!(number(&server, Key::SessionTtl), "7200", "{on:?} its last instant");
         server.advance(1);
-        // Whoever asks gets the policy before, whatever is written.
+        // Every request gets the previous policy, whatever is written.
         assert_eq!(number(&server, Key::SessionTtl), "1209600", "{on:?}");
         eventually("it is written down", || newest(&server).kind == "reverted");
         let events = server.events();
@@ -282,12 +283,12 @@ fn nothing_else_is_saved_while_a_save_waits() {
         let saved = provisional(&server, &boss);
         let held = draft(&boss, saved, &[("session.concurrent_user_session_limit", "3")]).expect(303);
         let page = boss.get(held.location()).expect(200);
-        assert!(page.text().contains("waits to be kept"), "{on:?}");
+        assert!(page.text().contains("is waiting to be kept"), "{on:?}");
         save_reviewed(&boss, held.location(), &[]).expect(409);
         assert_eq!(newest(&server).revision, saved, "{on:?}");
         server.advance(61);
         eventually("it is undone", || newest(&server).revision > saved);
-        // On top of what came back: the draft was made on the revision that is undone.
+        // Based on the restored policy: the draft was made on the revision that was reverted.
         save_reviewed(&boss, held.location(), &[]).expect(303);
         assert_eq!(number(&server, Key::SessionTtl), "1209600", "{on:?}");
         assert_eq!(number(&server, Key::SessionConcurrentUserSessionLimit), "3", "{on:?}");
@@ -358,7 +359,7 @@ fn a_lock_that_would_meet_the_saver_is_a_risk() {
         ];
         let review = draft(&boss, revision(&server), &edits).expect(303);
         let page = boss.get(review.location()).expect(200);
-        assert!(page.text().contains("refuse your own next sign-in"), "{on:?}");
+        assert!(page.text().contains("refuse your next sign-in"), "{on:?}");
     }
 }
 

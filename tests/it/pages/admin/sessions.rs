@@ -2,23 +2,24 @@
 
 use crate::{
     harness::{
-        client::{CHROME, Client, FIREFOX},
+        client::{Answer, CHROME, Client, FIREFOX},
         server::{On, TestServer},
     },
-    pages::kit::{between, link, records},
+    pages::kit::{link, records},
 };
 use nightlatch::{
     domain::{
         account::Role,
-        session::{Binding, SessionId},
+        factor::Proofs,
+        session::{Binding, Session, SessionId},
         time::Span,
     },
     flows::accounts,
-    store::sessions::{self, Session},
+    store::sessions,
 };
 use std::collections::BTreeSet;
 
-/// So many more live sessions of the account, a second apart, from `198.51.100.N`.
+/// Opens this number of further sessions of the account, a second apart, from `198.51.100.N`.
 fn more(server: &TestServer, name: &str, number: u8) -> Vec<String> {
     let account = server
         .run(accounts::find_by_name(&server.ctx, name))
@@ -38,12 +39,13 @@ fn more(server: &TestServer, name: &str, number: u8) -> Vec<String> {
                 ip,
                 signed_in_ip: ip,
                 binding: Binding::at_sign_in(ip, Some(FIREFOX)),
-                user_agent_mismatches: 0,
                 applications: Vec::new(),
                 ended_at: None,
                 end_reason: None,
                 ended_by: None,
+                end_cause: None,
                 proved_at: at,
+                proofs: Proofs::PASSWORD,
                 tokens: Vec::new(),
             }
         })
@@ -66,17 +68,23 @@ fn all(admin: &Client, query: &str) -> (Vec<String>, String) {
     let mut next = Some(format!("/admin/sessions?{query}"));
     let mut total = String::new();
     while let Some(path) = next {
-        let page = admin.get(&path).expect(200);
-        total = between(page.text(), "<p role=\"status\">", " ")[0].to_owned();
-        ids.extend(
-            between(page.text(), "<a href=\"/admin/sessions/", "\"")
-                .into_iter()
-                .map(str::to_owned),
-        );
-        next = link(&page, "after=");
+        let answer = admin.get(&path).expect(200);
+        let status = answer.page().all(".head [role=status]")[0].text();
+        total = status.split(' ').next().unwrap().to_owned();
+        ids.extend(listed(&answer));
+        next = link(&answer, "after=");
     }
-    ids.retain(|id| id.len() == 36);
     (ids, total)
+}
+
+/// Ids of the sessions on one page of the list, by the links to their details.
+fn listed(list: &Answer) -> Vec<String> {
+    let page = list.page();
+    let links = page.all("td[data-label=Device] a");
+    let ids = links
+        .iter()
+        .map(|link| link.attribute("href").trim_start_matches("/admin/sessions/"));
+    ids.map(str::to_owned).collect()
 }
 
 #[test]
@@ -98,17 +106,7 @@ fn pages_show_each_session_once_and_agree_with_the_total() {
         // And back again.
         let second = boss.get(&link(&boss.get("/admin/sessions?limit=25"), "after=").unwrap());
         let first = boss.get(&link(&second, "before=").unwrap());
-        let ids = |text: &str| {
-            between(text, "<a href=\"/admin/sessions/", "\"")
-                .into_iter()
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(
-            ids(first.text()),
-            ids(boss.get("/admin/sessions?limit=25").text()),
-            "{on:?}"
-        );
+        assert_eq!(listed(&first), listed(&boss.get("/admin/sessions?limit=25")), "{on:?}");
     }
 }
 
@@ -164,14 +162,21 @@ fn one_selected_and_an_accounts_sessions_are_ended() {
         let of_ada = ids("q=ada");
         assert_eq!(of_ada.len(), 4);
         boss.post("/admin/sessions/end", &[("only", &of_ada[0])]).expect(303);
+        let list = boss.get("/admin/sessions").expect(200).page();
+        assert!(list.shows("Ended the session of ada on"), "{on:?}: whose it was");
         assert_eq!(live(&adas), 3, "{on:?}");
         let left = ids("q=ada");
         assert!(!left.contains(&of_ada[0]));
-        boss.post(
-            "/admin/sessions/end",
-            &[("what", "selected"), ("id", &left[0]), ("id", &left[1])],
-        )
-        .expect(303);
+        let two = [("what", "selected"), ("id", left[0].as_str()), ("id", left[1].as_str())];
+        let question = boss.post("/admin/sessions/end", &two).expect(200).page();
+        assert!(question.shows("End 2 sessions?") && question.shows("ada"), "{on:?}");
+        assert_eq!(live(&adas), 3, "{on:?}: a question ends nothing");
+        let fields = question.form_with("what").fields();
+        let fields: Vec<(&str, &str)> = fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        boss.post("/admin/sessions/end", &fields).expect(303);
         assert_eq!(live(&adas), 1, "{on:?}");
         boss.post(&format!("/admin/accounts/{}", id.0), &[("act", "end-sessions")])
             .expect(303);
@@ -189,7 +194,7 @@ fn one_selected_and_an_accounts_sessions_are_ended() {
                 .filter(|row| row.event.as_str() == "session.ended")
                 .all(|row| row.actor == "boss")
         );
-        // Ended once more: said so, nothing recorded.
+        // Ended again: reported, and nothing recorded.
         boss.post("/admin/sessions/end", &[("only", &of_ada[0])]).expect(303);
         assert_eq!(
             server
@@ -213,12 +218,8 @@ fn ending_all_that_match_asks_for_the_number_and_reaches_beyond_the_page() {
         let eve = server.member("eve");
         more(&server, "ada", 60);
         let back = "q=198.51.100.0%2F24";
-        assert!(
-            boss.get(&format!("/admin/sessions/end?{back}"))
-                .expect(200)
-                .text()
-                .contains("60")
-        );
+        let question = boss.get(&format!("/admin/sessions/end?{back}")).expect(200).page();
+        assert!(question.heading().contains("60"), "{on:?}: {}", question.heading());
         let end = |shown: &str, typed: &str| {
             boss.post(
                 "/admin/sessions/end",
@@ -229,22 +230,21 @@ fn ending_all_that_match_asks_for_the_number_and_reaches_beyond_the_page() {
             end(shown, typed).expect(422);
         }
         assert_eq!(all(&boss, back).1, "60");
-        // What was shown is not what there is: nobody ends more than they saw.
-        assert!(
-            end("26", "26").expect(422).text().contains("Meanwhile it is 60"),
-            "{on:?}"
-        );
+        // The number has changed since it was shown: an administrator never ends more sessions than
+        // they saw.
+        let changed = end("26", "26").expect(422).page();
+        assert!(changed.shows("There are now 60."), "{on:?}: {:?}", changed.messages());
         end("60", "60").expect(303);
         assert_eq!(all(&boss, back).1, "0", "{on:?}");
         eve.get("/").expect(200);
         boss.get("/admin").expect(200);
-        // A filter that cannot be read ends nothing.
+        // An invalid filter ends nothing.
         for back in ["idle=soon", "role=administratr", "state=lives", "account=eve"] {
             let unreadable = [("what", "matching"), ("back", back), ("shown", "2"), ("typed", "2")];
             boss.post("/admin/sessions/end", &unreadable).expect(400);
             boss.get(&format!("/admin/sessions/end?{back}")).expect(400);
-            let list = boss.get(&format!("/admin/sessions?{back}")).expect(200);
-            assert!(list.text().contains("id=\"faults\""), "{on:?} {back}: it is told");
+            let list = boss.get(&format!("/admin/sessions?{back}")).expect(200).page();
+            assert_eq!(list.all("#faults").len(), 1, "{on:?} {back}: the fault is shown");
             boss.post(&format!("/admin/sessions/export?{back}"), &[]).expect(400);
         }
         eve.get("/").expect(200);
@@ -259,12 +259,8 @@ fn ones_own_session_is_ended_only_after_saying_so() {
     let mine = all(&boss, "q=boss").0.remove(0);
     let theirs = all(&boss, "q=eve").0.remove(0);
     let ids = [("what", "selected"), ("id", mine.as_str()), ("id", theirs.as_str())];
-    assert!(
-        boss.post("/admin/sessions/end", &ids)
-            .expect(200)
-            .text()
-            .contains("yours")
-    );
+    let question = boss.post("/admin/sessions/end", &ids).expect(200).page();
+    assert_eq!(question.all("button[name=yours]").len(), 2, "with mine, or without");
     eve.get("/").expect(200);
     let kept = [ids[0], ids[1], ids[2], ("yours", "kept")];
     boss.post("/admin/sessions/end", &kept).expect(303);
@@ -287,11 +283,9 @@ fn a_session_ended_by_its_rule_is_never_listed_as_live() {
         server.advance(590);
         boss.get("/").expect(200);
         server.advance(30);
-        let page = boss.get("/admin/sessions?q=ada").expect(200);
-        assert!(
-            !page.text().contains("name=\"only\""),
-            "{on:?}: no button to end what has ended"
-        );
+        let page = boss.get("/admin/sessions?q=ada").expect(200).page();
+        let buttons = page.all("button[name=only]");
+        assert!(buttons.is_empty(), "{on:?}: no button to end what has ended");
         server.run(nightlatch::flows::sessions::sweep(&server.ctx)).unwrap();
         assert_eq!(all(&boss, "q=ada").1, "0", "{on:?}");
     }
@@ -307,7 +301,8 @@ fn user_agents_and_names_are_text_in_the_list_and_defused_in_the_export() {
         client.sign_in("=1+1", crate::harness::server::PASSWORD).expect(303);
     }
     for path in ["/admin/sessions", "/admin", "/admin/audit"] {
-        assert!(!boss.get(path).expect(200).text().contains("<script>alert"), "{path}");
+        let page = boss.get(path).expect(200);
+        assert!(!page.text().contains("<script>alert"), "{path}");
     }
     let csv = boss.post("/admin/sessions/export?format=csv", &[]).expect(200);
     let records = records(csv.text());

@@ -1,0 +1,297 @@
+//! `/admin/sources`, and what a source decides about its accounts: the local administrators' door
+//! stays open whatever a source does.
+
+use crate::harness::server::{On, TestServer, operator};
+use nightlatch::{
+    domain::{
+        account::{Account, AccountId, Role},
+        secret::Secret,
+        source::{SettingTexts, SourceId, SourceKind},
+    },
+    flows::{
+        accounts::{self, AccountActOutcome, Act},
+        password_reset::{self, InvitationOutcome, MailLinkOutcome},
+        sources::{self, SourceChange, SourceDeletion, SourceOutcome},
+    },
+    store::{self, StoreError},
+};
+
+fn texts(pairs: &[(&str, &str)]) -> SettingTexts {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(key, text)| ((*key).to_owned(), (*text).to_owned()))
+        .collect()
+}
+
+/// Creates the source `corp`.
+fn with_source(server: &TestServer) -> SourceId {
+    let change = SourceChange {
+        title: Some("Corp directory".to_owned()),
+        settings: texts(&[("urls", "ldaps://ldap.example.org"), ("base", "dc=example,dc=org")]),
+        secret: Some(Secret::new("correct horse".to_owned())),
+        ..SourceChange::default()
+    };
+    let made = server.run(sources::create(
+        &server.ctx,
+        &operator(),
+        "corp",
+        SourceKind::Ldap,
+        change,
+    ));
+    assert_eq!(made.unwrap(), SourceOutcome::Done);
+    server
+        .run(sources::find(&server.ctx, "corp"))
+        .unwrap()
+        .unwrap()
+        .source
+        .id
+}
+
+/// Makes an account belong to a source.
+fn of_source(server: &TestServer, name: &str, role: Role, source: SourceId) -> AccountId {
+    let id = server.account(name, role);
+    let external_id = format!("uuid of {name}");
+    let link = move |c: &mut store::Conn| -> Result<(), StoreError> {
+        let account = store::accounts::find(c, id)?.unwrap();
+        let linked = Account {
+            source: Some(source),
+            external_id: Some(external_id),
+            email: Some("someone@example.org".to_owned()),
+            ..account
+        };
+        store::accounts::update(c, &linked)
+    };
+    server.ctx.store.write_now(link).unwrap();
+    id
+}
+
+const NEW: &[(&str, &str)] = &[
+    ("kind", "ldap"),
+    ("name", "corp"),
+    ("title", "Corp directory"),
+    ("urls", "ldaps://ldap.example.org"),
+    ("base", "dc=example,dc=org"),
+    ("secret", "correct horse"),
+    ("step_up_act", "Add a source"),
+];
+
+#[test]
+fn a_source_is_made_changed_enabled_and_deleted_on_the_screen() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        assert!(boss.get("/admin/sources").expect(200).page().shows("No sources yet"));
+        let form = boss.get("/admin/sources?new=ldap").expect(200);
+        assert!(form.page().shows("New LDAP directory"));
+        boss.post("/admin/sources", NEW).expect(303);
+        let page = boss.get("/admin/sources/corp").expect(200);
+        assert!(page.page().shows("Corp directory") && page.page().shows("Enable source"));
+        assert!(!page.text().contains("correct horse"));
+        boss.post("/admin/sources/corp", &[("act", "enable")]).expect(303);
+        let view = server.run(sources::find(&server.ctx, "corp")).unwrap().unwrap();
+        assert!(view.source.enabled && view.has_secret, "{on:?}");
+        // Saving without a secret keeps it; what the form shows is saved.
+        let mut change = NEW.to_vec();
+        change[2].1 = "The directory";
+        change[5].1 = "";
+        change.extend([("act", "set"), ("mapping", "ops -> administrator\r\n* -> group staff")]);
+        boss.post("/admin/sources/corp", &change).expect(303);
+        let view = server.run(sources::find(&server.ctx, "corp")).unwrap().unwrap();
+        assert!(view.has_secret && view.source.enabled, "{on:?}");
+        assert_eq!(view.source.title, "The directory");
+        assert_eq!(view.source.definition.mapping.rules.len(), 2);
+        let faulty = boss
+            .post("/admin/sources/corp", &[("act", "set"), ("title", "")])
+            .expect(422);
+        assert!(faulty.page().shows("Title is missing.") && faulty.page().shows("Search base is missing."));
+        boss.post("/admin/sources/corp", &[("act", "delete"), ("confirm_name", "x")])
+            .expect(422);
+        boss.post("/admin/sources/corp", &[("act", "delete"), ("confirm_name", "corp")])
+            .expect(303);
+        boss.get("/admin/sources/corp").expect(404);
+        let audit: String = server.audit().iter().map(|record| format!("{record:?}")).collect();
+        assert!(!audit.contains("correct horse"));
+    }
+}
+
+#[test]
+fn a_member_reaches_no_source() {
+    let server = TestServer::start();
+    with_source(&server);
+    let ada = server.member("ada");
+    for path in ["/admin/sources", "/admin/sources/corp"] {
+        ada.get(path).expect(403);
+    }
+    ada.post("/admin/sources/corp", &[("act", "delete")]).expect(403);
+}
+
+#[test]
+fn what_a_source_decides_is_refused_with_its_title() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        server.admin("boss");
+        let source = with_source(&server);
+        let ada = of_source(&server, "ada", Role::Member, source);
+        for act in [
+            Act::ForceChange,
+            Act::ResetPassword,
+            Act::SetRole(Role::Administrator),
+            Act::SetProfile {
+                display_name: "Ada".to_owned(),
+                email: String::new(),
+                groups: Vec::new(),
+            },
+        ] {
+            let refused = server.act(ada, act);
+            assert!(
+                matches!(&refused, AccountActOutcome::Managed(title) if title == "Corp directory"),
+                "{refused:?}"
+            );
+        }
+        let invited = server
+            .run(password_reset::invite(&server.ctx, &operator(), ada))
+            .unwrap();
+        assert_eq!(invited, InvitationOutcome::Managed("Corp directory".to_owned()));
+        let mailed = server
+            .run(password_reset::mail_link(&server.ctx, &operator(), ada))
+            .unwrap();
+        assert_eq!(mailed, MailLinkOutcome::Managed("Corp directory".to_owned()));
+        for act in [Act::Disable, Act::Enable, Act::EndSessions, Act::Unlock, Act::Delete] {
+            assert!(matches!(server.act(ada, act), AccountActOutcome::Done { .. }), "{on:?}");
+        }
+    }
+}
+
+#[test]
+fn the_password_page_names_the_source() {
+    let server = TestServer::start();
+    let source = with_source(&server);
+    let ada = server.member("ada");
+    let id = server
+        .run(accounts::find_by_name(&server.ctx, "ada"))
+        .unwrap()
+        .unwrap()
+        .id;
+    let link = move |c: &mut store::Conn| -> Result<(), StoreError> {
+        let account = store::accounts::find(c, id)?.unwrap();
+        store::accounts::update(
+            c,
+            &Account {
+                source: Some(source),
+                external_id: Some("1".to_owned()),
+                ..account
+            },
+        )
+    };
+    server.ctx.store.write_now(link).unwrap();
+    server.ctx.live.accounts.forget(id);
+    let page = ada.get("/password").expect(200);
+    assert!(
+        page.page().shows("Corp directory keeps your password"),
+        "{}",
+        page.text()
+    );
+    let refused = ada.post(
+        "/password",
+        &[
+            ("current_password", "x"),
+            ("new_password", "y"),
+            ("new_password_again", "y"),
+        ],
+    );
+    assert!(refused.expect(422).page().shows("Change it there"));
+}
+
+/// The last local administrator cannot be taken away, whatever state the source is in.
+#[track_caller]
+fn assert_door_stays(server: &TestServer, boss: AccountId) {
+    for act in [Act::Disable, Act::SetRole(Role::Member), Act::ExpireNow, Act::Delete] {
+        let refused = server.act(boss, act);
+        assert!(matches!(refused, AccountActOutcome::LastAdministrator), "{refused:?}");
+    }
+    server.signed_in("boss").get("/admin").expect(200);
+}
+
+#[test]
+fn no_source_closes_the_door_of_local_administrators() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.account("boss", Role::Administrator);
+        let source = with_source(&server);
+        // An administrator of the source is no reason to let the local one go.
+        let chief = of_source(&server, "chief", Role::Administrator, source);
+        assert_door_stays(&server, boss);
+        // A mapping that makes nobody an administrator.
+        let change = SourceChange {
+            settings: texts(&[("mapping", "* -> member")]),
+            ..SourceChange::default()
+        };
+        let changed = server
+            .run(sources::set(&server.ctx, &operator(), "corp", change))
+            .unwrap();
+        assert_eq!(changed, SourceOutcome::Done);
+        assert_door_stays(&server, boss);
+        // The source fails.
+        let now = server.now();
+        let fail = move |c: &mut store::Conn| store::sources::record_fault(c, source, now, "connection refused");
+        server.ctx.store.write_now(fail).unwrap();
+        assert_door_stays(&server, boss);
+        // The source is disabled, then deleted with its accounts.
+        let change = SourceChange {
+            enabled: Some(false),
+            ..SourceChange::default()
+        };
+        server
+            .run(sources::set(&server.ctx, &operator(), "corp", change))
+            .unwrap();
+        assert_door_stays(&server, boss);
+        let kept = server
+            .run(sources::delete(&server.ctx, &operator(), "corp", false))
+            .unwrap();
+        assert_eq!(kept, SourceDeletion::HasAccounts(1));
+        let deleted = server
+            .run(sources::delete(&server.ctx, &operator(), "corp", true))
+            .unwrap();
+        assert_eq!(deleted, SourceDeletion::Deleted { disabled: 1 }, "{on:?}");
+        assert_door_stays(&server, boss);
+        // Its account cannot be used again: nothing proves who its owner is.
+        let refused = server.act(chief, Act::Enable);
+        assert!(
+            matches!(&refused, AccountActOutcome::Managed(title) if title == "a deleted source"),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn a_source_of_the_configuration_file_is_only_shown() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let source = with_source(&server);
+        let claim = move |c: &mut store::Conn| -> Result<(), StoreError> {
+            let mut stored = store::sources::find(c, source)?.unwrap();
+            stored.source.in_file = true;
+            store::sources::update(c, &stored.source, stored.changed_at)
+        };
+        server.ctx.store.write_now(claim).unwrap();
+        let boss = server.admin("boss");
+        let page = boss.get("/admin/sources/corp").expect(200);
+        assert!(page.page().shows("[sources.corp]") && !page.page().shows("Disable source"));
+        let change = SourceChange {
+            enabled: Some(false),
+            ..SourceChange::default()
+        };
+        let refused = server
+            .run(sources::set(&server.ctx, &operator(), "corp", change))
+            .unwrap();
+        assert_eq!(refused, SourceOutcome::InFile, "{on:?}");
+        let refused = server
+            .run(sources::delete(&server.ctx, &operator(), "corp", true))
+            .unwrap();
+        assert_eq!(refused, SourceDeletion::InFile);
+        // Without its table in the file, the next start hands it back, disabled.
+        server.run(sources::adopt_configured(&server.ctx)).unwrap();
+        let view = server.run(sources::find(&server.ctx, "corp")).unwrap().unwrap();
+        assert!(!view.source.in_file && !view.source.enabled && view.has_secret);
+    }
+}
