@@ -1,7 +1,8 @@
-//! The command line as people and scripts use it: the real program, its exit codes, what it prints where.
-//! Mirrors `src/cli`; in `beside` it works next to a running server.
+//! The command line as users and scripts use it: the real program, its exit codes and its output.
+//! Mirrors `src/cli`; `beside` runs it next to a server.
 
 mod account;
+mod account_factors;
 mod application;
 mod audit;
 mod backup;
@@ -15,6 +16,7 @@ mod operations;
 mod policy;
 mod preview;
 mod session;
+mod source;
 
 use crate::harness::server::{On, TestDatabase, TestServer};
 use serde_json::Value;
@@ -86,7 +88,7 @@ impl Cli {
         let mut stdin = child.stdin.take().unwrap();
         let input = input.to_vec();
         let writer = std::thread::spawn(move || {
-            // A program that has read enough goes away; what is left over is nobody's.
+            // A program that has read enough closes its input; the rest is dropped.
             stdin.write_all(&input).ok();
         });
         let output = child.wait_with_output().unwrap();
@@ -108,7 +110,7 @@ impl Cli {
             .current_dir(self.directory())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            // What nobody should believe.
+            // A variable that must not be trusted.
             .env("USER", "tess")
             .env("DATABASE_URL", self.database.url())
             .envs(self.env.iter().map(|(name, value)| (name, value)))
@@ -145,7 +147,7 @@ impl Cli {
     }
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Ran {
     what: String,
@@ -174,7 +176,7 @@ impl Ran {
         self.code(0)
     }
 
-    /// Exit code 0, nothing on standard error, and JSON.
+    /// Expects exit code 0, nothing on standard error, and JSON.
     #[track_caller]
     pub fn json(self) -> Value {
         let ran = self.code(0);
@@ -188,7 +190,7 @@ impl Ran {
             .unwrap_or_else(|error| panic!("nightlatch {}: {error}\n{}", self.what, self.out))
     }
 
-    /// Exit code 1 and, in one line each, why; nothing on standard output.
+    /// Expects exit code 1 and the reasons, one line each, and nothing on standard output.
     #[track_caller]
     pub fn refused(self, why: &[&str]) -> Self {
         let ran = self.code(1);
@@ -233,7 +235,7 @@ impl Ran {
     }
 }
 
-/// Who a command says acts: whoever runs these tests, by the system's own word.
+/// Returns the actor of a command: the user of these tests as the system reports it.
 pub fn actor() -> String {
     let said = |flags: &str| {
         let said = Command::new("id").arg(flags).output().unwrap().stdout;

@@ -1,4 +1,7 @@
-//! Letters on their way: messages that cannot be bent, a mail server that refuses, stalls and hangs up, and the outbox between.
+//! Emails on their way: messages that cannot be bent, a mail server that refuses, stalls and hangs
+//! up, and the outbox between.
+
+mod text;
 
 use crate::harness::{
     server::{On, TestServer, block_on, eventually, operator},
@@ -6,15 +9,17 @@ use crate::harness::{
 };
 use nightlatch::{
     config::{MailFrom, SmtpUrl},
-    domain::{mail::LetterState, time::Timestamp},
-    flows::{mail, rows::OutboxFilter},
-    mail::{
-        Refusal,
-        message::{Message, Parts, message_id},
-        render::{About, Invitation, Letter, PasswordReset, PasswordWasReset, ResetReason, Test},
-        smtp::Smtp,
+    domain::{
+        mail::{EmailFilter, EmailState, NewEmail, OutboxEmail},
+        time::Timestamp,
     },
-    store::outbox::{self, NewLetter},
+    flows::mail,
+    mail::{
+        SendError,
+        message::{EmailMessage, MessageParts, message_id},
+        smtp::SmtpMailer,
+    },
+    store::outbox,
 };
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -25,9 +30,9 @@ fn sender() -> MailFrom {
     MailFrom::parse("Nightlatch <nightlatch@example.org>").unwrap()
 }
 
-fn message(to: &str, name: &str, subject: &str) -> Result<Message, String> {
+fn message(to: &str, name: &str, subject: &str) -> Result<EmailMessage, String> {
     let id = Uuid::from_u128(7);
-    Message::new(&Parts {
+    EmailMessage::new(&MessageParts {
         id,
         message_id: &message_id(id, &sender()),
         from: &sender(),
@@ -41,12 +46,17 @@ fn message(to: &str, name: &str, subject: &str) -> Result<Message, String> {
     })
 }
 
-fn smtp(server: &SmtpServer, more: &str) -> Smtp {
+fn smtp(server: &SmtpServer, more: &str) -> SmtpMailer {
     let url = SmtpUrl::parse(&format!("{}{more}", server.url())).unwrap();
-    Smtp::with_timeouts(&url, Duration::from_millis(500), Duration::from_secs(3)).unwrap()
+    patient(&url)
 }
 
-fn send(server: &SmtpServer, more: &str) -> Result<String, Refusal> {
+fn patient(url: &SmtpUrl) -> SmtpMailer {
+    let (step, total) = (Duration::from_millis(500), Duration::from_secs(3));
+    SmtpMailer::with_timeouts(url, Some("login.example.org"), step, total).unwrap()
+}
+
+fn send(server: &SmtpServer, more: &str) -> Result<String, SendError> {
     let smtp = smtp(server, more);
     block_on(smtp.send(&message("ada@example.org", "Ada", "Hello").unwrap()))
 }
@@ -86,80 +96,8 @@ fn nothing_that_was_typed_becomes_a_header() {
     assert!(message("ada@example.org, eve@example.org", "Ada", "Hello").is_err());
 }
 
-fn about(name: &str) -> About {
-    About {
-        name: name.to_owned(),
-        base_url: "https://login.example.org".to_owned(),
-    }
-}
-
 #[test]
-fn letters_say_what_they_are_for() {
-    let link = "https://login.example.org/password/reset?token=abc".to_owned();
-    let (username, ip) = ("ada".to_owned(), "192.0.2.7".to_owned());
-    let reset = PasswordReset {
-        username: username.clone(),
-        link: link.clone(),
-        until: AT,
-        reason: ResetReason::Forgotten { ip: ip.clone() },
-    };
-    let was_reset = PasswordWasReset {
-        username: username.clone(),
-        at: AT,
-        ip,
-    };
-    let invitation = Invitation {
-        username,
-        link,
-        until: AT,
-    };
-    let about = about("Ada");
-    insta::assert_snapshot!("test_text", Test { sent_at: AT }.write(&about).unwrap().text);
-    insta::assert_snapshot!("test_html", Test { sent_at: AT }.write(&about).unwrap().html);
-    insta::assert_snapshot!("reset_text", reset.write(&about).unwrap().text);
-    insta::assert_snapshot!("reset_html", reset.write(&about).unwrap().html);
-    for (reason, words) in [
-        (ResetReason::Disowned, "its password works no more"),
-        (ResetReason::Administrator, "An administrator sends you this link"),
-    ] {
-        let letter = PasswordReset {
-            username: reset.username.clone(),
-            link: reset.link.clone(),
-            until: AT,
-            reason,
-        };
-        let both = letter.write(&about).unwrap();
-        for part in [both.text, both.html] {
-            assert!(
-                part.contains(words) && part.contains(&reset.link) && !part.contains("forgotten"),
-                "{part}"
-            );
-        }
-    }
-    insta::assert_snapshot!("was_reset_text", was_reset.write(&about).unwrap().text);
-    insta::assert_snapshot!("was_reset_html", was_reset.write(&about).unwrap().html);
-    insta::assert_snapshot!("invitation_text", invitation.write(&about).unwrap().text);
-    insta::assert_snapshot!("invitation_html", invitation.write(&about).unwrap().html);
-}
-
-#[test]
-fn markup_in_a_name_is_text_in_a_letter() {
-    let evil = "<img src=x onerror=alert(1)>";
-    let letter = PasswordWasReset {
-        username: evil.to_owned(),
-        at: AT,
-        ip: evil.to_owned(),
-    };
-    let html = letter.write(&about(evil)).unwrap().html;
-    assert!(!html.contains("<img"), "{html}");
-    assert!(
-        letter.write(&about(evil)).unwrap().text.contains(evil),
-        "plain text stays as it is"
-    );
-}
-
-#[test]
-fn the_mail_server_takes_a_letter_for_one_recipient() {
+fn the_mail_server_takes_an_email_for_one_recipient() {
     let server = SmtpServer::start(Manner::Takes);
     assert_eq!(send(&server, ""), Ok("250 2.0.0 taken as 4711".to_owned()));
     let received = server.received();
@@ -179,18 +117,40 @@ fn a_refusal_for_now_comes_back_and_one_for_good_does_not() {
     for (manner, never) in [
         (Manner::Recipient("450 4.2.0 greylisted, come back"), false),
         (Manner::Recipient("550 5.1.1 no such user"), true),
-        (Manner::Letter("452 4.3.1 disk full"), false),
+        (Manner::Email("452 4.3.1 disk full"), false),
         (
-            Manner::Letter("554 5.7.1 rejected as http://evil.example/?token=x"),
+            Manner::Email("554 5.7.1 rejected as http://evil.example/?token=x"),
             true,
         ),
     ] {
         let server = SmtpServer::start(manner);
         match send(&server, "").unwrap_err() {
-            Refusal::Never(words) => assert!(never && !words.contains("evil"), "{manner:?}: {words}"),
-            Refusal::Later(words) => assert!(!never && words.contains('4'), "{manner:?}: {words}"),
+            SendError::Permanent(words) => assert!(never && !words.contains("evil"), "{manner:?}: {words}"),
+            SendError::Temporary(words) => assert!(!never && words.contains('4'), "{manner:?}: {words}"),
         }
         assert_eq!(server.received().len(), 0);
+    }
+}
+
+/// 504 and 550 would be final about a recipient; about ourselves they are the operator's to repair.
+#[test]
+fn a_refusal_before_the_recipient_is_named_is_temporary() {
+    for manner in [
+        Manner::Ehlo("504 5.5.2 need a fully-qualified hostname"),
+        Manner::Sender("550 5.7.1 sender not allowed"),
+        Manner::Sender("530 5.7.0 sign in first"),
+        Manner::Recipient("530 5.7.0 sign in first"),
+    ] {
+        let server = SmtpServer::start(manner);
+        let refused = send(&server, "").unwrap_err();
+        assert!(
+            matches!(&refused, SendError::Temporary(answer) if answer.contains("5.")),
+            "{manner:?}: {refused:?}"
+        );
+        assert!(
+            server.overheard().starts_with("EHLO login.example.org\r\n"),
+            "{manner:?}"
+        );
     }
 }
 
@@ -198,10 +158,10 @@ fn a_refusal_for_now_comes_back_and_one_for_good_does_not() {
 fn a_password_that_the_mail_server_does_not_know_is_ours_to_mend() {
     let server = SmtpServer::start(Manner::Login("535 5.7.8 wrong"));
     let url = SmtpUrl::parse(&format!("smtp://ada:hunter2@{}", server.address())).unwrap();
-    let smtp = Smtp::with_timeouts(&url, Duration::from_millis(500), Duration::from_secs(3)).unwrap();
+    let smtp = patient(&url);
     let refused = block_on(smtp.send(&message("ada@example.org", "", "Hello").unwrap())).unwrap_err();
     assert!(
-        matches!(&refused, Refusal::Later(words) if words.contains("535") && !words.contains("hunter2")),
+        matches!(&refused, SendError::Temporary(words) if words.contains("535") && !words.contains("hunter2")),
         "{refused:?}"
     );
     server.behave(Manner::Takes);
@@ -209,18 +169,18 @@ fn a_password_that_the_mail_server_does_not_know_is_ours_to_mend() {
 }
 
 #[test]
-fn a_server_that_is_silent_gone_or_hangs_up_is_tried_again() {
+fn a_mail_server_that_is_silent_unreachable_or_hangs_up_is_tried_again() {
     let began = Instant::now();
     for manner in [Manner::Silent, Manner::HangsUp] {
         let server = SmtpServer::start(manner);
         let refused = send(&server, "").unwrap_err();
-        assert!(matches!(refused, Refusal::Later(_)), "{manner:?}: {refused:?}");
+        assert!(matches!(refused, SendError::Temporary(_)), "{manner:?}: {refused:?}");
     }
     let server = SmtpServer::start(Manner::Takes);
     let gone = smtp(&server, "");
     drop(server);
     let refused = block_on(gone.send(&message("ada@example.org", "", "Hello").unwrap())).unwrap_err();
-    assert!(matches!(refused, Refusal::Later(_)), "{refused:?}");
+    assert!(matches!(refused, SendError::Temporary(_)), "{refused:?}");
     assert!(began.elapsed() < Duration::from_secs(10), "bounded");
 }
 
@@ -229,17 +189,17 @@ fn where_encryption_is_required_nothing_is_sent_without_it() {
     let server = SmtpServer::start(Manner::Takes);
     let refused = send(&server, "?tls=required").unwrap_err();
     assert!(
-        matches!(&refused, Refusal::Later(words) if words.to_uppercase().contains("TLS")),
+        matches!(&refused, SendError::Temporary(words) if words.to_uppercase().contains("TLS")),
         "{refused:?}"
     );
     assert_eq!(server.received().len(), 0);
     assert!(send(&server, "?tls=opportunistic").is_ok());
 }
 
-/// Queues a letter as a flow would.
+/// Queues an email as a flow would.
 fn queue(server: &TestServer, number: u128, secret: bool) -> Uuid {
     let (id, now) = (Uuid::from_u128(number), server.now());
-    let letter = NewLetter {
+    let email = NewEmail {
         id,
         kind: "test".to_owned(),
         account: None,
@@ -253,11 +213,11 @@ fn queue(server: &TestServer, number: u128, secret: bool) -> Uuid {
         queued_at: now,
         give_up_at: now.saturating_add(nightlatch::domain::time::Span::from_secs(1800)),
     };
-    server.ctx.store.write_now(|c| outbox::queue(c, &letter)).unwrap();
+    server.ctx.store.write_now(|c| outbox::queue(c, &email)).unwrap();
     id
 }
 
-fn state(server: &TestServer, id: Uuid) -> outbox::OutboxLetter {
+fn state(server: &TestServer, id: Uuid) -> OutboxEmail {
     server.ctx.store.read_now(|c| outbox::find(c, id)).unwrap().unwrap()
 }
 
@@ -269,11 +229,11 @@ fn the_outbox_is_emptied_by_itself_and_a_refusal_is_tried_again_later() {
         let id = queue(&server, 1, true);
         eventually("the first attempt", || state(&server, id).words.contains("451"));
         let waiting = state(&server, id);
-        assert_eq!((waiting.state, waiting.attempts), (LetterState::Queued, 1), "{on:?}");
+        assert_eq!((waiting.state, waiting.attempts), (EmailState::Queued, 1), "{on:?}");
         assert!(waiting.due_at > server.now(), "{on:?}");
         smtp.behave(Manner::Takes);
         server.advance(60);
-        eventually("it is taken", || state(&server, id).state == LetterState::Sent);
+        eventually("it is taken", || state(&server, id).state == EmailState::Sent);
         let sent = state(&server, id);
         assert_eq!(
             (sent.attempts, sent.body, sent.words.as_str()),
@@ -292,7 +252,7 @@ fn what_is_refused_for_good_or_too_late_is_given_up_visibly_and_loses_its_link()
         let server = TestServer::on(on).env("NIGHTLATCH_SMTP_URL", &smtp.url()).start();
         let refused = queue(&server, 1, true);
         eventually("it is given up", || {
-            state(&server, refused).state == LetterState::GivenUp
+            state(&server, refused).state == EmailState::GivenUp
         });
         assert_eq!(state(&server, refused).body, None);
         assert!(state(&server, refused).words.contains("550"), "{on:?}");
@@ -300,7 +260,7 @@ fn what_is_refused_for_good_or_too_late_is_given_up_visibly_and_loses_its_link()
         let late = queue(&server, 2, true);
         eventually("the first attempt", || state(&server, late).words.contains("451"));
         server.advance(1801);
-        eventually("it is given up", || state(&server, late).state == LetterState::GivenUp);
+        eventually("it is given up", || state(&server, late).state == EmailState::GivenUp);
         assert_eq!(state(&server, late).body, None);
         let events = server.events();
         assert_eq!(
@@ -324,18 +284,14 @@ fn a_crash_before_the_word_was_written_sends_it_again_under_the_same_id() {
     eventually("and did not say so", || !state(&server, id).words.is_empty());
     smtp.behave(Manner::Takes);
     server.advance(60);
-    eventually("it is taken", || state(&server, id).state == LetterState::Sent);
-    let ids: Vec<_> = smtp
-        .received()
-        .iter()
-        .map(|letter| letter.header("Message-ID"))
-        .collect();
+    eventually("it is taken", || state(&server, id).state == EmailState::Sent);
+    let ids: Vec<_> = smtp.received().iter().map(|email| email.header("Message-ID")).collect();
     assert_eq!(ids.len(), 2);
     assert_eq!(ids[0], ids[1]);
 }
 
 #[test]
-fn two_instances_send_each_letter_once() {
+fn two_instances_send_each_email_once() {
     let smtp = SmtpServer::start(Manner::Takes);
     let first = TestServer::on(On::Postgres)
         .env("NIGHTLATCH_SMTP_URL", &smtp.url())
@@ -344,34 +300,34 @@ fn two_instances_send_each_letter_once() {
         .env("NIGHTLATCH_SMTP_URL", &smtp.url())
         .clock(&first.clock)
         .start();
-    let letters: Vec<Uuid> = (1..=30).map(|number| queue(&first, number, false)).collect();
-    let sent = |id: &Uuid| state(&second, *id).state == LetterState::Sent;
-    eventually("all are sent", || letters.iter().all(sent));
+    let emails: Vec<Uuid> = (1..=30).map(|number| queue(&first, number, false)).collect();
+    let sent = |id: &Uuid| state(&second, *id).state == EmailState::Sent;
+    eventually("all are sent", || emails.iter().all(sent));
     assert_eq!(smtp.received().len(), 30);
 }
 
 #[test]
-fn without_a_mail_server_letters_become_files_that_only_their_owner_reads() {
+fn without_a_mail_server_emails_become_files_that_only_their_owner_reads() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
-    let folder = dir.path().join("letters");
-    let files = nightlatch::mail::file::Files::new(folder.clone());
-    let letter = message("ada@example.org", "Ada", "Hello").unwrap();
+    let folder = dir.path().join("emails");
+    let files = nightlatch::mail::folder::MailFolder::new(folder.clone());
+    let email = message("ada@example.org", "Ada", "Hello").unwrap();
     for _ in 0..2 {
-        files.send(&letter).unwrap();
+        files.send(&email).unwrap();
     }
     let written: Vec<_> = std::fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap())
         .collect();
-    assert_eq!(written.len(), 1, "one letter, one file");
+    assert_eq!(written.len(), 1, "one email, one file");
     assert_eq!(written[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
     let text = std::fs::read_to_string(written[0].path()).unwrap();
     assert_eq!(header(&text, "To").as_deref(), Some("Ada <ada@example.org>"));
     std::fs::remove_dir_all(&folder).unwrap();
     std::fs::write(&folder, "in the way").unwrap();
-    assert!(matches!(files.send(&letter), Err(Refusal::Later(_))));
+    assert!(matches!(files.send(&email), Err(SendError::Temporary(_))));
 }
 
 #[test]
@@ -380,10 +336,10 @@ fn administrators_try_again_and_take_back_and_both_are_on_record() {
         let smtp = SmtpServer::start(Manner::Recipient("550 no"));
         let server = TestServer::on(on).env("NIGHTLATCH_SMTP_URL", &smtp.url()).start();
         let id = queue(&server, 1, false);
-        eventually("it is given up", || state(&server, id).state == LetterState::GivenUp);
+        eventually("it is given up", || state(&server, id).state == EmailState::GivenUp);
         smtp.behave(Manner::Takes);
         assert!(server.run(mail::retry(&server.ctx, &operator(), id)).unwrap());
-        eventually("it is taken", || state(&server, id).state == LetterState::Sent);
+        eventually("it is taken", || state(&server, id).state == EmailState::Sent);
         assert!(!server.run(mail::retry(&server.ctx, &operator(), id)).unwrap());
         smtp.behave(Manner::Recipient("450 later"));
         let other = queue(&server, 2, false);
@@ -393,9 +349,9 @@ fn administrators_try_again_and_take_back_and_both_are_on_record() {
         let outbox = server
             .run(mail::list(
                 &server.ctx,
-                OutboxFilter {
+                EmailFilter {
                     limit: 10,
-                    ..OutboxFilter::default()
+                    ..EmailFilter::default()
                 },
             ))
             .unwrap();
@@ -414,10 +370,10 @@ fn administrators_try_again_and_take_back_and_both_are_on_record() {
     }
 }
 
-/// The lines of a letter's text part, and how the part is encoded.
+/// The lines of an email's text part, and how the part is encoded.
 fn text_part(text: &str, eight_bit: bool) -> (String, String) {
     let id = Uuid::from_u128(7);
-    let made = Message::new(&Parts {
+    let made = EmailMessage::new(&MessageParts {
         id,
         message_id: &message_id(id, &sender()),
         from: &sender(),
@@ -429,8 +385,8 @@ fn text_part(text: &str, eight_bit: bool) -> (String, String) {
         at: AT,
         eight_bit,
     });
-    let letter = String::from_utf8(made.unwrap().bytes).unwrap();
-    let part = letter.split("\r\n--").nth(1).unwrap().to_owned();
+    let email = String::from_utf8(made.unwrap().bytes).unwrap();
+    let part = email.split("\r\n--").nth(1).unwrap().to_owned();
     (
         header(part.trim_start_matches(|c| c != '\r'), "Content-Transfer-Encoding").unwrap_or_default(),
         part,
@@ -450,7 +406,7 @@ fn a_link_stays_in_one_piece() {
     let (encoding, part) = text_part(&german, true);
     assert_eq!(encoding, "8bit");
     assert!(part.contains(&format!("Grüße, Ada,\r\n\r\n{link}\r\n")), "{part}");
-    // Not every mail server takes other characters than ASCII's, and none a longer line.
+    // Not every mail server accepts characters outside ASCII, and none accepts a longer line.
     for text in [german, "x".repeat(999)] {
         let (encoding, part) = text_part(&text, false);
         assert_eq!(encoding, "quoted-printable");

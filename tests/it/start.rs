@@ -1,6 +1,12 @@
-//! Starting and ending the real program: what refuses to start says why in one line, what was acknowledged survives.
+//! Starting and stopping the real program: a refused start prints the reason in one line, and
+//! acknowledged writes survive.
+
+mod log;
+mod service_manager;
+mod stop;
 
 use crate::harness::{
+    client::http_client,
     postgres,
     program::{Program, run, run_with_input},
     server::{PASSWORD, eventually},
@@ -48,13 +54,14 @@ fn what_cannot_start_says_why_in_one_line() {
     )
     .unwrap();
     assert!(one_line(&serve(&[("DATABASE_URL", "garbage.db")])).contains("not a database"));
-    // Browsers would refuse every cookie, and every save of the policy would be refused for it.
+    // Browsers would refuse every cookie, and every save of the policy would be refused for the
+    // same reason.
     let none = ("NIGHTLATCH_POLICY__SESSION__SAME_SITE", "None");
     assert!(one_line(&serve(&[none])).contains("session.same_site"));
 }
 
 #[test]
-fn all_faults_of_the_configuration_are_told_at_once() {
+fn all_faults_of_the_configuration_are_listed_together() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(
         dir.path().join("nightlatch.toml"),
@@ -93,6 +100,50 @@ fn all_faults_of_the_configuration_are_told_at_once() {
 }
 
 #[test]
+fn a_cookie_domain_that_browsers_refuse_is_refused_with_the_rule() {
+    let dir = tempfile::tempdir().unwrap();
+    for (host, domain, instead) in [
+        ("home.duckdns.org", "duckdns.org", Some("home.duckdns.org")),
+        ("login.shop.co.uk", "co.uk", Some("shop.co.uk")),
+        ("login.shop.co.uk", ".CO.uk", Some("shop.co.uk")),
+        ("me.github.io", "github.io", Some("me.github.io")),
+        ("login.shop.any.ck", "any.ck", Some("shop.any.ck")),
+        ("co.uk", "co.uk", None),
+    ] {
+        let url = format!("https://{host}");
+        let env = [
+            ("NIGHTLATCH_PUBLIC_URL", url.as_str()),
+            ("NIGHTLATCH_COOKIE_DOMAIN", domain),
+        ];
+        for arguments in [&["serve", "--bind", "127.0.0.1:0"][..], &["config", "check"]] {
+            let told = refused(&run(dir.path(), &env, arguments));
+            assert!(told.contains("Public Suffix List"), "{domain}: {told}");
+            let suggested = instead.is_none_or(|instead| told.contains(&format!("set it to {instead}")));
+            assert!(suggested, "{domain}: {told}");
+        }
+    }
+    for (host, domain) in [
+        ("login.example.org", "example.org"),
+        ("home.duckdns.org", "home.duckdns.org"),
+        ("login.shop.co.uk", "shop.co.uk"),
+        ("login.corp.internal", "corp.internal"),
+        ("www.ck", "www.ck"),
+    ] {
+        let url = format!("https://{host}");
+        let env = [
+            ("NIGHTLATCH_PUBLIC_URL", url.as_str()),
+            ("NIGHTLATCH_COOKIE_DOMAIN", domain),
+        ];
+        let checked = run(dir.path(), &env, &["config", "check"]);
+        assert!(
+            checked.status.success(),
+            "{domain}: {}",
+            String::from_utf8_lossy(&checked.stderr)
+        );
+    }
+}
+
+#[test]
 fn a_sqlite_file_has_one_server_and_the_command_line_works_beside_it() {
     let dir = tempfile::tempdir().unwrap();
     create(dir.path(), &[], "ada", "administrator");
@@ -126,10 +177,10 @@ fn a_sqlite_file_has_one_server_and_the_command_line_works_beside_it() {
 fn a_start_without_an_administrator_says_what_makes_one() {
     let dir = tempfile::tempdir().unwrap();
     create(dir.path(), &[], "bob", "member");
-    let nobody = "WARN there is no administrator who can sign in: make one with `nightlatch account create";
+    let nobody = "WARN there is no administrator who can sign in: create one with `nightlatch account create";
     let server = Program::serve(dir.path(), &[]);
     assert!(server.log(dir.path()).contains(nobody), "{}", server.log(dir.path()));
-    assert!(server.log(dir.path()).contains("the policy ends no idle sessions"));
+    assert!(server.log(dir.path()).contains("the policy ends no inactive sessions"));
     assert!(server.terminate().success());
     create(dir.path(), &[], "ada", "administrator");
     let server = Program::serve(dir.path(), &[]);
@@ -255,4 +306,68 @@ fn without_migrations_the_server_refuses_to_start_on_request() {
     assert!(run(dir.path(), &[], &["migrate"]).status.success());
     let server = Program::serve(dir.path(), &[]);
     assert!(server.log(dir.path()).contains("/setup?token="));
+}
+
+#[test]
+fn metrics_are_read_with_get_and_head_under_the_endpoints_own_names_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let env = [
+        ("NIGHTLATCH_METRICS_BIND", address.to_string()),
+        ("NIGHTLATCH_METRICS_HOSTS", "nightlatch-metrics".to_owned()),
+    ];
+    let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let server = Program::serve(dir.path(), &env);
+    let client = http_client().build().unwrap();
+    let ask = |method: reqwest::Method, host: &str| {
+        let request = client.request(method, format!("http://{address}/metrics"));
+        request.header("host", host).send().unwrap()
+    };
+    let port = address.port();
+    for host in [
+        format!("127.0.0.1:{port}"),
+        format!("localhost:{port}"),
+        "nightlatch-metrics".to_owned(),
+    ] {
+        let head = ask(reqwest::Method::HEAD, &host);
+        assert_eq!(head.status(), 200, "{host}");
+        assert_eq!(head.text().unwrap(), "");
+        let read = ask(reqwest::Method::GET, &host);
+        assert_eq!(read.status(), 200, "{host}");
+        assert!(read.text().unwrap().contains("nightlatch_"), "{host}");
+    }
+    for host in [
+        "evil.example".to_owned(),
+        format!("evil.example:{port}"),
+        "192.0.2.1".to_owned(),
+    ] {
+        let refused = ask(reqwest::Method::GET, &host);
+        assert_eq!(refused.status(), 421, "{host}");
+        assert!(!refused.text().unwrap().contains("nightlatch_"), "{host}");
+    }
+    assert_eq!(ask(reqwest::Method::POST, &format!("127.0.0.1:{port}")).status(), 404);
+    assert!(server.terminate().success());
+}
+
+#[test]
+fn malformed_requests_do_not_fill_the_log() {
+    use std::io::{Read, Write};
+    let dir = tempfile::tempdir().unwrap();
+    let server = Program::serve(dir.path(), &[]);
+    let before = server.log(dir.path()).lines().count();
+    for _ in 0..50 {
+        let mut socket = std::net::TcpStream::connect(server.base.trim_start_matches("http://")).unwrap();
+        socket.write_all(b"nonsense\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    }
+    let log = server.log(dir.path());
+    let lines: Vec<&str> = log.lines().skip(before).collect();
+    assert!(lines.len() <= 2, "{lines:?}");
+    assert!(
+        log.contains("malformed or unfinished request(s), the last from 127.0.0.1"),
+        "{log}"
+    );
+    assert!(server.terminate().success());
 }

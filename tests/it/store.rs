@@ -1,10 +1,11 @@
-//! The store on both databases: every test body runs once against a fresh SQLite file and once against a fresh
-//! Postgres database.
+//! The store on both databases: every test body runs once against a fresh SQLite file and once
+//! against a fresh Postgres database.
 
 mod accounts;
 mod applications;
 mod audit;
 mod changes;
+mod factors;
 mod handovers;
 mod lockouts;
 mod meta;
@@ -13,22 +14,21 @@ mod open;
 mod outbox;
 mod password_links;
 mod policies;
+mod pooler;
 mod sessions;
 mod setup;
+mod sources;
 mod transactions;
 
-use crate::harness::postgres::Database;
+use crate::harness::{postgres::Database, template};
 use nightlatch::{
     domain::{
-        account::{AccountId, Role},
-        session::{Binding, SessionId},
+        account::{Account, AccountId, Role},
+        factor::{EnrolledFactors, Proofs},
+        session::{Binding, Session, SessionId, SessionToken},
         time::{Span, Timestamp},
     },
-    store::{
-        Conn, OpenOptions, Store, StoreError,
-        accounts::{self as account_rows, Account},
-        sessions::{Session, Token},
-    },
+    store::{Conn, OpenOptions, Store, StoreError, accounts as account_rows},
 };
 use std::net::IpAddr;
 use uuid::Uuid;
@@ -51,7 +51,7 @@ pub enum Place {
     Postgres(Database),
 }
 
-/// A migrated, empty store that goes away with this value.
+/// A migrated, empty store that is deleted when this is dropped.
 pub struct Fresh {
     pub store: Store,
     pub url: String,
@@ -61,12 +61,13 @@ pub struct Fresh {
 impl Fresh {
     pub fn sqlite() -> Fresh {
         let directory = tempfile::tempdir().expect("a directory");
-        let url = format!("sqlite:{}", directory.path().join("nightlatch.db").display());
-        Fresh::open(url, Place::Sqlite(directory))
+        let path = directory.path().join("nightlatch.db");
+        template::copy_sqlite(&path);
+        Fresh::open(format!("sqlite:{}", path.display()), Place::Sqlite(directory))
     }
 
     pub fn postgres() -> Fresh {
-        let database = Database::fresh();
+        let database = Database::migrated();
         Fresh::open(database.url().to_owned(), Place::Postgres(database))
     }
 
@@ -153,11 +154,15 @@ pub fn account(name: &str) -> Account {
         last_sign_in_at: None,
         last_session_ended_at: None,
         password_good_until: None,
+        factor_required_at: None,
+        factors: EnrolledFactors::NONE,
+        source: None,
+        external_id: None,
     }
 }
 
-pub fn token(digest: &str) -> Token {
-    Token {
+pub fn token(digest: &str) -> SessionToken {
+    SessionToken {
         digest: digest.to_owned(),
         host: String::new(),
         issued_at: at(0),
@@ -165,6 +170,7 @@ pub fn token(digest: &str) -> Token {
         killed_at: None,
         cookie_form: "v1".to_owned(),
         rotation_due: false,
+        proofs: None,
     }
 }
 
@@ -180,12 +186,13 @@ pub fn session(account: &Account, number: u32) -> Session {
         ip: address,
         signed_in_ip: address,
         binding: Binding::at_sign_in(address, Some("Firefox")),
-        user_agent_mismatches: 0,
         applications: Vec::new(),
         ended_at: None,
         end_reason: None,
         ended_by: None,
+        end_cause: None,
         proved_at: at(0),
+        proofs: Proofs::PASSWORD,
         tokens: vec![token(&format!("token-{number}"))],
     }
 }

@@ -18,15 +18,16 @@ fn the_first_account_is_made_headless_and_no_setup_link_is_left() {
 }
 
 #[test]
-fn who_ends_set_up_by_an_account_is_told_what_is_left_to_do() {
+fn the_setup_page_says_what_is_left_to_do_once_an_account_exists() {
     for on in [On::Sqlite, On::Postgres] {
         let cli = Cli::on(on);
         let create = |name: &str, role: &str| {
             let arguments = ["account", "create", name, "--role", role, "--password-stdin"];
             cli.run_with(&arguments, PASSWORD.as_bytes()).done()
         };
-        let defaults = "the policy is at its defaults, for which set-up would have offered Hue's defaults, OWASP ASVS";
-        let nobody = "there is no administrator who can sign in: make one with `nightlatch account create NAME --role \
+        let defaults = "no end of inactive sessions; setup would have offered Hue's defaults, OWASP ASVS";
+        let nobody = "there is no administrator who can sign in: create one with `nightlatch account create NAME \
+            --role \
                       administrator`";
         create("bob", "member").says(&[nobody, defaults]);
         let second = create("carl", "member").says(&[nobody]);
@@ -53,7 +54,7 @@ fn deleting_every_account_does_not_open_setup_again() {
 }
 
 #[test]
-fn an_account_is_created_with_everything_that_was_said() {
+fn an_account_is_created_with_all_options() {
     let cli = Cli::fresh();
     let ran = cli.run_with(
         &[
@@ -77,7 +78,8 @@ fn an_account_is_created_with_everything_that_was_said() {
         ],
         format!("{PASSWORD}\n").as_bytes(),
     );
-    ran.done().prints(&["Created Bob (member)."]);
+    ran.done()
+        .prints(&["Created Bob (member). It expires at 2998-12-31T22:00:00Z."]);
     let shown = cli.run(&["account", "show", "bob", "--json"]).json();
     assert_eq!(
         members(&shown),
@@ -89,6 +91,8 @@ fn an_account_is_created_with_everything_that_was_said() {
             "role",
             "groups",
             "state",
+            "source",
+            "external_id",
             "locked",
             "live_sessions",
             "created_at",
@@ -104,6 +108,9 @@ fn an_account_is_created_with_everything_that_was_said() {
             "expires_by",
             "invited_until",
             "last_administrator",
+            "authenticator_app",
+            "passkeys",
+            "recovery_codes",
         ]
     );
     assert_eq!(shown["name"], "Bob");
@@ -332,7 +339,7 @@ fn bad_input_of_create_is_refused_all_at_once() {
     create(&["e\u{7}ve", "--email", "no address", "--group", "a,b"])
         .refused(&["name: ", "U+0007", "email: ", "groups: "]);
     create(&["e\u{202e}ve"]).refused(&["U+202E"]);
-    create(&[""]).refused(&["a user name is missing"]);
+    create(&[""]).refused(&["a username is missing"]);
     create(&["a,b"]).refused(&["name: "]);
     create(&[&"n".repeat(129)]).refused(&["at most 128 characters"]);
     create(&["eve", "--display-name", "e\u{1b}[31mve"]).refused(&["display_name: "]);
@@ -350,7 +357,7 @@ fn bad_input_of_create_is_refused_all_at_once() {
 }
 
 #[test]
-fn an_unknown_account_is_said_to_be_unknown() {
+fn an_unknown_account_is_reported_as_unknown() {
     let cli = Cli::fresh();
     cli.account("ada", "administrator");
     let cases: [&[&str]; 10] = [
@@ -394,7 +401,7 @@ fn the_last_administrator_stays() {
     }
     cli.run(&["account", "set-role", "bob", "administrator"])
         .done()
-        .prints(&["bob has the role administrator now."]);
+        .prints(&["bob now has the role administrator."]);
     cli.run(&["account", "disable", "ada"]).done();
     cli.run(&["account", "delete", "bob"])
         .refused(&["last enabled administrator"]);
@@ -531,7 +538,7 @@ fn a_file_of_accounts_is_imported_and_exported() {
             .prints(&["Would create 2 accounts", "line 2: create bob (member)"]);
         cli.run_with(&["account", "import", "-"], FILE.as_bytes())
             .done()
-            .prints(&["Created 2 accounts, changed 0, left 0 as they were."]);
+            .prints(&["Created 2 accounts, changed 0, 0 unchanged."]);
         let bob = cli.run(&["account", "show", "bob", "--json"]).json();
         assert_eq!(bob["groups"], serde_json::json!(["ops", "night"]), "{on:?}");
         assert_eq!(bob["expires_at"], "2999-01-01T00:00:00Z", "{on:?}");
@@ -556,7 +563,7 @@ fn a_file_of_accounts_is_imported_and_exported() {
 }
 
 #[test]
-fn faults_of_a_file_are_told_with_their_lines_and_nothing_is_done() {
+fn faults_of_a_file_name_their_lines_and_nothing_is_done() {
     let cli = Cli::fresh();
     cli.account("ada", "administrator");
     let file = "name,email,role\nbob,nonsense,emperor\ncarl,,member\nada,,member\n";
@@ -618,4 +625,30 @@ fn groups_are_set_and_the_list_is_narrowed_to_one() {
     );
     cli.run(&["account", "set-groups", "bob", "a\u{202e}b"])
         .refused(&["groups:"]);
+}
+
+#[test]
+fn an_expiry_given_as_a_day_says_which_instant_that_is() {
+    let cli = Cli::fresh();
+    let create = [
+        "account",
+        "create",
+        "eve",
+        "--password-stdin",
+        "--expires-at",
+        "2999-01-01",
+    ];
+    let ran = cli.run_with(&create, format!("{PASSWORD}\n").as_bytes());
+    ran.done()
+        .prints(&["Created eve (member). It expires at 2999-01-01T00:00:00Z."]);
+    cli.run(&["account", "expire", "eve", "--at", "2999-02-03"])
+        .done()
+        .prints(&["eve expires at 2999-02-03T00:00:00Z."]);
+    let file = "name,expires_at\nbob,2999-04-05\neve,2999-04-06\n";
+    cli.run_with(&["account", "import", "-", "--dry-run"], file.as_bytes())
+        .done()
+        .prints(&[
+            "create bob (member), expires at 2999-04-05T00:00:00Z",
+            "expires_at: 2999-02-03T00:00:00Z → 2999-04-06T00:00:00Z",
+        ]);
 }

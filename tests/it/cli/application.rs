@@ -37,7 +37,7 @@ fn an_application_is_made_listed_shown_set_and_deleted() {
             "/poll/*",
         ])
         .done()
-        .prints(&["Application wiki is protected now."]);
+        .prints(&["Application wiki is registered: now configure the proxy."]);
         let wiki = cli.run(&["application", "show", "wiki", "--json"]).json();
         let names = [
             "name",
@@ -98,7 +98,7 @@ fn an_application_is_made_listed_shown_set_and_deleted() {
 
         cli.run(&["application", "delete", "wiki"])
             .done()
-            .prints(&["not protected any more"]);
+            .prints(&["was removed"]);
         cli.run(&["application", "show", "wiki"])
             .refused(&["there is no application named wiki"]);
         let changed = cli
@@ -111,7 +111,7 @@ fn an_application_is_made_listed_shown_set_and_deleted() {
 }
 
 #[test]
-fn all_faults_are_said_and_nothing_is_done() {
+fn all_faults_are_listed_and_nothing_is_done() {
     on_both(|cli| {
         cli.run(&[
             "application",
@@ -147,9 +147,9 @@ fn all_faults_are_said_and_nothing_is_done() {
         .usage();
         cli.run(&["application", "create", "wiki", "--host", "h"]).done();
         cli.run(&["application", "create", "wiki", "--host", "i"])
-            .refused(&["already an application of that name"]);
+            .refused(&["already an application with that name"]);
         cli.run(&["application", "create", "other", "--host", "H"])
-            .refused(&["h belongs to wiki already"]);
+            .refused(&["h already belongs to wiki"]);
         cli.run(&["application", "set", "wiki", "--host", ""])
             .refused(&["At least one host"]);
         for words in [&["set", "nobody", "--host", "h"][..], &["delete", "nobody"]] {
@@ -184,14 +184,14 @@ fn a_rehearsal_says_what_a_request_would_get_and_why() {
         test(&["https://wiki.example.org/page"]).done().prints(&[
             "Application",
             "wiki",
-            "Is sent to the sign-in.",
+            "Redirected to sign-in.",
             "/api/authz/forward-auth: 302",
             "location: ",
         ]);
         let json = test(&["https://wiki.example.org/healthz", "--json"]).json();
         assert_eq!(members(&json), ["url", "application", "place", "account", "outcomes"]);
         assert_eq!(
-            (&json["application"], &json["place"], &json["outcomes"][0]["passage"]),
+            (&json["application"], &json["place"], &json["outcomes"][0]["decision"]),
             (&json!("wiki"), &json!("public"), &json!("public"))
         );
         let statuses: Vec<_> = json["outcomes"][0]["answers"]

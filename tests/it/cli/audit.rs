@@ -64,14 +64,14 @@ fn events_are_listed_and_narrowed() {
         let ran = cli
             .run(&["audit", "list", "--limit", "1"])
             .done()
-            .says(&["older events"]);
+            .says(&["older entries"]);
         assert_eq!(ran.out.lines().count(), 2);
         cli.run(&["audit", "list"])
             .done()
             .prints(&["EVENT", "sign_in.refused", "credentials"]);
         cli.run(&["audit", "list", "--event", "sign_out"])
             .done()
-            .prints(&["No events."]);
+            .prints(&["No entries."]);
     }
 }
 

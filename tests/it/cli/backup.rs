@@ -1,17 +1,21 @@
-//! `backup` and `restore`: a copy taken while a server writes, put back when none runs, without bringing ended sessions back.
+//! `backup` and `restore`: a copy made while a server writes, restored when none runs, without
+//! reviving ended sessions.
 
 use super::{Cli, PASSWORD, actor};
 use crate::harness::server::{On, TestServer, operator};
 use nightlatch::{
-    domain::{account::Role, reset::LinkKind, session::SessionId},
+    domain::{
+        account::Role,
+        reset::LinkKind,
+        session::{SessionFilter, SessionId},
+    },
     flows,
     store::{
         OpenOptions, Store, StoreError,
         email_changes::{self, EmailChange},
-        handovers::{self, Bound, Handover},
+        handovers::{self, Handover, HandoverBinding},
         notices::{self, Disavowal},
         password_links::{self, PasswordLink},
-        sessions::SessionFilter,
         setup,
     },
 };
@@ -32,7 +36,9 @@ fn a_copy_taken_beside_a_server_is_put_back_and_its_sessions_end() {
     let ada = server.admin("ada");
     let cli = Cli::beside(&server);
     cli.run(&["policy", "set", "session.ttl", "3h"]).done();
-    cli.run(&["backup", "copy.db"]).done().prints(&["copied to copy.db"]);
+    cli.run(&["backup", "copy.db"])
+        .done()
+        .prints(&["Copied the database to copy.db"]);
     let copy = cli.directory().join("copy.db");
     assert_eq!(copy.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     cli.run(&["policy", "set", "session.ttl", "5h"]).done();
@@ -44,7 +50,7 @@ fn a_copy_taken_beside_a_server_is_put_back_and_its_sessions_end() {
     server.stop();
     cli.run(&["restore", "copy.db"])
         .done()
-        .prints(&["Ended 1 session: everybody signs in anew.", ".before-restore"]);
+        .prints(&["Ended 1 session: everyone has to sign in again.", ".before-restore"]);
     assert_eq!(cli.get("session.ttl"), 3 * 3600);
     let accounts = cli.run(&["account", "list", "--json"]).json();
     assert_eq!(accounts.as_array().unwrap().len(), 1, "{accounts}");
@@ -58,7 +64,7 @@ fn a_copy_taken_beside_a_server_is_put_back_and_its_sessions_end() {
     ada.get("/").expect(200);
     again.stop();
 
-    // What was there before is whole.
+    // The previous database is complete.
     let kept = beside(&cli, ".before-restore");
     let before = Cli::of(&Arc::new(crate::harness::server::TestDatabase::fresh(On::Sqlite)));
     let url = format!("sqlite:{}", kept.display());
@@ -96,7 +102,7 @@ fn what_is_no_copy_changes_nothing() {
     for (name, why) in [
         ("missing.db", "No such file"),
         ("words.db", "not an SQLite database"),
-        ("empty.db", "no database of this program"),
+        ("empty.db", "not a database of this program"),
     ] {
         cli.run(&["restore", name]).refused(&[name, why]);
         assert!(
@@ -111,9 +117,9 @@ fn what_is_no_copy_changes_nothing() {
 fn a_copy_never_overwrites_a_file_and_leaves_none_half_written() {
     let cli = Cli::fresh();
     cli.account("ada", "administrator");
-    cli.file("mine.txt", "letters");
+    cli.file("mine.txt", "emails");
     cli.run(&["backup", "mine.txt"]).refused(&["mine.txt", "exists"]);
-    assert_eq!(std::fs::read(cli.directory().join("mine.txt")).unwrap(), b"letters");
+    assert_eq!(std::fs::read(cli.directory().join("mine.txt")).unwrap(), b"emails");
     cli.run(&["backup", "nowhere/copy.db"]).refused(&["nowhere/copy.db"]);
     cli.run(&["backup", "copy.db", "--database-url", "sqlite:nothing.db"])
         .refused(&["nothing.db"]);
@@ -155,7 +161,7 @@ fn what_fails_before_the_end_leaves_the_database_as_it_was() {
     let cli = cli.env("NIGHTLATCH_SECURITY_LOG", "security.log");
     assert_eq!(cli.events(), events);
     assert_eq!(sessions(&cli), serde_json::json!([]));
-    // What an earlier attempt left behind when the power went is not taken for a part of the copy.
+    // Files of an earlier attempt before a power failure are not mixed into the copy.
     std::fs::write(beside(&cli, ".restoring-wal"), b"of another time").unwrap();
     cli.run(&["restore", "copy.db"]).done().prints(&["Ended 1 session"]);
     assert_eq!(sessions(&cli), serde_json::json!([]));
@@ -172,7 +178,7 @@ fn links_and_codes_of_the_time_of_the_copy_open_nothing() {
     let ada = server.account("ada", Role::Administrator);
     server.signed_in("ada");
     let (now, session) = (server.now(), live_session(&server));
-    let code = Bound {
+    let code = HandoverBinding {
         digest: "code".to_owned(),
         host: "shop.other.test".to_owned(),
         nonce: "nonce".to_owned(),

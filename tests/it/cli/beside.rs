@@ -1,11 +1,12 @@
-//! Beside a running server: what the command line changes holds there at once, and the other way round.
+//! The command line next to a running server: its changes apply there immediately, and the reverse.
 
 use super::{Cli, PASSWORD};
 use crate::harness::server::{On, TestServer, eventually};
 use nightlatch::domain::account::Role;
 use std::time::{Duration, Instant};
 
-/// By contract. A test machine that is busy with other things may be late now and then, so the best of some counts.
+/// By contract. A test machine that is busy with other things may be late now and then, so the best
+/// of some counts.
 const SOON: Duration = Duration::from_millis(100);
 
 #[test]
@@ -88,17 +89,17 @@ fn what_happens_to_an_account_holds_at_its_next_request() {
 }
 
 #[test]
-fn a_letter_from_the_command_line_leads_to_the_servers_address() {
+fn an_email_from_the_command_line_leads_to_the_servers_address() {
     for on in [On::Sqlite, On::Postgres] {
         let address = "https://login.example.org";
         let server = TestServer::on(on).env("NIGHTLATCH_PUBLIC_URL", address).start();
         server.account("root", Role::Administrator);
         let create = ["account", "create", "eve", "--invite", "--email", "eve@example.org"];
         Cli::beside(&server).run(&create).done();
-        // The command line's clock is the machine's; the server's stands where it was started.
+        // The command line uses the machine's clock; the server's clock stays at its start.
         server.advance(60);
-        let letters = server.deliver();
-        assert!(letters[0].contains(&format!("{address}/password/reset")), "{letters:?}");
+        let emails = server.deliver();
+        assert!(emails[0].contains(&format!("{address}/password/reset")), "{emails:?}");
     }
 }
 

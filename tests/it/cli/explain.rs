@@ -76,6 +76,8 @@ fn json_has_everything_that_the_text_has() {
         "account",
         "role",
         "applications",
+        "factors",
+        "provider",
         "signed_in_at",
         "ends",
         "followed_until",
@@ -145,12 +147,12 @@ fn the_text_is_a_timeline_for_people() {
         "Session of any member, signed in 2026-11-21T08:00:00Z",
         "08:00:00 █",
         "░ 09:30:00",
-        "  09:28:00  The page warns, 2 minutes before the idle end.",
+        "  09:28:00  The page warns 2 minutes before the idle end.",
         "  09:30:00  Ends: idle (everyone, auth.idle_session_timeout). No activity for 30 minutes.",
-        "However active, it ends 10:30:00 at the latest",
-        "Values that somebody set",
+        "Even if active, it ends at 10:30:00 at the latest",
+        "Values that are set",
         "set",
-        "Values that are the defaults",
+        "Default values",
     ]);
 }
 
@@ -168,8 +170,21 @@ fn a_real_session_is_explained_beside_a_running_server() {
         assert_eq!(shown["ends"]["at"], list[0]["ends_at"]);
         assert_eq!(shown["ends"]["reason"], list[0]["ends_by"]);
         cli.run(&["session", "end", id]).done();
-        cli.run(&["policy", "explain", "--session", id])
-            .refused(&["that session of ada ended", "(revoked)"]);
+        // The policy of that time is used, not the current one.
+        cli.run(&["policy", "set", "auth.idle_session_timeout", "5m"]).done();
+        let past = cli.run(&["policy", "explain", "--json", "--session", id]).json();
+        assert_eq!(past["revision"], shown["revision"]);
+        assert_eq!(
+            (&past["account"], &past["ends"]["reason"]),
+            (&"ada".into(), &"revoked".into())
+        );
+        let by_rule = past["others"].as_array().unwrap();
+        assert!(by_rule.iter().any(|other| other["at"] == shown["ends"]["at"]), "{past}");
+        cli.run(&["policy", "explain", "--session", id]).done().prints(&[
+            "This session has ended",
+            "Last activity.",
+            "revoked",
+        ]);
         let unknown = "01900000-0000-7000-8000-000000000000";
         cli.run(&["policy", "explain", "--session", unknown])
             .refused(&["there is no such session"]);
@@ -195,7 +210,7 @@ fn what_cannot_be_asked_is_refused_all_at_once() {
         "--active: “soon”",
         "--pause: “never”",
         "--application: “a b”",
-        "--every: At least one second",
+        "--every: The interval must be at least one second",
     ]);
     cli.run(&["policy", "explain", "--account", "nobody"])
         .refused(&["there is no account of that name"]);

@@ -1,4 +1,4 @@
-//! Policies in files: export, import, and what a bad file is told.
+//! Policies in files: export, import, and the messages about an invalid file.
 
 use super::{Cli, members};
 use crate::harness::server::On;
@@ -89,7 +89,7 @@ fn a_dry_run_saves_nothing() {
 }
 
 #[test]
-fn all_faults_of_a_file_are_said_at_once_and_nothing_is_saved() {
+fn all_faults_of_a_file_are_listed_together_and_nothing_is_saved() {
     let cli = Cli::fresh();
     cli.file(
         "p.toml",
@@ -176,10 +176,10 @@ fn a_hue_ini_changes_what_it_names_and_lists_what_it_leaves_aside() {
         let ran = cli.run(&["policy", "import", "--format", "hue", "hue_safety_valve.ini"]);
         ran.done().prints(&[
             "Saved revision 3, 2 changes.",
-            "Worth knowing:",
+            "Notes:",
             "line 5: desktop.auth.idle_session_timeout: 0 switches",
-            "Left aside:",
-            "line 4: desktop.auth.backend: our set-up does this",
+            "Ignored:",
+            "line 4: desktop.auth.backend: setup does this",
         ]);
         assert_eq!(cli.get("session.ttl"), 3600);
         let exported = cli.run(&["policy", "export", "--format", "hue"]).done().out;

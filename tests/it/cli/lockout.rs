@@ -83,7 +83,7 @@ fn locks_are_listed_and_released_by_id() {
         server.anyone().from("127.0.0.5").sign_in("bob", PASSWORD).expect(303);
         assert!(cli.events().contains(&"lockout.released".to_owned()));
         cli.run(&["lockout", "unlock", lock["id"].as_str().unwrap()])
-            .refused(&["there is no lock and no counter"]);
+            .refused(&["there is no lock or counter"]);
     }
 }
 
@@ -162,7 +162,7 @@ fn bad_input_of_lockout_is_refused() {
     let cli = Cli::fresh();
     let unknown = "00000000-0000-7000-8000-000000000001";
     cli.run(&["lockout", "unlock", unknown])
-        .refused(&["there is no lock and no counter 0000"]);
+        .refused(&["there is no lock or counter 0000"]);
     cli.run(&["lockout", "unlock"]).usage();
     cli.run(&["lockout", "unlock", "x"]).usage();
     cli.run(&["lockout", "unlock", unknown, "--account", "bob"]).usage();
@@ -185,7 +185,7 @@ fn a_name_is_blocked_and_unblocked_by_hand() {
         cli.run(&["lockout", "unblock", "--account", "bob"]).done();
         assert_eq!(bob(), 303, "{on:?}");
         cli.run(&["lockout", "block", "--account", "bob", "--until", "2000-01-01"])
-            .refused(&["until: It ends in the future"]);
+            .refused(&["until: Enter a time in the future"]);
         for lacks in [&["lockout", "block"][..], &["lockout", "block", "--reason", "left"]] {
             cli.run(lacks).usage().says(&["<ID|--account <NAME>|--ip <ADDRESS>>"]);
         }

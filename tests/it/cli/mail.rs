@@ -1,4 +1,4 @@
-//! Letters from the command line.
+//! Emails from the command line.
 
 use super::{Cli, PASSWORD, assert_instant, members};
 use crate::harness::{
@@ -7,23 +7,23 @@ use crate::harness::{
 };
 
 #[test]
-fn letters_are_listed_tried_again_and_taken_back() {
+fn emails_are_listed_tried_again_and_taken_back() {
     for on in [On::Sqlite, On::Postgres] {
         let smtp = SmtpServer::start(Manner::Recipient("451 4.7.1 greylisted"));
         let server = TestServer::on(on).env("NIGHTLATCH_SMTP_URL", &smtp.url()).start();
         let cli = Cli::beside(&server);
-        cli.run(&["mail", "list"]).done().prints(&["No letters."]);
+        cli.run(&["mail", "list"]).done().prints(&["No emails."]);
         let create = ["account", "create", "eve", "--invite", "--email", "eve@example.org"];
         cli.run(&create).done().prints(&["The invitation is on its way."]);
-        // The command line's clock is the machine's; the server's stands where it was started.
+        // The command line uses the machine's clock; the server's clock stays at its start.
         server.advance(60);
         let list = || cli.run(&["mail", "list", "--json"]).json();
         eventually("the first attempt", || {
             list()[0]["attempts"] == 1 && list()[0]["server_said"] != ""
         });
-        let letter = list()[0].clone();
+        let email = list()[0].clone();
         assert_eq!(
-            members(&letter),
+            members(&email),
             [
                 "id",
                 "kind",
@@ -37,28 +37,28 @@ fn letters_are_listed_tried_again_and_taken_back() {
                 "server_said"
             ]
         );
-        assert_instant(&letter["next_attempt_at"]);
+        assert_instant(&email["next_attempt_at"]);
         assert_eq!(
-            (&letter["kind"], &letter["state"]),
+            (&email["kind"], &email["state"]),
             (&"invitation".into(), &"queued".into()),
             "{on:?}"
         );
-        let id = letter["id"].as_str().unwrap().to_owned();
+        let id = email["id"].as_str().unwrap().to_owned();
         cli.run(&["mail", "list"])
             .done()
             .prints(&["eve@example.org", "greylisted", "queued"]);
         smtp.behave(Manner::Takes);
-        cli.run(&["mail", "retry", &id]).done().prints(&["at once"]);
+        cli.run(&["mail", "retry", &id]).done().prints(&["being retried"]);
         server.advance(60);
         eventually("it is sent", || list()[0]["state"] == "sent");
         cli.run(&["mail", "retry", &id]).refused(&["it was sent"]);
-        cli.run(&["mail", "discard", &id]).refused(&["it was sent"]);
+        cli.run(&["mail", "discard", &id]).refused(&["it was already sent"]);
         cli.run(&["mail", "discard", "01900000-0000-7000-8000-000000000000"])
-            .refused(&["there is no letter"]);
+            .refused(&["there is no email"]);
         smtp.behave(Manner::Recipient("451 4.7.1 greylisted"));
         cli.run(&["account", "invite", "eve"]).done().prints(&["on its way"]);
         let id = list()[0]["id"].as_str().unwrap().to_owned();
-        cli.run(&["mail", "discard", &id]).done().prints(&["Taken back."]);
+        cli.run(&["mail", "discard", &id]).done().prints(&["Cancelled."]);
         let discarded = cli.run(&["mail", "list", "--state", "discarded", "--json"]).json();
         assert_eq!(discarded.as_array().unwrap().len(), 1, "{on:?}");
         cli.run(&["mail", "list", "--state", "lost"]).usage();
@@ -70,17 +70,17 @@ fn a_link_to_another_password_is_mailed_to_who_has_an_address() {
     let cli = Cli::fresh();
     cli.account("boss", "administrator");
     let mail = ["account", "reset-password", "boss", "--mail"];
-    cli.run(&mail).refused(&["no e-mail address"]);
+    cli.run(&mail).refused(&["no email address"]);
     cli.run(&["account", "set-email", "boss", "boss@example.org"]).done();
     cli.run(&mail).done().prints(&["on its way"]);
-    let letters = cli.run(&["mail", "list", "--json"]).json();
-    let kinds: Vec<&str> = letters
+    let emails = cli.run(&["mail", "list", "--json"]).json();
+    let kinds: Vec<&str> = emails
         .as_array()
         .unwrap()
         .iter()
-        .filter_map(|letter| letter["kind"].as_str())
+        .filter_map(|email| email["kind"].as_str())
         .collect();
-    assert!(kinds.contains(&"password_reset"), "{letters}");
+    assert!(kinds.contains(&"password_reset"), "{emails}");
     for other in ["--one-time", "--password-stdin", "--must-change"] {
         cli.run(&["account", "reset-password", "boss", "--mail", other]).usage();
     }
@@ -110,20 +110,20 @@ fn an_invited_account_shows_as_such_and_invitations_have_their_conditions() {
     assert_eq!(listed.as_array().unwrap().len(), 1);
     assert_eq!(listed[0]["name"], "eve");
     cli.run(&["account", "invite", "boss"])
-        .refused(&["there is no e-mail address to send it to"]);
+        .refused(&["has no email address"]);
     cli.run_with(
         &["account", "reset-password", "eve", "--password-stdin"],
         PASSWORD.as_bytes(),
     )
     .done();
     assert!(cli.run(&["account", "show", "eve", "--json"]).json()["invited_until"].is_null());
-    // Nobody signed in yet: somebody who got a password may still choose another.
+    // An account with a password that was never used can still be invited to choose another.
     cli.run(&["account", "invite", "eve"]).done();
     assert_instant(&cli.run(&["account", "show", "eve", "--json"]).json()["invited_until"]);
 }
 
 #[test]
-fn the_doctor_sends_a_test_letter_and_says_what_became_of_it() {
+fn the_doctor_sends_a_test_email_and_says_what_became_of_it() {
     let smtp = SmtpServer::start(Manner::Takes);
     let cli = Cli::fresh().env("NIGHTLATCH_SMTP_URL", &smtp.url());
     cli.account("boss", "administrator");

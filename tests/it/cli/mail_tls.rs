@@ -1,4 +1,5 @@
-//! Letters to a mail server that encrypts: who is believed to be it, and what is said before that is known.
+//! Emails to a mail server with encryption: which certificates are trusted, and what is sent before
+//! the check.
 
 use super::{Cli, PASSWORD};
 use crate::harness::{
@@ -20,7 +21,7 @@ fn trusting(certificate: &Certificate, smtp: &SmtpServer) -> Cli {
 }
 
 #[test]
-fn a_letter_and_the_password_go_encrypted_to_a_server_that_is_known() {
+fn an_email_and_the_password_go_encrypted_to_a_server_that_is_known() {
     for encrypted in BOTH {
         let certificate = Certificate::of(&["127.0.0.1"]);
         let smtp = SmtpServer::encrypted(encrypted, &certificate);
@@ -39,7 +40,7 @@ fn a_letter_and_the_password_go_encrypted_to_a_server_that_is_known() {
     }
 }
 
-/// Whoever listens on the way learned no more than that encryption was asked for.
+/// Expects that a listener on the network sees only the request for encryption.
 fn assert_said_nothing(smtp: &SmtpServer, encrypted: Encrypted) {
     let overheard = smtp.overheard();
     let verbs: Vec<&str> = overheard
@@ -53,7 +54,7 @@ fn assert_said_nothing(smtp: &SmtpServer, encrypted: Encrypted) {
 }
 
 #[test]
-fn another_name_or_an_unknown_certificate_gets_neither_letter_nor_password() {
+fn another_name_or_an_unknown_certificate_gets_neither_email_nor_password() {
     for encrypted in BOTH {
         let own = Certificate::of(&["127.0.0.1"]);
         let other_name = Certificate::of(&["mail.example.org"]);
@@ -71,7 +72,7 @@ fn another_name_or_an_unknown_certificate_gets_neither_letter_nor_password() {
 }
 
 #[test]
-fn a_letter_waits_until_the_mail_server_is_known() {
+fn an_email_waits_until_the_mail_server_is_known() {
     let certificate = Certificate::of(&["127.0.0.1"]);
     let smtp = SmtpServer::encrypted(Encrypted::AfterStartTls, &certificate);
     let cli = trusting(&Certificate::of(&["127.0.0.1"]), &smtp);
@@ -84,9 +85,9 @@ fn a_letter_waits_until_the_mail_server_is_known() {
     let program = Program::serve(cli.directory(), &env);
     cli.run(&["account", "create", "eve", "--invite", "--email", "eve@example.org"])
         .done();
-    let letter = || cli.run(&["mail", "list", "--json"]).json()[0].clone();
-    eventually("the first attempt", || letter()["server_said"] != "");
-    let waiting = letter();
+    let email = || cli.run(&["mail", "list", "--json"]).json()[0].clone();
+    eventually("the first attempt", || email()["server_said"] != "");
+    let waiting = email();
     assert_eq!(waiting["state"], "queued");
     assert!(
         waiting["server_said"].as_str().unwrap().contains("certificate"),
@@ -99,11 +100,11 @@ fn a_letter_waits_until_the_mail_server_is_known() {
     assert!(page.text().contains("eve@example.org") && page.text().contains("certificate"));
     assert!(program.terminate().success());
     assert_eq!(smtp.received().len(), 0);
-    // The operator trusts it, and the letter leaves.
+    // The operator trusts it, and the email leaves.
     cli.file("trusted.pem", &certificate.pem);
     let program = Program::serve(cli.directory(), &env);
-    cli.run(&["mail", "retry", letter()["id"].as_str().unwrap()]).done();
-    eventually("it is sent", || letter()["state"] == "sent");
+    cli.run(&["mail", "retry", email()["id"].as_str().unwrap()]).done();
+    eventually("it is sent", || email()["state"] == "sent");
     assert!(program.terminate().success());
     assert_eq!(smtp.received().len(), 1);
     assert!(smtp.received()[0].to[0].contains("<eve@example.org>"));

@@ -1,12 +1,12 @@
 //! Configuration, migrations, the doctor, completions; and how the program behaves towards shells.
 
 use super::{Cli, PASSWORD, members};
-use crate::harness::server::{On, TestServer};
+use crate::harness::server::{On, TestDatabase, TestServer};
 use serde_json::{Value, json};
-use std::process::Stdio;
+use std::{process::Stdio, sync::Arc};
 
 #[test]
-fn every_fault_of_the_configuration_is_said_at_once() {
+fn every_fault_of_the_configuration_is_listed_at_once() {
     let cli = Cli::fresh();
     cli.run(&["config", "check"])
         .done()
@@ -42,7 +42,7 @@ fn every_fault_of_the_configuration_is_said_at_once() {
 
 #[test]
 fn the_configuration_is_shown_with_origins_and_without_secrets() {
-    let key = "k".repeat(64);
+    let key = "0123456789abcdef".repeat(4);
     let cli = Cli::fresh()
         .env("NIGHTLATCH_SECRET_KEY", &key)
         .env("NIGHTLATCH_POLICY__SESSION__TTL", "1h")
@@ -107,8 +107,8 @@ fn variables_that_are_no_text_do_not_stop_the_program() {
 #[test]
 fn migrate_says_what_was_done() {
     for on in [On::Sqlite, On::Postgres] {
-        let cli = Cli::on(on);
-        cli.run(&["migrate"]).done().prints(&["Migrations applied"]);
+        let cli = Cli::of(&Arc::new(TestDatabase::empty(on)));
+        cli.run(&["migrate"]).done().prints(&["Applied the pending migrations"]);
         cli.run(&["migrate"]).done().prints(&["Nothing to do"]);
         let server = TestServer::beside(cli.database()).start();
         assert!(server.setup_link.is_some(), "{on:?}: migrating is not setting up");
@@ -120,6 +120,14 @@ fn a_database_that_cannot_be_used_is_one_line_without_its_password() {
     let cases = [
         ("postgres://night:sesame@127.0.0.1:1/latch", "127.0.0.1:1"),
         ("mysql://night:sesame@127.0.0.1/latch", "unknown kind of database"),
+        ("postgres://night:op@n-sesame@127.0.0.1:1/latch", "percent-encoded"),
+        ("postgres://night:sesame/latch", "percent-encoded"),
+        ("postgres://night:sesame%zz@127.0.0.1:1/latch", "percent-encoded"),
+        ("postgres//night:sesame@127.0.0.1:1/latch", "unknown kind of database"),
+        ("postgres:/night:sesame@127.0.0.1:1/latch", "unknown kind of database"),
+        ("Postgres://night:sesame@127.0.0.1:1/latch", "unknown kind of database"),
+        ("night:sesame@127.0.0.1:1/latch", "unknown kind of database"),
+        ("port=1 host=127.0.0.1 password=sesame", "unknown kind of database"),
         ("sqlite:/nonexistent/nightlatch.db", "does not exist"),
         (".", "is a directory"),
     ];
@@ -146,6 +154,144 @@ fn a_database_that_cannot_be_used_is_one_line_without_its_password() {
         .refused(&["not a database"]);
 }
 
+#[test]
+fn variables_that_kubernetes_injects_are_ignored_and_mistyped_ones_are_not() {
+    let injected = Cli::fresh()
+        .env("NIGHTLATCH_PORT", "tcp://10.96.12.7:80")
+        .env("NIGHTLATCH_SERVICE_HOST", "10.96.12.7")
+        .env("NIGHTLATCH_SERVICE_PORT", "80")
+        .env("NIGHTLATCH_SERVICE_PORT_HTTP", "80")
+        .env("NIGHTLATCH_PORT_80_TCP", "tcp://10.96.12.7:80")
+        .env("NIGHTLATCH_PORT_80_TCP_ADDR", "10.96.12.7");
+    injected.run(&["config", "check"]).done();
+    injected.run(&["account", "list"]).done();
+    for (name, likely) in [
+        ("NIGHTLATCH_PUBLIC_ULR", "did you mean NIGHTLATCH_PUBLIC_URL?"),
+        ("NIGHTLATCH_BIND_FILE", "only secrets are read from a file"),
+        ("NIGHTLATCH_COOKIE_NAME_FILE", "only secrets are read from a file"),
+        ("DATABASE_URL_FIEL", "did you mean DATABASE_URL_FILE?"),
+    ] {
+        Cli::fresh()
+            .env(name, "x")
+            .run(&["config", "check"])
+            .refused(&[name, likely]);
+    }
+}
+
+#[test]
+fn secrets_are_read_from_files() {
+    let cli = Cli::fresh();
+    cli.file("url", "sqlite:elsewhere.db\n");
+    cli.file("key", "0123456789abcdef".repeat(4));
+    let path = |name: &str| cli.directory().join(name).display().to_string();
+    let run = |arguments: &[&str]| {
+        let mut command = cli.command(arguments);
+        command
+            .env_remove("DATABASE_URL")
+            .env("DATABASE_URL_FILE", path("url"))
+            .env("NIGHTLATCH_SECRET_KEY_FILE", path("key"));
+        command.output().unwrap()
+    };
+    assert_eq!(run(&["migrate"]).status.code(), Some(0));
+    assert!(cli.directory().join("elsewhere.db").exists());
+    assert!(!cli.directory().join("nightlatch.db").exists());
+    let shown = String::from_utf8(run(&["config", "show"]).stdout).unwrap();
+    assert!(
+        shown.contains("environment DATABASE_URL_FILE") && shown.contains("environment NIGHTLATCH_SECRET_KEY_FILE"),
+        "{shown}"
+    );
+    assert!(!shown.contains("0123456789abcdef"), "{shown}");
+    cli.file("nightlatch.toml", "secret_key_file = \"key\"\n");
+    cli.run(&["config", "show"]).done().prints(&["(set, not shown)"]);
+    let absent = Cli::fresh().env("NIGHTLATCH_SMTP_URL_FILE", "/nowhere/at/all");
+    absent
+        .run(&["config", "check"])
+        .refused(&["NIGHTLATCH_SMTP_URL_FILE=/nowhere/at/all"]);
+    let both = Cli::fresh().env("DATABASE_URL_FILE", &path("url"));
+    both.run(&["config", "check"]).refused(&["database_url: given twice"]);
+}
+
+#[test]
+fn a_value_that_keeps_its_quotes_is_refused() {
+    for (name, value) in [
+        ("DATABASE_URL", "\"sqlite:nl.db\""),
+        ("NIGHTLATCH_PUBLIC_URL", "'https://login.example.org'"),
+    ] {
+        let cli = Cli::fresh().env(name, value);
+        cli.run(&["account", "list"]).refused(&["quotes"]);
+        assert_eq!(
+            std::fs::read_dir(cli.directory()).unwrap().count(),
+            0,
+            "no file was made"
+        );
+    }
+}
+
+#[test]
+fn secrets_that_protect_nothing_are_refused() {
+    let cli = Cli::fresh();
+    let url = "postgres://night:sesame@127.0.0.1:1/latch";
+    let ran = cli
+        .run(&["account", "list", "--database-url", url])
+        .refused(&["ps", "DATABASE_URL"]);
+    assert!(!ran.err.contains("sesame"), "{ran:?}");
+    for key in ["k".repeat(64), "ab".repeat(40), "short".to_owned()] {
+        let weak = Cli::fresh().env("NIGHTLATCH_SECRET_KEY", &key);
+        let ran = weak.run(&["config", "check"]).refused(&["secret_key", "openssl rand"]);
+        assert!(!ran.err.contains(&key), "{ran:?}");
+    }
+}
+
+#[test]
+fn the_strict_doctor_fails_while_the_posture_has_faults() {
+    for on in [On::Sqlite, On::Postgres] {
+        let cli = Cli::on(on)
+            .env("NIGHTLATCH_PUBLIC_URL", "http://localhost:8080")
+            .env("NIGHTLATCH_SECURITY_LOG", "security.log")
+            .env("NIGHTLATCH_SMTP_URL", "smtp://127.0.0.1:1");
+        let create = [
+            "account",
+            "create",
+            "ada",
+            "--role",
+            "administrator",
+            "--password-stdin",
+        ];
+        let weak = cli.run_with(&[&create[..], &["--baseline", "asvs-l2"]].concat(), b"short");
+        assert_eq!(
+            weak.code,
+            Some(1),
+            "{on:?}: the baseline's rules hold for the first password"
+        );
+        let made = cli
+            .run_with(&[&create[..], &["--baseline", "asvs-l2"]].concat(), PASSWORD.as_bytes())
+            .done();
+        made.says(&["OWASP ASVS", "auth.login_failure_limit"]);
+        assert_eq!(
+            cli.run(&["policy", "revisions", "--json"]).json()[0]["revision"],
+            2,
+            "{on:?}"
+        );
+        cli.run(&["doctor"]).done();
+        let strict = cli.run(&["doctor", "--strict"]);
+        assert_eq!(
+            strict.code,
+            Some(1),
+            "{on:?}: plain http is a fault of the posture: {strict:?}"
+        );
+        strict.prints(&["Nightlatch is reached over plain http", "misses 2 requirements"]);
+        cli.run(&["policy", "set", "session.secure", "true"]).done();
+        cli.run(&["policy", "set", "factor.required", "any"]).done();
+        cli.run(&["doctor", "--strict", "--baseline", "asvs-l2"])
+            .prints(&["meets OWASP ASVS"]);
+        let again = ["account", "create", "bob", "--password-stdin", "--baseline", "hue"];
+        cli.run_with(&again, PASSWORD.as_bytes()).refused(&["first account"]);
+        cli.run(&["policy", "reset"]).done();
+        cli.run(&["doctor", "--strict", "--baseline", "asvs-l2"])
+            .prints(&["misses"]);
+    }
+}
+
 fn checks(cli: &Cli) -> (Option<i32>, Vec<Value>) {
     let ran = cli.run(&["doctor", "--json"]);
     let checks = ran.parsed().as_array().unwrap().clone();
@@ -169,9 +315,10 @@ fn status<'a>(checks: &'a [Value], name: &str) -> &'a str {
 #[test]
 fn the_doctor_changes_nothing() {
     let cli = Cli::fresh();
+    let path = cli.database().url().replace("sqlite:", "");
+    std::fs::remove_file(&path).unwrap();
     let (code, found) = checks(&cli);
     assert_eq!((code, status(&found, "database")), (Some(1), "fault"));
-    let path = cli.database().url().replace("sqlite:", "");
     assert!(!std::path::Path::new(&path).exists());
     std::fs::write(&path, "").unwrap();
     let (code, found) = checks(&cli);
@@ -220,8 +367,11 @@ fn the_doctor_finds_a_healthy_installation_healthy() {
                 "cookie",
                 "pins",
                 "administrators",
+                "passkeys",
+                "factor_keys",
                 "public_url",
                 "trusted_proxies",
+                "forwarded_header",
                 "security_log",
                 "mail",
             ]
@@ -259,6 +409,31 @@ fn the_doctor_names_what_is_wrong() {
 }
 
 #[test]
+fn the_doctor_sees_factors_that_work_no_more() {
+    for on in [On::Sqlite, On::Postgres] {
+        let cli = Cli::on(on);
+        cli.account("ada", "administrator");
+        let (_, found) = checks(&cli);
+        assert_eq!(status(&found, "passkeys"), "ok", "{found:?}");
+        assert_eq!(status(&found, "factor_keys"), "ok", "{found:?}");
+        cli.database().sql(
+            "INSERT INTO passkeys (id, account_id, name, credential_id, credential, domain, added_at, synced) \
+             SELECT '01', id, 'Phone', 'c', '{}', 'old.example.test', '2026-11-22 00:00:00', FALSE FROM accounts; \
+             INSERT INTO authenticator_apps (id, account_id, sealed_secret, key_id, last_step, made_at, confirmed_at) \
+             SELECT '01', id, 's', 'gone', 0, '2026-11-22 00:00:00', '2026-11-22 00:00:00' FROM accounts;",
+        );
+        let (code, found) = checks(&cli);
+        assert_eq!(code, Some(1), "{on:?}");
+        assert_eq!(status(&found, "passkeys"), "warning", "{found:?}");
+        assert_eq!(status(&found, "factor_keys"), "fault", "{found:?}");
+        cli.run(&["doctor"]).prints(&[
+            "1 passkey for old.example.test",
+            "1 authenticator secret cannot be opened",
+        ]);
+    }
+}
+
+#[test]
 fn the_doctor_sees_pins_that_differ_between_servers() {
     let cli = Cli::on(On::Postgres);
     let pin = "NIGHTLATCH_POLICY__AUTH__IDLE_SESSION_TIMEOUT";
@@ -266,7 +441,7 @@ fn the_doctor_sees_pins_that_differ_between_servers() {
     let (_, found) = checks(&cli);
     assert_eq!(status(&found, "pins"), "ok");
     cli.run(&["policy", "set", "auth.idle_session_timeout", "5m"])
-        .refused(&["fixed to 15 minutes"]);
+        .refused(&["pinned to 15 minutes"]);
     let other = TestServer::beside(cli.database()).env(pin, "600").start();
     let (code, found) = checks(&cli);
     assert_eq!((code, status(&found, "pins")), (Some(1), "fault"), "{found:?}");
@@ -324,7 +499,7 @@ fn help_is_there_for_every_command() {
                 "import",
             ],
         ),
-        ("session", &["list", "end"]),
+        ("session", &["list", "show", "end"]),
         ("lockout", &["list", "unlock"]),
         ("audit", &["list", "export"]),
         ("config", &["check", "show"]),

@@ -1,4 +1,5 @@
-//! The policy from the command line: all faults at once, one revision for all, nothing lost to anybody else's save.
+//! The policy from the command line: all faults together, one revision for all changes, and no
+//! overwriting of parallel saves.
 
 use super::{Cli, actor, assert_instant, members};
 use crate::harness::server::On;
@@ -147,7 +148,7 @@ fn several_settings_are_one_revision_or_none() {
 }
 
 #[test]
-fn all_faults_are_said_at_once_with_scope_key_value_and_range() {
+fn all_faults_are_listed_together_with_scope_key_value_and_range() {
     let cli = Cli::fresh();
     let ran = cli.run(&[
         "policy",
@@ -241,7 +242,7 @@ fn unset_falls_back_and_knows_its_keys() {
         members(&cli.run(&["policy", "show", "--json"]).json()["scopes"]),
         ["everyone", "administrators"]
     );
-    // An application that nothing is set for is told too.
+    // A warning also covers an application without settings.
     cli.run(&["application", "create", "docs", "--host", "docs.example.org"])
         .done();
     assert_eq!(
@@ -306,7 +307,7 @@ fn a_setting_fixed_by_the_environment_is_refused() {
     );
     cli.run(&["policy", "show"])
         .done()
-        .prints(&["15 minutes  fixed by the environment"]);
+        .prints(&["15 minutes  pinned by the environment"]);
     for scope in ["everyone", "administrators", "app:wiki"] {
         cli.run(&[
             "policy",
@@ -317,7 +318,7 @@ fn a_setting_fixed_by_the_environment_is_refused() {
             scope,
         ])
         .refused(&[
-            &format!("{scope}: {IDLE} = 600: fixed to 15 minutes by NIGHTLATCH_POLICY__AUTH__IDLE_SESSION_TIMEOUT"),
+            &format!("{scope}: {IDLE} = 600: pinned to 15 minutes by NIGHTLATCH_POLICY__AUTH__IDLE_SESSION_TIMEOUT"),
             &format!("{scope}: session.ttl = 0: "),
         ]);
     }
@@ -341,7 +342,8 @@ fn restore_reset_and_import_keep_what_the_environment_fixes() {
     cli.run(&["policy", "set", IDLE, "15m"]).done();
     cli.run(&["policy", "set", IDLE, "30m"]).done();
     let pinned = Cli::of(cli.database()).env("NIGHTLATCH_POLICY__AUTH__IDLE_SESSION_TIMEOUT", "1800");
-    let kept = "auth.idle_session_timeout: kept as it is: fixed by NIGHTLATCH_POLICY__AUTH__IDLE_SESSION_TIMEOUT";
+    let kept =
+        "auth.idle_session_timeout: unchanged, because it is pinned by NIGHTLATCH_POLICY__AUTH__IDLE_SESSION_TIMEOUT";
     pinned.run(&["policy", "restore", "2"]).done().says(&[kept]);
     pinned.run(&["policy", "reset"]).done().says(&[kept]);
     pinned.file(
@@ -362,8 +364,8 @@ fn warnings_go_to_standard_error_and_do_not_refuse() {
     let ran = cli
         .run(&["policy", "set", "session.ttl=1h", "auth.idle_session_timeout=2h"])
         .done();
-    let ran = ran.says(&["nightlatch: warning: everyone: auth.idle_session_timeout: pointless"]);
-    assert!(!ran.out.contains("pointless"));
+    let ran = ran.says(&["nightlatch: warning: everyone: auth.idle_session_timeout: no effect"]);
+    assert!(!ran.out.contains("no effect"));
     cli.run(&["policy", "set", "session.secure", "on"])
         .done()
         .says(&["warning: everyone: session.secure: ", "https"]);

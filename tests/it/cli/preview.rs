@@ -1,4 +1,4 @@
-//! What a change would do, from the command line: the page's numbers, and what then happens.
+//! The preview of a change from the command line: the numbers of the page, and the real result.
 
 use super::{Cli, members};
 use crate::{
@@ -7,16 +7,17 @@ use crate::{
 };
 use nightlatch::{
     clock::{Clock, FixedClock, SystemClock},
-    domain::time::Span,
+    domain::{account::Role, time::Span},
     flows::{access, policy},
 };
 use std::sync::Arc;
 
 const IDLE: &str = "auth.idle_session_timeout";
 
-/// A server whose clock is hours behind the machine's, so that the command line comes after what the test advances.
+/// Starts a server whose clock is hours behind the machine's, so that the command line is later
+/// than the test's clock.
 fn hours_ago(on: On) -> TestServer {
-    let clock = Arc::new(FixedClock::at(
+    let clock = Arc::new(FixedClock::starting_at(
         SystemClock.now().saturating_sub(Span::from_secs(10_000)),
     ));
     TestServer::on(on).clock(&clock).start()
@@ -97,30 +98,30 @@ fn a_preview_saves_nothing_and_says_what_it_knows() {
             "later",
             "freed",
             "must_change_password",
+            "must_prove_factor",
+            "must_enrol_factor",
             "rules",
             "matching",
             "affected",
             "unforeseen",
+            "factors",
             "replay"
         ]
     );
-    assert!(json["replay"].is_null());
+    assert!(json["replay"].is_null() && json["factors"].is_null());
     cli.run(&["policy", "preview", &format!("{IDLE}=15m")]).done().prints(&[
         "Ends 1 of 1 session now.",
         "RULE",
         "idle",
         "ada",
-        "WOULD END",
+        "NEW END",
         "now",
     ]);
     cli.run(&["policy", "preview", "session.session_validation_mode=strict"])
         .done()
-        .prints(&[
-            "Ends none of 1 session now.",
-            "Not foreseen: The draft compares browsers",
-        ]);
+        .prints(&["Ends 0 of 1 session now.", "Not included: The draft compares browsers"]);
     let other = cli.run(&["policy", "preview", &format!("{IDLE}=15m"), "--scope", "administrators"]);
-    other.done().prints(&["Ends none of 1 session now."]);
+    other.done().prints(&["Ends 0 of 1 session now."]);
     assert_eq!(cli.revision(), before);
     assert!(!cli.events().contains(&"policy.changed".to_owned()));
 }
@@ -173,9 +174,43 @@ fn a_replay_comes_with_what_it_worked_from() {
         assert!(replay["limits"][0].as_str().unwrap().starts_with("From 1 session and "));
         cli.run(&arguments).done().prints(&[
             "No session is live now.",
-            "Of 1 session, 1 would have ended earlier for certain, 0 possibly.",
-            "HOW SURE",
+            "Of 1 session, 1 would certainly have ended earlier, 0 possibly.",
+            "CERTAINTY",
             "certain",
         ]);
+    }
+}
+
+#[test]
+fn a_change_to_second_factors_is_previewed_for_accounts_that_are_not_signed_in_too() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = hours_ago(on);
+        server.account("ada", Role::Member);
+        server.account("boss", Role::Administrator);
+        let cli = Cli::beside(&server);
+        let json = cli.run(&["policy", "preview", "factor.required=any", "--json"]).json();
+        assert_eq!(
+            json["factors"]["must_enrol"],
+            serde_json::json!({ "total": 2, "administrators": 1 }),
+            "{on:?}"
+        );
+        let by_link = ["policy", "preview", "factor.required=any", "factor.enrolment=by_link"];
+        cli.run(&by_link).done().prints(&[
+            "2 of 2 accounts could not get in, among them 1 administrator",
+            "SECOND FACTOR",
+            "ada",
+            "could not get in",
+        ]);
+        let administrators = [
+            "policy",
+            "preview",
+            "factor.required=passkey",
+            "--scope",
+            "administrators",
+            "--json",
+        ];
+        let json = cli.run(&administrators).json();
+        assert_eq!(json["factors"]["affected"][0]["account"], "boss", "{on:?}");
+        assert_eq!(json["factors"]["must_enrol"]["total"], 1);
     }
 }

@@ -35,11 +35,14 @@ fn live_sessions_are_listed_and_ended() {
                 "signed_in_at",
                 "last_active_at",
                 "ends_at",
-                "ends_by"
+                "ends_by",
+                "factors",
+                "source"
             ]
         );
         assert_eq!(one["ip"], "127.0.0.1");
         assert_eq!(one["user_agent"], FIREFOX);
+        assert_eq!(one["factors"], serde_json::json!(["password"]));
         assert_eq!(one["application"], Value::Null);
         assert_eq!(one["ends_by"], "idle");
         for instant in ["signed_in_at", "last_active_at", "ends_at"] {
@@ -98,7 +101,7 @@ fn ended(client: &crate::harness::client::Client) {
 }
 
 #[test]
-fn what_ends_a_session_is_said_by_its_code() {
+fn the_end_of_a_session_is_named_by_its_code() {
     let server = TestServer::start();
     let _ada = server.admin("ada");
     let cli = Cli::beside(&server);
@@ -114,7 +117,7 @@ fn what_ends_a_session_is_said_by_its_code() {
 fn a_session_that_is_over_by_rule_is_not_listed() {
     let an_hour_ago = SystemClock.now().saturating_sub(Span::from_secs(3600));
     let server = TestServer::on(On::Sqlite)
-        .clock(&Arc::new(FixedClock::at(an_hour_ago)))
+        .clock(&Arc::new(FixedClock::starting_at(an_hour_ago)))
         .start();
     let _ada = server.admin("ada");
     let cli = Cli::beside(&server);
@@ -127,6 +130,59 @@ fn a_session_that_is_over_by_rule_is_not_listed() {
 }
 
 #[test]
+fn why_a_session_ended_is_listed_and_shown() {
+    for on in [On::Sqlite, On::Postgres] {
+        let an_hour_ago = SystemClock.now().saturating_sub(Span::from_secs(3600));
+        let clock = Arc::new(FixedClock::starting_at(an_hour_ago));
+        let server = TestServer::on(on).clock(&clock).start();
+        server.policy(&[("auth.idle_session_timeout", "15m")]);
+        let (_frank, ada) = (server.member("frank"), server.member("ada"));
+        ada.post("/logout", &[]).expect(303);
+        let signed_in = server.now();
+        server.advance(15 * 60 + 1);
+        server.run(nightlatch::flows::sessions::sweep(&server.ctx)).unwrap();
+        let cli = Cli::beside(&server);
+        let listed = |arguments: &[&str]| {
+            let list = cli.run(&[&["session", "list", "--json"], arguments].concat()).json();
+            list.as_array().unwrap().clone()
+        };
+        assert_eq!(listed(&["--ended"]).len(), 2, "{on:?}");
+        assert_eq!(listed(&["--reason", "signed_out"])[0]["account"], "ada", "{on:?}");
+        assert_eq!(listed(&["--since", "2h"]).len(), 2, "{on:?}");
+        assert_eq!(listed(&["--until", "2h"]).len(), 0, "{on:?}");
+        let idle = listed(&["--reason", "idle"]);
+        let frank = &idle[0];
+        let due = signed_in.saturating_add(Span::from_secs(900)).to_rfc3339();
+        assert_eq!(
+            (&frank["account"], &frank["ended_at"]),
+            (&"frank".into(), &due.clone().into())
+        );
+        assert_eq!(frank["ends_at"], Value::Null, "it has ended");
+        let cause = &frank["end_cause"];
+        assert_eq!(cause["setting"], "auth.idle_session_timeout");
+        assert_eq!((&cause["scope"], &cause["limit"]), (&"everyone".into(), &900.into()));
+        assert_eq!(
+            (&cause["due_at"], &cause["policy_revision"]),
+            (&due.clone().into(), &2.into())
+        );
+        assert_eq!(frank["end_sentence"], "There was no activity for 15 minutes.");
+        let id = frank["id"].as_str().unwrap();
+        assert_eq!(cli.run(&["session", "show", id, "--json"]).json(), *frank);
+        cli.run(&["session", "show", id]).done().prints(&[
+            "There was no activity for 15 minutes.",
+            "auth.idle_session_timeout",
+            "everyone",
+            due.as_str(),
+        ]);
+        cli.run(&["session", "list", "--ended"]).done().prints(&[
+            "WHY",
+            "frank",
+            "There was no activity for 15 minutes.",
+        ]);
+    }
+}
+
+#[test]
 fn bad_input_of_session_is_refused() {
     let cli = Cli::fresh();
     let unknown = "00000000-0000-7000-8000-000000000001";
@@ -136,10 +192,13 @@ fn bad_input_of_session_is_refused() {
         .refused(&["there is no account named eve"]);
     cli.run(&["session", "list", "--account", "eve"])
         .refused(&["there is no account named eve"]);
+    cli.run(&["session", "show", unknown]).refused(&["there is no session"]);
+    cli.run(&["session", "list", "--reason", "bored"]).usage();
+    cli.run(&["session", "list", "--since", "soon"]).usage();
     cli.run(&["session", "end"]).usage();
     cli.run(&["session", "end", "first"])
         .usage()
-        .says(&["that is no session id: `nightlatch session list` shows them"]);
+        .says(&["not a session id: `nightlatch session list` shows them"]);
     cli.run(&["session", "end", unknown, "--all"]).usage();
     cli.run(&["session", "end", "--all", "--account", "eve"]).usage();
     cli.run(&["session", "list", "--ip", "here"]).usage();

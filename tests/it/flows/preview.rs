@@ -1,4 +1,5 @@
-//! What a preview says is what happens after the save, and it knows what this instance has not written yet.
+//! A preview agrees with the result of the save, and includes activity that this instance has not
+//! written yet.
 
 use crate::harness::{
     client::{CHROME, Client},
@@ -8,15 +9,15 @@ use nightlatch::{
     domain::{
         account::Role,
         policy::{Key, PolicyDocument, Scope},
-        session::{EndReason, SessionId},
+        session::{EndReason, Session, SessionFilter, SessionId},
         simulate::preview::{Listing, Viewer},
     },
     flows::{
-        policy::{self, SaveKind, SaveVerdict},
-        preview::{self, Effect},
+        policy::{self, PolicySaveOutcome, SaveKind},
+        preview::{self, PolicyImpact},
         sessions,
     },
-    store::{StoreError, sessions::SessionFilter},
+    store::StoreError,
 };
 
 const IDLE: &str = "auth.idle_session_timeout";
@@ -31,7 +32,7 @@ fn draft(server: &TestServer, settings: &[(Scope, &str, &str)]) -> PolicyDocumen
     document
 }
 
-fn effect(server: &TestServer, draft: &PolicyDocument, viewer: Viewer) -> Effect {
+fn effect(server: &TestServer, draft: &PolicyDocument, viewer: Viewer) -> PolicyImpact {
     server
         .run(preview::effect(&server.ctx, draft.clone(), viewer, Listing::default()))
         .unwrap()
@@ -39,17 +40,17 @@ fn effect(server: &TestServer, draft: &PolicyDocument, viewer: Viewer) -> Effect
 
 fn save(server: &TestServer, draft: &PolicyDocument) {
     let base = server.run(policy::in_force(&server.ctx)).unwrap().revision.revision;
-    let acting = operator();
+    let initiator = operator();
     let saved = policy::replace(
         &server.ctx,
-        &acting,
+        &initiator,
         base,
         draft.clone(),
         String::new(),
         SaveKind::Saved,
     );
     let saved = server.run(saved).unwrap();
-    assert!(matches!(saved, SaveVerdict::Saved { .. }), "{saved:?}");
+    assert!(matches!(saved, PolicySaveOutcome::Saved { .. }), "{saved:?}");
 }
 
 /// The one live session of an account.
@@ -64,7 +65,8 @@ fn session_of(server: &TestServer, name: &str) -> SessionId {
     list.items[0].row.session.id
 }
 
-/// Saves the draft and asks with every session: those that are shown out, in the order given.
+/// Saves the draft and sends a request with every session; returns those that are signed out, in
+/// the given order.
 fn ended_by(server: &TestServer, draft: &PolicyDocument, people: &[(&str, Client)]) -> Vec<(String, String)> {
     save(server, draft);
     let asked = people.iter().map(|(name, client)| (name, client.get("/")));
@@ -89,7 +91,8 @@ fn exactly_those_sessions_end_that_the_preview_ends() {
         }
         server.account("root", Role::Administrator);
         people.push(("root", server.signed_in("root")));
-        // Seen from elsewhere since, which the policy of today does not mind; and with another browser, which nobody keeps.
+        // Seen from another network since, which the current policy accepts; and with another
+        // browser, which is not stored.
         server.account("moved", Role::Member);
         let moved = server.signed_in("moved").thief().from("127.0.0.9");
         moved.get("/").expect(200);
@@ -165,7 +168,7 @@ fn an_unwritten_address_is_the_one_that_is_judged() {
 }
 
 #[test]
-fn what_a_rule_of_today_ended_is_not_counted_before_anybody_marks_it() {
+fn what_a_rule_in_force_ended_is_not_counted_before_it_is_marked() {
     let server = TestServer::start();
     server.policy(&[(IDLE, "1h")]);
     server.member("ada");
@@ -207,7 +210,7 @@ fn pages_of_the_whole_list_hold_what_the_preview_counts() {
             .store
             .write_now(|c| {
                 for number in 0..9_000_u128 {
-                    let session = nightlatch::store::sessions::Session {
+                    let session = Session {
                         id: SessionId(uuid::Uuid::from_u128(number << 64)),
                         tokens: Vec::new(),
                         applications: if number % 3 == 0 {
@@ -253,7 +256,7 @@ fn pages_of_the_whole_list_hold_what_the_preview_counts() {
 }
 
 #[test]
-fn a_session_with_a_known_other_browser_is_told_as_unforeseen() {
+fn a_session_with_another_known_browser_is_reported_as_unforeseen() {
     let server = TestServer::start();
     server.policy(&[("session.session_validation_mode", "off")]);
     let ada = server.member("ada").header("user-agent", CHROME);

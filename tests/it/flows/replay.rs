@@ -1,4 +1,5 @@
-//! A replay over what a real server recorded: lifetimes, networks, locks, and the policy that was in force.
+//! A replay over what a real server recorded: lifetimes, networks, locks, and the policy that was
+//! in force.
 
 use crate::harness::{
     client::CHROME,
@@ -9,11 +10,11 @@ use nightlatch::{
         account::Role,
         policy::{Key, PolicyDocument},
         session::EndReason,
-        simulate::replay::{Certainty, Report},
+        simulate::replay::{Certainty, ReplayReport},
     },
     flows::{
         access, policy,
-        replay::{self, Days},
+        replay::{self, ReplayPeriod},
     },
 };
 
@@ -30,14 +31,14 @@ fn draft(server: &TestServer, settings: &[(&str, &str)]) -> PolicyDocument {
     document
 }
 
-fn replayed(server: &TestServer, settings: &[(&str, &str)], days: Days) -> Report {
+fn replayed(server: &TestServer, settings: &[(&str, &str)], days: ReplayPeriod) -> ReplayReport {
     let draft = draft(server, settings);
     server.run(replay::replay(&server.ctx, draft, days)).unwrap()
 }
 
-/// Whom it would have ended: name, rule, certainty.
-fn told(report: &Report) -> Vec<(String, EndReason, Certainty)> {
-    let one = |one: &nightlatch::domain::simulate::replay::Shortened| {
+/// Returns the sessions that it would have ended: name, rule, certainty.
+fn told(report: &ReplayReport) -> Vec<(String, EndReason, Certainty)> {
+    let one = |one: &nightlatch::domain::simulate::replay::ShortenedSession| {
         (one.record.name.clone(), one.draft.reason, one.draft.certainty)
     };
     let mut told: Vec<_> = report.shortened.iter().map(one).collect();
@@ -46,7 +47,7 @@ fn told(report: &Report) -> Vec<(String, EndReason, Certainty)> {
 }
 
 #[test]
-fn sessions_that_the_draft_would_have_ended_are_told_with_how_sure_that_is() {
+fn sessions_that_the_draft_would_have_ended_are_listed_with_their_certainty() {
     for on in BOTH {
         let server = TestServer::on(on).start();
         let (ada, grace) = (server.member("ada"), server.member("grace"));
@@ -55,7 +56,7 @@ fn sessions_that_the_draft_would_have_ended_are_told_with_how_sure_that_is() {
         server.run(access::flush_activity(&server.ctx)).unwrap();
         server.advance(100);
         ada.post("/logout", &[]).expect(303);
-        let report = replayed(&server, &[(IDLE, "30m")], Days::Seven);
+        let report = replayed(&server, &[(IDLE, "30m")], ReplayPeriod::Seven);
         assert_eq!(
             told(&report),
             [
@@ -66,8 +67,11 @@ fn sessions_that_the_draft_would_have_ended_are_told_with_how_sure_that_is() {
         );
         assert_eq!((report.sessions, report.certain, report.possible), (2, 1, 1));
         assert!(report.data.events > 4 && report.data.events_cut_at.is_none());
-        assert_eq!(told(&replayed(&server, &[("session.ttl", "1h")], Days::Seven)), []);
-        let shorter = replayed(&server, &[("session.ttl", "50m")], Days::Thirty);
+        assert_eq!(
+            told(&replayed(&server, &[("session.ttl", "1h")], ReplayPeriod::Seven)),
+            []
+        );
+        let shorter = replayed(&server, &[("session.ttl", "50m")], ReplayPeriod::Thirty);
         assert_eq!((shorter.certain, shorter.possible), (2, 0), "{on:?}");
         grace.get("/").expect(200);
     }
@@ -83,8 +87,16 @@ fn moves_of_the_records_are_judged_by_the_draft() {
         let ada = ada.from("127.0.0.9");
         ada.get("/").expect(200);
         server.advance(10);
-        assert_eq!(told(&replayed(&server, &[], Days::Seven)), [], "{on:?}: as it was");
-        let strict = replayed(&server, &[("session.session_validation_mode", "strict")], Days::Seven);
+        assert_eq!(
+            told(&replayed(&server, &[], ReplayPeriod::Seven)),
+            [],
+            "{on:?}: as it was"
+        );
+        let strict = replayed(
+            &server,
+            &[("session.session_validation_mode", "strict")],
+            ReplayPeriod::Seven,
+        );
         assert_eq!(
             told(&strict),
             [("ada".to_owned(), EndReason::Network, Certainty::Certain)]
@@ -97,9 +109,13 @@ fn moves_of_the_records_are_judged_by_the_draft() {
         );
         // Ended for another move, and the draft would have let it be.
         ada.from("127.0.0.10").get("/").expect(303);
-        let looser = replayed(&server, &[("session.session_ip_subnet_bits", "24")], Days::Seven);
+        let looser = replayed(
+            &server,
+            &[("session.session_ip_subnet_bits", "24")],
+            ReplayPeriod::Seven,
+        );
         assert_eq!((looser.certain, looser.spared), (0, 1), "{on:?}");
-        assert_eq!(replayed(&server, &[], Days::Seven).spared, 0);
+        assert_eq!(replayed(&server, &[], ReplayPeriod::Seven).spared, 0);
     }
 }
 
@@ -115,7 +131,7 @@ fn another_browser_that_was_let_in_is_refused_by_a_draft_that_looks() {
     let report = replayed(
         &server,
         &[("session.session_validation_mode", "permissive")],
-        Days::Seven,
+        ReplayPeriod::Seven,
     );
     assert_eq!(
         told(&report),
@@ -148,7 +164,7 @@ fn the_policy_that_was_in_force_ends_nothing_for_certain_and_locks_nobody_out_ag
         server.anyone().from("127.0.0.7").sign_in("grace", PASSWORD);
         server.advance(1000);
         ada.get("/").expect(303);
-        let report = replayed(&server, &[], Days::Seven);
+        let report = replayed(&server, &[], ReplayPeriod::Seven);
         let guesses = &report.guesses;
         assert_eq!((report.certain, report.spared), (0, 0), "{on:?} {:?}", report.shortened);
         assert_eq!((guesses.sign_ins, guesses.locks), (10, 1), "{on:?}");
@@ -161,7 +177,7 @@ fn the_policy_that_was_in_force_ends_nothing_for_certain_and_locks_nobody_out_ag
 }
 
 #[test]
-fn sign_ins_that_the_draft_would_have_locked_out_are_told() {
+fn sign_ins_that_the_draft_would_have_locked_out_are_listed() {
     for on in BOTH {
         let server = TestServer::on(on).start();
         server.account("ada", Role::Member);
@@ -171,15 +187,15 @@ fn sign_ins_that_the_draft_would_have_locked_out_are_told() {
         }
         server.signed_in("ada");
         let locks = [("auth.login_lock_out_at_failure", "true")];
-        let report = replayed(&server, &locks, Days::Seven);
+        let report = replayed(&server, &locks, ReplayPeriod::Seven);
         assert_eq!((report.guesses.locks, report.guesses.locked_out), (1, 1), "{on:?}");
         let one = report.guesses.newest().next().unwrap();
         assert_eq!((one.attempt.name.as_str(), one.certainty), ("ada", Certainty::Certain));
         let wider = [locks[0], ("auth.login_failure_limit", "4")];
-        assert_eq!(replayed(&server, &wider, Days::Seven).guesses.locked_out, 0);
+        assert_eq!(replayed(&server, &wider, ReplayPeriod::Seven).guesses.locked_out, 0);
         let combined = [locks[0], ("auth.login_lock_out_by_combination_user_and_ip", "true")];
-        assert_eq!(replayed(&server, &combined, Days::Seven).guesses.locked_out, 1);
-        assert_eq!(replayed(&server, &[], Days::Seven).guesses.locks, 0);
+        assert_eq!(replayed(&server, &combined, ReplayPeriod::Seven).guesses.locked_out, 1);
+        assert_eq!(replayed(&server, &[], ReplayPeriod::Seven).guesses.locks, 0);
     }
 }
 
@@ -190,8 +206,8 @@ fn what_is_older_than_the_asked_days_is_left_out() {
     server.advance(8 * 86_400);
     server.member("grace");
     server.advance(100);
-    assert_eq!(replayed(&server, &[(IDLE, "1m")], Days::Seven).sessions, 1);
-    assert_eq!(replayed(&server, &[(IDLE, "1m")], Days::Thirty).sessions, 2);
+    assert_eq!(replayed(&server, &[(IDLE, "1m")], ReplayPeriod::Seven).sessions, 1);
+    assert_eq!(replayed(&server, &[(IDLE, "1m")], ReplayPeriod::Thirty).sessions, 2);
 }
 
 #[test]
@@ -204,11 +220,11 @@ fn a_stricter_measure_of_activity_in_force_before_makes_idle_ends_unsure() {
     server.advance(100);
     let counted = [(IDLE, "30m"), ("activity.counts", "every_request")];
     assert_eq!(
-        told(&replayed(&server, &counted, Days::Seven)),
+        told(&replayed(&server, &counted, ReplayPeriod::Seven)),
         [("ada".to_owned(), EndReason::Idle, Certainty::Possible)]
     );
     assert_eq!(
-        told(&replayed(&server, &[(IDLE, "30m")], Days::Seven)),
+        told(&replayed(&server, &[(IDLE, "30m")], ReplayPeriod::Seven)),
         [("ada".to_owned(), EndReason::Idle, Certainty::Certain)]
     );
 }

@@ -1,10 +1,10 @@
-//! What is kept so long and no longer: by the policy, bounded, on record, and found by its age.
+//! Retention: by the policy, bounded, recorded, and found by age.
 
 use crate::harness::server::{On, TestServer, operator};
 use nightlatch::{
     domain::{
         account::Role,
-        audit::{Entry, Event, Outcome},
+        audit::{AuditEntry, Event, EventOutcome},
         policy::{Key, PolicyDocument, Scope},
         time::{Span, Timestamp},
     },
@@ -12,8 +12,8 @@ use nightlatch::{
         accounts::{NewAccount, NewPassword, create},
         audit::seals,
         mail,
-        replay::{self, Days},
-        retention::{Removed, remove_old},
+        replay::{self, ReplayPeriod},
+        retention::{RemovedCounts, remove_old},
     },
     store::{StoreError, accounts, audit as audit_rows, policies, sessions},
 };
@@ -21,7 +21,7 @@ use nightlatch::{
 const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
 const DAY: i64 = 86_400;
 
-fn run(server: &TestServer) -> Removed {
+fn run(server: &TestServer) -> RemovedCounts {
     server.run(remove_old(&server.ctx)).unwrap()
 }
 
@@ -31,17 +31,17 @@ fn to_midnight(server: &TestServer) -> Span {
     Span::from_micros(DAY_MICROS - server.now().as_micros().rem_euclid(DAY_MICROS))
 }
 
-/// Writes so many audit entries of this instant.
+/// Writes this number of audit entries at this instant.
 fn entries(server: &TestServer, number: usize, at: Timestamp) {
     let ctx = server.ctx.clone();
-    let entry = Entry {
+    let entry = AuditEntry {
         event: Event::SignInRefused,
         actor: operator().actor,
         account: None,
         session: None,
         origin: operator().origin,
         application: None,
-        outcome: Outcome::Failure,
+        outcome: EventOutcome::Failure,
         reason: None,
         detail: serde_json::Value::Null,
     };
@@ -92,11 +92,12 @@ fn the_audit_goes_by_whole_days_and_says_so_itself() {
         assert_eq!(left.len(), 3, "{on:?}: and what was written after midnight");
         assert_eq!(purged.detail["removed"], saved + 1, "{on:?}");
         assert_eq!(purged.detail["before"], midnight.to_rfc3339(), "{on:?}");
-        // What is younger stays, and a run that removes nothing writes nothing.
+        // Younger rows stay, and a run that removes nothing writes nothing.
         server.advance(DAY - 1);
         assert_eq!(run(&server).audit, 0, "{on:?}");
         assert_eq!(server.events().len(), 3, "{on:?}");
-        // What stayed is as it was sealed, the first seal apart that went with its entries.
+        // The remaining entries are still verified, except for the first seal, which was removed
+        // with its entries.
         let verified = server.run(seals::verify(&server.ctx, None)).unwrap();
         assert!(verified.faults.is_empty() && verified.seals == 1, "{on:?} {verified:?}");
     }
@@ -136,7 +137,7 @@ fn what_is_kept_for_ever_never_goes_and_revisions_never_do() {
         server.policy(&never);
         server.member("ada").post("/logout", &[]).expect(303);
         server.advance(3_000 * DAY);
-        assert_eq!(run(&server), Removed::default(), "{on:?}");
+        assert_eq!(run(&server), RemovedCounts::default(), "{on:?}");
         server.policy(&[("retention.audit", "30 days")]);
         seal(&server);
         server.advance(32 * DAY);
@@ -167,8 +168,8 @@ fn sessions_networks_ids_and_pins_go_when_their_time_is_over() {
             .run(server.ctx.store.write(move |c| {
                 policies::publish_pins(c, "gone", &nightlatch::domain::policy::Pins::new(), now)?;
                 // A live session whose id was made void.
-                let row = sessions::live_of_account(c, id)?.remove(0);
-                sessions::kill_tokens(c, row.id, now, row.tokens.first().map(|token| token.digest.as_str()))?;
+                let row = sessions::list_live_of_account(c, id)?.remove(0);
+                sessions::revoke_tokens(c, row.id, now, row.tokens.first().map(|token| token.digest.as_str()))?;
                 let mut void = row.tokens[0].clone();
                 void.digest = "void".to_owned();
                 void.killed_at = Some(now);
@@ -196,7 +197,7 @@ fn sessions_networks_ids_and_pins_go_when_their_time_is_over() {
         live.get("/").expect(200);
         let networks = || {
             server
-                .run(server.ctx.store.read(move |c| accounts::networks(c, id, 9)))
+                .run(server.ctx.store.read(move |c| accounts::list_networks(c, id, 9)))
                 .unwrap()
         };
         assert_eq!(networks().len(), 1, "{on:?}");
@@ -208,7 +209,7 @@ fn sessions_networks_ids_and_pins_go_when_their_time_is_over() {
 }
 
 #[test]
-fn what_became_of_a_letter_is_forgotten_when_its_time_is_over() {
+fn what_became_of_an_email_is_forgotten_when_its_time_is_over() {
     for on in BOTH {
         let server = TestServer::on(on).start();
         server.policy(&[("retention.mail", "1 day")]);
@@ -222,7 +223,7 @@ fn what_became_of_a_letter_is_forgotten_when_its_time_is_over() {
             password: NewPassword::Invitation,
         };
         server.run(create(&server.ctx, &operator(), new)).unwrap();
-        let counted = || server.run(mail::counts(&server.ctx)).unwrap().all();
+        let counted = || server.run(mail::counts(&server.ctx)).unwrap().total();
         assert_eq!(server.deliver().len(), 1, "{on:?}");
         server.advance(DAY);
         assert_eq!((run(&server).mail, counted()), (0, 1), "{on:?}: inclusive");
@@ -237,7 +238,7 @@ fn lists_and_replays_say_from_when_there_is_something() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     let audit = boss.get("/admin/audit").expect(200);
-    assert!(audit.text().contains("Kept for") && audit.text().contains("the oldest entry is of"));
+    assert!(audit.text().contains("Kept for") && audit.text().contains("oldest entry:"));
     assert!(!boss.get("/admin/sessions").text().contains("Ended sessions are kept"));
     assert!(
         boss.get("/admin/sessions?state=ended")
@@ -251,9 +252,9 @@ fn lists_and_replays_say_from_when_there_is_something() {
             .unwrap();
         report.limits().join("\n")
     };
-    assert!(said(Days::Seven).contains("are no longer kept (retention.sessions)"));
+    assert!(said(ReplayPeriod::Seven).contains("are no longer kept (retention.sessions)"));
     server.policy(&[("retention.sessions", "30 days")]);
-    assert!(!said(Days::Seven).contains("no longer kept"));
+    assert!(!said(ReplayPeriod::Seven).contains("no longer kept"));
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! Sealing the audit, and what a check finds when somebody has been at the rows.
+//! Sealing the audit log, and what a check finds after rows were changed.
 
 use crate::{
     cli::Cli,
     harness::server::{On, TestServer},
 };
-use nightlatch::flows::audit::seals::{Verified, seal_due, verify};
+use nightlatch::flows::audit::seals::{SealReport, seal_due, verify};
 
 const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
 
@@ -21,7 +21,7 @@ fn sealed(on: On) -> TestServer {
     server
 }
 
-fn check(server: &TestServer) -> Verified {
+fn check(server: &TestServer) -> SealReport {
     server.run(verify(&server.ctx, None)).unwrap()
 }
 
@@ -88,13 +88,13 @@ fn whatever_is_done_to_sealed_entries_shows() {
              account_id, session_id, ip, ip_key, user_agent, application, outcome, reason, detail, request_id, search \
              FROM audit WHERE event = 'sign_in.refused'",
             "seal ",
-            "1 entries were put in later",
+            "1 entries were inserted later",
         ),
         (
             "INSERT INTO audit SELECT '00000000-0000-7000-8000-000000000001', happened_at, event, actor, actor_key, actor_id, account, \
              account_key, account_id, session_id, ip, ip_key, user_agent, application, outcome, reason, detail, request_id, search \
              FROM audit WHERE event = 'sign_in.refused'",
-            "1 entries stand before the first seal",
+            "1 entries are before the first seal",
             "seal 1",
         ),
         (
@@ -105,7 +105,40 @@ fn whatever_is_done_to_sealed_entries_shows() {
         (
             "UPDATE audit_seals SET number = 3 WHERE number = 2",
             "seal 3 does not follow",
-            "taken out",
+            "removed",
+        ),
+        (
+            "UPDATE audit SET actor_key = 'mallory' WHERE event = 'sign_in.refused'",
+            "seal 1",
+            "the columns that searches use were changed in",
+        ),
+        (
+            "UPDATE audit SET account_key = NULL WHERE event = 'sign_in.refused'",
+            "seal 1",
+            "the columns that searches use were changed in",
+        ),
+        (
+            "UPDATE audit SET ip_key = NULL WHERE event = 'sign_in.refused'",
+            "seal 1",
+            "the columns that searches use were changed in",
+        ),
+        (
+            "UPDATE audit SET search = '' WHERE event = 'sign_in.refused'",
+            "seal 1",
+            "the columns that searches use were changed in",
+        ),
+        (
+            "DELETE FROM audit WHERE id <= (SELECT last_id FROM audit_seals WHERE number = 1); \
+             DELETE FROM audit_seals WHERE number = 1",
+            "the log begins with seal 2",
+            "no record says",
+        ),
+        ("DELETE FROM audit_seals", "no seal is left of 2", "that were made"),
+        (
+            "DELETE FROM audit WHERE id > (SELECT last_id FROM audit_seals WHERE number = 1); \
+             DELETE FROM audit_seals WHERE number = 2",
+            "the log ends with seal 1, but seal 2 was made",
+            "newer seals were removed",
         ),
     ];
     for on in BOTH {
@@ -127,11 +160,11 @@ fn the_command_line_says_what_it_found() {
         let digest = check(&server).digest.unwrap();
         cli.run(&["audit", "verify"])
             .done()
-            .prints(&["as they were sealed", &digest]);
+            .prints(&["unchanged since they were sealed", &digest]);
         let shown = cli.run(&["audit", "verify", "--json", "--noted", &digest]).json();
         assert_eq!((&shown["seals"], &shown["faults"]), (&2.into(), &serde_json::json!([])));
         cli.run(&["audit", "verify", "--noted", "beef"])
-            .refused(&["no longer has the digest"]);
+            .refused(&["no longer has the noted digest"]);
         server.database.sql("DELETE FROM audit WHERE event = 'sign_in.refused'");
         cli.run(&["audit", "verify"]).refused(&["seal 1", "entries are gone"]);
         let shown = cli.run(&["audit", "verify", "--json"]);

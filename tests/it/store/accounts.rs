@@ -1,10 +1,14 @@
 //! Accounts, former passwords and known networks.
 use super::{Fresh, account, at, on_both};
 use nightlatch::{
-    domain::{account::Role, password::NEVER, reset::LinkKind, time::Span},
+    domain::{
+        account::{Account, AccountFilter, AccountListState, ExpiryBounds, Role},
+        password::NEVER,
+        reset::LinkKind,
+        time::Span,
+    },
     store::{
-        StoreError,
-        accounts::{self, Account, AccountFilter, AccountListState, ExpiryBounds},
+        StoreError, accounts,
         password_links::{self, PasswordLink},
     },
 };
@@ -50,7 +54,7 @@ fn an_account_comes_back_as_it_was_written(db: &Fresh) {
     db.write(|c| accounts::insert(c, &full));
     assert_eq!(db.read(|c| accounts::find(c, plain.id)), Some(plain.clone()));
     assert_eq!(db.read(|c| accounts::find_by_name_key(c, "grace")), Some(full.clone()));
-    // The same in a write, where the row is held.
+    // The same in a write, where the row is locked.
     assert_eq!(db.write(|c| accounts::find_by_name_key(c, "grace")), Some(full));
     assert_eq!(db.read(|c| accounts::find(c, account("Nobody").id)), None);
     assert_eq!(db.read(|c| accounts::find_by_name_key(c, "nobody")), None);
@@ -101,7 +105,7 @@ fn an_update_changes_all_but_id_and_creation(db: &Fresh) {
             ..changed.clone()
         })
     );
-    // Back to nothing: NULL is written, not skipped.
+    // Back to empty: NULL is written, not skipped.
     db.write(|c| accounts::update(c, &ada));
     assert_eq!(db.read(|c| accounts::find(c, ada.id)), Some(ada));
 }
@@ -159,7 +163,7 @@ fn administrators(db: &Fresh) -> [Account; 2] {
 fn usable_administrators_are_enabled_and_unexpired(db: &Fresh) {
     let [ada, grace] = administrators(db);
     db.with_account("Member");
-    // Nobody knows this one's password; that one's works until the first second.
+    // The first password is unknown to everyone; the second works until the first second.
     for (name, until) in [("invited", NEVER), ("new", at(1))] {
         let administrator = Account {
             role: Role::Administrator,
@@ -498,9 +502,9 @@ fn expiry_candidates_are_usable_and_come_by_id(db: &Fresh) {
         ..account("expired")
     });
     let found = |bounds: ExpiryBounds| {
-        let first = db.read(|c| accounts::expiry_candidates(c, &bounds, None, 2));
+        let first = db.read(|c| accounts::list_expiry_candidates(c, &bounds, None, 2));
         let last = first.last().map(|account| account.id);
-        let rest = db.read(|c| accounts::expiry_candidates(c, &bounds, last, 2));
+        let rest = db.read(|c| accounts::list_expiry_candidates(c, &bounds, last, 2));
         assert!(first.iter().chain(&rest).map(|account| account.id).is_sorted());
         let mut names: Vec<String> = first.into_iter().chain(rest).map(|account| account.name).collect();
         names.sort();

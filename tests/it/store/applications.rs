@@ -3,17 +3,17 @@ use super::{Fresh, at, on_both};
 use nightlatch::{
     domain::{
         account::Role,
-        application::{Application, Typed},
+        application::{Application, ApplicationFields},
     },
     store::{
         StoreError, applications,
-        changes::{self, ChangeKind, Missed},
+        changes::{self, ChangeKind, MissedChanges},
     },
 };
 
 on_both!(
     an_application_comes_back_as_it_was_written,
-    a_place_belongs_to_one_application_whoever_writes,
+    parallel_writers_cannot_give_one_place_to_two_applications,
     of_two_at_once_one_gets_the_host,
     a_change_leaves_nothing_of_what_was_before,
     every_write_is_announced,
@@ -21,7 +21,7 @@ on_both!(
 
 fn application(name: &str, hosts: &[&str], prefixes: &[&str]) -> Application {
     let texts = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect();
-    let typed = Typed {
+    let typed = ApplicationFields {
         name: name.to_owned(),
         hosts: texts(hosts),
         prefixes: texts(prefixes),
@@ -51,7 +51,7 @@ fn an_application_comes_back_as_it_was_written(db: &Fresh) {
     );
 }
 
-fn a_place_belongs_to_one_application_whoever_writes(db: &Fresh) {
+fn parallel_writers_cannot_give_one_place_to_two_applications(db: &Fresh) {
     let host = StoreError::Conflict("application host");
     db.write(|c| applications::insert(c, &application("wiki", &["a.example", "b.example"], &["/w"]), at(0)));
     let same = application("wiki", &["c.example"], &[]);
@@ -114,14 +114,14 @@ fn a_change_leaves_nothing_of_what_was_before(db: &Fresh) {
 }
 
 fn every_write_is_announced(db: &Fresh) {
-    let (before, _) = db.read(applications::snapshot);
+    let (before, _) = db.read(applications::load_snapshot);
     let wiki = application("wiki", &["a.example"], &[]);
     db.write(|c| applications::insert(c, &wiki, at(0)));
     db.write(|c| applications::update(c, &wiki, at(1)));
-    let (after, all) = db.read(applications::snapshot);
+    let (after, all) = db.read(applications::load_snapshot);
     assert_eq!((after, all.len()), (before + 2, 1), "the number grows with every write");
     db.write(|c| applications::delete(c, "wiki"));
-    let Missed::Rows(rows) = db.read(|c| changes::since(c, before)) else {
+    let MissedChanges::Rows(rows) = db.read(|c| changes::list_since(c, before)) else {
         panic!("nothing is missing");
     };
     let announced: Vec<(ChangeKind, &str)> = rows.iter().map(|row| (row.kind, row.key.as_str())).collect();

@@ -2,12 +2,15 @@
 use super::{Fresh, account, at, id, ip, on_both};
 use nightlatch::{
     domain::{
-        audit::{Actor, Entry, Event, Origin, Outcome, repeated::repeated},
+        audit::{
+            Actor, AuditEntry, AuditFilter, AuditRecord, Event, EventOutcome, RequestOrigin,
+            repeated::repetition_detail,
+        },
         network::parse_filter,
         session::SessionId,
         time::Timestamp,
     },
-    store::audit::{self, AuditFilter, AuditRow},
+    store::audit,
 };
 use uuid::Uuid;
 
@@ -22,15 +25,15 @@ on_both!(
     what_concerns_an_account_or_a_session,
 );
 
-fn entry(event: Event) -> Entry {
-    Entry {
+fn entry(event: Event) -> AuditEntry {
+    AuditEntry {
         event,
         actor: Actor::System,
         account: None,
         session: None,
-        origin: Origin::default(),
+        origin: RequestOrigin::default(),
         application: None,
-        outcome: Outcome::Success,
+        outcome: EventOutcome::Success,
         reason: None,
         detail: serde_json::json!({}),
     }
@@ -38,7 +41,7 @@ fn entry(event: Event) -> Entry {
 
 fn an_event_comes_back_as_it_was_written(db: &Fresh) {
     let ada = account("Ada");
-    let full = Entry {
+    let full = AuditEntry {
         event: Event::SessionEnded,
         actor: Actor::Account {
             id: ada.id,
@@ -46,13 +49,13 @@ fn an_event_comes_back_as_it_was_written(db: &Fresh) {
         },
         account: Some((Some(ada.id), "Ada".into())),
         session: Some(SessionId(id(5))),
-        origin: Origin {
+        origin: RequestOrigin {
             ip: Some(ip("2001:db8::1")),
             user_agent: Some("Firefox \"100%\"".into()),
             request_id: Some("r-1".into()),
         },
         application: Some("wiki".into()),
-        outcome: Outcome::Failure,
+        outcome: EventOutcome::Failure,
         reason: Some("idle".into()),
         detail: serde_json::json!({"old": null, "new": ["ü", "\u{0}"]}),
     };
@@ -63,7 +66,7 @@ fn an_event_comes_back_as_it_was_written(db: &Fresh) {
             c,
             id(2),
             at(2),
-            &Entry {
+            &AuditEntry {
                 actor: cli,
                 ..entry(Event::PolicyChanged)
             },
@@ -73,7 +76,7 @@ fn an_event_comes_back_as_it_was_written(db: &Fresh) {
             c,
             id(3),
             at(3),
-            &Entry {
+            &AuditEntry {
                 actor: Actor::Anonymous,
                 account,
                 ..entry(Event::SignInRefused)
@@ -81,13 +84,13 @@ fn an_event_comes_back_as_it_was_written(db: &Fresh) {
         )
     });
     let row = db.read(|c| audit::find(c, id(1))).expect("it is there");
-    // What is written elsewhere (the security log) of the entry is what is read here, but for what no database holds.
-    let mut written = AuditRow::new(id(1), at(1), &full);
+    // The security log contains the same as the database, except for what no database can store.
+    let mut written = AuditRecord::new(id(1), at(1), &full);
     written.actor = "Ada\u{fffd}".into();
     assert_eq!(row, written);
     assert_eq!(
         (row.id, row.at, row.event, row.outcome),
-        (id(1), at(1), Event::SessionEnded, Outcome::Failure)
+        (id(1), at(1), Event::SessionEnded, EventOutcome::Failure)
     );
     assert_eq!(
         (row.actor.as_str(), row.actor_id, row.account_id),
@@ -127,7 +130,7 @@ fn populate(db: &Fresh, count: u32) {
         Event::SessionEnded,
         Event::PolicyChanged,
     ];
-    let entries: Vec<(Uuid, Timestamp, Entry)> = (0..count)
+    let entries: Vec<(Uuid, Timestamp, AuditEntry)> = (0..count)
         .map(|number| {
             let person = account(&format!("User_{}", number % 6));
             let address = match number % 3 {
@@ -135,21 +138,21 @@ fn populate(db: &Fresh, count: u32) {
                 1 => Some(ip(&format!("2001:db8::{number:x}"))),
                 _ => None,
             };
-            let entry = Entry {
+            let entry = AuditEntry {
                 actor: Actor::Account {
                     id: person.id,
                     name: person.name.clone(),
                 },
                 account: Some((Some(person.id), person.name)),
-                origin: Origin {
+                origin: RequestOrigin {
                     ip: address,
                     user_agent: Some("Firefox".into()),
                     request_id: None,
                 },
                 outcome: if number % 5 == 0 {
-                    Outcome::Failure
+                    EventOutcome::Failure
                 } else {
-                    Outcome::Success
+                    EventOutcome::Success
                 },
                 reason: (number % 7 == 0).then(|| "100%".to_owned()),
                 ..entry(kinds[(number % 4) as usize])
@@ -203,11 +206,11 @@ fn filters() -> Vec<AuditFilter> {
         },
         AuditFilter {
             network: parse_filter("2001:db8::/32"),
-            outcome: Some(Outcome::Failure),
+            outcome: Some(EventOutcome::Failure),
             ..none.clone()
         },
         AuditFilter {
-            outcome: Some(Outcome::Failure),
+            outcome: Some(EventOutcome::Failure),
             ..none.clone()
         },
         AuditFilter {
@@ -331,7 +334,7 @@ fn filters_find_what_they_say(db: &Fresh) {
     );
     assert_eq!(
         total(AuditFilter {
-            outcome: Some(Outcome::Failure),
+            outcome: Some(EventOutcome::Failure),
             ..none.clone()
         }),
         48
@@ -417,21 +420,21 @@ fn hours_are_counted(db: &Fresh) {
         db.write(|c| audit::insert(c, id(number as u128 + 1), at(seconds), &entry(Event::SignInAccepted)));
     }
     db.write(|c| audit::insert(c, id(99), at(10), &entry(Event::SignInRefused)));
-    let several = Entry {
-        detail: repeated(21, at(0), at(59)),
+    let several = AuditEntry {
+        detail: repetition_detail(21, at(0), at(59)),
         ..entry(Event::SignInRefused)
     };
     db.write(|c| audit::insert(c, id(98), at(70), &several));
     let hour = |hours: i64| Timestamp::from_micros(at(hours * 3600).as_micros() - 1);
-    let hours = db.read(|c| audit::hourly(c, Event::SignInAccepted, at(0)));
+    let hours = db.read(|c| audit::count_by_hour(c, Event::SignInAccepted, at(0)));
     assert_eq!(hours, [(hour(0), 2), (hour(1), 2), (hour(3), 1)]);
-    let refused = db.read(|c| audit::hourly(c, Event::SignInRefused, at(0)));
+    let refused = db.read(|c| audit::count_by_hour(c, Event::SignInRefused, at(0)));
     assert_eq!(
         refused,
         [(hour(0), 22)],
         "an entry that stands for several counts as many"
     );
-    assert_eq!(db.read(|c| audit::hourly(c, Event::SignOut, at(0))), []);
+    assert_eq!(db.read(|c| audit::count_by_hour(c, Event::SignOut, at(0))), []);
 }
 
 fn what_concerns_an_account_or_a_session(db: &Fresh) {
@@ -442,7 +445,7 @@ fn what_concerns_an_account_or_a_session(db: &Fresh) {
             c,
             id(1000),
             at(1),
-            &Entry {
+            &AuditEntry {
                 session,
                 ..entry(Event::SessionOpened)
             },
@@ -453,7 +456,7 @@ fn what_concerns_an_account_or_a_session(db: &Fresh) {
             c,
             id(1001),
             at(2),
-            &Entry {
+            &AuditEntry {
                 session,
                 ..entry(Event::SessionEnded)
             },
@@ -466,7 +469,7 @@ fn what_concerns_an_account_or_a_session(db: &Fresh) {
     };
     assert_eq!(db.read(|c| audit::count(c, &of_session, 9)), (2, true));
     let person = account("User_3").id;
-    let rows = db.read(|c| audit::recent_of_account(c, person, 4));
+    let rows = db.read(|c| audit::list_recent_of_account(c, person, 4));
     assert_eq!(rows.len(), 4);
     assert!(rows.iter().all(|row| row.account_id == Some(person)) && rows.is_sorted_by(|a, b| a.at > b.at));
     let rows = db.read(|c| audit::list(c, &of_session)).items;

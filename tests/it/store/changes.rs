@@ -4,7 +4,7 @@ use nightlatch::{
     domain::{session::EndReason, time::Timestamp},
     store::{
         StoreError, accounts,
-        changes::{self, ChangeKind, ChangeRow, Missed},
+        changes::{self, ChangeKind, ChangeRow, MissedChanges},
         meta, sessions,
     },
 };
@@ -24,10 +24,10 @@ fn announce(db: &Fresh, key: &str) {
     db.write(|c| changes::announce(c, ChangeKind::Session, key));
 }
 
-fn keys(missed: &Missed) -> Vec<&str> {
+fn keys(missed: &MissedChanges) -> Vec<&str> {
     match missed {
-        Missed::Rows(rows) => rows.iter().map(|row| row.key.as_str()).collect(),
-        Missed::TooOld => panic!("nothing is lost"),
+        MissedChanges::Rows(rows) => rows.iter().map(|row| row.key.as_str()).collect(),
+        MissedChanges::TooOld => panic!("nothing is lost"),
     }
 }
 
@@ -52,8 +52,14 @@ fn changes_are_numbered_without_gaps_in_the_order_of_commits(db: &Fresh) {
         row(3, other.writer(), ChangeKind::Lockout, "x"),
     ];
     assert_ne!(db.store.writer(), other.writer());
-    assert_eq!(db.read(|c| changes::since(c, 0)), Missed::Rows(expected.clone()));
-    assert_eq!(db.read(|c| changes::since(c, 2)), Missed::Rows(expected[2..].to_vec()));
+    assert_eq!(
+        db.read(|c| changes::list_since(c, 0)),
+        MissedChanges::Rows(expected.clone())
+    );
+    assert_eq!(
+        db.read(|c| changes::list_since(c, 2)),
+        MissedChanges::Rows(expected[2..].to_vec())
+    );
     assert_eq!(db.read(changes::latest_seq), 3);
 }
 
@@ -65,7 +71,7 @@ fn a_rolled_back_write_announces_nothing(db: &Fresh) {
     assert_eq!(refused, StoreError::NotFound("reason"));
     assert_eq!(db.read(changes::latest_seq), 0);
     announce(db, "next");
-    assert_eq!(keys(&db.read(|c| changes::since(c, 0))), ["next"]);
+    assert_eq!(keys(&db.read(|c| changes::list_since(c, 0))), ["next"]);
 }
 
 fn saying_it_twice_is_saying_it_once(db: &Fresh) {
@@ -79,7 +85,7 @@ fn saying_it_twice_is_saying_it_once(db: &Fresh) {
 
 fn too_many_become_everything(db: &Fresh) {
     db.write(|c| (0..2000).try_for_each(|number| changes::announce(c, ChangeKind::Session, &number.to_string())));
-    let Missed::Rows(rows) = db.read(|c| changes::since(c, 0)) else {
+    let MissedChanges::Rows(rows) = db.read(|c| changes::list_since(c, 0)) else {
         panic!("nothing is lost")
     };
     assert!(rows.iter().any(|row| row.kind == ChangeKind::All));
@@ -95,23 +101,23 @@ fn what_was_missed_is_read_or_known_to_be_lost(db: &Fresh) {
     for number in 1..=10 {
         announce(db, &number.to_string());
     }
-    assert_eq!(keys(&db.read(|c| changes::since(c, 8))), ["9", "10"]);
-    assert_eq!(db.read(|c| changes::since(c, 10)), Missed::Rows(Vec::new()));
+    assert_eq!(keys(&db.read(|c| changes::list_since(c, 8))), ["9", "10"]);
+    assert_eq!(db.read(|c| changes::list_since(c, 10)), MissedChanges::Rows(Vec::new()));
     assert_eq!(
-        db.read(|c| changes::since(c, 11)),
-        Missed::TooOld,
+        db.read(|c| changes::list_since(c, 11)),
+        MissedChanges::TooOld,
         "another database than before"
     );
     let future = Timestamp::from_micros(db.read(meta::now).as_micros() + 60_000_000);
     assert_eq!(db.write(|c| changes::prune(c, at(-1_000_000_000), 3)), 0, "too young");
     assert_eq!(db.write(|c| changes::prune(c, future, 3)), 7);
-    assert_eq!(keys(&db.read(|c| changes::since(c, 7))), ["8", "9", "10"]);
-    assert_eq!(db.read(|c| changes::since(c, 6)), Missed::TooOld);
+    assert_eq!(keys(&db.read(|c| changes::list_since(c, 7))), ["8", "9", "10"]);
+    assert_eq!(db.read(|c| changes::list_since(c, 6)), MissedChanges::TooOld);
     assert_eq!(db.write(|c| changes::prune(c, future, 0)), 3);
-    assert_eq!(db.read(|c| changes::since(c, 10)), Missed::Rows(Vec::new()));
-    assert_eq!(db.read(|c| changes::since(c, 9)), Missed::TooOld);
+    assert_eq!(db.read(|c| changes::list_since(c, 10)), MissedChanges::Rows(Vec::new()));
+    assert_eq!(db.read(|c| changes::list_since(c, 9)), MissedChanges::TooOld);
     announce(db, "11");
-    assert_eq!(keys(&db.read(|c| changes::since(c, 10))), ["11"]);
+    assert_eq!(keys(&db.read(|c| changes::list_since(c, 10))), ["11"]);
 }
 
 fn many_writers_leave_no_gap(db: &Fresh) {
@@ -125,9 +131,10 @@ fn many_writers_leave_no_gap(db: &Fresh) {
                     store
                         .write_now(|c| changes::announce(c, ChangeKind::Session, &key))
                         .expect("its turn comes");
-                    // Whoever sees a number sees all below it.
+                    // A reader that sees a number sees all numbers below it.
                     let latest = store.read_now(changes::latest_seq).expect("readable");
-                    let Missed::Rows(rows) = store.read_now(|c| changes::since(c, 0)).expect("readable") else {
+                    let MissedChanges::Rows(rows) = store.read_now(|c| changes::list_since(c, 0)).expect("readable")
+                    else {
                         panic!("nothing is lost")
                     };
                     assert!(rows.len() as i64 >= latest);
@@ -146,10 +153,10 @@ fn endings_and_account_writes_announce_themselves(db: &Fresh) {
         sessions::insert(c, &session(&ada, 1))
     });
     let start = db.read(changes::latest_seq);
-    db.write(|c| sessions::end(c, session(&ada, 1).id, EndReason::Revoked, at(1), None));
-    db.write(|c| sessions::end(c, session(&ada, 1).id, EndReason::Revoked, at(1), None));
+    db.write(|c| sessions::end(c, session(&ada, 1).id, EndReason::Revoked, at(1), None, None));
+    db.write(|c| sessions::end(c, session(&ada, 1).id, EndReason::Revoked, at(1), None, None));
     db.write(|c| accounts::update(c, &ada));
     db.write(|c| sessions::touch_many(c, &[(session(&ada, 1).id, at(9), at(9))]));
-    let missed = db.read(|c| changes::since(c, start));
+    let missed = db.read(|c| changes::list_since(c, start));
     assert_eq!(keys(&missed), [session(&ada, 1).id.0.to_string(), ada.id.0.to_string()]);
 }

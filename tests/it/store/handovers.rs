@@ -4,7 +4,7 @@ use nightlatch::{
     domain::{network::session_network, session::SessionId},
     store::{
         accounts,
-        handovers::{self, Bound, Handover},
+        handovers::{self, Handover, HandoverBinding},
         sessions,
     },
 };
@@ -15,8 +15,8 @@ on_both!(
     codes_that_ran_out_go_oldest_first_and_with_their_session,
 );
 
-fn bound(digest: &str, network: &str) -> Bound {
-    Bound {
+fn bound(digest: &str, network: &str) -> HandoverBinding {
+    HandoverBinding {
         digest: digest.to_owned(),
         host: "shop.other.test".to_owned(),
         nonce: "n".to_owned(),
@@ -25,7 +25,7 @@ fn bound(digest: &str, network: &str) -> Bound {
     }
 }
 
-fn issue(db: &Fresh, number: u32, bound: Bound, expires_in: i64) {
+fn issue(db: &Fresh, number: u32, bound: HandoverBinding, expires_in: i64) {
     let handover = Handover {
         bound,
         session: SessionId(id(u128::from(number) + 1)),
@@ -45,7 +45,7 @@ fn a_code_is_redeemed_once_by_exactly_what_it_is_bound_to(db: &Fresh) {
     with_session(db, 1);
     let good = bound("code", "192.0.2.9");
     issue(db, 1, good.clone(), 30);
-    let changed = |change: fn(&mut Bound)| {
+    let changed = |change: fn(&mut HandoverBinding)| {
         let mut other = good.clone();
         change(&mut other);
         other

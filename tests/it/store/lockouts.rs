@@ -1,15 +1,13 @@
-//! The counters of failed sign-ins: made once, held one at a time, listed by their latest attempt.
+//! The counters of failed sign-ins: created once, locked one at a time, listed by their latest
+//! attempt.
 use super::{Fresh, at, id, ip, on_both};
 use nightlatch::{
     domain::{
-        lockout::{Counter, CounterKey, CounterKind},
+        lockout::{Counter, CounterKey, CounterKind, Lockout, LockoutFilter, LockoutListState},
         network::parse_filter,
         time::Timestamp,
     },
-    store::{
-        Conn, StoreError,
-        lockouts::{self, Lockout, LockoutFilter, LockoutListState},
-    },
+    store::{Conn, StoreError, lockouts},
 };
 
 on_both!(
@@ -18,7 +16,7 @@ on_both!(
     first_attempts_of_one_moment_share_their_counters,
     counters_are_begun_together_or_found,
     held_counters_are_those_that_are_there,
-    a_counter_that_is_gone_cannot_be_deleted_and_comes_back_when_saved,
+    a_deleted_counter_cannot_be_deleted_again_and_returns_when_saved,
     states_filter,
     pages_agree_with_the_count_under_every_filter,
     addresses_and_accounts_are_found,
@@ -74,8 +72,8 @@ fn a_counter_is_made_once_and_comes_back_as_saved(db: &Fresh) {
     };
     db.write(|c| save(c, &saved));
     assert_eq!(db.read(|c| lockouts::find(c, &key)), Some(saved.clone()));
-    assert_eq!(db.write(|c| lockouts::get(c, saved.id)), Some(saved.clone()));
-    assert_eq!(db.write(|c| lockouts::get(c, id(99))), None);
+    assert_eq!(db.write(|c| lockouts::find_by_id(c, saved.id)), Some(saved.clone()));
+    assert_eq!(db.write(|c| lockouts::find_by_id(c, id(99))), None);
     let many = Lockout {
         names_tried: (0..50).map(|n| format!("name {n}")).collect(),
         ..saved
@@ -114,7 +112,7 @@ fn parallel_attempts_are_counted_one_after_the_other(db: &Fresh) {
 }
 
 fn first_attempts_of_one_moment_share_their_counters(db: &Fresh) {
-    // Every round begins without the row; whoever makes it, all count in it.
+    // Every round begins without the row; whichever thread creates it, all count in it.
     for round in 0..20 {
         let address = format!("192.0.2.{round}");
         let keys = [key(&address, None), key(&address, Some("ada"))];
@@ -157,7 +155,7 @@ fn counters_are_begun_together_or_found(db: &Fresh) {
                         |rows: &mut Vec<Lockout>| rows.iter_mut().for_each(|r| r.counter.failures.push(turn));
                     start.wait();
                     let counted = db.store.write_now(|c| {
-                        let fresh = keys.iter().map(|key| lockouts::fresh(key, at(turn)));
+                        let fresh = keys.iter().map(|key| lockouts::new_counter(key, at(turn)));
                         let mut rows = fresh.collect::<Result<Vec<_>, _>>()?;
                         counting(&mut rows);
                         if lockouts::insert_all(c, &rows)? {
@@ -181,17 +179,17 @@ fn counters_are_begun_together_or_found(db: &Fresh) {
 fn held_counters_are_those_that_are_there(db: &Fresh) {
     let keys = [key("192.0.2.1", None), key("192.0.2.1", Some("ada"))];
     let made = put(db, &keys[1], at(1), |l| l.counter.failures.push(1));
-    let held = db.write(|c| lockouts::hold_all(c, &keys, at(2)));
+    let held = db.write(|c| lockouts::hold_rows(c, &keys, at(2)));
     assert_eq!(held[1], made);
     assert_eq!((&held[0].key, &held[0].counter), (&keys[0], &Counter::default()));
     assert_eq!(
-        db.write(|c| lockouts::hold_all(c, &keys, at(3))),
+        db.write(|c| lockouts::hold_rows(c, &keys, at(3))),
         held,
         "now both are there"
     );
 }
 
-fn a_counter_that_is_gone_cannot_be_deleted_and_comes_back_when_saved(db: &Fresh) {
+fn a_deleted_counter_cannot_be_deleted_again_and_returns_when_saved(db: &Fresh) {
     let made = db.write(|c| lock(c, &key("192.0.2.1", None), at(1)));
     db.write(|c| lockouts::delete_all(c, &[made.id]));
     assert_eq!(
@@ -372,7 +370,7 @@ fn addresses_and_accounts_are_found(db: &Fresh) {
         (by_text("%"), by_text("ADA"), by_text("192.0.2"), by_text("2001:DB8")),
         (1, 2, 2, 1)
     );
-    let matching = |account, ip| db.read(|c| lockouts::matching(c, account, ip)).len();
+    let matching = |account, ip| db.read(|c| lockouts::list_matching(c, account, ip)).len();
     assert_eq!(matching(Some("ada"), None), 2);
     assert_eq!(matching(None, Some("192.0.2.1")), 2);
     assert_eq!(matching(Some("ada"), Some("192.0.2.1")), 1);
@@ -394,7 +392,7 @@ fn the_job_sees_what_may_be_due(db: &Fresh) {
     });
     put(db, &key("192.0.2.5", None), at(8), |l| l.counter.failures.push(1));
     let due = |limit| {
-        db.read(|c| lockouts::due(c, limit))
+        db.read(|c| lockouts::list_due(c, limit))
             .into_iter()
             .map(|l| l.id)
             .collect::<Vec<_>>()
@@ -429,5 +427,5 @@ fn text_with_nul_is_kept_as_text(db: &Fresh) {
     assert_eq!(found.counter.failures.len(), 1, "the same counter again");
     db.write(|c| save(c, &found));
     assert!(db.read(|c| lockouts::find(c, &odd)).is_some());
-    assert_eq!(db.read(|c| lockouts::matching(c, Some("a\0b"), None)).len(), 1);
+    assert_eq!(db.read(|c| lockouts::list_matching(c, Some("a\0b"), None)).len(), 1);
 }

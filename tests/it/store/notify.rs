@@ -15,13 +15,13 @@ on_both!(
     a_listener_comes_back_after_its_connection_broke,
 );
 
-/// Much more than it takes; nothing waits for it in vain.
+/// Much more than needed; no test waits for it in vain.
 const BOUND: Duration = Duration::from_secs(10);
 
 fn listen(db: &Fresh) -> (ListenerHandle, Receiver<ListenEvent>) {
     let (send, events) = channel();
     let handle = spawn_listener(&db.url, move |event| {
-        // The test may be over; then nobody wants to know.
+        // The test may be over, and no one receives.
         send.send(event).unwrap_or_default();
     });
     (handle.expect("a thread"), events)
@@ -73,7 +73,7 @@ fn a_listener_comes_back_after_its_connection_broke(db: &Fresh) {
     // Only Postgres has a connection that can break.
     if let Place::Postgres(database) = &db.place {
         database.disconnect_all();
-        // Said at once: until it is back nothing in memory may be believed.
+        // Reported immediately: until it is back, memory must not be trusted.
         let mut after = events.iter().skip_while(|event| *event != ListenEvent::Lost);
         assert_eq!(after.nth(1), Some(ListenEvent::Connected));
         wait_for(&events, |event| event == ListenEvent::Alive);

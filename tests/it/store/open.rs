@@ -12,7 +12,7 @@ on_both!(
     an_open_store_says_where_it_is,
     migrations_go_up_down_and_up_again,
     a_newer_database_is_refused,
-    pending_migrations_are_refused_when_told_so,
+    pending_migrations_are_refused_if_the_option_says_so,
 );
 
 fn options() -> OpenOptions {
@@ -33,7 +33,7 @@ fn refused(url: &str, options: OpenOptions) -> String {
     }
 }
 
-/// SQL beside the store, as `psql` or `sqlite3` would run it.
+/// Runs SQL on the database of the store, as `psql` or `sqlite3` would.
 fn run_sql(db: &Fresh, sql: &str) {
     match &db.place {
         Place::Postgres(database) => PgConnection::establish(database.url())
@@ -80,7 +80,7 @@ fn an_open_store_says_where_it_is(db: &Fresh) {
         }
     }
     assert_eq!(db.store.writer(), db.store.clone().writer());
-    // What the program asks of every connection.
+    // The settings of every connection.
     if let Place::Sqlite(_) = &db.place {
         assert_eq!(
             count(
@@ -116,7 +116,7 @@ fn migrations_go_up_down_and_up_again(db: &Fresh) {
         Place::Sqlite(_) => cycle(SqliteConnection::establish(path(db)).expect("connects"), empty),
     }
     assert_eq!(count(db, tables), full);
-    // What another tool migrated is accepted.
+    // A database that another tool migrated is accepted.
     let again = Store::open(
         &db.url,
         OpenOptions {
@@ -143,7 +143,7 @@ fn a_newer_database_is_refused(db: &Fresh) {
     }
 }
 
-fn pending_migrations_are_refused_when_told_so(db: &Fresh) {
+fn pending_migrations_are_refused_if_the_option_says_so(db: &Fresh) {
     run_sql(db, "DELETE FROM __diesel_schema_migrations");
     assert!(!db.read(meta::migrations_current));
     let line = refused(
@@ -222,6 +222,38 @@ fn a_new_file_is_for_nobody_else_to_read() {
 
 #[test]
 #[cfg(unix)]
+fn a_file_that_others_could_open_is_tightened() {
+    use std::os::unix::fs::PermissionsExt;
+    let db = Fresh::sqlite();
+    db.write(|c| meta::set(c, "key", "value"));
+    let files = ["", "-wal", "-shm"].map(|end| format!("{}{end}", path(&db)));
+    for file in &files {
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).expect("as it was made before");
+    }
+    db.other();
+    for file in &files {
+        let mode = std::fs::metadata(file).expect("it exists").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+}
+
+#[test]
+fn what_is_deleted_leaves_nothing_in_the_file() {
+    const MARKER: &str = "tell-tale-link-of-an-email";
+    let db = Fresh::sqlite();
+    let holds = || {
+        run_sql(&db, "PRAGMA wal_checkpoint(TRUNCATE)");
+        let bytes = std::fs::read(path(&db)).expect("the file");
+        bytes.windows(MARKER.len()).any(|part| part == MARKER.as_bytes())
+    };
+    db.write(|c| meta::set(c, "key", MARKER));
+    assert!(holds());
+    db.write(|c| meta::set(c, "key", ""));
+    assert!(!holds());
+}
+
+#[test]
+#[cfg(unix)]
 fn nobody_else_can_hold_the_lock_of_a_server() {
     use std::os::unix::fs::PermissionsExt;
     let db = Fresh::sqlite();
@@ -253,7 +285,7 @@ fn one_server_per_file() {
     let link = format!("{}.link", path(&db));
     std::os::unix::fs::symlink(path(&db), &link).expect("a link");
     assert!(refused(&link, exclusive()).contains("already served"));
-    // The command line works beside it.
+    // The command line can use it at the same time.
     db.other().read_now(|c| meta::get(c, "key")).expect("readable");
     drop(first);
     Store::open(&db.url, exclusive()).expect("the next one serves");
@@ -286,7 +318,7 @@ fn refusals_are_one_line_that_says_why() {
     for nothing in ["", "sqlite:", "sqlite://", ":memory:"] {
         assert!(refused(nothing, options()).contains("names no file"));
     }
-    // Nobody may create files in there, not even root.
+    // No user, not even root, can create files in there.
     let line = refused("/proc/nightlatch.db", options());
     assert!(line.contains("cannot write /proc/nightlatch.db"), "{line}");
 }
@@ -347,7 +379,8 @@ fn a_read_only_file_is_refused() {
     std::fs::set_permissions(path(&db), PermissionsExt::from_mode(0o444)).expect("read-only");
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            // SAFETY: makes this thread, which ends here, somebody else to the file system: root may write everything.
+            // SAFETY: changes the file system user of this thread, which ends here, because root
+            // may write everything.
             unsafe { libc::setfsuid(65_534) };
             let line = refused(&db.url, options());
             assert!(
@@ -372,7 +405,7 @@ fn a_file_of_another_program_is_refused_and_left_as_it_is() {
     let line = refused(&url, options());
     assert!(line.contains("theirs.db is the database of another program"), "{line}");
     assert_eq!(std::fs::read(&file).expect("readable"), before);
-    // An empty one is nobody's.
+    // An empty file belongs to no program.
     std::fs::write(&file, "").expect("writable");
     Store::open(&url, options()).expect("opens");
     Store::open(&url, options()).expect("opens again");
@@ -380,7 +413,7 @@ fn a_file_of_another_program_is_refused_and_left_as_it_is() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_read_only_directory_is_told_with_the_file() {
+fn a_read_only_directory_is_reported_with_the_file() {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().expect("a directory");
     std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).expect("others may enter");
@@ -389,7 +422,8 @@ fn a_read_only_directory_is_told_with_the_file() {
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o666)).expect("others may write");
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            // SAFETY: makes this thread, which ends here, somebody else to the file system: root may write everything.
+            // SAFETY: changes the file system user of this thread, which ends here, because root
+            // may write everything.
             unsafe { libc::setfsuid(65_534) };
             let Err(fault) = Store::open(&format!("sqlite:{}", file.display()), options()) else {
                 panic!("nothing can be written beside the file");

@@ -1,23 +1,26 @@
-//! The outbox: leases, what comes of them, and who may still say so.
+//! The outbox: leases, their results, and which lease may report.
 use super::{Fresh, at, id, on_both};
 use nightlatch::{
-    domain::{account::AccountId, mail::LetterState},
-    store::outbox::{self, NewLetter, OutboxFilter, Outcome},
+    domain::{
+        account::AccountId,
+        mail::{EmailFilter, EmailState, NewEmail, OutboxEmail},
+    },
+    store::outbox::{self, LeaseOutcome},
 };
 
 on_both!(
     a_key_is_queued_once,
-    a_letter_has_one_holder_at_a_time,
+    an_email_has_one_holder_at_a_time,
     only_the_latest_lease_says_what_came_of_it,
-    bodies_go_when_a_letter_is_done_with,
+    bodies_go_when_an_email_is_done_with,
     what_was_given_up_is_tried_again_while_its_words_are_there,
     pages_follow_one_another,
-    the_letters_of_an_account_are_taken_back_by_kind,
+    the_emails_of_an_account_are_taken_back_by_kind,
     what_is_done_with_is_forgotten_after_a_while,
 );
 
-fn letter(number: u32) -> NewLetter {
-    NewLetter {
+fn email(number: u32) -> NewEmail {
+    NewEmail {
         id: id(u128::from(number) + 1),
         kind: "test".to_owned(),
         account: None,
@@ -34,33 +37,33 @@ fn letter(number: u32) -> NewLetter {
 }
 
 fn a_key_is_queued_once(db: &Fresh) {
-    let keyed = |number, key: &str| NewLetter {
+    let keyed = |number, key: &str| NewEmail {
         dedupe: Some(key.to_owned()),
-        ..letter(number)
+        ..email(number)
     };
     assert!(db.write(|c| outbox::queue(c, &keyed(1, "expiry"))));
     assert!(!db.write(|c| outbox::queue(c, &keyed(2, "expiry"))));
     assert!(db.write(|c| outbox::queue(c, &keyed(3, "other"))));
-    assert!(db.write(|c| outbox::queue(c, &letter(4))));
-    assert!(db.write(|c| outbox::queue(c, &letter(5))));
+    assert!(db.write(|c| outbox::queue(c, &email(4))));
+    assert!(db.write(|c| outbox::queue(c, &email(5))));
     assert_eq!(db.read(|c| outbox::count(c, None)), 4);
 }
 
-fn a_letter_has_one_holder_at_a_time(db: &Fresh) {
+fn an_email_has_one_holder_at_a_time(db: &Fresh) {
     for number in 0..20 {
-        db.write(|c| outbox::queue(c, &letter(number)));
+        db.write(|c| outbox::queue(c, &email(number)));
     }
     let other = db.other();
     let claimed: Vec<_> = std::thread::scope(|scope| {
         let threads = [&db.store, &other, &db.store, &other].map(|store| {
             scope.spawn(move || {
                 let mut mine = Vec::new();
-                while let Some(letter) = store
+                while let Some(email) = store
                     .write_now(|c| outbox::claim(c, at(100), at(160)))
                     .expect("a claim")
                 {
-                    assert_eq!(letter.attempts, 1);
-                    mine.push(letter.id);
+                    assert_eq!(email.attempts, 1);
+                    mine.push(email.id);
                 }
                 mine
             })
@@ -72,57 +75,57 @@ fn a_letter_has_one_holder_at_a_time(db: &Fresh) {
     });
     let distinct: std::collections::BTreeSet<_> = claimed.iter().collect();
     assert!(distinct.len() == claimed.len(), "none twice");
-    // Whoever loses a race looks again with the next run of the job.
-    let left = db.read(|c| outbox::anything_due(c, at(100)));
+    // An instance that loses a race looks again in the next run of the job.
+    let left = db.read(|c| outbox::has_due_email(c, at(100)));
     assert!(!left || claimed.len() < 20);
     while db.write(|c| outbox::claim(c, at(100), at(160))).is_some() {}
     assert!(
-        !db.read(|c| outbox::anything_due(c, at(160))),
+        !db.read(|c| outbox::has_due_email(c, at(160))),
         "held to the end of the lease"
     );
     assert!(
-        db.read(|c| outbox::anything_due(c, at(161))),
+        db.read(|c| outbox::has_due_email(c, at(161))),
         "a holder that died is replaced"
     );
 }
 
 fn only_the_latest_lease_says_what_came_of_it(db: &Fresh) {
-    db.write(|c| outbox::queue(c, &letter(1)));
+    db.write(|c| outbox::queue(c, &email(1)));
     assert_eq!(db.write(|c| outbox::claim(c, at(0), at(60))), None, "not due yet");
     let slow = db.write(|c| outbox::claim(c, at(1), at(60))).expect("due");
     let second = db
         .write(|c| outbox::claim(c, at(61), at(120)))
         .expect("the lease ran out");
     assert_eq!((slow.id, slow.attempts, second.attempts), (second.id, 1, 2));
-    assert!(!db.write(|c| outbox::settle(c, &slow, &Outcome::GivenUp, "late", at(62))));
-    assert!(db.write(|c| outbox::settle(c, &second, &Outcome::Later(at(90)), "451 busy", at(62))));
-    assert!(!db.read(|c| outbox::anything_due(c, at(89))));
+    assert!(!db.write(|c| outbox::settle(c, &slow, &LeaseOutcome::GivenUp, "late", at(62))));
+    assert!(db.write(|c| outbox::settle(c, &second, &LeaseOutcome::Later(at(90)), "451 busy", at(62))));
+    assert!(!db.read(|c| outbox::has_due_email(c, at(89))));
     let third = db.write(|c| outbox::claim(c, at(90), at(120))).expect("due again");
     assert_eq!(third.words, "451 busy");
-    assert!(db.write(|c| outbox::settle(c, &third, &Outcome::Sent, "250 ok", at(91))));
+    assert!(db.write(|c| outbox::settle(c, &third, &LeaseOutcome::Sent, "250 ok", at(91))));
     assert!(
-        !db.write(|c| outbox::settle(c, &third, &Outcome::Sent, "250 ok", at(92))),
+        !db.write(|c| outbox::settle(c, &third, &LeaseOutcome::Sent, "250 ok", at(92))),
         "once"
     );
     let done = db.read(|c| outbox::find(c, third.id)).expect("there");
     assert_eq!(
         (done.state, done.finished_at, done.words.as_str()),
-        (LetterState::Sent, Some(at(91)), "250 ok")
+        (EmailState::Sent, Some(at(91)), "250 ok")
     );
 }
 
-fn bodies_go_when_a_letter_is_done_with(db: &Fresh) {
+fn bodies_go_when_an_email_is_done_with(db: &Fresh) {
     let outcomes = [
-        (1, true, Outcome::Sent, false),
-        (2, false, Outcome::Sent, false),
-        (3, true, Outcome::GivenUp, false),
-        (4, false, Outcome::GivenUp, true),
-        (5, true, Outcome::Later(at(200)), true),
+        (1, true, LeaseOutcome::Sent, false),
+        (2, false, LeaseOutcome::Sent, false),
+        (3, true, LeaseOutcome::GivenUp, false),
+        (4, false, LeaseOutcome::GivenUp, true),
+        (5, true, LeaseOutcome::Later(at(200)), true),
     ];
     for (number, secret, outcome, kept) in outcomes {
-        let queued = NewLetter {
+        let queued = NewEmail {
             secret,
-            ..letter(number)
+            ..email(number)
         };
         db.write(|c| outbox::queue(c, &queued));
         let claimed = db.write(|c| outbox::claim(c, at(100), at(160))).expect("due");
@@ -143,14 +146,14 @@ fn what_was_given_up_is_tried_again_while_its_words_are_there(db: &Fresh) {
         db.write(|c| {
             outbox::queue(
                 c,
-                &NewLetter {
+                &NewEmail {
                     secret,
-                    ..letter(number)
+                    ..email(number)
                 },
             )
         });
         let claimed = db.write(|c| outbox::claim(c, at(100), at(160))).expect("due");
-        db.write(|c| outbox::settle(c, &claimed, &Outcome::GivenUp, "550 no", at(101)));
+        db.write(|c| outbox::settle(c, &claimed, &LeaseOutcome::GivenUp, "550 no", at(101)));
     }
     assert!(db.write(|c| outbox::retry(c, id(2), at(200), at(900))));
     assert!(
@@ -165,19 +168,19 @@ fn what_was_given_up_is_tried_again_while_its_words_are_there(db: &Fresh) {
     );
     assert!(
         !db.write(|c| outbox::retry(c, id(99), at(201), at(900))),
-        "no such letter"
+        "no such email"
     );
 }
 
 fn pages_follow_one_another(db: &Fresh) {
     for number in 0..5 {
-        db.write(|c| outbox::queue(c, &letter(number)));
+        db.write(|c| outbox::queue(c, &email(number)));
     }
-    let filter = OutboxFilter {
+    let filter = EmailFilter {
         limit: 2,
-        ..OutboxFilter::default()
+        ..EmailFilter::default()
     };
-    let ids = |items: &[outbox::OutboxLetter]| items.iter().map(|letter| letter.id).collect::<Vec<_>>();
+    let ids = |items: &[OutboxEmail]| items.iter().map(|email| email.id).collect::<Vec<_>>();
     let first = db.read(|c| outbox::list(c, &filter));
     assert_eq!(
         (ids(&first.items), first.newer, first.older),
@@ -187,7 +190,7 @@ fn pages_follow_one_another(db: &Fresh) {
     let second = db.read(|c| {
         outbox::list(
             c,
-            &OutboxFilter {
+            &EmailFilter {
                 after: Some(place),
                 ..filter.clone()
             },
@@ -201,7 +204,7 @@ fn pages_follow_one_another(db: &Fresh) {
     let back = db.read(|c| {
         outbox::list(
             c,
-            &OutboxFilter {
+            &EmailFilter {
                 before: Some(place),
                 ..filter.clone()
             },
@@ -211,34 +214,34 @@ fn pages_follow_one_another(db: &Fresh) {
         (ids(&back.items), back.newer, back.older),
         (vec![id(5), id(4)], false, true)
     );
-    let sent = OutboxFilter {
-        state: Some(LetterState::Sent),
+    let sent = EmailFilter {
+        state: Some(EmailState::Sent),
         ..filter
     };
     assert_eq!(db.read(|c| outbox::list(c, &sent)).items, []);
 }
 
-fn the_letters_of_an_account_are_taken_back_by_kind(db: &Fresh) {
+fn the_emails_of_an_account_are_taken_back_by_kind(db: &Fresh) {
     let (ada, bob) = (AccountId(id(70)), AccountId(id(71)));
     for (number, account, kind) in [(1, ada, "reset"), (2, ada, "notice"), (3, bob, "reset")] {
-        let queued = NewLetter {
+        let queued = NewEmail {
             account: Some(account),
             kind: kind.to_owned(),
-            ..letter(number)
+            ..email(number)
         };
         db.write(|c| outbox::queue(c, &queued));
     }
     assert_eq!(db.write(|c| outbox::discard_of_account(c, ada, &["reset"], at(5))), 1);
-    assert_eq!(db.read(|c| outbox::count(c, Some(LetterState::Queued))), 2);
+    assert_eq!(db.read(|c| outbox::count(c, Some(EmailState::Queued))), 2);
     assert_eq!(
         db.read(|c| outbox::find(c, id(2))).expect("there").state,
-        LetterState::Discarded
+        EmailState::Discarded
     );
 }
 
 fn what_is_done_with_is_forgotten_after_a_while(db: &Fresh) {
     for number in 1..=2 {
-        db.write(|c| outbox::queue(c, &letter(number)));
+        db.write(|c| outbox::queue(c, &email(number)));
     }
     db.write(|c| outbox::discard(c, id(2), at(50)));
     assert_eq!(db.write(|c| outbox::purge(c, at(50), 10)), 0);

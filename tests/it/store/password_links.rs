@@ -1,7 +1,7 @@
 //! Links to choose a password with, and the counters of requests.
 use super::{Fresh, at, id, ip, on_both};
 use nightlatch::{
-    domain::reset::LinkKind,
+    domain::{account::Account, reset::LinkKind},
     store::password_links::{self, PasswordLink, ResetRequest},
 };
 
@@ -15,7 +15,7 @@ on_both!(
     what_ran_out_goes_and_invitations_stay,
 );
 
-fn link(account: &nightlatch::store::accounts::Account, digest: &str, kind: LinkKind) -> PasswordLink {
+fn link(account: &Account, digest: &str, kind: LinkKind) -> PasswordLink {
     PasswordLink {
         digest: digest.to_owned(),
         account: account.id,
@@ -39,9 +39,12 @@ fn the_newest_link_kills_those_before_it(db: &Fresh) {
     }
     let there = |digest: &str| db.read(|c| password_links::find(c, digest)).is_some();
     assert_eq!(["one", "two", "invited", "other"].map(there), [false, true, true, true]);
-    let invitations = db.read(|c| password_links::invitations_of(c, &[ada.id, bob.id]));
+    let invitations = db.read(|c| password_links::list_invitations(c, &[ada.id, bob.id]));
     assert_eq!(invitations, [link(&ada, "invited", LinkKind::Invitation)]);
-    assert_eq!(db.write(|c| password_links::kill(c, ada.id, LinkKind::Reset)), 1);
+    assert_eq!(
+        db.write(|c| password_links::delete_of_account(c, ada.id, LinkKind::Reset)),
+        1
+    );
     assert!(there("other") && there("invited"));
 }
 
@@ -146,11 +149,11 @@ fn a_request_is_taken_once(db: &Fresh) {
     for number in [2, 1] {
         db.write(|c| password_links::queue_request(c, &request(number)));
     }
-    assert!(db.read(password_links::any_request));
+    assert!(db.read(password_links::has_request));
     assert_eq!(db.write(password_links::take_request), Some(request(1)));
     assert_eq!(db.write(password_links::take_request), Some(request(2)));
     assert_eq!(db.write(password_links::take_request), None);
-    assert!(!db.read(password_links::any_request));
+    assert!(!db.read(password_links::has_request));
 }
 
 fn what_ran_out_goes_and_invitations_stay(db: &Fresh) {

@@ -1,13 +1,10 @@
 //! Policy revisions and pins.
 use super::{Fresh, at, on_both};
 use nightlatch::{
-    domain::policy::{Key, PolicyDocument, Scope, Value, diff::diff},
+    domain::policy::{Key, PolicyDocument, PolicyDraft, Revision, Scope, Value, diff::diff},
     store::{
         StoreError,
-        policies::{
-            self, Revision,
-            drafts::{self, Draft},
-        },
+        policies::{self, drafts},
     },
 };
 use uuid::Uuid;
@@ -17,7 +14,7 @@ on_both!(
     a_save_on_another_base_is_refused,
     two_saves_at_once_make_one_revision,
     a_provisional_revision_is_confirmed_once_and_in_time,
-    what_holds_is_told_by_the_time_alone,
+    the_time_alone_decides_which_policy_is_in_force,
     a_withdrawn_revision_can_be_neither_confirmed_nor_withdrawn_again,
     drafts_belong_to_their_author_and_fade,
     pins_are_published_per_instance_and_fade,
@@ -45,7 +42,7 @@ fn revision(number: i64) -> Revision {
 }
 
 fn a_revision_comes_back_as_it_was_written(db: &Fresh) {
-    assert_eq!(db.read(policies::latest), None);
+    assert_eq!(db.read(policies::find_latest), None);
     let first = revision(1);
     assert!(!first.changes.is_empty());
     db.write(|c| policies::insert(c, &first, 0));
@@ -54,7 +51,7 @@ fn a_revision_comes_back_as_it_was_written(db: &Fresh) {
         ..revision(2)
     };
     db.write(|c| policies::insert(c, &second, 1));
-    assert_eq!(db.read(policies::latest), Some(second.clone()));
+    assert_eq!(db.read(policies::find_latest), Some(second.clone()));
     assert_eq!(db.read(|c| policies::find(c, 1)), Some(first.clone()));
     assert_eq!(db.read(|c| policies::find(c, 3)), None);
     assert_eq!(db.read(|c| policies::list(c, None, 9)), [second.clone(), first.clone()]);
@@ -110,7 +107,7 @@ fn a_provisional_revision_is_confirmed_once_and_in_time(db: &Fresh) {
     assert!(!db.write(|c| policies::confirm(c, 2, late)));
     assert!(db.write(|c| policies::confirm(c, 2, at(60))), "at the last instant");
     assert!(!db.write(|c| policies::confirm(c, 2, at(60))));
-    assert!(db.read(policies::latest).expect("a revision").confirmed);
+    assert!(db.read(policies::find_latest).expect("a revision").confirmed);
 }
 
 /// Revision 1, and 2 on top of it until `at(60)`.
@@ -125,12 +122,12 @@ fn provisional(db: &Fresh) {
     });
 }
 
-fn what_holds_is_told_by_the_time_alone(db: &Fresh) {
-    assert!(db.read(|c| Ok(policies::standing(c, at(0))?.is_none())));
+fn the_time_alone_decides_which_policy_is_in_force(db: &Fresh) {
+    assert!(db.read(|c| Ok(policies::find_state(c, at(0))?.is_none())));
     provisional(db);
     let standing = |now| {
         db.read(move |c| {
-            let standing = policies::standing(c, now)?.expect("a revision");
+            let standing = policies::find_state(c, now)?.expect("a revision");
             Ok((
                 standing.in_force.revision,
                 standing.lapsed.map(|lapsed| lapsed.revision),
@@ -160,7 +157,7 @@ fn a_withdrawn_revision_can_be_neither_confirmed_nor_withdrawn_again(db: &Fresh)
 
 fn drafts_belong_to_their_author_and_fade(db: &Fresh) {
     let (ada, bob) = (db.with_account("ada").id, db.with_account("bob").id);
-    let draft = |secs: i64, author| Draft {
+    let draft = |secs: i64, author| PolicyDraft {
         id: Uuid::from_u128(u128::try_from(secs).expect("positive")),
         author,
         at: at(secs),
@@ -180,7 +177,7 @@ fn drafts_belong_to_their_author_and_fade(db: &Fresh) {
     assert!(!db.write(|c| drafts::delete(c, bob, first.id)));
     assert_eq!(db.read(|c| drafts::list(c, ada, 9)), [second.clone(), first.clone()]);
     assert_eq!(db.read(|c| drafts::list(c, bob, 9)), []);
-    let changed = Draft {
+    let changed = PolicyDraft {
         base: 7,
         ..second.clone()
     };
@@ -198,12 +195,12 @@ fn pins_are_published_per_instance_and_fade(db: &Fresh) {
         policies::publish_pins(c, "b", &Default::default(), at(20))
     });
     assert_eq!(
-        db.read(|c| policies::pins(c, at(10))),
+        db.read(|c| policies::list_pins(c, at(10))),
         [("a".to_owned(), pinned.clone()), ("b".to_owned(), [].into())]
     );
-    assert_eq!(db.read(|c| policies::pins(c, at(11))).len(), 1);
+    assert_eq!(db.read(|c| policies::list_pins(c, at(11))).len(), 1);
     db.write(|c| policies::publish_pins(c, "a", &pinned, at(30)));
-    assert_eq!(db.read(|c| policies::pins(c, at(30))), [("a".to_owned(), pinned)]);
+    assert_eq!(db.read(|c| policies::list_pins(c, at(30))), [("a".to_owned(), pinned)]);
     db.write(|c| policies::withdraw_pins(c, "a"));
-    assert_eq!(db.read(|c| policies::pins(c, at(0))).len(), 1);
+    assert_eq!(db.read(|c| policies::list_pins(c, at(0))).len(), 1);
 }

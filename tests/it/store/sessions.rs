@@ -1,17 +1,18 @@
-//! Sessions and tokens: nothing late brings an ended session back, and what lists show agrees with what they count.
+//! Sessions and tokens: no late write brings an ended session back, and lists agree with counts.
 use super::{Fresh, account, at, id, ip, on_both, session, token};
 use nightlatch::{
     domain::{
-        account::Role,
+        account::{Account, Role},
+        factor::{Proof, Proofs},
         network::parse_filter,
-        session::{AccountState, Binding, EndReason, SessionId},
+        policy::{Key, Scope, Value},
+        session::{
+            AccountState, Binding, EndCause, EndReason, LiveSessionFacts, Session, SessionCursor, SessionFilter,
+            SessionId, SessionListState, SessionToken, SweepBounds,
+        },
         time::{Span, Timestamp},
     },
-    store::{
-        StoreError,
-        accounts::{self, Account},
-        sessions::{self, Cursor, ListState, LiveRow, Session, SessionFilter, SweepBounds},
-    },
+    store::{StoreError, accounts, sessions},
 };
 
 on_both!(
@@ -57,19 +58,21 @@ fn a_session_comes_back_as_it_was_written(db: &Fresh) {
             changes: 3,
             first_change_at: Some(at(30)),
         },
-        user_agent_mismatches: 2,
         applications: vec!["files".into(), "wiki".into()],
         ended_at: Some(at(40)),
         end_reason: Some(EndReason::NetworkAllowance),
         ended_by: Some("Ada".into()),
+        end_cause: Some(cause()),
         proved_at: at(8),
+        proofs: Proofs::PASSWORD.with(Proof::Totp),
         tokens: vec![
-            sessions::Token {
+            SessionToken {
                 host: "wiki.example.org".into(),
                 rotated: Some((at(31), ip("192.0.2.9"), ip("2001:db8::7"))),
+                proofs: Some(Proofs::PASSWORD),
                 ..token("a")
             },
-            sessions::Token {
+            SessionToken {
                 killed_at: Some(at(32)),
                 issued_at: at(31),
                 ..token("b")
@@ -92,6 +95,20 @@ fn a_session_comes_back_as_it_was_written(db: &Fresh) {
     assert_eq!(db.read(|c| sessions::find_by_digest(c, "nul\0")), None);
 }
 
+/// Why a session ended: half an hour without activity in an application.
+fn cause() -> EndCause {
+    EndCause {
+        setting: Some(Key::AuthIdleSessionTimeout),
+        scope: Some(Scope::Application("wiki".into())),
+        limit: Some(Value::Number(1800)),
+        due_at: Some(at(39)),
+        window_close_grace: None,
+        last_active_at: at(30),
+        policy_revision: 7,
+        refused_client: Some("203.0.113.9".to_owned()),
+    }
+}
+
 fn a_session_of_nobody_is_refused(db: &Fresh) {
     let refused = db.refused(|c| sessions::insert(c, &session(&account("nobody"), 1)));
     assert!(matches!(refused, StoreError::NotFound(_)), "{refused:?}");
@@ -110,22 +127,23 @@ fn read(db: &Fresh, id: SessionId) -> Session {
 
 fn a_session_ends_once_and_keeps_its_first_reason(db: &Fresh) {
     let session = live(db);
-    assert!(db.write(|c| sessions::end(c, session.id, EndReason::Idle, at(10), None)));
-    assert!(!db.write(|c| sessions::end(c, session.id, EndReason::Revoked, at(11), Some("boss"))));
-    assert!(!db.write(|c| sessions::end(c, SessionId(id(99)), EndReason::Revoked, at(11), None)));
+    assert!(db.write(|c| sessions::end(c, session.id, EndReason::Idle, at(10), None, Some(&cause()))));
+    assert!(!db.write(|c| sessions::end(c, session.id, EndReason::Revoked, at(11), Some("boss"), None)));
+    assert!(!db.write(|c| sessions::end(c, SessionId(id(99)), EndReason::Revoked, at(11), None, None)));
     let ended = read(db, session.id);
     assert_eq!(
-        (ended.ended_at, ended.end_reason, ended.ended_by),
-        (Some(at(10)), Some(EndReason::Idle), None)
+        (ended.ended_at, ended.end_reason, ended.ended_by, ended.end_cause),
+        (Some(at(10)), Some(EndReason::Idle), None, Some(cause()))
     );
 
     let ada = db.with_account("Grace");
     let other = super::session(&ada, 2);
     db.write(|c| sessions::insert(c, &other));
-    // Two at once: one of them did it.
+    // Of two parallel calls one does it.
     let done: Vec<bool> = std::thread::scope(|scope| {
-        let ending =
-            |by: &'static str| move || db.write(|c| sessions::end(c, other.id, EndReason::Revoked, at(12), Some(by)));
+        let ending = |by: &'static str| {
+            move || db.write(|c| sessions::end(c, other.id, EndReason::Revoked, at(12), Some(by), None))
+        };
         let threads = [scope.spawn(ending("one")), scope.spawn(ending("two"))];
         threads.map(|thread| thread.join().expect("no panic")).into()
     });
@@ -134,19 +152,19 @@ fn a_session_ends_once_and_keeps_its_first_reason(db: &Fresh) {
 
 fn a_late_touch_never_revives(db: &Fresh) {
     let session = live(db);
-    db.write(|c| sessions::end(c, session.id, EndReason::Revoked, at(10), Some("boss")));
+    db.write(|c| sessions::end(c, session.id, EndReason::Revoked, at(10), Some("boss"), None));
     let before = read(db, session.id);
     db.write(|c| sessions::touch_many(c, &[(session.id, at(100), at(100))]));
     assert_eq!(read(db, session.id), before);
 
-    // And when the ending is under way while the touch arrives: the touch waits, then does nothing.
+    // Also if the end is in progress when the touch arrives: the touch waits, then does nothing.
     let other = super::session(&db.with_account("Grace"), 2);
     db.write(|c| sessions::insert(c, &other));
     let (ending, touching) = (std::sync::Barrier::new(2), &db.other());
     std::thread::scope(|scope| {
         scope.spawn(|| {
             db.write(|c| {
-                sessions::end(c, other.id, EndReason::Revoked, at(10), None)?;
+                sessions::end(c, other.id, EndReason::Revoked, at(10), None, None)?;
                 ending.wait();
                 std::thread::sleep(std::time::Duration::from_millis(100));
                 Ok(())
@@ -215,7 +233,7 @@ fn many_touches_at_once_do_not_deadlock(db: &Fresh) {
 
 fn nothing_late_changes_an_ended_session(db: &Fresh) {
     let session = live(db);
-    db.write(|c| sessions::end(c, session.id, EndReason::SignedOut, at(10), None));
+    db.write(|c| sessions::end(c, session.id, EndReason::SignedOut, at(10), None, None));
     let before = read(db, session.id);
     assert!(!db.write(|c| sessions::rebind(
         c,
@@ -225,8 +243,7 @@ fn nothing_late_changes_an_ended_session(db: &Fresh) {
     )));
     db.write(|c| {
         sessions::set_ip(c, session.id, ip("198.51.100.1"))?;
-        sessions::enter_application(c, session.id, "wiki")?;
-        sessions::record_user_agent_mismatch(c, session.id)
+        sessions::enter_application(c, session.id, "wiki")
     });
     assert_eq!(
         db.refused(|c| sessions::add_token(c, session.id, &token("late"))),
@@ -237,10 +254,10 @@ fn nothing_late_changes_an_ended_session(db: &Fresh) {
 
 fn a_proof_is_noted_while_live(db: &Fresh) {
     let session = live(db);
-    assert!(db.write(|c| sessions::set_proved(c, session.id, at(20))));
+    assert!(db.write(|c| sessions::add_proofs(c, session.id, Proofs::PASSWORD, Some(at(20)))));
     assert_eq!(read(db, session.id).proved_at, at(20));
-    db.write(|c| sessions::end(c, session.id, EndReason::SignedOut, at(30), None));
-    assert!(!db.write(|c| sessions::set_proved(c, session.id, at(40))));
+    db.write(|c| sessions::end(c, session.id, EndReason::SignedOut, at(30), None, None));
+    assert!(!db.write(|c| sessions::add_proofs(c, session.id, Proofs::PASSWORD, Some(at(40)))));
     assert_eq!(read(db, session.id).proved_at, at(20));
 }
 
@@ -254,13 +271,9 @@ fn a_rebind_is_remembered_while_live(db: &Fresh) {
         first_change_at: Some(at(50)),
     };
     assert!(db.write(|c| sessions::rebind(c, session.id, &binding, ip("2001:db8::1"))));
-    db.write(|c| sessions::record_user_agent_mismatch(c, session.id));
     let read = read(db, session.id);
     assert_eq!((read.binding, read.ip), (binding, ip("2001:db8::1")));
-    assert_eq!(
-        (read.signed_in_ip, read.user_agent_mismatches),
-        (session.signed_in_ip, 1)
-    );
+    assert_eq!(read.signed_in_ip, session.signed_in_ip);
     db.write(|c| sessions::set_ip(c, session.id, ip("192.0.2.77")));
     assert_eq!(super::sessions::read(db, session.id).ip, ip("192.0.2.77"));
 }
@@ -272,7 +285,7 @@ fn a_token_rotates_once(db: &Fresh) {
     assert!(rotate("token-1"));
     assert!(!rotate("token-1"));
     assert!(!rotate("unknown"));
-    let next = sessions::Token {
+    let next = SessionToken {
         issued_at: at(9),
         ..token("next")
     };
@@ -282,20 +295,20 @@ fn a_token_rotates_once(db: &Fresh) {
     assert_eq!(tokens[0].rotated, Some((at(9), ip("192.0.2.1"), ip("192.0.2.2"))));
     assert_eq!(
         tokens[1],
-        sessions::Token {
+        SessionToken {
             cookie_form: "v2".into(),
             ..next
         }
     );
-    db.write(|c| sessions::kill_tokens(c, session.id, at(10), None));
+    db.write(|c| sessions::revoke_tokens(c, session.id, at(10), None));
     assert!(!rotate("next"), "a killed one is not rotated");
 }
 
 fn killing_tokens_spares_one(db: &Fresh) {
     let session = live(db);
     db.write(|c| sessions::add_token(c, session.id, &token("kept")));
-    db.write(|c| sessions::kill_tokens(c, session.id, at(10), Some("kept")));
-    db.write(|c| sessions::kill_tokens(c, session.id, at(20), Some("kept")));
+    db.write(|c| sessions::revoke_tokens(c, session.id, at(10), Some("kept")));
+    db.write(|c| sessions::revoke_tokens(c, session.id, at(20), Some("kept")));
     let killed = |digest: &str| {
         let session = db
             .read(|c| sessions::find_by_digest(c, digest))
@@ -322,8 +335,8 @@ fn live_sessions_of_an_account_come_least_active_first(db: &Fresh) {
     for (account, number) in [(&ada, 3), (&ada, 1), (&grace, 2), (&ada, 4)] {
         db.write(|c| sessions::insert(c, &session(account, number)));
     }
-    db.write(|c| sessions::end(c, session(&ada, 4).id, EndReason::Ttl, at(9), None));
-    let live = db.read(|c| sessions::live_of_account(c, ada.id));
+    db.write(|c| sessions::end(c, session(&ada, 4).id, EndReason::Ttl, at(9), None, None));
+    let live = db.read(|c| sessions::list_live_of_account(c, ada.id));
     assert_eq!(live, [session(&ada, 1), session(&ada, 3)]);
     assert_eq!(db.read(sessions::count_live), 3);
 }
@@ -336,7 +349,7 @@ fn the_concurrent_limit_is_decided_one_after_the_other(db: &Fresh) {
             scope.spawn(move || {
                 db.write(|c| {
                     sessions::lock_account_sessions(c, ada.id)?;
-                    if sessions::live_of_account(c, ada.id)?.is_empty() {
+                    if sessions::list_live_of_account(c, ada.id)?.is_empty() {
                         std::thread::sleep(std::time::Duration::from_millis(20));
                         sessions::insert(c, &session(ada, number))?;
                     }
@@ -348,7 +361,8 @@ fn the_concurrent_limit_is_decided_one_after_the_other(db: &Fresh) {
     assert_eq!(db.read(sessions::count_live), 1);
 }
 
-/// 90 sessions of three accounts: every third ended, some flagged, in two applications and two networks.
+/// 90 sessions of three accounts: every third ended, some flagged, in two applications and two
+/// networks.
 fn populate(db: &Fresh) -> [Account; 3] {
     let boss = Account {
         role: Role::Administrator,
@@ -367,9 +381,6 @@ fn populate(db: &Fresh) -> [Account; 3] {
             if number % 11 == 0 {
                 session.binding.changes = 1;
             }
-            if number % 13 == 0 {
-                session.user_agent_mismatches = 1;
-            }
             if number % 2 == 0 {
                 session.applications.push("wiki".into());
             }
@@ -385,7 +396,12 @@ fn populate(db: &Fresh) -> [Account; 3] {
 
 fn filters(people: &[Account; 3]) -> Vec<SessionFilter> {
     let mut filters = Vec::new();
-    for state in [ListState::Active, ListState::Ended, ListState::Flagged, ListState::All] {
+    for state in [
+        SessionListState::Active,
+        SessionListState::Ended,
+        SessionListState::Flagged,
+        SessionListState::All,
+    ] {
         let base = SessionFilter {
             state,
             ..SessionFilter::default()
@@ -440,8 +456,8 @@ fn filters(people: &[Account; 3]) -> Vec<SessionFilter> {
 }
 
 /// All rows of a filter through pages of `limit`, there and back.
-fn paged(db: &Fresh, filter: &SessionFilter, limit: i64) -> Vec<Cursor> {
-    let mut pages: Vec<Vec<Cursor>> = Vec::new();
+fn paged(db: &Fresh, filter: &SessionFilter, limit: i64) -> Vec<SessionCursor> {
+    let mut pages: Vec<Vec<SessionCursor>> = Vec::new();
     let mut after = None;
     loop {
         let page = db.read(|c| {
@@ -473,7 +489,7 @@ fn paged(db: &Fresh, filter: &SessionFilter, limit: i64) -> Vec<Cursor> {
                 },
             )
         });
-        let back: Vec<Cursor> = page.items.iter().map(|row| row.cursor(filter.state)).collect();
+        let back: Vec<SessionCursor> = page.items.iter().map(|row| row.cursor(filter.state)).collect();
         assert_eq!(back, pair[0], "{filter:?}");
         assert_eq!((page.newer, page.older), (number > 0, true));
     }
@@ -494,7 +510,7 @@ fn pages_agree_with_the_count_under_every_filter(db: &Fresh) {
     }
     assert!(some > 40, "the filters find something: {some}");
     let all = SessionFilter {
-        state: ListState::All,
+        state: SessionListState::All,
         ..SessionFilter::default()
     };
     assert_eq!(db.read(|c| sessions::count(c, &all)), 90);
@@ -520,7 +536,11 @@ fn equal_instants_page_by_id(db: &Fresh) {
         }
         Ok(())
     });
-    for (state, total) in [(ListState::Active, 10), (ListState::Ended, 10), (ListState::All, 20)] {
+    for (state, total) in [
+        (SessionListState::Active, 10),
+        (SessionListState::Ended, 10),
+        (SessionListState::All, 20),
+    ] {
         for limit in 1..7 {
             let rows = paged(
                 db,
@@ -542,6 +562,25 @@ fn filters_find_what_they_say(db: &Fresh) {
         let filter = SessionFilter { limit: 100, ..filter };
         db.read(|c| sessions::list(c, &filter)).items
     };
+    // Number 0 is the latest that ended, number 87 the first: all by idleness.
+    let ended = |since: Option<i64>, until: Option<i64>, reason: EndReason, state: SessionListState| {
+        rows(SessionFilter {
+            state,
+            end_reason: Some(reason),
+            ended_since: since.map(at),
+            ended_until: until.map(at),
+            ..SessionFilter::default()
+        })
+        .len()
+    };
+    assert_eq!(ended(None, None, EndReason::Idle, SessionListState::Ended), 30);
+    assert_eq!(
+        ended(Some(1997), Some(2000), EndReason::Idle, SessionListState::Ended),
+        2
+    );
+    assert_eq!(ended(None, Some(1913), EndReason::Idle, SessionListState::All), 1);
+    assert_eq!(ended(None, None, EndReason::Ttl, SessionListState::Ended), 0);
+    assert_eq!(ended(None, None, EndReason::Idle, SessionListState::Active), 0);
     let none = SessionFilter::default();
     for row in rows(none.clone()) {
         assert!(row.session.ended_at.is_none() && row.session.tokens.is_empty());
@@ -553,25 +592,18 @@ fn filters_find_what_they_say(db: &Fresh) {
     }
     assert!(
         rows(SessionFilter {
-            state: ListState::Ended,
+            state: SessionListState::Ended,
             ..none.clone()
         })
         .iter()
         .all(|r| r.session.ended_at.is_some())
     );
     let flagged = rows(SessionFilter {
-        state: ListState::Flagged,
+        state: SessionListState::Flagged,
         ..none.clone()
     });
-    assert!(
-        flagged
-            .iter()
-            .all(|row| row.session.binding.changes > 0 || row.session.user_agent_mismatches > 0)
-    );
-    assert_eq!(
-        flagged.len(),
-        (0..90).filter(|n| n % 3 != 0 && (n % 11 == 0 || n % 13 == 0)).count()
-    );
+    assert!(flagged.iter().all(|row| row.session.binding.changes > 0));
+    assert_eq!(flagged.len(), (0..90).filter(|n| n % 3 != 0 && n % 11 == 0).count());
     let wiki = rows(SessionFilter {
         application: Some("wiki".into()),
         ..none.clone()
@@ -651,7 +683,7 @@ fn a_wide_network_finds_what_a_narrow_one_does(db: &Fresh) {
         ..SessionFilter::default()
     };
     assert_eq!(db.read(|c| sessions::count(c, &application)), 1100);
-    db.write(|c| sessions::end(c, SessionId(id(1)), EndReason::Revoked, at(1), None));
+    db.write(|c| sessions::end(c, SessionId(id(1)), EndReason::Revoked, at(1), None, None));
     assert_eq!(db.read(|c| sessions::count(c, &application)), 1099);
     assert_eq!(paged(db, &application, 400).len(), 1099);
 }
@@ -659,9 +691,9 @@ fn a_wide_network_finds_what_a_narrow_one_does(db: &Fresh) {
 fn all_matching_means_what_the_count_says(db: &Fresh) {
     let people = populate(db);
     for filter in filters(&people) {
-        let ids = db.read(|c| sessions::ids(c, &filter, 1000));
+        let ids = db.read(|c| sessions::list_ids(c, &filter, 1000));
         assert_eq!(ids.len() as i64, db.read(|c| sessions::count(c, &filter)));
-        assert!(db.read(|c| sessions::ids(c, &filter, 2)).len() <= 2);
+        assert!(db.read(|c| sessions::list_ids(c, &filter, 2)).len() <= 2);
     }
 }
 
@@ -735,7 +767,7 @@ fn many_accounts_are_found_as_few_are(db: &Fresh) {
         (
             SessionFilter {
                 role: Some(Role::Member),
-                state: ListState::All,
+                state: SessionListState::All,
                 ..none()
             },
             1050,
@@ -761,7 +793,8 @@ fn a_count_stops_at_its_cap(db: &Fresh) {
 
 fn sweep_candidates_are_those_beyond_a_bound(db: &Fresh) {
     let ada = db.with_account("Ada");
-    // Two rounds: few candidates are found by their bounds, many (more than 1000) by walking the ids.
+    // Two rounds: few candidates are found by their bounds, many (more than 1000) by walking the
+    // ids.
     for (from, count) in [(0, 40_u32), (1000, 1300)] {
         db.write(|c| {
             for number in from..from + count {
@@ -776,9 +809,9 @@ fn sweep_candidates_are_those_beyond_a_bound(db: &Fresh) {
                 };
                 sessions::insert(c, &swept)?;
             }
-            sessions::end(c, session(&ada, from).id, EndReason::Revoked, at(1), None)
+            sessions::end(c, session(&ada, from).id, EndReason::Revoked, at(1), None, None)
         });
-        let live = db.read(|c| sessions::live_page(c, None, 10_000));
+        let live = db.read(|c| sessions::list_live_page(c, None, 10_000));
         let all = Some(at(100_000));
         for bounds in [
             SweepBounds::default(),
@@ -838,9 +871,9 @@ fn sweep_candidates_are_those_beyond_a_bound(db: &Fresh) {
 
 fn a_walk_sees_every_live_session_once_with_its_owner(db: &Fresh) {
     populate(db);
-    let mut seen: Vec<LiveRow> = Vec::new();
+    let mut seen: Vec<LiveSessionFacts> = Vec::new();
     loop {
-        let page = db.read(|c| sessions::live_page(c, seen.last().map(|row| row.id), 7));
+        let page = db.read(|c| sessions::list_live_page(c, seen.last().map(|row| row.id), 7));
         if page.is_empty() {
             break;
         }
@@ -881,7 +914,7 @@ fn a_walk_sees_every_live_session_once_with_its_owner(db: &Fresh) {
 fn a_walk_tells_the_standing_of_the_owner(db: &Fresh) {
     let mut ada = db.with_account("Ada");
     db.write(|c| sessions::insert(c, &session(&ada, 1)));
-    let standing = || db.read(|c| sessions::live_page(c, None, 10))[0].account_state;
+    let standing = || db.read(|c| sessions::list_live_page(c, None, 10))[0].account_state;
     assert_eq!(standing(), AccountState::Enabled);
     ada.expired_at = Some(at(5));
     db.write(|c| accounts::update(c, &ada));
@@ -901,11 +934,11 @@ fn the_past_is_what_is_live_and_what_ended_since(db: &Fresh) {
         db.write(|c| sessions::insert(c, &one));
         if number % 3 > 0 {
             let ended_at = at(100 + i64::from(number));
-            db.write(|c| sessions::end(c, one.id, EndReason::Ttl, ended_at, None));
+            db.write(|c| sessions::end(c, one.id, EndReason::Ttl, ended_at, None, None));
         }
     }
     let past = |since, limit| {
-        let (rows, more) = db.read(|c| sessions::live_since(c, since, limit));
+        let (rows, more) = db.read(|c| sessions::list_live_since(c, since, limit));
         let numbers: Vec<i64> = rows
             .iter()
             .map(|row| row.session.signed_in_at.since(at(0)).as_secs())
@@ -926,7 +959,7 @@ fn the_past_is_what_is_live_and_what_ended_since(db: &Fresh) {
 
 fn who_came_and_went_is_counted_from_instant_to_instant(db: &Fresh) {
     let ada = db.with_account("Ada");
-    // Ids tell when a session began, in whole milliseconds.
+    // IDs contain when a session began, in whole milliseconds.
     let hour = |hours: i64| Timestamp::from_micros(at(hours * 3600).as_micros() - 1);
     let begin = |began: Timestamp, number: u8| {
         let millis = u64::try_from(began.as_micros() / 1000).expect("after 1970");
@@ -938,7 +971,7 @@ fn who_came_and_went_is_counted_from_instant_to_instant(db: &Fresh) {
         db.write(|c| sessions::insert(c, &one));
         one.id
     };
-    let end = |id, ended_at| db.write(|c| sessions::end(c, id, EndReason::Ttl, ended_at, None));
+    let end = |id, ended_at| db.write(|c| sessions::end(c, id, EndReason::Ttl, ended_at, None, None));
     begin(hour(-1), 1);
     let first = begin(hour(0), 0);
     let second = begin(hour(1).saturating_sub(Span::from_micros(1000)), 255);
@@ -947,12 +980,12 @@ fn who_came_and_went_is_counted_from_instant_to_instant(db: &Fresh) {
     end(second, hour(2));
     begin(hour(3), 7);
     let hours = [hour(0), hour(1), hour(2), hour(3)];
-    let counted = |c: &mut _| sessions::turnover(c, &hours);
+    let counted = |c: &mut _| sessions::count_turnover(c, &hours);
     assert_eq!(db.read(counted), [(2, 1), (1, 0), (0, 1)]);
     end(third, hour(2));
     assert_eq!(db.read(counted), [(2, 1), (1, 0), (0, 2)]);
     for few in [&hours[..0], &hours[..1]] {
-        assert_eq!(db.read(|c| sessions::turnover(c, few)), []);
+        assert_eq!(db.read(|c| sessions::count_turnover(c, few)), []);
     }
 }
 
@@ -962,7 +995,7 @@ fn ended_sessions_are_purged_oldest_first(db: &Fresh) {
         db.write(|c| sessions::insert(c, &session(&ada, number)));
         if number < 5 {
             let ended = session(&ada, number).id;
-            db.write(|c| sessions::end(c, ended, EndReason::Ttl, at(100 + i64::from(number)), None));
+            db.write(|c| sessions::end(c, ended, EndReason::Ttl, at(100 + i64::from(number)), None, None));
         }
     }
     assert_eq!(db.write(|c| sessions::purge_ended(c, at(104), 3)), 3);
@@ -973,7 +1006,7 @@ fn ended_sessions_are_purged_oldest_first(db: &Fresh) {
         sessions::list(
             c,
             &SessionFilter {
-                state: ListState::All,
+                state: SessionListState::All,
                 limit: 9,
                 ..SessionFilter::default()
             },

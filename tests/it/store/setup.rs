@@ -18,16 +18,16 @@ fn a_link_is_used_once_and_in_time(db: &Fresh) {
     assert!(!db.write(|c| setup::redeem(c, "one", at(0))));
     assert!(!valid(at(0)), "used up");
     assert!(!db.write(|c| setup::redeem(c, "unknown", at(0))));
-    assert!(db.write(|c| setup::complete(c, at(11))));
+    assert!(db.write(|c| setup::mark_completed(c, at(11))));
     assert!(!db.read(|c| setup::is_valid(c, "two", at(0))), "set-up is over");
     assert!(!db.write(|c| setup::redeem(c, "two", at(0))), "set-up is over");
 }
 
 fn set_up_ends_once(db: &Fresh) {
-    assert!(!db.read(setup::completed));
-    assert!(db.write(|c| setup::complete(c, at(1))));
-    assert!(!db.write(|c| setup::complete(c, at(2))));
-    assert!(db.read(setup::completed));
+    assert!(!db.read(setup::is_completed));
+    assert!(db.write(|c| setup::mark_completed(c, at(1))));
+    assert!(!db.write(|c| setup::mark_completed(c, at(2))));
+    assert!(db.read(setup::is_completed));
 }
 
 fn of_two_at_once_one_completes(db: &Fresh) {
@@ -39,7 +39,9 @@ fn of_two_at_once_one_completes(db: &Fresh) {
         let threads = [(&db.store, "one"), (&other, "two"), (&db.store, "three")].map(|(store, link)| {
             scope.spawn(move || {
                 store.write_now(|c| {
-                    Ok::<_, nightlatch::store::StoreError>(setup::redeem(c, link, at(0))? && setup::complete(c, at(1))?)
+                    Ok::<_, nightlatch::store::StoreError>(
+                        setup::redeem(c, link, at(0))? && setup::mark_completed(c, at(1))?,
+                    )
                 })
             })
         });

@@ -1,4 +1,4 @@
-//! All or nothing, the blocking hop, and what happens when the database does not answer.
+//! All or nothing, the blocking task, and a database that does not answer.
 use super::{Fresh, Place, on_both};
 use nightlatch::store::{OpenOptions, Store, StoreError, meta};
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ fn a_panic_rolls_back_and_harms_nobody_else(db: &Fresh) {
     db.write(|c| meta::set(c, "key", "after"));
 }
 
-/// Keeps the compiler from knowing that the panic always comes.
+/// Keeps the compiler from knowing that the panic always happens.
 fn always() -> bool {
     std::hint::black_box(true)
 }
@@ -65,7 +65,7 @@ fn reads_and_writes_hop_off_the_reactor(db: &Fresh) {
             .read(|_| -> Result<(), StoreError> { panic!("on purpose") })
             .await;
         assert!(matches!(panicked, Err(StoreError::Unavailable(_))), "{panicked:?}");
-        // More callers at once than connections.
+        // More parallel callers than connections.
         let store = &db.store;
         let reads = (0..64).map(|_| store.read(|c| meta::get(c, "key")));
         for read in futures_util::future::join_all(reads).await {
@@ -111,11 +111,11 @@ fn a_stuck_database_answers_unavailable(db: &Fresh) {
         let refused = other.write_now(|c| meta::set(c, "key", "late"));
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
         assert!(since.elapsed() < Duration::from_secs(9), "{:?}", since.elapsed());
-        // Reading goes on meanwhile.
+        // Reading continues meanwhile.
         assert_eq!(other.read_now(|c| meta::get(c, "key")), Ok(Some("value".to_owned())));
         unlock.wait();
     });
-    // And by itself all is well again.
+    // It recovers without help.
     other
         .write_now(|c| meta::set(c, "key", "after"))
         .expect("the lock is gone");
@@ -143,7 +143,8 @@ fn dropped_postgres_connections_are_replaced() {
     db.write(|c| meta::set(c, "key", "value"));
     for _ in 0..3 {
         database.disconnect_all();
-        // A connection used within the last second is not asked before use: at most one error each, then all is well.
+        // A connection used within the last second is not checked before use: at most one error
+        // each, then it works.
         let since = Instant::now();
         while db.store.read_now(|c| meta::get(c, "key")) != Ok(Some("value".to_owned())) {
             assert!(since.elapsed() < Duration::from_secs(10), "it recovers by itself");
@@ -208,7 +209,8 @@ const FULL_DISK: &str = "TEST_FULL_DISK_URL";
 #[test]
 fn a_full_disk_is_unavailable_and_recovers() {
     let db = Fresh::sqlite();
-    // The limit holds for a whole process, so a child gets it: no file beyond half a MiB, and an error, not a signal.
+    // The limit applies to a whole process, so a child gets it: no file beyond half a MiB, and an
+    // error, not a signal.
     let status = std::process::Command::new("sh")
         .args(["-c", "trap '' XFSZ; ulimit -f 1024; exec \"$@\"", "sh"])
         .arg(std::env::current_exe().expect("this program"))

@@ -1,0 +1,12 @@
+//! Second factors over HTTP and in real Chromium: the second step of a sign-in, passkeys, required
+//! factors, the pages of one's own factors, the lock screen, and attacks on all of them.
+
+mod attacks;
+mod chromium;
+mod crash;
+mod duty;
+pub mod kit;
+mod lock_screen;
+mod other_ways;
+mod own;
+mod second_step;

@@ -1,0 +1,162 @@
+//! The duty to prove or set up a second factor, for pages, programs, proxies and the page guard.
+
+use super::kit::{JSON, enrol_app, enrol_passkey, refused, signed_in_at_localhost};
+use crate::harness::server::{On, PASSWORD, TestServer};
+use nightlatch::domain::account::Role;
+use serde_json::json;
+
+#[test]
+fn a_live_session_is_led_to_the_setup_and_goes_on_where_it_was() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let ada = server.member("ada");
+        server.policy(&[("factor.required", "any")]);
+        let led = ada.get("/history").expect(303);
+        assert_eq!(led.location(), "/factor?return_to=%2Fhistory", "{on:?}");
+        let program = ada.thief().header("accept", "application/json");
+        refused(program.get("/history"), 401, "factor");
+        assert_eq!(ada.get("/static/app.css").status(), 200);
+        let page = ada.get(led.location()).expect(200).page();
+        assert_eq!(page.heading(), "Set up a second factor", "{on:?}");
+        let setup = ada.submit(&page.form("/factors/totp/start"), &[]).expect(200);
+        let secret = super::kit::shown(&setup, "[data-secret]");
+        assert_eq!(secret.len(), 1, "{on:?}");
+        let (_, codes) = enrol_app(&server, &ada);
+        assert_eq!(codes.len(), 10);
+        ada.get("/history").expect(200);
+        let ends: Vec<_> = server
+            .events()
+            .into_iter()
+            .filter(|event| event.starts_with("session.ended"))
+            .collect();
+        assert_eq!(ends, Vec::<String>::new(), "{on:?}: nobody is signed out");
+    }
+}
+
+#[test]
+fn a_session_that_has_a_factor_proves_it_and_nothing_else_opens() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let early = server.member("ada");
+        let (app, _) = enrol_app(&server, &server.signed_in("ada"));
+        server.policy(&[("factor.required", "any")]);
+        let led = early.get("/").expect(303);
+        assert!(led.location().starts_with("/factor"), "{on:?}: {}", led.location());
+        let page = early.get("/factor").expect(200).page();
+        assert_eq!(page.heading(), "Confirm it’s you", "{on:?}");
+        // A password alone cannot enrol a further factor.
+        assert!(
+            early
+                .post("/factors/totp/start", &[])
+                .expect(303)
+                .location()
+                .starts_with("/factor")
+        );
+        early.post("/factor", &[("code", "000000")]).expect(422);
+        let cookie = early.cookie("nightlatch").unwrap();
+        let form = [("code", app.code(&server)), ("return_to", "/history".to_owned())];
+        let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert_eq!(
+            early.post("/factor", &form).expect(303).location(),
+            "/history",
+            "{on:?}"
+        );
+        assert_ne!(early.cookie("nightlatch").unwrap(), cookie, "{on:?}: under a new id");
+        early.get("/history").expect(200);
+    }
+}
+
+#[test]
+fn under_passkey_a_code_is_not_enough_and_a_recovery_code_opens_the_setup_only() {
+    let server = TestServer::start();
+    server.account("ada", Role::Member);
+    let ada = signed_in_at_localhost(&server, "ada");
+    let (_, codes) = enrol_app(&server, &ada);
+    let (mut passkey, _) = enrol_passkey(&server, &ada, "laptop");
+    server.policy(&[("factor.required", "passkey")]);
+    let browser = signed_in_at_localhost(&server, "ada");
+    browser.post("/login/factor", &[("code", &codes[0])]).expect(303);
+    assert!(browser.get("/").expect(303).location().starts_with("/factor"));
+    let page = browser.get("/factor").expect(200).page();
+    assert_eq!(page.heading(), "Set up a passkey");
+    assert!(page.shows("Signed in as ada"), "{}", page.text());
+    assert_eq!(
+        page.all("form[action='/factors/totp/start']").len(),
+        0,
+        "an app is not enough"
+    );
+    let refused = browser.post("/factors/totp/start", &[]).expect(303);
+    let page = browser.get(refused.location()).expect(200).page();
+    assert!(page.shows("Your account requires a passkey."), "{}", page.text());
+    let (_, _) = enrol_passkey(&server, &browser, "new phone");
+    browser.get("/").expect(200);
+    // In another session, the passkey proves it.
+    let other = signed_in_at_localhost(&server, "ada");
+    let options = other
+        .post_json("/login/factor/options", &json!({}), JSON)
+        .expect(200)
+        .json();
+    let body = json!({ "credential": passkey.answer(&options) });
+    other.post_json("/login/factor/passkey", &body, JSON).expect(200);
+    other.get("/").expect(200);
+}
+
+#[test]
+fn by_link_only_the_link_opens_the_setup() {
+    use crate::harness::server::operator;
+    use nightlatch::flows::factors::{EnrolmentLinkOutcome, make_enrolment_link};
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let id = server.account("ada", Role::Member);
+        server.policy(&[("factor.required", "any"), ("factor.enrolment", "by_link")]);
+        let thief = server.signed_in("ada");
+        let page = thief.get("/factor").expect(200).page();
+        assert!(page.shows("You need an enrolment link."), "{on:?}");
+        assert_eq!(
+            thief.post("/factors/totp/start", &[]).expect(303).location(),
+            "/factor",
+            "{on:?}"
+        );
+        refused(
+            thief.post_json("/factors/passkeys/options", &json!({}), JSON),
+            403,
+            "enrolment_link",
+        );
+        let made = server.run(make_enrolment_link(&server.ctx, &operator(), id)).unwrap();
+        let EnrolmentLinkOutcome::Link(address) = made else {
+            panic!("no link")
+        };
+        let owner = server.anyone();
+        let token = address.expose().split_once("token=").unwrap().1;
+        let link = format!("/factors/enrol?token={token}");
+        let bare = owner.get(&link).expect(303);
+        assert_eq!(
+            bare.location(),
+            "/factors/enrol",
+            "the token leaves the address: {on:?}"
+        );
+        let page = owner.get("/factors/enrol").expect(200).page();
+        assert!(page.shows("ada"), "{on:?}");
+        let went = owner.submit(&page.form("/factors/enrol"), &[]).expect(303);
+        assert!(
+            owner.get(went.location()).expect(303).location().starts_with("/login"),
+            "{on:?}: the password first"
+        );
+        owner.sign_in("ada", PASSWORD).expect(303);
+        enrol_app(&server, &owner);
+        owner.get("/").expect(200);
+        let later = server.anyone();
+        later.get(&link).expect(303);
+        let used = later.get("/factors/enrol").expect(404);
+        assert_eq!(used.page().heading(), "This link does not work", "{on:?}");
+    }
+}
+
+#[test]
+fn a_grace_period_lets_people_in_and_says_until_when() {
+    let server = TestServer::start();
+    let ada = server.member("ada");
+    server.policy(&[("factor.required", "any"), ("factor.enrolment_grace", "1d")]);
+    let home = ada.get("/").expect(200).page();
+    assert!(home.shows("Set up a second factor by"), "{}", home.text());
+}

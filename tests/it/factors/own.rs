@@ -1,0 +1,295 @@
+//! `/factors`: managing one's own factors. Each change asks for a step-up; a secret is shown once.
+
+use super::kit::{App, JSON, enrol_app, enrol_passkey, refused, shown, signed_in_at_localhost};
+use crate::{
+    harness::server::{On, PASSWORD, TestServer},
+    pages::kit::at_once,
+};
+use nightlatch::domain::account::Role;
+use serde_json::json;
+
+#[test]
+fn an_app_is_set_up_replaced_and_removed() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let ada = server.member("ada");
+        let (app, codes) = enrol_app(&server, &ada);
+        let page = ada.get("/factors").expect(200);
+        assert!(page.page().shows("10 of 10 left"), "{on:?}");
+        assert!(!page.text().contains(app.secret()), "{on:?}: shown once");
+        assert!(!page.text().contains(&codes[0]), "{on:?}: shown once");
+        let made = ada.post("/factors/recovery", &[]).expect(200);
+        let new = shown(&made, "[data-recovery-code]");
+        assert_eq!(new.len(), 10);
+        assert!(new.iter().all(|code| !codes.contains(code)), "{on:?}");
+        assert_eq!(ada.post("/factors/totp/remove", &[]).expect(303).location(), "/factors");
+        assert!(
+            ada.get("/factors")
+                .expect(200)
+                .page()
+                .shows("You have no authenticator app."),
+            "{on:?}"
+        );
+        assert_eq!(
+            server.anyone().sign_in("ada", PASSWORD).expect(303).location(),
+            "/",
+            "{on:?}"
+        );
+        ada.post("/factors/totp/remove", &[]).expect(404);
+    }
+}
+
+#[test]
+fn a_wrong_first_code_turns_nothing_on_and_shows_no_secret_again() {
+    let server = TestServer::start();
+    let ada = server.member("ada");
+    let setup = ada.post("/factors/totp/start", &[]).expect(200);
+    let secret = shown(&setup, "[data-secret]").pop().unwrap();
+    assert!(setup.text().contains("<svg"), "a QR code");
+    let wrong = ada.post("/factors/totp", &[("code", "000000")]).expect(422);
+    assert!(!wrong.text().contains(&secret));
+    assert!(wrong.page().fault("code").is_some());
+    assert!(
+        ada.get("/factors")
+            .expect(200)
+            .page()
+            .shows("You have no authenticator app.")
+    );
+}
+
+#[test]
+fn a_passkey_is_added_renamed_and_removed_by_its_owner_only() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        server.account("ada", Role::Member);
+        let ada = signed_in_at_localhost(&server, "ada");
+        let (_, added) = enrol_passkey(&server, &ada, " laptop ");
+        assert_eq!(added["name"], "laptop", "{on:?}");
+        let id = added["id"].as_str().unwrap();
+        server.account("eve", Role::Member);
+        let eve = signed_in_at_localhost(&server, "eve");
+        for act in ["rename", "remove"] {
+            eve.post(&format!("/factors/passkeys/{id}/{act}"), &[("name", "mine")])
+                .expect(404);
+        }
+        ada.post(&format!("/factors/passkeys/{id}/rename"), &[("name", "phone")])
+            .expect(303);
+        assert!(ada.get("/factors").expect(200).page().shows("phone"), "{on:?}");
+        ada.post(&format!("/factors/passkeys/{id}/remove"), &[]).expect(303);
+        assert!(
+            ada.get("/factors").expect(200).page().shows("You have no passkey."),
+            "{on:?}"
+        );
+    }
+}
+
+#[test]
+fn the_last_factor_stays_while_one_is_required() {
+    let server = TestServer::start();
+    let ada = server.member("ada");
+    enrol_app(&server, &ada);
+    server.policy(&[("factor.required", "any")]);
+    ada.post("/factors/totp/remove", &[]).expect(303);
+    let page = ada.get("/factors").expect(200).page();
+    assert!(page.shows("this is the last one"), "{}", page.text());
+    let program = ada.thief().header("accept", "application/json");
+    refused(program.post("/factors/totp/remove", &[]), 409, "last_factor");
+}
+
+#[test]
+fn an_account_with_a_factor_steps_up_with_it() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let ada = server.member("ada");
+        let (app, _) = enrol_app(&server, &ada);
+        server.advance(600);
+        let asked = ada.post("/factors/totp/remove", &[]).expect(403);
+        assert!(!asked.page().all("input[name=step_up_code]").is_empty(), "{on:?}");
+        let form = asked.page().form_with("step_up_password").fields();
+        assert!(form.iter().any(|(name, _)| name == "step_up_code"));
+        // The password alone is not enough.
+        let alone = ada
+            .post("/factors/totp/remove", &[("step_up_password", PASSWORD)])
+            .expect(403);
+        assert!(!alone.page().all("input[name=step_up_code]").is_empty(), "{on:?}");
+        let wrong = [("step_up_password", PASSWORD), ("step_up_code", "000000")];
+        let wrong = ada.post("/factors/totp/remove", &wrong).expect(422);
+        assert!(wrong.page().fault("step_up_code").is_some(), "{on:?}");
+        let code = app.code(&server);
+        let right = [("step_up_password", PASSWORD), ("step_up_code", code.as_str())];
+        ada.post("/factors/totp/remove", &right).expect(303);
+        assert!(
+            ada.get("/factors")
+                .expect(200)
+                .page()
+                .shows("You have no authenticator app."),
+            "{on:?}"
+        );
+    }
+}
+
+#[test]
+fn a_session_from_before_the_factor_changes_nothing_without_it() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let (ada, earlier) = (server.member("ada"), server.signed_in("ada"));
+        enrol_app(&server, &ada);
+        for change in ["/factors/recovery", "/factors/totp/remove", "/factors/totp/start"] {
+            let asked = earlier.post(change, &[]).expect(403);
+            assert!(
+                !asked.page().all("input[name=step_up_code]").is_empty(),
+                "{on:?} {change}"
+            );
+        }
+        ada.post("/factors/recovery", &[]).expect(200);
+    }
+}
+
+#[test]
+fn an_account_with_a_passkey_steps_up_with_that() {
+    let server = TestServer::start();
+    server.account("ada", Role::Member);
+    let ada = signed_in_at_localhost(&server, "ada");
+    let (mut passkey, _) = enrol_passkey(&server, &ada, "laptop");
+    server.advance(600);
+    let form = [("step_up_password", PASSWORD)];
+    ada.post("/factors/recovery", &form).expect(403);
+    let options = ada.post_json("/factor/options", &json!({}), JSON).expect(200).json();
+    let body = json!({ "credential": passkey.answer(&options) });
+    ada.post_json("/factor/passkey", &body, JSON).expect(200);
+    ada.post("/factors/recovery", &[]).expect(200);
+}
+
+#[test]
+fn on_an_ip_address_the_page_says_which_name_has_passkeys() {
+    let server = TestServer::start();
+    let ada = server.member("ada");
+    let page = ada.get("/factors").expect(200).page();
+    assert!(
+        page.shows("Passkeys do not work under this address."),
+        "{}",
+        page.text()
+    );
+    assert!(page.shows("http://localhost:"), "{}", page.text());
+    assert_eq!(page.all("form[action='/factors/passkeys/new']").len(), 0);
+}
+
+#[test]
+fn a_page_of_one_setup_leads_to_the_list_when_it_is_reloaded_and_a_wrong_code_starts_again() {
+    let server = TestServer::start();
+    let ada = server.member("ada");
+    for path in ["/factors/totp/start", "/factors/passkeys/new"] {
+        assert_eq!(ada.get(path).expect(303).location(), "/factors", "{path}");
+    }
+    ada.post("/factors/totp/start", &[]).expect(200);
+    let wrong = ada.post("/factors/totp", &[("code", "000000")]).expect(422);
+    assert_eq!(wrong.page().all("form[action='/factors/totp/start'] button").len(), 1);
+}
+
+#[test]
+fn secrets_stand_in_no_audit_entry_and_in_no_log() {
+    let server = TestServer::start();
+    let ada = server.member("ada");
+    let (app, codes) = enrol_app(&server, &ada);
+    let browser = server.signed_in("ada");
+    browser.post("/login/factor", &[("code", &codes[0])]).expect(303);
+    let entries = format!("{:?}", server.audit());
+    for secret in codes.iter().map(String::as_str).chain([app.secret()]) {
+        assert!(!entries.contains(secret), "{secret}");
+        assert!(!entries.contains(&secret.replace('-', "")), "{secret}");
+    }
+    for email in server.deliver() {
+        assert!(!email.contains(app.secret()) && !email.contains(&codes[0]));
+    }
+}
+
+#[test]
+fn without_script_a_passkey_owner_steps_up_with_password_and_code() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        server.account("ada", Role::Member);
+        let ada = signed_in_at_localhost(&server, "ada");
+        let (app, _) = enrol_app(&server, &ada);
+        enrol_passkey(&server, &ada, "laptop");
+        server.advance(600);
+        let asked = ada.post("/factors/recovery", &[]).expect(403).page();
+        assert_eq!(asked.all("[data-passkey='step-up']").len(), 1, "{on:?}: passkey first");
+        assert!(
+            asked
+                .form_with("step_up_password")
+                .fields()
+                .iter()
+                .any(|(name, _)| name == "step_up_code")
+        );
+        ada.post("/factors/recovery", &[("step_up_password", PASSWORD)])
+            .expect(403);
+        let code = app.code(&server);
+        let form = [("step_up_password", PASSWORD), ("step_up_code", code.as_str())];
+        ada.post("/factors/recovery", &form).expect(200);
+        // Where a passkey is required, nothing stands in for it.
+        server.policy(&[("factor.required", "passkey")]);
+        server.advance(600);
+        let asked = ada.post("/factors/recovery", &[]);
+        let page = asked.page();
+        assert!(page.all("input[name=step_up_code]").is_empty(), "{on:?}");
+    }
+}
+
+#[test]
+fn a_program_hears_which_fields_confirm_its_identity() {
+    let server = TestServer::start();
+    server.account("ada", Role::Member);
+    let ada = signed_in_at_localhost(&server, "ada");
+    server.advance(600);
+    let detail = |path: &str| {
+        let answer = ada.post_json(path, &json!({}), JSON);
+        let answer = refused(answer, 403, "step_up");
+        answer.json()["detail"].as_str().unwrap().to_owned()
+    };
+    let words = detail("/factors/passkeys/options");
+    assert!(
+        words.contains("`step_up_password`") && !words.contains("`step_up_code`"),
+        "{words}"
+    );
+    ada.post("/factors/totp/start", &[("step_up_password", PASSWORD)])
+        .expect(200);
+    enrol_app(&server, &ada);
+    server.advance(600);
+    let words = detail("/factors/passkeys/options");
+    assert!(
+        words.contains("`step_up_password`") && words.contains("`step_up_code`"),
+        "{words}"
+    );
+}
+
+#[test]
+fn a_second_click_on_turn_on_the_app_gets_the_same_recovery_codes() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let ada = server.member("ada");
+        server.policy(&[("factor.required", "any")]);
+        let page = ada.post("/factors/totp/start", &[]).expect(200);
+        let app = App::new(&shown(&page, "[data-secret]").pop().unwrap());
+        let action = page.page().form_with("code").attribute("action").to_owned();
+        assert!(action.starts_with("/factors/totp?act="), "{on:?}: {action}");
+        let wrong = ada.post(&action, &[("code", "000000")]).expect(422);
+        let action = wrong.page().form_with("code").attribute("action").to_owned();
+        // Both clicks send the cookie of before.
+        let (first, second) = (ada.thief(), ada.thief());
+        let code = app.code(&server);
+        let codes = at_once(2, |index| {
+            let browser = [&first, &second][index];
+            let done = browser.post(&action, &[("code", &code)]).expect(200);
+            browser.get("/").expect(200);
+            shown(&done, "[data-recovery-code]")
+        });
+        assert_eq!(codes[0].len(), 10, "{on:?}");
+        assert_eq!(codes[0], codes[1], "{on:?}");
+        assert_eq!(first.cookie("nightlatch"), second.cookie("nightlatch"), "{on:?}");
+        // Later the codes are shown to nobody.
+        let late = ada.thief();
+        server.advance(11);
+        let led = late.post(&action, &[("code", &code)]).expect(303);
+        assert!(led.location().starts_with("/login"), "{on:?}: {}", led.location());
+    }
+}
