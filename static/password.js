@@ -21,11 +21,14 @@ for (const box of document.querySelectorAll("[data-password]")) {
   }
 }
 // Asks the server, which will judge the new password, how strong it is once typing pauses.
+// The meter keeps its place while it is empty, so that no button moves under a pointer.
 for (const box of document.querySelectorAll("[data-strength]")) {
   const input = document.getElementById(box.dataset.strength);
   const bar = box.querySelector("[data-score]");
   const words = box.querySelector("[role=status]");
+  const clear = () => { bar.dataset.score = 0; words.textContent = ""; };
   let pause, asked;
+  box.hidden = false;
   const ask = async () => {
     asked?.abort();
     asked = new AbortController();
@@ -38,14 +41,13 @@ for (const box of document.querySelectorAll("[data-strength]")) {
       bar.dataset.score = score;
       bar.dataset.enough = enough;
       words.textContent = `${stands}. ${enough ? "Good enough." : advice}`;
-      box.hidden = false;
     } catch (error) {
-      if (error.name !== "AbortError") box.hidden = true;
+      if (error.name !== "AbortError") clear();
     }
   };
   input.addEventListener("input", () => {
     clearTimeout(pause);
-    if (input.value === "") { asked?.abort(); box.hidden = true; } else pause = setTimeout(ask, 300);
+    if (input.value === "") { asked?.abort(); clear(); } else pause = setTimeout(ask, 300);
   });
   // Other fields that it is judged by (a name, the chosen baseline) may change afterwards.
   input.form.addEventListener("change", ({ target }) => {

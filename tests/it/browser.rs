@@ -89,6 +89,25 @@ fn an_export_after_the_password_leaves_no_page_with_the_password_in_it() {
 }
 
 #[test]
+fn the_strength_meter_moves_no_button() {
+    let server = TestServer::start();
+    server.account("ada", Role::Administrator);
+    with_browser(&server.base.clone(), async |browser| {
+        browser.go("/login?return_to=%2Fpassword").await;
+        browser.sign_in("ada", PASSWORD).await;
+        browser.arrives_at("/password").await;
+        let place =
+            "return document.querySelector(\"form[action='/password'] button.primary\").getBoundingClientRect().top";
+        let before = browser.script(place).await;
+        browser.type_into("[name=new_password]", "short").await;
+        browser.find(".strength [data-score][data-enough=false]").await;
+        assert_ne!(browser.find(".strength [role=status]").await.text().await.unwrap(), "");
+        assert_eq!(browser.script(place).await, before);
+        browser
+    });
+}
+
+#[test]
 fn a_faulty_edit_keeps_what_was_typed_and_names_every_fault() {
     let server = TestServer::start();
     server.account("ada", Role::Administrator);

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 static AXE: LazyLock<String> = LazyLock::new(|| {
     let path = concat!(
