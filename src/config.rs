@@ -63,7 +63,7 @@ pub struct Config {
     pub public_url: Option<Url>,
     /// Peers whose forwarded client IP address is trusted. Empty: none.
     pub trusted_proxies: Vec<IpNetwork>,
-    /// The header in which they send it.
+    /// The header in which trusted proxies send the client's IP address.
     pub forwarded_header: ForwardedHeader,
     /// Name of the session cookie, without its prefix.
     pub cookie_name: String,
@@ -103,7 +103,7 @@ pub struct Config {
     /// Time within which a client must send a request that it has started, and must continue to
     /// receive a response.
     pub client_timeout: Duration,
-    /// Each value and its source, for `config show`.
+    /// Each value and where it comes from, for `config show`.
     pub provenance: BTreeMap<&'static str, (String, SettingOrigin)>,
 }
 
@@ -194,7 +194,7 @@ impl Config {
         }
     }
 
-    /// Returns the names of the settings that differ from `other`, secrets included.
+    /// Returns the names of the settings whose values differ in `other`, also those of secrets.
     pub fn changed_settings(&self, other: &Self) -> Vec<String> {
         let mut changed: Vec<String> = SETTINGS
             .iter()

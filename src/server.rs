@@ -65,7 +65,8 @@ pub struct Server {
 const SHUTDOWN_SECS: u64 = 10;
 
 impl Server {
-    /// Opens everything. An error leaves nothing running. Must be called inside an actix system.
+    /// Opens the sockets and the database and prepares all else; nothing is answered yet. After an
+    /// error nothing keeps running. Must be called inside an actix system.
     pub async fn build(config: Config, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Result<Self, StartError> {
         let listeners = bind(&config)?;
         let mut config = config;
@@ -136,8 +137,8 @@ impl Server {
         self.server.handle()
     }
 
-    /// Serves until a signal stops it; see [`Self::run_until_stopped`]. SIGHUP reloads, for which
-    /// `load` reads the configuration again.
+    /// Serves until a signal stops it; see [`Self::run_until_stopped`]. On SIGHUP, `load`
+    /// reads the configuration again.
     pub async fn run_with_signals(
         self,
         load: impl Fn() -> Result<Config, ConfigError> + 'static,
@@ -158,7 +159,7 @@ impl Server {
         stopped
     }
 
-    /// Takes the duplicated socket handles out; the address stays open while one is held.
+    /// Separates the duplicated socket handles: an address stays open while one of its handles is.
     fn without_sockets(mut self) -> (Self, ListeningSockets) {
         let sockets = std::mem::take(&mut self.sockets);
         (self, sockets)
@@ -189,7 +190,8 @@ async fn open_setup(ctx: &Ctx) -> Result<Option<String>, StartError> {
     Ok(token.map(|token| format!("{base_url}{path}?token={}", token.expose())))
 }
 
-/// Refuses pins that contradict the stored policy: before anything is served, not at the next save.
+/// Refuses to start if pinned values contradict the stored policy; otherwise only the next save
+/// would report it.
 fn check_pins(ctx: &Ctx) -> Result<(), StartError> {
     let in_force = ctx.in_force();
     let document = in_force.policy.document();

@@ -1,19 +1,20 @@
-//! The operator of a command, as the audit log records them. The operating system names them, never
-//! the variable `USER`, which says whatever its user wants.
+//! The operator of a command, as the audit log records it. The name comes from the user ID of the
+//! process, never from the variable `USER`, which anyone can set. `SUDO_UID` can be set by anyone
+//! too; it only adds a name and never replaces the user ID.
 
 use crate::domain::text::is_invisible;
 
-/// Most characters that are kept of a name.
+/// Maximum number of characters that are kept of a name.
 const MAX_NAME_CHARS: usize = 64;
 
-/// Describes the user of this process, always with the number, and who became that user through
-/// `sudo`: `root (uid 0, sudo by ada)`.
+/// Describes the user of this process with the user ID and, after `sudo`, who ran it:
+/// `root (uid 0, sudo by ada)`.
 pub fn describe_operator() -> String {
     let sudo_uid = std::env::var("SUDO_UID").ok().and_then(|uid| uid.parse().ok());
     describe(uzers::get_current_uid(), sudo_uid, find_username)
 }
 
-/// Finds the name of a user, also of one that only a directory service knows.
+/// Finds the name of a user in all name services of the system, directories included.
 fn find_username(uid: u32) -> Option<String> {
     let user = uzers::get_user_by_uid(uid)?;
     let name = user.name().to_string_lossy();

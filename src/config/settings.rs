@@ -11,23 +11,23 @@ pub struct SettingInfo {
     pub default: &'static str,
     /// Meaning, for `config show`.
     pub meaning: &'static str,
-    /// How its value is treated.
+    /// Whether its value may be shown.
     pub secrecy: Secrecy,
 }
 
-/// How the value of a setting is treated.
+/// Whether the value of a setting may be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Secrecy {
-    /// It is shown.
+    /// The value is shown.
     Public,
-    /// It has a password, without which it is shown. It may be given as `…_FILE`.
+    /// The value is shown without the password in it. It may be read from a file (`…_FILE`).
     HasPassword,
-    /// It is never shown. It may be given as `…_FILE`.
+    /// The value is never shown. It may be read from a file (`…_FILE`).
     Secret,
 }
 
 impl SettingInfo {
-    /// Returns whether the value may be given in a file of its own, by `…_FILE`.
+    /// Returns whether the value may be read from a file of its own, which `…_FILE` names.
     pub fn may_be_a_file(&self) -> bool {
         self.secrecy != Secrecy::Public
     }

@@ -20,7 +20,9 @@ const EXAMPLES: &str = "write it like 15m, 1.5h, 2 weeks, 900 (seconds) or never
 
 /// Parses a duration into seconds; `never` and `-1` give -1. A bare number is seconds.
 ///
-/// # Errors A sentence that says what is wrong and what is accepted.
+/// # Errors
+///
+/// A sentence that says what is wrong and what is accepted.
 pub fn parse(text: &str) -> Result<i64, String> {
     let typed = text.trim().to_lowercase();
     if typed.is_empty() {

@@ -222,7 +222,9 @@ pub async fn discard(ctx: &Ctx, initiator: &Initiator, id: Uuid) -> Result<bool,
 /// Sends a test email immediately, without the outbox, and returns the mail server's answer;
 /// `doctor` uses it.
 ///
-/// # Errors The reason why the email was not accepted.
+/// # Errors
+///
+/// The reason why the email was not accepted.
 pub async fn send_test(ctx: &Ctx, address: &str) -> Result<String, String> {
     let address = check_email(address)?;
     let now = ctx.now();

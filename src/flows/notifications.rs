@@ -52,8 +52,8 @@ impl Write<'_> {
         Ok(notice.always() || !is_switched_off(notices::list_switched_off(self.connection, account.id)?))
     }
 
-    /// Stores the device. If the device or the network is new to the account, its owner is
-    /// notified, but not of the first ones.
+    /// Stores the device, and notifies the owner if the device or the network is new to the
+    /// account. The first device and network of an account are not notified.
     pub(super) fn notify_sign_in(&mut self, sign_in: &SignInNotification<'_>) -> Result<(), StoreError> {
         let account = sign_in.account;
         // Switched off: nothing is looked up or stored.
@@ -87,8 +87,8 @@ impl Write<'_> {
         self.notify(account, Notice::SignIn, &email).map(drop)
     }
 
-    /// Notifies the owner of a new password: one that they chose themselves, or one that someone
-    /// else set.
+    /// Notifies the owner of a new password. `by_owner`: the owner chose it, and the email names
+    /// the device and the IP address; otherwise someone else set it.
     pub(super) fn notify_password(&mut self, account: &Account, by_owner: bool) -> Result<(), StoreError> {
         let origin = &self.initiator.origin;
         let ip = origin.ip.filter(|_| by_owner).map(|ip| ip.to_string());
@@ -124,8 +124,8 @@ impl Write<'_> {
         self.notify(account, Notice::Expiry, &email).map(drop)
     }
 
-    /// Removes a device and a network that a stranger used: their next sign-in is notified again,
-    /// and they lose the separate ceiling of known networks.
+    /// Forgets a device and a network that a stranger used. The owner is notified of their next
+    /// sign-in again, and failures from there count under the ceiling for unknown networks.
     pub(super) fn forget_stranger(
         &mut self,
         account: AccountId,

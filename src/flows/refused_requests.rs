@@ -8,9 +8,10 @@ use crate::domain::{
     text::is_invisible,
 };
 
-/// Most refusals per kind, network and minute that have their own entry; further ones are counted.
+/// Maximum number of refusals of one kind, network and minute with an audit entry of their own;
+/// further ones are counted.
 const SINGLES_A_MINUTE: u32 = 1;
-/// How many characters of text from strangers are kept.
+/// Maximum number of characters that are kept of a path, an origin or a host.
 const KEPT_CHARS: usize = 256;
 
 /// Why a request was refused, with its details.

@@ -5,8 +5,8 @@ use super::{paths, site::token_host};
 use crate::{domain::origin::ReturnTo, flows::Ctx};
 use url::{Origin, form_urlencoded};
 
-/// Returns the return address after the sign-in, and the application's origin if it is not one of
-/// our own pages.
+/// Parses an address to return to after the sign-in. `None`: it leads neither to our own pages nor
+/// to an application. The origin is that of the application, if the address belongs to one.
 pub fn return_to(ctx: &Ctx, text: &str) -> (Option<ReturnTo>, Option<Origin>) {
     let own_scheme = if ctx.config.https() { "https" } else { "http" };
     let origin = ctx.live.applications().origin_of(text, own_scheme);
@@ -20,8 +20,8 @@ pub fn handover_host(ctx: &Ctx, origin: &Origin) -> Option<String> {
     Some(token_host(&ctx.config, &host).to_owned()).filter(|host| !host.is_empty())
 }
 
-/// Returns the address that leads a signed-in user to the return address, outside the cookie domain
-/// by a handover.
+/// Returns the address to which a signed-in user is redirected: the return address or, outside the
+/// cookie domain, the start of a handover to it.
 pub fn destination_address(ctx: &Ctx, return_to: Option<&ReturnTo>, origin: Option<&Origin>) -> String {
     let target = return_to.map_or(paths::HOME, ReturnTo::as_str);
     match origin.filter(|origin| return_to.is_some() && handover_host(ctx, origin).is_some()) {
@@ -37,7 +37,7 @@ pub fn destination_address(ctx: &Ctx, return_to: Option<&ReturnTo>, origin: Opti
     }
 }
 
-/// Encodes a query.
+/// Encodes names and values as a query string.
 pub fn query(pairs: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new())
         .extend_pairs(pairs)

@@ -1,6 +1,7 @@
 //! The handover of a session to an application's host outside the cookie domain: that host gives
 //! the browser a nonce, our host gives it a one-time code, and that host exchanges both for its own
-//! token. It is the only state that a GET changes; the flow decides what a code is bound to.
+//! token. All three steps are GET requests, because they are redirects; the flow decides what a
+//! code is bound to.
 
 mod nonce;
 
@@ -51,8 +52,8 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// The page of an application's host for a refused handover, or for continuing with a strict
-/// cookie.
+/// The page on an application's host for a refused handover, or for continuing with a cookie that
+/// is `SameSite=Strict`.
 #[derive(Template)]
 #[template(path = "pages/handover.html")]
 struct HandoverPage {
@@ -191,7 +192,7 @@ pub async fn arrive(
     anyone: Anyone,
     Query(asked): Query<ArriveQuery>,
 ) -> Result<HttpResponse, PageError> {
-    // Only an arriving browser consumes the code, and not a check of a link.
+    // A HEAD request checks the link; only a browser that follows it consumes the code.
     if *req.method() == Method::HEAD {
         return refused(&req, &CLOSED);
     }

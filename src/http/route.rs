@@ -8,9 +8,9 @@ use actix_web::{guard as route_guard, http::Method, web};
 pub enum Audience {
     /// Everyone, signed in or not.
     Anyone,
-    /// Signed in, with nothing pending but a password change.
+    /// Signed in, even while a password change is pending.
     Pending,
-    /// Signed in, with nothing pending, or only a second factor if the extractor allows that.
+    /// Signed in, with nothing pending; some extractors also allow a pending second factor.
     Member,
     /// Signed in as an administrator, with nothing pending.
     Administrator,
@@ -24,8 +24,8 @@ pub struct Route {
     pub path: &'static str,
     /// Visitors who may use it.
     pub audience: Audience,
-    /// Whether it asks for the password again when the last confirmation is old; its handler then
-    /// takes a `step_up::Confirmed`.
+    /// Whether it asks to confirm the identity when the last confirmation is too old; its handler
+    /// then takes a `step_up::Confirmed`.
     pub step_up: bool,
     /// Handler with its guard, in actix-web's form.
     pub(in crate::http) handler: actix_web::Route,
@@ -51,7 +51,7 @@ impl Route {
         }
     }
 
-    /// Creates a route for every method; the table says GET.
+    /// Creates a route that answers every method; its `method` is GET, for the tests that visit it.
     pub fn any_method<F, Args>(path: &'static str, audience: Audience, handler: F) -> Self
     where
         F: actix_web::Handler<Args>,

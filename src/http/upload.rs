@@ -10,7 +10,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
 use futures_util::StreamExt;
 use std::{future::Future, pin::Pin};
 
-/// Maximum number of fields; none of our pages has more.
+/// Maximum number of parts of a form; no page has more.
 const MOST_PARTS: usize = 16;
 
 /// The parts of a form, in order.

@@ -15,14 +15,14 @@ use crate::{
 };
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-/// Returns the parser of a baseline.
+/// Returns a parser that accepts the ID of a baseline.
 pub fn baseline_parser() -> impl TypedValueParser<Value = &'static Baseline> {
     PossibleValuesParser::new(baselines().iter().map(|baseline| baseline.id))
         .try_map(|id| Baseline::find(&id).ok_or("unknown baseline"))
 }
 
-/// Puts a baseline in force and prints what it means. Refused once the installation is set up: a
-/// policy in use is changed by `nightlatch policy`, after a look at its impact.
+/// Saves a baseline as the policy and prints its effect. It is refused once the installation is set
+/// up: a policy in use is changed with `nightlatch policy`, which can preview the impact.
 pub async fn apply_baseline(context: &CommandContext, baseline: &'static Baseline) -> Result<(), CliError> {
     if !flows::setup::is_awaited(&context.ctx).await? {
         return Err(CliError::refused(

@@ -18,7 +18,9 @@ pub struct Pattern {
 impl Pattern {
     /// Parses a regular expression; `(?=…)` and `(?!…)` only at its start, after an optional `^`.
     ///
-    /// # Errors The engine's message, in one line.
+    /// # Errors
+    ///
+    /// The engine's message, in one line.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut rest = text.strip_prefix('^').unwrap_or(text);
         let mut conditions = Vec::new();

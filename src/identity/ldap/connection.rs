@@ -67,12 +67,13 @@ impl Connector {
         }
     }
 
-    /// Opens a connection to the first address that answers. The error names each address.
+    /// Opens a connection to the first address that answers. The error has the fault of each
+    /// address.
     pub(super) async fn open(&self) -> Result<DirectoryConnection, DirectoryError> {
         self.open_timed(&mut OpeningTimes::default()).await
     }
 
-    /// Does [`Connector::open`] and notes the time of each step.
+    /// Opens a connection as [`Connector::open`] does, and records how long each step took.
     pub(super) async fn open_timed(&self, times: &mut OpeningTimes) -> Result<DirectoryConnection, DirectoryError> {
         let mut faults: Vec<(String, DirectoryError)> = Vec::new();
         for url in &self.settings.urls {
@@ -177,7 +178,7 @@ async fn open_socket(address: SocketAddr) -> std::io::Result<std::net::TcpStream
     socket.into_std()
 }
 
-/// Converts a setting.
+/// Converts a span; a negative one becomes zero.
 pub(super) fn duration(span: Span) -> Duration {
     Duration::from_micros(u64::try_from(span.as_micros()).unwrap_or(0))
 }

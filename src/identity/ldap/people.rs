@@ -28,8 +28,10 @@ pub(super) async fn one_person(
             .await?;
         // References to other servers are not followed: they would receive the password.
         match found.1.rc {
+            // Code 4 (size limit): more than one entry matches, which is reported as ambiguous.
             0 | 4 => Ok(found.0),
-            // The base is gone: so are its people. A wrong base shows in the test of the source.
+            // A base that does not exist (code 32) is a fault of the settings, not a missing
+            // person.
             _ => Err(LdapError::from(found.1)),
         }
     };
@@ -75,7 +77,7 @@ pub(super) async fn find_people(
     pool.on_service(DirectoryStep::Search, search).await
 }
 
-/// All people of a source, page by page. Nothing but the page in flight is in memory.
+/// All people of a source, page by page. Only one page is in memory at a time.
 pub struct PeoplePages<'a> {
     pool: &'a ConnectionPool,
     stream: SearchStream<'a, String, Vec<String>>,
@@ -102,8 +104,8 @@ impl<'a> PeoplePages<'a> {
         Ok(Self { pool, stream, now })
     }
 
-    /// Returns the next people, at most a page of them; `Ok(None)`: those were all. A search that
-    /// was cut short is an error.
+    /// Returns the next people, at most one page. `Ok(None)`: there are no more. A search that was
+    /// cut short is an error.
     pub async fn next_page(&mut self) -> Result<Option<Vec<DirectoryPerson>>, DirectoryError> {
         let settings = self.pool.settings();
         let most = usize::try_from(settings.page_size).unwrap_or(usize::MAX);

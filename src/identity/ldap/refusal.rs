@@ -2,8 +2,8 @@
 
 use ldap3::LdapResult;
 
-/// The control that asks OpenLDAP for the state of the password policy (ppolicy), and that brings
-/// the answer.
+/// OID of the control with which OpenLDAP is asked for the state of the password policy (ppolicy),
+/// and with which it answers.
 pub(super) const PASSWORD_POLICY: &str = "1.3.6.1.4.1.42.2.27.8.5.1";
 
 /// The directory's answer to a password.
@@ -52,8 +52,8 @@ impl DirectoryRefusal {
     }
 }
 
-/// Reads the answer to a bind. `None`: the server could not or did not want to check the password,
-/// which says nothing about it.
+/// Reads the answer to a bind. `None`: the server did not check the password, so that it may be
+/// right or wrong.
 pub(super) fn read_answer(answer: &LdapResult) -> Option<PasswordAnswer> {
     let policy = answer
         .ctrls
@@ -65,7 +65,8 @@ pub(super) fn read_answer(answer: &LdapResult) -> Option<PasswordAnswer> {
             Some(DirectoryRefusal::MustChangePassword) => PasswordAnswer::Refused(DirectoryRefusal::MustChangePassword),
             Some(_) | None => PasswordAnswer::Right,
         }),
-        // Invalid credentials; an entry without a password; an entry that is gone; a policy.
+        // RFC 4511, appendix A: constraintViolation (a policy), noSuchObject (the entry is gone),
+        // inappropriateAuthentication (it has no password), invalidCredentials, unwillingToPerform.
         19 | 32 | 48 | 49 | 53 => {
             let refusal = policy.or_else(|| read_diagnostics(&answer.text));
             Some(PasswordAnswer::Refused(

@@ -9,7 +9,8 @@ mod chunks;
 
 use chunks::Chunks;
 
-/// Maximum length of a head, in bytes: four times what `contrib/nginx.conf` accepts for a line.
+/// Maximum length of a head (request line and headers), in bytes: twice what `contrib/nginx.conf`
+/// accepts for one line.
 pub const MAX_HEAD: usize = 64 * 1024;
 /// Maximum number of header lines; the library refuses more.
 const MAX_HEADERS: usize = 128;
@@ -30,7 +31,8 @@ pub struct Framing {
 
 enum State {
     Head,
-    /// A complete head, of which so many bytes have not been passed on, and what follows it.
+    /// A complete head: the number of its bytes that have not been passed on, and the state after
+    /// it.
     Passing(usize, Box<State>),
     /// The head is too long; nothing more is passed on.
     TooLong,
@@ -124,8 +126,8 @@ impl Framing {
         matches!(self.state, State::Body(_) | State::Chunks(_) | State::Unreadable)
     }
 
-    /// Records that bytes of a response were written. `begun`: requests that the application has
-    /// started to answer. Returns whether the next request may come now.
+    /// Records that bytes of a response were written. `begun`: the number of requests that the
+    /// application has started to answer. Returns whether the next request may be passed on now.
     pub fn note_written(&mut self, begun: u64) -> bool {
         if begun < self.requests {
             return false;

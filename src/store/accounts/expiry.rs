@@ -1,4 +1,4 @@
-//! Accounts that an expiry rule may end.
+//! Accounts that an expiry rule may have expired.
 
 use super::row::AccountRow;
 use crate::{
@@ -11,7 +11,8 @@ use diesel::{
     sql_types::{Bool, Nullable},
 };
 
-/// Lists enabled and unexpired accounts beyond any of the bounds, by ID, for the expiry job.
+/// Lists accounts for the expiry job: enabled, not marked as expired yet, and past one of the
+/// bounds. At most `limit`, by ID, with IDs above `after`.
 pub fn list_expiry_candidates(
     c: &mut Conn,
     bounds: &ExpiryBounds,

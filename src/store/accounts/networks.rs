@@ -11,7 +11,7 @@ use crate::{
 };
 use diesel::{BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, upsert::excluded};
 
-/// Records a completed sign-in and its network; instants only ever increase.
+/// Records a completed sign-in and its network. A stored instant never goes back.
 pub fn record_sign_in(c: &mut Conn, id: AccountId, network: &str, at: Timestamp) -> Result<(), StoreError> {
     let earlier = accounts::last_sign_in_at
         .is_null()

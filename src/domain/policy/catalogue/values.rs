@@ -13,7 +13,9 @@ const MAX_ITEMS: usize = 1_000;
 impl Setting {
     /// Parses a value as people and the CLI write it (`15m`, `never`, `yes`, `Lax`, `a, b`).
     ///
-    /// # Errors A sentence that says what is accepted.
+    /// # Errors
+    ///
+    /// A sentence that says what is accepted.
     pub fn parse(&self, text: &str) -> Result<Value, String> {
         let typed = text.trim();
         if let Some((number, _)) = self.words.iter().find(|(_, word)| typed.eq_ignore_ascii_case(word)) {
@@ -69,7 +71,9 @@ impl Setting {
 
     /// Checks the bounds of a typed value (imports, JSON).
     ///
-    /// # Errors A sentence that says what is accepted.
+    /// # Errors
+    ///
+    /// A sentence that says what is accepted.
     pub fn check(&self, value: &Value) -> Result<(), String> {
         let fault = match (self.kind, value) {
             (Kind::Duration { min, never }, Value::Number(secs)) => {

@@ -18,8 +18,8 @@ use crate::{
     time::{Span, Timestamp},
 };
 
-/// Maximum number of steps. Each step skips at least one idle timeout, so this is years of the
-/// shortest sensible one.
+/// Maximum number of steps. Each step skips at least one idle timeout: with one of 5 minutes, this
+/// covers more than two years.
 const MOST_STEPS: usize = 250_000;
 /// Maximum number of events of one kind; more would hide the chart.
 const MOST_MARKS: usize = 24;
@@ -217,7 +217,7 @@ impl<'a> ScenarioWalk<'a> {
         }
     }
 
-    /// Entering is judged with the application included.
+    /// Enters an application. Its rules already apply to the request that enters it.
     fn enter(&mut self, application: &str) {
         if !self.entered.iter().any(|known| known == application) {
             self.entered.push(application.to_owned());

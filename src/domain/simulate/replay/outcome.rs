@@ -2,15 +2,15 @@
 
 use crate::{policy::Scope, session::EndReason, time::Timestamp};
 
-/// Maximum number of sessions and sign-ins that a replay keeps.
+/// Maximum number of sessions, and of sign-ins, that a replay lists.
 pub const KEPT: usize = 50;
 
 /// The certainty of an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Certainty {
-    /// It came at that instant or before, whatever else happened.
+    /// The session would have ended at that instant or before, whatever else happened.
     Certain,
-    /// It came only if there was no request in between.
+    /// The session would have ended only if there was no unrecorded request in between.
     Possible,
 }
 

@@ -10,7 +10,7 @@ const MOST: usize = 12;
 const LEFT: f64 = 4.0;
 const RIGHT: f64 = 82.0;
 const NEVER: f64 = 95.0;
-/// Height of a row, in pixels: the name, and the line below it.
+/// Height of a row, in pixels: a session's name with its line below.
 const ROW: f64 = 30.0;
 /// The longest time that the axis shows, in seconds.
 const LONGEST: f64 = 30.0 * 86_400.0;
@@ -47,14 +47,16 @@ pub struct AxisTick {
 pub struct ImpactBar {
     pub y: f64,
     pub label: String,
+    /// Position of the new end.
     pub draft: f64,
+    /// Position of the current end.
     pub today: f64,
     /// The description for screen readers.
     pub description: String,
 }
 
 impl ImpactPicture {
-    /// Draws the first of the affected sessions.
+    /// Draws the first affected sessions, at most 12.
     pub fn new(affected: &[&AffectedSession], now: Timestamp) -> Self {
         let bars: Vec<ImpactBar> = (0..)
             .zip(affected.iter().take(MOST))
@@ -108,7 +110,7 @@ fn bar(row: i32, session: &AffectedSession, now: Timestamp) -> ImpactBar {
     }
 }
 
-/// Returns the position of an instant that many seconds away, in percent.
+/// Returns the horizontal position of the instant `secs` seconds from now, in percent of the width.
 fn place(secs: i64) -> f64 {
     let scaled = |secs: f64| (1.0 + secs / 10.0).ln();
     let share = scaled((secs as f64).min(LONGEST)) / scaled(LONGEST);
