@@ -54,7 +54,7 @@ const ACCOUNT: &str = "step_up_account";
 const ACT: &str = "step_up_act";
 /// The address of *Cancel*.
 const BACK: &str = "step_up_back";
-/// Maximum size that these four fields may add to a form.
+/// Maximum size that these fields may add to a form, in bytes.
 const ROOM: usize = 8 * 1024;
 
 /// A visitor whose password was confirmed recently enough, with the input.

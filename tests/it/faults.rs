@@ -27,7 +27,7 @@ const IN_TIME: Duration = Duration::from_secs(5);
 /// Maximum time until a hanging connection is replaced.
 const RECOVERED: Duration = Duration::from_secs(15);
 
-/// A server whose way to PostgreSQL leads through a relay.
+/// Starts a server that reaches PostgreSQL through a relay.
 fn behind_relay() -> (TestServer, Relay) {
     let start = TestServer::on(On::Postgres);
     let relay = Relay::before(start.config().database_url.expose());
@@ -35,7 +35,7 @@ fn behind_relay() -> (TestServer, Relay) {
     (ready(start.database_url(&url)), relay)
 }
 
-/// Starts it in real time, with a protected application.
+/// Starts a server with the system's clock and one protected application.
 fn ready(start: Start) -> TestServer {
     let server = start
         .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
@@ -60,13 +60,13 @@ fn verify(client: &Client) -> Answer {
     client.send(reqwest::Method::GET, "/api/authz/auth-request", None, &asked)
 }
 
-/// Runs it and returns how long it took.
+/// Runs `act` and returns its result with the time that it took.
 fn timed<T>(act: impl FnOnce() -> T) -> (T, Duration) {
     let began = Instant::now();
     (act(), began.elapsed())
 }
 
-/// Runs all of them in parallel.
+/// Runs all acts in parallel; a panic in one of them fails the test.
 fn at_once<'a>(acts: Vec<Box<dyn FnOnce() + Send + 'a>>) {
     std::thread::scope(|scope| {
         let started: Vec<_> = acts.into_iter().map(|act| scope.spawn(act)).collect();
@@ -78,7 +78,7 @@ fn at_once<'a>(acts: Vec<Box<dyn FnOnce() + Send + 'a>>) {
     });
 }
 
-/// Asks until it is so, and fails when it takes longer than `limit`.
+/// Waits until `is_so` returns true, and fails after `limit`.
 fn within(limit: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {

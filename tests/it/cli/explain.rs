@@ -1,4 +1,5 @@
-//! `policy explain`: the worked examples as text and JSON, real sessions, and what it refuses.
+//! `policy explain`: the examples of docs/policy.md as text and JSON, real sessions, and what it
+//! refuses.
 
 use super::{Cli, assert_instant, members};
 use crate::harness::server::{On, TestServer};

@@ -124,7 +124,7 @@ fn an_answer_for_another_origin_or_challenge_or_key_is_refused() {
                 .json()
         };
         let sign_in = |credential| stranger.post_json("/login/passkey", &json!({ "credential": credential }), JSON);
-        // Signed for a look-alike site.
+        // The answer was signed for a look-alike site.
         let own = passkey.origin.clone();
         passkey.origin = "http://localhost.evil.example".to_owned();
         refused(sign_in(passkey.answer(&options())), 422, "wrong_factor");
@@ -133,7 +133,7 @@ fn an_answer_for_another_origin_or_challenge_or_key_is_refused() {
         passkey.domain = "evil.example".to_owned();
         refused(sign_in(passkey.answer(&options())), 422, "wrong_factor");
         passkey.domain = "localhost".to_owned();
-        // Without user verification: not two factors.
+        // Without user verification a passkey is not two factors.
         passkey.is_verified = false;
         refused(sign_in(passkey.answer(&options())), 422, "wrong_factor");
         passkey.is_verified = true;

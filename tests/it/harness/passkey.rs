@@ -9,6 +9,7 @@ use ring::{
 };
 use serde_json::{Value, json};
 
+/// Flags of the authenticator data (WebAuthn Level 3, 6.1).
 const USER_PRESENT: u8 = 1;
 const USER_VERIFIED: u8 = 4;
 const ATTESTED: u8 = 64;
@@ -17,7 +18,7 @@ const ATTESTED: u8 = 64;
 pub struct SoftPasskey {
     key: EcdsaKeyPair,
     id: Vec<u8>,
-    /// The account's id, which the site stored with the passkey.
+    /// The account's ID, which the site gave to the passkey.
     pub user: Vec<u8>,
     pub domain: String,
     pub origin: String,
@@ -103,7 +104,8 @@ impl SoftPasskey {
         data
     }
 
-    /// {1: 2 (EC2), 3: -7 (ES256), -1: 1 (P-256), -2: x, -3: y}
+    /// Returns the public key as a COSE key (RFC 9053):
+    /// {1: 2 (EC2), 3: -7 (ES256), -1: 1 (P-256), -2: x, -3: y}.
     fn cose_key(&self) -> Vec<u8> {
         let point = self.key.public_key().as_ref();
         let mut key = b"\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20".to_vec();

@@ -1,4 +1,4 @@
-//! Redirect loops: an application keeps sending a signed-in user back.
+//! Redirect loops: an application keeps redirecting a signed-in user to the sign-in page.
 
 use crate::harness::{
     client::{Answer, Client},

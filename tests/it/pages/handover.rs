@@ -1,5 +1,5 @@
-//! A session's way to a host beyond the cookie domain: the whole of it, and everything that must
-//! not get through with it.
+//! The handover of a session to a host outside the cookie domain: each step of it, and everything
+//! that it must refuse.
 
 use super::kit::{at_once, between};
 use crate::harness::{
@@ -101,7 +101,7 @@ impl Browser {
         }
     }
 
-    /// The path of a location on this host.
+    /// Asserts a redirect to `host` and returns its path.
     #[track_caller]
     fn on<'a>(&self, host: &str, answer: &'a Answer) -> &'a str {
         assert_eq!(answer.status(), 303, "{}", answer.text());
@@ -112,7 +112,8 @@ impl Browser {
             .unwrap_or_else(|| panic!("{}", answer.location()))
     }
 
-    /// From the application's host by ours to the address with a code in it.
+    /// Starts a handover on the application's host, continues on ours, and returns the path with
+    /// the code.
     #[track_caller]
     fn ticket(&self) -> String {
         let page = PAGE.replace("http:", &format!("{}:", self.scheme));
@@ -136,7 +137,7 @@ fn forwarded(client: &Client, url: &str) -> Answer {
     client.send(Method::GET, "/api/authz/auth-request", None, &headers)
 }
 
-/// Expects that access is refused with a way to continue.
+/// Asserts that the handover is refused on a page that offers to start again.
 #[track_caller]
 fn refused(answer: Answer) {
     let answer = answer.expect(403);
@@ -284,7 +285,7 @@ fn nobody_is_signed_in_as_another_account() {
         server.account("mallory", Role::Member);
         let mallory = Browser::signed_in(&server, "mallory");
         let ticket = mallory.ticket();
-        // Lured there without a nonce, and with one's own nonce.
+        // A victim is lured to the address: without a nonce, and with a nonce of their own.
         let victim = Browser::new(&server);
         refused(victim.shop.get(&ticket));
         let victim = Browser::signed_in(&server, "ada");
@@ -303,14 +304,14 @@ fn nobody_is_signed_in_as_another_account() {
             "ada",
             "{on:?}"
         );
-        // Nor does a way that was begun elsewhere bring the victim's session there.
+        // A handover that another browser started does not carry the victim's session either.
         let begun = mallory
             .shop
             .get(&format!("/nightlatch/handover/start?return_to={}", encoded(PAGE)));
         let lured = victim.own.get(mallory.on(LOGIN, &begun));
         let stolen = victim.on(SHOP, &lured).to_owned();
         refused(victim.shop.get(&stolen));
-        // Shown elsewhere, the code works for no one any more.
+        // The code was presented in another browser and no longer works for anyone.
         refused(mallory.shop.get(&ticket));
         mallory.shop.get(&mallory.ticket()).expect(303);
         assert_eq!(
@@ -344,7 +345,7 @@ fn a_code_is_good_once_for_thirty_seconds_in_one_browser_on_one_host() {
         for cookies in [
             format!("{nonce}; {nonce}"),
             format!("{nonce}; nightlatch-handover=x"),
-            // To a browser this is another name, which any neighbour may set.
+            // For a browser this is a cookie with another name, which a sibling host may set.
             format!("\u{2003}{nonce}"),
             "nightlatch-handover=".to_owned(),
         ] {
@@ -419,7 +420,7 @@ fn a_session_that_ended_or_may_not_enter_is_not_carried_over() {
             server.act(id, act);
             refused(browser.shop.get(&ticket));
         }
-        // Idle, but not marked yet.
+        // The session is past its idle timeout, but its end is not recorded yet.
         let server = self::server(on);
         server.policy(&[("auth.idle_session_timeout", "20s")]);
         let id = server.account("ada", Role::Member);
@@ -427,7 +428,7 @@ fn a_session_that_ended_or_may_not_enter_is_not_carried_over() {
         let ticket = browser.ticket();
         server.advance(21);
         refused(browser.shop.get(&ticket));
-        // Shut out on the way, and shut out before.
+        // Access is lost during the handover, and before it starts.
         let profile = |groups: &[&str]| Act::SetProfile {
             display_name: String::new(),
             email: String::new(),
@@ -541,14 +542,14 @@ fn the_way_leads_to_registered_applications_only() {
             .get(&format!("/handover?return_to={}&nonce={nonce}", encoded(PAGE)));
         assert_eq!((answer.status(), answer.location()), (400, ""), "{nonce}");
     }
-    // A path like an address is followed as what it is: one of that host.
+    // A path that looks like an address is still a path on that host.
     let odd = "http://shop.other.test//evil.example/%2f%2fevil?x=//evil";
     let start = browser
         .shop
         .get(&format!("/nightlatch/handover/start?return_to={}", encoded(odd)));
     let issue = browser.own.get(browser.on(LOGIN, &start));
     assert_eq!(browser.shop.get(browser.on(SHOP, &issue)).expect(303).location(), odd);
-    // Nothing is handed over to ourselves or to who shares our cookie.
+    // Our own host and hosts that share our cookie need no handover.
     for host in [LOGIN, "wiki.example.org"] {
         for path in ["/nightlatch/handover/start", "/nightlatch/handover?code=x"] {
             at(&server, host).get(path).expect(404);

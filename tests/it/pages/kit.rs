@@ -17,7 +17,7 @@ use std::{
 /// An ID that does not exist.
 pub const NOBODY: &str = "01900000-0000-7000-8000-000000000000";
 
-/// The route's path with something harmless in its holes.
+/// Returns the route's path with harmless values for its parameters.
 pub fn filled(route: &Route) -> String {
     let mut path = String::new();
     let mut rest = route.path;
@@ -34,11 +34,11 @@ pub fn filled(route: &Route) -> String {
     path + rest
 }
 
-/// The table, with what signs the visitor out at its end.
+/// Returns the routing table without the routes for proxies and the guard. Signing out comes last.
 pub fn table() -> Vec<Route> {
     let mut table: Vec<Route> = routes()
         .into_iter()
-        // Answered to proxies, not to people; they have rules of their own.
+        // Proxies and the page guard use these; other tests visit them.
         .filter(|route| !route.path.starts_with("/api/") && !route.path.starts_with("/nightlatch"))
         .collect();
     table.sort_by_key(|route| route.path == "/logout");
@@ -60,7 +60,7 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// Status of each response, in order.
+    /// Returns the status of each response, in order.
     pub fn statuses(&self) -> Vec<u16> {
         self.text
             .match_indices("HTTP/1.")
@@ -96,7 +96,7 @@ pub fn wire(server: &TestServer, bytes: &[u8]) -> Wire {
     }
 }
 
-/// The authority under which the server answers.
+/// Returns the host and port at which the server answers.
 pub fn authority(server: &TestServer) -> &str {
     server.base.trim_start_matches("http://")
 }
@@ -109,12 +109,12 @@ pub fn between<'a>(text: &'a str, start: &str, end: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// The one-time password that a page shows.
+/// Returns the one-time password that a page shows.
 pub fn one_time_password(page: &Answer) -> Option<String> {
     page.page().all("#one-time-secret").first().map(Part::text)
 }
 
-/// Starts all of them in parallel, and returns their results.
+/// Runs `act` in parallel, once for each index below `number`, and returns the results.
 pub fn at_once<T: Send>(number: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let start = std::sync::Barrier::new(number);
     std::thread::scope(|scope| {
@@ -131,7 +131,7 @@ pub fn at_once<T: Send>(number: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T
     })
 }
 
-/// The records of a CSV, header first.
+/// Parses CSV into records, the header first.
 pub fn records(csv: &str) -> Vec<Vec<String>> {
     let mut records = vec![vec![String::new()]];
     let mut quoted = false;
@@ -154,14 +154,14 @@ pub fn records(csv: &str) -> Vec<Vec<String>> {
     records
 }
 
-/// The first link of the page whose query has this in it, as a path.
+/// Returns the first link of the page whose address contains `part`.
 pub fn link(page: &Answer, part: &str) -> Option<String> {
     let page = page.page();
     let links = page.all("a").into_iter().map(|link| link.attribute("href").to_owned());
     links.into_iter().find(|href| href.contains(part))
 }
 
-/// Submits `fields` as edits in the editor's form and returns the answer.
+/// Submits `fields` as edits in the policy editor and returns the answer.
 pub fn draft(client: &Client, base: i64, fields: &[(&str, &str)]) -> Answer {
     let base = base.to_string();
     let mut form = vec![("base", base.as_str()), ("scope", "everyone")];
@@ -169,7 +169,7 @@ pub fn draft(client: &Client, base: i64, fields: &[(&str, &str)]) -> Answer {
     client.post("/admin/policy", &form)
 }
 
-/// Saves the draft at `review` with the form of its review page; `more` is filled in.
+/// Saves the draft at `review` with the form of its review page, and `more` fields.
 pub fn save_reviewed(client: &Client, review: &str, more: &[(&str, &str)]) -> Answer {
     let page = client.get(review).expect(200).page();
     let form = page.form_with("base");
@@ -179,7 +179,7 @@ pub fn save_reviewed(client: &Client, review: &str, more: &[(&str, &str)]) -> An
     client.post("/admin/policy/review", &form)
 }
 
-/// Edits, reviews and saves, all as the pages lead to it.
+/// Edits, reviews and saves a policy through the forms of the pages.
 pub fn save(client: &Client, base: i64, fields: &[(&str, &str)], more: &[(&str, &str)]) -> Answer {
     let review = draft(client, base, fields).expect(303);
     save_reviewed(client, review.location(), more)

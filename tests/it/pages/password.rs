@@ -1,5 +1,5 @@
-//! `/password`: by choice or required; the message about each mistake, and the effect on the
-//! sessions.
+//! Changing the password at `/password`, by choice or because it is required: the message about
+//! each mistake, and the effect on the sessions.
 
 use super::kit::{at_once, filled, table};
 use crate::harness::{
@@ -30,7 +30,7 @@ fn change(client: &Client, current: &str, new: &str, again: &str) -> Answer {
     )
 }
 
-/// An account with a one-time password, as the console makes it.
+/// Creates an account as the console does, and returns its one-time password.
 fn with_one_time_password(server: &TestServer, name: &str, role: Role) -> String {
     let new = NewAccount {
         name: name.to_owned(),
@@ -65,7 +65,7 @@ fn password_checks_have_a_limit_for_each_network() {
     assert_eq!(check(&ada), 200);
 }
 
-/// Nothing but the form, sign-out and static files answers.
+/// Asserts that only the form, sign-out and static files answer.
 fn assert_confined(client: &Client) {
     for route in table() {
         if route.path == "/logout" || (route.path == "/password" && route.method == "POST") {
@@ -111,7 +111,7 @@ fn a_one_time_password_opens_nothing_but_the_form_until_it_is_changed() {
         }
         change(&ada, &one_time, &one_time, &one_time).expect(422);
         assert_confined(&ada);
-        // The address that was requested last.
+        // Afterwards the browser is redirected to the address that it requested last.
         ada.get("/admin/audit?q=ada").expect(303);
         assert_eq!(
             change(&ada, &one_time, NEW, NEW).expect(303).location(),
@@ -167,7 +167,7 @@ fn after_a_demanded_change_it_goes_on_where_one_was_going() {
             onward,
             "{return_to}"
         );
-        // It is used up.
+        // The remembered address is used up.
         assert_eq!(
             change(&ada, NEW, NEWER, NEWER).expect(303).location(),
             "/",
@@ -308,7 +308,7 @@ fn a_change_ends_the_other_sessions_and_goes_on_here_under_a_new_id() {
             "/login?reason=password_changed",
             "{on:?}"
         );
-        // Simply not signed in, and no alarm about a reused token.
+        // The copied cookie is just not signed in; it raises no alarm about a reused token.
         assert_eq!(stolen.get("/").expect(303).location(), "/login", "{on:?}");
         ada.get("/").expect(200);
         bystander.get("/").expect(200);
@@ -340,7 +340,7 @@ fn a_wrong_current_password_counts_toward_the_lock_and_the_lock_holds_here_too()
         assert_eq!(locked.header("retry-after"), Some("900"), "{on:?}");
         change(&ada, PASSWORD, NEW, NEW).expect(429);
         server.anyone().sign_in("ada", PASSWORD).expect(429);
-        // This does not end the session itself.
+        // The lock does not end the session itself.
         ada.get("/").expect(200);
         server.advance(901);
         change(&ada, PASSWORD, NEW, NEW).expect(303);

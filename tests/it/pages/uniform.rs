@@ -1,5 +1,5 @@
-//! The work of a refused sign-in, or of a request for a link, does not depend on the account.
-//! (`cargo bench --bench http` shows the times.)
+//! The work of a refused sign-in, and of a request for a password link, does not depend on the
+//! account. (`cargo bench --bench http` shows the times.)
 
 use crate::harness::{
     server::{On, PASSWORD, TestDatabase, TestServer, block_on},
@@ -34,7 +34,7 @@ fn attempt(name: &str, password: &str) -> SignInAttempt {
     }
 }
 
-/// Returns statements, calls and hashes of one attempt with a wrong password.
+/// Returns the statements, database calls and password hashes of one attempt with a wrong password.
 fn work(ctx: &Ctx, asked: &Statements, name: &str) -> (Vec<String>, u64, usize) {
     let (calls, checked) = (ctx.store.calls(), ctx.hasher.checked());
     asked.take();
@@ -47,7 +47,7 @@ fn work(ctx: &Ctx, asked: &Statements, name: &str) -> (Vec<String>, u64, usize) 
     (statements, ctx.store.calls() - calls, ctx.hasher.checked() - checked)
 }
 
-/// Returns statements and calls of one request for a link.
+/// Returns the statements and database calls of one request for a password link.
 fn asking(ctx: &Ctx, asked: &Statements, name: &str) -> (Vec<String>, u64) {
     let calls = ctx.store.calls();
     asked.take();
@@ -93,8 +93,8 @@ fn a_wrong_password_costs_the_same_work_whatever_account_was_named() {
         let accepted = block_on(sign_in(&ctx, attempt("elsewhere", PASSWORD))).unwrap();
         assert!(matches!(accepted, SignInOutcome::Accepted(_)), "{on:?}");
         let statements = asked.take();
-        // (The policy and the sources are read again, because nothing listens to their changes here;
-        // SQLite takes a statement per counter.)
+        // The policy and the sources are read again, because nothing listens to their changes here.
+        // SQLite needs a statement for each counter, so only Postgres has a limit.
         let is_memory = |words: &str| {
             ["policies", "sources", "change_counter"]
                 .iter()

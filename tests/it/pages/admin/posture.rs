@@ -1,5 +1,5 @@
-//! `/admin/policy/posture`: what is met and what not, in which scope, and drafts that would meet
-//! it.
+//! `/admin/policy/posture`: which items of a baseline are met in which scope, and drafts that would
+//! meet the others.
 
 use crate::{
     harness::server::{On, TestServer},
