@@ -1,5 +1,5 @@
-//! What a command works with: the database, opened beside a running server, and the operator as
-//! actor.
+//! The context of a command: the database, which a running server may use at the same time, and the
+//! operator as actor.
 
 use super::{
     error::{CliError, CommandResult},

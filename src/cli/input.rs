@@ -1,4 +1,4 @@
-//! What a command is given: passwords (never as an argument), files, instants, networks, lines of
+//! The input of commands: passwords (never as an argument), files, instants, networks, lines of
 //! text.
 
 use super::{error::CliError, output::escape_text};

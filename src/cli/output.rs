@@ -1,5 +1,5 @@
-//! What a command prints: tables for people, JSON for scripts, notes on standard error. Names and
-//! user agents come from strangers: none of them reaches the terminal as a control sequence.
+//! The output of commands: tables for people, JSON for scripts, notes on standard error. Names and
+//! user agents come from strangers, so control sequences in them never reach the terminal.
 
 mod format;
 mod list;

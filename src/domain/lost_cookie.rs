@@ -3,7 +3,7 @@
 
 use crate::{origin::is_within, policy::effective::SameSite};
 
-/// What decides whether a browser keeps Nightlatch's cookie.
+/// The facts that decide whether a browser keeps Nightlatch's cookie.
 #[derive(Debug, Clone, Copy)]
 pub struct CookieFacts<'a> {
     /// `session.secure`

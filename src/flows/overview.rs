@@ -40,11 +40,11 @@ pub struct Overview {
     pub ending_soon: Vec<SessionView>,
     /// The policy in force.
     pub revision: Revision,
-    /// What an administrator should do first.
+    /// The setup checklist, with the steps that are done and those that are open.
     pub checklist: Vec<CheckItem>,
     /// The number of waiting and of failed emails.
     pub mail: (i64, i64),
-    /// What the mail server said about one of the latest emails that still waits.
+    /// The mail server's response to one of the latest emails that still wait.
     pub mail_fault: Option<String>,
     /// The state of the installation.
     pub health: Health,
@@ -54,7 +54,7 @@ pub struct Overview {
 pub struct CheckItem {
     /// Whether it is done.
     pub ok: bool,
-    /// What is checked.
+    /// The condition that is checked.
     pub title: &'static str,
     /// Why it matters, or what is missing.
     pub why: String,

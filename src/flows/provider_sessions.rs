@@ -1,5 +1,5 @@
-//! What is kept of a provider's session beside ours: whose it is, when the person authenticated,
-//! and the sealed ID token for the sign-out there.
+//! The provider's session that belongs to one of ours: its person, the time of authentication, and
+//! the sealed ID token for the sign-out at the provider.
 
 use super::{Ctx, FlowError, Write};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-/// What is kept of a provider's session, before a session here exists.
+/// The facts about a provider's session, before our own session exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ProviderSessionFacts {
     source: SourceId,

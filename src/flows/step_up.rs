@@ -26,7 +26,7 @@ use crate::{
 use serde_json::json;
 use std::{net::IpAddr, sync::Arc};
 
-/// What a step-up asks for.
+/// The proof that a step-up asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepUpMethod {
     /// The password.

@@ -6,7 +6,7 @@ use crate::{
     flows::factors::FactorMethods,
 };
 
-/// What `parts/prove.html` draws.
+/// The form of `parts/prove.html`, which proves a second factor.
 pub struct ProveForm {
     /// Address of the form; the addresses for passkeys are derived from it.
     pub action: &'static str,
@@ -26,7 +26,7 @@ pub struct ProveForm {
 pub struct CodeField {
     /// Its label.
     pub label: &'static str,
-    /// What may be typed.
+    /// The codes that are accepted.
     pub hint: &'static str,
 }
 

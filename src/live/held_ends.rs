@@ -49,7 +49,7 @@ pub struct HeldEnd {
     pub reason: EndReason,
     /// When they ended.
     pub at: Timestamp,
-    /// Who ended them, from where, and with which request.
+    /// The actor who ended them, with the request.
     pub initiator: Initiator,
     /// JSON for the audit event.
     pub detail: serde_json::Value,

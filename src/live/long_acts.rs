@@ -27,7 +27,7 @@ pub type LongActResult = Arc<dyn Any + Send + Sync>;
 pub struct LongAct {
     /// Identifies the action; the form that started it contains this key.
     pub key: Uuid,
-    /// What is done, for people: `Import accounts`.
+    /// The title of the action for people, such as `Import accounts`.
     pub title: String,
     begun_at: Timestamp,
     done: AtomicUsize,

@@ -20,7 +20,7 @@ const MAX_COUNTS: usize = 1_000;
 /// Most names that are counted apart from one network within a minute.
 const MAX_NAMES: usize = 20;
 
-/// What refusals have in common that are counted together.
+/// The facts that refusals share if they are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct RefusalKey {
     /// `None` for those that there was no room for, in whatever minute.

@@ -1,5 +1,5 @@
-//! What SIGHUP does: it reopens the security log, for log rotation, and reads the configuration
-//! again, to say which changes wait for a restart.
+//! The reload on SIGHUP: it reopens the security log, for log rotation, and reads the configuration
+//! again, to log which changes need a restart.
 
 use super::service_manager::notify_service_manager;
 use crate::{

@@ -23,7 +23,7 @@ pub struct HandoverBinding {
 /// An issued code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handover {
-    /// What it is bound to.
+    /// The facts to which it is bound.
     pub bound: HandoverBinding,
     /// The session that is handed over.
     pub session: SessionId,

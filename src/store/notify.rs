@@ -28,7 +28,7 @@ const SQLITE_POLL: Duration = Duration::from_millis(50);
 const BACK_OFF_FIRST: Duration = Duration::from_millis(100);
 const BACK_OFF_MOST: Duration = Duration::from_secs(5);
 
-/// What the connection that listens for changes reports.
+/// An event of the connection that listens for changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListenEvent {
     /// Connected, perhaps again: announcements may have been missed; read them.

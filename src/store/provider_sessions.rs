@@ -16,7 +16,7 @@ use diesel::{
 };
 use uuid::Uuid;
 
-/// What is known about a session at its provider.
+/// A session at an identity provider, and the session here that belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderSession {
     /// The session here.

@@ -1,4 +1,4 @@
-//! What the policy commands look up: the policy in force, a setting, a revision, a format.
+//! Lookups of the policy commands: the policy in force, a setting, a revision, a format.
 
 use crate::{
     cli::{context::CommandContext, error::CliError, output::escape_text},

@@ -1,11 +1,11 @@
-//! Who started an action, and from where. Every event that the action records says so.
+//! The initiator of an action: the actor and the request. Every event of the action names them.
 
 use super::{
     super::{account::AccountId, session::SessionId},
     Actor, AuditEntry, Event, RequestOrigin,
 };
 
-/// Who started an act, and from where.
+/// The actor who started an action, with the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Initiator {
     /// The acting account, program or operator.

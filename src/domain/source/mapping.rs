@@ -7,7 +7,7 @@ use crate::{account::Role, text::fold, text::is_invisible};
 /// Maximum number of rules of one source.
 const MAX_RULES: usize = 500;
 
-/// What a rule gives.
+/// The role or group that a rule gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MappingTarget {
     /// A role.
@@ -21,7 +21,7 @@ pub enum MappingTarget {
 pub struct MappingRule {
     /// The group at the source, by name or by distinguished name; `*` matches every account.
     pub group: String,
-    /// What the rule gives.
+    /// The role or group that the rule gives.
     pub target: MappingTarget,
 }
 
@@ -34,7 +34,7 @@ pub struct Mapping {
     pub allowed_groups: Vec<String>,
 }
 
-/// What the rules give to one account.
+/// The rights that the rules give to one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MappedRights {
     /// Whether the account may sign in at all.

@@ -63,7 +63,7 @@ impl FactorTrust {
     }
 }
 
-/// What sign-out does about the session at the provider.
+/// The effect of a sign-out on the session at the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProviderSignOut {
     /// Nothing: only the session here ends.
@@ -123,7 +123,7 @@ pub struct OidcSettings {
     pub factor_values: Vec<String>,
     /// The values of `acr` that are requested.
     pub acr_values: Vec<String>,
-    /// What sign-out does at the provider.
+    /// The effect of a sign-out on the session at the provider.
     pub sign_out: ProviderSignOut,
     /// A file with the certificates of the authorities that are trusted; `None`: the system's.
     pub ca_file: Option<String>,

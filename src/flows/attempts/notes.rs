@@ -1,4 +1,4 @@
-//! What the row of a counter notes about the attempts at it.
+//! The notes in a counter's row about the attempts that it counted.
 
 use crate::domain::{
     lockout::{Lockout, NAMES_KEPT},

@@ -1,4 +1,4 @@
-//! What administrators do about second factors: reset them, and issue links to enrol a first one.
+//! The administration of second factors: resets, and links to enrol a first one.
 
 use crate::{
     domain::{
@@ -68,7 +68,7 @@ impl ResetKind {
     }
 }
 
-/// What a reset removed.
+/// The factors that a reset removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FactorReset {
     /// Whether an authenticator app was removed.

@@ -21,7 +21,7 @@ pub struct EnrolledView {
     pub passkeys: Vec<PasskeyView>,
     /// Browsers that are not asked for a factor again, newest first, without expired ones.
     pub browsers: Vec<TrustedBrowserView>,
-    /// What Nightlatch's own pages require of the account.
+    /// The requirement of Nightlatch's own pages for the account.
     pub required: FactorRequirement,
     /// When a factor was first required.
     pub required_since: Option<Timestamp>,
@@ -40,7 +40,7 @@ pub struct EnrolledView {
 pub struct PasskeyView {
     /// Its identity.
     pub id: Uuid,
-    /// What its owner calls it.
+    /// The name that its owner gave it.
     pub name: String,
     /// When it was enrolled.
     pub added_at: Timestamp,
@@ -57,7 +57,7 @@ pub struct PasskeyView {
 pub struct TrustedBrowserView {
     /// Its identity.
     pub id: Uuid,
-    /// What people call the browser.
+    /// Browser and system, such as “Firefox on Windows”.
     pub label: String,
     /// When a factor was proved in it.
     pub trusted_at: Timestamp,

@@ -34,7 +34,7 @@ use serde::Deserialize;
 struct FactorPage {
     shell: Shell,
     step: FactorStep,
-    /// Who requires a second factor, as a sentence.
+    /// A sentence that says who requires a second factor.
     reason: String,
     /// Whether nothing but a passkey is enough.
     needs_passkey: bool,
@@ -44,7 +44,7 @@ struct FactorPage {
     name: String,
 }
 
-/// What the page asks for.
+/// The step that the page asks for.
 enum FactorStep {
     /// One of the account's factors.
     Prove(ProveForm),

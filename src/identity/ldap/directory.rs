@@ -1,4 +1,4 @@
-//! What can be asked of a directory.
+//! The operations of a directory: finding people, listing them, and checking passwords.
 
 use super::{
     bind::bind_person,

@@ -16,7 +16,7 @@ pub struct ProbeStep {
     pub step: DirectoryStep,
     /// How long it took.
     pub took: Duration,
-    /// What it found, or why it failed.
+    /// Its findings, or the reason why it failed.
     pub result: Result<String, String>,
 }
 

@@ -24,7 +24,7 @@ pub struct ClaimNames {
     pub groups: String,
 }
 
-/// What a provider says about a person.
+/// The claims of a provider about a person.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ClaimSet {
     /// The username; `None`: the provider sent none.

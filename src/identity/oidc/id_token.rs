@@ -14,7 +14,7 @@ pub(super) const SKEW: Span = Span::from_secs(60);
 /// Longest time between the issue of an ID token and its arrival.
 const MAX_AGE: Span = Span::from_secs(10 * 60);
 
-/// What an ID token must say to be accepted.
+/// The values that an ID token must contain to be accepted.
 pub struct IdTokenExpectation<'a> {
     /// Our client ID at the provider.
     pub client_id: &'a str,

@@ -71,9 +71,9 @@ impl PartialEq for ProviderRegistration {
 
 /// A completed sign-in at the provider.
 pub struct ProviderSignIn {
-    /// What the ID token proves.
+    /// The facts that the ID token proves.
     pub id_token: VerifiedIdToken,
-    /// What the provider says about the person.
+    /// The claims about the person.
     pub claims: ClaimSet,
     /// The ID token itself, for the sign-out at the provider.
     pub hint: Secret,
@@ -88,7 +88,7 @@ pub struct Provider {
     fetching: Mutex<FetchHistory>,
 }
 
-/// What a provider published.
+/// The published metadata and keys of a provider.
 #[derive(Clone)]
 struct KnownProvider {
     metadata: Arc<ProviderMetadata>,

@@ -37,7 +37,7 @@ const TITLE: &str = "Set up an authenticator app";
 struct AppPage<'a> {
     shell: Shell,
     faults: Vec<(String, String)>,
-    /// What the app needs to know; shown once.
+    /// The QR code and the secret; shown once.
     setup: Option<SetupView<'a>>,
     /// The account name that the app lists.
     name: &'a str,
@@ -46,7 +46,7 @@ struct AppPage<'a> {
     back: &'static str,
 }
 
-/// What an app needs to know.
+/// The secret of a new authenticator app, in two forms.
 struct SetupView<'a> {
     /// The QR code as SVG.
     qr: &'a str,

@@ -88,7 +88,7 @@ struct FindingView {
     key: Option<&'static str>,
 }
 
-/// What the page shows.
+/// The query of the page.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct PostureQuery {

@@ -1,4 +1,4 @@
-//! What the pages of sources show.
+//! The views of sources for their pages.
 
 use super::input::SourceInput;
 use crate::{
