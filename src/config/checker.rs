@@ -14,8 +14,8 @@ pub(super) struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    /// Parses a setting, or its default. After a fault the configuration is not used, so the
-    /// default stands in.
+    /// Parses a setting, or its default. After a fault the default is returned; the
+    /// configuration is then not used.
     pub fn value<T>(&mut self, name: &'static str, default: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
         let text = self.settings.text_or(name, default);
         match parse(&text) {

@@ -1,6 +1,6 @@
 //! The name of a sign-in attempt as it is stored. People type passwords into the username field, so
-//! a text that is no account's name and looks like a password is not stored in clear, neither in
-//! the audit nor in the counters.
+//! a text that looks like a password and is not the name of an account is not stored in clear,
+//! neither in the audit nor in the counters.
 
 use super::Ctx;
 use crate::domain::account::{AccountName, looks_like_password, name_key};

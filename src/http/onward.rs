@@ -1,5 +1,5 @@
-//! The return address after a required password change: a sealed cookie, so that the page for the
-//! change has one address. Readers validate it again.
+//! The return address after a required password change. It is in a sealed cookie and not in the
+//! query, so that the page for the change always has the same address. Readers validate it again.
 
 use super::sealed_cookie::SealedCookie;
 use actix_web::{HttpRequest, HttpResponse, cookie::time::Duration, http::header::HeaderMap};

@@ -4,8 +4,8 @@ use super::paths;
 use crate::domain::activity::RequestKind;
 use actix_web::http::Method;
 
-/// Returns the kind of request for the gate. The guard's own requests refresh only what their
-/// address stands for, whatever their headers.
+/// Returns the kind of request for the gate. A request of the guard refreshes only what its
+/// address is for, whatever its headers are.
 pub fn request_kind<'a>(method: &Method, path: &'a str) -> RequestKind<'a> {
     let kind = RequestKind {
         path,

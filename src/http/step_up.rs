@@ -57,10 +57,10 @@ const BACK: &str = "step_up_back";
 /// Maximum size that these fields may add to a form, in bytes.
 const ROOM: usize = 8 * 1024;
 
-/// A visitor whose password was confirmed recently enough, with the input.
+/// A visitor whose identity was confirmed recently enough, with the input.
 pub struct Confirmed<W, F>(pub W, pub F);
 
-/// A form whose action asks for the password again.
+/// A form whose action asks to confirm the identity again.
 pub trait CriticalForm: DeserializeOwned + 'static {
     /// Fields that are not sent back to a browser, with the label under which they are requested
     /// again.

@@ -33,8 +33,8 @@ struct KnownClient {
 }
 
 impl DirectoryClients {
-    /// Returns the client of a source; `Ok(None)`: it is no directory. Clients of sources that no
-    /// longer exist are dropped.
+    /// Returns the client of a source; `Ok(None)`: it is not a directory. Clients of sources that
+    /// no longer exist are dropped.
     pub fn client_of(
         &self,
         live: &LiveSource,

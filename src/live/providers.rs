@@ -1,5 +1,5 @@
-//! The OpenID Connect providers that this instance speaks with, each with its fetched metadata and
-//! keys. A change of a source's registration begins anew.
+//! The OpenID Connect providers that this instance uses, each with its fetched metadata and keys.
+//! After a change of a source's registration they are fetched again.
 
 use crate::{
     domain::source::SourceId,

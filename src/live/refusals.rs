@@ -161,7 +161,7 @@ impl RefusalCounts {
     }
 }
 
-/// Drops name, then IP address, where there is no room for a count of its own.
+/// Drops the name of a count that there is no room for, and then its IP address.
 fn generalize_to_fit(counts: &CountMap, mut count: RefusalCount) -> RefusalCount {
     if !has_room(counts, &count.key) {
         count = count.without_name();

@@ -36,7 +36,7 @@ pub struct MessageParts<'a> {
     pub html: &'a str,
     /// Value of the Date header.
     pub at: Timestamp,
-    /// Whether characters beyond ASCII may stand in the body as they are.
+    /// Whether the body may contain characters beyond ASCII without an encoding (8BITMIME).
     pub eight_bit: bool,
 }
 

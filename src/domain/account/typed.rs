@@ -1,4 +1,4 @@
-//! Texts that were typed as a username and are no account's name.
+//! Texts that were typed as a username and are not the name of an account.
 
 use crate::text::is_invisible;
 

@@ -163,8 +163,8 @@ impl Write<'_> {
         }))
     }
 
-    /// Adds the proofs to the session and replaces its id. `is_step_up`: the proof also stands in
-    /// for the password.
+    /// Adds the proofs to the session and gives it a new token. `is_step_up`: the proof also
+    /// confirms the identity for critical actions, without the password.
     pub(in crate::flows) fn add_proof(
         &mut self,
         proving: &ProvingSession,

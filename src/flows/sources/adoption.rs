@@ -105,7 +105,8 @@ impl Write<'_> {
         self.record_source_change(old, &new, false)
     }
 
-    /// Seals secrets of earlier keys anew. One whose key is gone stays as it is.
+    /// Seals the secrets of earlier keys under the current one. A secret whose key no longer exists
+    /// is left unchanged.
     fn reseal_sources(&mut self) -> Result<(), StoreError> {
         for stored in sources::list(self.connection)? {
             let Some(old) = &stored.secret else { continue };

@@ -54,7 +54,7 @@ enum FactorStep {
     Link,
 }
 
-/// Where it goes on.
+/// The query: the address to continue to after the step.
 #[derive(Deserialize)]
 pub struct FactorQuery {
     #[serde(default)]

@@ -24,7 +24,7 @@ struct CodesPage<'a> {
     /// What was done, as a sentence.
     done: &'a str,
     codes: Vec<&'a str>,
-    /// Where it goes on.
+    /// The address to continue to.
     onward: &'a str,
 }
 

@@ -31,7 +31,7 @@ use serde::Deserialize;
 struct SecondStepPage {
     shell: Shell,
     prove: ProveForm,
-    /// Where it goes on, in words.
+    /// The place to continue to, as people know it.
     destination: Option<String>,
 }
 
