@@ -26,8 +26,9 @@ async function send(url, body) {
 }
 
 // What a person can do about it. The browser does not say which of its reasons it had.
-function explain(error) {
+function explain(error, isNew) {
   if (error instanceof Refusal) return error.message;
+  if (error.name === "NotAllowedError" && isNew) return "No passkey was made. The request was cancelled or timed out, or this device cannot check who you are: a security key needs a PIN or a fingerprint.";
   if (error.name === "NotAllowedError") return "No passkey was used. The request was cancelled or timed out, or this device has no passkey for this site.";
   if (error.name === "InvalidStateError") return "This device already has a passkey for your account.";
   if (error.name === "SecurityError") return "Passkeys do not work under this address. Open the sign-in page under its usual name.";
@@ -123,7 +124,7 @@ function connect(box) {
     try {
       await act(box, false);
     } catch (error) {
-      fault.textContent = explain(error);
+      fault.textContent = explain(error, act === enrol);
     } finally {
       button.removeAttribute("aria-disabled");
     }

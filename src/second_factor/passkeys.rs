@@ -56,7 +56,8 @@ pub struct VerifiedAnswer {
 /// The reason why an answer is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerFault {
-    /// It is malformed, or for another challenge, origin, relying party or key.
+    /// It is malformed, from inside a frame of another site, or for another challenge, origin,
+    /// relying party or key.
     Invalid,
     /// Its counter did not increase, so the key may have been copied (WebAuthn, 6.1.1).
     CounterFell,
@@ -154,7 +155,7 @@ impl RelyingParty {
         challenge: &str,
         credential: &str,
     ) -> Result<VerifiedAnswer, AnswerFault> {
-        let answer: PublicKeyCredential = parse(answer)?;
+        let answer = parse_assertion(answer)?;
         let begun = self.0.start_discoverable_authentication();
         let (_, state) = begun.map_err(|_| AnswerFault::Invalid)?;
         let state: DiscoverableAuthentication = state_with(&state, "ast", challenge)?;
@@ -182,7 +183,7 @@ impl RelyingParty {
         challenge: &str,
         credential: &str,
     ) -> Result<VerifiedAnswer, AnswerFault> {
-        let answer: PublicKeyCredential = parse(answer)?;
+        let answer = parse_assertion(answer)?;
         let passkey: Passkey = read(credential).map_err(|_| AnswerFault::Invalid)?;
         let begun = self.0.start_passkey_authentication(std::slice::from_ref(&passkey));
         let (_, state) = begun.map_err(|_| AnswerFault::Invalid)?;
@@ -241,6 +242,21 @@ fn verified(mut passkey: Passkey, result: &AuthenticationResult) -> Result<Verif
 
 fn is_synced(credential: &Json) -> bool {
     credential["cred"]["backup_state"].as_bool().unwrap_or(false)
+}
+
+/// Parses an answer to a challenge. None is accepted from inside a frame of another site (WebAuthn
+/// Level 3, 7.2): Nightlatch's pages never stand in one. The library checks that only at
+/// registration.
+fn parse_assertion(answer: &Json) -> Result<PublicKeyCredential, AnswerFault> {
+    let answer: PublicKeyCredential = parse(answer)?;
+    let client_data: Json =
+        serde_json::from_slice(&answer.response.client_data_json).map_err(|_| AnswerFault::Invalid)?;
+    let is_framed = client_data["crossOrigin"].as_bool() == Some(true) || !client_data["topOrigin"].is_null();
+    if is_framed {
+        Err(AnswerFault::Invalid)
+    } else {
+        Ok(answer)
+    }
 }
 
 fn parse<T: DeserializeOwned>(answer: &Json) -> Result<T, AnswerFault> {

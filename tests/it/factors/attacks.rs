@@ -137,6 +137,10 @@ fn an_answer_for_another_origin_or_challenge_or_key_is_refused() {
         passkey.is_verified = false;
         refused(sign_in(passkey.answer(&options())), 422, "wrong_factor");
         passkey.is_verified = true;
+        // Signed inside a frame of another site.
+        passkey.is_framed = true;
+        refused(sign_in(passkey.answer(&options())), 422, "wrong_factor");
+        passkey.is_framed = false;
         // An unknown challenge, and a used one.
         let made_up = json!({ "publicKey": { "challenge": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" } });
         refused(sign_in(passkey.answer(&made_up)), 422, "wrong_factor");

@@ -24,6 +24,8 @@ pub struct SoftPasskey {
     pub origin: String,
     pub counter: u32,
     pub is_verified: bool,
+    /// Whether it answers from inside a frame of another site.
+    pub is_framed: bool,
 }
 
 fn text(bytes: &[u8]) -> Value {
@@ -49,6 +51,7 @@ impl SoftPasskey {
             origin: origin.to_owned(),
             counter: 1,
             is_verified: true,
+            is_framed: false,
         };
         let client_data = passkey.client_data("webauthn.create", public);
         let mut data = passkey.authenticator_data(ATTESTED, 1);
@@ -91,8 +94,7 @@ impl SoftPasskey {
     }
 
     fn client_data(&self, kind: &str, public: &Value) -> Vec<u8> {
-        let data =
-            json!({ "type": kind, "challenge": public["challenge"], "origin": self.origin, "crossOrigin": false });
+        let data = json!({ "type": kind, "challenge": public["challenge"], "origin": self.origin, "crossOrigin": self.is_framed });
         data.to_string().into_bytes()
     }
 
