@@ -1,8 +1,355 @@
-//! Asking directories: who a typed name is, whether the password is right, and what the person may
-//! do here. Nothing in this file holds a database write while a directory is asked.
+//! Whether a directory admits a person: the search, the rules about names, the limit of binds, the
+//! bind, the groups. Nothing in this file holds a database write while a directory is asked.
 
-mod admission;
-mod keeping;
+use super::{
+    Ctx, FlowError, Initiator, Write,
+    attempts::AttemptReservation,
+    external_accounts::{AccountClaim, ExternalRefusal, IdentifiedPerson, find_claim},
+};
+use crate::{
+    domain::{
+        account::{Account, AccountId, AccountName},
+        audit::Event,
+        secret::Secret,
+        source::{ExternalIdentity, IdentitySource, SourceId, SourceKind},
+    },
+    identity::ldap::{Directory, DirectoryError, DirectoryPerson, DirectoryRefusal, PasswordAnswer, PersonLookup},
+    live::sources::{LiveSource, Sources},
+    store::{directory_binds, sources as source_rows},
+};
+use futures_util::{StreamExt, stream::FuturesOrdered};
+use std::{sync::Arc, time::Duration};
 
-pub(super) use admission::{DirectoryAdmission, DirectoryVerdict, PasswordRoute};
-pub(super) use keeping::find_difference;
+/// Longest time for which a sign-in waits for directories, so that every response comes within five
+/// seconds (docs/failure-modes.md).
+const LONGEST: Duration = Duration::from_secs(4);
+
+/// Who checks a password.
+pub(super) enum PasswordRoute {
+    /// The stored hash of a local account, or a decoy where no directory is enabled.
+    Local,
+    /// No one: the account belongs to a source that cannot check passwords now. The reason is for
+    /// the audit.
+    Closed(&'static str),
+    /// These directories, in order.
+    Directories(Vec<LiveSource>),
+}
+
+/// What the directories say about a name and a password.
+pub(super) enum DirectoryVerdict {
+    /// The person may sign in.
+    Admitted(Box<IdentifiedPerson>),
+    /// The person may not; the reason is for the audit.
+    Refused(&'static str),
+}
+
+impl Ctx {
+    /// Returns who checks the password of an attempt. A name that a local account has never reaches
+    /// a directory.
+    pub(super) async fn password_route(&self, account: Option<&Account>) -> Result<PasswordRoute, FlowError> {
+        // Read for local accounts too, so that an unknown name costs the same.
+        let sources = self.current_sources().await?;
+        let known_source = account.map(|account| account.source);
+        if known_source == Some(None) {
+            return Ok(PasswordRoute::Local);
+        }
+        Ok(match known_source.flatten() {
+            None => {
+                let all: Vec<LiveSource> = sources.enabled_of(SourceKind::Ldap).cloned().collect();
+                match all.is_empty() {
+                    true => PasswordRoute::Local,
+                    false => PasswordRoute::Directories(all),
+                }
+            }
+            Some(id) => match sources.by_id(id).filter(|live| live.source.enabled) {
+                None => PasswordRoute::Closed("source_disabled"),
+                Some(live) if live.source.kind() != SourceKind::Ldap => PasswordRoute::Closed("source_password"),
+                Some(live) => PasswordRoute::Directories(vec![live.clone()]),
+            },
+        })
+    }
+
+    /// Asks the directories about a typed name. They are asked at the same time, and the first in
+    /// their order that knows the name decides. `FlowError::SourceDown`: one that comes before it
+    /// does not answer.
+    pub(super) async fn ask_directories(
+        &self,
+        directories: &[LiveSource],
+        typed: &str,
+        password: &Secret,
+        account: Option<&Account>,
+    ) -> Result<DirectoryVerdict, FlowError> {
+        let asking = self.ask_in_order(directories, typed, password, account);
+        self.ask_in_time(directories.first(), asking).await
+    }
+
+    /// Waits for a verdict no longer than a response may take.
+    async fn ask_in_time(
+        &self,
+        live: Option<&LiveSource>,
+        asking: impl Future<Output = Result<DirectoryVerdict, FlowError>>,
+    ) -> Result<DirectoryVerdict, FlowError> {
+        match tokio::time::timeout(LONGEST, asking).await {
+            Ok(verdict) => verdict,
+            Err(_) => Err(match live {
+                Some(live) => self.source_down(live, &DirectoryError::late(LONGEST)).await,
+                None => FlowError::SourceDown(String::new()),
+            }),
+        }
+    }
+
+    async fn ask_in_order(
+        &self,
+        directories: &[LiveSource],
+        typed: &str,
+        password: &Secret,
+        account: Option<&Account>,
+    ) -> Result<DirectoryVerdict, FlowError> {
+        let sources = self.current_sources().await?;
+        let now = self.now();
+        let mut lookups = FuturesOrdered::new();
+        for live in directories {
+            let directory = self.directory_of(live, &sources);
+            lookups.push_back(async move {
+                let directory = directory?;
+                let found = directory.find_person(typed, now).await;
+                Ok::<_, FlowError>((live, directory, found))
+            });
+        }
+        while let Some(looked_up) = lookups.next().await {
+            let (live, directory, found) = looked_up?;
+            match found {
+                Err(error) => return Err(self.source_down(live, &error).await),
+                Ok(PersonLookup::NotFound) => {}
+                Ok(PersonLookup::Ambiguous) => return Ok(DirectoryVerdict::Refused("directory_ambiguous")),
+                Ok(PersonLookup::Incomplete) => return Ok(DirectoryVerdict::Refused("directory_incomplete")),
+                Ok(PersonLookup::Found(person)) => {
+                    return self.ask_password(live, &directory, &person, password, account).await;
+                }
+            }
+        }
+        Ok(DirectoryVerdict::Refused(DirectoryRefusal::WrongPassword.code()))
+    }
+
+    /// Asks the directory of an account about its password again, within a session. The person is
+    /// found by the external ID, so that a new name makes no difference.
+    pub(super) async fn ask_own_directory(
+        &self,
+        account: &Account,
+        password: &Secret,
+    ) -> Result<DirectoryVerdict, FlowError> {
+        let live = match self.password_route(Some(account)).await? {
+            PasswordRoute::Local => return Err(FlowError::Internal("a local account has no directory".into())),
+            PasswordRoute::Closed(reason) => return Ok(DirectoryVerdict::Refused(reason)),
+            PasswordRoute::Directories(directories) => directories,
+        };
+        let (Some(live), Some(external_id)) = (live.first(), &account.external_id) else {
+            return Ok(DirectoryVerdict::Refused("source_disabled"));
+        };
+        let directory = self.directory_of(live, &self.live.sources())?;
+        let asking = async {
+            match directory.find_by_id(external_id, self.now()).await {
+                Err(error) => Err(self.source_down(live, &error).await),
+                Ok(PersonLookup::Found(person)) => {
+                    self.ask_password(live, &directory, &person, password, Some(account))
+                        .await
+                }
+                Ok(PersonLookup::NotFound | PersonLookup::Ambiguous | PersonLookup::Incomplete) => {
+                    Ok(DirectoryVerdict::Refused("directory_gone"))
+                }
+            }
+        };
+        self.ask_in_time(Some(live), asking).await
+    }
+
+    /// Returns whether the directory of an account lets the person in, for sign-ins with a passkey
+    /// alone. If not, the refusal is recorded. The attempt is given back then, and if the directory
+    /// does not answer.
+    pub(super) async fn passes_directory(
+        &self,
+        initiator: &Initiator,
+        account: &Account,
+        reservation: &AttemptReservation,
+    ) -> Result<bool, FlowError> {
+        let refusal = self.find_directory_refusal(account).await;
+        if let Ok(None) = refusal {
+            return Ok(true);
+        }
+        self.release_attempt(reservation.clone()).await?;
+        if let Some(reason) = refusal? {
+            let entry = initiator
+                .entry(Event::SignInRefused)
+                .with_account(account.id, &account.name)
+                .failed(reason);
+            self.write(initiator, move |w| Ok(w.record(&entry)?)).await?;
+        }
+        Ok(false)
+    }
+
+    /// Asks the directory of an account, without a password, whether it still lets the person in.
+    /// Returns the reason for the audit if it does not; `None` for accounts without a directory.
+    async fn find_directory_refusal(&self, account: &Account) -> Result<Option<&'static str>, FlowError> {
+        let live = match self.password_route(Some(account)).await? {
+            PasswordRoute::Directories(directories) => directories,
+            PasswordRoute::Local | PasswordRoute::Closed("source_password") => return Ok(None),
+            PasswordRoute::Closed(reason) => return Ok(Some(reason)),
+        };
+        let (Some(live), Some(external_id)) = (live.first(), &account.external_id) else {
+            return Ok(Some("source_disabled"));
+        };
+        let directory = self.directory_of(live, &self.live.sources())?;
+        let asking = async {
+            let person = match directory.find_by_id(external_id, self.now()).await? {
+                PersonLookup::Found(person) => person,
+                PersonLookup::NotFound | PersonLookup::Ambiguous | PersonLookup::Incomplete => {
+                    return Ok(Some("directory_gone"));
+                }
+            };
+            if let Some(refusal) = person.refusal {
+                return Ok(Some(refusal.code()));
+            }
+            let groups = directory.list_groups(&person).await?;
+            let is_allowed = identify(&live.source, &person, groups).rights.allowed;
+            Ok::<_, DirectoryError>((!is_allowed).then_some(ExternalRefusal::NotAllowed.code()))
+        };
+        let answer = tokio::time::timeout(LONGEST, asking).await;
+        match answer.unwrap_or_else(|_| Err(DirectoryError::late(LONGEST))) {
+            Ok(refusal) => Ok(refusal),
+            Err(error) => Err(self.source_down(live, &error).await),
+        }
+    }
+
+    /// Returns the client of a source that is a directory.
+    pub(super) fn directory_of(&self, live: &LiveSource, sources: &Sources) -> Result<Arc<Directory>, FlowError> {
+        let found = self.live.directories.client_of(live, sources, &self.factor_keys);
+        match found {
+            Ok(Some(directory)) => Ok(directory),
+            Ok(None) => Err(FlowError::Internal(format!(
+                "{} is no directory",
+                live.source.name.as_str()
+            ))),
+            Err(lost) => {
+                tracing::error!(source = live.source.name.as_str(), error = %lost, "a source cannot be used");
+                Err(FlowError::SourceDown(live.source.name.as_str().to_owned()))
+            }
+        }
+    }
+
+    /// Notes that a source does not answer, at most once a minute, and returns the error for the
+    /// caller.
+    pub(super) async fn source_down(&self, live: &LiveSource, error: &DirectoryError) -> FlowError {
+        let (id, now) = (live.source.id, self.now());
+        let name = live.source.name.as_str();
+        if self.live.directories.note_fault(id, now) {
+            tracing::warn!(source = name, %error, "a directory cannot be asked");
+            let fault = error.to_string();
+            let noted = self.write_as_system(move |w| Ok(source_rows::record_fault(w.connection, id, now, &fault)?));
+            if let Err(error) = noted.await {
+                tracing::warn!(source = name, %error, "the fault of a directory could not be stored");
+            }
+        }
+        FlowError::SourceDown(name.to_owned())
+    }
+
+    async fn ask_password(
+        &self,
+        live: &LiveSource,
+        directory: &Directory,
+        person: &DirectoryPerson,
+        password: &Secret,
+        account: Option<&Account>,
+    ) -> Result<DirectoryVerdict, FlowError> {
+        let source = &live.source;
+        if let Some(refusal) = self.find_claim_refusal(source, person, account).await? {
+            return Ok(DirectoryVerdict::Refused(refusal.code()));
+        }
+        if !self.reserve_bind(source, directory, &person.external_id).await? {
+            return Ok(DirectoryVerdict::Refused("bind_limit"));
+        }
+        match directory.check_password(person, password).await {
+            Err(error) => return Err(self.source_down(live, &error).await),
+            Ok(PasswordAnswer::Refused(refusal)) => return Ok(DirectoryVerdict::Refused(refusal.code())),
+            Ok(PasswordAnswer::Right) => self.forget_binds(source.id, &person.external_id).await?,
+        }
+        if let Some(refusal @ (DirectoryRefusal::Disabled | DirectoryRefusal::AccountExpired)) = person.refusal {
+            return Ok(DirectoryVerdict::Refused(refusal.code()));
+        }
+        let groups = match directory.list_groups(person).await {
+            Ok(groups) => groups,
+            Err(error) => return Err(self.source_down(live, &error).await),
+        };
+        let admitted = identify(source, person, groups);
+        if !admitted.rights.allowed {
+            return Ok(DirectoryVerdict::Refused(ExternalRefusal::NotAllowed.code()));
+        }
+        Ok(DirectoryVerdict::Admitted(Box::new(admitted)))
+    }
+
+    /// Returns why a person whom a directory knows has no account that may be used, before the
+    /// password is asked about. `typed`: the account with the typed name.
+    async fn find_claim_refusal(
+        &self,
+        source: &IdentitySource,
+        person: &DirectoryPerson,
+        typed: Option<&Account>,
+    ) -> Result<Option<ExternalRefusal>, FlowError> {
+        let Ok(name) = AccountName::parse(&person.name) else {
+            return Ok(Some(ExternalRefusal::NameUnusable));
+        };
+        let (source, external_id, typed) = (source.clone(), person.external_id.clone(), typed.map(|typed| typed.id));
+        self.read(move |r| {
+            let claim = find_claim(r.connection, &source, &external_id, &name)?;
+            // The typed name is that of an account: its identity must be the person's.
+            let is_other = |id: AccountId| typed.is_some_and(|typed| typed != id);
+            Ok(match claim {
+                AccountClaim::Own(account) | AccountClaim::Listed(account) if is_other(account.id) => {
+                    Some(ExternalRefusal::IdentityChanged)
+                }
+                AccountClaim::Own(_) | AccountClaim::Listed(_) => None,
+                AccountClaim::Fresh | AccountClaim::Refused(_) if typed.is_some() => {
+                    Some(ExternalRefusal::IdentityChanged)
+                }
+                AccountClaim::Fresh => None,
+                AccountClaim::Refused(refusal) => Some(refusal),
+            })
+        })
+        .await
+    }
+
+    /// Counts one bind, unless the limit of the person is reached. All instances count together.
+    async fn reserve_bind(
+        &self,
+        source: &IdentitySource,
+        directory: &Directory,
+        external_id: &str,
+    ) -> Result<bool, FlowError> {
+        let settings = directory.settings();
+        let (window, limit) = (settings.bind_window, settings.bind_limit);
+        let subject = bind_subject(source.id, external_id);
+        let reserve =
+            move |w: &mut Write<'_>| Ok(directory_binds::reserve(w.connection, &subject, w.now, window, limit)?);
+        self.write_as_system(reserve).await
+    }
+
+    async fn forget_binds(&self, source: SourceId, external_id: &str) -> Result<(), FlowError> {
+        let subject = bind_subject(source, external_id);
+        self.write_as_system(move |w| Ok(directory_binds::clear(w.connection, &subject)?))
+            .await
+    }
+}
+
+/// Applies the source's rules to a person and the groups that the directory named.
+pub(super) fn identify(source: &IdentitySource, person: &DirectoryPerson, groups: Vec<String>) -> IdentifiedPerson {
+    let identity = ExternalIdentity {
+        external_id: person.external_id.clone(),
+        name: person.name.clone(),
+        display_name: person.display_name.clone(),
+        email: person.email.clone(),
+        groups,
+    };
+    IdentifiedPerson::new(source, identity)
+}
+
+fn bind_subject(source: SourceId, external_id: &str) -> String {
+    format!("{} {external_id}", source.0)
+}

@@ -1,30 +1,31 @@
 //! Accounts whose identity is proved at a source: found by their identity there, never by their
 //! name alone, created or claimed at the first sign-in, and made to follow what the source says.
+//! Directories and identity providers share these rules.
 
 use super::{Ctx, FlowError, Initiator, Write};
 use crate::{
     domain::{
-        account::{Account, AccountName, Role, profile::check_profile},
+        account::{Account, AccountName, Role, check_email},
         audit::Event,
         password::NEVER,
-        secret,
         source::{ExternalIdentity, IdentitySource, MappedRights, Provision},
+        text::is_invisible,
     },
-    hashing::{HashingClient, HashingPurpose},
-    store::{StoreError, accounts, accounts::count_usable_administrators},
+    store::{Conn, StoreError, accounts, accounts::count_usable_administrators},
 };
 use serde_json::json;
-use std::net::IpAddr;
+
+/// The stored hash of an account whose identity is proved elsewhere: no password matches it.
+const NO_PASSWORD: &str = "!";
+/// Maximum length of a name for screens, in characters.
+const MAX_DISPLAY_NAME: usize = 128;
 
 /// A person whom a source has identified, with what the source's rules give them.
+#[derive(Clone)]
 pub(super) struct IdentifiedPerson {
     pub(super) source: IdentitySource,
     pub(super) identity: ExternalIdentity,
-    rights: MappedRights,
-    /// The account before the write; `None`: there is none yet.
-    known: Option<Account>,
-    /// The hash of a password that nobody knows, for a new account.
-    new_hash: Option<String>,
+    pub(super) rights: MappedRights,
 }
 
 /// Why a person whom a source has identified gets no session.
@@ -34,8 +35,10 @@ pub(super) enum ExternalRefusal {
     NotAllowed,
     /// The source admits only accounts that an administrator listed.
     NotListed,
-    /// Another account has the name.
+    /// A local account, or one of another source, has the name.
     NameTaken,
+    /// The account with the name belongs to another identity at the same source.
+    IdentityChanged,
     /// The name cannot be used here.
     NameUnusable,
 }
@@ -47,63 +50,143 @@ impl ExternalRefusal {
             ExternalRefusal::NotAllowed => "not_in_allowed_group",
             ExternalRefusal::NotListed => "not_listed",
             ExternalRefusal::NameTaken => "name_taken",
+            ExternalRefusal::IdentityChanged => "identity_changed",
             ExternalRefusal::NameUnusable => "name_unusable",
         }
     }
 }
 
+/// Which account a person of a source has or would get.
+pub(super) enum AccountClaim {
+    /// The account with the person's identity.
+    Own(Account),
+    /// The account that an administrator listed for the person's name.
+    Listed(Account),
+    /// None yet; the first sign-in creates it.
+    Fresh,
+    /// None.
+    Refused(ExternalRefusal),
+}
+
+/// Finds the account of a person by the identity at the source. A name alone never links an
+/// account: the same name with another identity is refused, whether the account is local, of
+/// another source, or of a person who was deleted and created again.
+pub(super) fn find_claim(
+    c: &mut Conn,
+    source: &IdentitySource,
+    external_id: &str,
+    name: &AccountName,
+) -> Result<AccountClaim, StoreError> {
+    if let Some(own) = accounts::find_by_external_id(c, source.id, external_id)? {
+        return Ok(AccountClaim::Own(own));
+    }
+    if let Some(listed) = accounts::find_listed(c, source.id, name.key())? {
+        return Ok(AccountClaim::Listed(listed));
+    }
+    Ok(match accounts::find_by_name_key(c, name.key())? {
+        Some(other) if other.source == Some(source.id) => AccountClaim::Refused(ExternalRefusal::IdentityChanged),
+        Some(_) => AccountClaim::Refused(ExternalRefusal::NameTaken),
+        None if source.definition.provision == Provision::Listed => AccountClaim::Refused(ExternalRefusal::NotListed),
+        None => AccountClaim::Fresh,
+    })
+}
+
 impl Ctx {
-    /// Reads the account of an identified person and prepares a new one, before the write: nothing
-    /// slow happens inside it. `ip`: the address that the hashing queue counts.
-    pub(super) async fn identify_person(
-        &self,
-        source: &IdentitySource,
-        identity: ExternalIdentity,
-        ip: IpAddr,
-    ) -> Result<IdentifiedPerson, FlowError> {
-        let (id, external_id) = (source.id, identity.external_id.clone());
-        let name = AccountName::parse(&identity.name).ok();
-        let known = self.read(move |r| {
-            if let Some(account) = accounts::find_by_external_id(r.connection, id, &external_id)? {
-                return Ok(Some(account));
-            }
-            Ok(match name {
-                Some(name) => accounts::find_listed(r.connection, id, name.key())?,
-                None => None,
+    /// Reads the account of an identified person; `None`: there is none yet.
+    pub(super) async fn find_external_account(&self, person: &IdentifiedPerson) -> Result<Option<Account>, FlowError> {
+        let person = person.clone();
+        self.read(move |r| {
+            let external_id = &person.identity.external_id;
+            let Ok(name) = AccountName::parse(&person.identity.name) else {
+                return Ok(accounts::find_by_external_id(
+                    r.connection,
+                    person.source.id,
+                    external_id,
+                )?);
+            };
+            Ok(match find_claim(r.connection, &person.source, external_id, &name)? {
+                AccountClaim::Own(account) | AccountClaim::Listed(account) => Some(account),
+                AccountClaim::Fresh | AccountClaim::Refused(_) => None,
             })
-        });
-        let known = known.await?;
-        let new_hash = if known.is_none() && source.definition.provision == Provision::Auto {
-            let client = HashingClient::new(HashingPurpose::SignIn, Some(ip));
-            let nobodys = secret::token(self.random_bytes());
-            Some(self.hasher.hash(&client, nobodys, self.salt()).await?)
-        } else {
-            None
-        };
-        Ok(IdentifiedPerson {
-            rights: source.definition.mapping.apply(&identity.groups),
-            source: source.clone(),
-            identity,
-            known,
-            new_hash,
         })
+        .await
+    }
+
+    /// Returns the account of an identified person, created or brought up to date in a write of its
+    /// own if that is necessary. `Err` inside: the person may not sign in.
+    pub(super) async fn keep_external_account(
+        &self,
+        initiator: &Initiator,
+        person: &IdentifiedPerson,
+    ) -> Result<Result<Account, ExternalRefusal>, FlowError> {
+        let known = self.find_external_account(person).await?;
+        let concerns_administrators = person.concerns_administrators(known.as_ref());
+        // The usual case needs no write.
+        if let Some(account) = known
+            && person.rights.allowed
+            && person.describe(&account) == account
+        {
+            return Ok(Ok(account));
+        }
+        for _ in 0..2 {
+            let person = person.clone();
+            let kept = self.write_at(self.now(), initiator, move |w| {
+                // In the order of all writes: administrators before accounts.
+                if concerns_administrators {
+                    accounts::lock_administrators(w.connection)?;
+                }
+                w.external_account(&person)
+            });
+            match kept.await {
+                Ok(kept) => return Ok(kept),
+                // Another request created it at the same moment: the second try finds it.
+                Err(StoreError::Conflict(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Err(ExternalRefusal::NameTaken))
     }
 }
 
 impl IdentifiedPerson {
-    /// Returns the account as it was read.
-    pub(super) fn account(&self) -> Option<&Account> {
-        self.known.as_ref()
+    /// Applies the rules of a source to a person.
+    pub(super) fn new(source: &IdentitySource, identity: ExternalIdentity) -> Self {
+        Self {
+            rights: source.definition.mapping.apply(&identity.groups),
+            source: source.clone(),
+            identity,
+        }
     }
 
-    /// Returns whether the write may change the number of administrators, so that it must lock
-    /// their rows first.
-    pub(super) fn concerns_administrators(&self) -> bool {
-        let is_one = self
-            .known
-            .as_ref()
-            .is_some_and(|known| known.role == Role::Administrator);
+    /// Returns whether a write about the person may change the number of administrators, so that it
+    /// must lock their rows first. `known`: the account before the write.
+    pub(super) fn concerns_administrators(&self, known: Option<&Account>) -> bool {
+        let is_one = known.is_some_and(|known| known.role == Role::Administrator);
         is_one || self.rights.role == Role::Administrator
+    }
+
+    /// Returns the account as the source and its rules describe it. A name that cannot be used here
+    /// is left as it was.
+    pub(super) fn describe(&self, account: &Account) -> Account {
+        let name = AccountName::parse(&self.identity.name).ok();
+        let (name, name_key) = match &name {
+            Some(name) => (name.shown(), name.key()),
+            None => (account.name.as_str(), account.name_key.as_str()),
+        };
+        Account {
+            name: name.to_owned(),
+            name_key: name_key.to_owned(),
+            // Identity headers carry the name, so invisible characters are left out.
+            display_name: {
+                let visible = self.identity.display_name.trim().chars().filter(|c| !is_invisible(*c));
+                visible.take(MAX_DISPLAY_NAME).collect()
+            },
+            email: self.identity.email.as_deref().and_then(|email| check_email(email).ok()),
+            role: self.rights.role,
+            groups: self.rights.groups.clone(),
+            external_id: Some(self.identity.external_id.clone()),
+            ..account.clone()
+        }
     }
 }
 
@@ -114,66 +197,55 @@ impl Write<'_> {
     pub(super) fn external_account(
         &mut self,
         person: &IdentifiedPerson,
-    ) -> Result<Result<Account, ExternalRefusal>, FlowError> {
+    ) -> Result<Result<Account, ExternalRefusal>, StoreError> {
         if !person.rights.allowed {
             return Ok(Err(ExternalRefusal::NotAllowed));
         }
         let Ok(name) = AccountName::parse(&person.identity.name) else {
             return Ok(Err(ExternalRefusal::NameUnusable));
         };
-        let (source, external_id) = (person.source.id, person.identity.external_id.as_str());
-        if let Some(account) = accounts::find_by_external_id(self.connection, source, external_id)? {
-            return Ok(Ok(self.follow_source(account, person, &name)?));
+        match find_claim(self.connection, &person.source, &person.identity.external_id, &name)? {
+            AccountClaim::Own(account) | AccountClaim::Listed(account) => Ok(Ok(self.follow_source(account, person)?)),
+            AccountClaim::Fresh => Ok(Ok(self.create_external_account(person, &name)?)),
+            AccountClaim::Refused(refusal) => Ok(Err(refusal)),
         }
-        if let Some(mut listed) = accounts::find_listed(self.connection, source, name.key())? {
-            listed.external_id = Some(external_id.to_owned());
-            return Ok(Ok(self.follow_source(listed, person, &name)?));
-        }
-        let Some(hash) = person.new_hash.clone() else {
-            return Ok(Err(ExternalRefusal::NotListed));
-        };
-        if accounts::find_by_name_key(self.connection, name.key())?.is_some() {
-            return Ok(Err(ExternalRefusal::NameTaken));
-        }
-        let mut account = Account {
-            source: Some(source),
-            external_id: Some(external_id.to_owned()),
-            // No password ever opens it.
+    }
+
+    fn create_external_account(
+        &mut self,
+        person: &IdentifiedPerson,
+        name: &AccountName,
+    ) -> Result<Account, StoreError> {
+        let hash = NO_PASSWORD.to_owned();
+        let account = Account {
+            source: Some(person.source.id),
             password_good_until: Some(NEVER),
-            groups: person.rights.groups.clone(),
-            ..self.ctx.new_account(&name, person.rights.role, hash, self.now)
+            ..self.ctx.new_account(name, person.rights.role, hash, self.now)
         };
-        describe(&mut account, &person.identity);
+        let account = person.describe(&account);
         accounts::insert(self.connection, &account)?;
         let detail = json!({
             "role": account.role.as_str(), "groups": account.groups, "source": person.source.name.as_str(),
         });
         self.record_for_source(Event::AccountCreated, &account, detail)?;
-        Ok(Ok(account))
+        Ok(account)
     }
 
-    /// Makes an account follow what its source says, and records what changed. The last usable
-    /// administrator keeps the role, and a name that is taken stays as it was.
-    pub(super) fn follow_source(
-        &mut self,
-        account: Account,
-        person: &IdentifiedPerson,
-        name: &AccountName,
-    ) -> Result<Account, StoreError> {
-        let before = account.clone();
-        let mut account = account;
-        describe(&mut account, &person.identity);
-        if account.name_key != name.key() && accounts::find_by_name_key(self.connection, name.key())?.is_none() {
-            account.name_key = name.key().to_owned();
+    /// Makes an account follow what its source says, and records what changed. No source takes the
+    /// role of administrator from anyone while no local administrator can sign in, and a name that
+    /// is taken stays as it was. The caller has locked what
+    /// [`IdentifiedPerson::concerns_administrators`] asks for.
+    pub(super) fn follow_source(&mut self, before: Account, person: &IdentifiedPerson) -> Result<Account, StoreError> {
+        let mut account = person.describe(&before);
+        if account.name_key != before.name_key
+            && accounts::find_by_name_key(self.connection, &account.name_key)?.is_some()
+        {
+            account.name.clone_from(&before.name);
+            account.name_key.clone_from(&before.name_key);
         }
-        if account.name_key == name.key() {
-            account.name = name.shown().to_owned();
-        }
-        account.groups = person.rights.groups.clone();
-        let demoted = before.role == Role::Administrator && person.rights.role != Role::Administrator;
-        let is_last = demoted && count_usable_administrators(self.connection, Some(account.id), self.now)? == 0;
-        if !is_last {
-            account.role = person.rights.role;
+        let is_demoted = before.role == Role::Administrator && account.role != Role::Administrator;
+        if is_demoted && count_usable_administrators(self.connection, Some(account.id), self.now)? == 0 {
+            account.role = before.role;
         }
         if account == before {
             return Ok(account);
@@ -215,19 +287,5 @@ impl Write<'_> {
             let entry = w.entry(event).with_account(account.id, &account.name);
             w.record(&entry.with_detail(detail))
         })
-    }
-}
-
-/// Takes over the person's name and address, as far as they are usable here.
-fn describe(account: &mut Account, identity: &ExternalIdentity) {
-    let mut faults = Vec::new();
-    let email = identity.email.as_deref().unwrap_or_default();
-    let profile = check_profile(&identity.display_name, email, &[], &mut faults);
-    let is_faulty = |name: &str| faults.iter().any(|(field, _)| *field == name);
-    if !is_faulty("display_name") {
-        account.display_name = profile.display_name;
-    }
-    if !is_faulty("email") {
-        account.email = profile.email;
     }
 }

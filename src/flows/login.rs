@@ -184,8 +184,8 @@ async fn prove_password(
             Ok((account, verdict))
         }
         Some(DirectoryVerdict::Refused(reason)) => Ok((account, refused(reason))),
-        Some(DirectoryVerdict::Admitted(admission)) => {
-            match ctx.keep_account(&attempt.initiator(), &admission).await? {
+        Some(DirectoryVerdict::Admitted(person)) => {
+            match ctx.keep_external_account(&attempt.initiator(), &person).await? {
                 Ok(kept) => {
                     let verdict = PasswordVerdict {
                         matches: true,
@@ -194,7 +194,7 @@ async fn prove_password(
                     };
                     Ok((Some(kept), verdict))
                 }
-                Err(reason) => Ok((account, refused(reason))),
+                Err(refusal) => Ok((account, refused(refusal.code()))),
             }
         }
     }

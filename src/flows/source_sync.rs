@@ -2,10 +2,7 @@
 //! people who are gone, disabled, expired, locked or without an allowed group end; names,
 //! addresses, roles and groups follow. No write is open while a directory is asked.
 
-use super::{
-    Ctx, FlowError, PURGED, Write,
-    directories::{DirectoryAdmission, find_difference},
-};
+use super::{Ctx, FlowError, PURGED, Write, directories::identify, external_accounts::IdentifiedPerson};
 use crate::{
     domain::{
         account::{Account, AccountId},
@@ -206,19 +203,22 @@ impl Ctx {
     }
 
     /// Brings an account up to date with an entry. Returns whether something changed.
-    async fn follow_directory(&self, account: AccountId, admission: DirectoryAdmission) -> Result<bool, FlowError> {
+    async fn follow_directory(&self, account: AccountId, person: IdentifiedPerson) -> Result<bool, FlowError> {
         let known: Option<Account> = self.read(move |r| Ok(accounts::find(r.connection, account)?)).await?;
         let Some(known) = known else { return Ok(false) };
-        if find_difference(&known, &admission).is_none() {
+        if person.describe(&known) == known {
             return Ok(false);
         }
+        let concerns_administrators = person.concerns_administrators(Some(&known));
         self.write_as_system(move |w| {
-            accounts::lock_administrators(w.connection)?;
+            if concerns_administrators {
+                accounts::lock_administrators(w.connection)?;
+            }
             let Some(current) = accounts::find(w.connection, account)? else {
                 return Ok(false);
             };
             let before = current.clone();
-            Ok(w.update_from_directory(current, &admission)? != before)
+            Ok(w.follow_source(current, &person)? != before)
         })
         .await
     }
@@ -291,10 +291,10 @@ impl SyncComparison<'_> {
             })
             .buffer_unordered(AT_ONCE);
         while let Some((account, person, groups)) = with_groups.next().await {
-            let admission = DirectoryAdmission::new(source, &person, groups?);
-            if person.refusal.is_some() || !admission.rights.allowed {
+            let identified = identify(source, &person, groups?);
+            if person.refusal.is_some() || !identified.rights.allowed {
                 self.counts.ended += self.ctx.end_directory_sessions(account).await?;
-            } else if self.ctx.follow_directory(account, admission).await? {
+            } else if self.ctx.follow_directory(account, identified).await? {
                 self.counts.changed += 1;
             }
         }

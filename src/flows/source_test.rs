@@ -1,7 +1,7 @@
 //! The test of a directory: each step with its time, and what the source's rules would give. It
 //! changes nothing.
 
-use super::{Ctx, FlowError, directories::DirectoryAdmission};
+use super::{Ctx, FlowError, directories::identify, external_accounts::IdentifiedPerson};
 use crate::{
     domain::{account::Role, source::SourceKind},
     identity::ldap::DirectoryError,
@@ -74,11 +74,11 @@ pub async fn test_directory(ctx: &Ctx, name: &str, account: Option<&str>) -> Res
     }
     if let Some(person) = probe.person {
         let began = Instant::now();
-        let admission = DirectoryAdmission::new(source, &person, probe.groups);
+        let identified = identify(source, &person, probe.groups);
         test.note(
             "mapping",
             began,
-            describe_rights(&admission, person.refusal.map(|refusal| refusal.code())),
+            describe_rights(&identified, person.refusal.map(|refusal| refusal.code())),
         );
     }
     if !source.definition.mapping.gives_administrator() {
@@ -96,8 +96,8 @@ pub async fn test_directory(ctx: &Ctx, name: &str, account: Option<&str>) -> Res
     for person in sample {
         match directory.list_groups(&person).await {
             Ok(groups) => {
-                let admission = DirectoryAdmission::new(source, &person, groups);
-                if admission.rights.allowed && admission.rights.role == Role::Administrator {
+                let identified = identify(source, &person, groups);
+                if identified.rights.allowed && identified.rights.role == Role::Administrator {
                     test.administrators.push(person.name);
                 }
             }
@@ -116,14 +116,14 @@ pub async fn test_directory(ctx: &Ctx, name: &str, account: Option<&str>) -> Res
     Ok(Some(test))
 }
 
-fn describe_rights(admission: &DirectoryAdmission, refusal: Option<&str>) -> Result<String, String> {
+fn describe_rights(identified: &IdentifiedPerson, refusal: Option<&str>) -> Result<String, String> {
     if let Some(refusal) = refusal {
         return Err(format!("the person could not sign in: {refusal}"));
     }
-    if !admission.rights.allowed {
+    if !identified.rights.allowed {
         return Err("the person is in none of the allowed groups".to_owned());
     }
-    let (role, groups) = (admission.rights.role.as_str(), &admission.rights.groups);
+    let (role, groups) = (identified.rights.role.as_str(), &identified.rights.groups);
     Ok(match groups.is_empty() {
         true => role.to_owned(),
         false => format!("{role}, groups {}", groups.join(", ")),

@@ -194,10 +194,11 @@ pub async fn complete(ctx: &Ctx, request: CallbackRequest) -> Result<ProviderSig
             return Ok(ProviderSignInOutcome::Refused(refusal));
         }
     };
-    let person = ctx.identify_person(source, identity, request.client.ip).await?;
+    let person = IdentifiedPerson::new(source, identity);
     let settlement = ProviderSettlement {
         facts: ctx.seal_provider_session(source.id, &person.identity.external_id, &signed_in)?,
         proofs: proofs_of(settings, &signed_in),
+        known: ctx.find_external_account(&person).await?,
         person,
         pending,
         in_force: ctx.current_policy().await?,
@@ -252,6 +253,8 @@ pub(super) fn proofs_of(settings: &OidcSettings, signed_in: &ProviderSignIn) -> 
 /// A person at the provider with a proved identity, before the write.
 struct ProviderSettlement {
     person: IdentifiedPerson,
+    /// The account before the write; `None`: there is none yet.
+    known: Option<Account>,
     facts: ProviderSessionFacts,
     proofs: Proofs,
     pending: PendingProviderSignIn,
@@ -369,9 +372,10 @@ impl Write<'_> {
         let person = &settlement.person;
         let source = &person.source;
         let policy = &settlement.in_force.everyone().accounts;
-        let known = person.account();
+        let known = settlement.known.as_ref();
+        let concerns_administrators = person.concerns_administrators(known);
         // In the order of all writes: administrators, accounts, sessions.
-        self.lock_owners(known, settlement.target.replaces, person.concerns_administrators())?;
+        self.lock_owners(known, settlement.target.replaces, concerns_administrators)?;
         if !self.spend_state(&settlement.pending)? {
             let fault = OidcFault::state();
             return self.refuse_settlement(
@@ -389,7 +393,7 @@ impl Write<'_> {
                 return self.refuse_settlement(source, known, refusal.code(), words);
             }
         };
-        if account.role != Role::Administrator || person.concerns_administrators() {
+        if account.role != Role::Administrator || concerns_administrators {
             self.expire_account(&mut account, policy)?;
         }
         let refused = match (account.disabled_at, account.expired_at) {

@@ -7,7 +7,7 @@ use crate::harness::{
     server::{On, PASSWORD, TestServer},
     slapd::{PERSON_PASSWORD, Slapd, group_dn, person_dn},
 };
-use nightlatch::domain::account::Role;
+use nightlatch::{domain::account::Role, flows::source_sync::sync_now};
 use serde_json::json;
 use std::{
     sync::Barrier,
@@ -75,7 +75,7 @@ fn refusals_look_alike_and_the_audit_tells_them_apart() {
             ("nobody", PERSON_PASSWORD, "credentials"),
             ("*)(uid=*", PERSON_PASSWORD, "credentials"),
             ("grace", PERSON_PASSWORD, "directory_locked"),
-            ("outsider", PERSON_PASSWORD, "directory_group"),
+            ("outsider", PERSON_PASSWORD, "not_in_allowed_group"),
         ] {
             refused_like_unknown(&server.anyone().sign_in(name, password), name, &unknown);
             assert_eq!(last_refusal(&server).1, reason, "{name} {on:?}");
@@ -131,6 +131,53 @@ fn a_renamed_person_keeps_the_account_and_a_new_one_with_the_same_name_does_not_
         assert_eq!(last_refusal(&server).1, "identity_changed", "{on:?}");
         assert_eq!(slapd.binds(&person_dn("ada.king")), 1, "{on:?}");
         ada.get("/").expect(200);
+    }
+}
+
+#[test]
+fn a_name_of_another_account_is_refused_before_the_password_is_asked_about() {
+    let slapd = Slapd::start();
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        server.account("grace", Role::Administrator);
+        add_source(
+            &server,
+            "corp",
+            &slapd,
+            &[("user_filter", "(&(objectClass=inetOrgPerson)(|(uid={})(mail={})))")],
+        );
+        let before = slapd.binds(&person_dn("grace"));
+        server
+            .anyone()
+            .sign_in("grace@example.test", PERSON_PASSWORD)
+            .expect(422);
+        assert_eq!(last_refusal(&server).1, "name_taken", "{on:?}");
+        assert_eq!(slapd.binds(&person_dn("grace")), before, "{on:?}");
+        assert_eq!(find(&server, "grace").unwrap().source, None);
+    }
+}
+
+#[test]
+fn the_directory_takes_no_administrator_away_while_no_local_one_can_sign_in() {
+    let slapd = Slapd::start();
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        add_source(&server, "corp", &slapd, &[("allowed_groups", "")]);
+        let grace = signed_in(&server, "grace", PERSON_PASSWORD);
+        let role = || find(&server, "grace").unwrap().role;
+        assert_eq!(role(), Role::Administrator, "{on:?}");
+        slapd.replace(&group_dn("admins"), "member", &[&person_dn("linus")]);
+        signed_in(&server, "grace", PERSON_PASSWORD);
+        assert_eq!(role(), Role::Administrator, "{on:?}: after a sign-in");
+        server.run(sync_now(&server.ctx, "corp")).unwrap();
+        assert_eq!(role(), Role::Administrator, "{on:?}: after a comparison");
+        grace.get("/admin/sessions").expect(200);
+        assert!(!server.events().contains(&"account.role_changed".to_owned()));
+        server.account("root", Role::Administrator);
+        server.run(sync_now(&server.ctx, "corp")).unwrap();
+        assert_eq!(role(), Role::Member, "{on:?}: a local administrator can sign in");
+        grace.get("/admin/sessions").expect(403);
+        slapd.replace(&group_dn("admins"), "member", &[&person_dn("grace")]);
     }
 }
 

@@ -100,6 +100,38 @@ fn a_name_links_no_account_and_the_settings_limit_who_gets_one() {
 }
 
 #[test]
+fn another_subject_with_the_same_name_does_not_get_the_account() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let real = corp(&server, &[]);
+        sign_in(&server.anyone(), &real.browser(), "ada").expect(303);
+        let ada = find_account(&server, "ada").unwrap();
+        real.people(&json!({ "ada-again": { "preferred_username": "ada", "groups": ["admins"] } }));
+        let client = server.anyone();
+        let (_, reason) = refusal(&server, &client, sign_in(&client, &real.browser(), "ada-again"));
+        assert_eq!(reason, "identity_changed", "{on:?}");
+        assert_eq!(find_account(&server, "ada"), Some(ada), "{on:?}");
+    }
+}
+
+#[test]
+fn the_provider_takes_no_administrator_away_while_no_local_one_can_sign_in() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let real = corp(&server, &[]);
+        sign_in(&server.anyone(), &real.browser(), "ada").expect(303);
+        real.people(&json!({ "ada": { "preferred_username": "ada", "groups": ["staff"] } }));
+        let role_after_sign_in = || {
+            sign_in(&server.anyone(), &real.browser(), "ada").expect(303);
+            find_account(&server, "ada").unwrap().role
+        };
+        assert_eq!(role_after_sign_in(), Role::Administrator, "{on:?}");
+        server.account("root", Role::Administrator);
+        assert_eq!(role_after_sign_in(), Role::Member, "{on:?}");
+    }
+}
+
+#[test]
 fn an_answer_counts_once_in_the_browser_that_asked_and_for_the_source_that_it_asked() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
