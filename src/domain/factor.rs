@@ -36,6 +36,8 @@ macro_rules! proofs {
 proofs! {
     Password "password" "password"
         "The account's password.",
+    ProviderSignIn "provider_sign_in" "sign-in at the identity provider"
+        "A sign-in at the account's identity provider, in place of a password.",
     Totp "totp" "authenticator app"
         "A code of the account's authenticator app (RFC 6238).",
     Passkey "passkey" "passkey"
@@ -46,7 +48,7 @@ proofs! {
         "One of the account's recovery codes, used up by it.",
     TrustedBrowser "trusted_browser" "trusted browser"
         "A browser in which the owner proved a second factor before and asked to be trusted.",
-    IdentityProvider "identity_provider" "identity provider"
+    IdentityProvider "identity_provider" "second factor at the identity provider"
         "A sign-in at an identity provider that vouches for a second factor.",
 }
 
@@ -105,6 +107,12 @@ impl Proofs {
     /// stands for an earlier proof: it spares a sign-in the question and nothing else.
     pub const fn has_own_factor(self) -> bool {
         Proofs(self.0 & !Proof::TrustedBrowser.bit()).has_second_factor()
+    }
+
+    /// Returns whether one of the account's own factors was proved in the session itself. An
+    /// identity provider vouches for a factor that the person has there, not here.
+    pub const fn has_enrolled_factor(self) -> bool {
+        Proofs(self.0 & !Proof::IdentityProvider.bit()).has_own_factor()
     }
 
     /// Returns whether this set contains everything in `other`.

@@ -14,6 +14,7 @@ fn every_proof_has_a_code_of_its_own() {
         codes,
         [
             "password",
+            "provider_sign_in",
             "totp",
             "passkey",
             "passkey_verified",
@@ -60,6 +61,7 @@ fn each_requirement_is_met_by_the_proofs_of_its_row() {
         (Proof::RecoveryCode, true, false),
         (Proof::TrustedBrowser, true, false),
         (Proof::IdentityProvider, true, false),
+        (Proof::ProviderSignIn, false, false),
     ] {
         let alone = Proofs::from(proof);
         let with_password = alone.with(Proof::Password);

@@ -114,6 +114,7 @@ fn facts(view: &SessionView) -> Table {
         format_applications(view).unwrap_or_else(|| "-".to_owned()),
     );
     add("Signed in", session.signed_in_at.to_rfc3339());
+    add("Proved", session.proofs.display());
     add("Last active", view.last_active_at.to_rfc3339());
     match &view.ended {
         Some(ended) => {

@@ -238,15 +238,16 @@ fn identity_of(
     })
 }
 
-/// Returns what the sign-in proves here: the provider's second factor, if the source trusts it and
-/// the token names one of the listed methods or classes.
+/// Returns what the sign-in proves here: that the provider signed the person in, and its second
+/// factor, if the source trusts it and the token names one of the listed methods or classes.
 pub(super) fn proofs_of(settings: &OidcSettings, signed_in: &ProviderSignIn) -> Proofs {
     let token = &signed_in.id_token;
     let is_listed = |value: &String| settings.factor_values.contains(value);
     let is_vouched = token.methods.iter().any(is_listed) || token.class.iter().any(is_listed);
+    let signed_in = Proofs::from(Proof::ProviderSignIn);
     match settings.factors {
-        FactorTrust::Trusted if is_vouched => Proofs::from(Proof::IdentityProvider),
-        FactorTrust::Trusted | FactorTrust::Ignored => Proofs::NONE,
+        FactorTrust::Trusted if is_vouched => signed_in.with(Proof::IdentityProvider),
+        FactorTrust::Trusted | FactorTrust::Ignored => signed_in,
     }
 }
 

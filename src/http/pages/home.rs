@@ -113,6 +113,8 @@ struct SessionCard {
     device: String,
     ip: String,
     signed_in: Timestamp,
+    /// What it proved, for display.
+    proved: String,
     last_active: Timestamp,
     /// When it ends, and by which rule.
     ends: Option<(Timestamp, String)>,
@@ -276,6 +278,7 @@ fn card(view: &SessionView, this: SessionId) -> SessionCard {
         device: agent::describe(session.binding.user_agent.as_deref()),
         ip: session.ip.to_string(),
         signed_in: session.signed_in_at,
+        proved: session.proofs.display(),
         last_active: view.last_active_at,
         ends: view
             .ends

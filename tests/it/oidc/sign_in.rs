@@ -36,7 +36,10 @@ fn the_first_sign_in_creates_the_account_and_every_one_follows_the_provider() {
             .iter()
             .rfind(|row| row.event.as_str() == "sign_in.accepted")
             .unwrap();
-        assert_eq!(entry.detail, json!({ "factors": [], "source": "corp" }));
+        assert_eq!(
+            entry.detail,
+            json!({ "factors": ["provider_sign_in"], "source": "corp" })
+        );
         assert!(audit.iter().any(|row| row.event.as_str() == "account.created"));
         let session = entry.session_id.unwrap().0;
         let explained = server
@@ -229,4 +232,34 @@ fn the_providers_second_factor_counts_only_if_the_source_trusts_it() {
             assert!(home.location().starts_with("/factor"), "{}", home.location());
         }
     }
+}
+
+#[test]
+fn every_page_says_that_the_provider_signed_the_person_in() {
+    let server = TestServer::start();
+    let real = corp(&server, &[]);
+    let root = server.admin("root");
+    let client = server.anyone();
+    sign_in(&client, &real.browser(), "bob").expect(303);
+    let words = "sign-in at the identity provider";
+    let home = client.get("/").expect(200).page();
+    assert!(home.shows(words), "my account");
+    let bob = find_account(&server, "bob").unwrap().id.0;
+    let session = server
+        .audit()
+        .iter()
+        .rfind(|row| row.event.as_str() == "sign_in.accepted")
+        .unwrap()
+        .session_id
+        .unwrap()
+        .0;
+    for path in [
+        "/admin/sessions".to_owned(),
+        format!("/admin/sessions/{session}"),
+        format!("/admin/accounts/{bob}"),
+        format!("/admin/policy/explain?session={session}"),
+    ] {
+        assert!(root.get(&path).expect(200).page().shows(words), "{path}");
+    }
+    assert!(!root.get("/admin/sessions").expect(200).page().shows("nothing"));
 }
