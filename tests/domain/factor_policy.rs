@@ -167,6 +167,12 @@ fn what_can_be_proved_comes_before_what_can_be_enrolled() {
     assert_eq!(barrier(&on, EnrolledFactors::NONE, password, true), None);
     assert_eq!(barrier(&on, app(0), password, true), Some(unproved));
     assert_eq!(barrier(&on, app(0), proved, false), None);
+    // A provider's factor is none of the account's own: it opens no first one without a link.
+    let vouched = Proofs::from(Proof::ProviderSignIn).with(Proof::IdentityProvider);
+    assert_eq!(barrier(&on, EnrolledFactors::NONE, vouched, false), Some(link));
+    assert_eq!(barrier(&on, EnrolledFactors::NONE, vouched, true), None);
+    assert_eq!(barrier(&on, app(0), vouched, false), None);
+    assert_eq!(barrier(&off, app(0), vouched, false), Some(link));
     // Nothing can be proved with an app that is switched off, so only a link helps.
     assert!(!off.can_prove(app(0)));
     assert_eq!(barrier(&off, app(0), password, false), Some(link));

@@ -263,3 +263,20 @@ fn every_page_says_that_the_provider_signed_the_person_in() {
     }
     assert!(!root.get("/admin/sessions").expect(200).page().shows("nothing"));
 }
+
+#[test]
+fn a_trusted_sign_in_at_the_provider_enrols_no_first_factor_without_a_link() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let real = corp(&server, &[("factors", "trusted"), ("factor_values", "otp")]);
+        server.policy(&[("factor.required", "any"), ("factor.enrolment", "by_link")]);
+        let thief = server.anyone().header("accept", "application/json");
+        let form = &[("login", "bob"), ("amr", "pwd otp")];
+        let path = callback(&thief, &real.browser(), "/login/oidc/corp", form);
+        thief.get(&path).expect(303);
+        let refused = thief.post("/factors/totp/start", &[]).expect(403);
+        assert_eq!(refused.json()["code"], "enrolment_link", "{on:?}: {}", refused.text());
+        server.policy(&[("factor.required", "any"), ("factor.enrolment", "at_sign_in")]);
+        thief.post("/factors/totp/start", &[]).expect(200);
+    }
+}

@@ -75,17 +75,20 @@ impl FactorPolicy {
     }
 
     /// Returns what keeps a session with these proofs from enrolling a factor; `None`: nothing. A
-    /// password alone never adds a factor to one that can be proved. `has_link`: the session has a
-    /// valid enrolment link.
+    /// password alone never adds a factor to one that can be proved. The first factor needs what
+    /// `factor.enrolment` says, also after a sign-in at a provider that vouches for a factor there:
+    /// a thief of that sign-in must not gain a factor that works here without the provider.
+    /// `has_link`: the session has a valid enrolment link.
     pub const fn enrolment_barrier(
         &self,
         enrolled: EnrolledFactors,
         proofs: Proofs,
         has_link: bool,
     ) -> Option<EnrolmentBarrier> {
-        if proofs.has_own_factor() {
+        let can_prove = self.can_prove(enrolled);
+        if proofs.has_enrolled_factor() || (can_prove && proofs.has_own_factor()) {
             None
-        } else if self.can_prove(enrolled) {
+        } else if can_prove {
             Some(EnrolmentBarrier::UnprovedFactor)
         } else if self.may_enrol_first(has_link) {
             None
