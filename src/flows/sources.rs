@@ -216,9 +216,7 @@ impl SourceChange {
         let title = self.title.as_deref().unwrap_or(&old.title).trim().to_owned();
         check_title(&title, &mut faults);
         check_secret(self.secret.as_ref(), &mut faults);
-        let mut texts = old.definition.texts();
-        texts.extend(self.settings.clone());
-        match SourceDefinition::parse(old.kind(), &texts) {
+        match SourceDefinition::parse(old.kind(), &old.definition.texts_with(&self.settings)) {
             Ok(definition) if faults.is_empty() => Ok(IdentitySource {
                 title,
                 enabled: self.enabled.unwrap_or(old.enabled),

@@ -277,6 +277,18 @@ impl SourceDefinition {
         }
     }
 
+    /// Returns the texts of these settings with changes, for [`SourceDefinition::parse`]. A setting
+    /// that has the default of its directory's make, and is not changed itself, is left out: it
+    /// follows a change of the make.
+    pub fn texts_with(&self, changes: &SettingTexts) -> SettingTexts {
+        let mut texts = self.texts();
+        if let SourceSettings::Ldap(settings) = &self.settings {
+            texts.retain(|key, text| settings.default_of_make(key) != Some(text));
+        }
+        texts.extend(changes.clone());
+        texts
+    }
+
     /// Returns every setting as text. [`SourceDefinition::parse`] reads the same settings back;
     /// there is no secret among them.
     pub fn texts(&self) -> SettingTexts {

@@ -130,7 +130,7 @@ pub struct LdapSettings {
     pub bind_window: Span,
 }
 
-/// What differs in Active Directory.
+/// Defaults that differ in Active Directory.
 const ACTIVE_DIRECTORY: &[(&str, &str)] = &[
     (
         "user_filter",
@@ -233,6 +233,19 @@ impl LdapSettings {
         }
     }
 
+    /// Returns the default of a setting that depends on the make of the directory; `None`: it does
+    /// not.
+    pub(super) fn default_of_make(&self, key: &str) -> Option<&'static str> {
+        let (_, special) = ACTIVE_DIRECTORY.iter().find(|(of, _)| *of == key)?;
+        match self.directory {
+            DirectoryKind::ActiveDirectory => Some(special),
+            DirectoryKind::Ldap => Self::FIELDS
+                .iter()
+                .find(|field| field.key == key)
+                .map(|field| field.default),
+        }
+    }
+
     /// Returns the settings as texts.
     pub(super) fn texts(&self) -> Vec<(&'static str, String)> {
         let seconds = |span: Span| duration::humanize(span.as_secs());
@@ -302,7 +315,8 @@ impl LdapSettings {
             "Directory",
             Choice(&["ldap", "active_directory"]),
             "ldap",
-            "active_directory sets the defaults of attributes and filters for Active Directory.",
+            "active_directory sets the defaults of attributes and filters for Active Directory. A change leaves values \
+             alone that differ from the defaults.",
         ),
         SourceField::new(
             "urls",

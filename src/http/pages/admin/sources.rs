@@ -83,7 +83,7 @@ async fn create(
     let Some(kind) = SourceKind::parse(&input.kind) else {
         return Err(PageError::NotFound);
     };
-    match sources::create(&ctx, &admin.0.initiator, &input.name, kind, input.change(kind, false)).await? {
+    match sources::create(&ctx, &admin.0.initiator, &input.name, kind, input.change(kind, None)).await? {
         SourceOutcome::Done => {
             let said = Flash::ok("The source was created. Test it before you enable it.");
             Ok(redirect(&req, &page_address(input.name.trim()), &said))
@@ -187,7 +187,7 @@ async fn submit(
     if input.act == "delete" {
         return delete(&req, &ctx, &admin, &view, &input).await;
     }
-    let change = input.change(view.source.kind(), true);
+    let change = input.change(view.source.kind(), Some(&view.source.definition.texts()));
     match sources::set(&ctx, &admin.0.initiator, &name, change).await? {
         SourceOutcome::Done => {
             let said = match input.act.as_str() {

@@ -114,6 +114,36 @@ fn a_source_is_made_changed_enabled_and_deleted_on_the_screen() {
     }
 }
 
+/// The form posts every field as it was shown; those are not set by anybody.
+#[test]
+fn defaults_follow_the_make_of_the_directory_on_the_screen_too() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    let page = boss.get("/admin/sources?new=ldap").expect(200).page();
+    let form = page.form("/admin/sources");
+    let filled = [
+        ("name", "corp"),
+        ("title", "Corp"),
+        ("urls", "ldaps://dc.example.org"),
+        ("base", "dc=example,dc=org"),
+        ("email_attribute", "proxyAddress"),
+    ];
+    let mut ad = filled.to_vec();
+    ad.push(("directory", "active_directory"));
+    boss.submit(&form, &ad).expect(303);
+    let name_attribute = || {
+        let view = server.run(sources::find(&server.ctx, "corp")).unwrap().unwrap();
+        let settings = view.source.ldap().unwrap().clone();
+        (settings.name_attribute, settings.email_attribute)
+    };
+    let set = "proxyAddress".to_owned();
+    assert_eq!(name_attribute(), ("sAMAccountName".to_owned(), set.clone()));
+    let page = boss.get("/admin/sources/corp").expect(200).page();
+    let form = page.form("/admin/sources/corp");
+    boss.submit(&form, &[("directory", "ldap")]).expect(303);
+    assert_eq!(name_attribute(), ("uid".to_owned(), set));
+}
+
 #[test]
 fn a_member_reaches_no_source() {
     let server = TestServer::start();

@@ -39,8 +39,9 @@ impl CriticalForm for SourceInput {
 }
 
 impl SourceInput {
-    /// Returns the change to everything that the form shows. A new source is created disabled.
-    pub fn change(&self, kind: SourceKind, exists: bool) -> SourceChange {
+    /// Returns the change. Settings that are as the form showed them are left out, so that they can
+    /// follow others. A new source is created disabled. `stored`: the settings of an existing one.
+    pub fn change(&self, kind: SourceKind, stored: Option<&SettingTexts>) -> SourceChange {
         match self.act.as_str() {
             "enable" | "disable" => {
                 return SourceChange {
@@ -51,9 +52,14 @@ impl SourceInput {
             _ => {}
         }
         let fields = fields_of(kind).into_iter();
-        let settings = fields.map(|field| {
+        let settings = fields.filter_map(|field| {
             let typed = self.settings.get(field.key).map(|text| text.replace("\r\n", "\n"));
-            (field.key.to_owned(), typed.unwrap_or_default())
+            let typed = typed.unwrap_or_default();
+            let shown = match stored {
+                Some(stored) => stored.get(field.key).map(String::as_str).unwrap_or_default(),
+                None => field.default,
+            };
+            (typed != shown).then(|| (field.key.to_owned(), typed))
         });
         let secret = if !self.secret.is_empty() {
             Some(Secret::new(self.secret.clone()))
@@ -64,7 +70,7 @@ impl SourceInput {
         };
         SourceChange {
             title: Some(self.title.clone()),
-            enabled: (!exists).then_some(false),
+            enabled: stored.is_none().then_some(false),
             place: self.place.trim().parse().ok(),
             settings: settings.collect(),
             secret,
