@@ -1,11 +1,13 @@
 //! `nightlatch source …`: manages the directories and identity providers that prove who people are.
 
 mod directory;
+mod import;
+mod outcome;
+mod secrets;
 
 use super::{
     context::CommandContext,
     error::{CliError, CommandResult},
-    input,
     output::{self, StandardOutput, Table, escape_text, format_time, format_time_or_dash, text_or_dash},
 };
 use crate::{
@@ -14,9 +16,11 @@ use crate::{
         source::{SettingTexts, SourceKind},
         time::Timestamp,
     },
-    flows::sources::{self, SourceChange, SourceDeletion, SourceOutcome, SourceView},
+    flows::sources::{self, SourceChange, SourceDeletion, SourceView},
 };
 use clap::{Args, Subcommand};
+use outcome::{report, source_in_file, unknown_source};
+use secrets::read_secret;
 use std::{path::PathBuf, process::ExitCode};
 
 #[derive(Subcommand)]
@@ -35,8 +39,8 @@ pub enum SourceCommand {
     Test(directory::TestSource),
     /// Compare the accounts with live sessions with their directory now
     Sync(directory::SyncSource),
-    /// Print the commands that create the directories of a hue.ini
-    Import(directory::ImportSources),
+    /// Create the directories of a hue.ini as disabled sources
+    Import(import::ImportSources),
 }
 
 #[derive(Args)]
@@ -160,16 +164,6 @@ fn parse_settings(arguments: &[String]) -> Result<SettingTexts, CliError> {
     Ok(texts)
 }
 
-fn read_secret(file: Option<&PathBuf>) -> Result<Option<Secret>, CliError> {
-    let Some(file) = file else { return Ok(None) };
-    let text = input::read_text_file(file, "a secret")?;
-    let text = text.trim_end_matches(['\n', '\r']);
-    if text.is_empty() {
-        return Err(CliError::refused(format!("{}: the secret is empty", file.display())));
-    }
-    Ok(Some(Secret::new(text.to_owned())))
-}
-
 impl CreateSource {
     async fn run(self, context: &CommandContext) -> CommandResult {
         let change = SourceChange {
@@ -217,35 +211,6 @@ impl DeleteSource {
             SourceDeletion::InFile => Err(source_in_file(&self.name)),
         }
     }
-}
-
-/// Prints the outcome of a change.
-fn report(outcome: SourceOutcome, name: &str, done: &str) -> CommandResult {
-    match outcome {
-        SourceOutcome::Done => {
-            output::print_line(&format!("Source {} {done}.", escape_text(name.trim())))?;
-            Ok(ExitCode::SUCCESS)
-        }
-        SourceOutcome::Faulty(faults) => Err(CliError::Faults(
-            faults
-                .iter()
-                .map(|fault| format!("{} {}", fault.key, fault.message))
-                .collect(),
-        )),
-        SourceOutcome::Unknown => Err(unknown_source(name)),
-        SourceOutcome::InFile => Err(source_in_file(name)),
-    }
-}
-
-fn unknown_source(name: &str) -> CliError {
-    CliError::refused(format!("there is no source named {}", escape_text(name)))
-}
-
-fn source_in_file(name: &str) -> CliError {
-    let name = escape_text(name);
-    CliError::refused(format!(
-        "source {name} is set by [sources.{name}] in the configuration file: change it there and restart"
-    ))
 }
 
 impl ListSources {

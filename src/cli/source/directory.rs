@@ -1,13 +1,11 @@
-//! `nightlatch source test`, `sync` and `import`: commands about directories.
+//! `nightlatch source test` and `sync`: commands about directories.
 
 use crate::{
     cli::{
         context::CommandContext,
         error::{CliError, CommandResult},
-        input,
         output::{self, StandardOutput, Table, escape_text, format_count},
     },
-    domain::source::{HueDirectory, read_hue_directories},
     flows::{
         FlowError,
         source_sync::{SyncOutcome, sync_now},
@@ -16,7 +14,7 @@ use crate::{
 };
 use clap::Args;
 use serde_json::json;
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 #[derive(Args)]
 #[command(
@@ -42,15 +40,6 @@ pub struct SyncSource {
     /// Print JSON: {"compared","changed","ended","fault"}
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Args)]
-#[command(
-    after_help = "Prints one `nightlatch source create` command for each directory of the file; nothing is created."
-)]
-pub struct ImportSources {
-    /// The hue.ini; - is standard input
-    file: PathBuf,
 }
 
 fn no_directory(name: &str) -> CliError {
@@ -159,50 +148,5 @@ impl SyncSource {
             output::print_line(&text)?;
         }
         Ok(code)
-    }
-}
-
-impl ImportSources {
-    /// Runs the command.
-    pub async fn run(self, _: &CommandContext) -> CommandResult {
-        let text = input::read_text_file(&self.file, "a hue.ini")?;
-        let directories = read_hue_directories(&text);
-        if directories.is_empty() {
-            return Err(CliError::refused(
-                "the file names no directory ([desktop] [[ldap]] ldap_url)",
-            ));
-        }
-        for directory in &directories {
-            for note in &directory.notes {
-                output::print_note(&escape_text(note));
-            }
-            output::print_line(&create_command(directory))?;
-        }
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// Returns the command that creates a disabled source with these settings.
-fn create_command(directory: &HueDirectory) -> String {
-    let name = if directory.name.is_empty() {
-        "hue"
-    } else {
-        directory.name.as_str()
-    };
-    let mut command = format!("nightlatch source create {} --kind ldap --disabled", quote(name));
-    for (key, text) in &directory.texts {
-        for line in text.lines() {
-            command.push_str(&format!(" \\\n  {}", quote(&format!("{key}={line}"))));
-        }
-    }
-    command
-}
-
-/// Quotes an argument for a POSIX shell.
-fn quote(argument: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,".contains(c);
-    match argument.chars().all(is_plain) {
-        true => argument.to_owned(),
-        false => format!("'{}'", argument.replace('\'', "'\\''")),
     }
 }

@@ -207,3 +207,91 @@ fn an_account_is_listed_for_a_source_and_shown_with_it() {
             .refused(&["managed by a deleted source"]);
     });
 }
+
+#[test]
+fn defaults_follow_the_make_of_a_directory_and_set_values_stay() {
+    on_both(|cli| {
+        let mut create = LDAP.to_vec();
+        create.push("display_name_attribute=givenName");
+        cli.run(&create).done();
+        let setting = |key: &str| {
+            let shown = cli.run(&["source", "show", "corp", "--json"]).json();
+            shown["settings"][key].as_str().unwrap().to_owned()
+        };
+        let ad = "(&(objectCategory=person)(objectClass=user)(sAMAccountName={}))";
+        cli.run(&["source", "set", "corp", "directory=active_directory"]).done();
+        assert_eq!(setting("user_filter"), ad);
+        assert_eq!(setting("id_attribute"), "objectGUID");
+        assert_eq!(setting("name_attribute"), "sAMAccountName");
+        assert_eq!(setting("group_lookup"), "in_chain");
+        assert_eq!(setting("display_name_attribute"), "givenName");
+        cli.run(&[
+            "source",
+            "set",
+            "corp",
+            "directory=ldap",
+            "name_attribute=sAMAccountName",
+        ])
+        .done();
+        assert_eq!(setting("user_filter"), "(uid={})");
+        assert_eq!(setting("name_attribute"), "sAMAccountName");
+        cli.run(&["source", "set", "corp", "name_attribute="]).done();
+        assert_eq!(setting("name_attribute"), "uid");
+    });
+}
+
+const HUE: &str = "[desktop]\n[[ldap]]\nldap_url=ldaps://ldap.example.org\nbase_dn=\"dc=example,dc=org\"\n\
+    bind_dn=cn=hue\nbind_password=super secret\n[[[users]]]\nuser_name_attr=uid\n";
+
+#[test]
+fn a_hue_ini_becomes_a_disabled_source() {
+    on_both(|cli| {
+        cli.file("hue.ini", HUE);
+        cli.file("corp.secret", "battery staple\n");
+        cli.run(&["source", "import", "hue.ini", "--dry-run"])
+            .done()
+            .prints(&["nightlatch source create hue --kind ldap --disabled"]);
+        assert_eq!(cli.run(&["source", "list", "--json"]).json(), json!([]));
+        let ran = cli
+            .run(&[
+                "source",
+                "import",
+                "hue.ini",
+                "--name",
+                "corp",
+                "--secret-file",
+                "corp.secret",
+            ])
+            .done()
+            .prints(&["Source corp was created, disabled.", "nightlatch source test corp"]);
+        assert!(ran.err.contains("bind password"), "{}", ran.err);
+        let corp = cli.run(&["source", "show", "corp", "--json"]).json();
+        assert_eq!((&corp["enabled"], &corp["has_secret"]), (&json!(false), &json!(true)));
+        assert_eq!(corp["settings"]["bind_dn"], "cn=hue");
+        assert_eq!(cli.events().last().unwrap(), "source.created");
+        let audit = cli.run(&["audit", "list", "--json"]).done();
+        assert!(!audit.out.contains("super secret") && !audit.out.contains("battery staple"));
+        cli.run(&["source", "import", "hue.ini", "--name", "corp"])
+            .refused(&["corp: name is already the name of a source"]);
+    });
+}
+
+#[test]
+fn an_import_with_a_fault_creates_nothing() {
+    let cli = Cli::fresh();
+    let servers = "[desktop]\n[[ldap]]\n[[[ldap_servers]]]\n[[[[My Company]]]]\nldap_url=ldaps://a.example.org\nbase_dn=\"dc=a\"\n\
+        [[[[other]]]]\nldap_url=ldap://b.example.org\nuse_start_tls=false\n";
+    cli.file("hue.ini", servers);
+    cli.run(&["source", "import", "hue.ini"])
+        .refused(&["other: base is missing", "other: urls", "is not encrypted"]);
+    assert_eq!(cli.run(&["source", "list", "--json"]).json(), json!([]));
+    cli.run(&["source", "import", "hue.ini", "--name", "x"])
+        .usage()
+        .says(&["several directories"]);
+    cli.run(&["source", "import", "hue.ini", "--dry-run"])
+        .done()
+        .prints(&["source create my-company ", "source create other "]);
+    cli.run(&["source", "import", "-", "--secret-file", "-"])
+        .usage()
+        .says(&["standard input"]);
+}
