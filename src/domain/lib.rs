@@ -22,6 +22,7 @@ pub mod login;
 pub mod lost_cookie;
 pub mod mail;
 pub mod network;
+pub mod network_groups;
 pub mod notice;
 pub mod origin;
 pub mod password;

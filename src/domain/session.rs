@@ -21,5 +21,6 @@ pub use judgement::{judge, surplus};
 pub use lifetime::{HEARTBEAT, LifetimeEnd, candidates, ends_at, heartbeat, lease, warn_before, warning};
 pub use list::{SessionCursor, SessionFilter, SessionListState, SweepBounds};
 pub use network::ROTATION_OVERLAP_SECS;
+pub(crate) use network::accepted_group;
 pub use proof::{ADMINISTRATORS_PROOF, OWNERS_PROOF, proof_holds};
 pub use record::{AccountSession, LiveSessionFacts, Session, SessionToken};

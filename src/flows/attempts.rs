@@ -12,7 +12,6 @@ use crate::{
         audit::{Actor, AuditEntry, Event, RequestOrigin},
         lockout::{self, CounterKey, CounterKind, LockDuration, Lockout, ReserveVerdict, from_known_network},
         login::SignInRefusal,
-        network,
         policy::effective::LockoutPolicy,
         time::{Span, Timestamp},
     },
@@ -86,7 +85,7 @@ impl Read<'_> {
         attempt: &PasswordAttempt<'_>,
     ) -> Result<CounterSnapshot, StoreError> {
         let now = self.now;
-        let known = is_network_known(self.connection, attempt, now)?;
+        let known = is_network_known(self.connection, policy, attempt, now)?;
         let counters = counters(attempt, policy, known);
         let policy = lockout::policy_for(attempt.ip, policy);
         let mut keys: Vec<CounterKey> = counters.iter().map(|(key, _)| key.clone()).collect();
@@ -412,13 +411,17 @@ fn reserve_fresh(
 }
 
 /// Returns whether the owner recently signed in from the attempt's network.
-fn is_network_known(connection: &mut Conn, attempt: &PasswordAttempt<'_>, now: Timestamp) -> Result<bool, StoreError> {
+fn is_network_known(
+    connection: &mut Conn,
+    policy: &LockoutPolicy,
+    attempt: &PasswordAttempt<'_>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let since = now.saturating_sub(Span::from_secs(KNOWN_NETWORK_DAYS * 86_400));
-    let network = network::known_network(attempt.ip).to_string();
     // The networks of an unknown account are queried too, so that the time does not reveal whether
     // the account exists.
     let id = attempt.account.map_or(AccountId(Uuid::nil()), |account| account.id);
-    accounts::knows_network(connection, id, &network, since)
+    accounts::knows_network(connection, id, attempt.ip, &policy.network_groups, since)
 }
 
 /// Returns the counters of an attempt and the policy that applies to each.

@@ -5,7 +5,8 @@ use super::{Write, emails::EmailOptions};
 use crate::{
     domain::{
         account::{Account, AccountId},
-        agent, network,
+        agent,
+        network_groups::NetworkGroups,
         notice::Notice,
         secret,
         time::{Span, Timestamp},
@@ -26,8 +27,6 @@ pub(super) struct SignInNotification<'a> {
     pub(super) account: &'a Account,
     pub(super) ip: IpAddr,
     pub(super) user_agent: Option<&'a str>,
-    /// The network in the form of `known_networks`; not stored there yet.
-    pub(super) network: &'a str,
 }
 
 impl Write<'_> {
@@ -63,8 +62,10 @@ impl Write<'_> {
         let device = agent::describe(sign_in.user_agent);
         let known = notices::knows_device(self.connection, account.id, &device)?;
         notices::remember_device(self.connection, account.id, &device, self.now)?;
+        // Its network is not stored yet.
+        let groups = self.network_groups();
         let network_known =
-            accounts::knows_network(self.connection, account.id, sign_in.network, Timestamp::default())?;
+            accounts::knows_network(self.connection, account.id, sign_in.ip, &groups, Timestamp::default())?;
         // No device is stored: notifications were off until now, or the only device was reported
         // together with its network.
         let first = account.last_sign_in_at.is_none() || (known.is_none() && network_known);
@@ -134,8 +135,12 @@ impl Write<'_> {
     ) -> Result<(), StoreError> {
         notices::forget_device(self.connection, account, device)?;
         match ip {
-            Some(ip) => accounts::forget_network(self.connection, account, &network::known_network(ip).to_string()),
+            Some(ip) => accounts::forget_networks(self.connection, account, ip, &self.network_groups()),
             None => Ok(()),
         }
+    }
+
+    fn network_groups(&self) -> NetworkGroups {
+        self.ctx.in_force().everyone().validation.groups.clone()
     }
 }

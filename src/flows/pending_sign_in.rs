@@ -11,6 +11,7 @@ use crate::{
         agent,
         factor::{FactorRequirement, Proof, Proofs},
         network,
+        network_groups::NetworkGroups,
         policy::effective::FactorPolicy,
         secret::{self, Secret},
         time::{Span, Timestamp},
@@ -164,14 +165,26 @@ impl Write<'_> {
 }
 
 /// Returns whether the browser that started a pending sign-in continues it in time. A change
-/// between IPv4 and IPv6 is allowed.
-pub(super) fn is_carried_on(pending: &PendingSignIn, client: &FactorClient, host: &str, now: Timestamp) -> bool {
+/// between IPv4 and IPv6 is allowed, and one within a network group.
+pub(super) fn is_carried_on(
+    pending: &PendingSignIn,
+    client: &FactorClient,
+    host: &str,
+    groups: &NetworkGroups,
+    now: Timestamp,
+) -> bool {
     let network = client.network();
+    let is_grouped = || {
+        pending
+            .network
+            .parse()
+            .is_ok_and(|known| groups.is_known(client.ip, known))
+    };
     let is_same_family = pending.network.contains(':') == network.contains(':');
     now <= pending.expires_at
         && pending.host == host
         && pending.user_agent == stored_agent(client.user_agent.as_deref())
-        && (pending.network == network || !is_same_family)
+        && (pending.network == network || !is_same_family || is_grouped())
 }
 
 fn stored_agent(user_agent: Option<&str>) -> String {

@@ -88,13 +88,12 @@ impl Write<'_> {
         self.end_replaced(request.target.replaces)?;
         self.end_surplus(account, request.in_force)?;
         sessions::insert(self.connection, &session)?;
-        let network = network::known_network(request.ip).to_string();
         self.notify_sign_in(&SignInNotification {
             account,
             ip: network::canonical(request.ip),
             user_agent: request.user_agent,
-            network: &network,
         })?;
+        let network = network::known_network(request.ip).to_string();
         accounts::record_sign_in(self.connection, account.id, &network, self.now)?;
         let proofs = self.ctx.sign_in_detail(&request);
         let entries = [

@@ -8,7 +8,7 @@ mod passwords;
 mod row;
 
 pub use expiry::list_expiry_candidates;
-pub use networks::{forget_network, knows_network, list_networks, purge_networks, record_sign_in};
+pub use networks::{forget_networks, knows_network, list_networks, purge_networks, record_sign_in};
 pub use of_source::{
     count_by_source, count_enabled_of_source, count_of_source, find_by_external_id, find_listed, list_of_source,
 };

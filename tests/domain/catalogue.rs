@@ -51,6 +51,7 @@ const CONTRACT: &[(&str, &str, &str)] = &[
     ("session.session_validation_mode", "moderate", ""),
     ("session.session_ip_validation", "true", ""),
     ("session.session_ip_subnet_bits", "24", ""),
+    ("session.network_groups", "", ""),
     ("session.session_user_agent_validation", "true", ""),
     ("session.session_user_agent_match", "family", ""),
     ("session.session_allow_ip_changes", "1", ""),

@@ -242,6 +242,39 @@ fn another_browser_ends_it_and_an_update_passes() {
 }
 
 #[test]
+fn a_move_inside_a_network_group_is_shown_as_no_change() {
+    let groups = ("session.network_groups", "192.0.2.0/24, 203.0.113.9");
+    let moves = |typed: &mut ScenarioInput| {
+        typed.active = texts(&["08:00-12:00"]);
+        typed.ip = "192.0.2.1".into();
+        typed.moves = texts(&["09:00=203.0.113.9", "10:00=192.0.2.7", "11:00=203.0.113.10"]);
+    };
+    let timeline = member(document(&[groups]), moves);
+    let told: Vec<&str> = of_kind(&timeline, MarkKind::Unnoticed)
+        .iter()
+        .map(|mark| mark.sentence.as_str())
+        .collect();
+    assert_eq!(told.len(), 2, "{timeline:#?}");
+    let no_change = "no change, because it is in one network group with the accepted network";
+    assert!(
+        told[0].starts_with("Used from 203.0.113.9") && told[0].contains(no_change),
+        "{told:?}"
+    );
+    assert!(
+        told[0].contains("(192.0.2.0/24, 203.0.113.9/32); the browser is the accepted one"),
+        "{told:?}"
+    );
+    assert!(
+        told[1].ends_with("within the accepted network and browser."),
+        "{told:?}"
+    );
+    assert_eq!(times(&timeline, MarkKind::NetworkAccepted), [clock("11:00")]);
+    let without = member(document(&[]), moves);
+    assert_eq!(times(&without, MarkKind::NetworkAccepted), [clock("09:00")]);
+    ends(&without, "10:00", EndReason::NetworkAllowance, Scope::Everyone);
+}
+
+#[test]
 fn permissive_records_another_network_once() {
     let timeline = member(
         document(&[

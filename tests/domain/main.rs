@@ -29,6 +29,7 @@ mod lost_cookie;
 mod mail;
 mod merge;
 mod network;
+mod network_groups;
 mod origin;
 mod password;
 mod posture;

@@ -327,6 +327,13 @@ fn a_stricter_network_ends_a_session_at_its_next_request_from_where_it_was_last_
     assert_eq!((same.live, same.affected_total(), same.freed), (2, 0, 0));
     assert_eq!(unforeseen(&effective(&[]), &effective(&strict)).len(), 2);
     assert!(unforeseen(&effective(&strict), &effective(&[])).is_empty());
+    let office = [("session.network_groups", "10.0.0.0/8, 192.0.2.1")];
+    assert_eq!(
+        unforeseen(&effective(&office), &effective(&[])).len(),
+        1,
+        "a group less"
+    );
+    assert!(unforeseen(&effective(&[]), &effective(&office)).is_empty());
     let limit = effective(&[("session.concurrent_user_session_limit", "1")]);
     assert_eq!(unforeseen(&effective(&[]), &limit).len(), 1);
 }

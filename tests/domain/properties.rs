@@ -78,6 +78,12 @@ fn value(key: Key) -> BoxedStrategy<Value> {
         Kind::Cidrs => vec(select(vec!["10.0.0.0/8", "2001:db8::/32", "203.0.113.9"]), 0..4)
             .prop_map(|items| Value::List(items.into_iter().map(str::to_owned).collect()))
             .boxed(),
+        Kind::NetworkGroups => {
+            let lines = ["10.0.0.0/8, 203.0.113.9", "192.0.2.0/24", "2001:db8::/32,198.51.100.7"];
+            prop::sample::subsequence(lines.to_vec(), 0..=3)
+                .prop_map(|lines| Value::List(lines.into_iter().map(str::to_owned).collect()))
+                .boxed()
+        }
     }
 }
 

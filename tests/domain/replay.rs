@@ -264,6 +264,28 @@ fn a_move_after_the_grace_period_is_certain_only_where_every_move_was_recorded()
 }
 
 #[test]
+fn moves_inside_a_group_of_the_draft_are_no_changes_and_unrecorded_ones_are_possible() {
+    let office = ("session.network_groups", "198.51.100.0/24, 203.0.113.9");
+    let moves = [
+        trace(100, "203.0.113.9"),
+        trace(200, "198.51.100.7"),
+        trace(900, "192.0.2.1"),
+    ];
+    let out = Some((5000, EndReason::SignedOut));
+    let told = |then: &[(&str, &str)], draft: &[(&str, &str)]| would(record(1, 4500, out), &moves, then, draft);
+    assert_eq!(
+        told(&[], &[]),
+        ended(200, EndReason::NetworkAllowance, Certainty::Certain)
+    );
+    assert_eq!(told(&[], &[office]), None);
+    // Under groups, moves inside them were not recorded: a draft without them may have counted more.
+    let compare = |then: &[(&str, &str)], draft: &[(&str, &str)]| {
+        MeasureComparison::compare(&effective(then), &effective(draft)).moves
+    };
+    assert!(compare(&[], &[office]) && compare(&[office], &[office]) && !compare(&[office], &[]));
+}
+
+#[test]
 fn a_session_that_a_rule_ended_and_the_draft_would_not_is_spared() {
     let spared = |record: SessionRecord, traces: &[RequestTrace], draft: &[(&str, &str)]| {
         report(&[(record, traces.to_vec())], &effective(&[]), &effective(draft)).spared
@@ -280,6 +302,13 @@ fn a_session_that_a_rule_ended_and_the_draft_would_not_is_spared() {
     let network = Some((1900, EndReason::Network));
     assert_eq!(spared(record(1, 1000, network), &refused, &[(MODE, "moderate")]), 1);
     assert_eq!(spared(record(1, 1000, network), &refused, &[(MODE, "strict")]), 0);
+    let office = [("session.network_groups", "198.51.100.0/24, 203.0.113.9")];
+    assert_eq!(spared(record(1, 1000, network), &refused, &office), 1);
+    let other = [
+        (MODE, "strict"),
+        ("session.network_groups", "198.51.100.0/24, 192.0.2.1"),
+    ];
+    assert_eq!(spared(record(1, 1000, network), &refused, &other), 0);
     let limited = Some((1900, EndReason::SessionLimit));
     assert_eq!(spared(record(1, 1000, limited), &[], &[]), 1);
 }
@@ -495,6 +524,17 @@ fn the_account_ceiling_spares_networks_known_from_the_records_and_is_unsure_with
     for secs in 6..8 {
         replayed.attempt(&attempt(secs, "ada", "203.0.113.9", RecordedCheck::Wrong));
     }
+    let mut grouped = guesses(&[
+        ceiling[0],
+        ceiling[1],
+        ("session.network_groups", "198.51.100.0/24, 192.0.2.1"),
+    ]);
+    grouped.attempt(&attempt(0, "ada", "198.51.100.7", RecordedCheck::Accepted));
+    for secs in 1..3 {
+        grouped.attempt(&attempt(secs, "ada", "203.0.113.9", RecordedCheck::Wrong));
+    }
+    grouped.attempt(&attempt(9, "ada", "192.0.2.1", RecordedCheck::Accepted));
+    assert_eq!(grouped.locked_out, 0, "from the group of a known network");
     replayed.attempt(&attempt(9, "ada", "192.0.2.1", RecordedCheck::Accepted));
     let told: Vec<Certainty> = replayed.newest().map(|one| one.certainty).collect();
     assert_eq!(told, [Certainty::Possible]);

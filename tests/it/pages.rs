@@ -18,6 +18,7 @@ pub mod kit;
 mod late;
 mod locks;
 mod login;
+mod network_groups;
 mod password;
 mod refusals;
 mod reset;

@@ -13,7 +13,7 @@ mod values;
 
 pub use group::Group;
 pub use reference::markdown;
-pub(crate) use values::networks;
+pub(crate) use values::{network_groups, networks};
 
 /// The definition of one setting.
 #[derive(Debug)]
@@ -84,6 +84,8 @@ pub enum Kind {
     Globs,
     /// Addresses and networks.
     Cidrs,
+    /// Network groups: one a line, its addresses and networks separated by commas.
+    NetworkGroups,
 }
 
 impl Group {
@@ -314,6 +316,10 @@ catalogue! {
             for everyone;
             "Number of leading IPv4 bits that identify a network; for IPv6, 32 means /128, 24 /64, 16 /48 and 8 /32."
             synonyms ["prefix", "netmask", "cidr", "ipv6"] from "Hue";
+        SessionNetworkGroups "session.network_groups" "Network groups" [Kind::NetworkGroups] = list, for everyone;
+            "Addresses in one group are one network, for sessions, for known networks of lockouts and for emails about \
+             new networks: such as the LAN and the public address of an office, or the exits of a VPN."
+            synonyms ["office", "lan", "vpn", "dual stack", "ipv6", "cidr", "roaming", "trusted"] from "Nightlatch";
         SessionSessionUserAgentValidation "session.session_user_agent_validation" "Compare browsers"
             [Kind::Flag] = flag true,
             for everyone;

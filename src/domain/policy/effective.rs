@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::{account::Role, factor::FactorRequirement, notice::Notice, time::Span};
+use crate::{account::Role, factor::FactorRequirement, network_groups::NetworkGroups, notice::Notice, time::Span};
 
 mod factors;
 mod validation;
@@ -42,6 +42,8 @@ struct PolicyContents {
     /// `password.regex`, compiled once, because this is the only value that is expensive to
     /// convert.
     pattern: Option<Pattern>,
+    /// `session.network_groups`, parsed once.
+    groups: NetworkGroups,
 }
 
 impl Policy {
@@ -55,10 +57,12 @@ impl Policy {
     /// Returns the policy that a document makes on a server.
     pub fn in_environment(revision: i64, document: PolicyDocument, environment: PolicyEnvironment) -> Self {
         let pins = &environment.pins;
-        let regex = pins
-            .get(&Key::PasswordRegex)
-            .or_else(|| document.get(&Scope::Everyone, Key::PasswordRegex));
-        let pattern = match regex {
+        let everyone = |key: Key| pins.get(&key).or_else(|| document.get(&Scope::Everyone, key));
+        let groups = match everyone(Key::SessionNetworkGroups) {
+            Some(Value::List(lines)) => catalogue::network_groups(lines),
+            Some(Value::Text(_) | Value::Flag(_) | Value::Number(_)) | None => NetworkGroups::default(),
+        };
+        let pattern = match everyone(Key::PasswordRegex) {
             Some(Value::Text(regex)) if !regex.is_empty() => Pattern::parse(regex).ok(),
             Some(Value::Text(_) | Value::Flag(_) | Value::Number(_) | Value::List(_)) | None => None,
         };
@@ -67,6 +71,7 @@ impl Policy {
             document,
             environment,
             pattern,
+            groups,
         }))
     }
 
@@ -88,6 +93,11 @@ impl Policy {
     /// Returns what the server decides.
     pub fn environment(&self) -> &PolicyEnvironment {
         &self.0.environment
+    }
+
+    /// Returns the networks that count as one.
+    pub fn network_groups(&self) -> &NetworkGroups {
+        &self.0.groups
     }
 
     /// Returns whether development mode switches idle timeouts off, regardless of
@@ -378,6 +388,7 @@ impl DocumentReader<'_> {
             reset_limit: self.count(Key::AuthResetLimit),
             allow_list: catalogue::networks(&self.list(Key::AuthLoginAllowList)),
             factor_failure_limit: self.count(Key::FactorFailureLimit),
+            network_groups: self.policy.network_groups().clone(),
         }
     }
 
@@ -442,6 +453,7 @@ impl DocumentReader<'_> {
             mode: self.policy.mode().0,
             ip: self.flag(Key::SessionSessionIpValidation),
             subnet_bits: u8::try_from(self.number(Key::SessionSessionIpSubnetBits)).unwrap_or(32),
+            groups: self.policy.network_groups().clone(),
             user_agent: self.flag(Key::SessionSessionUserAgentValidation),
             family: self.text(Key::SessionSessionUserAgentMatch) == "family",
             allow_ip_changes: u32::try_from(self.number(Key::SessionSessionAllowIpChanges)).ok(),

@@ -137,7 +137,8 @@ fn value(key: Key, written: &ini::IniText) -> Result<(Value, Option<String>), St
             | Kind::Choice(_)
             | Kind::NumberChoice(_)
             | Kind::Globs
-            | Kind::Cidrs,
+            | Kind::Cidrs
+            | Kind::NetworkGroups,
         ) => Ok((setting.parse(text)?, None)),
     }
 }

@@ -51,6 +51,8 @@ impl fmt::Display for Value {
             Value::Flag(on) => on.fmt(f),
             Value::Number(number) => number.fmt(f),
             Value::Text(text) => f.write_str(text),
+            // Network groups contain commas themselves.
+            Value::List(items) if items.iter().any(|item| item.contains(',')) => f.write_str(&items.join("; ")),
             Value::List(items) => f.write_str(&items.join(", ")),
         }
     }

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use super::facts::{Binding, EndReason, NetworkEvent, SessionFacts, TokenFacts};
 use crate::{
-    network::{canonical, same_session_network, same_v4, same_v6},
+    network::{canonical, same_v4, same_v6},
+    network_groups::NetworkGroup,
     policy::effective::{ValidationMode, ValidationPolicy},
     time::{Span, Timestamp},
 };
@@ -39,12 +40,12 @@ pub(super) fn judge(
 ) -> Result<NetworkEffect, EndReason> {
     if let TokenFacts::Rotated { from, to, .. } = session.token {
         // Parallel requests of a page may have been sent before the new token arrived.
-        let same = |other| same_session_network(ip, other, validation.subnet_bits);
+        let same = |other| validation.groups.is_same_network(ip, other, validation.subnet_bits);
         if same(from) || same(to) {
             return Ok(NetworkEffect::default());
         }
     }
-    if is_accepted(session.binding, ip, validation.subnet_bits) {
+    if is_accepted(session.binding, ip, validation) {
         return Ok(NetworkEffect::default());
     }
     if validation.ip {
@@ -55,12 +56,26 @@ pub(super) fn judge(
 }
 
 /// Returns whether `ip` is in the accepted network of its family (docs/policy.md, decision 3: one
-/// per family).
-fn is_accepted(binding: &Binding, ip: IpAddr, bits: u8) -> bool {
-    match canonical(ip) {
+/// per family), or in one group with an accepted network of either family.
+fn is_accepted(binding: &Binding, ip: IpAddr, validation: &ValidationPolicy) -> bool {
+    let bits = validation.subnet_bits;
+    let by_prefix = match canonical(ip) {
         IpAddr::V4(ip) => binding.accepted_v4.is_some_and(|accepted| same_v4(accepted, ip, bits)),
         IpAddr::V6(ip) => binding.accepted_v6.is_some_and(|accepted| same_v6(accepted, ip, bits)),
-    }
+    };
+    by_prefix || accepted_group(binding, ip, validation).is_some()
+}
+
+/// Returns the group that `ip` shares with an accepted network.
+pub(crate) fn accepted_group<'a>(
+    binding: &Binding,
+    ip: IpAddr,
+    validation: &'a ValidationPolicy,
+) -> Option<&'a NetworkGroup> {
+    let group = validation.groups.find(ip)?;
+    let accepted = [binding.accepted_v4.map(IpAddr::V4), binding.accepted_v6.map(IpAddr::V6)];
+    let is_shared = accepted.into_iter().flatten().any(|accepted| group.contains(accepted));
+    is_shared.then_some(group)
 }
 
 fn change(

@@ -10,6 +10,7 @@ use crate::{
         application::{Application, Applications, RequestTarget},
         audit::{Actor, Event, RequestOrigin},
         network,
+        network_groups::NetworkGroup,
         secret::{self, Secret},
         session::{RequestFacts, SessionToken, SessionVerdict},
         time::{Span, Timestamp},
@@ -129,12 +130,14 @@ pub async fn issue_handover(
 }
 
 fn binding(in_force: &PolicyInForce, request: &HandoverRequest, code: &Secret) -> HandoverBinding {
+    let validation = &in_force.everyone().validation;
+    let group = validation.groups.find(request.ip).and_then(NetworkGroup::identity);
     HandoverBinding {
         digest: secret::digest(code.expose()),
         host: request.host.clone(),
         nonce: request.nonce.clone(),
         user_agent: request.user_agent.clone().unwrap_or_default(),
-        network: network::session_network(request.ip, in_force.everyone().validation.subnet_bits),
+        network: group.unwrap_or_else(|| network::session_network(request.ip, validation.subnet_bits)),
     }
 }
 

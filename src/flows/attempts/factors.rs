@@ -26,7 +26,7 @@ impl Read<'_> {
         let keys: Vec<_> = std::iter::once(lockout::factor_key(attempt.name_key, attempt.ip))
             .chain(ceilings)
             .collect();
-        let known = is_network_known(self.connection, attempt, self.now)?;
+        let known = is_network_known(self.connection, policy, attempt, self.now)?;
         let keys = if known { from_known_network(keys) } else { keys };
         let counters = keys.into_iter().map(|key| (key, policy.clone())).collect();
         self.factor_snapshot(counters, attempt)
@@ -112,7 +112,7 @@ impl Write<'_> {
         policy: &LockoutPolicy,
         attempt: &PasswordAttempt<'_>,
     ) -> Result<(), StoreError> {
-        let known = is_network_known(self.connection, attempt, self.now)?;
+        let known = is_network_known(self.connection, policy, attempt, self.now)?;
         for (key, policy) in counters(attempt, policy, known) {
             if !key.cleared_by_success() {
                 continue;

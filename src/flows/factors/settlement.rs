@@ -164,8 +164,10 @@ impl Write<'_> {
         }
         let entering = settlement.target.entering.as_deref();
         let pending = pending_sign_ins::find(self.connection, &digest)?;
+        let in_force = self.ctx.in_force();
+        let groups = &in_force.everyone().validation.groups;
         Ok(pending.filter(|pending| {
-            is_carried_on(pending, &step.client, &step.host, self.now)
+            is_carried_on(pending, &step.client, &step.host, groups, self.now)
                 && pending.account == account.id
                 && pending.password_changed_at == account.password_changed_at
                 && settlement.target.host == pending.host

@@ -252,11 +252,13 @@ impl Ctx {
     /// Returns the pending sign-in that this browser continues, and its account.
     async fn find_pending_row(&self, step: &PendingStep) -> Result<Option<(PendingSignIn, Account)>, FlowError> {
         let step = step.clone();
+        let in_force = self.in_force();
         self.read(move |r| {
             let Some(pending) = pending_sign_ins::find(r.connection, &step.digest())? else {
                 return Ok(None);
             };
-            if !is_carried_on(&pending, &step.client, &step.host, r.now) {
+            let groups = &in_force.everyone().validation.groups;
+            if !is_carried_on(&pending, &step.client, &step.host, groups, r.now) {
                 return Ok(None);
             }
             let account = accounts::find(r.connection, pending.account)?;

@@ -1,7 +1,7 @@
 //! The networks that an account is known from.
 
 use crate::{
-    domain::{account::AccountId, time::Timestamp},
+    domain::{account::AccountId, network::known_network, network_groups::NetworkGroups, time::Timestamp},
     store::{
         Conn, StoreError,
         instant::StoredInstant,
@@ -10,6 +10,8 @@ use crate::{
     },
 };
 use diesel::{BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, upsert::excluded};
+use ipnetwork::IpNetwork;
+use std::net::IpAddr;
 
 /// Records a completed sign-in and its network. A stored instant never goes back.
 pub fn record_sign_in(c: &mut Conn, id: AccountId, network: &str, at: Timestamp) -> Result<(), StoreError> {
@@ -45,9 +47,13 @@ pub fn list_networks(c: &mut Conn, id: AccountId, limit: i64) -> Result<Vec<(Str
     Ok(rows.into_iter().map(|(network, at)| (network, at.into())).collect())
 }
 
-/// Removes a network that the account was known from.
-pub fn forget_network(c: &mut Conn, id: AccountId, network: &str) -> Result<(), StoreError> {
-    diesel::delete(known_networks::table.find((id.0.to_string(), network))).execute(c.db())?;
+/// Removes the networks that made the account known from an address.
+pub fn forget_networks(c: &mut Conn, id: AccountId, ip: IpAddr, groups: &NetworkGroups) -> Result<(), StoreError> {
+    let networks = list_networks_since(c, id, Timestamp::default())?;
+    for network in networks.into_iter().filter(|network| groups.is_known(ip, *network)) {
+        let row = known_networks::table.find((id.0.to_string(), network.to_string()));
+        diesel::delete(row).execute(c.db())?;
+    }
     Ok(())
 }
 
@@ -57,13 +63,33 @@ pub fn purge_networks(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usi
     Ok(purge_oldest!(c, known_networks.seen_at before before, limit))
 }
 
-/// Returns whether the account signed in from the network since an instant.
-pub fn knows_network(c: &mut Conn, id: AccountId, network: &str, since: Timestamp) -> Result<bool, StoreError> {
+/// Returns whether the account signed in from the network of an address, or from its network group,
+/// since an instant.
+pub fn knows_network(
+    c: &mut Conn,
+    id: AccountId,
+    ip: IpAddr,
+    groups: &NetworkGroups,
+    since: Timestamp,
+) -> Result<bool, StoreError> {
+    if groups.find(ip).is_some() {
+        let networks = list_networks_since(c, id, since)?;
+        return Ok(networks.into_iter().any(|network| groups.is_known(ip, network)));
+    }
     let known = known_networks::table
-        .find((id.0.to_string(), network))
+        .find((id.0.to_string(), known_network(ip).to_string()))
         .filter(known_networks::seen_at.ge(StoredInstant::from(since)))
         .select(known_networks::network)
         .first::<String>(c.db())
         .optional()?;
     Ok(known.is_some())
+}
+
+fn list_networks_since(c: &mut Conn, id: AccountId, since: Timestamp) -> Result<Vec<IpNetwork>, StoreError> {
+    let networks: Vec<String> = known_networks::table
+        .filter(known_networks::account_id.eq(id.0.to_string()))
+        .filter(known_networks::seen_at.ge(StoredInstant::from(since)))
+        .select(known_networks::network)
+        .load(c.db())?;
+    Ok(networks.iter().filter_map(|network| network.parse().ok()).collect())
 }

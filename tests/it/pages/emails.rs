@@ -454,6 +454,20 @@ fn a_new_device_or_network_is_notified_and_the_first_ones_are_not() {
 }
 
 #[test]
+fn a_network_of_the_same_group_is_not_new() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        server.policy(&[("session.network_groups", "127.0.0.0/24, 127.0.9.0/24")]);
+        let (_, _browser) = ada(&server, Role::Member);
+        let before = count(&server);
+        server.anyone().from("127.0.9.9").sign_in("ada", PASSWORD).expect(303);
+        assert_eq!(kinds(&server, before), Vec::<String>::new(), "{on:?}");
+        server.anyone().from("127.0.7.7").sign_in("ada", PASSWORD).expect(303);
+        assert_eq!(kinds(&server, before), ["new_sign_in"], "{on:?}: outside the group");
+    }
+}
+
+#[test]
 fn reporting_a_sign_in_ends_every_session_and_the_password() {
     for on in BOTH {
         let server = TestServer::on(on).start();

@@ -3,6 +3,7 @@ use super::{Fresh, account, at, on_both};
 use nightlatch::{
     domain::{
         account::{Account, AccountFilter, AccountListState, ExpiryBounds, Role},
+        network_groups::NetworkGroups,
         password::NEVER,
         reset::LinkKind,
         time::Span,
@@ -29,6 +30,7 @@ on_both!(
     expiry_candidates_are_usable_and_come_by_id,
     the_last_sign_in_and_the_last_end_only_rise,
     a_network_is_known_since_its_latest_sign_in,
+    a_network_group_is_known_and_forgotten_as_one_network,
     former_passwords_are_kept_newest_first_and_cut,
     a_rehash_never_undoes_a_password_change,
     a_name_with_nul_is_nobodys,
@@ -135,7 +137,13 @@ fn deleting_an_account_takes_its_passwords_networks_and_sessions_along(db: &Fres
         db.read(|c| accounts::list_passwords(c, ada.id, 5)),
         Vec::<String>::new()
     );
-    assert!(!db.read(|c| accounts::knows_network(c, ada.id, "192.0.2.0/24", at(0))));
+    assert!(!db.read(|c| accounts::knows_network(
+        c,
+        ada.id,
+        "192.0.2.7".parse().unwrap(),
+        &NetworkGroups::default(),
+        at(0)
+    )));
     assert_eq!(
         db.read(|c| nightlatch::store::sessions::find_by_digest(c, "token-1")),
         None
@@ -549,12 +557,40 @@ fn a_network_is_known_since_its_latest_sign_in(db: &Fresh) {
     let ada = db.with_account("Ada");
     db.write(|c| accounts::record_sign_in(c, ada.id, "192.0.2.0/24", at(10)));
     db.write(|c| accounts::record_sign_in(c, ada.id, "192.0.2.0/24", at(5)));
-    let known = |network: &str, since| db.read(|c| accounts::knows_network(c, ada.id, network, since));
-    assert!(known("192.0.2.0/24", at(10)));
-    assert!(!known("192.0.2.0/24", at(11)));
-    assert!(!known("198.51.100.0/24", at(0)));
+    let none = NetworkGroups::default();
+    let known = |ip: &str, since| db.read(|c| accounts::knows_network(c, ada.id, ip.parse().unwrap(), &none, since));
+    assert!(known("192.0.2.9", at(10)));
+    assert!(!known("192.0.2.9", at(11)));
+    assert!(!known("198.51.100.9", at(0)));
     db.write(|c| accounts::record_sign_in(c, ada.id, "192.0.2.0/24", at(20)));
-    assert!(known("192.0.2.0/24", at(20)));
+    assert!(known("192.0.2.9", at(20)));
+}
+
+fn a_network_group_is_known_and_forgotten_as_one_network(db: &Fresh) {
+    let ada = db.with_account("Ada");
+    for network in ["192.168.7.0/24", "2001:db8:1::/64", "198.51.100.0/24"] {
+        db.write(|c| accounts::record_sign_in(c, ada.id, network, at(10)));
+    }
+    let office = NetworkGroups::parse([(1, "192.168.0.0/16, 203.0.113.9, 2001:db8:1::/48")]).unwrap();
+    let known = |ip: &str, groups: &NetworkGroups, since| {
+        db.read(|c| accounts::knows_network(c, ada.id, ip.parse().unwrap(), groups, since))
+    };
+    for (ip, by_itself, in_the_group) in [
+        ("203.0.113.9", false, true),
+        ("203.0.113.10", false, false),
+        ("192.168.7.1", true, true),
+        ("192.168.8.1", false, true),
+        ("2001:db8:1:9::1", false, true),
+        ("2001:db8:2::1", false, false),
+        ("198.51.100.1", true, true),
+    ] {
+        assert_eq!(known(ip, &NetworkGroups::default(), at(0)), by_itself, "{ip}");
+        assert_eq!(known(ip, &office, at(0)), in_the_group, "{ip}");
+        assert!(!known(ip, &office, at(11)), "{ip}");
+    }
+    db.write(|c| accounts::forget_networks(c, ada.id, "203.0.113.9".parse().unwrap(), &office));
+    assert!(!known("192.168.7.1", &office, at(0)));
+    assert!(known("198.51.100.1", &office, at(0)));
 }
 
 fn former_passwords_are_kept_newest_first_and_cut(db: &Fresh) {

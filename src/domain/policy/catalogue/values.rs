@@ -4,7 +4,7 @@
 use ipnetwork::IpNetwork;
 
 use super::{Kind, Setting, Value};
-use crate::{duration, network, policy::pattern::Pattern};
+use crate::{duration, network, network_groups::NetworkGroups, policy::pattern::Pattern};
 
 /// Maximum length of a setting's text in characters, and maximum number of entries of a list.
 const MAX_TEXT: usize = 1_000;
@@ -53,6 +53,11 @@ impl Setting {
                     .map(str::to_owned)
                     .collect(),
             ),
+            Kind::NetworkGroups => {
+                let lines = || numbered_lines(typed);
+                NetworkGroups::parse(lines()).map_err(|fault| self.refuse(&fault))?;
+                Value::List(lines().map(|(_, line)| line.to_owned()).collect())
+            }
         };
         self.check(&value)?;
         Ok(value)
@@ -105,6 +110,7 @@ impl Setting {
                     .is_none()
                     .then(|| "not an address or network".to_owned())
             }),
+            (Kind::NetworkGroups, Value::List(items)) => parse_groups(items).err(),
             (
                 Kind::Duration { .. }
                 | Kind::Flag
@@ -115,7 +121,8 @@ impl Setting {
                 | Kind::Choice(_)
                 | Kind::Text { .. }
                 | Kind::Globs
-                | Kind::Cidrs,
+                | Kind::Cidrs
+                | Kind::NetworkGroups,
                 Value::Flag(_) | Value::Number(_) | Value::Text(_) | Value::List(_),
             ) => Some("not a value of this kind".to_owned()),
         };
@@ -130,7 +137,7 @@ impl Setting {
             Value::Text(text) if text.is_empty() => "none".to_owned(),
             Value::Text(text) => text.clone(),
             Value::List(items) if items.is_empty() => "none".to_owned(),
-            Value::List(items) => items.join(", "),
+            Value::List(items) => self.join(items),
         }
     }
 
@@ -140,8 +147,12 @@ impl Setting {
             Value::Flag(on) => if *on { "on" } else { "off" }.to_owned(),
             Value::Number(number) => self.number(*number),
             Value::Text(text) => text.clone(),
-            Value::List(items) => items.join(", "),
+            Value::List(items) => self.join(items),
         }
+    }
+
+    fn join(&self, items: &[String]) -> String {
+        items.join(if self.kind == Kind::NetworkGroups { "; " } else { ", " })
     }
 
     fn number(&self, number: i64) -> String {
@@ -158,7 +169,8 @@ impl Setting {
             | Kind::NumberChoice(_)
             | Kind::Text { .. }
             | Kind::Globs
-            | Kind::Cidrs => number.to_string(),
+            | Kind::Cidrs
+            | Kind::NetworkGroups => number.to_string(),
         }
     }
 
@@ -190,6 +202,11 @@ impl Setting {
             Kind::Text { regex: false } => "one line of text".to_owned(),
             Kind::Globs => "path patterns separated by commas, like /ping, /tiles/*".to_owned(),
             Kind::Cidrs => "addresses and networks separated by commas, like 10.0.0.0/8, 2001:db8::/32".to_owned(),
+            Kind::NetworkGroups => {
+                "one group a line (or separated by semicolons), its addresses and networks separated \
+                 by commas, like 10.0.0.0/8, 203.0.113.9, 2001:db8::/48"
+                    .to_owned()
+            }
         };
         for (number, word) in self.words.iter().filter(|(number, _)| *number != -1) {
             accepted.push_str(&format!("; {number} is {word}"));
@@ -244,12 +261,31 @@ fn list_fault(items: &[String], fault: impl Fn(&str) -> Option<String>) -> Optio
     })
 }
 
+/// Returns the lines of a text that are not empty, each with its number; a semicolon ends a line
+/// too.
+fn numbered_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text.split(['\n', ';']).map(str::trim).enumerate();
+    lines
+        .map(|(place, line)| (place + 1, line))
+        .filter(|(_, line)| !line.is_empty())
+}
+
 fn one_of<T: AsRef<str>>(words: &[T]) -> String {
     let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     match words.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
         Some(_) | None => words.concat(),
     }
+}
+
+/// Returns the groups of a checked list; of a list with a fault none, so that networks are
+/// compared.
+pub(crate) fn network_groups(items: &[String]) -> NetworkGroups {
+    parse_groups(items).unwrap_or_default()
+}
+
+fn parse_groups(items: &[String]) -> Result<NetworkGroups, String> {
+    NetworkGroups::parse(items.iter().enumerate().map(|(place, item)| (place + 1, item.as_str())))
 }
 
 /// Returns the networks of a checked list.

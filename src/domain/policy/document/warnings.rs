@@ -272,6 +272,10 @@ impl Advice {
                  network";
             self.warn(everyone, SessionSessionIpValidation, message);
         }
+        if self.policy.network_groups().covers_a_family() {
+            let message = "a group contains every address of a family: their networks are never compared";
+            self.warn(everyone, Key::SessionNetworkGroups, message);
+        }
         if mode == "off" {
             self.warn(
                 everyone,

@@ -2,12 +2,13 @@
 //! docs/policy.md).
 
 use crate::{
+    network_groups::NetworkGroups,
     policy::{Key, Value, catalogue::Group},
     time::Span,
 };
 
 /// What a session is bound to, in the form that the judgement uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValidationPolicy {
     /// The typed value of `session.session_validation_mode`.
     pub mode: ValidationMode,
@@ -15,6 +16,8 @@ pub struct ValidationPolicy {
     pub ip: bool,
     /// `session.session_ip_subnet_bits`: 8, 16, 24 or 32.
     pub subnet_bits: u8,
+    /// `session.network_groups`.
+    pub groups: NetworkGroups,
     /// `session.session_user_agent_validation`.
     pub user_agent: bool,
     /// `session.session_user_agent_match`: family instead of exact.

@@ -3,6 +3,7 @@
 use super::{factors::FactorPolicy, validation::ValidationPolicy};
 use crate::{
     account::Role,
+    network_groups::NetworkGroups,
     notice::Notice,
     policy::{Scope, glob::Glob, pattern::Pattern},
     time::Span,
@@ -150,6 +151,8 @@ pub struct LockoutPolicy {
     pub reset_limit: u32,
     /// `auth.login_allow_list`.
     pub allow_list: Vec<ipnetwork::IpNetwork>,
+    /// `session.network_groups`: an account known from one network of a group is known from all.
+    pub network_groups: NetworkGroups,
     /// `factor.failure_limit`.
     pub factor_failure_limit: u32,
 }

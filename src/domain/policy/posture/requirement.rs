@@ -4,7 +4,7 @@ use crate::{
     duration::humanize,
     policy::{
         Key, Value,
-        catalogue::{Kind, Setting},
+        catalogue::{Kind, Setting, network_groups},
         pattern::Pattern,
     },
 };
@@ -123,7 +123,8 @@ fn describe_default(setting: &Setting) -> String {
             | Kind::NumberChoice(_)
             | Kind::Text { .. }
             | Kind::Globs
-            | Kind::Cidrs => shown,
+            | Kind::Cidrs
+            | Kind::NetworkGroups => shown,
         },
         Value::Number(_) | Value::Flag(_) | Value::List(_) => shown,
     }
@@ -141,6 +142,10 @@ pub(super) fn loosens(key: Key, old: &Value, new: &Value) -> bool {
         (Key::AuthExpireSuperusers, old, new) => *old != Value::Flag(false) && *new == Value::Flag(false),
         (Key::AuthLoginAllowList, Value::List(old), Value::List(new)) => {
             new.iter().any(|network| !old.contains(network))
+        }
+        // A group makes changes between its networks possible that nothing else allowed.
+        (Key::SessionNetworkGroups, Value::List(old), Value::List(new)) => {
+            !network_groups(new).is_covered_by(&network_groups(old))
         }
         (Key::ActivityIgnoredPaths, _, _) => false,
         (_, old, new) => old != new && is_as_strict(key, old, new),

@@ -5,13 +5,17 @@ use super::{
     scenario::{ActivityKind, UsePattern},
     timeline::TimelineEnd,
 };
+use std::net::IpAddr;
+
 use crate::{
     agent, duration,
+    network::same_session_network,
+    network_groups::NetworkGroup,
     policy::{
         Key, Scope,
         effective::{ActivityMeasure, ActivityPolicy, EffectivePolicy, IdleTimeout, ValidationPolicy},
     },
-    session::{Binding, EndReason, LifetimeEnd, LiveEffect, NetworkEvent},
+    session::{Binding, EndReason, LifetimeEnd, LiveEffect, NetworkEvent, accepted_group},
     time::{Span, Timestamp},
 };
 
@@ -117,7 +121,7 @@ pub(super) fn not_counted(pattern: &UsePattern, policy: &ActivityPolicy) -> Stri
 }
 
 /// Describes an accepted change of network.
-pub(super) fn accepted(ip: std::net::IpAddr, live: &LiveEffect) -> String {
+pub(super) fn accepted(ip: IpAddr, live: &LiveEffect) -> String {
     debug_assert_eq!(live.record, Some(NetworkEvent::NetworkChanged));
     let id = if live.rotate { "; the session got a new ID" } else { "" };
     match &live.rebind {
@@ -127,8 +131,22 @@ pub(super) fn accepted(ip: std::net::IpAddr, live: &LiveEffect) -> String {
 }
 
 /// Describes a change that no check objects to.
-pub(super) fn unnoticed(place: ClientState, validation: &ValidationPolicy) -> String {
+pub(super) fn unnoticed(place: ClientState, binding: &Binding, validation: &ValidationPolicy) -> String {
     let device = agent::describe(place.user_agent);
+    if validation.ip
+        && let Some(group) = group_of_move(place.ip, binding, validation)
+    {
+        let browser = if validation.user_agent {
+            "the browser is the accepted one"
+        } else {
+            "browsers are not compared"
+        };
+        return format!(
+            "Used from {} with {device}: no change, because it is in one network group with the accepted network \
+             ({group}); {browser}.",
+            place.ip
+        );
+    }
     let compared = match (validation.ip, validation.user_agent) {
         (true, true) => "within the accepted network and browser",
         (true, false) => "within the accepted network; browsers are not compared",
@@ -136,6 +154,16 @@ pub(super) fn unnoticed(place: ClientState, validation: &ValidationPolicy) -> St
         (false, false) => "neither networks nor browsers are compared",
     };
     format!("Used from {} with {device}: {compared}.", place.ip)
+}
+
+/// Returns the group that alone makes an address the accepted network.
+fn group_of_move<'a>(ip: IpAddr, binding: &Binding, validation: &'a ValidationPolicy) -> Option<&'a NetworkGroup> {
+    let accepted = [binding.accepted_v4.map(IpAddr::V4), binding.accepted_v6.map(IpAddr::V6)];
+    let mut accepted = accepted.into_iter().flatten();
+    if accepted.any(|accepted| same_session_network(ip, accepted, validation.subnet_bits)) {
+        return None;
+    }
+    accepted_group(binding, ip, validation)
 }
 
 pub(super) fn warned(before: Span) -> String {

@@ -321,7 +321,7 @@ impl<'a> ScenarioWalk<'a> {
                 self.mark(at, MarkKind::NetworkRecorded, sentence);
             }
             None if moved => {
-                let sentence = messages::unnoticed(self.place, &self.rules.validation);
+                let sentence = messages::unnoticed(self.place, &self.binding, &self.rules.validation);
                 self.mark(at, MarkKind::Unnoticed, sentence);
             }
             Some(NetworkEvent::NetworkMismatch) | None => {}

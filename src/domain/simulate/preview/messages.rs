@@ -173,7 +173,8 @@ pub fn unforeseen(today: &EffectivePolicy, draft: &EffectivePolicy) -> Vec<&'sta
              browser was updated or replaced since then ends at its next request and is not counted.",
         );
     }
-    if will.ip && (!was.ip || was.subnet_bits < will.subnet_bits) {
+    let is_narrower = was.subnet_bits < will.subnet_bits || !was.groups.is_covered_by(&will.groups);
+    if will.ip && (!was.ip || is_narrower) {
         sentences.push(
             "The draft compares networks more strictly. Sessions are judged from the address where they were last \
                  seen; \

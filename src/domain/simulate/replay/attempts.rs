@@ -5,6 +5,7 @@ use std::{
     net::IpAddr,
 };
 
+use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
 use super::outcome::{Certainty, KEPT};
@@ -82,8 +83,8 @@ pub struct AttemptReplay {
     /// The start of the records.
     since: Timestamp,
     counters: HashMap<CounterKey, Counter>,
-    /// The last sign-in to an account from a network.
-    known_networks: HashMap<(String, String), Timestamp>,
+    /// The last sign-in to each account, by its name, from each network.
+    known_networks: HashMap<String, HashMap<IpNetwork, Timestamp>>,
     fed: u32,
     /// The number of sign-ins.
     pub sign_ins: u64,
@@ -149,7 +150,8 @@ impl AttemptReplay {
             None => self.proceeds(attempt, &holding, id),
         }
         if attempt.checked == RecordedCheck::Accepted && attempt.sign_in {
-            self.known_networks.insert(place(attempt), attempt.at);
+            let known = self.known_networks.entry(attempt.name_key.clone()).or_default();
+            known.insert(network::known_network(attempt.ip), attempt.at);
         }
     }
 
@@ -170,10 +172,11 @@ impl AttemptReplay {
     /// them.
     fn holding_counters(&self, attempt: &RecordedAttempt) -> Vec<(CounterKey, LockoutPolicy)> {
         let holding = policy_for(attempt.ip, &self.policy).into_owned();
-        let known = self
-            .known_networks
-            .get(&place(attempt))
-            .is_some_and(|at| attempt.at.since(*at) <= KNOWN_NETWORK);
+        let known = self.known_networks.get(&attempt.name_key).is_some_and(|known| {
+            known.iter().any(|(network, at)| {
+                attempt.at.since(*at) <= KNOWN_NETWORK && self.policy.network_groups.is_known(attempt.ip, *network)
+            })
+        });
         let keys = counters_of(
             &attempt.name_key,
             attempt.ip,
@@ -229,8 +232,4 @@ impl AttemptReplay {
         }
         self.locks += u64::from(locks);
     }
-}
-
-fn place(attempt: &RecordedAttempt) -> (String, String) {
-    (attempt.name_key.clone(), network::known_network(attempt.ip).to_string())
 }

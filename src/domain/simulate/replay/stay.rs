@@ -90,7 +90,8 @@ impl MeasureComparison {
             moves: was.ip
                 && was.mode != ValidationMode::Off
                 && was.security_audit_log
-                && was.subnet_bits >= will.subnet_bits,
+                && was.subnet_bits >= will.subnet_bits
+                && was.groups.is_covered_by(&will.groups),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{
     domain::{
         duration::humanize,
         network::session_network,
-        policy::{Scope, Source, catalogue::Group},
+        policy::{Scope, Source, catalogue::Group, effective::ValidationPolicy},
         session::{SessionId, SessionListState, SessionToken},
     },
     flows::{
@@ -28,6 +28,7 @@ use crate::{
 };
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use query::SessionListQuery;
+use std::net::IpAddr;
 use uuid::Uuid;
 use view::{GoverningSetting, SessionPage, SessionsPage, TokenLine};
 
@@ -106,17 +107,27 @@ async fn detail(
     render_page(StatusCode::OK, &session_page(&ctx, shell, &detail, admin.0.session))
 }
 
+/// Describes the network of an address: by its prefix, and the group that it belongs to.
+fn describe_network(ip: IpAddr, validation: &ValidationPolicy) -> String {
+    let network = session_network(ip, validation.subnet_bits);
+    match validation.groups.find(ip) {
+        Some(group) => format!("{network}, in the network group {group}"),
+        None => network.to_string(),
+    }
+}
+
 fn session_page(ctx: &Ctx, shell: Shell, detail: &SessionDetail, yours: SessionId) -> SessionPage {
     let session = &detail.view.row.session;
-    let bits = ctx.in_force().everyone().validation.subnet_bits;
+    let in_force = ctx.in_force();
+    let network = |ip| describe_network(ip, &in_force.everyone().validation);
     let accepted = [
         (
             "Accepted IPv4 network",
-            session.binding.accepted_v4.map(|ip| session_network(ip.into(), bits)),
+            session.binding.accepted_v4.map(|ip| network(ip.into())),
         ),
         (
             "Accepted IPv6 network",
-            session.binding.accepted_v6.map(|ip| session_network(ip.into(), bits)),
+            session.binding.accepted_v6.map(|ip| network(ip.into())),
         ),
     ];
     SessionPage {
@@ -131,7 +142,7 @@ fn session_page(ctx: &Ctx, shell: Shell, detail: &SessionDetail, yours: SessionI
         signed_in_ip: session.signed_in_ip.to_string(),
         accepted: accepted
             .into_iter()
-            .filter_map(|(label, network)| Some((label, network?.to_string())))
+            .filter_map(|(label, network)| Some((label, network?)))
             .collect(),
         changes: session.binding.changes,
         first_change: session.binding.first_change_at,

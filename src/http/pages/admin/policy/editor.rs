@@ -235,7 +235,7 @@ fn control(setting: &Setting, value: &Value, typed: Option<&SettingInput>) -> Co
             mode: false,
         },
         Kind::Text { .. } => Control::Text { text: text() },
-        Kind::Globs | Kind::Cidrs => Control::Lines {
+        Kind::Globs | Kind::Cidrs | Kind::NetworkGroups => Control::Lines {
             text: match (typed, value) {
                 (Some(typed), _) => typed.text.clone(),
                 (None, Value::List(items)) => items.join("\n"),

@@ -159,7 +159,7 @@ fn input_of(key: Key, value: &Value) -> SettingInput {
             typed.after = humanize(*secs);
             typed.text = "after".to_owned();
         }
-        (Kind::Globs | Kind::Cidrs, Value::List(items)) => typed.text = items.join("\n"),
+        (Kind::Globs | Kind::Cidrs | Kind::NetworkGroups, Value::List(items)) => typed.text = items.join("\n"),
         (_, _) => {}
     }
     typed
@@ -197,7 +197,8 @@ fn describe_fault(key: Key, typed: &SettingInput, fault: String) -> String {
         | Kind::NumberChoice(_)
         | Kind::Text { .. }
         | Kind::Globs
-        | Kind::Cidrs => return fault,
+        | Kind::Cidrs
+        | Kind::NetworkGroups => return fault,
     };
     match (duration::parse(text), never) {
         (Ok(_), _) => fault,
@@ -229,7 +230,8 @@ fn read(key: Key, typed: &SettingInput, before: &Value) -> Result<Value, String>
         | Kind::NumberChoice(_)
         | Kind::Text { .. }
         | Kind::Globs
-        | Kind::Cidrs => setting.parse(&typed.text),
+        | Kind::Cidrs
+        | Kind::NetworkGroups => setting.parse(&typed.text),
     }
 }
 
