@@ -75,6 +75,10 @@ impl JobList<'_> {
         self.add(1, "held session ends", async |ctx| {
             access::write_kept_ends(ctx).await.map(drop)
         });
+        self.add(1, "event streams", async |ctx| {
+            ctx.live.streams.wake_due(ctx.now());
+            Ok(())
+        });
         self.add(3, "session sweep", async |ctx| sessions::sweep(ctx).await.map(drop));
         self.add(5, "lockout settlement", async |ctx| {
             lockouts::settle_due(ctx).await.map(drop)

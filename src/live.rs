@@ -7,6 +7,7 @@ pub mod applications;
 pub mod awaited_cookies;
 pub mod directories;
 mod epoch;
+pub mod event_streams;
 pub mod forwarded;
 pub mod freshness;
 pub mod held_ends;

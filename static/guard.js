@@ -8,8 +8,13 @@
   window[ONCE] = true;
 
   const SESSION = "/nightlatch/session";
-  const ASK_MS = 1200; // while the page is visible
-  const HIDDEN_ASK_MS = 20000;
+  const EVENTS = "nightlatch-events"; // the lock of the tab that has the event stream
+  const ASK_MS = 1200; // while an end is near
+  const COVERED_ASK_MS = 5000; // while the guard shows something
+  const POLL_MS = 20000; // without an event stream
+  const TRUST_MS = 300000; // with one
+  const FIRST_MS = 5000; // a stream that says nothing for so long is held back by a proxy
+  const QUIET_MS = 40000; // and one that falls silent for so long is broken
   const TICK_MS = 500;
   const SAID_AT = [120, 60, 40, 20, 10]; // seconds left at which a screen reader is notified
   const COVERED = "data-nightlatch-covered";
@@ -90,6 +95,7 @@
       heard = { wall: Date.now(), steady: performance.now() };
       stepping = false;
       if (known.idle_ends_in != null) idleLimit = Math.max(idleLimit ?? 0, Math.ceil(known.idle_ends_in));
+      follow();
       if (status.may_enter === false) return show("barred");
       if (status.duty === "factor") return show(status.methods ? "factor" : "enrol", status);
       if (status.duty) return show("duty");
@@ -100,6 +106,7 @@
       else if (mode !== "again") show(notNow ? "page" : "lasting");
       return;
     }
+    unfollow();
     if (user === null) return; // a page that needs no sign-in
     known = heard = null;
     if (mode !== "gate" && mode !== "factor" && told) tell("ended");
@@ -123,8 +130,93 @@
   // ---- Other tabs
 
   const channel = "BroadcastChannel" in window ? new BroadcastChannel("nightlatch") : null;
-  const tell = (what) => channel?.postMessage(what); // ended, extended, resumed
-  channel?.addEventListener("message", () => check(false));
+  const tell = (what) => channel?.postMessage(what); // ended, extended, resumed, or an event of the stream; beat and down are its state
+  channel?.addEventListener("message", ({ data }) => {
+    if (data === "beat") beat = performance.now();
+    else if (data === "down") beat = -Infinity;
+    else happen(data);
+  });
+
+  // ---- The event stream: one per browser and host, in the tab that holds a lock. Without locks each visible tab has its own.
+
+  let beat = -Infinity; // when the stream of this browser last said something
+  let following = null; // stops this tab's part in it
+  const streams = () => performance.now() - beat < QUIET_MS;
+  const pause = (ms, signal) => new Promise((resolve) => {
+    setTimeout(resolve, ms);
+    signal?.addEventListener("abort", resolve);
+  });
+
+  function follow() {
+    if (following || leaving || (!navigator.locks && document.hidden)) return;
+    following = new AbortController();
+    const { signal } = following;
+    if (navigator.locks) navigator.locks.request(EVENTS, { signal }, () => keepReading(signal)).catch(() => {});
+    else keepReading(signal);
+  }
+
+  function unfollow() {
+    following?.abort();
+    following = null;
+  }
+
+  async function keepReading(signal) {
+    let failed = 0;
+    while (!signal.aborted) {
+      const read = await readEvents(signal);
+      failed = read ? 0 : failed + 1;
+      beat = -Infinity;
+      tell("down");
+      if (signal.aborted) return;
+      check(false);
+      await pause(Math.min(TRUST_MS, 1000 * 2 ** failed) * (0.5 + Math.random()), signal);
+    }
+  }
+
+  // Reads one stream to its end. Returns whether it said anything.
+  async function readEvents(signal) {
+    const stop = new AbortController();
+    signal.addEventListener("abort", () => stop.abort());
+    let watch = setTimeout(() => stop.abort(), FIRST_MS);
+    let read = false;
+    try {
+      const answer = await fetchPlain(SESSION + "/events", {
+        headers: { accept: "text/event-stream" }, cache: "no-store", credentials: "same-origin", referrerPolicy: "same-origin", signal: stop.signal,
+      });
+      if (answer.status !== 200) throw new Error(answer.status);
+      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (let text = ""; ;) {
+        const { done, value } = await reader.read();
+        if (done) return read;
+        clearTimeout(watch);
+        watch = setTimeout(() => stop.abort(), QUIET_MS);
+        beat = performance.now();
+        tell("beat");
+        if (!read) check(false); // what happened before the stream was open
+        read = true;
+        const lines = (text + value).split("\n");
+        text = lines.pop();
+        for (const line of lines) {
+          if (!line.startsWith("event: ")) continue;
+          tell(line.slice(7));
+          happen(line.slice(7));
+        }
+      }
+    } catch {
+      return read;
+    } finally {
+      clearTimeout(watch);
+      stop.abort();
+    }
+  }
+
+  // A new policy concerns everyone at once, so that the questions about it are spread.
+  async function happen(event) {
+    if (event === "policy") await pause(Math.random() * 1000);
+    check(false);
+  }
+
+  addEventListener("pagehide", unfollow);
 
   // ---- Input
 
@@ -159,7 +251,10 @@
     if (left() < 0) show("checking");
     check();
   }
-  document.addEventListener("visibilitychange", () => document.hidden || wake());
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) wake();
+    else if (!navigator.locks) unfollow();
+  });
   document.addEventListener("resume", wake);
   addEventListener("focus", wake);
   addEventListener("pageshow", (event) => event.persisted && wake());
@@ -567,8 +662,9 @@
     const due = isDue();
     dueSince = due ? dueSince ?? now : null;
     if (due && now - dueSince > 2 * ASK_MS) warnAlone(); // the check has neither failed nor been answered
-    const pause = document.hidden && !due && left() >= 0 ? HIDDEN_ASK_MS : ASK_MS;
-    if (now - askedAt >= pause - TICK_MS / 2) check(); // timers are never exactly on time
+    const every = due || left() < 0 || mode === "checking" || mode === "entered" ? ASK_MS
+      : mode !== "page" && !document.hidden ? COVERED_ASK_MS : streams() ? TRUST_MS : POLL_MS;
+    if (now - askedAt >= every - TICK_MS / 2) check(); // timers are never exactly on time
   }, TICK_MS);
   check();
 })();

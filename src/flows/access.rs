@@ -10,6 +10,7 @@ mod handover;
 mod hypothetical;
 mod rules;
 mod verify;
+mod watch;
 
 pub use activity::flush_activity;
 pub use ending::write_kept_ends;
@@ -23,6 +24,7 @@ pub use hypothetical::{
     test_access,
 };
 pub use verify::{AccessDecision, ForwardedRequest, verify};
+pub use watch::{Observation, WatchedSession, WatchedState, observe};
 
 use crate::{
     domain::{

@@ -3,6 +3,7 @@
 //! refusals are codes, never redirects (docs/architecture.md, "The page guard").
 
 mod duty;
+mod events;
 mod factor;
 
 use super::{
@@ -50,6 +51,7 @@ pub fn routes() -> Vec<Route> {
         Route::get(paths::GUARD_SCRIPT, Audience::Anyone, script),
         Route::get(paths::GUARD_STYLE, Audience::Anyone, style),
         Route::get(paths::GUARD_SESSION, Audience::Anyone, session),
+        Route::get(paths::GUARD_EVENTS, Audience::Pending, events::events),
         Route::post(paths::GUARD_TOUCH, Audience::Member, sign_of_life),
         Route::post(paths::GUARD_HEARTBEAT, Audience::Member, sign_of_life),
         Route::post(paths::GUARD_LOGIN, Audience::Anyone, login),

@@ -112,6 +112,7 @@ pub const EXT_AUTHZ_PATH: &str = "/api/authz/ext-authz/{path:.*}";
 pub const GUARD: &str = "/nightlatch/";
 pub const GUARD_SCRIPT: &str = "/nightlatch/guard.js";
 pub const GUARD_SESSION: &str = "/nightlatch/session";
+pub const GUARD_EVENTS: &str = "/nightlatch/session/events";
 pub const GUARD_TOUCH: &str = "/nightlatch/session/touch";
 pub const GUARD_HEARTBEAT: &str = "/nightlatch/session/heartbeat";
 pub const GUARD_LOGIN: &str = "/nightlatch/session/login";

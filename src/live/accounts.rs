@@ -1,6 +1,6 @@
 //! Accounts of live sessions, cached by id.
 
-use super::Epoch;
+use super::{Epoch, event_streams::EventStreams};
 use crate::domain::account::{Account, AccountId};
 use quick_cache::sync::Cache;
 use std::sync::Arc;
@@ -9,13 +9,15 @@ use std::sync::Arc;
 pub struct AccountCache {
     by_id: Cache<AccountId, Arc<Account>>,
     epoch: Epoch,
+    streams: Arc<EventStreams>,
 }
 
 impl AccountCache {
-    pub(super) fn new(capacity: usize, epoch: Epoch) -> Self {
+    pub(super) fn new(capacity: usize, epoch: Epoch, streams: Arc<EventStreams>) -> Self {
         Self {
             by_id: Cache::new(capacity),
             epoch,
+            streams,
         }
     }
 
@@ -39,6 +41,7 @@ impl AccountCache {
     pub fn forget(&self, id: AccountId) {
         self.epoch.advance();
         self.by_id.remove(&id);
+        self.streams.wake_account(id);
     }
 
     pub(super) fn forget_all(&self) {

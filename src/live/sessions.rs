@@ -3,6 +3,7 @@
 
 use super::{
     Epoch,
+    event_streams::EventStreams,
     held_ends::{HeldEnd, HeldEndId, HeldEnds, HeldScope},
 };
 use crate::domain::{
@@ -205,16 +206,18 @@ pub struct Sessions {
     /// Ends that apply here but are not written yet.
     pub held: HeldEnds,
     epoch: Epoch,
+    streams: Arc<EventStreams>,
 }
 
 impl Sessions {
-    pub(super) fn new(capacity: usize, epoch: Epoch) -> Self {
+    pub(super) fn new(capacity: usize, epoch: Epoch, streams: Arc<EventStreams>) -> Self {
         Self {
             ids: Cache::new(capacity),
             by_id: Cache::new(capacity),
             pending: Mutex::default(),
             held: HeldEnds::default(),
             epoch,
+            streams,
         }
     }
 
@@ -261,6 +264,7 @@ impl Sessions {
             let life = earlier.life();
             session.raise(life.last_active_at, life.last_seen_at);
         }
+        self.streams.wake_active(session.id());
     }
 
     /// Returns the unwritten activity. Each flush writes all of it.
@@ -320,6 +324,7 @@ impl Sessions {
     pub fn forget(&self, id: SessionId) {
         self.epoch.advance();
         self.by_id.remove(&id);
+        self.streams.wake_session(id);
     }
 
     /// Ends the session here immediately, whether or not the write succeeds.
@@ -327,6 +332,7 @@ impl Sessions {
         if let Some(session) = self.by_id.get(&id) {
             session.end(reason);
         }
+        self.streams.wake_session(id);
     }
 
     /// Ends sessions here immediately, and holds the end until it is written. `None`: too many are
@@ -337,25 +343,26 @@ impl Sessions {
         match &end.scope {
             HeldScope::Sessions(ids) | HeldScope::OwnSessions(ids) => {
                 let known = ids.iter().filter_map(|id| self.by_id.get(id));
-                known.for_each(|session| Self::end_covered(&end, &session));
+                known.for_each(|session| self.end_covered(&end, &session));
             }
             HeldScope::Token(digest) => {
                 if let Some(session) = self.get(digest) {
-                    Self::end_covered(&end, &session);
+                    self.end_covered(&end, &session);
                 }
             }
             HeldScope::OtherSessions | HeldScope::Account(_) | HeldScope::Matching { .. } => {
                 self.by_id
                     .iter()
-                    .for_each(|(_, session)| Self::end_covered(&end, &session));
+                    .for_each(|(_, session)| self.end_covered(&end, &session));
             }
         }
         id
     }
 
-    fn end_covered(end: &HeldEnd, session: &LiveSession) {
+    fn end_covered(&self, end: &HeldEnd, session: &LiveSession) {
         if end.covers(&session.row) {
             session.end(end.reason);
+            self.streams.wake_session(session.id());
         }
     }
 
@@ -363,6 +370,7 @@ impl Sessions {
     pub fn forget_all(&self) {
         self.epoch.advance();
         self.by_id.clear();
+        self.streams.wake_all();
     }
 
     /// Returns the number of remembered sessions.

@@ -6,6 +6,7 @@ use super::{
     applications::ApplicationSnapshot,
     awaited_cookies::AwaitedCookies,
     directories::DirectoryClients,
+    event_streams::EventStreams,
     forwarded::ForwardedRequests,
     freshness::Freshness,
     long_acts::LongActs,
@@ -52,6 +53,8 @@ pub struct LiveState {
     pub providers: ProviderCache,
     /// The clients of directories.
     pub directories: DirectoryClients,
+    /// The open event streams of page guards.
+    pub streams: Arc<EventStreams>,
     policy: ArcSwap<PolicyInForce>,
     applications: ArcSwap<ApplicationSnapshot>,
     sources: ArcSwap<SourceSnapshot>,
@@ -79,9 +82,10 @@ impl LiveState {
     ) -> Self {
         let (applications, sources) = tables;
         let epoch = Epoch::default();
+        let streams = Arc::new(EventStreams::default());
         Self {
-            sessions: Sessions::new(capacity, epoch.clone()),
-            accounts: AccountCache::new(capacity, epoch.clone()),
+            sessions: Sessions::new(capacity, epoch.clone(), streams.clone()),
+            accounts: AccountCache::new(capacity, epoch.clone(), streams.clone()),
             freshness: Freshness::new(),
             forwarded: ForwardedRequests::default(),
             refusals: RefusalCounts::default(),
@@ -91,6 +95,7 @@ impl LiveState {
             submissions: Submissions::default(),
             providers: ProviderCache::default(),
             directories: DirectoryClients::default(),
+            streams,
             policy: ArcSwap::from_pointee(policy),
             applications: ArcSwap::from_pointee(applications),
             sources: ArcSwap::from_pointee(sources),
@@ -135,7 +140,7 @@ impl LiveState {
     /// form is newer.
     pub fn set_policy(&self, policy: PolicyInForce) {
         let policy = Arc::new(policy);
-        self.policy.rcu(|current| {
+        let before = self.policy.rcu(|current| {
             let order = policy.policy.revision().cmp(&current.policy.revision());
             let changed = policy.policy.pins() != current.policy.pins()
                 || (current.provisional.is_some() && policy.provisional.is_none());
@@ -145,6 +150,9 @@ impl LiveState {
                 current.clone()
             }
         });
+        if !Arc::ptr_eq(&before, &self.policy.load_full()) {
+            self.streams.wake_for_policy();
+        }
     }
 
     /// Returns the applications as last learned. [`crate::flows::Ctx::current_applications`] asks
@@ -202,6 +210,8 @@ impl LiveState {
     /// Records that the server was told to stop.
     pub fn mark_stopping(&self) {
         self.stopping.store(true, Ordering::SeqCst);
+        // Open streams would be waited for.
+        self.streams.close_all();
     }
 
     /// Returns the newest change that was applied.

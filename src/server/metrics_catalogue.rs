@@ -34,9 +34,10 @@ const COUNTERS: [(&str, &str); 8] = [
     ),
 ];
 
-const GAUGES: [(&str, &str); 8] = [
+const GAUGES: [(&str, &str); 9] = [
     ("nightlatch_sessions_live", "Sessions that have not ended."),
     ("nightlatch_sessions_remembered", "Sessions in this instance's memory."),
+    ("nightlatch_event_streams", "Open event streams of pages."),
     ("nightlatch_emails", "Emails in the outbox, by state."),
     ("nightlatch_hashing_queue", "Passwords that wait or are being hashed."),
     (

@@ -85,6 +85,7 @@ async fn measure(ctx: &Ctx) {
     measure_rows(ctx).await;
     let (live, hasher) = (&ctx.live, &ctx.hasher);
     metrics::gauge!("nightlatch_sessions_remembered").set(live.sessions.len() as f64);
+    metrics::gauge!("nightlatch_event_streams").set(live.streams.count() as f64);
     metrics::gauge!("nightlatch_line_fresh").set(f64::from(u8::from(live.freshness.is_fresh())));
     let silence = live.freshness.silence();
     metrics::gauge!("nightlatch_listener_silence_seconds")

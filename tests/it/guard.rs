@@ -4,3 +4,5 @@ mod answers;
 mod applications;
 pub mod chromium;
 mod elsewhere;
+pub mod events;
+mod tabs;

@@ -234,6 +234,11 @@ impl Browser {
         self.go(path).await;
     }
 
+    /// Closes the current tab.
+    pub async fn close_tab(&self) {
+        self.driver.close_window().await.unwrap();
+    }
+
     pub async fn to_tab(&self, number: usize) {
         let tabs = self.driver.windows().await.unwrap();
         self.driver.switch_to_window(tabs[number].clone()).await.unwrap();

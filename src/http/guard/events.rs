@@ -1,0 +1,217 @@
+//! `GET /nightlatch/session/events`: tells an open page what happens to its session, as server-sent
+//! events. An event says only that something happened; the page then asks for the state, which is
+//! judged as always.
+
+use crate::{
+    domain::session::Duty,
+    flows::{
+        Ctx,
+        access::{Observation, WatchedSession, WatchedState, observe},
+    },
+    http::{error::PageError, problem::Problem, site::Site, visitor::Pending},
+    live::event_streams::OpenStream,
+};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{Method, StatusCode, header::ContentEncoding},
+    web::{self, Bytes},
+};
+use futures_util::stream::unfold;
+use std::{convert::Infallible, sync::Arc, time::Duration};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+/// How often a quiet stream sends a comment, so that neither proxies nor the page take it for
+/// broken.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long a page that found no room waits before it asks for a stream again, in seconds.
+const RETRY_AFTER: i64 = 60;
+
+/// Answers with the stream of a live session's events.
+pub async fn events(req: HttpRequest, ctx: web::Data<Ctx>, visitor: Pending) -> Result<HttpResponse, PageError> {
+    let mut response = HttpResponse::Ok();
+    response
+        .content_type("text/event-stream")
+        .insert_header(("x-accel-buffering", "no"))
+        // A stream that is compressed would be held back.
+        .insert_header(ContentEncoding::Identity);
+    if req.method() == Method::HEAD {
+        return Ok(response.finish());
+    }
+    let admitted = &visitor.0.admitted;
+    let watched = watched_session(&Site::from_request(&req), &visitor);
+    let Some(open) = ctx.live.streams.open(watched.session, watched.account) else {
+        let busy = Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy",
+            "There are too many open event streams.",
+        );
+        return Ok(busy.retry_after(Some(RETRY_AFTER)).into_response());
+    };
+    let stream = EventStream {
+        ctx: ctx.into_inner(),
+        watched,
+        open,
+        heartbeat: heartbeat(),
+        known: Observation {
+            state: WatchedState::Live,
+            duty: admitted.duty,
+            next: None,
+        },
+        phase: Phase::Opening,
+    };
+    Ok(response.streaming(unfold(stream, |mut stream| async move {
+        let text = stream.next().await?;
+        Some((Ok::<_, Infallible>(text), stream))
+    })))
+}
+
+fn watched_session(site: &Site, visitor: &Pending) -> WatchedSession {
+    let admitted = &visitor.0.admitted;
+    WatchedSession {
+        session: visitor.0.session,
+        account: visitor.0.account,
+        token_digest: admitted.token_digest.clone(),
+        host: site.token_host().to_owned(),
+        application: site.application().cloned(),
+    }
+}
+
+fn heartbeat() -> Interval {
+    let mut heartbeat = interval(HEARTBEAT);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    heartbeat.reset();
+    heartbeat
+}
+
+enum Phase {
+    /// Nothing was sent yet.
+    Opening,
+    Open,
+    /// The last event was sent.
+    Closing,
+}
+
+/// One open stream.
+struct EventStream {
+    ctx: Arc<Ctx>,
+    watched: WatchedSession,
+    open: OpenStream,
+    heartbeat: Interval,
+    /// What the page knows.
+    known: Observation,
+    phase: Phase,
+}
+
+impl EventStream {
+    /// Returns the next text to send; `None`: the stream is over.
+    async fn next(&mut self) -> Option<Bytes> {
+        match self.phase {
+            Phase::Opening => {
+                self.phase = Phase::Open;
+                let mut text = ": open\n\n".to_owned();
+                text.push_str(&self.observe(false).await?);
+                return Some(text.into());
+            }
+            Phase::Closing => return None,
+            Phase::Open => {}
+        }
+        loop {
+            tokio::select! {
+                woken = self.open.woken() => {
+                    if woken.close {
+                        return None;
+                    }
+                    let text = self.observe(woken.policy).await?;
+                    if !text.is_empty() {
+                        return Some(text.into());
+                    }
+                }
+                _ = self.heartbeat.tick() => {
+                    // Without announcements nothing would arrive: the page must ask by itself.
+                    let is_fresh = self.ctx.live.freshness.is_fresh();
+                    return is_fresh.then(|| Bytes::from_static(b":\n\n"));
+                }
+            }
+        }
+    }
+
+    /// Returns the events since the last observation. `None`: the state cannot be found out, or the
+    /// page must open another stream.
+    async fn observe(&mut self, is_new_policy: bool) -> Option<String> {
+        let seen = observe(&self.ctx, &self.watched).await.ok()?;
+        if seen.state == WatchedState::Replaced {
+            return None;
+        }
+        let text = describe_changes(&self.known, &seen, is_new_policy);
+        if seen.state == WatchedState::Ended {
+            self.phase = Phase::Closing;
+        }
+        self.open.set_warned(seen.state == WatchedState::Warned);
+        if let Some(next) = seen.next {
+            self.open.wake_at(next, self.ctx.now());
+        }
+        self.known = seen;
+        Some(text)
+    }
+}
+
+/// Writes the events between two observations.
+fn describe_changes(known: &Observation, seen: &Observation, is_new_policy: bool) -> String {
+    use WatchedState::{Ended, Live, Replaced, Warned};
+    let mut events = Vec::new();
+    match (known.state, seen.state) {
+        (_, Ended) => return event("ended"),
+        (Live, Warned) => events.push("warned"),
+        (Warned, Live) => events.push("resumed"),
+        (Live, Live) | (Warned, Warned) | (Ended | Replaced, _) | (_, Replaced) => {}
+    }
+    if known.duty.map(Duty::as_str) != seen.duty.map(Duty::as_str) {
+        events.push("duty");
+    }
+    if is_new_policy {
+        events.push("policy");
+    }
+    events.into_iter().map(event).collect()
+}
+
+fn event(name: &str) -> String {
+    format!("event: {name}\ndata: {{}}\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::factor::FactorDuty;
+
+    fn observed(state: WatchedState, duty: Option<Duty>) -> Observation {
+        Observation {
+            state,
+            duty,
+            next: None,
+        }
+    }
+
+    #[test]
+    fn events_are_what_changed_since_the_page_was_told() {
+        use WatchedState::{Ended, Live, Warned};
+        let factor = Some(Duty::Factor(FactorDuty::Prove));
+        for (known, seen, policy, events) in [
+            ((Live, None), (Live, None), false, vec![]),
+            ((Live, None), (Warned, None), false, vec!["warned"]),
+            ((Warned, None), (Warned, None), false, vec![]),
+            ((Warned, None), (Live, None), false, vec!["resumed"]),
+            ((Live, None), (Live, None), true, vec!["policy"]),
+            ((Live, None), (Live, factor), true, vec!["duty", "policy"]),
+            ((Live, factor), (Live, None), false, vec!["duty"]),
+            ((Live, None), (Ended, None), true, vec!["ended"]),
+            ((Warned, factor), (Ended, None), false, vec!["ended"]),
+        ] {
+            let text = describe_changes(&observed(known.0, known.1), &observed(seen.0, seen.1), policy);
+            let expected: String = events
+                .iter()
+                .map(|name| format!("event: {name}\ndata: {{}}\n\n"))
+                .collect();
+            assert_eq!(text, expected, "{known:?} {seen:?}");
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! The open event streams of page guards, and the line that wakes them. A stream waits until the
+//! row of its session or account changes, the policy changes, or the next instant comes at which
+//! its session warns or ends. Nothing is polled.
+
+use crate::domain::{account::AccountId, session::SessionId, time::Timestamp};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
+    },
+};
+use tokio::sync::Notify;
+
+/// Most streams of one session. A browser has one per host; when a page is left, its stream is
+/// noticed as closed only later.
+pub const MAX_PER_SESSION: usize = 12;
+/// Most streams of one instance.
+pub const MAX_OPEN: usize = 20_000;
+
+const CHANGED: u8 = 1;
+const POLICY: u8 = 2;
+const CLOSE: u8 = 4;
+
+/// What woke a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wakening {
+    /// The policy changed.
+    pub policy: bool,
+    /// The stream must end.
+    pub close: bool,
+}
+
+#[derive(Default)]
+struct Signal {
+    flags: AtomicU8,
+    notify: Notify,
+}
+
+impl Signal {
+    fn raise(&self, flag: u8) {
+        self.flags.fetch_or(flag, Ordering::SeqCst);
+        self.notify.notify_one();
+    }
+}
+
+struct Entry {
+    signal: Arc<Signal>,
+    account: AccountId,
+}
+
+/// The open streams of this instance.
+#[derive(Default)]
+pub struct EventStreams {
+    by_session: Mutex<HashMap<SessionId, Vec<Entry>>>,
+    open: AtomicUsize,
+    /// Streams whose session warns: only for these is activity news.
+    warned: AtomicUsize,
+    due: Mutex<BinaryHeap<Reverse<(Timestamp, SessionId)>>>,
+    closed: AtomicBool,
+}
+
+impl EventStreams {
+    /// Opens a stream. `None`: there are too many, or the server stops. The oldest stream of a
+    /// session that has too many is closed.
+    pub fn open(self: &Arc<Self>, session: SessionId, account: AccountId) -> Option<OpenStream> {
+        let counted = self.open.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |open| {
+            (open < MAX_OPEN).then_some(open + 1)
+        });
+        if counted.is_err() {
+            return None;
+        }
+        let signal = Arc::new(Signal::default());
+        let entry = Entry {
+            signal: signal.clone(),
+            account,
+        };
+        {
+            let mut by_session = lock(&self.by_session);
+            let entries = by_session.entry(session).or_default();
+            if entries.len() >= MAX_PER_SESSION {
+                entries.remove(0).signal.raise(CLOSE);
+            }
+            entries.push(entry);
+        }
+        let stream = OpenStream {
+            streams: self.clone(),
+            session,
+            signal,
+            is_warned: false,
+            scheduled: None,
+        };
+        // Checked last: whoever closes all streams either sees this one or was before.
+        (!self.closed.load(Ordering::SeqCst)).then_some(stream)
+    }
+
+    /// Returns the number of open streams.
+    pub fn count(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    /// Wakes the streams of a session whose row changed or that ended.
+    pub fn wake_session(&self, id: SessionId) {
+        if self.count() == 0 {
+            return;
+        }
+        for entry in lock(&self.by_session).get(&id).into_iter().flatten() {
+            entry.signal.raise(CHANGED);
+        }
+    }
+
+    /// Wakes the streams of a session that was active, if any stream told of its coming end.
+    pub fn wake_active(&self, id: SessionId) {
+        if self.warned.load(Ordering::SeqCst) > 0 {
+            self.wake_session(id);
+        }
+    }
+
+    /// Wakes the streams of an account whose row changed.
+    pub fn wake_account(&self, id: AccountId) {
+        self.raise(CHANGED, |entry| entry.account == id);
+    }
+
+    /// Wakes every stream: many rows changed.
+    pub fn wake_all(&self) {
+        self.raise(CHANGED, |_| true);
+    }
+
+    /// Wakes every stream because of a new policy.
+    pub fn wake_for_policy(&self) {
+        self.raise(POLICY, |_| true);
+    }
+
+    /// Wakes the streams whose next instant has come.
+    pub fn wake_due(&self, now: Timestamp) {
+        let mut due = lock(&self.due);
+        while due.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+            if let Some(Reverse((_, session))) = due.pop() {
+                self.wake_session(session);
+            }
+        }
+    }
+
+    /// Closes every stream, and opens no more.
+    pub fn close_all(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.raise(CLOSE, |_| true);
+    }
+
+    fn raise(&self, flag: u8, concerns: impl Fn(&Entry) -> bool) {
+        if self.count() == 0 {
+            return;
+        }
+        for entry in lock(&self.by_session)
+            .values()
+            .flatten()
+            .filter(|entry| concerns(entry))
+        {
+            entry.signal.raise(flag);
+        }
+    }
+
+    fn remove(&self, session: SessionId, signal: &Arc<Signal>) {
+        let mut by_session = lock(&self.by_session);
+        if let Some(entries) = by_session.get_mut(&session) {
+            entries.retain(|entry| !Arc::ptr_eq(&entry.signal, signal));
+            if entries.is_empty() {
+                by_session.remove(&session);
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One open stream; it is closed when this is dropped.
+pub struct OpenStream {
+    streams: Arc<EventStreams>,
+    session: SessionId,
+    signal: Arc<Signal>,
+    is_warned: bool,
+    scheduled: Option<Timestamp>,
+}
+
+impl OpenStream {
+    /// Waits until something happened to the session.
+    pub async fn woken(&self) -> Wakening {
+        loop {
+            self.signal.notify.notified().await;
+            let flags = self.signal.flags.swap(0, Ordering::SeqCst);
+            if flags != 0 {
+                return Wakening {
+                    policy: flags & POLICY != 0,
+                    close: flags & CLOSE != 0,
+                };
+            }
+        }
+    }
+
+    /// Remembers whether the session warns, which makes activity news.
+    pub fn set_warned(&mut self, is_warned: bool) {
+        if is_warned && !self.is_warned {
+            self.streams.warned.fetch_add(1, Ordering::SeqCst);
+        } else if !is_warned && self.is_warned {
+            self.streams.warned.fetch_sub(1, Ordering::SeqCst);
+        }
+        self.is_warned = is_warned;
+    }
+
+    /// Wakes the stream at an instant, unless it is woken before.
+    pub fn wake_at(&mut self, at: Timestamp, now: Timestamp) {
+        if self
+            .scheduled
+            .is_some_and(|scheduled| scheduled > now && scheduled <= at)
+        {
+            return;
+        }
+        self.scheduled = Some(at);
+        lock(&self.streams.due).push(Reverse((at, self.session)));
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.set_warned(false);
+        self.streams.remove(self.session, &self.signal);
+        self.streams.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+    use uuid::Uuid;
+
+    fn ids(number: u128) -> (SessionId, AccountId) {
+        (
+            SessionId(Uuid::from_u128(number)),
+            AccountId(Uuid::from_u128(number + 100)),
+        )
+    }
+
+    fn open(streams: &Arc<EventStreams>, number: u128) -> OpenStream {
+        let (session, account) = ids(number);
+        streams.open(session, account).expect("there is room")
+    }
+
+    fn woken(stream: &OpenStream) -> Option<(bool, bool)> {
+        stream.woken().now_or_never().map(|woken| (woken.policy, woken.close))
+    }
+
+    #[test]
+    fn a_stream_is_woken_by_what_concerns_it() {
+        let streams = Arc::new(EventStreams::default());
+        let (one, two) = (open(&streams, 1), open(&streams, 2));
+        streams.wake_session(ids(1).0);
+        assert_eq!((woken(&one), woken(&two)), (Some((false, false)), None));
+        streams.wake_account(ids(2).1);
+        assert_eq!((woken(&one), woken(&two)), (None, Some((false, false))));
+        streams.wake_for_policy();
+        streams.wake_session(ids(1).0);
+        assert_eq!((woken(&one), woken(&two)), (Some((true, false)), Some((true, false))));
+        assert_eq!(woken(&one), None, "several at once wake once");
+    }
+
+    #[test]
+    fn activity_is_news_only_while_a_session_warns() {
+        let streams = Arc::new(EventStreams::default());
+        let mut one = open(&streams, 1);
+        streams.wake_active(ids(1).0);
+        assert_eq!(woken(&one), None);
+        one.set_warned(true);
+        one.set_warned(true);
+        streams.wake_active(ids(1).0);
+        assert_eq!(woken(&one), Some((false, false)));
+        drop(one);
+        let two = open(&streams, 2);
+        streams.wake_active(ids(2).0);
+        assert_eq!(woken(&two), None);
+    }
+
+    #[test]
+    fn instants_wake_once_and_an_earlier_one_comes_first() {
+        let streams = Arc::new(EventStreams::default());
+        let at = Timestamp::from_micros;
+        let mut one = open(&streams, 1);
+        one.wake_at(at(50), at(0));
+        one.wake_at(at(60), at(0));
+        one.wake_at(at(20), at(0));
+        streams.wake_due(at(19));
+        assert_eq!(woken(&one), None);
+        streams.wake_due(at(20));
+        assert_eq!(woken(&one), Some((false, false)));
+        one.wake_at(at(60), at(20));
+        streams.wake_due(at(60));
+        assert_eq!(woken(&one), Some((false, false)));
+        streams.wake_due(at(1000));
+        assert_eq!(woken(&one), None);
+    }
+
+    #[test]
+    fn streams_are_bounded_per_session_and_all_are_closed_at_the_end() {
+        let streams = Arc::new(EventStreams::default());
+        let mut kept: Vec<OpenStream> = (0..MAX_PER_SESSION).map(|_| open(&streams, 1)).collect();
+        assert_eq!(woken(&kept[0]), None);
+        kept.push(open(&streams, 1));
+        assert_eq!(woken(&kept[0]), Some((false, true)), "the oldest makes room");
+        assert_eq!(streams.count(), MAX_PER_SESSION + 1);
+        kept.clear();
+        assert_eq!(streams.count(), 0);
+        assert!(lock(&streams.by_session).is_empty());
+        let many: Vec<OpenStream> = (0..MAX_OPEN).map(|number| open(&streams, number as u128)).collect();
+        let (session, account) = ids(1);
+        assert!(streams.open(session, account).is_none());
+        streams.close_all();
+        assert!(many.iter().all(|stream| woken(stream) == Some((false, true))));
+        drop(many);
+        assert!(streams.open(session, account).is_none(), "the server stops");
+        assert_eq!(streams.count(), 0);
+    }
+}
