@@ -108,6 +108,7 @@
     }
     unfollow();
     if (user === null) return; // a page that needs no sign-in
+    closeConnections();
     known = heard = null;
     if (mode !== "gate" && mode !== "factor" && told) tell("ended");
     if (stepping) return;
@@ -217,6 +218,33 @@
   }
 
   addEventListener("pagehide", unfollow);
+
+  // ---- Connections of the page: they end with the session. The server's proxy cannot end them at once.
+
+  const connections = new Set();
+  const note = (made) => connections.add(new WeakRef(made));
+  for (const name of ["WebSocket", "EventSource"]) {
+    if (!window[name]) continue;
+    window[name] = new Proxy(window[name], {
+      construct(...given) {
+        const made = Reflect.construct(...given);
+        note(made);
+        return made;
+      },
+    });
+    window[name].prototype.constructor = window[name];
+  }
+  // One that was open before this script is known once it is used.
+  const sendFrame = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (...given) {
+    if (![...connections].some((known) => known.deref() === this)) note(this);
+    return sendFrame.apply(this, given);
+  };
+
+  function closeConnections() {
+    for (const connection of connections) connection.deref()?.close();
+    connections.clear();
+  }
 
   // ---- Input
 

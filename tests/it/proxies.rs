@@ -4,6 +4,7 @@
 mod bodies;
 mod browser;
 mod cache;
+mod events;
 mod evidence;
 mod files;
 mod paths;

@@ -8,6 +8,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+/// What RFC 6455 adds to a nonce.
+const WEBSOCKET: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
 /// The nonce in the example of RFC 6455 section 1.3, and its proof.
 pub const NONCE: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 pub const PROOF: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
@@ -146,7 +149,7 @@ fn serve(socket: TcpStream, answering: &Answering, asked: &Mutex<Vec<ReceivedReq
     };
     asked.lock().unwrap().push(request.clone());
     if request.header("upgrade").as_deref() == Some("websocket") {
-        echo(&mut reader, &mut socket).ok();
+        echo(&request, &mut reader, &mut socket).ok();
         return;
     }
     let Reply { status, headers, body } = answering(&request);
@@ -157,10 +160,16 @@ fn serve(socket: TcpStream, answering: &Answering, asked: &Mutex<Vec<ReceivedReq
 }
 
 /// Opens the WebSocket and echoes every text.
-fn echo(reader: &mut impl Read, socket: &mut TcpStream) -> std::io::Result<()> {
+fn echo(request: &ReceivedRequest, reader: &mut impl Read, socket: &mut TcpStream) -> std::io::Result<()> {
+    let nonce = request.header("sec-websocket-key").unwrap_or_default();
+    let digest = ring::digest::digest(
+        &ring::digest::SHA1_FOR_LEGACY_USE_ONLY,
+        format!("{nonce}{WEBSOCKET}").as_bytes(),
+    );
+    let proof = data_encoding::BASE64.encode(digest.as_ref());
     let head = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: \
-         Upgrade\r\nSec-WebSocket-Accept: {PROOF}\r\n\r\n"
+         Upgrade\r\nSec-WebSocket-Accept: {proof}\r\n\r\n"
     );
     socket.write_all(head.as_bytes())?;
     loop {
