@@ -267,6 +267,8 @@ fn an_end_by_an_administrator_shows_at_once_and_another_user_is_led_home() {
         browser.guard_goes().await;
         // The exit from the lock screen, for signing in as another user.
         browser.forget_cookies().await;
+        // No event tells of it: the page asks when it is looked at.
+        browser.script("dispatchEvent(new Event('focus'))").await;
         browser
             .guard("dialog.cover a[href='/login']")
             .await
