@@ -74,6 +74,9 @@ pub struct AdmittedSession {
     pub token_digest: String,
     /// The `cookie_form` of the presented token: how its cookie was issued.
     pub cookie_form: String,
+    /// Whether only memory said so, because the database did not answer. Such a visitor may end
+    /// sessions and do nothing else.
+    pub is_from_memory: bool,
 }
 
 impl AdmittedSession {
@@ -165,6 +168,7 @@ pub async fn admit(
             duty,
             enrol_by: live.enrol_by,
             rotated_to: None,
+            is_from_memory: false,
         };
         let admission = Admission {
             admitted,
@@ -178,8 +182,9 @@ pub async fn admit(
 }
 
 /// Judges the bearer of a token from memory alone, because the database does not answer. That is
-/// enough for ending sessions and for nothing else. `None`: the session is not remembered, it is
-/// over, or its judgement asks for a write.
+/// enough for ending sessions and for nothing else: what ends is checked before it is written. What
+/// the judgement would write is left to the next request. `None`: the session is not remembered, or
+/// it is over.
 pub fn admit_from_memory(
     ctx: &Ctx,
     presented: PresentedToken<'_>,
@@ -191,8 +196,11 @@ pub fn admit_from_memory(
         entry_point,
     } = presented;
     let digest = secret::digest(token);
-    let session = ctx.live.sessions.get(&digest)?;
-    let account = ctx.live.accounts.get(session.row.account_id)?;
+    let session = ctx.live.sessions.last_known(&digest)?;
+    let account = ctx.live.accounts.last_known(session.row.account_id)?;
+    if ctx.live.sessions.held.reason_for(&session.row).is_some() {
+        return None;
+    }
     let known = session.token(&digest)?;
     let policy = rules_at(
         &ctx.in_force(),
@@ -206,7 +214,7 @@ pub fn admit_from_memory(
         SessionVerdict::Live(live) => (None, live),
         SessionVerdict::Duty { what, live } => (Some(what), live),
     };
-    if !usable || must_be_written(&session, &live, request, &policy) {
+    if !usable {
         return None;
     }
     let cookie_form = known.cookie_form.clone();
@@ -219,6 +227,7 @@ pub fn admit_from_memory(
         rotated_to: None,
         token_digest: digest,
         cookie_form,
+        is_from_memory: true,
     })
 }
 

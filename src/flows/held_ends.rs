@@ -33,8 +33,14 @@ impl Ctx {
             at: self.now(),
             initiator: initiator.clone(),
             detail: serde_json::Value::Null,
-            is_unverified: initiator.session.is_some() && !self.live.freshness.is_fresh(),
+            is_unverified: initiator.session.is_some_and(|id| !self.is_current(id)),
         }
+    }
+
+    /// Returns whether memory may be trusted about a session, and knows it as live.
+    fn is_current(&self, id: SessionId) -> bool {
+        let known = self.live.sessions.get_by_id(id);
+        self.live.freshness.is_fresh() && known.is_some_and(|known| known.ended().is_none())
     }
 
     /// Ends sessions here immediately and writes the end; returns how many were live.

@@ -56,6 +56,10 @@ pub enum PageError {
     UnsupportedMedia,
     #[error("too slow")]
     Timeout,
+    /// An end of sessions that could not be held: the database does not answer, and this server
+    /// does not remember the visitor.
+    #[error("the database is not available, and an end of sessions could not be held: {0}")]
+    NothingEnded(String),
     #[error(transparent)]
     Flow(#[from] FlowError),
     /// An internal error; the message goes only to the log.
@@ -87,7 +91,7 @@ impl PageError {
             Self::TooLarge => "too_large",
             Self::UnsupportedMedia => "unsupported_media_type",
             Self::Timeout => "timeout",
-            Self::Flow(FlowError::Unavailable(_)) => "unavailable",
+            Self::NothingEnded(_) | Self::Flow(FlowError::Unavailable(_)) => "unavailable",
             Self::Flow(FlowError::EndHeld(_)) => "end_held",
             Self::Flow(FlowError::HashingBusy(_)) => "busy",
             Self::Flow(FlowError::SourceDown(_)) => "source_down",
@@ -121,7 +125,8 @@ impl ResponseError for PageError {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
-            Self::Flow(
+            Self::NothingEnded(_)
+            | Self::Flow(
                 FlowError::Unavailable(_)
                 | FlowError::EndHeld(_)
                 | FlowError::HashingBusy(_)
@@ -168,6 +173,7 @@ impl ResponseError for PageError {
             Self::Misdirected(message) => message.clone(),
             Self::NoEntry => Some(NO_ENTRY.to_owned()),
             Self::Flow(FlowError::EndHeld(_)) => Some(END_HELD.to_owned()),
+            Self::NothingEnded(_) => Some(NOTHING_ENDED.to_owned()),
             Self::Flow(FlowError::SourceDown(_)) => Some(SOURCE_DOWN.to_owned()),
             Self::Factor { .. } => Some("A second factor is required first.".to_owned()),
             Self::StepUp(method) => Some(describe_step_up(*method).to_owned()),
@@ -228,6 +234,11 @@ pub fn factor_url(return_to: Option<&str>) -> String {
 pub const END_HELD: &str = "The database does not answer. This server refuses the session from now on, and the \
                             session will be ended as soon as the database answers. You do not need to \
                             repeat this.";
+
+/// Message for people whose end of sessions could not be held.
+const NOTHING_ENDED: &str = "The database does not answer, and this server does not remember your session, so it \
+                             cannot tell who you are. Nothing was done, and no session was ended. Repeat this as soon \
+                             as the database answers.";
 
 /// Message for people whose password only a source can check that does not answer.
 const SOURCE_DOWN: &str = "The directory of your organization does not answer, so the password cannot be checked. Try \

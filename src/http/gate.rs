@@ -36,6 +36,7 @@ use actix_web::{
     web,
 };
 use std::{rc::Rc, sync::Arc};
+use uuid::Uuid;
 
 /// Judges the session before the inner middleware sees the request.
 pub async fn judge(
@@ -156,23 +157,28 @@ async fn find(
         Ok(Access::Ended(reason)) => Ok(JudgedSession::Ended(reason)),
         Ok(Access::Admitted(admitted)) => Ok(JudgedSession::Admitted(Rc::new(*admitted))),
         // Ending sessions is not delayed: memory is enough to know who asks.
-        Err(FlowError::Unavailable(words)) if only_ends_sessions(req) => {
+        Err(FlowError::Unavailable(words)) if may_end_sessions(req) => {
             match access::admit_from_memory(ctx, presented_token, acceptable) {
                 Some(admitted) => Ok(JudgedSession::Admitted(Rc::new(admitted))),
                 None if signs_out(req) => Ok(JudgedSession::Unjudged(secret::digest(token))),
-                None => Err(FlowError::Unavailable(words).into()),
+                None => Err(PageError::NothingEnded(words)),
             }
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// Returns whether the request can do nothing but end sessions.
-fn only_ends_sessions(req: &ServiceRequest) -> bool {
+/// Returns whether the request may end sessions. The form of an account does that and more; its
+/// handler refuses the rest to visitors who are known from memory alone.
+fn may_end_sessions(req: &ServiceRequest) -> bool {
     let path = req.path();
     let ends_own = path.starts_with("/sessions/") && path.ends_with("/end");
-    *req.method() == Method::POST
-        && (signs_out(req) || ends_own || [paths::SESSIONS_END_OTHERS, paths::ADMIN_SESSIONS_END].contains(&path))
+    let account = path
+        .strip_prefix(paths::ADMIN_ACCOUNTS)
+        .and_then(|id| id.strip_prefix('/'));
+    let of_account = account.is_some_and(|id| Uuid::parse_str(id).is_ok());
+    let ends = [paths::SESSIONS_END_OTHERS, paths::ADMIN_SESSIONS_END].contains(&path);
+    *req.method() == Method::POST && (signs_out(req) || ends_own || of_account || ends)
 }
 
 fn signs_out(req: &ServiceRequest) -> bool {

@@ -218,7 +218,7 @@ impl<W: StepUpVisitor, F: StepUpInput> FromRequest for Confirmed<W, F> {
                 .cloned()
                 .ok_or(PageError::missing_middleware())?;
             if let Some(json) = json {
-                if !is_confirmed_by(&who, &ctx) {
+                if !is_confirmed_by(&who, &ctx)? {
                     confirm::<W, F>(&req, &ctx, &who, &SubmittedForm::default()).await?;
                 }
                 let form = F::parse_body(&json.await?)?;
@@ -232,7 +232,7 @@ impl<W: StepUpVisitor, F: StepUpInput> FromRequest for Confirmed<W, F> {
             if typed.account.as_ref().is_some_and(|asked| *asked != own_id(&who)) {
                 return Err(refuse_other_account(&req, &who));
             }
-            if form.is_critical() && !is_confirmed_by(&who, &ctx) {
+            if form.is_critical() && !is_confirmed_by(&who, &ctx)? {
                 confirm::<W, F>(&req, &ctx, &who, &typed).await?;
             }
             if F::IS_DOWNLOAD && typed.account.is_some() && wants_html(&req) {
@@ -243,15 +243,10 @@ impl<W: StepUpVisitor, F: StepUpInput> FromRequest for Confirmed<W, F> {
     }
 }
 
-fn is_confirmed_by<W: StepUpVisitor>(who: &W, ctx: &Ctx) -> bool {
-    let admitted = &who.visitor().admitted;
-    is_confirmed(
-        ctx,
-        &admitted.account,
-        &admitted.session.row,
-        &admitted.token_digest,
-        W::LIMIT,
-    )
+fn is_confirmed_by<W: StepUpVisitor>(who: &W, ctx: &Ctx) -> Result<bool, PageError> {
+    let admitted = &who.visitor().looked_up()?.admitted;
+    let (account, session) = (&admitted.account, &admitted.session.row);
+    Ok(is_confirmed(ctx, account, session, &admitted.token_digest, W::LIMIT))
 }
 
 fn own_id(who: &impl StepUpVisitor) -> String {
@@ -310,7 +305,7 @@ pub fn proof_fields<W: StepUpVisitor>(who: &W, ctx: &Ctx, back: &str) -> Option<
     let visitor = who.visitor();
     let account = &visitor.admitted.account;
     let is_password_enough = !account.factors.has_any() && find_confirming_source(ctx, account).is_none();
-    (is_password_enough && !is_confirmed_by(who, ctx)).then(|| ProofFields {
+    (is_password_enough && is_confirmed_by(who, ctx).is_ok_and(|is_confirmed| !is_confirmed)).then(|| ProofFields {
         account: own_id(who),
         name: visitor.name.clone(),
         back: back.to_owned(),

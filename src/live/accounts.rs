@@ -5,9 +5,14 @@ use crate::domain::account::{Account, AccountId};
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 
+/// Most accounts that are kept as they were before their row changed.
+const MOST_FORMER: usize = 10_000;
+
 /// A cache of accounts. An entry is removed when its row changes.
 pub struct AccountCache {
     by_id: Cache<AccountId, Arc<Account>>,
+    /// Accounts that were removed because their row changed, as they were known.
+    former: Cache<AccountId, Arc<Account>>,
     epoch: Epoch,
     streams: Arc<EventStreams>,
 }
@@ -16,6 +21,7 @@ impl AccountCache {
     pub(super) fn new(capacity: usize, epoch: Epoch, streams: Arc<EventStreams>) -> Self {
         Self {
             by_id: Cache::new(capacity),
+            former: Cache::new(capacity.min(MOST_FORMER)),
             epoch,
             streams,
         }
@@ -32,20 +38,34 @@ impl AccountCache {
         let account = Arc::new(account);
         self.by_id.insert(account.id, account.clone());
         if self.epoch.current() != epoch {
-            self.by_id.remove(&account.id);
+            self.retire(account.id);
         }
         account
+    }
+
+    /// Returns the account as it was last known, even if its row changed since: enough to hold an
+    /// end of sessions that is checked before it is written, and for nothing else.
+    pub fn last_known(&self, id: AccountId) -> Option<Arc<Account>> {
+        self.by_id.get(&id).or_else(|| self.former.get(&id))
+    }
+
+    /// Removes an account from what is trusted, and keeps what was known of it.
+    fn retire(&self, id: AccountId) {
+        if let Some((_, account)) = self.by_id.remove(&id) {
+            self.former.insert(id, account);
+        }
     }
 
     /// Removes an account whose row changed.
     pub fn forget(&self, id: AccountId) {
         self.epoch.advance();
-        self.by_id.remove(&id);
+        self.retire(id);
         self.streams.wake_account(id);
     }
 
     pub(super) fn forget_all(&self) {
         self.epoch.advance();
-        self.by_id.clear();
+        let known: Vec<_> = self.by_id.iter().map(|(id, _)| id).collect();
+        known.into_iter().for_each(|id| self.retire(id));
     }
 }

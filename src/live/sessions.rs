@@ -52,6 +52,8 @@ struct SessionNotes {
 
 /// Most foreign addresses that are recorded of one session, so that nobody fills the audit log.
 const MAX_RECORDED: usize = 16;
+/// Most sessions that are kept as they were before something about them changed.
+const MOST_FORMER: usize = 10_000;
 /// Shortest time between two renewals of a cookie.
 const RENEWAL_PAUSE: Span = Span::from_secs(300);
 /// Most refused pages that are recorded per session and minute, for the same reason.
@@ -202,6 +204,8 @@ pub struct Sessions {
     /// A digest belongs to one session forever, so this index is never out of date.
     ids: Cache<Box<str>, SessionId>,
     by_id: Cache<SessionId, Arc<LiveSession>>,
+    /// Sessions that were forgotten because something about them changed, as they were known.
+    former: Cache<SessionId, Arc<LiveSession>>,
     pending: Mutex<HashMap<SessionId, Arc<LiveSession>>>,
     /// Ends that apply here but are not written yet.
     pub held: HeldEnds,
@@ -214,6 +218,7 @@ impl Sessions {
         Self {
             ids: Cache::new(capacity),
             by_id: Cache::new(capacity),
+            former: Cache::new(capacity.min(MOST_FORMER)),
             pending: Mutex::default(),
             held: HeldEnds::default(),
             epoch,
@@ -229,6 +234,13 @@ impl Sessions {
     /// Returns a remembered session.
     pub fn get_by_id(&self, id: SessionId) -> Option<Arc<LiveSession>> {
         self.by_id.get(&id)
+    }
+
+    /// Returns the session of a token as it was last known, even if something about it changed
+    /// since: enough to hold an end that is checked before it is written, and for nothing else.
+    pub fn last_known(&self, digest: &str) -> Option<Arc<LiveSession>> {
+        let id = self.ids.get(digest)?;
+        self.by_id.get(&id).or_else(|| self.former.get(&id))
     }
 
     /// Remembers a row that was read after `epoch` was taken, with the activity that is not yet
@@ -248,9 +260,16 @@ impl Sessions {
         }
         self.by_id.insert(session.id(), session.clone());
         if self.epoch.current() != epoch {
-            self.by_id.remove(&session.id());
+            self.retire(session.id());
         }
         session
+    }
+
+    /// Removes a session from what is trusted, and keeps what was known of it.
+    fn retire(&self, id: SessionId) {
+        if let Some((_, session)) = self.by_id.remove(&id) {
+            self.former.insert(id, session);
+        }
     }
 
     /// Records activity (`active`) or only that a window is open.
@@ -323,7 +342,7 @@ impl Sessions {
     /// kept.
     pub fn forget(&self, id: SessionId) {
         self.epoch.advance();
-        self.by_id.remove(&id);
+        self.retire(id);
         self.streams.wake_session(id);
     }
 
@@ -369,7 +388,8 @@ impl Sessions {
     /// Forgets every cached session; the next use of each reads it again.
     pub fn forget_all(&self) {
         self.epoch.advance();
-        self.by_id.clear();
+        let known: Vec<_> = self.by_id.iter().map(|(id, _)| id).collect();
+        known.into_iter().for_each(|id| self.retire(id));
         self.streams.wake_all();
     }
 

@@ -265,6 +265,7 @@ fn decide(
                 rotated_to: None,
                 token_digest,
                 cookie_form,
+                is_from_memory: false,
             }))
         }
     }

@@ -13,7 +13,7 @@ use nightlatch::{
     clock::SystemClock,
     domain::{
         audit::AuditRecord,
-        session::{SessionFilter, SessionListState},
+        session::{Session, SessionFilter, SessionListState},
     },
     flows::sessions,
 };
@@ -60,6 +60,11 @@ impl Fault {
 
 /// Returns the id of the account's only live session.
 pub(super) fn session_of(server: &TestServer, name: &str) -> String {
+    only_session(server, name).id.0.to_string()
+}
+
+/// Returns the account's only live session.
+fn only_session(server: &TestServer, name: &str) -> Session {
     let filter = SessionFilter {
         text: Some(name.to_owned()),
         state: SessionListState::Active,
@@ -67,7 +72,15 @@ pub(super) fn session_of(server: &TestServer, name: &str) -> String {
         ..SessionFilter::default()
     };
     let list = server.run(sessions::list(&server.ctx, filter)).unwrap();
-    list.items[0].row.session.id.0.to_string()
+    list.items[0].row.session.clone()
+}
+
+/// Makes this instance forget what it knows of the account's session, as the announcement of a
+/// change does.
+fn announce_change(server: &TestServer, name: &str) {
+    let session = only_session(server, name);
+    server.ctx.live.sessions.forget(session.id);
+    server.ctx.live.accounts.forget(session.account_id);
 }
 
 /// Returns the entries of this event about this account.
@@ -220,4 +233,119 @@ fn a_sign_out_of_a_session_that_this_instance_never_saw_is_kept() {
     within(RECOVERED, "it is written", || ada.thief().get("/").status() == 303);
     let signed_out = recorded(&there, "sign_out", "ada");
     assert_eq!((signed_out.len(), signature(&signed_out[0])), (1, ("ada", true, true)));
+}
+
+#[test]
+fn an_administrator_whose_session_changed_right_before_the_fault_still_ends_sessions() {
+    let (server, relay) = behind_relay();
+    let (boss, ada, eve) = (server.admin("boss"), server.member("ada"), server.member("eve"));
+    let stranger = TestServer::beside(&server.database)
+        .machine(Arc::new(SystemClock))
+        .start()
+        .admin("stranger");
+    let eves = session_of(&server, "eve");
+    let adas = only_session(&server, "ada").account_id.0.to_string();
+    for client in [&boss, &ada, &eve] {
+        client.get("/").expect(200);
+    }
+    announce_change(&server, "boss");
+    Fault::Stopped.begin(&server, &relay);
+    let promise = "will be ended as soon as the database answers";
+    let one = boss.thief().post("/admin/sessions/end", &[("only", &eves)]);
+    assert!(one.expect(503).page().shows(promise));
+    let of_account = format!("/admin/accounts/{adas}");
+    let all = boss.thief().post(&of_account, &[("act", "end-sessions")]);
+    assert!(all.expect(503).page().shows(promise));
+    // Nothing else is done for a visitor whom only memory knows.
+    for act in ["force-change", "disable", "invite"] {
+        let page = boss.thief().post(&of_account, &[("act", act)]).expect(503).page();
+        assert!(!page.shows(promise), "{act}");
+    }
+    // A server that never saw the administrator says that nothing ended.
+    let nobody = stranger
+        .thief()
+        .at(&server.base)
+        .post("/admin/sessions/end", &[("only", &eves)]);
+    assert!(nobody.expect(503).page().shows("no session was ended"));
+    Fault::Stopped.end(&server, &relay);
+    within(RECOVERED, "the ends are written", || {
+        server.anyone().get("/readyz").status() == 200 && server.ctx.live.sessions.held.is_empty()
+    });
+    for (client, name) in [(&eve, "eve"), (&ada, "ada")] {
+        client.get("/").expect(303);
+        let ended = recorded(&server, "session.ended", name);
+        assert_eq!((ended.len(), signature(&ended[0])), (1, ("boss", true, true)), "{name}");
+    }
+    boss.get("/admin").expect(200);
+}
+
+#[test]
+fn an_administrator_whose_sign_out_was_announced_here_ends_nothing_from_memory() {
+    let (server, relay) = behind_relay();
+    let there = TestServer::beside(&server.database)
+        .machine(Arc::new(SystemClock))
+        .start();
+    let (boss, eve) = (server.admin("boss"), server.member("eve"));
+    let eves = session_of(&server, "eve");
+    boss.get("/admin").expect(200);
+    boss.thief().at(&there.base).post("/logout", &[]).expect(303);
+    within(RECOVERED, "the sign-out is known here", || {
+        boss.thief().get("/admin").status() == 303
+    });
+    announce_change(&server, "eve");
+    Fault::Stopped.begin(&server, &relay);
+    boss.thief().post("/admin/sessions/end", &[("only", &eves)]).expect(503);
+    Fault::Stopped.end(&server, &relay);
+    within(RECOVERED, "it is dropped", || server.ctx.live.sessions.held.is_empty());
+    within(RECOVERED, "eve is let in again", || eve.get("/").status() == 200);
+    assert!(recorded(&there, "session.ended", "eve").is_empty());
+}
+
+/// Everything that an audit entry consists of.
+const AUDIT: [&str; 19] = [
+    "id",
+    "happened_at",
+    "event",
+    "actor",
+    "actor_key",
+    "actor_id",
+    "account",
+    "account_key",
+    "account_id",
+    "session_id",
+    "ip",
+    "ip_key",
+    "user_agent",
+    "application",
+    "outcome",
+    "reason",
+    "detail",
+    "request_id",
+    "search",
+];
+
+#[test]
+fn an_end_that_was_written_is_not_answered_as_one_that_was_not() {
+    let server = super::ready(TestServer::on(On::Sqlite));
+    let (boss, eve) = (server.admin("boss"), server.member("eve"));
+    let eves = session_of(&server, "eve");
+    let TestDatabase::Sqlite(directory) = &*server.database else {
+        panic!("not on SQLite")
+    };
+    let mut file = SqliteConnection::establish(directory.path().join("test.db").to_str().unwrap()).unwrap();
+    // The database goes away between the end and the message: entries can be written, not read.
+    file.batch_execute(&format!(
+        "ALTER TABLE audit RENAME TO kept;
+         CREATE VIEW audit AS SELECT * FROM kept WHERE json(detail || '{{') IS NOT NULL;
+         CREATE TRIGGER keep INSTEAD OF INSERT ON audit
+         BEGIN INSERT INTO kept ({}) VALUES (NEW.{}); END;",
+        AUDIT.join(", "),
+        AUDIT.join(", NEW."),
+    ))
+    .unwrap();
+    boss.post("/admin/sessions/end", &[("only", &eves)]).expect(303);
+    eve.get("/").expect(303);
+    file.batch_execute("DROP VIEW audit; ALTER TABLE kept RENAME TO audit;")
+        .unwrap();
+    assert_eq!(recorded(&server, "session.ended", "eve").len(), 1);
 }

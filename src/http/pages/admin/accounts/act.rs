@@ -82,6 +82,9 @@ pub async fn submit(
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let (id, fields) = (parse_account_id(&id)?, fields.0);
+    if fields.act != "end-sessions" {
+        admin.0.looked_up()?;
+    }
     match fields.act.as_str() {
         "invite" => return invite(&req, &ctx, &admin, id).await,
         "mail-link" => return mail_link(&req, &ctx, &admin, id).await,

@@ -239,10 +239,7 @@ async fn end_these(
     // The sessions end first: reading for the message must not delay that.
     let ended = sessions::end(ctx, &admin.0.initiator, ids.clone()).await?;
     let whose = match ids.as_slice() {
-        [one] => sessions::detail(ctx, *one).await?.map(|detail| {
-            let agent = detail.view.row.session.binding.user_agent.as_deref();
-            format!("{} on {}", detail.account.name, agent::describe(agent))
-        }),
+        [one] => describe_session(ctx, *one).await,
         _ => None,
     };
     let flash = match whose {
@@ -250,6 +247,20 @@ async fn end_these(
         Some(_) | None => ended_flash(ended),
     };
     Ok(redirect(req, &form.way_back(), &flash))
+}
+
+/// Says whose session it is. `None` also if the database stopped answering after the end was
+/// written: an end that happened is never reported as one that did not.
+async fn describe_session(ctx: &Ctx, id: SessionId) -> Option<String> {
+    let detail = match sessions::detail(ctx, id).await {
+        Ok(detail) => detail?,
+        Err(error) => {
+            tracing::warn!(%error, "a session was ended, but cannot be described");
+            return None;
+        }
+    };
+    let agent = detail.view.row.session.binding.user_agent.as_deref();
+    Some(format!("{} on {}", detail.account.name, agent::describe(agent)))
 }
 
 async fn render_selected(
