@@ -154,6 +154,34 @@ pub async fn detail(ctx: &Ctx, id: SessionId) -> Result<Option<SessionDetail>, F
     .await
 }
 
+/// What the bearer of an ended session's token may know about its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnEnd {
+    /// The limit that ended it, as a sentence.
+    pub sentence: String,
+    /// The latest activity.
+    pub last_active_at: Timestamp,
+    /// When it ended.
+    pub at: Timestamp,
+}
+
+/// Explains to the bearer of its token why a session ended. `None`: there is no such session, it is
+/// live, or no limit that counts time ended it.
+pub async fn explain_own_end(ctx: &Ctx, token_digest: String) -> Result<Option<OwnEnd>, FlowError> {
+    ctx.read(move |r| {
+        let found = sessions::find_by_digest(r.connection, &token_digest)?;
+        Ok(found.and_then(|session| {
+            let cause = session.end_cause.as_ref()?;
+            Some(OwnEnd {
+                sentence: cause.limit_sentence(session.end_reason?)?,
+                last_active_at: cause.last_active_at,
+                at: session.ended_at?,
+            })
+        }))
+    })
+    .await
+}
+
 /// Ends these sessions for an administrator and returns how many were live.
 pub async fn end(ctx: &Ctx, initiator: &Initiator, ids: Vec<SessionId>) -> Result<usize, FlowError> {
     ctx.end_now(ctx.new_end(initiator, HeldScope::Sessions(ids), EndReason::Revoked))

@@ -64,7 +64,7 @@ pub async fn judge(
     };
     let admitted = match &state {
         JudgedSession::Admitted(admitted) => Some(admitted.clone()),
-        JudgedSession::Anonymous | JudgedSession::Ended(_) | JudgedSession::Unjudged(_) => None,
+        JudgedSession::Anonymous | JudgedSession::Ended(..) | JudgedSession::Unjudged(_) => None,
     };
     session_cookie::pass_on_token(req.headers_mut(), &presented, admitted.is_some(), jar, &keys);
     let had_flash = flash::is_carried(&ctx, req.headers());
@@ -95,7 +95,7 @@ pub async fn carry_prepared_token(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let rotated = match req.extensions().get::<JudgedRequest>().map(|judged| &judged.state) {
         Some(JudgedSession::Admitted(admitted)) => admitted.rotated_to.as_ref().map(|token| token.expose().to_owned()),
-        Some(JudgedSession::Anonymous | JudgedSession::Ended(_) | JudgedSession::Unjudged(_)) | None => None,
+        Some(JudgedSession::Anonymous | JudgedSession::Ended(..) | JudgedSession::Unjudged(_)) | None => None,
     };
     if let Some(token) = rotated {
         req.get_session().insert(PREPARED_TOKEN, token)?;
@@ -154,7 +154,7 @@ async fn find(
     };
     match access::admit(ctx, presented_token, || client.origin(), acceptable).await {
         Ok(Access::Anonymous) => Ok(JudgedSession::Anonymous),
-        Ok(Access::Ended(reason)) => Ok(JudgedSession::Ended(reason)),
+        Ok(Access::Ended(reason)) => Ok(JudgedSession::Ended(reason, secret::digest(token))),
         Ok(Access::Admitted(admitted)) => Ok(JudgedSession::Admitted(Rc::new(*admitted))),
         // Ending sessions is not delayed: memory is enough to know who asks.
         Err(FlowError::Unavailable(words)) if may_end_sessions(req) => {

@@ -145,7 +145,7 @@ impl<'a> Status<'a> {
                 may_enter: Some(judged.may_enter),
                 ..Self::live(admitted, now)
             },
-            JudgedSession::Ended(reason) => Self {
+            JudgedSession::Ended(reason, _) => Self {
                 state: "ended",
                 reason: Some(reason.as_str()),
                 message: Some(reason.sentence()),

@@ -40,8 +40,8 @@ pub struct JudgedRequest {
 /// The session of a request's cookie.
 pub enum JudgedSession {
     Anonymous,
-    /// The cookie belongs to a session that has ended.
-    Ended(EndReason),
+    /// The cookie belongs to a session that has ended. The digest is that of its token.
+    Ended(EndReason, String),
     Admitted(Rc<AdmittedSession>),
     /// The token of this digest could not be looked up in the database, and memory does not know
     /// it. It allows only signing out.

@@ -62,6 +62,15 @@ impl Visitor {
             admitted: admitted.clone(),
         }
     }
+
+    /// Returns the visitor, unless only memory knows them, because the database does not answer:
+    /// they may end sessions and do nothing else.
+    pub fn looked_up(&self) -> Result<&Self, PageError> {
+        if self.admitted.is_from_memory {
+            return Err(FlowError::Unavailable("the session could not be looked up".to_owned()).into());
+        }
+        Ok(self)
+    }
 }
 
 /// Any visitor; with the user if there is a live session without a pending duty.
@@ -72,6 +81,8 @@ pub struct Anyone {
     pub client: Client,
     /// Why the session of the cookie has ended.
     pub ended: Option<EndReason>,
+    /// Digest of the token of that session.
+    pub ended_token: Option<String>,
     /// The live session of the cookie, even with a duty: a new sign-in replaces it.
     pub session: Option<SessionId>,
     pub ambiguous: bool,
@@ -111,7 +122,7 @@ fn pending(req: &HttpRequest) -> Result<Visitor, PageError> {
             return_to: return_to(req),
             reason: None,
         }),
-        JudgedSession::Ended(reason) => Err(PageError::SignIn {
+        JudgedSession::Ended(reason, _) => Err(PageError::SignIn {
             return_to: return_to(req),
             reason: Some(*reason),
         }),
@@ -146,7 +157,7 @@ fn refuse_until_done(req: &HttpRequest, duty: Duty) -> PageError {
 pub fn signed_in_name(req: &HttpRequest) -> Option<String> {
     match judged(req).ok()?.state {
         JudgedSession::Admitted(admitted) => Some(admitted.account.name.clone()),
-        JudgedSession::Anonymous | JudgedSession::Ended(_) | JudgedSession::Unjudged(_) => None,
+        JudgedSession::Anonymous | JudgedSession::Ended(..) | JudgedSession::Unjudged(_) => None,
     }
 }
 
@@ -173,14 +184,19 @@ impl FromRequest for Anyone {
         ready(judged(req).map(|judged| {
             let (session, duty, ended) = match &judged.state {
                 JudgedSession::Admitted(admitted) => (Some(admitted.session.id()), admitted.duty, None),
-                JudgedSession::Ended(reason) => (None, None, Some(*reason)),
+                JudgedSession::Ended(reason, _) => (None, None, Some(*reason)),
                 JudgedSession::Anonymous | JudgedSession::Unjudged(_) => (None, None, None),
+            };
+            let ended_token = match &judged.state {
+                JudgedSession::Ended(_, digest) => Some(digest.clone()),
+                JudgedSession::Admitted(_) | JudgedSession::Anonymous | JudgedSession::Unjudged(_) => None,
             };
             let unjudged = match &judged.state {
                 JudgedSession::Unjudged(digest) => Some(digest.clone()),
-                JudgedSession::Admitted(_) | JudgedSession::Ended(_) | JudgedSession::Anonymous => None,
+                JudgedSession::Admitted(_) | JudgedSession::Ended(..) | JudgedSession::Anonymous => None,
             };
             Self {
+                ended_token,
                 unjudged,
                 visitor: member(req).ok(),
                 duty,

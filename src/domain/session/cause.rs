@@ -170,6 +170,38 @@ impl EndCause {
         }
     }
 
+    /// Explains to the owner which limit of time ended their session. `None`: none did.
+    pub fn limit_sentence(&self, reason: EndReason) -> Option<String> {
+        let limit = match self.limit {
+            Some(Value::Number(secs)) => duration::humanize(secs.max(0)),
+            Some(Value::Flag(_) | Value::Text(_) | Value::List(_)) | None => return None,
+        };
+        match reason {
+            EndReason::Idle => Some(format!("You were signed out after {limit} without activity.")),
+            EndReason::Ttl => Some(format!(
+                "You were signed out {limit} after you had signed in. Sessions do not last longer, however active \
+                 they are."
+            )),
+            EndReason::WindowClosed => Some(format!(
+                "You were signed out because no window had been open for {}.",
+                duration::humanize(self.window_close_grace.map_or(0, Span::as_secs))
+            )),
+            EndReason::Renewal
+            | EndReason::SignedOut
+            | EndReason::Revoked
+            | EndReason::AccountDisabled
+            | EndReason::Directory
+            | EndReason::AccountExpired
+            | EndReason::PasswordChanged
+            | EndReason::IdentityProvider
+            | EndReason::UserAgent
+            | EndReason::Network
+            | EndReason::NetworkAllowance
+            | EndReason::RotatedReuse
+            | EndReason::SessionLimit => None,
+        }
+    }
+
     fn impersonal_sentence(&self, reason: EndReason) -> String {
         let limit = || match self.limit {
             Some(Value::Number(secs)) => duration::humanize(secs.max(0)),

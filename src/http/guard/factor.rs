@@ -117,7 +117,7 @@ fn find_unproved_visitor(req: &HttpRequest) -> Option<Visitor> {
         JudgedSession::Admitted(_)
         | JudgedSession::Anonymous
         | JudgedSession::Unjudged(_)
-        | JudgedSession::Ended(_) => None,
+        | JudgedSession::Ended(..) => None,
     }
 }
 

@@ -17,7 +17,9 @@ use crate::{
     flows::{
         Ctx,
         login::{SignInOutcome, sign_in},
-        providers, setup,
+        providers,
+        sessions::{self, OwnEnd},
+        setup,
     },
     http::{
         destination::{destination_address, query, return_to},
@@ -54,6 +56,8 @@ struct LoginPage {
     destination: Option<String>,
     /// Why the last session ended.
     reason: Option<String>,
+    /// When, and under which limit, if the browser still has its cookie.
+    own_end: Option<OwnEnd>,
     error: Option<String>,
     /// The idle timeout for display: `15 minutes`.
     idle: Option<String>,
@@ -124,6 +128,7 @@ pub async fn form(
     let target_text = target.map(str::to_owned);
     let mut login = LoginPage::new(&req, &ctx, String::new(), return_to);
     login.reason = reason.map(|reason| reason.sentence().to_owned());
+    login.own_end = explain_end(&ctx, &anyone).await;
     login.lost_cookie = lost_cookie::causes(&req, &ctx, &anyone);
     // The form is shown even while the database is not available.
     login.unset = setup::is_awaited(&ctx).await.unwrap_or(false);
@@ -211,6 +216,7 @@ impl LoginPage {
             destination: return_to.as_deref().and_then(destination),
             return_to: return_to.clone(),
             reason: None,
+            own_end: None,
             error: None,
             idle: idle_words(ctx.in_force().everyone()),
             unset: false,
@@ -228,6 +234,16 @@ impl LoginPage {
         }
         Ok(response)
     }
+}
+
+/// Explains the end of the session whose cookie the browser sent. Without the database the page
+/// says only the reason.
+async fn explain_end(ctx: &Ctx, anyone: &Anyone) -> Option<OwnEnd> {
+    let explained = sessions::explain_own_end(ctx, anyone.ended_token.clone()?).await;
+    explained.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the end of a session cannot be explained");
+        None
+    })
 }
 
 /// Describes the destination of a return address.

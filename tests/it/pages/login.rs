@@ -548,3 +548,31 @@ fn a_lost_cookie_is_explained_on_the_page_and_in_the_log() {
         assert!(!server.anyone().get("/login").expect(200).page().shows(told), "{on:?}");
     }
 }
+
+#[test]
+fn the_sign_in_page_says_which_limit_ended_the_session_and_since_when() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        server.policy(&[("auth.idle_session_timeout", "15m")]);
+        let ada = server.member("ada");
+        let last_active = server.now().to_rfc3339();
+        server.advance(16 * 60);
+        let sign_in = ada.get("/").expect(303).location().to_owned();
+        assert_eq!(sign_in, "/login?reason=idle", "{on:?}");
+        // A later policy does not change what was.
+        server.policy(&[("auth.idle_session_timeout", "2h")]);
+        let page = ada.get(&sign_in).expect(200).page();
+        let said = "You were signed out after 15 minutes without activity.";
+        assert!(page.shows(said), "{on:?}: {}", page.text());
+        assert!(page.shows("Last activity"), "{on:?}: {}", page.text());
+        let since = format!(".callout time[datetime='{last_active}']");
+        assert_eq!(page.all(&since).len(), 1, "{on:?}: {}", page.text());
+        // Whoever has only the address learns nothing about anybody's session.
+        let page = server.anyone().get(&sign_in).expect(200).page();
+        assert!(
+            page.shows("You were signed out after a period of inactivity."),
+            "{on:?}"
+        );
+        assert!(!page.shows("Last activity"), "{on:?}");
+    }
+}
