@@ -121,6 +121,7 @@ impl JobList<'_> {
             policy::forget_old_drafts(ctx).await
         });
     }
+            accounts::forget_old_imports(ctx).await?;
 
     /// Runs a job every `secs` seconds, measured from the end of its previous run, until the jobs
     /// stop.

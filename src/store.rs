@@ -18,6 +18,7 @@ pub mod enrolment_links;
 mod error;
 pub mod forwarded;
 pub mod handovers;
+pub mod import_results;
 mod instant;
 mod keyset;
 pub mod lockout_notices;

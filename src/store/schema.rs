@@ -1,6 +1,9 @@
 //! The tables for diesel, written by hand to match `migrations/` for both databases.
 
 mod identity;
+mod imports;
+
+pub use imports::import_results;
 
 pub use identity::{provider_sessions, sources, spent_provider_values};
 

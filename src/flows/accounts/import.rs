@@ -2,6 +2,10 @@
 //! or none. `domain::account_csv` defines the columns; `act` changes accounts.
 
 mod plan;
+mod results;
+
+pub use crate::store::import_results::ImportSubmission;
+pub use results::{ImportSummary, KeptImport, fetch_import, find_import, forget_old_imports};
 
 pub use plan::{ImportPlan, MOST_ONE_TIME, PlannedChange, PlannedLine, entry_of};
 
@@ -15,7 +19,7 @@ use crate::{
     },
     flows::{Ctx, FlowError, Initiator, Write, patience::with_long_patience},
     hashing::{HashingClient, HashingPurpose},
-    store::accounts,
+    store::{accounts, import_results},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -81,31 +85,64 @@ pub async fn import(
     file: ImportFile,
     confirmation: ImportConfirmation,
 ) -> Result<ImportOutcome, FlowError> {
-    import_observed(ctx, initiator, file, confirmation, &|_, _| {}).await
+    let outcome = perform(ctx, initiator, file, confirmation, None, &|_, _| {}).await?;
+    outcome.ok_or_else(|| FlowError::Internal("an import without a form was known".to_owned()))
 }
 
-/// Like [`import`]. `note_progress` receives how many passwords are hashed, and of how many,
-/// because hashing takes most of the time.
-pub async fn import_observed(
+/// Like [`import`], for a form that may be sent twice: one instance performs it once, and
+/// [`find_import`] has the result for an hour. Returns false if it was refused. `note_progress`
+/// receives how many passwords are hashed, and of how many, because hashing takes most of the time.
+pub async fn import_once(
     ctx: &Ctx,
     initiator: &Initiator,
     file: ImportFile,
     confirmation: ImportConfirmation,
+    submission: ImportSubmission,
     note_progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<ImportOutcome, FlowError> {
+) -> Result<bool, FlowError> {
+    if let Some(KeptImport::Done { .. }) = find_import(ctx, submission).await? {
+        return Ok(true);
+    }
+    ctx.begin_import(submission).await?;
+    let outcome = perform(ctx, initiator, file, confirmation, Some(submission), note_progress).await;
+    if let Ok(Some(ImportOutcome::Done(_)) | None) = outcome {
+        return Ok(true);
+    }
+    // The accounts may have changed because another instance performed the same submission.
+    if let Some(KeptImport::Done { .. }) = find_import(ctx, submission).await? {
+        return Ok(true);
+    }
+    ctx.store
+        .write(move |c| import_results::forget_unfinished(c, &submission))
+        .await?;
+    outcome.map(|_| false)
+}
+
+/// Performs an import. `None`: its submission was performed before.
+async fn perform(
+    ctx: &Ctx,
+    initiator: &Initiator,
+    file: ImportFile,
+    confirmation: ImportConfirmation,
+    submission: Option<ImportSubmission>,
+    note_progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Option<ImportOutcome>, FlowError> {
     let plan = plan_import(ctx, initiator, file.clone()).await?;
     let is_shown = confirmation
         .shown
         .as_ref()
         .is_none_or(|shown| *shown == plan.fingerprint);
     if !is_shown || plan.lines.is_empty() || (!plan.faults.is_empty() && !confirmation.good_lines) {
-        return Ok(ImportOutcome::Refused(plan));
+        return Ok(Some(ImportOutcome::Refused(plan)));
     }
     // Done before the write, because hashing takes long.
     let client = HashingClient::new(HashingPurpose::Administration, initiator.origin.ip);
     let hashes = ctx.hash_for(&client, &plan, file.passwords, note_progress).await?;
     let expected = plan.fingerprint;
-    with_long_patience(ctx.write(initiator, move |w| w.import_accounts(&file, &expected, hashes))).await
+    with_long_patience(ctx.write(initiator, move |w| {
+        w.import_accounts(&file, &expected, hashes, submission)
+    }))
+    .await
 }
 
 /// Returns the next accounts of the filter as lines of a file, and the filter for the following
@@ -208,15 +245,22 @@ impl Write<'_> {
         file: &ImportFile,
         expected: &str,
         mut hashes: MadePasswords,
-    ) -> Result<ImportOutcome, FlowError> {
+        submission: Option<ImportSubmission>,
+    ) -> Result<Option<ImportOutcome>, FlowError> {
+        // Imports take turns from here on.
         accounts::lock_administrators(self.connection)?;
+        if let Some(submission) = &submission
+            && let Some(KeptImport::Done { .. }) = self.as_read().find_import(submission)?
+        {
+            return Ok(None);
+        }
         let reading = account_csv::read(&file.bytes);
         let lines: BTreeMap<usize, AccountCsvLine> =
             reading.lines.iter().map(|line| (line.number, line.clone())).collect();
         let initiator = self.initiator.clone();
         let plan = self.as_read().plan_import(&initiator, reading, file.passwords)?;
         if plan.fingerprint != expected {
-            return Ok(ImportOutcome::Refused(plan));
+            return Ok(Some(ImportOutcome::Refused(plan)));
         }
         let mut created = Vec::new();
         for line in plan.lines.iter().filter(|line| line.is_new()) {
@@ -235,7 +279,11 @@ impl Write<'_> {
                 ended += self.update_imported(*id, line, differences)?;
             }
         }
-        Ok(ImportOutcome::Done(ImportedAccounts { created, plan, ended }))
+        let done = ImportedAccounts { created, plan, ended };
+        if let Some(submission) = &submission {
+            self.keep_import(submission, &done, file.passwords)?;
+        }
+        Ok(Some(ImportOutcome::Done(done)))
     }
 
     /// Creates the account of a line; returns its name and its one-time password.

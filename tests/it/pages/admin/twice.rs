@@ -2,7 +2,7 @@
 
 use crate::harness::{
     client::{Answer, Client},
-    server::{TestServer, eventually},
+    server::{On, TestServer, eventually},
 };
 use nightlatch::domain::account::Role;
 
@@ -87,6 +87,90 @@ fn an_import_that_is_sent_twice_happens_once_and_its_passwords_are_fetched_once(
     let password = &passwords(&fetched)[0];
     let signed_in = server.anyone().sign_in("ann", password).expect(303);
     assert_eq!(signed_in.location(), "/password");
+}
+
+/// The form that imports three accounts, and the address of its result.
+fn import_form(boss: &Client) -> (Vec<(String, String)>, String) {
+    let shown = boss
+        .upload(IMPORT, &[], Some(("accounts.csv", b"name\nann\nben\ncid\n")))
+        .expect(200);
+    let page = shown.page();
+    let form = page.form("/admin/accounts/import/apply");
+    let (mut fields, key) = (form.fields(), form.field("key"));
+    fields.push(("lines".to_owned(), "all".to_owned()));
+    (fields, format!("/admin/accounts/acts/{key}"))
+}
+
+#[test]
+fn an_import_that_is_sent_to_two_servers_happens_once_and_both_clicks_see_it() {
+    let server = TestServer::on(On::Postgres).start();
+    let there = TestServer::beside(&server.database).clock(&server.clock).start();
+    let boss = server.admin("boss");
+    let (fields, address) = import_form(&boss);
+    let fields: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let before = events(&server, "account.created");
+    let clicks = [boss.thief(), boss.thief().at(&there.base)];
+    let answers: Vec<Answer> = std::thread::scope(|scope| {
+        let fields = &fields;
+        let sent = clicks.map(|client| scope.spawn(move || client.post("/admin/accounts/import/apply", fields)));
+        sent.into_iter().map(|click| click.join().unwrap()).collect()
+    });
+    for answer in &answers {
+        match answer.status() {
+            200 => assert_eq!(passwords(answer).len(), 3, "{}", answer.text()),
+            303 => assert_eq!(answer.location(), address),
+            status => panic!("{status}: {}", answer.text()),
+        }
+    }
+    for base in [&server.base, &there.base] {
+        let client = boss.thief().at(base);
+        eventually("it is done", || {
+            client.get(&address).page().heading() == "Accounts imported"
+        });
+    }
+    assert_eq!(events(&server, "account.created") - before, 3, "once");
+    // Fetched at one server, the passwords are gone at the other.
+    let at_there = boss.thief().at(&there.base);
+    let fetched = at_there.post(&format!("{address}/passwords"), &[]).expect(200);
+    assert_eq!(passwords(&fetched).len(), 3);
+    server.advance(11);
+    let later = boss.post(&format!("{address}/passwords"), &[]).expect(200);
+    assert!(passwords(&later).is_empty());
+}
+
+#[test]
+fn the_result_of_an_import_outlives_the_server_that_performed_it() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        let (fields, address) = import_form(&boss);
+        let fields: Vec<(&str, &str)> = fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        let sent = boss.post("/admin/accounts/import/apply", &fields);
+        assert!([200, 303].contains(&sent.status()), "{on:?}: {}", sent.text());
+        eventually("it is done", || {
+            boss.get(&address).page().heading() == "Accounts imported"
+        });
+        let (database, clock) = (server.database.clone(), server.clock.clone());
+        server.stop();
+        let again = TestServer::beside(&database).clock(&clock).start();
+        let boss = boss.at(&again.base);
+        // A second click, later and elsewhere, gets the result and not a complaint.
+        let second = boss.post("/admin/accounts/import/apply", &fields);
+        assert!([200, 303].contains(&second.status()), "{on:?}: {}", second.text());
+        let result = boss.get(&address).expect(200);
+        assert_eq!(result.page().heading(), "Accounts imported", "{on:?}");
+        let fetched = boss.post(&format!("{address}/passwords"), &[]).expect(200);
+        let shown = passwords(&fetched);
+        assert_eq!(shown.len(), 3, "{on:?}");
+        again.anyone().sign_in("ann", &shown[0]).expect(303);
+        assert_eq!(events(&again, "account.created"), 4, "{on:?}: boss and three others");
+    }
 }
 
 #[test]

@@ -3,20 +3,17 @@
 //! returned without a redirect, because it contains one-time passwords; `long_act` handles long
 //! imports.
 use super::{
-    long_act::{self, ActResult, ImportResult, KeptPasswords},
+    long_act::{self, ActResult, IMPORT},
     view::{AccountImportPage, FaultLine, PlanLine, PlanView},
 };
 use crate::{
     domain::{
         account_csv::{AccountColumn, AccountCsvFault, MOST_LINES},
-        password::ONE_TIME,
         spreadsheet,
     },
     flows::{
         Ctx,
-        accounts::{
-            self, ImportFile, ImportOutcome, ImportPlan, ImportedAccounts, Passwords, PlannedChange, PlannedLine,
-        },
+        accounts::{self, ImportFile, ImportOutcome, ImportPlan, ImportSummary, Passwords, PlannedChange, PlannedLine},
     },
     http::{
         error::PageError,
@@ -36,7 +33,7 @@ use crate::{
 };
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Deserialize;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Maximum number of lines and faults that a page lists; others are counted.
@@ -145,8 +142,10 @@ pub async fn apply(
     let Some(key) = once::key_of(&fields.key) else {
         return match accounts::import(&ctx, &admin.0.initiator, sent.file(), confirmed).await? {
             ImportOutcome::Done(done) => {
-                let result = ActResult::Imported(import_result(&ctx, done, sent.passwords));
-                long_act::answer(&req, &ctx, &admin, Uuid::nil(), (&result, true)).await
+                let summary = ImportSummary::new(&done, sent.passwords, ctx.now());
+                let shown = done.created.into_iter();
+                let shown: Vec<_> = shown.filter_map(|(name, password)| Some((name, password?))).collect();
+                long_act::imported(&req, &ctx, &admin, summary, &shown, None).await
             }
             ImportOutcome::Refused(plan) => {
                 sent.faults.extend(changed_fault(&plan, &fields.shown));
@@ -155,16 +154,17 @@ pub async fn apply(
         };
     };
     let (work, file) = ((**ctx).clone(), sent.file());
-    let (initiator, chosen) = (admin.0.initiator.clone(), sent.passwords);
+    let (initiator, submission) = (admin.0.initiator.clone(), long_act::submission(&admin, key));
     let import = |act: Arc<LongAct>| async move {
         let note_progress = |done, total| act.note_progress(done, total);
-        match accounts::import_observed(&work, &initiator, file, confirmed, &note_progress).await {
-            Ok(ImportOutcome::Done(done)) => Ok(ActResult::Imported(import_result(&work, done, chosen))),
-            Ok(ImportOutcome::Refused(_)) => Ok(ActResult::NotDone(NOT_IMPORTED.to_owned())),
-            Err(error) => Err(error),
-        }
+        let done = accounts::import_once(&work, &initiator, file, confirmed, submission, &note_progress).await?;
+        Ok(if done {
+            ActResult::Imported
+        } else {
+            ActResult::NotDone(NOT_IMPORTED.to_owned())
+        })
     };
-    let once = once::run_once(&ctx, &admin, (key, "Import accounts"), import).await;
+    let once = once::run_once(&ctx, &admin, (key, IMPORT), import).await;
     if let Once::Done { result, .. } = &once
         && matches!(**result, Ok(ActResult::NotDone(_)))
     {
@@ -289,27 +289,8 @@ fn plan_line(line: &PlannedLine) -> PlanLine {
 fn fault_lines(faults: &[AccountCsvFault]) -> Vec<FaultLine> {
     let listed = faults.iter().take(MOST_LISTED).map(|fault| FaultLine {
         number: fault.line,
-        column: fault.column.unwrap_or("–"),
+        column: fault.column.unwrap_or("–").to_owned(),
         message: fault.message.clone(),
     });
     listed.collect()
-}
-
-fn import_result(ctx: &Ctx, done: ImportedAccounts, passwords: Passwords) -> ImportResult {
-    let (created, changed, unchanged) = done.plan.counts();
-    ImportResult {
-        created: number(created),
-        changed: number(changed),
-        unchanged: number(unchanged),
-        ended: number(done.ended),
-        until: ctx.now().saturating_add(ONE_TIME),
-        invited: passwords == Passwords::Invitation,
-        faults: fault_lines(&done.plan.faults),
-        passwords: Mutex::new(KeptPasswords::new(
-            done.created
-                .into_iter()
-                .filter_map(|(name, password)| Some((name, password?)))
-                .collect(),
-        )),
-    }
 }

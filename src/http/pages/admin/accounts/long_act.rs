@@ -3,11 +3,11 @@
 //! both responses show the result.
 use super::view::{BulkDonePage, FaultLine, ImportedPage, LongActPage};
 use crate::{
-    domain::{
-        secret::Secret,
-        time::{Span, Timestamp},
+    domain::secret::Secret,
+    flows::{
+        Ctx,
+        accounts::{ImportSubmission, ImportSummary, KeptImport, fetch_import, find_import},
     },
-    flows::{Ctx, FlowError},
     http::{
         error::PageError,
         flash::{Flash, redirect},
@@ -18,7 +18,6 @@ use crate::{
         step_up::Confirmed,
         visitor::Admin,
     },
-    live::long_acts::LongAct,
 };
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -28,9 +27,10 @@ use actix_web::{
     },
     web,
 };
-use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
+/// Title of an import.
+pub const IMPORT: &str = "Import accounts";
 /// Seconds after which that page reloads.
 const REFRESH: &str = "2";
 
@@ -43,63 +43,10 @@ pub enum ActResult {
         skipped: Vec<(String, String, &'static str)>,
         back: String,
     },
-    Imported(ImportResult),
+    /// An import; its result is in the database.
+    Imported,
     /// Nothing was done, for this reason.
     NotDone(String),
-}
-
-/// The result of an import.
-pub struct ImportResult {
-    pub created: i64,
-    pub changed: i64,
-    pub unchanged: i64,
-    pub ended: i64,
-    pub until: Timestamp,
-    pub invited: bool,
-    pub faults: Vec<FaultLine>,
-    /// Usernames and one-time passwords, until they are fetched.
-    pub passwords: Mutex<KeptPasswords>,
-}
-
-impl ImportResult {
-    fn fetch_passwords(&self, now: Timestamp) -> Vec<(String, Secret)> {
-        self.passwords.lock().unwrap_or_else(PoisonError::into_inner).fetch(now)
-    }
-}
-
-/// How long one-time passwords are shown again after they were fetched: the second click of two
-/// replaces the page of the first.
-const SHOWN_AGAIN: Span = Span::from_secs(10);
-
-/// Usernames and one-time passwords that can be fetched once.
-pub struct KeptPasswords {
-    list: Vec<(String, Secret)>,
-    fetched_at: Option<Timestamp>,
-}
-
-impl KeptPasswords {
-    /// Keeps these until they are fetched.
-    pub fn new(list: Vec<(String, Secret)>) -> Self {
-        Self { list, fetched_at: None }
-    }
-
-    /// Returns them for the first time, or for a click at nearly the same time; after that nothing.
-    fn fetch(&mut self, now: Timestamp) -> Vec<(String, Secret)> {
-        let first = *self.fetched_at.get_or_insert(now);
-        if now.since(first) > SHOWN_AGAIN {
-            self.list.clear();
-        }
-        self.list.clone()
-    }
-
-    /// Returns them if they were not fetched.
-    fn unfetched(&self) -> Vec<(String, Secret)> {
-        if self.fetched_at.is_none() {
-            self.list.clone()
-        } else {
-            Vec::new()
-        }
-    }
 }
 
 /// Responds with the result of an action, or redirects to its progress page.
@@ -146,20 +93,10 @@ pub async fn answer(
             };
             render_page(StatusCode::OK, &view)
         }
-        ActResult::Imported(import) => {
-            let passwords = import
-                .passwords
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .unfetched();
-            let (shown, kept) = if shows_passwords {
-                (passwords, Vec::new())
-            } else {
-                (Vec::new(), passwords)
-            };
-            let fetch = (!kept.is_empty()).then(|| format!("{}/passwords", address(key)));
-            imported(req, ctx, admin, import, &shown, fetch).await
-        }
+        ActResult::Imported => match find_import(ctx, submission(admin, key)).await? {
+            Some(kept @ KeptImport::Done { .. }) => show_import(req, ctx, admin, key, (kept, shows_passwords)).await,
+            Some(KeptImport::Running) | None => Err(PageError::NotFound),
+        },
         ActResult::NotDone(message) => Ok(redirect(
             req,
             paths::ADMIN_ACCOUNTS_IMPORT,
@@ -168,28 +105,75 @@ pub async fn answer(
     }
 }
 
-async fn imported(
+/// Shows the result of an import. Passwords that were not fetched are shown if `shows_passwords`,
+/// otherwise offered to be fetched.
+async fn show_import(
     req: &HttpRequest,
     ctx: &Ctx,
     admin: &Admin,
-    import: &ImportResult,
+    key: Uuid,
+    (kept, shows_passwords): (KeptImport, bool),
+) -> Result<HttpResponse, PageError> {
+    let KeptImport::Done {
+        summary,
+        passwords,
+        is_fetched,
+    } = kept
+    else {
+        return Err(PageError::NotFound);
+    };
+    let unfetched = if is_fetched { Vec::new() } else { passwords };
+    if shows_passwords {
+        return imported(req, ctx, admin, summary, &unfetched, None).await;
+    }
+    let fetch = (!unfetched.is_empty()).then(|| format!("{}/passwords", address(key)));
+    imported(req, ctx, admin, summary, &[], fetch).await
+}
+
+/// Identifies an import by its administrator and the form that asked for it.
+pub fn submission(admin: &Admin, key: Uuid) -> ImportSubmission {
+    ImportSubmission {
+        owner: admin.0.account,
+        key,
+    }
+}
+
+/// Maximum number of faults that a page lists.
+const MOST_LISTED: usize = 200;
+
+/// Renders the result of an import.
+pub async fn imported(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    admin: &Admin,
+    summary: ImportSummary,
     passwords: &[(String, Secret)],
     fetch: Option<String>,
 ) -> Result<HttpResponse, PageError> {
+    let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     let view = ImportedPage {
         shell: Shell::admin(req, ctx, admin, "Accounts imported", "accounts").await?,
-        created: import.created,
-        changed: import.changed,
-        unchanged: import.unchanged,
-        ended: import.ended,
-        until: import.until,
-        invited: import.invited,
+        created: number(summary.created),
+        changed: number(summary.changed),
+        unchanged: number(summary.unchanged),
+        ended: number(summary.ended),
+        until: summary.until(),
+        invited: summary.invited,
         passwords: passwords
             .iter()
             .map(|(name, password)| (name.clone(), password.expose().to_owned()))
             .collect(),
         fetch,
-        faults: import.faults.clone(),
+        faults: summary
+            .faults
+            .into_iter()
+            .take(MOST_LISTED)
+            .map(|fault| FaultLine {
+                number: fault.line,
+                column: fault.column.unwrap_or_else(|| "–".to_owned()),
+                message: fault.message,
+            })
+            .collect(),
     };
     render_page(StatusCode::OK, &view)
 }
@@ -201,17 +185,34 @@ pub async fn show(
     admin: Admin,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let act = find(&ctx, &admin, &id)?;
-    if act.result().is_some() {
-        return answer_once(&req, &ctx, &admin, act.key, once::join(&act).await).await;
+    let key = once::key_of(&id).ok_or(PageError::NotFound)?;
+    if let Some(act) = ctx.live.long_acts.find(admin.0.account, key, ctx.now()) {
+        if act.result().is_some() {
+            return answer_once(&req, &ctx, &admin, key, once::join(&act).await).await;
+        }
+        return show_progress(&req, &ctx, &admin, key, (&act.title, act.progress())).await;
     }
-    let (done, total) = act.progress();
+    // Another server performed it, or does so now.
+    match find_import(&ctx, submission(&admin, key)).await? {
+        Some(KeptImport::Running) => show_progress(&req, &ctx, &admin, key, (IMPORT, (0, 0))).await,
+        Some(kept @ KeptImport::Done { .. }) => show_import(&req, &ctx, &admin, key, (kept, false)).await,
+        None => Err(PageError::NotFound),
+    }
+}
+
+async fn show_progress(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    admin: &Admin,
+    key: Uuid,
+    (title, (done, total)): (&str, (usize, usize)),
+) -> Result<HttpResponse, PageError> {
     let view = LongActPage {
-        shell: Shell::admin(&req, &ctx, &admin, act.title.clone(), "accounts").await?,
-        title: act.title.clone(),
+        shell: Shell::admin(req, ctx, admin, title.to_owned(), "accounts").await?,
+        title: title.to_owned(),
         done,
         total,
-        address: address(act.key),
+        address: address(key),
     };
     let mut response = render_page(StatusCode::OK, &view)?;
     response
@@ -227,21 +228,11 @@ pub async fn fetch_passwords(
     Confirmed(admin, ()): Confirmed<Admin, ()>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let act = find(&ctx, &admin, &id)?;
-    let result = act
-        .result()
-        .and_then(|result| result.downcast::<Result<ActResult, FlowError>>().ok());
-    match result.as_deref() {
-        Some(Ok(ActResult::Imported(import))) => {
-            let passwords = import.fetch_passwords(ctx.now());
-            imported(&req, &ctx, &admin, import, &passwords, None).await
+    let key = once::key_of(&id).ok_or(PageError::NotFound)?;
+    match fetch_import(&ctx, submission(&admin, key)).await? {
+        Some(KeptImport::Done { summary, passwords, .. }) => {
+            imported(&req, &ctx, &admin, summary, &passwords, None).await
         }
-        Some(Ok(ActResult::Bulk { .. } | ActResult::NotDone(_)) | Err(_)) | None => Err(PageError::NotFound),
+        Some(KeptImport::Running) | None => Err(PageError::NotFound),
     }
-}
-
-fn find(ctx: &Ctx, admin: &Admin, id: &str) -> Result<Arc<LongAct>, PageError> {
-    let key = once::key_of(id).ok_or(PageError::NotFound)?;
-    let found = ctx.live.long_acts.find(admin.0.account, key, ctx.now());
-    found.ok_or(PageError::NotFound)
 }

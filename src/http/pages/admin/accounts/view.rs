@@ -235,7 +235,7 @@ pub struct LongActPage {
 #[derive(Clone)]
 pub struct FaultLine {
     pub number: usize,
-    pub column: &'static str,
+    pub column: String,
     pub message: String,
 }
 
