@@ -2,6 +2,10 @@
 //! enrolled. Nothing is verified here; the code that verifies a code or a passkey records a
 //! [`Proof`].
 
+mod inventory;
+
+pub use inventory::{FactorDifference, FactorInventory, FactorKind, FactorTotals};
+
 use std::fmt;
 
 /// Declares each proof once: variant, code, label, meaning.

@@ -3,19 +3,18 @@
 
 use super::{Ctx, FlowError, Initiator, factor_assertions::CHALLENGE_LIFETIME};
 use crate::{
-    domain::{account::AccountFilter, audit::Event},
+    domain::{audit::Event, factor::FactorInventory},
     store::{
-        accounts, email_changes, enrolment_links, handovers, notices, outbox, password_links, pending_sign_ins, setup,
-        trusted_browsers, used_passkey_challenges,
+        email_changes, enrolment_links, factor_inventory, handovers, import_results, notices, outbox, password_links,
+        pending_sign_ins, setup, trusted_browsers, used_passkey_challenges,
     },
 };
 
 /// Revokes codes, links and setup tokens that may have been used, replaced or discarded after the
 /// copy was made, and discards emails that contain such a link. `ended`: the number of ended
 /// sessions, for the record.
-/// Returns the number of accounts whose second factors are as the copy has them: what was removed
-/// since counts again.
-pub async fn forget_keys(ctx: &Ctx, initiator: &Initiator, ended: usize) -> Result<i64, FlowError> {
+/// Returns the second factors as the copy has them: what was removed since counts again.
+pub async fn forget_keys(ctx: &Ctx, initiator: &Initiator, ended: usize) -> Result<FactorInventory, FlowError> {
     ctx.write(initiator, move |w| {
         handovers::drop_all(w.connection)?;
         password_links::drop_resets(w.connection)?;
@@ -27,14 +26,11 @@ pub async fn forget_keys(ctx: &Ctx, initiator: &Initiator, ended: usize) -> Resu
         used_passkey_challenges::void_all(w.connection, w.now.saturating_add(CHALLENGE_LIFETIME))?;
         trusted_browsers::drop_all(w.connection)?;
         enrolment_links::drop_all(w.connection)?;
+        import_results::drop_all(w.connection)?;
         outbox::discard_links(w.connection, "invitation", w.now)?;
         let entry = w.entry(Event::DatabaseRestored);
         w.record(&entry.with_detail(serde_json::json!({ "ended_sessions": ended })))?;
-        let with_factor = AccountFilter {
-            second_factor: Some(true),
-            ..AccountFilter::default()
-        };
-        Ok(accounts::count(w.connection, &with_factor)?)
+        Ok(factor_inventory::read(w.connection)?)
     })
     .await
 }

@@ -5,14 +5,15 @@ use super::{context::COOKIE_KEY, error::StartError};
 use crate::{
     config::Config,
     domain::{
+        factor::FactorInventory,
         policy::{Pins, PolicyDocument},
         time::Timestamp,
     },
     flows::policy::PINS_LIVE,
     second_factor::FactorKeys,
     store::{
-        Conn, OpenOptions, Store, StoreError, accounts, authenticator_apps, backup, meta, passkeys, policies, setup,
-        sources,
+        Conn, OpenOptions, Store, StoreError, accounts, authenticator_apps, backup, factor_inventory, meta, passkeys,
+        policies, setup, sources,
     },
 };
 use std::path::{Path, PathBuf};
@@ -69,6 +70,14 @@ impl PendingRestore {
     pub fn put_in_place(self) -> Result<Option<PathBuf>, StartError> {
         Ok(self.0.put_in_place()?)
     }
+}
+
+/// Reads the second factors of the database that a restore replaces. `None`: there is none, or it
+/// cannot be read, so that nothing is known about its factors.
+pub fn read_replaced_factors(config: &Config) -> Option<FactorInventory> {
+    let is_there = sqlite_file(config).ok().flatten().is_some_and(|file| file.exists());
+    let read = || Store::open(config.database_url.expose(), options(false))?.read_now(factor_inventory::read);
+    is_there.then(read)?.ok()
 }
 
 /// What `nightlatch doctor` reads from the database.

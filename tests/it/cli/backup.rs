@@ -19,7 +19,14 @@ use nightlatch::{
         setup,
     },
 };
-use std::{os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc};
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 /// Where the database of `cli` is.
 fn file(cli: &Cli) -> PathBuf {
@@ -260,4 +267,57 @@ fn live_session(server: &TestServer) -> SessionId {
     };
     let list = server.run(flows::sessions::list(&server.ctx, filter)).unwrap();
     list.items[0].row.session.id
+}
+
+/// Gives an account a passkey and a recovery code.
+fn give_factors(cli: &Cli, account: &str, passkey: &str, code: &str) {
+    static MADE: AtomicU32 = AtomicU32::new(1);
+    let id = format!("01900000-0000-7000-8000-{:012}", MADE.fetch_add(1, Ordering::Relaxed));
+    cli.database().sql(&format!(
+        "INSERT INTO passkeys (id, account_id, name, credential_id, credential, domain, added_at, synced)
+             SELECT '{id}', id, '{passkey}', '{passkey}', '{{}}', 'localhost', created_at, FALSE
+             FROM accounts WHERE name = '{account}';
+         INSERT INTO recovery_codes (digest, account_id, made_at)
+             SELECT '{code}', id, created_at FROM accounts WHERE name = '{account}';
+         UPDATE accounts SET passkeys = passkeys + 1, recovery_codes = recovery_codes + 1 WHERE name = '{account}';"
+    ));
+}
+
+#[test]
+fn restore_names_the_factors_that_are_lost_and_those_that_count_again() {
+    let cli = Cli::fresh();
+    cli.account("ada", "administrator");
+    cli.account("bob", "member");
+    cli.account("eve", "member");
+    give_factors(&cli, "ada", "Blue key", "one");
+    give_factors(&cli, "eve", "Old phone", "two");
+    cli.run(&["backup", "copy.db"]).done();
+    // Since then ada and bob got a passkey each, and eve lost hers.
+    give_factors(&cli, "ada", "Red key", "three");
+    give_factors(&cli, "bob", "Laptop", "four");
+    cli.run(&["account", "reset-factors", "eve"]).done();
+    let restored = cli.run(&["restore", "copy.db"]).done();
+    restored.prints(&[
+        "In the copy 2 accounts have second factors: 0 authenticator apps, 2 passkeys, 2 recovery codes.",
+        "Lost, because they were added after the copy was made:",
+        "  ada: passkey “Red key”, 1 recovery code\n",
+        "  bob: passkey “Laptop”, 1 recovery code; no second factor is left\n",
+        "Valid again",
+        "  eve: passkey “Old phone”, 1 recovery code\n",
+    ]);
+    let shown = cli.run(&["account", "factors", "eve", "--json"]).json();
+    assert_eq!(shown["passkeys"][0]["name"], "Old phone");
+}
+
+#[test]
+fn restore_over_a_damaged_database_says_that_factors_were_not_compared() {
+    let cli = Cli::fresh();
+    cli.account("ada", "administrator");
+    give_factors(&cli, "ada", "Blue key", "one");
+    cli.run(&["backup", "copy.db"]).done();
+    std::fs::write(file(&cli), b"this was a database").unwrap();
+    cli.run(&["restore", "copy.db"]).done().prints(&[
+        "In the copy 1 account has second factors",
+        "could not be read to compare them",
+    ]);
 }
