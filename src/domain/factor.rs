@@ -264,11 +264,6 @@ impl EnrolledFactors {
         self.authenticator_app || self.passkeys > 0
     }
 
-    /// Returns whether a single passkey is the account's only second factor.
-    pub const fn is_only_passkey(self) -> bool {
-        !self.authenticator_app && self.passkeys == 1
-    }
-
     /// Formats the factors for people: `authenticator app, 2 passkeys, 9 recovery codes`, or
     /// `none`.
     pub fn display(self) -> String {

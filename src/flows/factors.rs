@@ -30,7 +30,8 @@ pub use listing::{EnrolledView, PasskeyView, TrustedBrowserView, list_factors, p
 pub use maintenance::{forget_old, note_requirements};
 pub use proving::{ProofOutcome, ProvingSession, passkey_options, prove_with_code, prove_with_passkey};
 pub use removal::{
-    RemovalOutcome, RenameOutcome, make_recovery_codes, remove_app, remove_passkey, rename_passkey, untrust_browser,
+    RemovableFactor, RemovalImpact, RemovalOutcome, RenameOutcome, make_recovery_codes, removal_impact, remove_app,
+    remove_passkey, rename_passkey, untrust_browser,
 };
 pub use settlement::{CompletedSignIn, FactorStepOutcome, PendingStep};
 pub use sign_in::{

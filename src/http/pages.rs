@@ -69,6 +69,11 @@ fn factor_routes() -> Vec<Route> {
         Route::get(paths::FACTORS_APP_START, Audience::Member, factors::start_again),
         Route::post(paths::FACTORS_APP_START, Audience::Member, factors::app::start).step_up(),
         Route::post(paths::FACTORS_APP, Audience::Member, factors::app::confirm).step_up(),
+        Route::get(
+            paths::FACTORS_APP_REMOVE,
+            Audience::Member,
+            factors::removal::confirm_app,
+        ),
         Route::post(paths::FACTORS_APP_REMOVE, Audience::Member, factors::app::remove).step_up(),
         Route::get(paths::FACTORS_PASSKEY_NEW, Audience::Member, factors::start_again),
         Route::post(paths::FACTORS_PASSKEY_NEW, Audience::Member, factors::passkeys::form).step_up(),
@@ -88,7 +93,7 @@ fn factor_routes() -> Vec<Route> {
         Route::get(
             paths::FACTORS_PASSKEY_REMOVE,
             Audience::Member,
-            factors::passkeys::confirm_removal,
+            factors::removal::confirm_passkey,
         ),
         Route::post(
             paths::FACTORS_PASSKEY_REMOVE,

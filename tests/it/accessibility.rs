@@ -93,9 +93,10 @@ const PAGES: &[(&str, &[&str])] = &[
 const REACHED: &[&str] = &[
     paths::SETUP,
     paths::LOGIN,
-    // `factors::chromium` checks these three.
+    // `factors::chromium` checks these; the two removals are one template.
     paths::LOGIN_FACTOR,
     paths::FACTOR,
+    paths::FACTORS_APP_REMOVE,
     paths::FACTORS_PASSKEY_REMOVE,
     // `oidc::confirmation` and `oidc::sign_out` read these two after a sign-in at a provider.
     paths::LOGIN_OIDC_CALLBACK,

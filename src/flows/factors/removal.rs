@@ -6,17 +6,18 @@ use crate::{
         account::{Account, AccountId},
         audit::Event,
         factor::{EnrolledFactors, FactorRequirement},
+        policy::effective::FactorPolicy,
         secret::Secret,
     },
     flows::{
         Ctx, FlowError, Initiator, Write,
         factor_emails::FactorNews,
-        factor_rules::factors_in_session,
+        factor_rules::{factors_at_sign_in, factors_in_session},
         factors::{enrolment::passkey_name, proving::ProvingSession},
     },
     live::policy::PolicyInForce,
     second_factor::recovery,
-    store::{StoreError, accounts, authenticator_apps, passkeys, recovery_codes, sessions, trusted_browsers},
+    store::{Conn, StoreError, accounts, authenticator_apps, passkeys, recovery_codes, sessions, trusted_browsers},
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -44,9 +45,31 @@ pub enum RenameOutcome {
 
 /// The factor to remove.
 #[derive(Debug, Clone, Copy)]
-enum RemovableFactor {
+pub enum RemovableFactor {
+    /// The authenticator app.
     App,
+    /// The passkey with this id.
     Passkey(Uuid),
+}
+
+/// What the removal of a factor means for its owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovalImpact {
+    /// The name of the passkey; `None`: it is the authenticator app.
+    pub passkey: Option<String>,
+    /// Whether a second factor is required and this is the last one that meets the requirement, so
+    /// that it cannot be removed.
+    pub is_last: bool,
+    /// What the session requires.
+    pub required: FactorRequirement,
+    /// Whether the next request asks to set up another factor.
+    pub must_enrol: bool,
+    /// Whether the account keeps an app or a passkey.
+    pub keeps_others: bool,
+    /// The number of recovery codes that stop working.
+    pub lost_codes: u32,
+    /// The applications that the account may enter, and that ask to set up another factor first.
+    pub applications: Vec<String>,
 }
 
 /// Removes the authenticator app of the session's account.
@@ -135,6 +158,81 @@ pub async fn untrust_browser(ctx: &Ctx, initiator: &Initiator, owner: AccountId,
     .await
 }
 
+/// Returns what a removal would mean. `None`: the account has no such factor.
+pub async fn removal_impact(
+    ctx: &Ctx,
+    owner: &ProvingSession,
+    what: RemovableFactor,
+) -> Result<Option<RemovalImpact>, FlowError> {
+    let (in_force, applications) = (ctx.current_policy().await?, ctx.current_applications().await?);
+    let owner = owner.clone();
+    ctx.read(move |r| {
+        let account = accounts::find(r.connection, owner.account)?.ok_or(FlowError::NotFound)?;
+        let session = sessions::find(r.connection, owner.session)?.ok_or(FlowError::NotFound)?;
+        let Some((after, passkey)) = factors_after(r.connection, &account, what)? else {
+            return Ok(None);
+        };
+        let rules = factors_in_session(&in_force, &account, &session.applications);
+        let can_meet = |rules: &FactorPolicy, factors| rules.usable(factors).can_meet(rules.strictest);
+        let asks = applications.all().iter().filter(|application| {
+            let rules = factors_at_sign_in(&in_force, &account, Some(application.as_ref()));
+            application.admits(account.role, &account.groups)
+                && can_meet(&rules, account.factors)
+                && !can_meet(&rules, after)
+        });
+        Ok(Some(RemovalImpact {
+            passkey,
+            is_last: is_last(&rules, account.factors, after),
+            required: rules.strictest,
+            must_enrol: !can_meet(&rules, after),
+            keeps_others: after.has_any(),
+            lost_codes: if after.has_any() {
+                0
+            } else {
+                account.factors.recovery_codes
+            },
+            applications: asks.map(|application| application.name.clone()).collect(),
+        }))
+    })
+    .await
+}
+
+/// Returns what the account has after the removal, and the name of the passkey. `None`: it has no
+/// such factor.
+fn factors_after(
+    c: &mut Conn,
+    account: &Account,
+    what: RemovableFactor,
+) -> Result<Option<(EnrolledFactors, Option<String>)>, StoreError> {
+    let enrolled = account.factors;
+    match what {
+        RemovableFactor::App if !enrolled.authenticator_app => Ok(None),
+        RemovableFactor::App => {
+            let after = EnrolledFactors {
+                authenticator_app: false,
+                ..enrolled
+            };
+            Ok(Some((after, None)))
+        }
+        RemovableFactor::Passkey(id) => {
+            let own = passkeys::of_account(c, account.id)?;
+            let after = EnrolledFactors {
+                passkeys: enrolled.passkeys.saturating_sub(1),
+                ..enrolled
+            };
+            let removed = own.into_iter().find(|passkey| passkey.id == id);
+            Ok(removed.map(|passkey| (after, Some(passkey.name))))
+        }
+    }
+}
+
+/// Returns whether a second factor is required and the removed one is the last that meets the
+/// requirement.
+fn is_last(rules: &FactorPolicy, before: EnrolledFactors, after: EnrolledFactors) -> bool {
+    let is_met = |factors: EnrolledFactors| rules.usable(factors).can_meet(rules.strictest);
+    rules.strictest != FactorRequirement::Off && is_met(before) && !is_met(after)
+}
+
 async fn remove(
     ctx: &Ctx,
     initiator: &Initiator,
@@ -160,29 +258,10 @@ impl Write<'_> {
             .filter(|session| session.ended_at.is_none() && session.account_id == account.id)
             .ok_or(FlowError::NotFound)?;
         let rules = factors_in_session(in_force, &account, &session.applications);
-        let (after, name) = match what {
-            RemovableFactor::App if !account.factors.authenticator_app => return Ok(RemovalOutcome::NotFound),
-            RemovableFactor::App => {
-                let after = EnrolledFactors {
-                    authenticator_app: false,
-                    ..account.factors
-                };
-                (after, None)
-            }
-            RemovableFactor::Passkey(id) => {
-                let own = passkeys::of_account(self.connection, account.id)?;
-                let Some(passkey) = own.into_iter().find(|passkey| passkey.id == id) else {
-                    return Ok(RemovalOutcome::NotFound);
-                };
-                let after = EnrolledFactors {
-                    passkeys: account.factors.passkeys.saturating_sub(1),
-                    ..account.factors
-                };
-                (after, Some(passkey.name))
-            }
+        let Some((after, name)) = factors_after(self.connection, &account, what)? else {
+            return Ok(RemovalOutcome::NotFound);
         };
-        let is_met = |factors: EnrolledFactors| rules.usable(factors).can_meet(rules.strictest);
-        if rules.strictest != FactorRequirement::Off && is_met(account.factors) && !is_met(after) {
+        if is_last(&rules, account.factors, after) {
             return Ok(RemovalOutcome::LastFactor);
         }
         self.carry_out_removal(&account, what, name.as_deref())?;

@@ -5,6 +5,7 @@ pub mod app;
 pub mod link;
 pub mod passkeys;
 pub mod recovery;
+pub mod removal;
 
 use crate::{
     domain::{account::Role, factor::FactorRequirement, time::Timestamp},

@@ -2,10 +2,13 @@
 
 use super::kit::{App, JSON, enrol_app, enrol_passkey, refused, shown, signed_in_at_localhost};
 use crate::{
-    harness::server::{On, PASSWORD, TestServer},
+    harness::server::{On, PASSWORD, TestServer, operator},
     pages::kit::at_once,
 };
-use nightlatch::domain::account::Role;
+use nightlatch::{
+    domain::{account::Role, policy::Scope},
+    flows::applications::{self, ApplicationChange},
+};
 use serde_json::json;
 
 #[test]
@@ -94,6 +97,58 @@ fn the_last_factor_stays_while_one_is_required() {
     assert!(page.shows("this is the last one"), "{}", page.text());
     let program = ada.thief().header("accept", "application/json");
     refused(program.post("/factors/totp/remove", &[]), 409, "last_factor");
+}
+
+#[test]
+fn removing_the_only_factor_of_a_kind_asks_once_and_says_what_it_means() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let ada = server.member("ada");
+        ada.get("/factors/totp/remove").expect(404);
+        enrol_app(&server, &ada);
+        // No script is needed: the list leads to the question, and the question has a form.
+        assert!(
+            ada.get("/factors")
+                .expect(200)
+                .text()
+                .contains("href=\"/factors/totp/remove\"")
+        );
+        let asked = ada.get("/factors/totp/remove").expect(200).page();
+        assert!(
+            asked.shows("You will sign in with your password alone; your 10 recovery codes stop working."),
+            "{on:?}: {}",
+            asked.text()
+        );
+        asked.form_with("step_up_act");
+        // An application that requires a second factor is named.
+        let create = ApplicationChange {
+            hosts: Some(vec!["wiki.example.org".to_owned()]),
+            ..ApplicationChange::default()
+        };
+        server
+            .run(applications::create(&server.ctx, &operator(), "wiki", create))
+            .unwrap();
+        server.policy_in(&Scope::Application("wiki".to_owned()), &[("factor.required", "any")]);
+        let asked = ada.get("/factors/totp/remove").expect(200).page();
+        assert!(
+            asked.shows("You will have to set up another one before you can open wiki."),
+            "{on:?}: {}",
+            asked.text()
+        );
+        // The last one of an account that requires one stays; the page says so before the click.
+        server.policy(&[("factor.required", "any")]);
+        let asked = ada.get("/factors/totp/remove").expect(200).page();
+        assert!(asked.shows("this is the last one"), "{on:?}: {}", asked.text());
+        assert!(asked.all("form[action='/factors/totp/remove']").is_empty(), "{on:?}");
+        // An app that does not meet the requirement goes, and the page says what comes next.
+        server.policy(&[("factor.required", "passkey"), ("factor.enrolment_grace", "7d")]);
+        let asked = ada.get("/factors/totp/remove").expect(200).page();
+        assert!(
+            asked.shows("Your account requires a passkey, which you still have to set up."),
+            "{on:?}: {}",
+            asked.text()
+        );
+    }
 }
 
 #[test]

@@ -4,17 +4,12 @@ use super::{
     EnrolmentChoices, PasskeyOffer, app, factor_owner, forget_way, parse_id, refuse, refuse_script, way_back, way_on,
 };
 use crate::{
-    domain::{
-        account::Role,
-        agent,
-        factor::{EnrolledFactors, FactorRequirement},
-        secret::Secret,
-    },
+    domain::{account::Role, agent, factor::FactorRequirement, secret::Secret},
     flows::{
         Ctx,
         factors::{
             PasskeyEnrolment, PasskeyOptions, RemovalOutcome, RenameOutcome, enrolment_refusal, finish_passkey,
-            list_factors, remove_passkey, rename_passkey, start_passkey,
+            remove_passkey, rename_passkey, start_passkey,
         },
     },
     http::{
@@ -34,7 +29,6 @@ use crate::{
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use askama::Template;
 use serde::Deserialize;
-use uuid::Uuid;
 
 #[derive(Template)]
 #[template(path = "pages/factors/passkey.html")]
@@ -52,16 +46,6 @@ struct PasskeyPage {
     /// Filled in by the script.
     codes: Vec<&'static str>,
     onward: &'static str,
-}
-
-#[derive(Template)]
-#[template(path = "pages/factors/remove.html")]
-struct RemovalPage {
-    shell: Shell,
-    id: Uuid,
-    name: String,
-    /// What stops working with it.
-    effect: String,
 }
 
 /// A new passkey.
@@ -180,38 +164,6 @@ pub async fn rename(
         }
         RenameOutcome::NotFound => Err(PageError::NotFound),
     }
-}
-
-/// `GET /factors/passkeys/{id}/remove`: asks before the only second factor is removed, because the
-/// recovery codes go with it.
-pub async fn confirm_removal(
-    req: HttpRequest,
-    ctx: web::Data<Ctx>,
-    member: Member,
-    id: web::Path<String>,
-) -> Result<HttpResponse, PageError> {
-    let id = parse_id(&id)?;
-    let enrolled = list_factors(&ctx, member.0.account).await?;
-    let passkey = enrolled.passkeys.into_iter().find(|passkey| passkey.id == id);
-    let passkey = passkey.ok_or(PageError::NotFound)?;
-    let page = RemovalPage {
-        shell: Shell::member(&req, &ctx, &member, "Remove the passkey", "security"),
-        id,
-        name: passkey.name,
-        effect: removal_effect(enrolled.factors),
-    };
-    render_page(StatusCode::OK, &page)
-}
-
-/// Describes how the account signs in without this passkey.
-fn removal_effect(enrolled: EnrolledFactors) -> String {
-    let codes = match (enrolled.is_only_passkey(), enrolled.recovery_codes) {
-        (false, _) => return "You keep your other second factors.".to_owned(),
-        (true, 0) => String::new(),
-        (true, 1) => "; your recovery code stops working".to_owned(),
-        (true, codes) => format!("; your {codes} recovery codes stop working"),
-    };
-    format!("You will sign in with your password alone{codes}.")
 }
 
 /// `POST /factors/passkeys/{id}/remove`
