@@ -105,7 +105,12 @@ impl JobList<'_> {
 
     /// Adds the jobs that seal the audit log and remove old rows.
     fn add_cleaning(&mut self) {
-        self.add(60, "decoy costs", async |ctx| decoys::refresh(ctx).await);
+        let live = self.ctx.live.clone();
+        self.add_when(
+            "decoy costs",
+            async move || decoys::next_refresh(&live).await,
+            async |ctx| decoys::refresh(ctx).await,
+        );
         self.add(60, "audit seal", async |ctx| {
             audit::seals::seal_due(ctx).await.map(drop)
         });
@@ -116,24 +121,37 @@ impl JobList<'_> {
             email_change::forget_old(ctx).await?;
             notices::forget_old(ctx).await?;
             factors::forget_old(ctx).await?;
+            accounts::forget_old_imports(ctx).await?;
             providers::forget_old(ctx).await?;
             source_sync::forget_old(ctx).await?;
             policy::forget_old_drafts(ctx).await
         });
     }
-            accounts::forget_old_imports(ctx).await?;
 
     /// Runs a job every `secs` seconds, measured from the end of its previous run, until the jobs
     /// stop.
     fn add(&mut self, secs: u64, name: &'static str, job: impl AsyncFn(&Ctx) -> Result<(), FlowError> + 'static) {
+        let mut ticks = tokio::time::interval(Duration::from_secs(secs));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let due = async move || {
+            ticks.tick().await;
+        };
+        self.add_when(name, due, job);
+    }
+
+    /// Runs a job each time `due` returns, until the jobs stop.
+    fn add_when(
+        &mut self,
+        name: &'static str,
+        mut due: impl AsyncFnMut() + 'static,
+        job: impl AsyncFn(&Ctx) -> Result<(), FlowError> + 'static,
+    ) {
         let (ctx, mut stopped) = (self.ctx.clone(), self.stopped.clone());
         self.tasks.push(actix_web::rt::spawn(async move {
-            let mut ticks = tokio::time::interval(Duration::from_secs(secs));
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut failure = LoggedFailure::default();
             loop {
                 tokio::select! {
-                    _ = ticks.tick() => match AssertUnwindSafe(job(&ctx)).catch_unwind().await {
+                    () = due() => match AssertUnwindSafe(job(&ctx)).catch_unwind().await {
                         Ok(Ok(())) => failure.log_recovery(name),
                         Ok(Err(error)) => failure.log(name, &error),
                         Err(_) => tracing::error!(job = name, "a job panicked and will be retried"),

@@ -5,13 +5,31 @@ use super::{Ctx, FlowError};
 use crate::{
     domain::secret,
     hashing::{DecoyCosts, HashCost},
+    live::LiveState,
     store::{accounts, meta},
 };
+use std::time::Duration;
 
 /// The row with the installation's key.
 const KEY: &str = "hashing.decoy_key";
 /// The row with every cost that was configured so far: `19456,2;65536,3`.
 const COSTS: &str = "hashing.costs";
+
+/// Longest time between two counts.
+const LONGEST: Duration = Duration::from_secs(60);
+/// Shortest time between two counts, so that a wave of changes costs one count each time.
+const SHORTEST: Duration = Duration::from_millis(250);
+
+/// Waits until the accounts must be counted again: one of them changed, here or in another
+/// instance, which may have given it a hash of another cost. Otherwise a name that costs more than
+/// every unknown one would be an account's, until the next minute.
+pub async fn next_refresh(live: &LiveState) {
+    tokio::time::sleep(SHORTEST).await;
+    tokio::select! {
+        () = tokio::time::sleep(LONGEST) => {}
+        () = live.accounts_changed.notified() => {}
+    }
+}
 
 /// Counts the accounts of each cost, so that unknown names cost the same. Called at start and by a
 /// job.

@@ -82,7 +82,10 @@ fn apply_change(live: &LiveState, store: &Store, row: &ChangeRow) -> Result<(), 
     let id = || Uuid::parse_str(&row.key).map_err(|_| StoreError::Corrupt(format!("changes: key {:?}", row.key)));
     match row.kind {
         ChangeKind::Session => live.sessions.forget(SessionId(id()?)),
-        ChangeKind::Account => live.accounts.forget(AccountId(id()?)),
+        ChangeKind::Account => {
+            live.accounts.forget(AccountId(id()?));
+            live.accounts_changed.notify_one();
+        }
         ChangeKind::Policy => reload_policy(live, store)?,
         ChangeKind::Application => reload_applications(live, store)?,
         ChangeKind::Source => reload_sources(live, store)?,
@@ -96,6 +99,7 @@ fn apply_change(live: &LiveState, store: &Store, row: &ChangeRow) -> Result<(), 
 fn forget_everything(live: &LiveState, store: &Store) -> Result<(), StoreError> {
     live.sessions.forget_all();
     live.accounts.forget_all();
+    live.accounts_changed.notify_one();
     reload_applications(live, store)?;
     reload_sources(live, store)?;
     reload_policy(live, store)

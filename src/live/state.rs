@@ -28,6 +28,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicI64, Ordering},
 };
+use tokio::sync::Notify;
 
 /// The remembered state of one server process.
 pub struct LiveState {
@@ -55,6 +56,8 @@ pub struct LiveState {
     pub directories: DirectoryClients,
     /// The open event streams of page guards.
     pub streams: Arc<EventStreams>,
+    /// Wakes whoever follows the accounts: one changed, here or in another instance.
+    pub accounts_changed: Notify,
     policy: ArcSwap<PolicyInForce>,
     applications: ArcSwap<ApplicationSnapshot>,
     sources: ArcSwap<SourceSnapshot>,
@@ -96,6 +99,7 @@ impl LiveState {
             providers: ProviderCache::default(),
             directories: DirectoryClients::default(),
             streams,
+            accounts_changed: Notify::new(),
             policy: ArcSwap::from_pointee(policy),
             applications: ArcSwap::from_pointee(applications),
             sources: ArcSwap::from_pointee(sources),

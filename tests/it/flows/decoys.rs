@@ -1,8 +1,9 @@
 //! The cost of a password check for an unknown name: the same as for an account, even after the
 //! cost was raised.
 
-use crate::harness::server::{On, TestServer, block_on};
+use crate::harness::server::{On, PASSWORD, TestServer, block_on, eventually};
 use nightlatch::{
+    clock::SystemClock,
     domain::{account::Role, secret::Secret},
     flows::{
         Ctx, decoys,
@@ -10,7 +11,11 @@ use nightlatch::{
     },
     hashing::{DecoyCosts, HashCost},
 };
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 const OLD: HashCost = HashCost::FLOOR;
 const NEW: HashCost = HashCost {
@@ -59,14 +64,12 @@ fn a_name_costs_the_same_each_time_and_moves_to_the_new_cost_once() {
     assert!(names().any(|name| other.cost_for(&name) != at(20).cost_for(&name)));
 }
 
-/// Memory that one sign-in with a wrong password fills, in KiB.
-fn work(ctx: &Ctx, name: &str) -> u64 {
-    let before = ctx.hasher.work();
-    let attempt = SignInAttempt {
+fn attempt(name: &str, password: &str) -> SignInAttempt {
+    SignInAttempt {
         return_to: String::new(),
         trusted: None,
         username: name.to_owned(),
-        password: Secret::new("not the password".to_owned()),
+        password: Secret::new(password.to_owned()),
         ip: [192, 0, 2, 1].into(),
         user_agent: None,
         request_id: None,
@@ -76,8 +79,13 @@ fn work(ctx: &Ctx, name: &str) -> u64 {
             host: String::new(),
             entering: None,
         },
-    };
-    let outcome = block_on(sign_in(ctx, attempt)).unwrap();
+    }
+}
+
+/// Memory that one sign-in with a wrong password fills, in KiB.
+fn work(ctx: &Ctx, name: &str) -> u64 {
+    let before = ctx.hasher.work();
+    let outcome = block_on(sign_in(ctx, attempt(name, "not the password"))).unwrap();
     assert!(matches!(outcome, SignInOutcome::Refused(_)), "{name}");
     ctx.hasher.work() - before
 }
@@ -96,6 +104,35 @@ fn after_the_cost_was_raised_unknown_names_cost_as_much_as_known_ones() {
         let known = work(&ctx, "ada");
         for name in ["nobody", "no one", "eve", "mallory"] {
             assert_eq!(work(&ctx, name), known, "{on:?} {name}");
+        }
+    }
+}
+
+#[test]
+fn other_instances_follow_a_raised_cost_at_once() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).machine(Arc::new(SystemClock)).start();
+        server.account("ada", Role::Member);
+        let before = work(&server.ctx, "ada");
+        assert_eq!(work(&server.ctx, "nobody"), before, "{on:?}");
+        // Another instance is configured with a higher cost, and ada signs in there.
+        let there = TestServer::beside(&server.database)
+            .env("NIGHTLATCH_ARGON2_ITERATIONS", "3")
+            .context();
+        block_on(decoys::refresh(&there)).unwrap();
+        let signed_in = block_on(sign_in(&there, attempt("ada", PASSWORD))).unwrap();
+        assert!(matches!(signed_in, SignInOutcome::Accepted(_)), "{on:?}");
+        let known = work(&server.ctx, "ada");
+        assert!(known > before, "{on:?}");
+        let began = Instant::now();
+        eventually("unknown names cost as much", || work(&server.ctx, "nobody") == known);
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "{on:?}: {:?}",
+            began.elapsed()
+        );
+        for name in ["no one", "eve", "mallory"] {
+            assert_eq!(work(&server.ctx, name), known, "{on:?} {name}");
         }
     }
 }
