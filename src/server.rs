@@ -17,6 +17,7 @@ mod watchdog;
 pub use context::context;
 pub use error::StartError;
 pub use service_manager::notify_service_manager;
+pub use signals::HarmlessSignals;
 pub use watchdog::reachable_address;
 
 use crate::{
@@ -141,9 +142,10 @@ impl Server {
     /// reads the configuration again.
     pub async fn run_with_signals(
         self,
+        harmless: HarmlessSignals,
         load: impl Fn() -> Result<Config, ConfigError> + 'static,
     ) -> Result<(), StartError> {
-        let signals = Signals::install()?;
+        let signals = Signals::install(harmless)?;
         let (ctx, handle) = (self.ctx.clone(), self.handle());
         let watched = self
             .addresses

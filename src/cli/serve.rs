@@ -5,7 +5,7 @@ use crate::{
     clock::SteadyClock,
     config::{Config, ConfigError, Flags, LogFormat},
     random::OsRandom,
-    server::{Server, StartError, notify_service_manager},
+    server::{HarmlessSignals, Server, StartError, notify_service_manager},
 };
 use clap::Args;
 use sd_notify::NotifyState;
@@ -36,14 +36,22 @@ impl Serve {
             ..Flags::default()
         };
         let load = move || options.load_config(flags.clone());
+        let system = actix_web::rt::System::new();
+        // First of all: a SIGHUP that comes while the server starts must not end it.
+        let harmless = system.block_on(async { HarmlessSignals::install() });
+        let harmless = harmless.map_err(StartError::from)?;
         let config = load()?;
         init_log(config.log_format);
-        actix_web::rt::System::new().block_on(serve(config, load))?;
+        system.block_on(serve(config, harmless, load))?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-async fn serve(config: Config, load: impl Fn() -> Result<Config, ConfigError> + 'static) -> Result<(), StartError> {
+async fn serve(
+    config: Config,
+    harmless: HarmlessSignals,
+    load: impl Fn() -> Result<Config, ConfigError> + 'static,
+) -> Result<(), StartError> {
     let database = config.database_url.to_string();
     let server = Server::build(config, Arc::new(SteadyClock::default()), Arc::new(OsRandom)).await?;
     tracing::info!("database {database}");
@@ -55,7 +63,7 @@ async fn serve(config: Config, load: impl Fn() -> Result<Config, ConfigError> + 
         tracing::info!("there is no account yet: create the first administrator at {link}");
     }
     notify_service_manager(&[NotifyState::Ready]);
-    match server.run_with_signals(load).await {
+    match server.run_with_signals(harmless, load).await {
         Err(error @ StartError::Unwritten(_)) => {
             output::print_note(&error.to_string());
             // Leaving in order would wait for threads that wait for the database.

@@ -202,11 +202,9 @@ impl<'a> SettingsReader<'a> {
     }
 
     fn set(&mut self, info: &'static SettingInfo, text: String, origin: SettingOrigin) {
-        if keeps_quotes(&text) {
-            self.faults.push(format!(
-                "{} ({origin}): the value begins and ends with quotes; remove them",
-                info.name
-            ));
+        if let Some(place) = find_quotes(info, &text) {
+            self.faults
+                .push(format!("{} ({origin}): the value {place}; remove them", info.name));
         }
         let earlier = self.settings.0.insert(info.name, (text, origin.clone()));
         if let Some((_, earlier)) = earlier
@@ -227,12 +225,19 @@ fn is_same_source(a: &SettingOrigin, b: &SettingOrigin) -> bool {
     )
 }
 
-/// Returns whether a value still has the quotes of a shell or an environment file around it.
-fn keeps_quotes(text: &str) -> bool {
+/// Says where a value still has the quotes of a shell or an environment file. A value that begins
+/// or ends with a single one may be meant, but no address does.
+fn find_quotes(info: &SettingInfo, text: &str) -> Option<&'static str> {
     let text = text.trim();
-    ['"', '\'']
-        .iter()
-        .any(|quote| text.len() >= 2 && text.starts_with(*quote) && text.ends_with(*quote))
+    let quotes = ['"', '\''];
+    let is_around = |quote: char| text.len() >= 2 && text.starts_with(quote) && text.ends_with(quote);
+    let is_address = info.name.ends_with("_url");
+    match (text.starts_with(quotes), text.ends_with(quotes)) {
+        _ if quotes.into_iter().any(is_around) => Some("begins and ends with quotes"),
+        (true, _) if is_address => Some("begins with quotes"),
+        (_, true) if is_address => Some("ends with quotes"),
+        (_, _) => None,
+    }
 }
 
 /// Says what is wrong with a TOML file and in which line, without quoting the line: it may have a

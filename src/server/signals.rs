@@ -12,15 +12,33 @@ use sd_notify::NotifyState;
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// Handlers of the signals that must not end the process, also while it starts: a log rotation does
+/// not wait for it.
+pub struct HarmlessSignals {
+    hangup: Signal,
+    user1: Signal,
+    user2: Signal,
+}
+
+impl HarmlessSignals {
+    /// Installs the handlers. Must be called inside a tokio runtime. SIGHUP is obeyed once the
+    /// server runs.
+    pub fn install() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
+        })
+    }
+}
+
 /// Handlers of the signals. From their creation on no signal but SIGKILL ends the process by
 /// itself.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     quit: Signal,
-    hangup: Signal,
-    user1: Signal,
-    user2: Signal,
+    harmless: HarmlessSignals,
 }
 
 /// What a signal asks for.
@@ -36,15 +54,13 @@ enum SignalRequest {
 }
 
 impl Signals {
-    /// Installs the handlers. Must be called inside a tokio runtime.
-    pub fn install() -> io::Result<Self> {
+    /// Installs the other handlers. Must be called inside a tokio runtime.
+    pub fn install(harmless: HarmlessSignals) -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
-            hangup: signal(SignalKind::hangup())?,
-            user1: signal(SignalKind::user_defined1())?,
-            user2: signal(SignalKind::user_defined2())?,
+            harmless,
         })
     }
 
@@ -53,9 +69,9 @@ impl Signals {
             _ = self.terminate.recv() => SignalRequest::Stop,
             _ = self.interrupt.recv() => SignalRequest::StopNow,
             _ = self.quit.recv() => SignalRequest::StopNow,
-            _ = self.hangup.recv() => SignalRequest::Reload,
-            _ = self.user1.recv() => SignalRequest::Nothing,
-            _ = self.user2.recv() => SignalRequest::Nothing,
+            _ = self.harmless.hangup.recv() => SignalRequest::Reload,
+            _ = self.harmless.user1.recv() => SignalRequest::Nothing,
+            _ = self.harmless.user2.recv() => SignalRequest::Nothing,
         }
     }
 

@@ -117,7 +117,8 @@ impl CreateAccount {
                     }
                     None => output::print_line(&done)?,
                 }
-                print_advice(context, first).await?;
+                // Whoever chose a baseline is not told that there are baselines.
+                print_advice(context, first && self.baseline.is_none()).await?;
                 Ok(ExitCode::SUCCESS)
             }
         }

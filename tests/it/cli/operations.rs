@@ -216,8 +216,14 @@ fn a_value_that_keeps_its_quotes_is_refused() {
     for (name, value) in [
         ("DATABASE_URL", "\"sqlite:nl.db\""),
         ("NIGHTLATCH_PUBLIC_URL", "'https://login.example.org'"),
+        ("DATABASE_URL", "\"sqlite:nl.db"),
+        ("DATABASE_URL", "'postgres://night:sesame@127.0.0.1:1/latch"),
+        ("DATABASE_URL", "sqlite:nl.db\""),
+        ("NIGHTLATCH_SMTP_URL", "'smtp://mail.example.org"),
     ] {
         let cli = Cli::fresh().env(name, value);
+        let checked = cli.run(&["config", "check"]).refused(&["quotes"]);
+        assert!(!checked.err.contains("sesame"), "{checked:?}");
         cli.run(&["account", "list"]).refused(&["quotes"]);
         assert_eq!(
             std::fs::read_dir(cli.directory()).unwrap().count(),
@@ -290,6 +296,29 @@ fn the_strict_doctor_fails_while_the_posture_has_faults() {
         cli.run(&["doctor", "--strict", "--baseline", "asvs-l2"])
             .prints(&["misses"]);
     }
+}
+
+#[test]
+fn a_baseline_that_changes_no_setting_is_not_called_a_missing_one() {
+    // Hue's values are the defaults.
+    let create = [
+        "account",
+        "create",
+        "ada",
+        "--role",
+        "administrator",
+        "--password-stdin",
+    ];
+    let cli = Cli::fresh();
+    let made = cli
+        .run_with(&[&create[..], &["--baseline", "hue"]].concat(), PASSWORD.as_bytes())
+        .done();
+    let made = made.says(&["the policy starts with Hue"]);
+    assert!(!made.err.contains("at its defaults"), "{made:?}");
+    let cli = Cli::fresh();
+    cli.run_with(&create, PASSWORD.as_bytes())
+        .done()
+        .says(&["the policy is at its defaults"]);
 }
 
 fn checks(cli: &Cli) -> (Option<i32>, Vec<Value>) {

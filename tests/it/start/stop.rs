@@ -10,6 +10,7 @@ use crate::harness::{
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
+    os::unix::fs::OpenOptionsExt,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -59,6 +60,36 @@ fn sighup_reopens_the_security_log_and_other_signals_do_no_harm() {
         server.log(dir.path()).contains("cannot be used at the next start")
     });
     assert!(server.answers());
+    assert!(server.terminate().success());
+}
+
+#[test]
+fn sighup_while_the_server_starts_does_not_end_it() {
+    let dir = tempfile::tempdir().unwrap();
+    // The configuration takes long to read: a pipe that nobody has written yet.
+    let pipe = dir.path().join("secret");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let server = Program::spawn(dir.path(), &[("DATABASE_URL_FILE", pipe.to_str().unwrap())]);
+    // The writer's end opens as soon as the program reads.
+    let mut writer = std::fs::File::create(&pipe).unwrap();
+    for signal in [libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2] {
+        server.signal(signal);
+    }
+    writer.write_all(b"sqlite:nl.db").unwrap();
+    drop(writer);
+    eventually("the configuration was read", || dir.path().join("nl.db").exists());
+    // Asked for during the start, obeyed after it: the configuration is read a second time.
+    eventually("the configuration is read again", || {
+        let opened = std::fs::OpenOptions::new()
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(&pipe);
+        opened.is_ok_and(|mut writer| writer.write_all(b"sqlite:nl.db").is_ok())
+    });
+    eventually("the server answers", || server.answers());
+    let log = server.log(dir.path());
+    assert!(log.contains("SIGHUP: the configuration is unchanged"), "{log}");
     assert!(server.terminate().success());
 }
 
