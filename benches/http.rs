@@ -1,10 +1,11 @@
 //! `cargo bench --bench http`: a whole server over loopback: start and memory, a signed-in request,
-//! sign-ins by password and by passkey, and forward-auth (`verify`). Ratios compare with references
-//! of the same run: a bare actix-web handler, and argon2id on all cores. SQLite always, Postgres
-//! too when `BENCH_POSTGRES_URL` names an empty database.
+//! sign-ins by password and by passkey, forward-auth (`verify`), and event streams. Ratios compare
+//! with references of the same run: a bare actix-web handler, and argon2id on all cores. SQLite
+//! always, Postgres too when `BENCH_POSTGRES_URL` names an empty database.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a bench that cannot go on stops")]
 
 mod passkeys;
+mod streams;
 mod verify;
 mod wire;
 
@@ -80,6 +81,10 @@ fn run(url: &str, dir: &Path) {
     }
     if wanted("refusals") {
         refusals(&server, url, dir);
+    }
+    // Only when it is named: it takes minutes and more file descriptors than usual.
+    if std::env::args().any(|argument| argument == "streams") {
+        streams::run(&server, url, dir);
     }
     server.stop();
     if wanted("passkeys") {

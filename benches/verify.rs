@@ -24,7 +24,7 @@ const SIGN_INS: u32 = 200;
 const PEOPLE: u32 = 100;
 
 const VERIFY: &str = "/api/authz/auth-request";
-const AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+pub const AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 const CLIENT: &str = "203.0.113.9";
 
 /// Switches on every rule that is judged at a request, for everyone and for the application.
