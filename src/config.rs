@@ -209,7 +209,7 @@ impl Config {
         changed.extend(differing.map(|key| key.env_name()));
         let sources = |config: &Self| {
             let all = config.sources.iter();
-            all.map(|source| format!("{:?} {}", source.settings(), source.secret_text()))
+            all.map(|source| format!("{:?} {:?}", source.settings(), source.secret_texts()))
                 .collect::<Vec<_>>()
         };
         if sources(self) != sources(other) {

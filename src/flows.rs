@@ -6,7 +6,8 @@
 //! password ([`attempts`], [`password_check`]) or a second factor ([`factor_checks`],
 //! [`factor_assertions`], [`factor_rules`], [`pending_sign_in`]), opening and ending sessions
 //! ([`session_opening`], [`session_ends`], [`held_ends`]), expiring accounts ([`expiry`]),
-//! accounts of sources ([`external_accounts`], [`provider_sessions`]), asking directories
+//! accounts of sources ([`external_accounts`], [`provider_sessions`]), turns of jobs about sources
+//! ([`source_turns`]), asking directories
 //! ([`directories`]), and emails ([`emails`], [`notifications`], [`factor_emails`],
 //! [`mailed_links`]).
 
@@ -52,6 +53,7 @@ pub mod refused_requests;
 pub mod replay;
 pub mod restore;
 pub mod retention;
+pub mod security_events;
 mod session_ends;
 mod session_opening;
 mod session_tokens;
@@ -59,6 +61,7 @@ pub mod sessions;
 pub mod setup;
 pub mod source_sync;
 pub mod source_test;
+mod source_turns;
 pub mod sources;
 pub mod step_up;
 mod typed_name;

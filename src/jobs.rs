@@ -5,7 +5,7 @@
 
 use crate::flows::{
     Ctx, FlowError, access, accounts, applications, audit, decoys, email_change, factors, lockouts, mail, notices,
-    password_reset, policy, providers, refusals, retention, sessions, source_sync,
+    password_reset, policy, providers, refusals, retention, security_events, sessions, source_sync,
 };
 use futures_util::FutureExt;
 use std::{panic::AssertUnwindSafe, time::Duration};
@@ -88,6 +88,7 @@ impl JobList<'_> {
         });
         self.add(5, "second factors required", factors::note_requirements);
         self.add(10, "directories", source_sync::sync_due);
+        self.add(5, "security events", security_events::poll_due);
     }
 
     /// Adds the jobs that send email.

@@ -16,6 +16,7 @@ pub mod directory_binds;
 pub mod email_changes;
 pub mod enrolment_links;
 mod error;
+pub mod event_streams;
 pub mod factor_inventory;
 pub mod forwarded;
 pub mod handovers;

@@ -1,6 +1,7 @@
 //! `nightlatch source …`: manages the directories and identity providers that prove who people are.
 
 mod directory;
+mod events;
 mod import;
 mod outcome;
 mod secrets;
@@ -20,7 +21,7 @@ use crate::{
 };
 use clap::{Args, Subcommand};
 use outcome::{report, source_in_file, unknown_source};
-use secrets::read_secret;
+use secrets::{read_secrets, secret_state};
 use std::{path::PathBuf, process::ExitCode};
 
 #[derive(Subcommand)]
@@ -39,6 +40,8 @@ pub enum SourceCommand {
     Test(directory::TestSource),
     /// Compare the accounts with live sessions with their directory now
     Sync(directory::SyncSource),
+    /// Ask an identity provider for security events now
+    Poll(events::PollSource),
     /// Create the directories of a hue.ini as disabled sources
     Import(import::ImportSources),
 }
@@ -66,6 +69,9 @@ pub struct CreateSource {
     /// File with the bind password or the client secret (-: standard input)
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
+    /// File with the access token for security events (-: standard input)
+    #[arg(long, value_name = "FILE")]
+    events_token_file: Option<PathBuf>,
     /// Settings
     #[arg(value_name = "KEY=VALUE")]
     settings: Vec<String>,
@@ -96,6 +102,12 @@ pub struct SetSource {
     /// Remove the secret
     #[arg(long, conflicts_with = "secret_file")]
     clear_secret: bool,
+    /// File with the access token for security events (-: standard input)
+    #[arg(long, value_name = "FILE")]
+    events_token_file: Option<PathBuf>,
+    /// Remove the access token for security events
+    #[arg(long, conflicts_with = "events_token_file")]
+    clear_events_token: bool,
     /// Settings
     #[arg(value_name = "KEY=VALUE")]
     settings: Vec<String>,
@@ -138,6 +150,7 @@ impl SourceCommand {
             Self::Delete(delete) => delete.run(context).await,
             Self::Test(test) => test.run(context).await,
             Self::Sync(sync) => sync.run(context).await,
+            Self::Poll(poll) => poll.run(context).await,
             Self::Import(import) => import.run(context).await,
         }
     }
@@ -150,9 +163,13 @@ fn parse_settings(arguments: &[String]) -> Result<SettingTexts, CliError> {
         let Some((key, value)) = argument.split_once('=') else {
             return Err(CliError::Usage(format!("{}: write KEY=VALUE", escape_text(argument))));
         };
-        if matches!(key, "secret" | "password" | "bind_password" | "client_secret") {
+        if matches!(
+            key,
+            "secret" | "password" | "bind_password" | "client_secret" | "events_token"
+        ) {
             return Err(CliError::Usage(format!(
-                "{key}: a secret is never an argument; give --secret-file FILE, or - for standard input"
+                "{key}: a secret is never an argument; give --secret-file or --events-token-file FILE, or - for standard \
+                 input"
             )));
         }
         let text = texts.entry(key.to_owned()).or_default();
@@ -166,12 +183,14 @@ fn parse_settings(arguments: &[String]) -> Result<SettingTexts, CliError> {
 
 impl CreateSource {
     async fn run(self, context: &CommandContext) -> CommandResult {
+        let (secret, events_token) = read_secrets(self.secret_file.as_ref(), self.events_token_file.as_ref())?;
         let change = SourceChange {
             title: Some(self.title.unwrap_or_else(|| self.name.clone())),
             enabled: Some(!self.disabled),
             place: self.position,
             settings: parse_settings(&self.settings)?,
-            secret: read_secret(self.secret_file.as_ref())?,
+            secret,
+            events_token,
         };
         let kind = SourceKind::parse(&self.kind).unwrap_or(SourceKind::Ldap);
         let outcome = sources::create(&context.ctx, &context.initiator, &self.name, kind, change).await?;
@@ -181,13 +200,15 @@ impl CreateSource {
 
 impl SetSource {
     async fn run(self, context: &CommandContext) -> CommandResult {
-        let secret = read_secret(self.secret_file.as_ref())?;
+        let (secret, events_token) = read_secrets(self.secret_file.as_ref(), self.events_token_file.as_ref())?;
+        let removed = |is_cleared: bool| is_cleared.then(|| Secret::new(String::new()));
         let change = SourceChange {
             title: self.title,
             enabled: (self.enable || self.disable).then_some(self.enable),
             place: self.position,
             settings: parse_settings(&self.settings)?,
-            secret: secret.or_else(|| self.clear_secret.then(|| Secret::new(String::new()))),
+            secret: secret.or_else(|| removed(self.clear_secret)),
+            events_token: events_token.or_else(|| removed(self.clear_events_token)),
         };
         let outcome = sources::set(&context.ctx, &context.initiator, &self.name, change).await?;
         report(outcome, &self.name, "was changed")
@@ -241,7 +262,7 @@ fn sources_to_table(all: &[SourceView]) -> Table {
             state_of(view).to_owned(),
             view.accounts.to_string(),
             format_time_or_dash(view.state.synced_at),
-            text_or_dash(view.state.fault.as_deref()),
+            text_or_dash(view.last_fault()),
         ]);
     }
     table
@@ -259,11 +280,6 @@ impl ShowSource {
             output::print_json(&source_to_json(&view))?;
             return Ok(ExitCode::SUCCESS);
         }
-        let secret = match (view.has_secret, view.is_secret_lost) {
-            (_, true) => "cannot be opened: enter it again",
-            (true, false) => "set, not shown",
-            (false, false) => "none",
-        };
         let mut table = Table::without_headings(2);
         let mut add = |name: &str, text: String| table.add_row([name.to_owned(), text]);
         add("Name", view.source.name.as_str().to_owned());
@@ -272,13 +288,16 @@ impl ShowSource {
         add("State", state_of(&view).to_owned());
         add("Position", view.source.position.to_string());
         add("Set by", set_by(&view).to_owned());
-        add("Secret", secret.to_owned());
+        add("Secret", secret_state(view.has_secret, view.is_secret_lost).to_owned());
         add("Accounts", view.accounts.to_string());
         add("Created", format_time(view.created_at));
         add("Changed", format_time(view.changed_at));
         add("Last sync", format_time_or_dash(view.state.synced_at));
         add("Fault since", format_time_or_dash(view.state.fault_at));
         add("Last fault", text_or_dash(view.state.fault.as_deref()));
+        for (name, text) in events::facts(&view) {
+            add(name, text);
+        }
         for (key, text) in view.source.definition.texts() {
             for line in text.lines() {
                 add(&key, line.to_owned());
@@ -316,6 +335,7 @@ fn source_to_json(view: &SourceView) -> serde_json::Value {
         "last_sync_accounts": view.state.synced_accounts,
         "fault_since": view.state.fault_at.map(Timestamp::to_rfc3339),
         "last_fault": view.state.fault,
+        "events": events::state_to_json(view),
         "settings": view.source.definition.texts(),
     })
 }

@@ -19,17 +19,19 @@ pub struct ConfiguredSource {
     pub definition: SourceDefinition,
     /// Its secret.
     pub secret: Option<Secret>,
+    /// Its access token for security events.
+    pub events_token: Option<Secret>,
 }
 
 impl ConfiguredSource {
-    /// Returns everything but the secret, for comparisons.
+    /// Returns everything but the secrets, for comparisons.
     pub(super) fn settings(&self) -> (&SourceName, &str, bool, &SourceDefinition) {
         (&self.name, &self.title, self.enabled, &self.definition)
     }
 
-    /// Returns the secret as text; empty: none.
-    pub(super) fn secret_text(&self) -> &str {
-        self.secret.as_ref().map(Secret::expose).unwrap_or_default()
+    /// Returns the secrets as texts; empty: none.
+    pub(super) fn secret_texts(&self) -> [&str; 2] {
+        [&self.secret, &self.events_token].map(|secret| secret.as_ref().map(Secret::expose).unwrap_or_default())
     }
 }
 
@@ -54,7 +56,8 @@ fn read_source(name: &str, value: &toml::Value, faults: &mut Vec<String>) -> Opt
     };
     let parsed = SourceName::parse(name).map_err(|error| fault("", &format!("is not accepted: {error}")));
     let mut texts = SettingTexts::new();
-    let (mut kind, mut title, mut enabled, mut secret) = (None, name.to_owned(), true, None);
+    let (mut kind, mut title, mut enabled) = (None, name.to_owned(), true);
+    let (mut secret, mut events_token) = (None, None);
     for (key, value) in table {
         let text = setting_text(value);
         match (key.as_str(), text) {
@@ -63,12 +66,10 @@ fn read_source(name: &str, value: &toml::Value, faults: &mut Vec<String>) -> Opt
             ("title", Some(text)) => title = text,
             ("enabled", Some(word)) if word == "true" || word == "false" => enabled = word == "true",
             ("enabled", Some(_)) => fault(key, "must be true or false"),
-            ("secret", Some(text)) if secret.is_none() => secret = Some(Secret::new(text)),
-            ("secret_file", Some(path)) if secret.is_none() => match std::fs::read_to_string(&path) {
-                Ok(text) => secret = Some(Secret::new(text.trim_end_matches(['\n', '\r']).to_owned())),
-                Err(error) => fault(key, &format!("= {path:?}: {error}")),
-            },
-            ("secret" | "secret_file", Some(_)) => fault("secret", "is given twice: as secret and as secret_file"),
+            ("secret" | "secret_file", Some(text)) => read_secret(key, text, &mut secret, &mut fault),
+            ("events_token" | "events_token_file", Some(text)) => {
+                read_secret(key, text, &mut events_token, &mut fault);
+            }
             (_, Some(text)) => drop(texts.insert(key.clone(), text)),
         }
     }
@@ -87,7 +88,24 @@ fn read_source(name: &str, value: &toml::Value, faults: &mut Vec<String>) -> Opt
         enabled,
         definition,
         secret: secret.filter(|secret| !secret.expose().is_empty()),
+        events_token: events_token.filter(|token| !token.expose().is_empty()),
     })
+}
+
+/// Reads a secret that is given as `NAME` or as `NAME_file`.
+fn read_secret(key: &str, text: String, found: &mut Option<Secret>, fault: &mut impl FnMut(&str, &str)) {
+    let (name, is_file) = key.strip_suffix("_file").map_or((key, false), |name| (name, true));
+    if found.is_some() {
+        return fault(name, &format!("is given twice: as {name} and as {name}_file"));
+    }
+    if !is_file {
+        *found = Some(Secret::new(text));
+        return;
+    }
+    match std::fs::read_to_string(&text) {
+        Ok(read) => *found = Some(Secret::new(read.trim_end_matches(['\n', '\r']).to_owned())),
+        Err(error) => fault(key, &format!("= {text:?}: {error}")),
+    }
 }
 
 fn setting_text(value: &toml::Value) -> Option<String> {

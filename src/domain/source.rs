@@ -11,14 +11,14 @@ mod oidc;
 mod reader;
 
 pub use definition::{
-    COMMON_FIELDS, ExternalIdentity, IdentitySource, OnOutage, Provision, SourceDefinition, SourceKind, SourceSettings,
-    SourceState, fields_of,
+    COMMON_FIELDS, EventStreamState, ExternalIdentity, IdentitySource, OnOutage, Provision, SourceDefinition,
+    SourceKind, SourceSettings, SourceState, fields_of,
 };
 pub use fields::{FieldForm, SettingTexts, SourceFault, SourceField};
 pub use hue::{HueDirectory, read_hue_directories};
 pub use ldap::{DirectoryKind, GroupLookup, LdapSettings};
 pub use mapping::{MappedRights, Mapping, MappingRule, MappingTarget};
-pub use oidc::{ClientAuth, FactorTrust, OidcSettings, ProviderSignOut};
+pub use oidc::{ClientAuth, EventAccess, FactorTrust, OidcSettings, ProviderSignOut};
 
 use uuid::Uuid;
 

@@ -8,11 +8,11 @@ use crate::{
         account::{Account, AccountId},
         session::EndReason,
         source::{OnOutage, SourceId, SourceKind},
-        time::{Span, Timestamp},
+        time::Span,
     },
     identity::ldap::{Directory, DirectoryError, DirectoryPerson},
     live::sources::LiveSource,
-    store::{accounts, directory_binds, meta, sessions, sources as source_rows},
+    store::{accounts, directory_binds, sessions, sources as source_rows},
 };
 use futures_util::{StreamExt, stream};
 use std::collections::HashMap;
@@ -63,7 +63,8 @@ pub async fn sync_due(ctx: &Ctx) -> Result<(), FlowError> {
     let sources = ctx.current_sources().await?;
     for live in sources.enabled_of(SourceKind::Ldap) {
         let Some(settings) = live.source.ldap() else { continue };
-        if ctx.claim_sync(live.source.id, settings.sync_every).await? {
+        let turn = format!("source.sync.{}", live.source.id.0);
+        if ctx.take_turn(turn, settings.sync_every).await? {
             // A source that cannot be used must not keep the others from being compared.
             match ctx.sync_source(live).await {
                 Ok(_) | Err(FlowError::SourceDown(_)) => {}
@@ -92,33 +93,6 @@ pub async fn forget_old(ctx: &Ctx) -> Result<(), FlowError> {
 }
 
 impl Ctx {
-    /// Returns whether this instance compares the source now: no instance began to within the
-    /// interval.
-    async fn claim_sync(&self, source: SourceId, every: Span) -> Result<bool, FlowError> {
-        let key = format!("source.sync.{}", source.0);
-        let now = self.now();
-        let is_due = |last: Option<String>| {
-            let last = last.and_then(|text| text.parse().ok()).map(Timestamp::from_micros);
-            last.is_none_or(|last| now >= last.saturating_add(every) || now < last)
-        };
-        let last = {
-            let key = key.clone();
-            self.read(move |r| Ok(meta::get(r.connection, &key)?)).await?
-        };
-        if !is_due(last.clone()) {
-            return Ok(false);
-        }
-        self.write_as_system(move |w| {
-            Ok(meta::replace(
-                w.connection,
-                &key,
-                last.as_deref(),
-                &now.as_micros().to_string(),
-            )?)
-        })
-        .await
-    }
-
     async fn sync_source(&self, live: &LiveSource) -> Result<SyncOutcome, FlowError> {
         let directory = self.directory_of(live, &self.live.sources())?;
         let mut comparison = SyncComparison {

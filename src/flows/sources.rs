@@ -14,14 +14,18 @@ use crate::{
         audit::Event,
         secret::Secret,
         source::{
-            IdentitySource, LOCAL, SettingTexts, SourceDefinition, SourceFault, SourceId, SourceKind, SourceName,
-            SourceState,
+            EventStreamState, IdentitySource, LOCAL, SettingTexts, SourceDefinition, SourceFault, SourceId, SourceKind,
+            SourceName, SourceState,
         },
         time::Timestamp,
     },
     live::sources::{LiveSource, SourceSecretLost, SourceSnapshot, Sources},
     second_factor::SealedSecret,
-    store::{Conn, StoreError, accounts, sources},
+    store::{
+        Conn, StoreError, accounts,
+        event_streams::{self, StoredEventStream},
+        sources,
+    },
 };
 use std::{collections::HashMap, sync::Arc};
 
@@ -47,6 +51,20 @@ pub struct SourceChange {
     pub settings: SettingTexts,
     /// The secret; an empty one removes it.
     pub secret: Option<Secret>,
+    /// The access token for security events; an empty one removes it.
+    pub events_token: Option<Secret>,
+}
+
+/// The sealed secrets of a change. `None`: unchanged; `Some(None)`: removed.
+struct SealedChange {
+    secret: Option<Option<SealedSecret>>,
+    events_token: Option<Option<SealedSecret>>,
+}
+
+impl SealedChange {
+    fn is_any(&self) -> bool {
+        self.secret.is_some() || self.events_token.is_some()
+    }
 }
 
 /// The result of creating or changing a source.
@@ -73,12 +91,25 @@ pub struct SourceView {
     pub has_secret: bool,
     /// Whether the secret can no longer be opened, because its key is gone.
     pub is_secret_lost: bool,
+    /// Whether it has an access token for security events.
+    pub has_events_token: bool,
+    /// Whether that token can no longer be opened, because its key is gone.
+    pub is_events_token_lost: bool,
+    /// What was last learned about its security events.
+    pub events: EventStreamState,
     /// How many accounts it has.
     pub accounts: i64,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub changed_at: Timestamp,
+}
+
+impl SourceView {
+    /// Returns what failed last, at the source itself or while its security events were polled.
+    pub fn last_fault(&self) -> Option<&str> {
+        self.state.fault.as_deref().or(self.events.fault.as_deref())
+    }
 }
 
 /// The reason for a rollback.
@@ -108,18 +139,27 @@ fn faulty(key: &str, message: &str) -> SourceRollback {
 pub async fn list(ctx: &Ctx) -> Result<Vec<SourceView>, FlowError> {
     ctx.read(|r| {
         let counts: HashMap<SourceId, i64> = accounts::count_by_source(r.connection)?.into_iter().collect();
+        let streams = event_streams::list(r.connection)?.into_iter();
+        let mut streams: HashMap<SourceId, StoredEventStream> = streams.map(|stream| (stream.source, stream)).collect();
         let all = sources::list(r.connection)?.into_iter();
         Ok(all
-            .map(|stored| SourceView {
-                accounts: counts.get(&stored.source.id).copied().unwrap_or(0),
-                has_secret: stored.secret.is_some(),
-                is_secret_lost: stored
-                    .secret
-                    .is_some_and(|sealed| r.ctx.factor_keys.open_source(stored.source.id, &sealed).is_none()),
-                source: stored.source,
-                state: stored.state,
-                created_at: stored.created_at,
-                changed_at: stored.changed_at,
+            .map(|stored| {
+                let id = stored.source.id;
+                let stream = streams.remove(&id);
+                let (token, events) = stream.map_or_else(Default::default, |stream| (stream.token, stream.state));
+                let is_lost = |sealed: SealedSecret| r.ctx.factor_keys.open_source(id, &sealed).is_none();
+                SourceView {
+                    accounts: counts.get(&id).copied().unwrap_or(0),
+                    has_secret: stored.secret.is_some(),
+                    is_secret_lost: stored.secret.is_some_and(is_lost),
+                    has_events_token: token.is_some(),
+                    is_events_token_lost: token.is_some_and(is_lost),
+                    events,
+                    source: stored.source,
+                    state: stored.state,
+                    created_at: stored.created_at,
+                    changed_at: stored.changed_at,
+                }
             })
             .collect())
     })
@@ -146,7 +186,7 @@ pub async fn create(
         .ok();
     let title = change.title.clone().unwrap_or_default();
     check_title(&title, &mut faults);
-    check_secret(change.secret.as_ref(), &mut faults);
+    check_secrets(&change, &mut faults);
     let definition = SourceDefinition::parse(kind, &change.settings)
         .map_err(|found| faults.extend(found))
         .ok();
@@ -162,13 +202,17 @@ pub async fn create(
         in_file: false,
         definition,
     };
-    let secret = ctx.seal_given_secret(source.id, change.secret.as_ref())?;
+    let sealed = ctx.seal_change(source.id, &change)?;
     let written = ctx
         .write_at(ctx.now(), initiator, move |w| {
             if sources::list(w.connection)?.len() >= MAX_SOURCES {
                 return Err(faulty("name", "is one too many: there are 64 sources already"));
             }
-            w.insert_source(&source, secret.flatten().as_ref())?;
+            w.insert_source(
+                &source,
+                sealed.secret.flatten().as_ref(),
+                sealed.events_token.flatten().as_ref(),
+            )?;
             w.place_source(source.id, change.place.unwrap_or(usize::MAX))?;
             Ok(())
         })
@@ -189,7 +233,7 @@ pub async fn set(
     let Some(id) = ctx.read_source_id(name).await? else {
         return Ok(SourceOutcome::Unknown);
     };
-    let secret = ctx.seal_given_secret(id, change.secret.as_ref())?;
+    let sealed = ctx.seal_change(id, &change)?;
     let written = ctx
         .write_at(ctx.now(), initiator, move |w| {
             let old = find_editable(w.connection, id)?;
@@ -197,10 +241,13 @@ pub async fn set(
             if new != old {
                 sources::update(w.connection, &new, w.now)?;
             }
-            if let Some(secret) = &secret {
+            if let Some(secret) = &sealed.secret {
                 sources::set_secret(w.connection, id, secret.as_ref())?;
             }
-            w.record_source_change(&old, &new, secret.is_some())?;
+            if let Some(token) = &sealed.events_token {
+                event_streams::set_token(w.connection, id, token.as_ref())?;
+            }
+            w.record_source_change(&old, &new, sealed.is_any())?;
             match change.place {
                 Some(place) => Ok(w.place_source(id, place)?),
                 None => Ok(()),
@@ -215,7 +262,7 @@ impl SourceChange {
         let mut faults = Vec::new();
         let title = self.title.as_deref().unwrap_or(&old.title).trim().to_owned();
         check_title(&title, &mut faults);
-        check_secret(self.secret.as_ref(), &mut faults);
+        check_secrets(self, &mut faults);
         match SourceDefinition::parse(old.kind(), &old.definition.texts_with(&self.settings)) {
             Ok(definition) if faults.is_empty() => Ok(IdentitySource {
                 title,
@@ -252,9 +299,11 @@ fn check_title(title: &str, faults: &mut Vec<SourceFault>) {
     }
 }
 
-fn check_secret(secret: Option<&Secret>, faults: &mut Vec<SourceFault>) {
-    if secret.is_some_and(|secret| secret.expose().len() > MAX_SECRET) {
-        faults.push(SourceFault::new("secret", "must have at most 4096 bytes"));
+fn check_secrets(change: &SourceChange, faults: &mut Vec<SourceFault>) {
+    for (key, secret) in [("secret", &change.secret), ("events_token", &change.events_token)] {
+        if secret.as_ref().is_some_and(|secret| secret.expose().len() > MAX_SECRET) {
+            faults.push(SourceFault::new(key, "must have at most 4096 bytes"));
+        }
     }
 }
 
@@ -271,16 +320,25 @@ async fn settle(ctx: &Ctx, written: Result<(), SourceRollback>) -> Result<Source
 }
 
 impl Write<'_> {
-    /// Writes a new source with its sealed secret, and its audit event.
-    fn insert_source(&mut self, source: &IdentitySource, secret: Option<&SealedSecret>) -> Result<(), StoreError> {
+    /// Writes a new source with its sealed secrets, and its audit event.
+    fn insert_source(
+        &mut self,
+        source: &IdentitySource,
+        secret: Option<&SealedSecret>,
+        events_token: Option<&SealedSecret>,
+    ) -> Result<(), StoreError> {
         sources::insert(self.connection, source, self.now)?;
         if secret.is_some() {
             sources::set_secret(self.connection, source.id, secret)?;
+        }
+        if events_token.is_some() {
+            event_streams::set_token(self.connection, source.id, events_token)?;
         }
         let entry = self.entry(Event::SourceCreated);
         self.record(&entry.with_detail(serde_json::json!({
             "source": source.name.as_str(), "kind": source.kind().as_str(), "title": source.title,
             "enabled": source.enabled, "settings": source.definition.texts(), "has_secret": secret.is_some(),
+            "has_events_token": events_token.is_some(),
         })))
     }
 
@@ -398,6 +456,14 @@ impl Ctx {
     async fn read_source_id(&self, name: SourceName) -> Result<Option<SourceId>, FlowError> {
         self.read(move |r| Ok(sources::find_by_name(r.connection, &name)?.map(|stored| stored.source.id)))
             .await
+    }
+
+    /// Seals the secrets of a change.
+    fn seal_change(&self, id: SourceId, change: &SourceChange) -> Result<SealedChange, FlowError> {
+        Ok(SealedChange {
+            secret: self.seal_given_secret(id, change.secret.as_ref())?,
+            events_token: self.seal_given_secret(id, change.events_token.as_ref())?,
+        })
     }
 
     /// Seals a secret that was given. `None`: none was given; `Some(None)`: an empty one, which

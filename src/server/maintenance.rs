@@ -12,8 +12,8 @@ use crate::{
     flows::policy::PINS_LIVE,
     second_factor::FactorKeys,
     store::{
-        Conn, OpenOptions, Store, StoreError, accounts, authenticator_apps, backup, factor_inventory, meta, passkeys,
-        policies, setup, sources,
+        Conn, OpenOptions, Store, StoreError, accounts, authenticator_apps, backup, event_streams, factor_inventory,
+        meta, passkeys, policies, setup, sources,
     },
 };
 use std::path::{Path, PathBuf};
@@ -149,7 +149,7 @@ fn read_facts(c: &mut Conn, now: Timestamp, mut keys: Vec<Vec<u8>>) -> Result<Da
         is_set_up: setup::is_completed(c)?,
         passkeys: passkeys::count_by_domain(c)?,
         sealed_secrets: authenticator_apps::count_by_key(c)?,
-        source_secrets: sources::count_by_key(c)?,
+        source_secrets: [sources::count_by_key(c)?, event_streams::count_by_key(c)?].concat(),
         factor_keys: FactorKeys::derive(keys.iter().map(Vec::as_slice)),
     })
 }

@@ -41,6 +41,8 @@ fn the_event_codes_are_those_of_the_http_contract_and_those_of_mail() {
         "browser.untrusted",
         "provider.sign_out",
         "provider.sign_out_refused",
+        "provider.event",
+        "provider.event_refused",
         "sign_in.disowned",
         "account.created",
         "account.updated",

@@ -40,6 +40,7 @@
 //! | put nginx in front of several instances | [`balancer::Balancer`] |
 //! | put a small proxy of our own in front | [`gateway::Gateway`] |
 //! | run a real OpenID Connect provider, or one that lies | [`real_provider`], [`forged_provider`] |
+//! | send security events of a provider | [`transmitter::Transmitter`] |
 //! | ask an LDAP directory, freeze or kill it | [`slapd::Slapd`] |
 //! | receive emails, or refuse them | [`smtp`] |
 //! | compare the statements that a database is asked | [`statements::Statements`] |
@@ -66,5 +67,6 @@ pub mod smtp;
 pub mod statements;
 pub mod template;
 pub mod trace;
+pub mod transmitter;
 pub mod upstream;
 pub mod yaml;

@@ -3,6 +3,7 @@
 mod checks;
 mod confirmation;
 mod conversation;
+mod events;
 mod kit;
 mod sign_in;
 mod sign_out;

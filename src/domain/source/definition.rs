@@ -186,6 +186,19 @@ pub struct SourceState {
     pub fault: Option<String>,
 }
 
+/// What was last learned while the security events of a provider were polled.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventStreamState {
+    /// When a poll was last complete.
+    pub polled_at: Option<Timestamp>,
+    /// How many events were received, those that were refused included.
+    pub received: i64,
+    /// When polls began to fail; `None`: the last one did not.
+    pub fault_at: Option<Timestamp>,
+    /// What failed, without secrets.
+    pub fault: Option<String>,
+}
+
 /// A person as a source describes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExternalIdentity {

@@ -94,6 +94,33 @@ impl ProviderSignOut {
     }
 }
 
+/// How we may poll the security events of a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventAccess {
+    /// By an access token that the provider issued for this purpose.
+    Token,
+    /// By an access token that the token endpoint gives to our client (RFC 6749, 4.4).
+    Client,
+}
+
+impl EventAccess {
+    /// Returns `token` or `client`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            EventAccess::Token => "token",
+            EventAccess::Client => "client",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        match word {
+            "token" => Some(EventAccess::Token),
+            "client" => Some(EventAccess::Client),
+            _ => None,
+        }
+    }
+}
+
 /// The settings of a provider. Its secret is the client secret; without one it is a public client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OidcSettings {
@@ -125,6 +152,16 @@ pub struct OidcSettings {
     pub acr_values: Vec<String>,
     /// The effect of a sign-out on the session at the provider.
     pub sign_out: ProviderSignOut,
+    /// Where security events are polled (RFC 8936); `None`: they are not.
+    pub events_url: Option<String>,
+    /// How we may poll them.
+    pub events_access: EventAccess,
+    /// The scopes of [`EventAccess::Client`].
+    pub events_scopes: Vec<String>,
+    /// The audience of the events; `None`: the client ID.
+    pub events_audience: Option<String>,
+    /// How often they are polled.
+    pub events_every: Span,
     /// A file with the certificates of the authorities that are trusted; `None`: the system's.
     pub ca_file: Option<String>,
     /// How long each request to the provider may take.
@@ -149,10 +186,16 @@ impl OidcSettings {
             factor_values: reader.words("factor_values"),
             acr_values: reader.words("acr_values"),
             sign_out: reader.choice("sign_out", ProviderSignOut::parse, ProviderSignOut::Offer),
+            events_url: reader.optional("events_url"),
+            events_access: reader.choice("events_access", EventAccess::parse, EventAccess::Token),
+            events_scopes: reader.words("events_scopes"),
+            events_audience: reader.optional("events_audience"),
+            events_every: reader.seconds("events_every"),
             ca_file: reader.optional("ca_file"),
             timeout: reader.seconds("timeout"),
         };
         reader.check_web_address("issuer", &settings.issuer);
+        reader.check_web_address("events_url", settings.events_url.as_deref().unwrap_or_default());
         if settings.issuer.contains('?') {
             reader.fault("issuer", "must not contain a query (?)");
         }
@@ -166,6 +209,12 @@ impl OidcSettings {
             );
         }
         settings
+    }
+
+    /// Returns the identity of a person as accounts store it: subjects are unique only at their
+    /// issuer.
+    pub fn external_id(&self, subject: &str) -> String {
+        format!("{} {subject}", self.issuer)
     }
 
     /// Returns the settings as texts.
@@ -185,6 +234,11 @@ impl OidcSettings {
             ("factor_values", self.factor_values.join(" ")),
             ("acr_values", self.acr_values.join(" ")),
             ("sign_out", self.sign_out.as_str().to_owned()),
+            ("events_url", self.events_url.clone().unwrap_or_default()),
+            ("events_access", self.events_access.as_str().to_owned()),
+            ("events_scopes", self.events_scopes.join(" ")),
+            ("events_audience", self.events_audience.clone().unwrap_or_default()),
+            ("events_every", duration::humanize(self.events_every.as_secs())),
             ("ca_file", self.ca_file.clone().unwrap_or_default()),
             ("timeout", duration::humanize(self.timeout.as_secs())),
         ]
@@ -309,6 +363,41 @@ impl OidcSettings {
             Choice(&["local", "offer", "provider"]),
             "offer",
             "local ends the session here; offer also shows a button to sign out at the provider; provider leads there.",
+        ),
+        SourceField::new(
+            "events_url",
+            "Address of security events",
+            Text,
+            "",
+            "The poll endpoint of the provider's event stream (Shared Signals, RFC 8936). Empty: none are received.",
+        ),
+        SourceField::new(
+            "events_access",
+            "Access to security events",
+            Choice(&["token", "client"]),
+            "token",
+            "token sends the access token for security events; client gets one with client ID and client secret.",
+        ),
+        SourceField::new(
+            "events_scopes",
+            "Scopes for security events",
+            Words,
+            "",
+            "Requested with events_access = client, separated by blanks. Empty: none.",
+        ),
+        SourceField::new(
+            "events_audience",
+            "Audience of security events",
+            Text,
+            "",
+            "What the events name as their audience (aud). Empty: the client ID.",
+        ),
+        SourceField::new(
+            "events_every",
+            "Poll security events every",
+            Seconds(10, 86_400),
+            "1m",
+            "How often the provider is asked for new security events.",
         ),
         SourceField::new(
             "ca_file",

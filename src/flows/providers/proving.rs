@@ -1,10 +1,7 @@
 //! Confirming one's identity at the provider within a session: the person signs in there again,
 //! and the session counts as confirmed. Accounts of a provider have no password here.
 
-use super::{
-    registration::external_id,
-    sign_in::{PendingProviderSignIn, ProviderRefusal, proofs_of},
-};
+use super::sign_in::{PendingProviderSignIn, ProviderRefusal, proofs_of};
 use crate::{
     domain::{
         account::{Account, AccountId},
@@ -78,7 +75,7 @@ pub async fn confirm(
         Ok(checked) => checked,
         Err(fault) => return ctx.refuse_confirmation(initiator, live, &fault).await,
     };
-    let external_id = external_id(&settings.issuer, &signed_in.id_token.subject);
+    let external_id = settings.external_id(&signed_in.id_token.subject);
     let proof = CheckedConfirmation {
         facts: ctx.seal_provider_session(live.source.id, &external_id, &signed_in)?,
         proofs: proofs_of(settings, &signed_in),

@@ -53,7 +53,7 @@ pub fn find_confirming_source(ctx: &Ctx, account: &Account) -> Option<ProviderBu
 
 impl Ctx {
     /// Returns the provider of a source.
-    pub(super) fn provider_of(&self, live: &LiveSource) -> Result<Arc<Provider>, OidcFault> {
+    pub(in crate::flows) fn provider_of(&self, live: &LiveSource) -> Result<Arc<Provider>, OidcFault> {
         let fault = |message: String| OidcFault::Configuration(message);
         let settings = live
             .source
@@ -78,9 +78,4 @@ impl Ctx {
         };
         self.live.providers.provider(live.source.id, registration)
     }
-}
-
-/// Returns the identity of a person as accounts store it: subjects are unique only at their issuer.
-pub(super) fn external_id(issuer: &str, subject: &str) -> String {
-    format!("{issuer} {subject}")
 }

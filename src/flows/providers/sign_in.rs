@@ -1,7 +1,6 @@
 //! Signing in at a provider: the request, the checked answer, and one write that finds or creates
 //! the account and opens the session.
 
-use super::registration::external_id;
 use crate::{
     domain::{
         account::{Account, Role},
@@ -230,7 +229,7 @@ fn identity_of(
         return Err(("email_domain", message));
     }
     Ok(ExternalIdentity {
-        external_id: external_id(&settings.issuer, &signed_in.id_token.subject),
+        external_id: settings.external_id(&signed_in.id_token.subject),
         name,
         display_name: claims.display_name.clone().unwrap_or_default(),
         email: claims.email.clone(),

@@ -1,7 +1,6 @@
 //! Signing out at a provider: a provider that ended a session tells us (OpenID Connect Back-Channel
 //! Logout 1.0), and a person who signs out here may sign out there too (RP-Initiated Logout 1.0).
 
-use super::registration::external_id;
 use crate::{
     domain::{
         account::Account,
@@ -153,11 +152,8 @@ impl Write<'_> {
         if !spent_provider_values::spend(self.connection, &digest(&value), notice.expires_at)? {
             return Ok(None);
         }
-        let issuer = source
-            .oidc()
-            .map(|settings| settings.issuer.as_str())
-            .unwrap_or_default();
-        let person = notice.subject.as_deref().map(|subject| external_id(issuer, subject));
+        let named = notice.subject.as_deref().zip(source.oidc());
+        let person = named.map(|(subject, settings)| settings.external_id(subject));
         let named =
             provider_sessions::list_live(self.connection, source.id, person.as_deref(), notice.session.as_deref())?;
         let mut ended = 0;

@@ -4,11 +4,14 @@
 use super::{Ctx, FlowError, Initiator, SourceRollback};
 use crate::{
     config::ConfiguredSource,
-    domain::source::{IdentitySource, SourceId},
+    domain::{
+        secret::Secret,
+        source::{IdentitySource, SourceId},
+    },
     flows::Write,
     second_factor::SealedSecret,
     store::{
-        StoreError,
+        StoreError, event_streams,
         sources::{self, StoredSource},
     },
 };
@@ -56,8 +59,9 @@ impl Write<'_> {
             definition: configured.definition.clone(),
         };
         let Some(found) = found else {
-            let sealed = self.seal_configured(id, configured)?;
-            self.insert_source(&new, sealed.as_ref())?;
+            let secret = self.seal_configured(id, configured.secret.as_ref())?;
+            let token = self.seal_configured(id, configured.events_token.as_ref())?;
+            self.insert_source(&new, secret.as_ref(), token.as_ref())?;
             return Ok(self.place_source(id, usize::MAX)?);
         };
         if found.source.kind() != new.kind() {
@@ -67,31 +71,33 @@ impl Write<'_> {
                  another name"
             ))));
         }
-        let opened = found
-            .secret
-            .as_ref()
-            .and_then(|sealed| self.ctx.factor_keys.open_source(id, sealed));
-        let wanted = configured.secret.as_ref().map(|secret| secret.expose().as_bytes());
-        let secret_changed = opened.as_deref() != wanted || found.secret.is_some() != wanted.is_some();
         if found.source != new {
             sources::update(self.connection, &new, self.now)?;
         }
+        let stream = event_streams::find(self.connection, id)?;
+        let known_token = stream.and_then(|stream| stream.token);
+        let secret_changed = self.is_other_secret(id, found.secret.as_ref(), configured.secret.as_ref());
+        let token_changed = self.is_other_secret(id, known_token.as_ref(), configured.events_token.as_ref());
         if secret_changed {
-            let sealed = self.seal_configured(id, configured)?;
+            let sealed = self.seal_configured(id, configured.secret.as_ref())?;
             sources::set_secret(self.connection, id, sealed.as_ref())?;
         }
-        Ok(self.record_source_change(&found.source, &new, secret_changed)?)
+        if token_changed {
+            let sealed = self.seal_configured(id, configured.events_token.as_ref())?;
+            event_streams::set_token(self.connection, id, sealed.as_ref())?;
+        }
+        Ok(self.record_source_change(&found.source, &new, secret_changed || token_changed)?)
     }
 
-    fn seal_configured(
-        &self,
-        id: SourceId,
-        configured: &ConfiguredSource,
-    ) -> Result<Option<SealedSecret>, SourceRollback> {
-        let sealed = configured
-            .secret
-            .as_ref()
-            .map(|secret| self.ctx.seal_source_secret(id, secret));
+    /// Returns whether a stored secret is not the configured one, or cannot be opened.
+    fn is_other_secret(&self, id: SourceId, stored: Option<&SealedSecret>, configured: Option<&Secret>) -> bool {
+        let opened = stored.and_then(|sealed| self.ctx.factor_keys.open_source(id, sealed));
+        let wanted = configured.map(|secret| secret.expose().as_bytes());
+        opened.as_deref() != wanted || stored.is_some() != wanted.is_some()
+    }
+
+    fn seal_configured(&self, id: SourceId, secret: Option<&Secret>) -> Result<Option<SealedSecret>, SourceRollback> {
+        let sealed = secret.map(|secret| self.ctx.seal_source_secret(id, secret));
         sealed.transpose().map_err(SourceRollback::Failed)
     }
 
@@ -110,18 +116,27 @@ impl Write<'_> {
     fn reseal_sources(&mut self) -> Result<(), StoreError> {
         for stored in sources::list(self.connection)? {
             let Some(old) = &stored.secret else { continue };
-            if old.key_id == self.ctx.factor_keys.newest_id() {
-                continue;
+            if let Some(new) = self.seal_anew(stored.source.id, old) {
+                sources::reseal(self.connection, stored.source.id, old, &new)?;
             }
-            let id = stored.source.id;
-            let mut nonce = [0; 12];
-            self.ctx.random.fill(&mut nonce);
-            let opened = self.ctx.factor_keys.open_source(id, old);
-            let sealed = opened.and_then(|secret| self.ctx.factor_keys.seal_source(id, &secret, nonce));
-            if let Some(new) = sealed {
-                sources::reseal(self.connection, id, old, &new)?;
+        }
+        for stored in event_streams::list(self.connection)? {
+            let Some(old) = &stored.token else { continue };
+            if let Some(new) = self.seal_anew(stored.source, old) {
+                event_streams::reseal(self.connection, stored.source, old, &new)?;
             }
         }
         Ok(())
+    }
+
+    /// Seals a secret of an earlier key under the newest one.
+    fn seal_anew(&self, id: SourceId, old: &SealedSecret) -> Option<SealedSecret> {
+        let keys = &self.ctx.factor_keys;
+        if old.key_id == keys.newest_id() {
+            return None;
+        }
+        let mut nonce = [0; 12];
+        self.ctx.random.fill(&mut nonce);
+        keys.seal_source(id, &keys.open_source(id, old)?, nonce)
     }
 }

@@ -10,7 +10,7 @@ use crate::{
         source::{IdentitySource, SourceId, SourceName},
     },
     flows::{Write, patience::with_long_patience},
-    store::{StoreError, accounts, sessions, sources},
+    store::{StoreError, accounts, event_streams, sessions, sources},
 };
 
 /// Number of accounts in one write, so that other writes do not wait long.
@@ -95,6 +95,7 @@ impl Write<'_> {
             return Ok(Some(enabled));
         }
         sources::delete(self.connection, id)?;
+        event_streams::delete(self.connection, id)?;
         let entry = self.entry(Event::SourceDeleted);
         self.record(&entry.with_detail(serde_json::json!({
             "source": old.name.as_str(), "kind": old.kind().as_str(), "title": old.title,

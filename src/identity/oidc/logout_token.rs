@@ -80,7 +80,8 @@ pub(super) fn verify_logout_token(
     }
 }
 
-fn check_parties(payload: &Payload, parties: &TokenParties<'_>) -> Result<(), OidcFault> {
+/// Checks the issuer and the audience of a token.
+pub(super) fn check_parties(payload: &Payload, parties: &TokenParties<'_>) -> Result<(), OidcFault> {
     let issuer = payload.get("iss").and_then(Json::as_str).unwrap_or_default();
     if issuer != parties.issuer {
         return Err(OidcFault::differs(FailedCheck::Issuer, parties.issuer, issuer));
@@ -96,13 +97,14 @@ fn check_parties(payload: &Payload, parties: &TokenParties<'_>) -> Result<(), Oi
     }
 }
 
-fn text(payload: &Payload, name: &str) -> Option<String> {
+/// Reads a text of reasonable length; `None`: there is none.
+pub(super) fn text(payload: &Payload, name: &str) -> Option<String> {
     let text = payload.get(name)?.as_str()?;
     (!text.is_empty() && text.len() <= 1024).then(|| text.to_owned())
 }
 
 /// Reads a NumericDate (RFC 7519, 2).
-fn instant(payload: &Payload, name: &str) -> Option<Timestamp> {
+pub(super) fn instant(payload: &Payload, name: &str) -> Option<Timestamp> {
     let seconds = payload.get(name)?;
     let seconds = seconds
         .as_i64()

@@ -22,7 +22,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 use url::{Url, form_urlencoded};
 
-const TOKEN_ENDPOINT: &str = "the token endpoint";
+pub(super) const TOKEN_ENDPOINT: &str = "the token endpoint";
 const USERINFO_ENDPOINT: &str = "the userinfo endpoint";
 /// Age at which metadata and keys are fetched again.
 const REFRESH_AFTER: Span = Span::from_secs(60 * 60);
@@ -82,7 +82,7 @@ pub struct ProviderSignIn {
 /// A provider of one source.
 pub struct Provider {
     registration: ProviderRegistration,
-    transport: Transport,
+    pub(super) transport: Transport,
     known: RwLock<Option<Arc<KnownProvider>>>,
     /// Held while metadata or keys are fetched, so that one request at a time does it.
     fetching: Mutex<FetchHistory>,
@@ -90,9 +90,9 @@ pub struct Provider {
 
 /// The published metadata and keys of a provider.
 #[derive(Clone)]
-struct KnownProvider {
-    metadata: Arc<ProviderMetadata>,
-    keys: Arc<CoreJsonWebKeySet>,
+pub(super) struct KnownProvider {
+    pub(super) metadata: Arc<ProviderMetadata>,
+    pub(super) keys: Arc<CoreJsonWebKeySet>,
     fetched_at: Timestamp,
 }
 
@@ -103,15 +103,18 @@ struct FetchHistory {
     keys_fetched_again_at: Option<Timestamp>,
 }
 
+/// The answer of the token endpoint.
 #[derive(Deserialize)]
-struct TokenAnswer {
-    id_token: Option<String>,
-    access_token: Option<String>,
+pub(super) struct TokenAnswer {
+    pub(super) id_token: Option<String>,
+    pub(super) access_token: Option<String>,
 }
 
+/// The answer of an endpoint that refuses; the poll endpoint calls the code `err`.
 #[derive(Deserialize)]
-struct ErrorAnswer {
-    error: String,
+pub(super) struct ErrorAnswer {
+    #[serde(alias = "err")]
+    pub(super) error: String,
 }
 
 impl Provider {
@@ -218,7 +221,8 @@ impl Provider {
         self.with_keys(known, now, verify).await
     }
 
-    fn parties(&self) -> TokenParties<'_> {
+    /// Returns what a token must name as its issuer and audience.
+    pub(super) fn parties(&self) -> TokenParties<'_> {
         TokenParties {
             issuer: &self.registration.issuer,
             client_id: &self.registration.client_id,
@@ -233,23 +237,32 @@ impl Provider {
         secrets: &SignInSecrets,
         redirect_uri: &str,
     ) -> Result<TokenAnswer, OidcFault> {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "authorization_code")
+            .append_pair("code", code.expose())
+            .append_pair("redirect_uri", redirect_uri)
+            .append_pair("code_verifier", secrets.verifier.expose());
+        self.request_tokens(&metadata.token_endpoint, form).await
+    }
+
+    /// Sends a token request with the credentials of our client (RFC 6749, 2.3.1).
+    pub(super) async fn request_tokens(
+        &self,
+        endpoint: &Url,
+        mut form: form_urlencoded::Serializer<'_, String>,
+    ) -> Result<TokenAnswer, OidcFault> {
         let ProviderRegistration {
             client_id,
             client_secret,
             secret_in_body,
             ..
         } = &self.registration;
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "authorization_code")
-            .append_pair("code", code.expose())
-            .append_pair("redirect_uri", redirect_uri)
-            .append_pair("code_verifier", secrets.verifier.expose());
         let mut request = self
             .transport
-            .post(&metadata.token_endpoint)?
+            .post(endpoint)?
             .header("content-type", "application/x-www-form-urlencoded");
         match client_secret {
-            // Both parts are encoded before they are joined (RFC 6749, 2.3.1).
+            // Both parts are encoded before they are joined.
             Some(secret) if !secret_in_body => {
                 request = request.basic_auth(encode(client_id), Some(encode(secret.expose())));
             }
@@ -281,7 +294,7 @@ impl Provider {
     }
 
     /// Verifies with the known keys. If none fits, fetches the keys once and tries again.
-    async fn with_keys<T>(
+    pub(super) async fn with_keys<T>(
         &self,
         known: Arc<KnownProvider>,
         now: Timestamp,
@@ -336,7 +349,7 @@ impl Provider {
 
     /// Returns metadata and keys, fetched within the last hour; older ones while the provider
     /// cannot be reached.
-    async fn known(&self, now: Timestamp) -> Result<Arc<KnownProvider>, OidcFault> {
+    pub(super) async fn known(&self, now: Timestamp) -> Result<Arc<KnownProvider>, OidcFault> {
         let is_current = |known: &Arc<KnownProvider>| is_recent(known.fetched_at, now, REFRESH_AFTER);
         let held = self.held();
         if let Some(known) = held.clone().filter(is_current) {

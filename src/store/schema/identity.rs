@@ -1,4 +1,4 @@
-//! The tables of sources of identities, and of sessions at their providers.
+//! The tables of sources of identities, of their security events, and of sessions at providers.
 
 diesel::table! {
     sources (id) {
@@ -31,6 +31,18 @@ diesel::table! {
         token_expires_at -> Timestamp,
         id_token -> Text,
         key_id -> Text,
+    }
+}
+
+diesel::table! {
+    event_streams (source_id) {
+        source_id -> Text,
+        token -> Nullable<Text>,
+        key_id -> Nullable<Text>,
+        polled_at -> Nullable<Timestamp>,
+        received -> BigInt,
+        fault_at -> Nullable<Timestamp>,
+        fault -> Nullable<Text>,
     }
 }
 

@@ -25,7 +25,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use input::SourceInput;
 use serde::Deserialize;
 use std::time::Duration;
-use view::{SourceForm, SourceLine, SourcePage, SourceTestView, SourcesPage, page_address};
+use view::{EventsView, SourceForm, SourceLine, SourcePage, SourceTestView, SourcesPage, page_address};
 
 mod input;
 mod view;
@@ -168,6 +168,7 @@ async fn show(
         form: typed.map_or_else(|| SourceForm::stored(view), |input| SourceForm::typed(kind, input)),
         has_secret: view.has_secret,
         is_secret_lost: view.is_secret_lost,
+        events: EventsView::new(view),
         faults,
         can_test: kind == SourceKind::Ldap,
         tested_account: String::new(),

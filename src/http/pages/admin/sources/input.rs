@@ -25,6 +25,10 @@ pub struct SourceInput {
     pub secret: String,
     /// Not empty: the secret is removed.
     pub clear_secret: String,
+    /// The access token for security events; empty: unchanged.
+    pub events_token: String,
+    /// Not empty: that token is removed.
+    pub clear_events_token: String,
     /// The name, typed before it is deleted.
     pub confirm_name: String,
     /// Not empty: its accounts are disabled when it is deleted.
@@ -35,7 +39,10 @@ pub struct SourceInput {
 }
 
 impl CriticalForm for SourceInput {
-    const SECRETS: &[(&str, &str)] = &[("secret", "Secret")];
+    const SECRETS: &[(&str, &str)] = &[
+        ("secret", "Secret"),
+        ("events_token", "Access token for security events"),
+    ];
 }
 
 impl SourceInput {
@@ -61,19 +68,18 @@ impl SourceInput {
             };
             (typed != shown).then(|| (field.key.to_owned(), typed))
         });
-        let secret = if !self.secret.is_empty() {
-            Some(Secret::new(self.secret.clone()))
-        } else if !self.clear_secret.is_empty() {
-            Some(Secret::new(String::new()))
-        } else {
-            None
-        };
         SourceChange {
             title: Some(self.title.clone()),
             enabled: stored.is_none().then_some(false),
             place: self.place.trim().parse().ok(),
             settings: settings.collect(),
-            secret,
+            secret: changed_secret(&self.secret, &self.clear_secret),
+            events_token: changed_secret(&self.events_token, &self.clear_events_token),
         }
     }
+}
+
+/// Returns a secret that was typed, or an empty one if the stored one is to be removed.
+fn changed_secret(typed: &str, cleared: &str) -> Option<Secret> {
+    (!typed.is_empty() || !cleared.is_empty()).then(|| Secret::new(typed.to_owned()))
 }

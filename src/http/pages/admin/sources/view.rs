@@ -45,11 +45,40 @@ pub struct SourcePage {
     pub form: SourceForm,
     pub has_secret: bool,
     pub is_secret_lost: bool,
+    /// The security events of a provider; `None`: it is a directory.
+    pub events: Option<EventsView>,
     pub faults: FormFaults,
     /// Whether it is a directory, which can be tested.
     pub can_test: bool,
     pub tested_account: String,
     pub test: Option<SourceTestView>,
+}
+
+/// The security events of a provider.
+pub struct EventsView {
+    pub is_polled: bool,
+    pub has_token: bool,
+    pub is_token_lost: bool,
+    pub polled_at: Option<Timestamp>,
+    pub received: i64,
+    pub fault_at: Option<Timestamp>,
+    pub fault: Option<String>,
+}
+
+impl EventsView {
+    /// Describes them.
+    pub fn new(view: &SourceView) -> Option<Self> {
+        let settings = view.source.oidc()?;
+        Some(Self {
+            is_polled: settings.events_url.is_some(),
+            has_token: view.has_events_token,
+            is_token_lost: view.is_events_token_lost,
+            polled_at: view.events.polled_at,
+            received: view.events.received,
+            fault_at: view.events.fault_at,
+            fault: view.events.fault.clone(),
+        })
+    }
 }
 
 /// The result of a test.
@@ -130,6 +159,8 @@ pub struct SourceLine {
     pub position: i32,
     pub accounts: i64,
     pub synced_at: Option<Timestamp>,
+    /// What failed last, security events included.
+    pub last_fault: Option<String>,
     pub fault: Option<String>,
     pub fault_at: Option<Timestamp>,
 }
@@ -140,9 +171,9 @@ impl SourceLine {
         let source = &view.source;
         let state = if !source.enabled {
             Badge::plain("pause", "Disabled")
-        } else if view.is_secret_lost {
+        } else if view.is_secret_lost || view.is_events_token_lost {
             Badge::danger("Secret lost")
-        } else if view.state.fault_at.is_some() {
+        } else if view.state.fault_at.is_some() || view.events.fault_at.is_some() {
             Badge::warn("Failing")
         } else {
             Badge::ok("Enabled")
@@ -158,6 +189,7 @@ impl SourceLine {
             position: source.position,
             accounts: view.accounts,
             synced_at: view.state.synced_at,
+            last_fault: view.last_fault().map(str::to_owned),
             fault: view.state.fault.clone(),
             fault_at: view.state.fault_at,
         }
@@ -241,6 +273,7 @@ pub fn label_of(key: &str) -> &str {
         (None, "name") => "Name",
         (None, "title") => "Title",
         (None, "secret") => "Secret",
+        (None, "events_token") => "Access token for security events",
         (None, other) => other,
     }
 }
