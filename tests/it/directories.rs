@@ -1,5 +1,6 @@
 //! LDAP directories: the client against OpenLDAP's server, sign-in and sync.
 
+mod active_directory;
 mod client;
 mod dry_run;
 mod sign_in;
@@ -31,6 +32,11 @@ const RULES: [(&str, &str); 2] = [
 fn add_source(server: &TestServer, name: &str, slapd: &Slapd, replaced: &[(&str, &str)]) -> SourceId {
     let seldom = [("sync_every", "24h")];
     let all: Vec<(&str, &str)> = RULES.iter().chain(&seldom).chain(replaced).copied().collect();
+    add_definition(server, name, slapd.definition(&all), SERVICE_PASSWORD)
+}
+
+/// Stores a directory with these settings, like [`add_source`].
+fn add_definition(server: &TestServer, name: &str, definition: SourceDefinition, secret: &str) -> SourceId {
     let source = IdentitySource {
         id: SourceId(server.ctx.new_id(server.now())),
         name: SourceName::parse(name).unwrap(),
@@ -38,12 +44,12 @@ fn add_source(server: &TestServer, name: &str, slapd: &Slapd, replaced: &[(&str,
         enabled: true,
         position: 1,
         in_file: false,
-        definition: slapd.definition(&all),
+        definition,
     };
     let sealed = server
         .ctx
         .factor_keys
-        .seal_source(source.id, SERVICE_PASSWORD.as_bytes(), [9; 12])
+        .seal_source(source.id, secret.as_bytes(), [9; 12])
         .unwrap();
     let (id, now) = (source.id, server.now());
     let stored = source.clone();

@@ -42,11 +42,13 @@
 //! | run a real OpenID Connect provider, or one that lies | [`real_provider`], [`forged_provider`] |
 //! | send security events of a provider | [`transmitter::Transmitter`] |
 //! | ask an LDAP directory, freeze or kill it | [`slapd::Slapd`] |
+//! | answer LDAP requests like Active Directory | [`active_directory::ActiveDirectory`] |
 //! | receive emails, or refuse them | [`smtp`] |
 //! | compare the statements that a database is asked | [`statements::Statements`] |
 //! | read the log | [`trace::Trace`] |
 //! | read a YAML file of the repository | [`yaml`] |
 
+pub mod active_directory;
 pub mod authenticator;
 pub mod balancer;
 pub mod chain;

@@ -9,6 +9,8 @@ use std::collections::HashMap;
 pub(super) struct DirectoryEntry {
     pub(super) dn: String,
     attributes: HashMap<String, Vec<Vec<u8>>>,
+    /// Attributes with further values, and the number of the first one that is missing.
+    cut: HashMap<String, u32>,
 }
 
 impl DirectoryEntry {
@@ -17,6 +19,7 @@ impl DirectoryEntry {
         let mut parts = entry.0.match_id(4)?.expect_constructed()?.into_iter();
         let dn = String::from_utf8(parts.next()?.expect_primitive()?).ok()?;
         let mut attributes: HashMap<String, Vec<Vec<u8>>> = HashMap::new();
+        let mut cut = HashMap::new();
         for attribute in parts.next()?.expect_constructed()? {
             let mut parts = attribute.expect_constructed()?.into_iter();
             let name = String::from_utf8(parts.next()?.expect_primitive()?).ok()?;
@@ -27,15 +30,22 @@ impl DirectoryEntry {
             // Options such as `;binary` and `;range=0-1499` belong to the description of the
             // attribute, not to its name.
             let bare = name.split(';').next().unwrap_or_default().to_ascii_lowercase();
+            cut.extend(next_of_range(&name).map(|next| (bare.clone(), next)));
             attributes.entry(bare).or_default().extend(values);
         }
-        Some(Self { dn, attributes })
+        Some(Self { dn, attributes, cut })
     }
 
     /// Returns the values of an attribute.
     pub(super) fn values(&self, attribute: &str) -> &[Vec<u8>] {
         let values = self.attributes.get(&attribute.to_ascii_lowercase());
         values.map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the number of the first value that the server left out, counted from 0; `None`: the
+    /// values are complete.
+    pub(super) fn first_missing(&self, attribute: &str) -> Option<u32> {
+        self.cut.get(&attribute.to_ascii_lowercase()).copied()
     }
 
     /// Returns the first value as text; `None`: there is none, or it is not UTF-8.
@@ -57,4 +67,13 @@ impl DirectoryEntry {
     pub(super) fn number(&self, attribute: &str) -> Option<i64> {
         self.text(attribute)?.parse().ok()
     }
+}
+
+/// Reads the option with which Active Directory says that it sent a part of the values:
+/// `member;range=0-1499`. The last part ends with `*` ([MS-ADTS] 3.1.1.3.1.3.3).
+fn next_of_range(name: &str) -> Option<u32> {
+    let mut options = name.split(';').skip(1);
+    let range = options.find_map(|option| option.to_ascii_lowercase().strip_prefix("range=").map(str::to_owned))?;
+    let (_, last) = range.split_once('-')?;
+    last.parse::<u32>().ok()?.checked_add(1)
 }

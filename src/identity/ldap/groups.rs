@@ -5,7 +5,7 @@ use super::{
     entry::DirectoryEntry,
     error::{DirectoryError, DirectoryStep},
     filter,
-    person::DirectoryPerson,
+    person::{DirectoryPerson, MEMBER_OF},
     pool::ConnectionPool,
 };
 use crate::domain::source::GroupLookup;
@@ -37,11 +37,11 @@ pub(super) async fn groups_of(pool: &ConnectionPool, person: &DirectoryPerson) -
     let found = match settings.group_lookup {
         GroupLookup::Off => Vec::new(),
         GroupLookup::MemberOf => {
-            let direct = person.member_of.iter();
+            let direct = complete_member_of(pool, person).await?.into_iter();
             direct
                 .map(|dn| FoundGroup {
-                    dn: dn.clone(),
-                    name: first_value(dn),
+                    name: first_value(&dn),
+                    dn,
                 })
                 .collect()
         }
@@ -61,6 +61,41 @@ pub(super) async fn groups_of(pool: &ConnectionPool, person: &DirectoryPerson) -
         names.insert(group.dn);
     }
     Ok(names.into_iter().collect())
+}
+
+/// Returns the groups that the entry of a person names. Active Directory sends at most 1500 values
+/// at once; the others are asked for by their numbers (range retrieval).
+async fn complete_member_of(pool: &ConnectionPool, person: &DirectoryPerson) -> Result<Vec<String>, DirectoryError> {
+    let mut all = person.member_of.clone();
+    let mut missing = person.member_of_missing;
+    while let Some(start) = missing {
+        if all.len() > MAX_GROUPS {
+            return Err(too_many_groups());
+        }
+        let attribute = format!("{MEMBER_OF};range={start}-*");
+        let (dn, attribute) = (person.dn.as_str(), attribute.as_str());
+        let search = async |connection: DirectoryConnection| {
+            let mut operation = connection.operation();
+            let found = operation
+                .search(dn, Scope::Base, "(objectClass=*)", vec![attribute])
+                .await?;
+            Ok::<_, LdapError>(found.success()?.0)
+        };
+        let entries = pool.on_service(DirectoryStep::Groups, search).await?;
+        let Some(entry) = entries.into_iter().find_map(DirectoryEntry::read) else {
+            let words = "the entry disappeared while its groups were read".to_owned();
+            return Err(DirectoryError::new(DirectoryStep::Groups, words));
+        };
+        all.extend(entry.texts(MEMBER_OF).map(str::to_owned));
+        // A server that does not move on would keep us here for ever.
+        missing = entry.first_missing(MEMBER_OF).filter(|next| *next > start);
+    }
+    Ok(all)
+}
+
+fn too_many_groups() -> DirectoryError {
+    let words = format!("the person is in more than {MAX_GROUPS} groups");
+    DirectoryError::new(DirectoryStep::Groups, words)
 }
 
 /// Finds the groups of the person, the groups of those groups, and so on. A ring of groups
@@ -92,8 +127,7 @@ async fn walk_up(pool: &ConnectionPool, person: &DirectoryPerson) -> Result<Vec<
         filters = fresh.chunks(GROUPS_PER_SEARCH).map(parents).collect();
         all.extend(fresh);
         if all.len() > MAX_GROUPS {
-            let words = format!("the person is in more than {MAX_GROUPS} groups");
-            return Err(DirectoryError::new(DirectoryStep::Groups, words));
+            return Err(too_many_groups());
         }
     }
     Ok(all)

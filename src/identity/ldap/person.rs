@@ -5,6 +5,9 @@ use crate::domain::{source::LdapSettings, time::Timestamp};
 use ldap3::ResultEntry;
 use uuid::Uuid;
 
+/// The attribute of an entry that names its groups.
+pub(super) const MEMBER_OF: &str = "memberOf";
+
 /// A person in a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryPerson {
@@ -20,6 +23,8 @@ pub struct DirectoryPerson {
     pub email: Option<String>,
     /// DNs of the groups that the entry itself names (`memberOf`).
     pub member_of: Vec<String>,
+    /// The number of the first group that the server left out there; `None`: those are all.
+    pub member_of_missing: Option<u32>,
     /// Why the directory does not let the person in; `None`: nothing is known against it.
     pub refusal: Option<DirectoryRefusal>,
 }
@@ -47,7 +52,7 @@ pub(super) fn person_attributes(settings: &LdapSettings) -> Vec<String> {
     ];
     let named = own.into_iter().filter(|name| !name.is_empty()).cloned();
     let state = account_state::STATE_ATTRIBUTES.iter().map(|name| (*name).to_owned());
-    named.chain(state).chain(["memberOf".to_owned()]).collect()
+    named.chain(state).chain([MEMBER_OF.to_owned()]).collect()
 }
 
 /// Reads a person; `None`: the entry lacks the attribute of the ID or of the name.
@@ -62,7 +67,8 @@ pub(super) fn read_person(settings: &LdapSettings, entry: ResultEntry, now: Time
             .unwrap_or_default()
             .to_owned(),
         email: entry.text(&settings.email_attribute).map(str::to_owned),
-        member_of: entry.texts("memberOf").map(str::to_owned).collect(),
+        member_of: entry.texts(MEMBER_OF).map(str::to_owned).collect(),
+        member_of_missing: entry.first_missing(MEMBER_OF),
         refusal: account_state::read_state(&entry, now),
         dn: entry.dn,
     })
