@@ -11,7 +11,7 @@ use crate::{
         source::{ExternalIdentity, IdentitySource, MappedRights, Provision},
         text::is_invisible,
     },
-    store::{Conn, StoreError, accounts, accounts::count_usable_administrators},
+    store::{Conn, StoreError, accounts, accounts::count_usable_administrators, sources},
 };
 use serde_json::json;
 
@@ -41,6 +41,8 @@ pub(super) enum ExternalRefusal {
     IdentityChanged,
     /// The name cannot be used here.
     NameUnusable,
+    /// The source was disabled, deleted or given other rules while the person signed in.
+    SourceChanged,
 }
 
 impl ExternalRefusal {
@@ -52,6 +54,7 @@ impl ExternalRefusal {
             ExternalRefusal::NameTaken => "name_taken",
             ExternalRefusal::IdentityChanged => "identity_changed",
             ExternalRefusal::NameUnusable => "name_unusable",
+            ExternalRefusal::SourceChanged => "source_changed",
         }
     }
 }
@@ -198,6 +201,10 @@ impl Write<'_> {
         &mut self,
         person: &IdentifiedPerson,
     ) -> Result<Result<Account, ExternalRefusal>, StoreError> {
+        // The source may have kept its answer back until now.
+        if !sources::hold(self.connection, person.source.id)?.is_some_and(|current| current == person.source) {
+            return Ok(Err(ExternalRefusal::SourceChanged));
+        }
         if !person.rights.allowed {
             return Ok(Err(ExternalRefusal::NotAllowed));
         }
@@ -229,6 +236,12 @@ impl Write<'_> {
         });
         self.record_for_source(Event::AccountCreated, &account, detail)?;
         Ok(account)
+    }
+
+    /// Returns whether nobody may sign in to the account, because its source is disabled or deleted.
+    pub(super) fn is_source_closed(&mut self, account: &Account) -> Result<bool, StoreError> {
+        let Some(id) = account.source else { return Ok(false) };
+        Ok(!sources::hold(self.connection, id)?.is_some_and(|source| source.enabled))
     }
 
     /// Makes an account follow what its source says, and records what changed. No source takes the

@@ -353,11 +353,16 @@ impl Write<'_> {
     ) -> Result<SignInOutcome, FlowError> {
         let everyone = reserved.in_force.everyone();
         let account = self.account_signing_in(reserved, verdict.matches)?;
+        // The source may have been disabled while it checked the password.
+        let is_closed = match &account {
+            Some(account) if verdict.matches => self.is_source_closed(account)?,
+            Some(_) | None => false,
+        };
         let facts = LoginFacts {
             account: account
                 .as_ref()
                 .map(|account| login_account(account, everyone, self.now)),
-            password_matches: verdict.matches && reserved.is_unchanged(account.as_ref(), self.ctx),
+            password_matches: verdict.matches && !is_closed && reserved.is_unchanged(account.as_ref(), self.ctx),
         };
         match decide(&facts, self.now) {
             LoginVerdict::Accepted { must_change } => {
@@ -365,7 +370,8 @@ impl Write<'_> {
                 self.accept_sign_in(reserved, account, must_change, verdict.better_hash)
             }
             LoginVerdict::Refused(refusal) => {
-                let by_source = verdict.refusal.filter(|_| refusal == SignInRefusal::Credentials);
+                let by_source = verdict.refusal.or(is_closed.then_some("source_disabled"));
+                let by_source = by_source.filter(|_| refusal == SignInRefusal::Credentials);
                 let reason = by_source.unwrap_or(refusal.code());
                 self.refuse_sign_in(reserved, account.as_ref(), refusal, reason)
             }

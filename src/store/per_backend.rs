@@ -258,6 +258,20 @@ pub(super) fn lock_account(c: &mut AnyConn, id: &str) -> Result<(), StoreError> 
     Ok(())
 }
 
+/// Keeps a source's row from changing until the transaction ends; other transactions may do the
+/// same. On SQLite the writer is alone anyway.
+pub(super) fn hold_source(c: &mut AnyConn, id: &str) -> Result<(), StoreError> {
+    if let AnyConn::Postgres(c) = c {
+        sources::table
+            .find(id)
+            .select(sources::id)
+            .for_share()
+            .first::<String>(c)
+            .optional()?;
+    }
+    Ok(())
+}
+
 /// Raises the activity of live sessions; an ended one stays unchanged. `rows` is sorted by ID, so
 /// that two instances that flush the same sessions lock the rows in the same order.
 pub(super) fn touch_sessions(c: &mut AnyConn, rows: &[(String, Timestamp, Timestamp)]) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ use super::{
     Conn, StoreError,
     changes::{ChangeKind, announce, latest_seq},
     instant::StoredInstant,
-    per_backend::LockedRows,
+    per_backend::{LockedRows, hold_source},
     schema::sources,
 };
 use crate::{
@@ -130,6 +130,16 @@ pub fn find(c: &mut Conn, id: SourceId) -> Result<Option<StoredSource>, StoreErr
         row.get_result(c.db()).optional()?
     };
     row.map(SourceRow::read).transpose()
+}
+
+/// Reads a source that cannot change before the write ends. Other writes may hold it at the same
+/// time.
+pub fn hold(c: &mut Conn, id: SourceId) -> Result<Option<IdentitySource>, StoreError> {
+    let id = id.0.to_string();
+    hold_source(c.db(), &id)?;
+    let row = sources::table.find(id).select(SourceRow::as_select());
+    let row: Option<SourceRow> = row.get_result(c.db()).optional()?;
+    Ok(row.map(SourceRow::read).transpose()?.map(|stored| stored.source))
 }
 
 /// Finds a source by its name, like [`find`].

@@ -1,6 +1,7 @@
 //! OpenID Connect: the checks of what a provider sends, and signing in with a real provider.
 
 mod checks;
+mod closing;
 mod confirmation;
 mod conversation;
 mod events;

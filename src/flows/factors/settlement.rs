@@ -123,7 +123,11 @@ impl Write<'_> {
             None => None,
         };
         if let Some(refusal) = refusal_of(&account) {
-            return self.refuse_factor_sign_in(settlement, &account, refusal);
+            return self.refuse_factor_sign_in(settlement, &account, refusal, refusal.code());
+        }
+        // It may have been disabled since the first step.
+        if self.is_source_closed(&account)? {
+            return self.refuse_factor_sign_in(settlement, &account, SignInRefusal::Disabled, "source_disabled");
         }
         match self.judge_given(settlement, &account, &rules, given)? {
             CodeVerdict::Wrong(reason) => {
@@ -204,9 +208,10 @@ impl Write<'_> {
         settlement: &Settlement,
         account: &Account,
         refusal: SignInRefusal,
+        reason: &str,
     ) -> Result<FactorStepOutcome, FlowError> {
         let entry = self.entry(Event::SignInRefused).with_account(account.id, &account.name);
-        self.record(&entry.failed(refusal.code()))?;
+        self.record(&entry.failed(reason))?;
         pending_sign_ins::delete_of_account(self.connection, account.id)?;
         self.release_attempt(&settlement.reservation)?;
         Ok(FactorStepOutcome::Refused(refusal))

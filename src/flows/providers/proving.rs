@@ -131,6 +131,9 @@ impl Write<'_> {
         if !is_owner(&account) || account.external_id.as_deref() != Some(&proof.external_id) {
             return Ok(Err(OidcFault::other_person()));
         }
+        if self.is_source_closed(&account)? {
+            return Ok(Err(OidcFault::source_mismatch()));
+        }
         if !self.spend_state(&proof.pending)? {
             return Ok(Err(OidcFault::state()));
         }

@@ -13,7 +13,7 @@ use crate::{
     },
     flows::{
         Ctx, FlowError, Initiator, Write,
-        external_accounts::IdentifiedPerson,
+        external_accounts::{ExternalRefusal, IdentifiedPerson},
         factor_checks::FactorClient,
         factor_rules::factors_at_sign_in,
         login::{FactorDue, OpenedSession, SessionTarget},
@@ -389,7 +389,12 @@ impl Write<'_> {
         let mut account = match self.external_account(person)? {
             Ok(account) => account,
             Err(refusal) => {
-                let words = "The identity provider signed you in, but you have no account here that may be used.";
+                let words = match refusal {
+                    ExternalRefusal::SourceChanged => {
+                        "The identity provider's settings were just changed. Sign in again."
+                    }
+                    _ => "The identity provider signed you in, but you have no account here that may be used.",
+                };
                 return self.refuse_settlement(source, known, refusal.code(), words);
             }
         };

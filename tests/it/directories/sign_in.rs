@@ -293,3 +293,22 @@ fn the_lock_screen_and_the_step_up_ask_the_directory_again() {
         server.events()
     );
 }
+
+#[test]
+fn a_directory_that_was_disabled_while_it_checked_the_password_admits_nobody() {
+    let slapd = Slapd::start();
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        add_source(&server, "corp", &slapd, &[]);
+        signed_in(&server, "linus", PERSON_PASSWORD);
+        let unknown = unknown_body(&server);
+        // Behind the server's back, which still knows the old rules.
+        server.database.sql("UPDATE sources SET enabled = FALSE");
+        for (name, reason) in [("linus", "source_disabled"), ("grace", "source_changed")] {
+            let answer = server.anyone().sign_in(name, PERSON_PASSWORD);
+            refused_like_unknown(&answer, name, &unknown);
+            assert_eq!(last_refusal(&server).1, reason, "{on:?} {name}");
+        }
+        assert!(find(&server, "grace").is_none(), "{on:?}");
+    }
+}

@@ -123,6 +123,7 @@ fn source_words(code: &str) -> Option<&'static str> {
     Some(match code {
         "source_down" => "its source does not answer",
         "source_disabled" => "its source is disabled or deleted",
+        "source_changed" => "the source was changed during the sign-in",
         "source_password" => "its source does not take passwords here",
         "bind_limit" => "limit of tries at the directory reached",
         "name_unusable" => "the source’s username cannot be used here",
