@@ -6,6 +6,7 @@ use super::{
     Ctx, FlowError, Initiator, Read, Write,
     attempts::{AttemptReservation, PasswordAttempt},
     factor_checks::{FactorClient, FactorReservation, refusal_entry},
+    factor_emails::FactorNews,
 };
 use crate::{
     domain::{
@@ -195,11 +196,14 @@ impl Ctx {
                 None => None,
             };
             let entry = refusal_entry(&w.initiator, account.as_ref(), refused.reason);
-            let entry = match passkey {
+            let entry = match &passkey {
                 Some(passkey) => entry.with_detail(json!({ "passkey": passkey.name, "passkey_id": passkey.id })),
                 None => entry,
             };
             w.record(&entry)?;
+            if let (Some(account), Some(passkey), COUNTER) = (&account, &passkey, refused.reason) {
+                w.notify_factor_change(account, &FactorNews::PasskeyCopied(&passkey.name))?;
+            }
             if let Some(challenge) = &refused.challenge {
                 w.spend_challenge(challenge)?;
             }

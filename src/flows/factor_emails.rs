@@ -11,6 +11,8 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FactorNews<'a> {
     AppAdded,
+    /// A new app took the place of the account's earlier one.
+    AppReplaced,
     AppRemoved,
     PasskeyAdded(&'a str),
     PasskeyRemoved(&'a str),
@@ -18,6 +20,8 @@ pub(super) enum FactorNews<'a> {
         from: &'a str,
         to: &'a str,
     },
+    /// Its counter went backwards, as it does after the original of a copy was used.
+    PasskeyCopied(&'a str),
     RecoveryCodesMade,
     /// `few`: so few codes are left that the owner should make new ones.
     RecoveryCodeUsed {
@@ -33,11 +37,17 @@ impl FactorNews<'_> {
     fn message(&self) -> String {
         match self {
             Self::AppAdded => "An authenticator app was added to".to_owned(),
+            Self::AppReplaced => {
+                "A new authenticator app was set up, and the earlier one no longer works, for".to_owned()
+            }
             Self::AppRemoved => "The authenticator app was removed from".to_owned(),
             Self::PasskeyAdded(name) => format!("The passkey “{name}” was added to"),
             Self::PasskeyRemoved(name) => format!("The passkey “{name}” was removed from"),
             Self::PasskeyRenamed { from, to } => {
                 format!("The passkey “{from}” was renamed to “{to}” for")
+            }
+            Self::PasskeyCopied(name) => {
+                format!("The passkey “{name}” was refused, because it may have been copied, for")
             }
             Self::RecoveryCodesMade => "New recovery codes were made, and earlier ones are void, for".to_owned(),
             Self::RecoveryCodeUsed { .. } => "A recovery code was used for".to_owned(),
@@ -50,6 +60,11 @@ impl FactorNews<'_> {
             Self::Reset => "You are asked to set up a second factor again when one is required. If you did not ask \
                             for this, contact an administrator now."
                 .to_owned(),
+            Self::PasskeyCopied(_) => {
+                "Two devices seem to use the same passkey, and one of them may not be yours. Remove the \
+                                       passkey on the page Security, and contact an administrator now."
+                    .to_owned()
+            }
             Self::RecoveryCodeUsed { left, few } => {
                 let left = match left {
                     0 => "No recovery code is left".to_owned(),

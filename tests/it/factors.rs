@@ -7,6 +7,7 @@ mod crash;
 mod duty;
 pub mod kit;
 mod lock_screen;
+mod notices;
 mod other_ways;
 mod own;
 mod second_step;

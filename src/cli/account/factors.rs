@@ -45,6 +45,9 @@ pub struct MakeEnrolmentLink {
     /// Mail the link to the owner instead of printing it
     #[arg(long)]
     mail: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 fn kind_parser() -> impl TypedValueParser<Value = ResetKind> {
@@ -167,6 +170,12 @@ impl MakeEnrolmentLink {
             factors::make_enrolment_link(ctx, initiator, account.id).await?
         };
         match outcome {
+            EnrolmentLinkOutcome::Sent if self.json => {
+                output::print_json(&json!({ "account": account.name, "mailed": true }))?;
+            }
+            EnrolmentLinkOutcome::Link(link) if self.json => {
+                output::print_json(&json!({ "account": account.name, "mailed": false, "link": link.expose() }))?;
+            }
             EnrolmentLinkOutcome::Sent => {
                 output::print_line("A link to enrol a second factor is on its way. It works once, for 72 hours.")?;
             }

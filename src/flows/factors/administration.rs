@@ -81,6 +81,13 @@ pub struct FactorReset {
     pub ended_sessions: usize,
 }
 
+impl FactorReset {
+    /// Returns whether the account had none of the factors. Then nothing else happened either.
+    pub const fn is_empty(&self) -> bool {
+        !self.authenticator_app && self.passkeys == 0 && self.recovery_codes == 0
+    }
+}
+
 /// Removes factors of an account, ends its sessions, voids pending steps, and notifies the owner.
 pub async fn reset_factors(
     ctx: &Ctx,
@@ -175,6 +182,9 @@ impl Write<'_> {
         trusted_browsers::delete_of_account(self.connection, account.id)?;
         pending_sign_ins::delete_of_account(self.connection, account.id)?;
         self.forget_account(account.id);
+        if reset.is_empty() {
+            return Ok(reset);
+        }
         reset.ended_sessions = self.end_account_sessions(account, EndReason::Revoked)?;
         let entry = self.entry(Event::FactorReset).with_account(account.id, &account.name);
         self.record(&entry.with_reason(kind.as_str()).with_detail(json!({

@@ -148,6 +148,8 @@ pub async fn enrolment_refusal(ctx: &Ctx, owner: &FactorOwner) -> Result<Option<
         ctx.judge_enrolment(&in_force, owner, EnrolmentKind::Passkey).await?,
     );
     Ok(match (app, passkey) {
+        // Why there is no passkey says more than that an app would not be enough.
+        (Err(EnrolmentRefusal::Off | EnrolmentRefusal::PasskeyRequired), Err(passkey)) => Some(passkey),
         (Err(app), Err(_)) => Some(app),
         (Ok(_), _) | (_, Ok(_)) => None,
     })
@@ -425,8 +427,15 @@ impl Write<'_> {
             return Ok(AppConfirmation::NoneStarted);
         }
         let entry = self.entry(Event::FactorAdded).with_account(account.id, &account.name);
-        self.record(&entry.with_detail(json!({ "kind": "authenticator_app" })))?;
-        self.notify_factor_change(&account, &FactorNews::AppAdded)?;
+        let is_replaced = account.factors.authenticator_app;
+        let detail = json!({ "kind": "authenticator_app", "replaced": is_replaced });
+        self.record(&entry.with_detail(detail))?;
+        let news = if is_replaced {
+            FactorNews::AppReplaced
+        } else {
+            FactorNews::AppAdded
+        };
+        self.notify_factor_change(&account, &news)?;
         let recovery_codes = self.finish_enrolment(&account)?;
         let token = self.add_proof(&owner.session, &account, Proof::Totp, false)?;
         Ok(AppConfirmation::Confirmed { recovery_codes, token })

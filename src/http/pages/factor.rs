@@ -6,9 +6,12 @@ use crate::{
     domain::{
         factor::{FactorDuty, FactorRequirement},
         origin::ReturnTo,
-        policy::effective::EnrolmentBarrier,
     },
-    flows::{Ctx, access::FactorDutyAt},
+    flows::{
+        Ctx,
+        access::FactorDutyAt,
+        factors::{EnrolmentRefusal, FactorOwner, enrolment_refusal},
+    },
     http::{
         destination::{destination_address, return_to},
         enrolment_link,
@@ -164,7 +167,7 @@ async fn show(
             form.fault = fault;
             FactorStep::Prove(form)
         }
-        FactorDuty::Enrol if !may_enrol(req, visitor) => FactorStep::Link,
+        FactorDuty::Enrol if needs_link(req, ctx, visitor).await? => FactorStep::Link,
         FactorDuty::Enrol => FactorStep::Enrol(EnrolmentChoices::under(req, ctx, visitor, duty.required)),
     };
     let page = FactorPage {
@@ -185,12 +188,14 @@ async fn show(
     Ok(response)
 }
 
-/// Returns whether the visitor may add a factor without a link.
-fn may_enrol(req: &HttpRequest, visitor: &Visitor) -> bool {
-    let (admitted, has_link) = (&visitor.admitted, enrolment_link::is_carried(req));
-    let factors = &visitor.policy.factors;
-    let barrier = factors.enrolment_barrier(admitted.account.factors, admitted.proofs(), has_link);
-    barrier != Some(EnrolmentBarrier::MissingLink)
+/// Returns whether the visitor can add a factor only with an enrolment link and has opened none
+/// that works for the account.
+async fn needs_link(req: &HttpRequest, ctx: &Ctx, visitor: &Visitor) -> Result<bool, PageError> {
+    let owner = FactorOwner {
+        session: session_proof::proving_session(visitor),
+        link: enrolment_link::token(req),
+    };
+    Ok(enrolment_refusal(ctx, &owner).await? == Some(EnrolmentRefusal::LinkNeeded))
 }
 
 /// Returns a sentence that says who requires it.

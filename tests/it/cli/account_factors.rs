@@ -104,6 +104,8 @@ fn factors_are_reset_all_at_once_or_by_kind() {
         cli.run(&["account", "reset-factors", "ada"])
             .done()
             .prints(&["Found no such factors of ada."]);
+        let resets = cli.events().iter().filter(|event| *event == "factor.reset").count();
+        assert_eq!(resets, 2, "{on:?}: nothing happened");
     }
 }
 
@@ -121,6 +123,13 @@ fn an_enrolment_link_is_printed_alone_on_standard_output() {
         cli.run(&["account", "factors", "bob"])
             .done()
             .prints(&["enrolment link works until"]);
+        let json = cli.run(&["account", "enrolment-link", "bob", "--json"]).json();
+        assert_eq!(members(&json), ["account", "link", "mailed"], "{on:?}");
+        assert_eq!((&json["account"], &json["mailed"]), (&json!("bob"), &json!(false)));
+        assert!(
+            json["link"].as_str().unwrap().contains("/factors/enrol?token="),
+            "{on:?}"
+        );
         cli.run(&["account", "enrolment-link", "bob", "--mail"])
             .refused(&["bob has no email address"]);
         cli.run(&["account", "disable", "bob"]).done();

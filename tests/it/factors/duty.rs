@@ -142,6 +142,17 @@ fn by_link_only_the_link_opens_the_setup() {
             owner.get(went.location()).expect(303).location().starts_with("/login"),
             "{on:?}: the password first"
         );
+        // Somebody else's link opens nothing.
+        server.account("bob", Role::Member);
+        owner.sign_in("bob", PASSWORD).expect(303);
+        let page = owner.get("/factor").expect(200).page();
+        assert!(page.shows("You need an enrolment link."), "{on:?}: {}", page.text());
+        owner.post("/logout", &[]).expect(303);
+        owner.get(&link).expect(303);
+        owner.submit(
+            &owner.get("/factors/enrol").expect(200).page().form("/factors/enrol"),
+            &[],
+        );
         owner.sign_in("ada", PASSWORD).expect(303);
         enrol_app(&server, &owner);
         owner.get("/").expect(200);

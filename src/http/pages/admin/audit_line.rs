@@ -150,6 +150,7 @@ fn factor_refusal(code: &str) -> &'static str {
     match code {
         "code" => "wrong code",
         "replayed" => "code already used",
+        "key_lost" => "the key of the authenticator app is missing",
         "blocked" => "too many wrong codes",
         "busy" => "too many attempts at once",
         "assertion" => "passkey not accepted",

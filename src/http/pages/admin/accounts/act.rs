@@ -174,7 +174,11 @@ async fn reset_factors(req: &HttpRequest, ctx: &Ctx, admin: &Admin, id: AccountI
         0 => String::new(),
         ended => format!(" {} ended.", format_count(ended, "session")),
     };
-    let said = Flash::ok(format!("The second factors were removed.{sessions}"));
+    let said = if reset.is_empty() {
+        Flash::info("The account has no second factor. Nothing was changed.")
+    } else {
+        Flash::ok(format!("The second factors were removed.{sessions}"))
+    };
     Ok(redirect(req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &said))
 }
 
