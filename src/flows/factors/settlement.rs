@@ -123,7 +123,8 @@ impl Write<'_> {
             None => None,
         };
         if let Some(refusal) = refusal_of(&account) {
-            return self.refuse_factor_sign_in(settlement, &account, refusal, refusal.code());
+            let reason = refusal.code();
+            return self.refuse_factor_sign_in(settlement, &account, refusal, reason);
         }
         // It may have been disabled since the first step.
         if self.is_source_closed(&account)? {
