@@ -3,6 +3,7 @@
 mod checks;
 mod confirmation;
 mod conversation;
-mod kit;
+pub mod kit;
+mod lock_screen;
 mod sign_in;
 mod sign_out;
