@@ -292,6 +292,7 @@ fn a_confirmation_closes_its_window_and_the_action_goes_on() {
         assert!(browser.path().await.len() > made.len(), "{}", browser.path().await);
         assert!(find_account(&server, "newcomer").is_some());
         assert_eq!(browser.complaints().await, Vec::<String>::new());
+        aside(|| drop(server));
         browser
     });
 }
