@@ -50,7 +50,7 @@ pub fn fill(store: &Store, sessions: u32, start: Timestamp) {
     }
 }
 
-fn account(number: u32, start: Timestamp) -> Account {
+pub fn account(number: u32, start: Timestamp) -> Account {
     let name = format!("user{number:04}");
     Account {
         id: AccountId(id(1, number)),
@@ -84,7 +84,7 @@ fn account(number: u32, start: Timestamp) -> Account {
     }
 }
 
-fn session(number: u32, start: Timestamp) -> Session {
+pub fn session(number: u32, start: Timestamp) -> Session {
     let ip = network::canonical(address(number));
     let at = start.saturating_add(Span::from_micros(i64::from(number) * 1_000));
     let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";

@@ -3,6 +3,12 @@
 // The server always decides. The script covers first and checks second, and reports only real input as activity.
 "use strict";
 (() => {
+  // The page on which a sign-in in a window of its own ends.
+  if (document.currentScript?.dataset.signedIn !== undefined) {
+    new BroadcastChannel("nightlatch").postMessage("resumed");
+    setTimeout(() => close(), 100);
+    return;
+  }
   const ONCE = Symbol.for("nightlatch.guard");
   if (window[ONCE]) return;
   window[ONCE] = true;
@@ -25,7 +31,8 @@
   let known = null; // the server's latest answer about a live session
   let heard = null; // when that answer arrived, by both clocks
   let ways = { login: "/login", password: "/password", factor: "/factor" }; // on an application's host these lead to our own host
-  let otherWays = false; // whether the sign-in page offers identity providers
+  let own = null; // the identity provider of the page's account: a list with one or none, once known
+  let offered = []; // the identity providers that the lock screen offers
   let passkeyHere = null; // where a passkey alone signs in: "here", or "elsewhere" (on our own host)
   let mode = "page"; // page, warning, lasting, again, checking, gate, factor, enrol, duty, barred
   let stepping = false; // the password was correct and a second factor is required: there is no session yet
@@ -87,11 +94,12 @@
   function hear(status, told) {
     ways = { login: status.login_url, password: status.password_url, factor: status.factor_url ?? "/factor" };
     passkeyHere = status.passkey ?? null;
-    otherWays = status.providers === true;
+    offered = status.providers ?? [];
     if (status.state === "live" || status.state === "warning") {
       user ??= status.user;
       if (status.user !== user) return leave("/");
       known = status;
+      own = offered;
       heard = { wall: Date.now(), steady: performance.now() };
       stepping = false;
       if (known.idle_ends_in != null) idleLimit = Math.max(idleLimit ?? 0, Math.ceil(known.idle_ends_in));
@@ -110,6 +118,7 @@
     if (user === null) return; // a page that needs no sign-in
     closeConnections();
     known = heard = null;
+    if (own) offered = offered.filter((one) => own.some((mine) => mine.address === one.address));
     if (mode !== "gate" && mode !== "factor" && told) tell("ended");
     if (stepping) return;
     const idle = status.reason === "idle" && idleLimit !== null;
@@ -444,29 +453,44 @@
     },
   };
 
+  // Asks for the password, or leads to the identity provider of the account, which has no password here.
   function signInForm(title, text, early) {
-    const form = make("form", { method: "post", action: SESSION + "/login" },
+    const elsewhere = own?.length > 0 && offered.length > 0;
+    const providers = offered.map((provider) => providerWay(provider, elsewhere));
+    const form = make(elsewhere ? "div" : "form", elsewhere ? { class: "stack" } : { method: "post", action: SESSION + "/login" },
       make("h2", { id: "title" }, title),
       make("p", { id: "text", class: "soft" }, text),
       make("p", { class: "error", role: "alert", id: "error" }),
       make("p", { class: "wait soft", id: "wait", "aria-hidden": "true" }),
       make("div", { class: "field" }, make("label", { for: "username" }, "Username"),
         make("input", { id: "username", name: "username", autocomplete: "username", readonly: "", value: user })),
-      make("div", { class: "field" }, make("label", { for: "password" }, "Password"),
+      ...(elsewhere ? [] : [make("div", { class: "field" }, make("label", { for: "password" }, "Password"),
         make("input", {
           id: "password", name: "password", type: "password", autocomplete: "current-password", required: "", maxlength: "512",
           autocapitalize: "none", spellcheck: "false", autofocus: "",
-        })),
+        }))]),
       make("div", { class: "actions apart" },
         early ? button("Back to the page", wave) : wayOut("Use another account"),
-        make("button", { class: "primary", id: "enter" }, "Sign in")),
+        ...(elsewhere ? providers : [make("button", { class: "primary", id: "enter" }, "Sign in")])),
       ...passkeyWay(passkeyHere, false),
-      ...(otherWays ? [make("p", { class: "soft" }, make("a", { href: signInAddress(), target: "_blank", rel: "noopener", id: "other-ways" }, "Sign in another way, in a new tab"))] : []));
-    form.addEventListener("submit", (event) => {
+      ...(elsewhere || !providers.length ? [] : [make("div", { class: "actions" }, ...providers)]));
+    if (!elsewhere) form.addEventListener("submit", (event) => {
       event.preventDefault();
       signIn();
     });
     return [form];
+  }
+
+  // Leads to an identity provider in a window of its own, so that this page stays as it is. Where windows are blocked, the link opens a tab.
+  function providerWay({ title, address }, first) {
+    const end = "/nightlatch/signed-in";
+    const query = new URLSearchParams({ user, return_to: ways.login.startsWith("/") ? end : location.origin + end });
+    const link = make("a", { href: `${address}?${query}`, target: "_blank", rel: "opener", ...(first ? { class: "primary", autofocus: "" } : {}) },
+      `Sign in at ${title}`, make("span", { class: "said" }, " (opens a new window)"));
+    link.addEventListener("click", (event) => {
+      if (window.open(link.href, "nightlatch-provider", "popup,width=520,height=720")) event.preventDefault();
+    });
+    return link;
   }
 
   // The second step: a passkey first, else a code. `asked` names the methods and says whether a passkey works on this host.

@@ -54,6 +54,9 @@ pub struct ListSessions {
     /// Only sessions of administrators
     #[arg(long)]
     administrators: bool,
+    /// Only sessions of accounts of this source, or only of local ones (local)
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
     /// Only sessions that entered this application
     #[arg(long, value_name = "NAME")]
     application: Option<String>,
@@ -103,9 +106,10 @@ impl SessionCommand {
 }
 
 /// Headings of the list of live sessions.
-const HEADINGS: [&str; 8] = [
+const HEADINGS: [&str; 9] = [
     "ID",
     "ACCOUNT",
+    "SOURCE",
     "IP ADDRESS",
     "SIGNED IN",
     "LAST ACTIVE",
@@ -126,6 +130,7 @@ impl ListSessions {
             account,
             network: self.ip,
             application: self.application,
+            source: self.source,
             role: self.administrators.then_some(Role::Administrator),
             state: if ended {
                 SessionListState::Ended

@@ -10,7 +10,7 @@ use crate::{
     domain::{
         account::{Account, AccountId, AccountName},
         audit::Event,
-        secret::Secret,
+        secret::{self, Secret},
         source::{ExternalIdentity, IdentitySource, SourceId, SourceKind},
     },
     identity::ldap::{Directory, DirectoryError, DirectoryPerson, DirectoryRefusal, PasswordAnswer, PersonLookup},
@@ -81,6 +81,26 @@ impl Ctx {
     ) -> Result<DirectoryVerdict, FlowError> {
         let asking = self.ask_in_order(directories, typed, password, account);
         self.ask_in_time(directories.first(), asking).await
+    }
+
+    /// Asks the enabled directories about a name that nobody has, and returns the name of a source
+    /// that does not answer. A refused password that no directory checks waits for this: otherwise
+    /// an outage would tell which names are known without a directory.
+    pub(super) async fn find_outage(&self) -> Result<Option<String>, FlowError> {
+        let known = self.live.sources();
+        let directories: Vec<LiveSource> = known.enabled_of(SourceKind::Ldap).cloned().collect();
+        if directories.is_empty() {
+            return Ok(None);
+        }
+        let (nobody, nothing) = (secret::token(self.random_bytes()), Secret::new(String::new()));
+        match self
+            .ask_directories(&directories, nobody.expose(), &nothing, None)
+            .await
+        {
+            Ok(_) => Ok(None),
+            Err(FlowError::SourceDown(name)) => Ok(Some(name)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Waits for a verdict no longer than a response may take.

@@ -1,10 +1,11 @@
 //! Signing in with a password: reserve the attempt, check the password on a hashing thread, decide,
 //! and write everything in one transaction.
 
+mod proof;
+
 use super::{
     Ctx, FlowError, Initiator, Write,
     attempts::{AttemptReservation, CounterSnapshot, PasswordAttempt, ReservationOutcome},
-    directories::{DirectoryVerdict, PasswordRoute},
     expiry::may_expire,
     factor_rules::factors_at_sign_in,
     pending_sign_in::PasswordStep,
@@ -21,15 +22,16 @@ use crate::{
         audit::{Actor, AuditEntry, Event, RequestOrigin},
         login::{LoginAccount, LoginFacts, LoginVerdict, ONE_TIME_OVER, SignInRefusal, decide},
         network,
-        password::{self, ChangeReason, MAX_CHARS},
+        password::{self, ChangeReason},
         policy::effective::EffectivePolicy,
         secret::Secret,
         time::Timestamp,
     },
-    hashing::{ComparisonHash, HashingBusyError, HashingClient, HashingPurpose},
+    hashing::{HashingClient, HashingPurpose},
     live::policy::PolicyInForce,
     store::{StoreError, accounts},
 };
+use proof::{PasswordVerdict, TypedCredentials, prove_password};
 use std::{net::IpAddr, sync::Arc, time::Instant};
 use uuid::Uuid;
 
@@ -77,15 +79,6 @@ struct ReservedAttempt {
     in_force: Arc<PolicyInForce>,
 }
 
-/// The result of the password check.
-struct PasswordVerdict {
-    matches: bool,
-    /// Why a source refused, for the audit; `None`: the stored hash decided.
-    refusal: Option<&'static str>,
-    /// A new hash of the password, if its stored hash has a lower cost than the current one.
-    better_hash: Option<String>,
-}
-
 /// Tries to sign in.
 pub async fn sign_in(ctx: &Ctx, attempt: SignInAttempt) -> Result<SignInOutcome, FlowError> {
     let began = Instant::now();
@@ -117,7 +110,7 @@ async fn try_sign_in(ctx: &Ctx, attempt: SignInAttempt) -> Result<SignInOutcome,
         ReservationOutcome::Granted(reservation) => reservation,
         ReservationOutcome::Refused { refusal, .. } => return Ok(SignInOutcome::Refused(refusal)),
     };
-    let (account, verdict) = match prove_password(ctx, &attempt, account.clone()).await {
+    let (account, verdict) = match prove_password(ctx, &attempt.credentials(), account.clone()).await {
         Ok(proved) => proved,
         Err(fault) => {
             let reason = match &fault {
@@ -140,98 +133,15 @@ async fn try_sign_in(ctx: &Ctx, attempt: SignInAttempt) -> Result<SignInOutcome,
         account,
         in_force,
     };
-    let initiator = reserved.attempt.initiator();
-    ctx.write(&initiator, move |w| w.settle_sign_in(&reserved, verdict))
-        .await
-}
-
-/// Checks the password: by the stored hash of a local account, or by the directories. Returns the
-/// account with it, because a directory may create it or know it under another name.
-async fn prove_password(
-    ctx: &Ctx,
-    attempt: &SignInAttempt,
-    account: Option<Account>,
-) -> Result<(Option<Account>, PasswordVerdict), FlowError> {
-    let route = ctx.password_route(account.as_ref()).await?;
-    let local = account.as_ref().filter(|_| matches!(route, PasswordRoute::Local));
-    // A decoy is hashed while directories are asked, so that the time does not tell whether one of
-    // them knows the name.
-    let (matches, asked) = tokio::join!(
-        check(ctx, attempt, local),
-        ask_source(ctx, attempt, account.as_ref(), &route)
-    );
-    let (matches, asked) = (matches?, asked?);
-    let refused = |refusal| PasswordVerdict {
-        matches: false,
-        refusal: Some(refusal),
-        better_hash: None,
-    };
-    match asked {
-        None => {
-            let better_hash = match local {
-                // If the queue is full the sign-in still succeeds; the next one replaces the hash.
-                Some(account) if matches && ctx.hasher.outdated(&account.password_hash) => {
-                    let (client, password) = (attempt.hashing_client(), attempt.password.clone());
-                    ctx.hasher.hash(&client, password, ctx.salt()).await.ok()
-                }
-                _ => None,
-            };
-            let verdict = PasswordVerdict {
-                matches,
-                refusal: None,
-                better_hash,
-            };
-            Ok((account, verdict))
-        }
-        Some(DirectoryVerdict::Refused(reason)) => Ok((account, refused(reason))),
-        Some(DirectoryVerdict::Admitted(person)) => {
-            match ctx.keep_external_account(&attempt.initiator(), &person).await? {
-                Ok(kept) => {
-                    let verdict = PasswordVerdict {
-                        matches: true,
-                        refusal: None,
-                        better_hash: None,
-                    };
-                    Ok((Some(kept), verdict))
-                }
-                Err(refusal) => Ok((account, refused(refusal.code()))),
-            }
-        }
+    let (initiator, outage) = (reserved.attempt.initiator(), verdict.outage.clone());
+    let outcome = ctx
+        .write(&initiator, move |w| w.settle_sign_in(&reserved, verdict))
+        .await?;
+    match (outcome, outage) {
+        // The wrong password was counted; the answer is that of a name that a directory may know.
+        (SignInOutcome::Refused(SignInRefusal::Credentials), Some(source)) => Err(FlowError::SourceDown(source)),
+        (outcome, _) => Ok(outcome),
     }
-}
-
-/// Asks the sources of the route. `None`: the stored hash decides.
-async fn ask_source(
-    ctx: &Ctx,
-    attempt: &SignInAttempt,
-    account: Option<&Account>,
-    route: &PasswordRoute,
-) -> Result<Option<DirectoryVerdict>, FlowError> {
-    match route {
-        PasswordRoute::Local => Ok(None),
-        PasswordRoute::Closed(reason) => Ok(Some(DirectoryVerdict::Refused(reason))),
-        PasswordRoute::Directories(_) if attempt.password.expose().chars().count() > MAX_CHARS => {
-            Ok(Some(DirectoryVerdict::Refused(SignInRefusal::Credentials.code())))
-        }
-        PasswordRoute::Directories(directories) => {
-            let asking = ctx.ask_directories(directories, &attempt.username, &attempt.password, account);
-            asking.await.map(Some)
-        }
-    }
-}
-
-/// Returns whether the password is the account's. A longer password than any accepted one is not
-/// hashed, because it cannot match.
-async fn check(ctx: &Ctx, attempt: &SignInAttempt, account: Option<&Account>) -> Result<bool, HashingBusyError> {
-    if attempt.password.expose().chars().count() > MAX_CHARS {
-        return Ok(false);
-    }
-    let candidate = match account {
-        Some(account) => ComparisonHash::Stored(account.password_hash.clone()),
-        None => ComparisonHash::Nobody(name_key(&attempt.username)),
-    };
-    let client = attempt.hashing_client();
-    ctx.hasher.verify(&client, attempt.password.clone(), candidate).await
 }
 
 /// Reads the account that the attempt names and its counters, without locks or writes.
@@ -287,8 +197,13 @@ impl SignInAttempt {
         }
     }
 
-    fn hashing_client(&self) -> HashingClient {
-        HashingClient::new(HashingPurpose::SignIn, Some(self.ip))
+    fn credentials(&self) -> TypedCredentials<'_> {
+        TypedCredentials {
+            username: &self.username,
+            password: &self.password,
+            client: HashingClient::new(HashingPurpose::SignIn, Some(self.ip)),
+            initiator: self.initiator(),
+        }
     }
 
     fn password_attempt<'a>(&'a self, name: &'a TypedName, account: Option<&'a Account>) -> PasswordAttempt<'a> {

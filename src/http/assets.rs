@@ -5,8 +5,8 @@ use actix_web::{
     http::header::{self, EntityTag, IfNoneMatch},
     web,
 };
-use rust_embed::{EmbeddedFile, RustEmbed};
-use std::{collections::HashMap, sync::LazyLock};
+use rust_embed::RustEmbed;
+use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
 #[derive(RustEmbed)]
 #[folder = "static/"]
@@ -16,7 +16,7 @@ struct Asset {
     url: String,
     hash: String,
     media_type: &'static str,
-    file: EmbeddedFile,
+    body: Cow<'static, [u8]>,
 }
 
 static ASSETS: LazyLock<HashMap<String, Asset>> =
@@ -41,15 +41,26 @@ fn load(name: &str) -> Option<(String, Asset)> {
         "txt" => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
     };
+    let body = match extension {
+        "js" => remove_comment_lines(&file.data).into(),
+        _ => file.data,
+    };
     Some((
         name.to_owned(),
         Asset {
             url,
             hash,
             media_type,
-            file,
+            body,
         },
     ))
+}
+
+/// Leaves out the lines of a script that are only a comment, since every page loads the page guard.
+fn remove_comment_lines(script: &[u8]) -> Vec<u8> {
+    let lines = script.split_inclusive(|byte| *byte == b'\n');
+    let kept = lines.filter(|line| !line.trim_ascii_start().starts_with(b"//"));
+    kept.flatten().copied().collect()
 }
 
 /// Returns the URL of a file: `app.css` → `/static/app.<hash>.css`. An unknown name is an error in
@@ -95,7 +106,7 @@ pub fn serve_file(request: &HttpRequest, file: &str) -> HttpResponse {
     if fresh {
         response.finish()
     } else {
-        response.content_type(asset.media_type).body(asset.file.data.as_ref())
+        response.content_type(asset.media_type).body(asset.body.as_ref())
     }
 }
 
@@ -121,6 +132,15 @@ mod tests {
             let (found, exact) = find(file).expect("found");
             assert!(exact && found.hash == asset.hash, "{name}");
         }
+    }
+
+    #[test]
+    fn lines_that_are_only_a_comment_are_left_out_of_scripts() {
+        let script = b"// what it does\n\"use strict\"; // stays\n  // why\n  act(\"//\");";
+        assert_eq!(
+            remove_comment_lines(script),
+            b"\"use strict\"; // stays\n  act(\"//\");"
+        );
     }
 
     #[test]

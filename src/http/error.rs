@@ -241,8 +241,8 @@ const NOTHING_ENDED: &str = "The database does not answer, and this server does 
                              as the database answers.";
 
 /// Message for people whose password only a source can check that does not answer.
-const SOURCE_DOWN: &str = "The directory of your organization does not answer, so the password cannot be checked. Try \
-                           again in a minute. If it goes on, tell your administrator.";
+const SOURCE_DOWN: &str = "You could not be signed in: either a directory of your organization does not answer, or the \
+                           username or password is wrong. Try again in a minute. If it goes on, tell your administrator.";
 
 /// Returns `/login?return_to=…&reason=CODE`.
 pub fn login_url(return_to: Option<&str>, reason: Option<EndReason>) -> String {

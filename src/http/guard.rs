@@ -15,6 +15,7 @@ use super::{
     no_entry::render_no_entry,
     paths,
     problem::Problem,
+    respond::render_page,
     route::{Audience, Route},
     second_step,
     session_cookie::{self, CookieScope},
@@ -26,6 +27,7 @@ use super::{
 };
 use crate::{
     domain::{
+        account::Account,
         application::RequestTarget,
         factor::FactorDuty,
         login::SignInRefusal,
@@ -36,11 +38,12 @@ use crate::{
         Ctx,
         access::AdmittedSession,
         login::{FactorDue, SignInOutcome, sign_in},
-        providers::buttons,
+        providers::{ProviderButton, buttons, find_confirming_source},
     },
 };
 use actix_identity::Identity;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, http::StatusCode, web};
+use askama::Template;
 use duty::must_change;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -59,6 +62,7 @@ pub fn routes() -> Vec<Route> {
         Route::post(paths::GUARD_FACTOR_OPTIONS, Audience::Anyone, factor::options),
         Route::post(paths::GUARD_LOGOUT, Audience::Anyone, logout),
         Route::get(paths::GUARD_FORBIDDEN, Audience::Anyone, forbidden),
+        Route::get(paths::GUARD_SIGNED_IN, Audience::Anyone, signed_in),
     ]
 }
 
@@ -95,9 +99,13 @@ struct Status<'a> {
     /// The reason of its end, as a code and as a sentence.
     reason: Option<&'static str>,
     message: Option<&'static str>,
-    /// Whether the sign-in page offers identity providers; left out if not.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    providers: bool,
+    /// The identity providers at which a covered page can sign in again: that of the account while
+    /// it is signed in, else all; left out if there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    providers: Vec<ProviderWay>,
+    /// The account that is signed in.
+    #[serde(skip)]
+    account: Option<&'a Account>,
     /// Whether the account has access to the application of the page.
     may_enter: Option<bool>,
     /// The addresses of our pages, as reached from here.
@@ -106,6 +114,15 @@ struct Status<'a> {
     /// Where a required second factor is proved or set up.
     #[serde(skip_serializing_if = "Option::is_none")]
     factor_url: Option<Cow<'a, str>>,
+}
+
+/// An identity provider, as the lock screen offers it.
+#[derive(Serialize)]
+struct ProviderWay {
+    /// Its title.
+    title: String,
+    /// Where to sign in again there; the script adds who, and where it ends.
+    address: String,
 }
 
 /// Converts to whole milliseconds, rounded up, so that an end is never reported too early.
@@ -127,6 +144,7 @@ impl<'a> Status<'a> {
         Self {
             state: if warns { "warning" } else { "live" },
             user: Some(&admitted.account.name),
+            account: Some(&admitted.account),
             ends_in: end.map(|end| seconds(end.at.since(now))),
             ends_by: end.map(|end| end.reason.as_str()),
             idle_ends_in: idle.map(|at| seconds(at.since(now))),
@@ -163,8 +181,15 @@ impl<'a> Status<'a> {
         let is_signed_out = matches!(self.state, "ended" | "anonymous");
         let signs_in = is_signed_out && ctx.in_force().everyone().factors.passwordless;
         let is_of_use = self.methods.is_some() || signs_in;
+        let offered = match self.account {
+            Some(account) => find_confirming_source(ctx, account).into_iter().collect(),
+            None => buttons(ctx),
+        };
         Self {
-            providers: is_signed_out && !buttons(ctx).is_empty(),
+            providers: offered
+                .into_iter()
+                .map(|button| provider_way(site, ctx, &button))
+                .collect(),
             passkey: is_of_use.then(|| passkey_place(req, ctx)).flatten(),
             login_url: site.link(&ctx.config, paths::LOGIN),
             password_url: site.link(&ctx.config, paths::PASSWORD),
@@ -172,6 +197,25 @@ impl<'a> Status<'a> {
             ..self
         }
     }
+}
+
+fn provider_way(site: &Site, ctx: &Ctx, button: &ProviderButton) -> ProviderWay {
+    let path = paths::LOGIN_OIDC_AGAIN.replace("{source}", &button.name);
+    ProviderWay {
+        title: button.title.clone(),
+        address: site.link(&ctx.config, &path).into_owned(),
+    }
+}
+
+/// The page on which a sign-in in a window of its own ends.
+#[derive(Template)]
+#[template(path = "pages/signed_in.html")]
+struct SignedInPage;
+
+/// `GET /nightlatch/signed-in`: its script tells the covered pages of this host that they can check
+/// their session again, and closes the window.
+pub async fn signed_in() -> Result<HttpResponse, PageError> {
+    render_page(StatusCode::OK, &SignedInPage)
 }
 
 /// `GET /nightlatch/guard.js`

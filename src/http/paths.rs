@@ -17,6 +17,8 @@ pub const LOGIN_OIDC: &str = "/login/oidc/{source}";
 pub const LOGIN_OIDC_CALLBACK: &str = "/login/oidc/{source}/callback";
 /// Sends a signed-in user to their identity provider to confirm their identity.
 pub const LOGIN_OIDC_CONFIRM: &str = "/login/oidc/{source}/confirm";
+/// Sends the owner of a covered page to their identity provider to sign in again.
+pub const LOGIN_OIDC_AGAIN: &str = "/login/oidc/{source}/again";
 /// Where an identity provider tells that a session of its own has ended.
 pub const OIDC_BACK_CHANNEL: &str = "/oidc/{source}/backchannel-logout";
 /// After a sign-out: the way to sign out at the identity provider too.
@@ -119,6 +121,8 @@ pub const GUARD_LOGIN: &str = "/nightlatch/session/login";
 pub const GUARD_FACTOR: &str = "/nightlatch/session/factor";
 pub const GUARD_FACTOR_OPTIONS: &str = "/nightlatch/session/factor/options";
 pub const GUARD_LOGOUT: &str = "/nightlatch/session/logout";
+/// Where a sign-in in a window of its own ends.
+pub const GUARD_SIGNED_IN: &str = "/nightlatch/signed-in";
 /// The style of its pages.
 pub const GUARD_STYLE: &str = "/nightlatch/app.css";
 /// The page on an application’s host for users without access, for proxies that cannot pass a page

@@ -19,12 +19,24 @@ const MOST: usize = 3;
 const LONGEST_RETURN: usize = 500;
 
 /// What a sign-in at the provider is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProviderErrand {
     /// Opening a session.
     SignIn,
+    /// Opening a session for the owner of a covered page, by the name of their account.
+    Again(String),
     /// Confirming one's identity within this session.
     Confirm(SessionId),
+}
+
+impl ProviderErrand {
+    /// Returns the only person who may sign in, by the name of their account; `None`: anyone may.
+    pub fn into_owner(self) -> Option<String> {
+        match self {
+            ProviderErrand::Again(name) => Some(name),
+            ProviderErrand::SignIn | ProviderErrand::Confirm(_) => None,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -36,11 +48,17 @@ struct KeptSignIn {
     started_at: i64,
     return_to: String,
     confirms: Option<Uuid>,
+    again: Option<String>,
 }
 
 impl KeptSignIn {
     fn new(pending: &PendingProviderSignIn, errand: ProviderErrand) -> Self {
         let return_to = Some(&pending.return_to).filter(|address| address.len() <= LONGEST_RETURN);
+        let (confirms, again) = match errand {
+            ProviderErrand::SignIn => (None, None),
+            ProviderErrand::Again(name) => (None, Some(name)),
+            ProviderErrand::Confirm(session) => (Some(session.0), None),
+        };
         Self {
             source: pending.source.0,
             state: pending.secrets.state.expose().to_owned(),
@@ -48,10 +66,8 @@ impl KeptSignIn {
             verifier: pending.secrets.verifier.expose().to_owned(),
             started_at: pending.started_at.as_micros(),
             return_to: return_to.cloned().unwrap_or_default(),
-            confirms: match errand {
-                ProviderErrand::SignIn => None,
-                ProviderErrand::Confirm(session) => Some(session.0),
-            },
+            confirms,
+            again,
         }
     }
 
@@ -66,11 +82,12 @@ impl KeptSignIn {
             started_at: Timestamp::from_micros(self.started_at),
             return_to: self.return_to,
         };
-        let confirms = self.confirms.map(SessionId);
-        (
-            pending,
-            confirms.map_or(ProviderErrand::SignIn, ProviderErrand::Confirm),
-        )
+        let errand = match (self.confirms, self.again) {
+            (Some(session), _) => ProviderErrand::Confirm(SessionId(session)),
+            (None, Some(name)) => ProviderErrand::Again(name),
+            (None, None) => ProviderErrand::SignIn,
+        };
+        (pending, errand)
     }
 }
 

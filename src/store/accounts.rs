@@ -9,6 +9,7 @@ mod row;
 
 pub use expiry::list_expiry_candidates;
 pub use networks::{forget_networks, knows_network, list_networks, purge_networks, record_sign_in};
+pub(super) use of_source::restrict_to_source;
 pub use of_source::{
     count_by_source, count_enabled_of_source, count_of_source, find_by_external_id, find_listed, list_of_source,
 };
@@ -23,19 +24,18 @@ use super::{
     instant::StoredInstant,
     keyset::{self, PageDirection},
     per_backend::{self, LockedRows, PreparedStatement},
-    schema::{accounts, authenticator_apps, passkeys, password_links, recovery_codes, sources},
+    schema::{accounts, authenticator_apps, passkeys, password_links, recovery_codes},
     text,
 };
 use crate::domain::{
     account::{Account, AccountFilter, AccountId, AccountListState, Role},
     list::Page,
     reset::LinkKind,
-    source::LOCAL,
     time::Timestamp,
 };
 use diesel::{
-    BoolExpressionMethods, BoxableExpression, EscapeExpressionMethods, ExpressionMethods, NullableExpressionMethods,
-    OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper, TextExpressionMethods,
+    BoolExpressionMethods, BoxableExpression, EscapeExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl,
+    RunQueryDsl, SelectableHelper, TextExpressionMethods,
     dsl::exists,
     result::{DatabaseErrorKind, Error as DieselError},
     sql_types::{Bool, Text},
@@ -272,7 +272,7 @@ extern "SQL" {
     fn replace(text: Text, from: Text, to: Text) -> Text;
 }
 
-type AccountSelect = accounts::BoxedQuery<'static, MultiBackend>;
+pub(super) type AccountSelect = accounts::BoxedQuery<'static, MultiBackend>;
 
 /// Returns a query for the filter's rows, without paging.
 fn select_matching(filter: &AccountFilter) -> AccountSelect {
@@ -296,16 +296,9 @@ fn select_matching(filter: &AccountFilter) -> AccountSelect {
         Some(false) => query.filter(without_factor),
         Some(true) => query.filter(accounts::authenticator_app.or(accounts::passkeys.gt(0))),
     };
-    query = match filter.source.as_deref() {
-        None => query,
-        Some(LOCAL) => query.filter(accounts::source_id.is_null()),
-        Some(name) => {
-            let named = sources::table
-                .filter(sources::id.nullable().eq(accounts::source_id))
-                .filter(sources::name.eq(text::clean(name).into_owned()));
-            query.filter(exists(named))
-        }
-    };
+    if let Some(source) = filter.source.as_deref() {
+        query = restrict_to_source(query, source);
+    }
     match filter.state {
         None => query,
         Some(AccountListState::Active) => query

@@ -490,6 +490,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     provider_sessions,
     sessions,
     session_applications,
-    session_tokens
+    session_tokens,
+    sources
 );
-diesel::allow_tables_to_appear_in_same_query!(accounts, sources);

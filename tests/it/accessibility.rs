@@ -1,6 +1,8 @@
 //! axe-core finds no fault on any page: light, dark and on a phone, as a visitor, a member and an
 //! administrator.
 
+mod source_pages;
+
 use crate::{
     harness::{
         chromium::{Browser, with_browser},
@@ -26,6 +28,7 @@ const NO_PAGES: &[&str] = &[
     paths::CHANGE_PASSWORD,
     paths::HANDOVER,
     paths::LOGIN_OIDC,
+    paths::LOGIN_OIDC_AGAIN,
     paths::LOGIN_OIDC_CONFIRM,
     paths::FACTORS_APP_START,
     paths::FACTORS_PASSKEY_NEW,
@@ -98,7 +101,7 @@ const REACHED: &[&str] = &[
     paths::FACTOR,
     paths::FACTORS_APP_REMOVE,
     paths::FACTORS_PASSKEY_REMOVE,
-    // `oidc::confirmation` and `oidc::sign_out` read these two after a sign-in at a provider.
+    // `accessibility::source_pages` opens these two after a sign-in at a provider.
     paths::LOGIN_OIDC_CALLBACK,
     paths::LOGOUT_PROVIDER,
     paths::ADMIN_POLICY_REVIEW,

@@ -29,7 +29,7 @@ const RULES: [(&str, &str); 2] = [
 
 /// Stores a directory as a source of a server. The job of the server does not compare it, so that
 /// tests decide when that happens.
-fn add_source(server: &TestServer, name: &str, slapd: &Slapd, replaced: &[(&str, &str)]) -> SourceId {
+pub fn add_source(server: &TestServer, name: &str, slapd: &Slapd, replaced: &[(&str, &str)]) -> SourceId {
     let seldom = [("sync_every", "24h")];
     let all: Vec<(&str, &str)> = RULES.iter().chain(&seldom).chain(replaced).copied().collect();
     add_definition(server, name, slapd.definition(&all), SERVICE_PASSWORD)
@@ -85,7 +85,7 @@ fn find(server: &TestServer, name: &str) -> Option<Account> {
     server.run(accounts::find_by_name(&server.ctx, name)).unwrap()
 }
 
-fn signed_in(server: &TestServer, name: &str, password: &str) -> Client {
+pub fn signed_in(server: &TestServer, name: &str, password: &str) -> Client {
     let client = server.anyone();
     let answer = client.sign_in(name, password);
     assert_eq!(answer.status(), 303, "{name}: {}", answer.text());

@@ -7,3 +7,4 @@ mod preview;
 mod replay;
 mod retention;
 mod seals;
+mod sources;

@@ -5,6 +5,7 @@ mod closing;
 mod confirmation;
 mod conversation;
 mod events;
-mod kit;
+pub mod kit;
+mod lock_screen;
 mod sign_in;
 mod sign_out;

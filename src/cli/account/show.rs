@@ -80,7 +80,16 @@ impl ListAccounts {
             limit: PAGE,
             ..AccountFilter::default()
         };
-        let headings = ["NAME", "ROLE", "STATE", "SESSIONS", "LAST SIGN-IN", "EXPIRES", "EMAIL"];
+        let headings = [
+            "NAME",
+            "SOURCE",
+            "ROLE",
+            "STATE",
+            "SESSIONS",
+            "LAST SIGN-IN",
+            "EXPIRES",
+            "EMAIL",
+        ];
         let mut list = ListPrinter::new(self.json, &headings);
         loop {
             let page = flows::accounts::list(&context.ctx, filter.clone()).await?;
@@ -152,10 +161,11 @@ fn account_to_table(view: &AccountView) -> Table {
     table
 }
 
-fn account_to_row(view: &AccountView) -> [String; 7] {
+fn account_to_row(view: &AccountView) -> [String; 8] {
     let account = &view.account;
     [
         account.name.clone(),
+        view.source_name().to_owned(),
         account.role.as_str().to_owned(),
         format_state(view),
         view.live_sessions.to_string(),

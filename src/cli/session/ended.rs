@@ -66,9 +66,10 @@ pub fn whole_to_json(view: &SessionView) -> Value {
 }
 
 /// Headings of the list of ended sessions.
-pub const HEADINGS: [&str; 8] = [
+pub const HEADINGS: [&str; 9] = [
     "ID",
     "ACCOUNT",
+    "SOURCE",
     "IP ADDRESS",
     "SIGNED IN",
     "LAST ACTIVE",
@@ -78,13 +79,14 @@ pub const HEADINGS: [&str; 8] = [
 ];
 
 /// Returns the row for a table of ended sessions.
-pub fn ended_to_row(view: &SessionView) -> [String; 8] {
+pub fn ended_to_row(view: &SessionView) -> [String; 9] {
     let session = &view.row.session;
     let ended = view.ended.as_ref();
     let reason = ended.and_then(|ended| ended.reason);
     [
         session.id.0.to_string(),
         view.row.account_name.clone(),
+        view.source.clone(),
         session.ip.to_string(),
         format_time(session.signed_in_at),
         format_time(view.last_active_at),
@@ -104,6 +106,7 @@ fn facts(view: &SessionView) -> Table {
     let mut add = |name: &str, value: String| table.add_row([name.to_owned(), escape_text(&value)]);
     add("Session", session.id.0.to_string());
     add("Account", view.row.account_name.clone());
+    add("Source", view.source.clone());
     add("IP address", session.ip.to_string());
     add(
         "User agent",

@@ -33,7 +33,7 @@ pub(super) fn session_to_json(view: &SessionView) -> Value {
 }
 
 /// Returns the row for a table of live sessions.
-pub(super) fn session_to_row(view: &SessionView) -> [String; 8] {
+pub(super) fn session_to_row(view: &SessionView) -> [String; 9] {
     let session = &view.row.session;
     let (ends, rule) = match &view.ends {
         Some(end) => {
@@ -46,6 +46,7 @@ pub(super) fn session_to_row(view: &SessionView) -> [String; 8] {
     [
         session.id.0.to_string(),
         view.row.account_name.clone(),
+        view.source.clone(),
         session.ip.to_string(),
         format_time(session.signed_in_at),
         format_time(view.last_active_at),

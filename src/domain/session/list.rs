@@ -46,6 +46,9 @@ pub struct SessionFilter {
     pub application: Option<String>,
     /// Only sessions of accounts with this role.
     pub role: Option<Role>,
+    /// Only sessions of accounts of the source with this name, or only of local ones for `local`
+    /// ([`crate::source::LOCAL`]).
+    pub source: Option<String>,
     /// Sessions in this state.
     pub state: SessionListState,
     /// Only sessions that were last active before this instant.

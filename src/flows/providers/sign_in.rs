@@ -76,6 +76,9 @@ pub struct CallbackRequest {
     pub query: CallbackQuery,
     /// The sign-in to which its state belongs; `None`: this browser began none.
     pub pending: Option<PendingProviderSignIn>,
+    /// The name of the account whose owner signs in again over a page that is theirs: no one else
+    /// may, and only by proving it to the provider again. `None`: anyone may sign in.
+    pub again: Option<String>,
     /// The address of the callback, as the request to the provider named it.
     pub redirect_uri: String,
     /// Where the request comes from.
@@ -166,14 +169,12 @@ pub async fn complete(ctx: &Ctx, request: CallbackRequest) -> Result<ProviderSig
         return Ok(ProviderSignInOutcome::Unknown);
     };
     let source = &live.source;
+    let pending = request.pending.as_ref();
+    let since = pending
+        .filter(|_| request.again.is_some())
+        .map(|pending| pending.started_at);
     let checked = ctx
-        .check_answer(
-            live,
-            request.pending.as_ref(),
-            &request.query,
-            &request.redirect_uri,
-            None,
-        )
+        .check_answer(live, pending, &request.query, &request.redirect_uri, since)
         .await;
     let (pending, signed_in) = match checked {
         Ok(checked) => checked,
@@ -193,6 +194,9 @@ pub async fn complete(ctx: &Ctx, request: CallbackRequest) -> Result<ProviderSig
             return Ok(ProviderSignInOutcome::Refused(refusal));
         }
     };
+    if let Some(refusal) = ctx.refuse_other_person(source, &identity, &request).await? {
+        return Ok(ProviderSignInOutcome::Refused(refusal));
+    }
     let person = IdentifiedPerson::new(source, identity);
     let settlement = ProviderSettlement {
         facts: ctx.seal_provider_session(source.id, &person.identity.external_id, &signed_in)?,
@@ -320,7 +324,7 @@ impl Ctx {
     }
 
     /// Records that a person whom the provider identified may not sign in.
-    async fn refuse_person(
+    pub(super) async fn refuse_person(
         &self,
         initiator: &Initiator,
         source: &IdentitySource,

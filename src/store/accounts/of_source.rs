@@ -1,15 +1,26 @@
 //! Accounts whose identity is proved at a source. They are found by their identity there, never by
 //! their name alone.
 
-use super::row::{AccountRow, parse_source_id};
+use super::{
+    AccountSelect,
+    row::{AccountRow, parse_source_id},
+};
 use crate::{
     domain::{
         account::{Account, AccountId},
-        source::SourceId,
+        source::{LOCAL, SourceId},
     },
-    store::{Conn, StoreError, per_backend::LockedRows, schema::accounts, text},
+    store::{
+        Conn, StoreError,
+        per_backend::LockedRows,
+        schema::{accounts, sources},
+        text,
+    },
 };
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper};
+use diesel::{
+    ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper,
+    dsl::exists,
+};
 
 /// Finds the account with this identity at a source. In a write its row is locked, as by
 /// [`super::find`].
@@ -88,4 +99,15 @@ pub fn count_by_source(c: &mut Conn) -> Result<Vec<(SourceId, i64)>, StoreError>
         .load(c.db())?;
     let read = |(id, number): (Option<String>, i64)| Ok((parse_source_id(&id.unwrap_or_default())?, number));
     rows.into_iter().map(read).collect()
+}
+
+/// Restricts a query to the accounts of the source with this name, or to local ones.
+pub(in crate::store) fn restrict_to_source(query: AccountSelect, source: &str) -> AccountSelect {
+    if source == LOCAL {
+        return query.filter(accounts::source_id.is_null());
+    }
+    let named = sources::table
+        .filter(sources::id.nullable().eq(accounts::source_id))
+        .filter(sources::name.eq(text::clean(source).into_owned()));
+    query.filter(exists(named))
 }

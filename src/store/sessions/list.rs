@@ -12,7 +12,7 @@ use crate::{
         list::Page,
         network,
         session::{AccountSession, SessionCursor, SessionFilter, SessionId, SessionListState},
-        source::SourceId,
+        source::{LOCAL, SourceId},
         time::Timestamp,
     },
     store::{
@@ -21,7 +21,7 @@ use crate::{
         instant::StoredInstant,
         keyset::{self, PageDirection},
         per_backend::{RowCount, not_leading},
-        schema::{accounts, session_applications, sessions},
+        schema::{accounts, session_applications, sessions, sources},
         text,
     },
 };
@@ -168,7 +168,10 @@ fn select_owners(filter: &SessionFilter) -> OwnerSelect {
     if let Some(role) = filter.role {
         rows = rows.filter(accounts::role.eq(role.as_str()));
     }
-    rows
+    match filter.source.as_deref() {
+        Some(source) => account_rows::restrict_to_source(rows, source),
+        None => rows,
+    }
 }
 
 /// Adds [`select_owners`] as a condition on sessions. (A boxed query for two dialects cannot be
@@ -182,6 +185,18 @@ fn restrict_to_owners(mut rows: SessionSelect, column: &'static str, filter: &Se
         let holders = accounts::table.filter(accounts::role.eq(role.as_str()));
         rows = rows.filter(sql::<Text>(column).eq_any(holders.select(accounts::id)));
     }
+    match filter.source.as_deref() {
+        None => {}
+        Some(LOCAL) => {
+            let local = accounts::table.filter(accounts::source_id.is_null());
+            rows = rows.filter(sql::<Text>(column).eq_any(local.select(accounts::id)));
+        }
+        Some(name) => {
+            let named = sources::table.filter(sources::name.eq(text::clean(name).into_owned()));
+            let theirs = accounts::table.filter(accounts::source_id.eq_any(named.select(sources::id.nullable())));
+            rows = rows.filter(sql::<Text>(column).eq_any(theirs.select(accounts::id)));
+        }
+    }
     rows
 }
 
@@ -190,9 +205,9 @@ fn find_owners(c: &mut Conn, filter: &SessionFilter) -> Result<OwnerCondition, S
         let ids: Vec<String> = rows.limit(FEW_ACCOUNTS + 1).select(accounts::id).load(c.db())?;
         Ok((ids.len() as i64 <= FEW_ACCOUNTS).then_some(ids))
     };
-    match (searched_text(filter), filter.role) {
-        (None, None) => return Ok(OwnerCondition::Anybodys),
-        (None, Some(Role::Member)) => {
+    match (searched_text(filter), filter.role, &filter.source) {
+        (None, None, None) => return Ok(OwnerCondition::Anybodys),
+        (None, Some(Role::Member), None) => {
             let administrators = SessionFilter {
                 role: Some(Role::Administrator),
                 ..SessionFilter::default()
@@ -201,7 +216,7 @@ fn find_owners(c: &mut Conn, filter: &SessionFilter) -> Result<OwnerCondition, S
                 return Ok(OwnerCondition::AllBut(ids));
             }
         }
-        (Some(_), _) | (None, Some(Role::Administrator)) => {}
+        (Some(_), _, _) | (None, _, Some(_)) | (None, Some(Role::Administrator), None) => {}
     }
     Ok(few(select_owners(filter))?.map_or(OwnerCondition::Many, OwnerCondition::Few))
 }
@@ -435,6 +450,7 @@ fn count_in_application(c: &mut Conn, filter: &SessionFilter) -> Result<Option<i
         network: None,
         application: Some(application),
         role: None,
+        source: None,
         state: SessionListState::Active,
         idle_longer_than: None,
         end_reason: None,

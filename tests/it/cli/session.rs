@@ -57,6 +57,7 @@ fn live_sessions_are_listed_and_ended() {
         };
         assert_eq!(of(&["--account", "bob"]), 2);
         assert_eq!(of(&["--administrators"]), 1);
+        assert_eq!((of(&["--source", "local"]), of(&["--source", "corp"])), (3, 0));
         assert_eq!(of(&["--ip", "127.0.0.0/8"]), 3);
         assert_eq!(of(&["--ip", "10.0.0.0/8"]), 0);
         cli.run(&["session", "list"])

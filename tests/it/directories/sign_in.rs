@@ -3,11 +3,22 @@
 use super::{
     add_source, change_source, definition_with, find, last_refusal, refused_like_unknown, signed_in, unknown_body,
 };
-use crate::harness::{
-    server::{On, PASSWORD, TestServer},
-    slapd::{PERSON_PASSWORD, Slapd, group_dn, person_dn},
+use crate::{
+    factors::kit::enrol_app,
+    harness::{
+        server::{On, PASSWORD, TestServer, operator},
+        slapd::{PERSON_PASSWORD, Slapd, group_dn, person_dn},
+    },
 };
-use nightlatch::{domain::account::Role, flows::source_sync::sync_now};
+use nightlatch::{
+    domain::account::Role,
+    flows::{
+        accounts::{self, NewAccount, NewPassword},
+        applications::{self, ApplicationChange, ApplicationOutcome},
+        source_sync::sync_now,
+    },
+};
+use reqwest::Method;
 use serde_json::json;
 use std::{
     sync::Barrier,
@@ -189,6 +200,18 @@ fn only_listed_people_sign_in_where_the_source_says_so() {
     server.anyone().sign_in("linus", PERSON_PASSWORD).expect(422);
     assert_eq!(last_refusal(&server).1, "not_listed");
     assert_eq!(slapd.binds(&person_dn("linus")), 0);
+    // The console lists an account, which the first sign-in uses and binds to the identity.
+    let boss = server.admin("boss");
+    let listed = [("name", "Grace"), ("role", "member"), ("source", "corp")];
+    boss.post("/admin/accounts", &listed).expect(303);
+    let waiting = find(&server, "grace").unwrap();
+    assert_eq!((waiting.source, waiting.external_id), (Some(source), None));
+    server.anyone().sign_in("grace", "wrong").expect(422);
+    assert_eq!(find(&server, "grace").unwrap().external_id, None);
+    signed_in(&server, "grace", PERSON_PASSWORD).get("/admin").expect(200);
+    let claimed = find(&server, "grace").unwrap();
+    assert_eq!((claimed.id, claimed.role), (waiting.id, Role::Administrator));
+    assert!(claimed.external_id.is_some());
     change_source(&server, source, |source| {
         source.definition = definition_with(source, &[("provision", "auto")]);
     });
@@ -249,11 +272,27 @@ fn an_outage_is_answered_as_one_and_local_accounts_sign_in() {
     let linus = signed_in(&server, "linus", PERSON_PASSWORD);
     slapd.freeze();
     let began = Instant::now();
-    for name in ["linus", "grace", "nobody"] {
+    let mut answers = Vec::new();
+    for name in ["linus", "grace", "nobody", "boss"] {
+        // The password of a person, which is wrong for the local account.
         let answer = server.anyone().sign_in(name, PERSON_PASSWORD).expect(503);
         assert_eq!(answer.header("retry-after"), Some("30"), "{name}");
+        let page = answer.page();
+        let shown: Vec<String> = page.all("h1, p.soft").iter().map(|part| part.text()).collect();
+        answers.push(shown);
     }
-    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    // Nothing tells whether a name is local, known or unknown.
+    assert!(answers[0].len() > 1, "{answers:?}");
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    // The wrong password of the local account was counted, under its own reason.
+    let reasons: Vec<String> = server
+        .audit()
+        .into_iter()
+        .filter(|row| row.event.as_str() == "sign_in.refused")
+        .filter_map(|row| row.reason)
+        .collect();
+    assert!(reasons.contains(&"credentials".to_owned()), "{reasons:?}");
     // A local account does not wait for the directory, and live sessions go on.
     let began = Instant::now();
     signed_in(&server, "boss", PASSWORD);
@@ -264,6 +303,108 @@ fn an_outage_is_answered_as_one_and_local_accounts_sign_in() {
     server.anyone().sign_in("linus", PERSON_PASSWORD).expect(503);
     slapd.restart();
     signed_in(&server, "linus", PERSON_PASSWORD);
+}
+
+/// A directory that does not answer holds up only the people whom it must answer for, even when
+/// many of them wait.
+#[test]
+fn a_slow_directory_slows_neither_the_sign_ins_of_others_nor_the_checks() {
+    const LIMIT: Duration = Duration::from_secs(3);
+    let (slow, quick) = (Slapd::start(), Slapd::start());
+    let server = TestServer::on(On::Sqlite)
+        .env("NIGHTLATCH_PUBLIC_URL", "https://login.example.org")
+        .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
+        .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
+        .start();
+    let limits = [("connect_timeout", "10s"), ("operation_timeout", "10s")];
+    add_source(&server, "slow", &slow, &limits);
+    add_source(&server, "quick", &quick, &limits);
+    server.account("boss", Role::Administrator);
+    let acting = operator();
+    let wiki = ApplicationChange {
+        hosts: Some(vec!["wiki.example.org".to_owned()]),
+        ..ApplicationChange::default()
+    };
+    let made = applications::create(&server.ctx, &acting, "wiki", wiki);
+    assert_eq!(server.run(made).unwrap(), ApplicationOutcome::Done);
+    for (name, source) in [("grace", "quick"), ("linus", "slow")] {
+        let listed = NewAccount {
+            name: name.to_owned(),
+            display_name: String::new(),
+            email: String::new(),
+            role: Role::Member,
+            groups: Vec::new(),
+            expires_at: None,
+            password: NewPassword::Source(source.to_owned()),
+        };
+        server.run(accounts::create(&server.ctx, &acting, listed)).unwrap();
+    }
+    let browser = || server.anyone().header("host", "login.example.org");
+    let linus = browser();
+    linus.sign_in("linus", PERSON_PASSWORD).expect(303);
+    slow.freeze();
+    std::thread::scope(|scope| {
+        let waiting: Vec<_> = (0..24)
+            .map(|number| {
+                let client = browser().from(&format!("127.0.0.{}", number + 2));
+                let name = if number % 2 == 0 {
+                    "linus".to_owned()
+                } else {
+                    format!("nobody{number}")
+                };
+                scope.spawn(move || client.sign_in(&name, PERSON_PASSWORD).status())
+            })
+            .collect();
+        // All of them have been hashed and wait for the directory, for four seconds each.
+        std::thread::sleep(Duration::from_millis(1500));
+        let in_time = |what: &str, act: &dyn Fn() -> u16, expected: u16| {
+            let began = Instant::now();
+            assert_eq!(act(), expected, "{what}");
+            assert!(began.elapsed() < LIMIT, "{what}: {:?}", began.elapsed());
+        };
+        in_time("a local sign-in", &|| browser().sign_in("boss", PASSWORD).status(), 303);
+        in_time(
+            "another directory",
+            &|| browser().sign_in("grace", PERSON_PASSWORD).status(),
+            303,
+        );
+        in_time("a page", &|| linus.get("/").status(), 200);
+        let headers = [
+            ("x-original-url", "https://wiki.example.org/"),
+            ("x-original-method", "GET"),
+        ];
+        let check = || {
+            linus
+                .send(Method::GET, "/api/authz/auth-request", None, &headers)
+                .status()
+        };
+        in_time("a check", &check, 200);
+        for waited in waiting {
+            assert_eq!(waited.join().unwrap(), 503);
+        }
+    });
+    slow.thaw();
+}
+
+#[test]
+fn a_second_factor_of_ones_own_follows_the_password_of_the_directory() {
+    let slapd = Slapd::start();
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        add_source(&server, "corp", &slapd, &[]);
+        let (app, _) = enrol_app(&server, &signed_in(&server, "linus", PERSON_PASSWORD));
+        let browser = server.anyone();
+        let asked = browser.sign_in("linus", PERSON_PASSWORD).expect(303);
+        assert_eq!(asked.location(), "/login/factor", "{on:?}");
+        assert!(browser.get("/").expect(303).location().starts_with("/login"), "{on:?}");
+        browser.post("/login/factor", &[("code", "000000")]).expect(422);
+        browser
+            .post("/login/factor", &[("code", &app.code(&server))])
+            .expect(303);
+        browser.get("/").expect(200);
+        // A wrong password of the directory never reaches the second step.
+        server.anyone().sign_in("linus", "wrong").expect(422);
+    }
 }
 
 #[test]

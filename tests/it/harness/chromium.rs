@@ -179,6 +179,11 @@ impl Browser {
         }
     }
 
+    /// Returns whether the guard shows an element now.
+    pub async fn guard_has(&self, css: &str) -> bool {
+        self.guard_now(css).await.is_some()
+    }
+
     async fn guard_now(&self, css: &str) -> Option<Element> {
         let host = self.driver.find(Locator::Css("nightlatch-guard")).await.ok()?;
         host.shadow_root().await.ok()?.find(Locator::Css(css)).await.ok()
@@ -237,6 +242,19 @@ impl Browser {
     /// Closes the current tab.
     pub async fn close_tab(&self) {
         self.driver.close_window().await.unwrap();
+    }
+
+    /// Waits until there are this many tabs and windows.
+    pub async fn tabs(&self, count: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let open = self.driver.windows().await.unwrap().len();
+            if open == count {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{open} windows are open, not {count}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub async fn to_tab(&self, number: usize) {
@@ -306,6 +324,17 @@ impl Browser {
             assert!(Instant::now() < deadline, "the window does not become {width} wide");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Opens a page with script switched off.
+    pub async fn without_script(&self, path: &str) {
+        self.issue(SetScript { is_on: false }).await;
+        self.go(path).await;
+    }
+
+    /// Switches script on again, for the next page.
+    pub async fn with_script(&self) {
+        self.issue(SetScript { is_on: true }).await;
     }
 
     /// Switches to `light` or `dark`, as the theme button does.
@@ -383,5 +412,24 @@ impl WebDriverCompatibleCommand for ReadLog {
             http::Method::POST,
             Some(serde_json::json!({ "type": "browser" }).to_string()),
         )
+    }
+}
+
+/// Switches script on or off, by a command of Chromium's own protocol.
+#[derive(Debug)]
+struct SetScript {
+    is_on: bool,
+}
+
+impl WebDriverCompatibleCommand for SetScript {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        let command = serde_json::json!({
+            "cmd": "Emulation.setScriptExecutionDisabled", "params": { "value": !self.is_on },
+        });
+        (http::Method::POST, Some(command.to_string()))
     }
 }

@@ -104,6 +104,7 @@ pub struct Start {
     database: Arc<TestDatabase>,
     outbox: Arc<tempfile::TempDir>,
     env: Vec<(String, String)>,
+    file: String,
     clock: Option<Arc<FixedClock>>,
     machine: Option<Arc<dyn Clock>>,
     database_url: Option<String>,
@@ -113,6 +114,12 @@ pub struct Start {
 impl Start {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Its configuration file; without this, an empty one.
+    pub fn file(mut self, toml: &str) -> Self {
+        toml.clone_into(&mut self.file);
         self
     }
 
@@ -140,7 +147,8 @@ impl Start {
 
     /// The configuration that these settings make.
     pub fn config(&self) -> Config {
-        let empty = tempfile::NamedTempFile::new().unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &self.file).unwrap();
         let flags = Flags {
             database_url: Some(self.database_url.clone().unwrap_or_else(|| self.database.url())),
             bind: Some("127.0.0.1:0".to_owned()),
@@ -151,7 +159,7 @@ impl Start {
             "NIGHTLATCH_MAIL_OUTBOX".to_owned(),
             self.outbox.path().display().to_string(),
         );
-        Config::load(Some(empty.path()), self.env.iter().cloned().chain([outbox]), flags).unwrap()
+        Config::load(Some(file.path()), self.env.iter().cloned().chain([outbox]), flags).unwrap()
     }
 
     /// A context for flows without a server and its jobs, which would query the database too.
@@ -211,6 +219,7 @@ impl TestServer {
             database: database.clone(),
             outbox: Arc::new(tempfile::tempdir().unwrap()),
             env: Vec::new(),
+            file: String::new(),
             clock: None,
             machine: None,
             database_url: None,

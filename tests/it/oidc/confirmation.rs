@@ -26,7 +26,7 @@ fn a_critical_action_is_confirmed_at_the_provider_and_goes_on() {
         let new = [("name", "newcomer"), ("role", "member")];
         let asked = client.post("/admin/accounts", &new).expect(403).page();
         assert_eq!(asked.heading(), "Confirm it’s you");
-        let there = asked.link("Confirm at The corp provider (opens a new tab)");
+        let there = asked.link("Confirm at The corp provider (opens a new window)");
         assert_eq!(there, "/login/oidc/corp/confirm");
         // Not confirmed yet: the page asks again and nothing happens.
         let form = asked.form_with("step_up_account");

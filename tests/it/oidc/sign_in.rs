@@ -1,9 +1,12 @@
 //! Signing in at a real provider: accounts, rights, factors, and attacks on the way back.
 
 use super::kit::{add_source, callback, corp, find_account, refusal, sign_in};
-use crate::harness::{
-    real_provider::RealProvider,
-    server::{On, PASSWORD, TestServer},
+use crate::{
+    factors::kit::enrol_app,
+    harness::{
+        real_provider::RealProvider,
+        server::{On, PASSWORD, TestServer},
+    },
 };
 use nightlatch::domain::account::Role;
 use serde_json::json;
@@ -100,6 +103,43 @@ fn a_name_links_no_account_and_the_settings_limit_who_gets_one() {
     let client = listed.anyone();
     let (_, reason) = refusal(&listed, &client, sign_in(&client, &real.browser(), "bob"));
     assert_eq!(reason, "not_listed");
+    let boss = listed.admin("boss");
+    let new = [("name", "bob"), ("role", "member"), ("source", "corp")];
+    boss.post("/admin/accounts", &new).expect(303);
+    let waiting = find_account(&listed, "bob").unwrap();
+    assert_eq!(waiting.external_id, None);
+    assert_eq!(sign_in(&client, &real.browser(), "bob").expect(303).location(), "/");
+    client.get("/").expect(200);
+    let claimed = find_account(&listed, "bob").unwrap();
+    assert_eq!((claimed.id, claimed.groups), (waiting.id, vec!["wiki".to_owned()]));
+    assert_eq!(claimed.external_id, Some(format!("{} bob", real.issuer)));
+}
+
+#[test]
+fn a_second_factor_of_ones_own_follows_the_sign_in_at_the_provider() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let real = corp(&server, &[]);
+        let (client, at_provider) = (server.anyone(), real.browser());
+        sign_in(&client, &at_provider, "bob").expect(303);
+        let (app, _) = enrol_app(&server, &client);
+        let browser = server.anyone();
+        let start = "/login/oidc/corp?return_to=%2Fhistory";
+        let path = callback(&browser, &real.browser(), start, &[("login", "bob")]);
+        assert_eq!(browser.get(&path).expect(303).location(), "/login/factor", "{on:?}");
+        assert!(browser.get("/").expect(303).location().starts_with("/login"), "{on:?}");
+        browser.post("/login/factor", &[("code", "000000")]).expect(422);
+        let done = browser
+            .post("/login/factor", &[("code", &app.code(&server))])
+            .expect(303);
+        assert_eq!(done.location(), "/history", "{on:?}");
+        browser.get("/history").expect(200);
+        let accepted = server
+            .audit()
+            .into_iter()
+            .rfind(|row| row.event.as_str() == "sign_in.accepted");
+        assert!(accepted.unwrap().detail.to_string().contains("totp"), "{on:?}");
+    }
 }
 
 #[test]

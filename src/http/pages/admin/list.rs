@@ -4,9 +4,11 @@ use super::part::{Choice, Pager};
 use crate::{
     domain::{
         duration,
+        source::LOCAL,
         time::{Span, Timestamp},
     },
     http::error::PageError,
+    live::sources::Sources,
 };
 use url::form_urlencoded;
 use uuid::Uuid;
@@ -128,6 +130,18 @@ impl PageEnds {
 pub struct ExportLinks {
     pub csv: String,
     pub json: String,
+}
+
+/// Returns the sources as options of a filter; empty: every account is local.
+pub fn source_choices(known: &Sources, chosen: &str) -> Vec<Choice> {
+    let named: Vec<(&str, &str)> = known
+        .all()
+        .map(|live| (live.source.name.as_str(), live.source.title.as_str()))
+        .collect();
+    if named.is_empty() && chosen.is_empty() {
+        return Vec::new();
+    }
+    Choice::list([("", "Any"), (LOCAL, "Local")].into_iter().chain(named), chosen)
 }
 
 /// Returns the rows on a page: one of the sizes offered.

@@ -19,6 +19,8 @@ pub struct SessionLine {
     pub account: String,
     pub account_id: String,
     pub administrator: bool,
+    /// The name of the account's source; `None`: it is local.
+    pub source: Option<String>,
     /// Whether it is the visitor's own session.
     pub yours: bool,
     pub live: bool,
@@ -133,6 +135,7 @@ impl SessionLine {
             account: view.row.account_name.clone(),
             account_id: session.account_id.0.to_string(),
             administrator: view.row.role == Role::Administrator,
+            source: view.row.source.is_some().then(|| view.source.clone()),
             yours: session.id == yours,
             live: view.live,
             device: agent::describe(session.binding.user_agent.as_deref()),

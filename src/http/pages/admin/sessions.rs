@@ -65,7 +65,7 @@ async fn list(
         && query.faults().is_empty();
     let view = SessionsPage {
         shell: Shell::admin(&req, &ctx, &admin, "Sessions", "sessions").await?,
-        form: query.form(query.account_name(&ctx).await?),
+        form: query.form(query.account_name(&ctx).await?, &*ctx.current_sources().await?),
         filtered: query.is_filtered(),
         kept: match state {
             SessionListState::Ended | SessionListState::All => ctx.in_force().everyone().retention.sessions,

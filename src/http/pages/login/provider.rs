@@ -2,7 +2,7 @@
 //! sign-in or for a confirmation within a session.
 
 use crate::{
-    domain::{origin::ReturnTo, policy::effective::SameSite, session::Duty},
+    domain::{account::AccountName, origin::ReturnTo, policy::effective::SameSite, session::Duty},
     flows::{
         Ctx,
         providers::{
@@ -45,6 +45,15 @@ pub struct ProviderStartQuery {
     return_to: String,
 }
 
+/// Who signs in again, and on which page the sign-in ends.
+#[derive(Deserialize)]
+pub struct ProviderAgainQuery {
+    #[serde(default)]
+    user: String,
+    #[serde(default)]
+    return_to: String,
+}
+
 /// The provider's answer in the address.
 #[derive(Deserialize)]
 pub struct ProviderAnswerQuery {
@@ -63,9 +72,21 @@ pub struct ProviderAnswerQuery {
 #[template(path = "pages/login/provider.html")]
 struct ProviderPage {
     shell: Shell,
-    message: &'static str,
+    message: String,
     /// Where it goes on; `None`: the tab can be closed.
     on: Option<String>,
+    /// Where a failed sign-in begins again.
+    retry: Option<String>,
+    /// Whether this is the end of a confirmation: the page that asked for it learns of it.
+    is_confirmed: bool,
+}
+
+/// How a failed sign-in is answered.
+enum OnRefusal {
+    /// On the sign-in page, which keeps this return address.
+    SignInPage(String),
+    /// On a page that leads to this address again.
+    Retry(String),
 }
 
 fn redirect_uri(ctx: &Ctx, source: &str) -> String {
@@ -104,6 +125,34 @@ pub async fn start(
     send(&req, &ctx, &anyone, request, ProviderErrand::SignIn).await
 }
 
+/// `GET /login/oidc/{source}/again`: signs in over a covered page, in a window of its own. A live
+/// session of the browser is replaced.
+pub async fn again(
+    req: HttpRequest,
+    ctx: web::Data<Ctx>,
+    anyone: Anyone,
+    source: web::Path<String>,
+    Query(asked): Query<ProviderAgainQuery>,
+) -> Result<HttpResponse, PageError> {
+    if AccountName::parse(&asked.user).is_err() {
+        return Err(PageError::NotFound);
+    }
+    let (target, _) = return_to(&ctx, &asked.return_to);
+    let request = SignInRequest {
+        source: source.into_inner(),
+        return_to: target.as_ref().map(ReturnTo::as_str).unwrap_or_default().to_owned(),
+        hint: Some(asked.user.clone()),
+        must_authenticate: true,
+    };
+    send(&req, &ctx, &anyone, request, ProviderErrand::Again(asked.user)).await
+}
+
+/// Returns the address at which the owner of a covered page signs in again.
+fn again_address(source: &str, user: &str, return_to: &str) -> String {
+    let path = paths::LOGIN_OIDC_AGAIN.replace("{source}", source);
+    format!("{path}?{}", query(&[("user", user), ("return_to", return_to)]))
+}
+
 /// `GET /login/oidc/{source}/confirm`
 pub async fn confirm(
     req: HttpRequest,
@@ -139,7 +188,10 @@ async fn send(
         return Err(PageError::NotFound);
     }
     let redirect_uri = redirect_uri(ctx, &request.source);
-    let return_to = request.return_to.clone();
+    let on_refusal = match &errand {
+        ProviderErrand::Again(user) => OnRefusal::Retry(again_address(&request.source, user, &request.return_to)),
+        ProviderErrand::SignIn | ProviderErrand::Confirm(_) => OnRefusal::SignInPage(request.return_to.clone()),
+    };
     match providers::start(ctx, &factor_client(&anyone.client), request, &redirect_uri).await? {
         SignInStart::Redirect(started) => {
             let (url, pending) = *started;
@@ -148,7 +200,7 @@ async fn send(
             Ok(response)
         }
         SignInStart::Unknown => Err(PageError::NotFound),
-        SignInStart::Refused(refusal) => Ok(refuse(req, &refusal, &return_to)),
+        SignInStart::Refused(refusal) => refuse(req, ctx, &refusal, on_refusal),
     }
 }
 
@@ -203,11 +255,12 @@ pub async fn callback(
             }
         },
         found => {
-            let pending = found.map(|(pending, _)| pending);
+            let (pending, errand) = found.unzip();
             let request = CallbackRequest {
                 source,
                 query: CallbackQuery { ..answer.clone() },
                 pending,
+                again: errand.and_then(ProviderErrand::into_owner),
                 redirect_uri,
                 client: factor_client(&anyone.client),
                 target: session_target(&ctx, &Site::Own, &anyone),
@@ -228,6 +281,11 @@ async fn finish_sign_in(
 ) -> Result<HttpResponse, PageError> {
     let kept = request.pending.as_ref().map(|pending| pending.return_to.clone());
     let (target, origin) = return_to(ctx, &kept.unwrap_or_default());
+    let kept = target.as_ref().map(ReturnTo::as_str).unwrap_or_default();
+    let on_refusal = match &request.again {
+        Some(user) => OnRefusal::Retry(again_address(&request.source, user, kept)),
+        None => OnRefusal::SignInPage(kept.to_owned()),
+    };
     match providers::complete(ctx, request).await? {
         ProviderSignInOutcome::Accepted(opened) => {
             hand_over_session(req, opened.account.id, IssuedTo::from_opened(&opened), &opened.token)?;
@@ -246,10 +304,7 @@ async fn finish_sign_in(
             second_step::remember(req, response.headers_mut(), &due.token);
             Ok(response)
         }
-        ProviderSignInOutcome::Refused(refusal) => {
-            let target = target.as_ref().map(ReturnTo::as_str).unwrap_or_default();
-            Ok(refuse(req, &refusal, target))
-        }
+        ProviderSignInOutcome::Refused(refusal) => refuse(req, ctx, &refusal, on_refusal),
         ProviderSignInOutcome::NotAllowed => Err(PageError::NoEntry),
         ProviderSignInOutcome::Unknown => Err(PageError::NotFound),
     }
@@ -266,8 +321,10 @@ async fn finish_confirmation(
             renew(req, token.as_ref())?;
             let page = ProviderPage {
                 shell: Shell::anonymous(req, ctx, "Confirmed"),
-                message: "You confirmed that it’s you. Close this tab and continue in the other one.",
+                message: "You confirmed that it’s you. Close this window and continue in the other one.".to_owned(),
                 on: None,
+                retry: None,
+                is_confirmed: true,
             };
             render_page(StatusCode::OK, &page)
         }
@@ -276,22 +333,40 @@ async fn finish_confirmation(
     }
 }
 
-/// Leads back to the sign-in page, which says why there is no session. `local` keeps that page from
-/// leading to the provider again.
-fn refuse(req: &HttpRequest, refusal: &ProviderRefusal, return_to: &str) -> HttpResponse {
+/// Says why there is no session. `local` keeps the sign-in page from leading to the provider again.
+fn refuse(req: &HttpRequest, ctx: &Ctx, refusal: &ProviderRefusal, how: OnRefusal) -> Result<HttpResponse, PageError> {
+    let return_to = match how {
+        OnRefusal::SignInPage(return_to) => return_to,
+        OnRefusal::Retry(address) => {
+            let page = ProviderPage {
+                shell: Shell::anonymous(req, ctx, "Not signed in"),
+                message: refusal.message.clone(),
+                on: None,
+                retry: Some(address),
+                is_confirmed: false,
+            };
+            let status = match refusal.is_outage {
+                true => StatusCode::SERVICE_UNAVAILABLE,
+                false => StatusCode::UNPROCESSABLE_ENTITY,
+            };
+            return render_page(status, &page);
+        }
+    };
     let mut pairs = vec![("local", "1")];
     if !return_to.is_empty() {
-        pairs.push(("return_to", return_to));
+        pairs.push(("return_to", return_to.as_str()));
     }
     let login = format!("{}?{}", paths::LOGIN, query(&pairs));
-    flash::redirect(req, &login, &Flash::error(refusal.message.clone()))
+    Ok(flash::redirect(req, &login, &Flash::error(refusal.message.clone())))
 }
 
 fn continue_page(req: &HttpRequest, ctx: &Ctx, on: String) -> Result<HttpResponse, PageError> {
     let page = ProviderPage {
         shell: Shell::anonymous(req, ctx, "One moment"),
-        message: "You come from the identity provider. The page opens automatically.",
+        message: "You come from the identity provider. The page opens automatically.".to_owned(),
         on: Some(on),
+        retry: None,
+        is_confirmed: false,
     };
     render_page(StatusCode::OK, &page)
 }

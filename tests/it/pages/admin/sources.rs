@@ -325,3 +325,105 @@ fn a_source_of_the_configuration_file_is_only_shown() {
         assert!(!view.source.in_file && !view.source.enabled && view.has_secret);
     }
 }
+
+#[test]
+fn an_administrator_lists_an_account_of_a_source_in_the_console() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        // Without a source there is nothing to choose.
+        let form = boss.get("/admin/accounts/new").expect(200).page();
+        assert!(form.all("#source").is_empty(), "{on:?}");
+        let source = with_source(&server);
+        let form = boss.get("/admin/accounts/new").expect(200).page();
+        assert_eq!(form.form("/admin/accounts").field("source"), "");
+        let listed = |more: &[(&'static str, &'static str)]| {
+            let fields = [
+                ("name", "linus"),
+                ("role", "member"),
+                ("source", "corp"),
+                ("must_change", "on"),
+            ];
+            boss.post("/admin/accounts", &[&fields, more].concat())
+        };
+        // What the source decides is not chosen here.
+        for (field, value) in [
+            ("role", "administrator"),
+            ("groups", "staff"),
+            ("password", "p"),
+            ("invite", "on"),
+        ] {
+            let answer = match field {
+                "role" => boss.post(
+                    "/admin/accounts",
+                    &[("name", "linus"), ("role", value), ("source", "corp")],
+                ),
+                _ => listed(&[(field, value)]),
+            };
+            let page = answer.expect(422).page();
+            assert!(page.fault(field).is_some(), "{field} {on:?}");
+            assert_eq!(page.form("/admin/accounts").field("source"), "corp");
+        }
+        let unknown = boss.post(
+            "/admin/accounts",
+            &[("name", "x"), ("role", "member"), ("source", "gone")],
+        );
+        assert!(unknown.expect(422).page().fault("source").is_some());
+        let made = listed(&[]).expect(303);
+        let page = boss.get(made.location()).expect(200).page();
+        assert!(page.shows("Not signed in through it yet."), "{on:?}");
+        let account = server
+            .run(accounts::find_by_name(&server.ctx, "linus"))
+            .unwrap()
+            .unwrap();
+        assert_eq!((account.source, account.external_id.as_deref()), (Some(source), None));
+        assert_eq!((account.role, account.must_change_password), (Role::Member, false));
+    }
+}
+
+#[test]
+fn sessions_are_filtered_by_the_source_of_their_account() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        assert!(boss.get("/admin/sessions").expect(200).page().all("#source").is_empty());
+        let source = with_source(&server);
+        server.account("ada", Role::Member);
+        server.signed_in("ada");
+        let linked = move |c: &mut store::Conn| -> Result<(), StoreError> {
+            let account = store::accounts::find_by_name_key(c, "ada")?.unwrap();
+            let linked = Account {
+                source: Some(source),
+                external_id: Some("uuid".to_owned()),
+                ..account
+            };
+            store::accounts::update(c, &linked)
+        };
+        server.ctx.store.write_now(linked).unwrap();
+        let rows = |query: &str| boss.get(&format!("/admin/sessions?{query}")).expect(200).page().rows();
+        assert_eq!(rows("").len(), 2, "{on:?}");
+        assert_eq!(rows("source=corp"), ["ada"], "{on:?}");
+        assert_eq!(rows("source=local"), ["boss"], "{on:?}");
+        let all = boss.get("/admin/sessions").expect(200).page();
+        assert!(
+            all.row("ada").shows("corp") && !all.row("boss").shows("local"),
+            "{on:?}"
+        );
+        assert!(rows("source=elsewhere").is_empty() && rows("source=corp&role=administrator").is_empty());
+        assert_eq!(rows("source=corp&state=all&q=ad").len(), 1, "{on:?}");
+        let end = boss.get("/admin/sessions/end?source=corp").expect(200).page();
+        assert!(end.shows("from source corp"), "{on:?}");
+        let export = boss
+            .post("/admin/sessions/export?source=corp&format=json", &[])
+            .expect(200)
+            .json();
+        let exported: Vec<&str> = export
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["account"].as_str().unwrap())
+            .collect();
+        assert_eq!(exported, ["ada"], "{on:?}");
+        assert_eq!(export[0]["source"], "corp");
+    }
+}

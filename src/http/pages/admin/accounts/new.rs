@@ -22,6 +22,7 @@ use crate::{
         step_up::{Confirmed, CriticalForm},
         visitor::Admin,
     },
+    live::sources::Sources,
 };
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Deserialize;
@@ -35,6 +36,8 @@ pub struct NewAccountForm {
     name: String,
     display_name: String,
     email: String,
+    /// The name of the source through which the owner signs in; empty: the account is local.
+    source: String,
     role: String,
     groups: String,
     expires_at: String,
@@ -59,6 +62,19 @@ pub async fn form(req: HttpRequest, ctx: web::Data<Ctx>, admin: Admin) -> Result
     render_page(StatusCode::OK, &shown(&req, &ctx, &admin, &fields, Vec::new()).await?)
 }
 
+/// Returns the sources as options; empty: there are only local accounts.
+fn source_options(known: &Sources, chosen: &str) -> Vec<Choice> {
+    let named: Vec<(&str, &str)> = known
+        .all()
+        .map(|live| (live.source.name.as_str(), live.source.title.as_str()))
+        .collect();
+    if named.is_empty() {
+        return Vec::new();
+    }
+    let local = ("", "Local: the password is kept here");
+    Choice::list(std::iter::once(local).chain(named), chosen)
+}
+
 async fn shown(
     req: &HttpRequest,
     ctx: &Ctx,
@@ -73,6 +89,7 @@ async fn shown(
         email: fields.email.clone(),
         groups: fields.groups.clone(),
         expires: fields.expires_at.clone(),
+        sources: source_options(&*ctx.current_sources().await?, fields.source.trim()),
         roles: Choice::list(ROLES, &fields.role),
         invite: !fields.invite.is_empty(),
         given: !fields.password.is_empty() || faults.iter().any(|(field, _)| field == "password"),
@@ -104,8 +121,12 @@ pub async fn create(
                     ""
                 };
                 let expiry = expires_at.map(|at| format!(" It expires on {}.", format_utc(at)));
+                let way = match fields.source.trim() {
+                    "" => "",
+                    _ => " It waits for its owner to sign in through the source.",
+                };
                 let said = Flash::ok(format!(
-                    "Account {} was created.{}{mailed}",
+                    "Account {} was created.{}{mailed}{way}",
                     fields.name.trim(),
                     expiry.unwrap_or_default()
                 ));
@@ -131,14 +152,19 @@ fn read(fields: &NewAccountForm) -> (NewAccount, Vec<(String, String)>) {
         faults.push(("role".to_owned(), "Choose a role.".to_owned()));
         Role::Member
     });
+    let source = filled(&fields.source);
+    if source.is_some() {
+        faults.extend(source_faults(fields, role));
+    }
     let expires_at = parse_expiry(&fields.expires_at).unwrap_or_else(|message| {
         faults.push(("expires_at".to_owned(), message));
         None
     });
-    let password = match filled(&fields.password) {
-        _ if !fields.invite.is_empty() => NewPassword::Invitation,
-        None => NewPassword::OneTime,
-        Some(_) => NewPassword::Given {
+    let password = match (source, filled(&fields.password)) {
+        (Some(source), _) => NewPassword::Source(source),
+        (None, _) if !fields.invite.is_empty() => NewPassword::Invitation,
+        (None, None) => NewPassword::OneTime,
+        (None, Some(_)) => NewPassword::Given {
             password: Secret::new(fields.password.clone()),
             must_change: !fields.must_change.is_empty(),
         },
@@ -153,4 +179,34 @@ fn read(fields: &NewAccountForm) -> (NewAccount, Vec<(String, String)>) {
         password,
     };
     (new, faults)
+}
+
+/// Returns the faults of fields that the source of a new account decides.
+fn source_faults(fields: &NewAccountForm, role: Role) -> Vec<(String, String)> {
+    let decided = [
+        (
+            "role",
+            role != Role::Member,
+            "The source decides about the role. Choose Member.",
+        ),
+        (
+            "groups",
+            !fields.groups.trim().is_empty(),
+            "The source decides about the groups. Leave this empty.",
+        ),
+        (
+            "password",
+            !fields.password.is_empty(),
+            "The source keeps the password. Leave this empty.",
+        ),
+        (
+            "invite",
+            !fields.invite.is_empty(),
+            "The source keeps the password, so an invitation would lead nowhere.",
+        ),
+    ];
+    let given = decided.into_iter().filter(|(_, is_given, _)| *is_given);
+    given
+        .map(|(field, _, message)| (field.to_owned(), message.to_owned()))
+        .collect()
 }

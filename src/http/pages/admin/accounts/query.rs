@@ -1,12 +1,9 @@
 //! The query of the account list: its filter, and the fields that repeat it.
 use crate::{
-    domain::{
-        account::{AccountFilter, AccountListState, Role},
-        source::LOCAL,
-    },
+    domain::account::{AccountFilter, AccountListState, Role},
     http::{
         pages::admin::{
-            list::{FormFaults, ListQuery, PlaceQuery, faults, filled, limit, unknown_choice},
+            list::{FormFaults, ListQuery, PlaceQuery, faults, filled, limit, source_choices, unknown_choice},
             part::Choice,
         },
         paths,
@@ -128,13 +125,7 @@ impl AccountListQuery {
 
     /// Returns the sources as options; empty: every account is local.
     pub fn sources(&self, known: &Sources) -> Vec<Choice> {
-        let all: Vec<_> = known.all().map(|live| &live.source).collect();
-        if all.is_empty() && self.source.trim().is_empty() {
-            return Vec::new();
-        }
-        let named = all.iter().map(|source| (source.name.as_str(), source.title.as_str()));
-        let options = [("", "Any"), (LOCAL, "Local")].into_iter().chain(named);
-        Choice::list(options, self.source.trim())
+        source_choices(known, self.source.trim())
     }
 
     /// Returns the states as options.

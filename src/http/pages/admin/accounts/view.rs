@@ -85,6 +85,8 @@ pub struct NewAccountPage {
     pub groups: String,
     pub expires: String,
     pub roles: Vec<Choice>,
+    /// Where the owner can sign in; empty: there are only local accounts.
+    pub sources: Vec<Choice>,
     /// Whether to send an invitation by email instead of a one-time password.
     pub invite: bool,
     /// Whether the password is entered here instead of generated.

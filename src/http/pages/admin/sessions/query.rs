@@ -13,13 +13,14 @@ use crate::{
         pages::admin::{
             list::{
                 FormFaults, ListQuery, PlaceQuery, faults, filled, limit, read_ago, read_place, read_until, sizes,
-                unknown, unknown_choice,
+                source_choices, unknown, unknown_choice,
             },
             part::Choice,
             session_line::end_reason_label,
         },
         paths,
     },
+    live::sources::Sources,
 };
 use serde::Deserialize;
 use uuid::Uuid;
@@ -32,6 +33,8 @@ pub struct SessionListQuery {
     pub q: String,
     pub app: String,
     pub role: String,
+    /// The name of a source, or `local`.
+    pub source: String,
     pub state: String,
     pub idle: String,
     /// The ID of the only account.
@@ -62,6 +65,7 @@ impl ListQuery for SessionListQuery {
             ("q", self.q.trim()),
             ("app", self.app.trim()),
             ("role", &self.role),
+            ("source", self.source.trim()),
             ("state", &self.state),
             ("idle", self.idle.trim()),
             ("account", &self.account),
@@ -159,6 +163,7 @@ impl SessionListQuery {
             network,
             application: filled(&self.app),
             role: Role::parse(&self.role),
+            source: filled(&self.source),
             state: self.state(),
             idle_longer_than: self
                 .idle_secs()
@@ -187,6 +192,7 @@ impl SessionListQuery {
         }
         conditions.extend(filled(&self.app).map(|app| format!("application {app}")));
         conditions.extend(Role::parse(&self.role).map(|role| format!("role {}", role.as_str())));
+        conditions.extend(filled(&self.source).map(|source| format!("from source {source}")));
         conditions.extend(
             self.idle_secs()
                 .ok()
@@ -210,7 +216,7 @@ impl SessionListQuery {
     }
 
     /// Returns the filter form; `account` is the name for its account ID.
-    pub fn form(&self, account: Option<String>) -> SessionFilterForm {
+    pub fn form(&self, account: Option<String>, known: &Sources) -> SessionFilterForm {
         let state = match self.state() {
             SessionListState::Ended => "ended",
             SessionListState::All | SessionListState::Active | SessionListState::Flagged => &self.state,
@@ -227,6 +233,7 @@ impl SessionListQuery {
             app: self.app.clone(),
             idle: self.idle.clone(),
             roles: Choice::list(ROLES, &self.role),
+            sources: source_choices(known, self.source.trim()),
             states: Choice::list(STATES, state),
             sizes: sizes(&self.limit),
             account: self.account().map(|id| {

@@ -43,6 +43,8 @@ pub struct SessionFilterForm {
     pub app: String,
     pub idle: String,
     pub roles: Vec<Choice>,
+    /// Empty: every account is local.
+    pub sources: Vec<Choice>,
     pub states: Vec<Choice>,
     pub reasons: Vec<Choice>,
     pub since: String,
