@@ -27,7 +27,6 @@ use super::{
 use crate::{
     domain::{
         application::RequestTarget,
-        factor::FactorDuty,
         login::SignInRefusal,
         session::{Duty, EndReason, candidates, ends_at, heartbeat, warning},
         time::{Span, Timestamp},
@@ -35,6 +34,7 @@ use crate::{
     flows::{
         Ctx,
         access::AdmittedSession,
+        factors::FactorMethods,
         login::{FactorDue, SignInOutcome, sign_in},
         providers::buttons,
     },
@@ -85,9 +85,13 @@ struct Status<'a> {
     heartbeat_every: Option<f64>,
     /// The duty before anything else.
     duty: Option<&'static str>,
-    /// How the account can prove the required second factor; `None`: it must set one up.
+    /// How the account can prove the required second factor; `None`: it must set one up. A code
+    /// is listed beside a required passkey only if the account has no passkey yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     methods: Option<Vec<&'static str>>,
+    /// The second factor that is required, if that is the duty: `any` or `passkey`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    required: Option<&'static str>,
     /// Where a passkey can be used: on this host (`here`), or only on Nightlatch's own host
     /// (`elsewhere`).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,6 +128,11 @@ impl<'a> Status<'a> {
             .filter(|end| end.reason == EndReason::Idle)
             .map(|end| end.at)
             .min();
+        let required = policy.factors.required;
+        let factor = match admitted.duty {
+            Some(Duty::Factor(duty)) => Some(duty),
+            Some(Duty::PasswordChange) | None => None,
+        };
         Self {
             state: if warns { "warning" } else { "live" },
             user: Some(&admitted.account.name),
@@ -133,8 +142,10 @@ impl<'a> Status<'a> {
             warn_at: warn.map(seconds),
             heartbeat_every: heartbeat(policy).map(seconds),
             duty: admitted.duty.map(Duty::as_str),
-            methods: (admitted.duty == Some(Duty::Factor(FactorDuty::Prove)))
-                .then(|| session_proof::methods(admitted).codes()),
+            methods: factor
+                .and_then(|duty| session_proof::methods(admitted, duty, required))
+                .map(FactorMethods::codes),
+            required: factor.map(|_| required.as_str()),
             ..Self::default()
         }
     }
@@ -256,6 +267,7 @@ pub async fn login(
 fn ask_for_factor(req: &HttpRequest, ctx: &Ctx, due: &FactorDue) -> HttpResponse {
     let mut response = Problem::new(StatusCode::UNAUTHORIZED, "factor", "Your second factor is required.")
         .with_member("methods", due.methods.codes())
+        .with_member("required", due.methods.required.as_str())
         .with_member("passkey", passkey_place(req, ctx))
         .into_response();
     second_step::remember(req, response.headers_mut(), &due.token);
