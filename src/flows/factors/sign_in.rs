@@ -4,6 +4,7 @@ use super::settlement::{FactorGiven, FactorStepOutcome, PendingStep, Settlement}
 use crate::{
     domain::{
         account::{Account, AccountId},
+        factor::FactorRequirement,
         secret::Secret,
         time::{Span, Timestamp},
     },
@@ -106,7 +107,10 @@ pub async fn find_pending(ctx: &Ctx, step: &PendingStep) -> Result<Option<Pendin
         PendingView {
             account: account.id,
             methods: FactorMethods::new(&rules, &account),
-            trust_for: rules.trusted_browser,
+            // A trusted browser never stands for a passkey.
+            trust_for: rules
+                .trusted_browser
+                .filter(|_| rules.strictest != FactorRequirement::Passkey),
             name: account.name,
             return_to: pending.return_to,
             expires_at: pending.expires_at,

@@ -195,3 +195,23 @@ fn an_account_without_passkeys_hears_that_it_has_none() {
     let answer = stranger.post_json("/login/factor/options", &json!({}), JSON);
     refused(answer, 401, "sign_in");
 }
+
+#[test]
+fn the_page_offers_only_what_is_of_use() {
+    let server = TestServer::start();
+    enrol_app(&server, &server.member("ada"));
+    server.policy(&[("factor.trusted_browser", "1d"), ("factor.required", "any")]);
+    let browser = server.signed_in("ada");
+    let page = browser.get("/login/factor").expect(200).page();
+    assert_eq!(page.all("input[name=trust]").len(), 1);
+    assert!(page.shows("Enter a recovery code"), "{}", page.text());
+    server.policy(&[("factor.required", "passkey")]);
+    let page = browser.get("/login/factor").expect(200).page();
+    assert_eq!(page.all("input[name=trust]").len(), 0, "it never stands for a passkey");
+    server
+        .database
+        .sql("DELETE FROM recovery_codes; UPDATE accounts SET recovery_codes = 0;");
+    let page = browser.get("/login/factor").expect(200).page();
+    assert!(page.shows("Lost your device? Ask an administrator"), "{}", page.text());
+    assert!(!page.shows("recovery code"), "{}", page.text());
+}
