@@ -20,8 +20,9 @@ use crate::{
         Ctx,
         access::{AdmittedSession, FactorDutyAt, factor_duty_at},
         factors::{self, FactorMethods, ProofOutcome, ProvingSession},
+        step_up::StepUpMethod,
     },
-    http::prove_form::ProveForm,
+    http::prove_form::{CodeField, ProveForm},
 };
 use actix_session::SessionExt;
 use actix_web::{HttpRequest, http::header};
@@ -44,6 +45,13 @@ pub async fn find_duty(
 pub fn methods(admitted: &AdmittedSession, duty: FactorDuty, required: FactorRequirement) -> Option<FactorMethods> {
     let methods = FactorMethods::in_session(&admitted.policy.factors, admitted.account.factors, required);
     (duty == FactorDuty::Prove || methods.passkey).then_some(methods)
+}
+
+/// Describes the code that confirms a visitor's identity beside the password; `None`: none does.
+pub fn step_up_code(admitted: &AdmittedSession, method: StepUpMethod) -> Option<CodeField> {
+    let (policy, enrolled) = (&admitted.policy.factors, admitted.account.factors);
+    let methods = FactorMethods::in_session(policy, enrolled, FactorRequirement::Off);
+    CodeField::new(methods).filter(|_| method.needs_code())
 }
 
 /// Makes the form that proves what a live session must prove; `None`: it must set up a factor.
