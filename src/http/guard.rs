@@ -252,25 +252,27 @@ pub async fn login(
     match sign_in(&ctx, attempt).await? {
         SignInOutcome::Accepted(opened) => {
             hand_over_session(&req, opened.account.id, IssuedTo::from_opened(&opened), &opened.token)?;
-            Ok(match opened.must_change {
+            let mut response = match opened.must_change {
                 None => HttpResponse::Ok().json(serde_json::json!({ "user": opened.account.name })),
                 Some(_) => must_change(&site, &ctx),
-            })
+            };
+            second_step::abandon(&req, &ctx, response.headers_mut()).await;
+            Ok(response)
         }
-        SignInOutcome::FactorNeeded(due) => Ok(ask_for_factor(&req, &ctx, &due)),
+        SignInOutcome::FactorNeeded(due) => Ok(ask_for_factor(&req, &ctx, &due).await),
         SignInOutcome::Refused(refusal) => Ok(describe_refusal_problem(&refusal, ctx.now())),
         SignInOutcome::NotAllowed => Ok(Problem::new(StatusCode::FORBIDDEN, "forbidden", NO_ENTRY).into_response()),
     }
 }
 
 /// Asks for the second factor on the lock screen after the correct password.
-fn ask_for_factor(req: &HttpRequest, ctx: &Ctx, due: &FactorDue) -> HttpResponse {
+async fn ask_for_factor(req: &HttpRequest, ctx: &Ctx, due: &FactorDue) -> HttpResponse {
     let mut response = Problem::new(StatusCode::UNAUTHORIZED, "factor", "Your second factor is required.")
         .with_member("methods", due.methods.codes())
         .with_member("required", due.methods.required.as_str())
         .with_member("passkey", passkey_place(req, ctx))
         .into_response();
-    second_step::remember(req, response.headers_mut(), &due.token);
+    second_step::remember(req, ctx, response.headers_mut(), &due.token).await;
     response
 }
 
@@ -299,5 +301,5 @@ pub async fn logout(
 ) -> Result<HttpResponse, PageError> {
     let site = Site::from_request(&req);
     let left = HttpResponse::Ok().json(serde_json::json!({ "location": site.link(&ctx.config, paths::LOGIN) }));
-    leave(&ctx, &site, anyone, identity, left).await
+    leave(&req, &ctx, &site, anyone, identity, left).await
 }

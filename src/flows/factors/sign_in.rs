@@ -5,11 +5,11 @@ use crate::{
     domain::{
         account::{Account, AccountId},
         factor::FactorRequirement,
-        secret::Secret,
+        secret::{self, Secret},
         time::{Span, Timestamp},
     },
     flows::{
-        Ctx, FlowError,
+        Ctx, FlowError, Initiator,
         factor_assertions::{AssertionCheck, AssertionOutcome},
         factor_checks::{FactorClient, FactorReservation},
         factor_rules::factors_at_sign_in,
@@ -116,6 +116,16 @@ pub async fn find_pending(ctx: &Ctx, step: &PendingStep) -> Result<Option<Pendin
             expires_at: pending.expires_at,
         }
     }))
+}
+
+/// Drops a pending sign-in, because its browser signed out or signs in anew.
+pub async fn abandon_pending(ctx: &Ctx, token: &Secret) -> Result<(), FlowError> {
+    let digest = secret::digest(token.expose());
+    ctx.write(&Initiator::system(), move |w| {
+        pending_sign_ins::delete(w.connection, &digest)?;
+        Ok(())
+    })
+    .await
 }
 
 /// Completes a sign-in with a code.
