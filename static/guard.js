@@ -496,6 +496,9 @@
   // The second step: a passkey first, else a code. `asked` names the methods and says whether a passkey works on this host.
   function factorForm(asked) {
     const byCode = asked.methods.some((method) => method !== "passkey");
+    const codes = [["totp", "Code from your authenticator app"], ["recovery", "Recovery code"]].filter(([method]) => asked.methods.includes(method)).map(([, label]) => label);
+    const opensSetup = byCode && asked.required === "passkey"; // such a code opens only the setup of a passkey
+    const others = asked.duty === "factor" && !byCode; // a passkey is required: all else is on the page
     const passkey = asked.methods.includes("passkey") ? passkeyWay(asked.passkey, true) : [];
     const form = make("form", { method: "post", action: SESSION + "/factor" },
       make("h2", { id: "title" }, "Confirm it’s you"),
@@ -503,7 +506,9 @@
       make("p", { class: "error", role: "alert", id: "error" }),
       make("p", { class: "wait soft", id: "wait", "aria-hidden": "true" }),
       ...passkey);
-    if (byCode) form.append(make("div", { class: "field" }, make("label", { for: "code" }, asked.methods.includes("totp") ? "Code from your authenticator app, or a recovery code" : "Recovery code"),
+    if (others) form.append(make("p", { class: "soft" }, make("a", { href: signInAddress(ways.factor), target: "_blank", rel: "noopener", id: "factor-page" }, "Lost your passkey? See what else you can do, in a new tab")));
+    if (byCode) form.append(make("div", { class: "field" }, make("label", { for: "code" }, codes.length > 1 ? "Code from your authenticator app, or a recovery code" : codes[0]),
+      ...(opensSetup ? [make("p", { class: "soft", id: "opens" }, "A passkey is required. A code opens only the setup of one.")] : []),
       make("input", { id: "code", name: "code", autocomplete: "one-time-code", required: "", maxlength: "64", autocapitalize: "none", spellcheck: "false", ...(passkey.length ? {} : { autofocus: "" }) })));
     form.append(make("div", { class: "actions apart" }, wayOut("Use another account"),
       ...(byCode ? [make("button", { id: "enter", ...(passkey.length ? {} : { class: "primary" }) }, "Continue")] : [])));

@@ -1,5 +1,6 @@
 //! `nightlatch doctor`: checks the installation for problems, and changes nothing.
 
+mod passkeys;
 mod secrets;
 
 use super::{
@@ -127,6 +128,15 @@ impl Doctor {
     }
 }
 
+/// Returns the pins of this environment and of the running servers.
+fn pins_in_force(config: &Config, facts: &DatabaseFacts) -> Pins {
+    let mut pins = config.pins.clone();
+    for (key, value) in facts.pins.iter().flat_map(|(_, pins)| pins) {
+        pins.entry(*key).or_insert(value.clone());
+    }
+    pins
+}
+
 impl DoctorFindings {
     async fn check_database(&mut self, config: &Config) {
         match sqlite_file(config) {
@@ -185,10 +195,7 @@ impl DoctorFindings {
             }
             Err(error) => return self.fault("policy", error.clone()),
         };
-        let mut pins = config.pins.clone();
-        for (key, value) in facts.pins.iter().flat_map(|(_, pins)| pins) {
-            pins.entry(*key).or_insert(value.clone());
-        }
+        let pins = pins_in_force(config, facts);
         let faults = document.faults_since(document, &pins);
         if faults.is_empty() {
             self.ok("policy", format!("revision {revision} in force"));
@@ -257,29 +264,6 @@ impl DoctorFindings {
             }
             (1, _, _) => self.ok("administrators", "one is enabled; as the last one it is protected"),
             (number, _, _) => self.ok("administrators", format!("{number} are enabled")),
-        }
-    }
-
-    /// Checks whether enrolled passkeys belong to the current passkey domain.
-    fn check_passkeys(&mut self, config: &Config, facts: &DatabaseFacts) {
-        let domain = config.passkey_domain();
-        let elsewhere = facts
-            .passkeys
-            .iter()
-            .filter(|(made_for, _)| domain.as_ref() != Some(made_for));
-        let dead: Vec<String> = elsewhere
-            .map(|(made_for, number)| format!("{} for {made_for}", format_count(count(*number), "passkey", "passkeys")))
-            .collect();
-        let domain = domain.unwrap_or_else(|| "none, because people reach this server by an IP address".to_owned());
-        if dead.is_empty() {
-            self.ok("passkeys", format!("domain: {domain}"));
-        } else {
-            let dead = dead.join(", ");
-            let how = "set passkey_domain back, or have their owners enrol others";
-            self.warning(
-                "passkeys",
-                format!("the domain is {domain}, and these work nowhere: {dead}; {how}"),
-            );
         }
     }
 

@@ -11,7 +11,7 @@ mod revisions;
 mod save;
 mod show;
 
-pub use save::{format_changes, replace_document};
+pub use save::{LockoutOption, format_changes, replace_document};
 
 use super::{context::CommandContext, error::CommandResult};
 use clap::Subcommand;

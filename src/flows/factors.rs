@@ -35,6 +35,6 @@ pub use removal::{
 };
 pub use settlement::{CompletedSignIn, FactorStepOutcome, PendingStep};
 pub use sign_in::{
-    CodeStep, PasskeySignIn, PasskeyStep, PendingView, SecondStepOptions, SignInOptions, find_pending,
+    CodeStep, PasskeySignIn, PasskeyStep, PendingView, SecondStepOptions, SignInOptions, abandon_pending, find_pending,
     pending_passkey_options, sign_in_options, sign_in_with_code, sign_in_with_passkey, sign_in_with_pending_passkey,
 };

@@ -9,7 +9,7 @@ use crate::{
     domain::{
         account::{Account, AccountId},
         agent,
-        factor::{FactorRequirement, Proof, Proofs},
+        factor::{EnrolledFactors, FactorRequirement, Proof, Proofs},
         network,
         network_groups::NetworkGroups,
         policy::effective::FactorPolicy,
@@ -36,16 +36,44 @@ pub struct FactorMethods {
     pub totp: bool,
     /// A recovery code.
     pub recovery: bool,
+    /// What is required. Under a required passkey, a code only opens the setup of one.
+    pub required: FactorRequirement,
 }
 
 impl FactorMethods {
+    /// Returns the ways for a sign-in. Beside a passkey that is required, a code of the app leads
+    /// nowhere; a recovery code replaces a lost passkey.
     pub(super) fn new(rules: &FactorPolicy, account: &Account) -> Self {
-        let usable = rules.usable(account.factors);
+        Self::under(rules, account.factors, rules.strictest)
+    }
+
+    /// Returns the ways for a session that lacks what is `required`. A required passkey that the
+    /// account has is the only way: a recovery code would be used up and open nothing.
+    pub fn in_session(rules: &FactorPolicy, enrolled: EnrolledFactors, required: FactorRequirement) -> Self {
+        let methods = Self::under(rules, enrolled, required);
         Self {
+            recovery: methods.recovery && !methods.is_passkey_due(),
+            ..methods
+        }
+    }
+
+    fn under(rules: &FactorPolicy, enrolled: EnrolledFactors, required: FactorRequirement) -> Self {
+        let usable = rules.usable(enrolled);
+        let methods = Self {
             passkey: usable.passkeys > 0,
             totp: usable.authenticator_app,
             recovery: usable.recovery_codes > 0,
+            required,
+        };
+        Self {
+            totp: methods.totp && !methods.is_passkey_due(),
+            ..methods
         }
+    }
+
+    /// Returns whether a passkey is required and the account has one.
+    fn is_passkey_due(self) -> bool {
+        self.passkey && self.required == FactorRequirement::Passkey
     }
 
     /// Returns the codes for JSON answers, strongest first: `passkey`, `totp`, `recovery`.

@@ -29,7 +29,6 @@ use crate::{
     domain::{
         account::Account,
         application::RequestTarget,
-        factor::FactorDuty,
         login::SignInRefusal,
         session::{Duty, EndReason, candidates, ends_at, heartbeat, warning},
         time::{Span, Timestamp},
@@ -37,6 +36,7 @@ use crate::{
     flows::{
         Ctx,
         access::AdmittedSession,
+        factors::FactorMethods,
         login::{FactorDue, SignInOutcome, sign_in},
         providers::{ProviderButton, buttons, find_confirming_source},
     },
@@ -89,9 +89,13 @@ struct Status<'a> {
     heartbeat_every: Option<f64>,
     /// The duty before anything else.
     duty: Option<&'static str>,
-    /// How the account can prove the required second factor; `None`: it must set one up.
+    /// How the account can prove the required second factor; `None`: it must set one up. A code
+    /// is listed beside a required passkey only if the account has no passkey yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     methods: Option<Vec<&'static str>>,
+    /// The second factor that is required, if that is the duty: `any` or `passkey`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    required: Option<&'static str>,
     /// Where a passkey can be used: on this host (`here`), or only on Nightlatch's own host
     /// (`elsewhere`).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,6 +145,11 @@ impl<'a> Status<'a> {
             .filter(|end| end.reason == EndReason::Idle)
             .map(|end| end.at)
             .min();
+        let required = policy.factors.required;
+        let factor = match admitted.duty {
+            Some(Duty::Factor(duty)) => Some(duty),
+            Some(Duty::PasswordChange) | None => None,
+        };
         Self {
             state: if warns { "warning" } else { "live" },
             user: Some(&admitted.account.name),
@@ -151,8 +160,10 @@ impl<'a> Status<'a> {
             warn_at: warn.map(seconds),
             heartbeat_every: heartbeat(policy).map(seconds),
             duty: admitted.duty.map(Duty::as_str),
-            methods: (admitted.duty == Some(Duty::Factor(FactorDuty::Prove)))
-                .then(|| session_proof::methods(admitted).codes()),
+            methods: factor
+                .and_then(|duty| session_proof::methods(admitted, duty, required))
+                .map(FactorMethods::codes),
+            required: factor.map(|_| required.as_str()),
             ..Self::default()
         }
     }
@@ -285,24 +296,27 @@ pub async fn login(
     match sign_in(&ctx, attempt).await? {
         SignInOutcome::Accepted(opened) => {
             hand_over_session(&req, opened.account.id, IssuedTo::from_opened(&opened), &opened.token)?;
-            Ok(match opened.must_change {
+            let mut response = match opened.must_change {
                 None => HttpResponse::Ok().json(serde_json::json!({ "user": opened.account.name })),
                 Some(_) => must_change(&site, &ctx),
-            })
+            };
+            second_step::abandon(&req, &ctx, response.headers_mut()).await;
+            Ok(response)
         }
-        SignInOutcome::FactorNeeded(due) => Ok(ask_for_factor(&req, &ctx, &due)),
+        SignInOutcome::FactorNeeded(due) => Ok(ask_for_factor(&req, &ctx, &due).await),
         SignInOutcome::Refused(refusal) => Ok(describe_refusal_problem(&refusal, ctx.now())),
         SignInOutcome::NotAllowed => Ok(Problem::new(StatusCode::FORBIDDEN, "forbidden", NO_ENTRY).into_response()),
     }
 }
 
 /// Asks for the second factor on the lock screen after the correct password.
-fn ask_for_factor(req: &HttpRequest, ctx: &Ctx, due: &FactorDue) -> HttpResponse {
+async fn ask_for_factor(req: &HttpRequest, ctx: &Ctx, due: &FactorDue) -> HttpResponse {
     let mut response = Problem::new(StatusCode::UNAUTHORIZED, "factor", "Your second factor is required.")
         .with_member("methods", due.methods.codes())
+        .with_member("required", due.methods.required.as_str())
         .with_member("passkey", passkey_place(req, ctx))
         .into_response();
-    second_step::remember(req, response.headers_mut(), &due.token);
+    second_step::remember(req, ctx, response.headers_mut(), &due.token).await;
     response
 }
 
@@ -331,5 +345,5 @@ pub async fn logout(
 ) -> Result<HttpResponse, PageError> {
     let site = Site::from_request(&req);
     let left = HttpResponse::Ok().json(serde_json::json!({ "location": site.link(&ctx.config, paths::LOGIN) }));
-    leave(&ctx, &site, anyone, identity, left).await
+    leave(&req, &ctx, &site, anyone, identity, left).await
 }

@@ -2,7 +2,7 @@
 //! and the page for a required factor show it.
 
 use crate::{
-    domain::{duration::humanize, time::Span},
+    domain::{duration::humanize, factor::FactorRequirement, time::Span},
     flows::factors::FactorMethods,
 };
 
@@ -14,6 +14,8 @@ pub struct ProveForm {
     pub passkey: bool,
     /// The field for a code, if one can be typed.
     pub code: Option<CodeField>,
+    /// What to do after losing the device.
+    pub lost: &'static str,
     /// How long the browser would be trusted, if the policy allows that.
     pub trust: Option<String>,
     /// Where to redirect, if the form contains it.
@@ -26,8 +28,8 @@ pub struct ProveForm {
 pub struct CodeField {
     /// Its label.
     pub label: &'static str,
-    /// The codes that are accepted.
-    pub hint: &'static str,
+    /// The codes that are accepted, and what they open.
+    pub hint: String,
 }
 
 impl ProveForm {
@@ -37,6 +39,10 @@ impl ProveForm {
             action,
             passkey: methods.passkey,
             code: CodeField::new(methods),
+            lost: match methods.recovery {
+                true => "Enter a recovery code, or ask an administrator to reset your second factor.",
+                false => "Ask an administrator to reset your second factor.",
+            },
             trust: trust.map(|trust| humanize(trust.as_secs())),
             return_to: String::new(),
             fault: None,
@@ -45,21 +51,27 @@ impl ProveForm {
 }
 
 impl CodeField {
-    fn new(methods: FactorMethods) -> Option<Self> {
-        match (methods.totp, methods.recovery) {
-            (true, true) => Some(Self {
-                label: "Code",
-                hint: "Six digits from your authenticator app, or one of your recovery codes.",
-            }),
-            (true, false) => Some(Self {
-                label: "Code",
-                hint: "Six digits from your authenticator app.",
-            }),
-            (false, true) => Some(Self {
-                label: "Recovery code",
-                hint: "One of the codes that you saved when you set up your second factor.",
-            }),
-            (false, false) => None,
-        }
+    /// Describes the field for the codes of these methods; `None`: there are none.
+    pub fn new(methods: FactorMethods) -> Option<Self> {
+        let (label, hint) = match (methods.totp, methods.recovery) {
+            (true, true) => (
+                "Code",
+                "Six digits from your authenticator app, or one of your recovery codes.",
+            ),
+            (true, false) => ("Code", "Six digits from your authenticator app."),
+            (false, true) => (
+                "Recovery code",
+                "One of the codes that you saved when you set up your second factor.",
+            ),
+            (false, false) => return None,
+        };
+        let opens = match methods.required {
+            FactorRequirement::Passkey => " It opens only the setup of a passkey, which is required.",
+            FactorRequirement::Any | FactorRequirement::Off => "",
+        };
+        Some(Self {
+            label,
+            hint: format!("{hint}{opens}"),
+        })
     }
 }

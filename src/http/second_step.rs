@@ -65,14 +65,31 @@ pub struct StepRefusal {
 /// The result of a step.
 type StepResult<T> = Result<Result<T, StepRefusal>, PageError>;
 
-/// Stores the token of a pending sign-in in the browser.
-pub fn remember(req: &HttpRequest, headers: &mut HeaderMap, token: &Secret) {
+/// Stores the token of a pending sign-in in the browser, in place of an earlier one.
+pub async fn remember(req: &HttpRequest, ctx: &Ctx, headers: &mut HeaderMap, token: &Secret) {
+    abandon_row(req, ctx).await;
     PENDING.write(req, headers, token.expose().to_owned());
 }
 
 /// Deletes the token of a pending sign-in from the browser.
 pub fn forget(req: &HttpRequest, headers: &mut HeaderMap) {
     PENDING.remove(req, headers);
+}
+
+/// Drops the pending sign-in that the browser left, which nobody may continue later: the row and
+/// the cookie. It expires in minutes in any case, so that a failure is only logged.
+pub async fn abandon(req: &HttpRequest, ctx: &Ctx, headers: &mut HeaderMap) {
+    abandon_row(req, ctx).await;
+    if is_carried(req) {
+        forget(req, headers);
+    }
+}
+
+async fn abandon_row(req: &HttpRequest, ctx: &Ctx) {
+    let Some(token) = PENDING.read(req) else { return };
+    if let Err(error) = factors::abandon_pending(ctx, &Secret::new(token)).await {
+        tracing::warn!(%error, "a second step that was left cannot be dropped; it expires by itself");
+    }
 }
 
 /// Returns whether the browser sent the token of a pending sign-in, valid or not.
@@ -199,6 +216,9 @@ pub async fn finish_sign_in(
         target: session_target(ctx, site, anyone),
     };
     let outcome = factors::sign_in_with_passkey(ctx, request).await?;
+    if matches!(outcome, FactorStepOutcome::Completed(_)) {
+        abandon_row(req, ctx).await;
+    }
     conclude(req, ctx, outcome, WRONG_PASSKEY)
 }
 

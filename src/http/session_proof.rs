@@ -12,7 +12,7 @@ use super::{
 use crate::{
     domain::{
         application::RequestTarget,
-        factor::FactorRequirement,
+        factor::{FactorDuty, FactorRequirement},
         origin::{ReturnTo, is_within},
         secret::Secret,
     },
@@ -20,8 +20,9 @@ use crate::{
         Ctx,
         access::{AdmittedSession, FactorDutyAt, factor_duty_at},
         factors::{self, FactorMethods, ProofOutcome, ProvingSession},
+        step_up::StepUpMethod,
     },
-    http::prove_form::ProveForm,
+    http::prove_form::{CodeField, ProveForm},
 };
 use actix_session::SessionExt;
 use actix_web::{HttpRequest, http::header};
@@ -39,23 +40,32 @@ pub async fn find_duty(
     Ok(factor_duty_at(ctx, admitted, application.as_deref()))
 }
 
-/// Returns the kinds of factors that a visitor can prove.
-pub fn methods(admitted: &AdmittedSession) -> FactorMethods {
-    let usable = admitted.policy.factors.usable(admitted.account.factors);
-    FactorMethods {
-        passkey: usable.passkeys > 0,
-        totp: usable.authenticator_app,
-        recovery: usable.recovery_codes > 0,
-    }
+/// Returns the kinds of factors that a visitor can prove for a duty; `None`: only setting one up
+/// fulfils it. The user of a recovery code may have found the passkey again.
+pub fn methods(admitted: &AdmittedSession, duty: FactorDuty, required: FactorRequirement) -> Option<FactorMethods> {
+    let methods = FactorMethods::in_session(&admitted.policy.factors, admitted.account.factors, required);
+    (duty == FactorDuty::Prove || methods.passkey).then_some(methods)
 }
 
-/// Makes the form that proves what a live session must prove.
-pub fn prove_form(req: &HttpRequest, ctx: &Ctx, visitor: &Visitor, required: FactorRequirement) -> ProveForm {
-    let mut methods = methods(&visitor.admitted);
+/// Describes the code that confirms a visitor's identity beside the password; `None`: none does.
+pub fn step_up_code(admitted: &AdmittedSession, method: StepUpMethod) -> Option<CodeField> {
+    let (policy, enrolled) = (&admitted.policy.factors, admitted.account.factors);
+    let methods = FactorMethods::in_session(policy, enrolled, FactorRequirement::Off);
+    CodeField::new(methods).filter(|_| method.needs_code())
+}
+
+/// Makes the form that proves what a live session must prove; `None`: it must set up a factor.
+pub fn prove_form(req: &HttpRequest, ctx: &Ctx, visitor: &Visitor, duty: &FactorDutyAt) -> Option<ProveForm> {
+    let admitted = &visitor.admitted;
+    let mut methods = methods(admitted, duty.duty, duty.required)?;
     methods.passkey &= passkey_place(req, ctx).is_some();
-    // A code of an app is too weak there; a recovery code allows enrolling another passkey.
-    methods.totp &= required != FactorRequirement::Passkey;
-    ProveForm::new(paths::FACTOR, methods, None)
+    let mut form = ProveForm::new(paths::FACTOR, methods, None);
+    let has_codes = admitted.policy.factors.usable(admitted.account.factors).recovery_codes > 0;
+    if has_codes && !methods.recovery {
+        form.lost = "Sign out and sign in again with a recovery code, which opens the setup of another passkey, or ask \
+                     an administrator to reset your second factor.";
+    }
+    Some(form)
 }
 
 /// Returns where passkeys work, seen from the host of a request: `here`, or `elsewhere` (on

@@ -2,6 +2,7 @@
 
 use super::{
     error::PageError,
+    second_step,
     session_cookie::{self, CookieScope},
     site::Site,
     visitor::Anyone,
@@ -15,13 +16,14 @@ use crate::{
 };
 use actix_identity::Identity;
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     http::header::{HeaderName, HeaderValue},
 };
 
-/// Ends the session of the cookie, and removes the cookie with `response`. Signing out twice, or
-/// without a session, is not an error.
+/// Ends the session of the cookie and a sign-in that waits for its second step, and removes both
+/// cookies with `response`. Signing out twice, or without a session, is not an error.
 pub async fn leave(
+    req: &HttpRequest,
     ctx: &Ctx,
     site: &Site,
     anyone: Anyone,
@@ -58,6 +60,7 @@ pub async fn leave(
             Site::Application(_) => "\"cache\"",
         }),
     );
+    second_step::abandon(req, ctx, headers).await;
     session_cookie::expire_all(headers, CookieScope::for_site(&ctx.config, site));
     Ok(response)
 }

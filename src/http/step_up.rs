@@ -13,7 +13,7 @@ use super::{
     problem::{Problem, set_retry_after},
     request_body::{FORM_TYPE, JSON_TYPE, MAX_FORM_BYTES, read_body},
     respond::render_page,
-    session_proof::renew,
+    session_proof::{renew, step_up_code},
     shell::Shell,
     sign_in::describe_refusal,
     visitor::{Admin, EnrollingVisitor, Member, Visitor},
@@ -374,8 +374,8 @@ async fn request_confirmation<W: StepUpVisitor, F: StepUpInput>(
 struct ProofWay {
     passkey: bool,
     password: bool,
-    /// Whether to ask for a code with the password.
-    code: bool,
+    /// The code that is asked for with the password.
+    code: Option<super::prove_form::CodeField>,
     /// The identity provider that confirms instead.
     provider: Option<ProviderButton>,
 }
@@ -386,7 +386,7 @@ impl ProofWay {
         Self {
             passkey: method.takes_passkey(),
             password: method.takes_password(),
-            code: method.needs_code(),
+            code: step_up_code(&visitor.admitted, method),
             provider: provider.filter(|_| method == StepUpMethod::IdentityProvider),
         }
     }

@@ -148,6 +148,12 @@ pub fn redeem(c: &mut Conn, digest: &str, now: Timestamp) -> Result<bool, StoreE
     Ok(diesel::delete(open).execute(c.db())? == 1)
 }
 
+/// Deletes one, if it is there.
+pub fn delete(c: &mut Conn, digest: &str) -> Result<(), StoreError> {
+    diesel::delete(pending_sign_ins::table.find(text::clean(digest).into_owned())).execute(c.db())?;
+    Ok(())
+}
+
 /// Deletes those of an account.
 pub fn delete_of_account(c: &mut Conn, account: AccountId) -> Result<(), StoreError> {
     let own = pending_sign_ins::table.filter(pending_sign_ins::account_id.eq(account.0.to_string()));

@@ -186,3 +186,22 @@ fn the_list_is_bounded_and_the_counts_are_not() {
     assert_eq!((impact.affected_total(), impact.affected().len()), (200, MOST_SHOWN));
     assert_eq!(impact.affected().next().unwrap().name, "user000");
 }
+
+#[test]
+fn where_no_passkey_can_exist_nobody_could_get_in() {
+    let accounts = [
+        account(1, "ada", Role::Administrator, WITH_APP),
+        account(2, "grace", Role::Member, EnrolledFactors::NONE),
+    ];
+    let draft = FactorPolicy {
+        passkeys: false,
+        ..rules(&[("factor.required", "passkey"), ("factor.enrolment_grace", "1d")])
+    };
+    let impact = impact(&accounts, &rules(&[]), &draft, 1);
+    assert_eq!((impact.cannot_enter, impact.no_such_factor), (of(2, 1), 2));
+    let sentences = impact.sentences();
+    assert!(
+        sentences[0].contains("2 of 2 accounts could not get in") && sentences[0].contains("cannot exist here"),
+        "{sentences:?}"
+    );
+}

@@ -5,7 +5,7 @@ use crate::{
         context::CommandContext,
         error::CliError,
         output,
-        policy::{format_changes, replace_document},
+        policy::{LockoutOption, format_changes, replace_document},
     },
     domain::policy::{
         Key, Scope, Value,
@@ -38,7 +38,14 @@ pub async fn apply_baseline(context: &CommandContext, baseline: &'static Baselin
     if context.ctx.config.https() {
         document.set(&Scope::Everyone, Key::SessionSecure, Value::Flag(true));
     }
-    let (outcome, _) = replace_document(context, |_| Ok(document.clone()), reason, kind).await?;
+    let (outcome, _) = replace_document(
+        context,
+        |_| Ok(document.clone()),
+        reason,
+        kind,
+        LockoutOption::default(),
+    )
+    .await?;
     output::print_note(&format!(
         "the policy starts with {}: {}",
         baseline.title, baseline.summary

@@ -3,7 +3,7 @@
 use super::{
     edit::{check_edits, parse_pairs},
     lookup::{find_key, find_revision},
-    save::{ReasonOption, print_kept, print_outcome, replace_document, save_edits},
+    save::{LockoutOption, ReasonOption, print_kept, print_outcome, replace_document, save_edits},
 };
 use crate::{
     cli::{
@@ -46,6 +46,8 @@ struct ChangeOptions {
     scope: Scope,
     #[command(flatten)]
     reason: ReasonOption,
+    #[command(flatten)]
+    lockout: LockoutOption,
 }
 
 #[derive(Args)]
@@ -54,6 +56,8 @@ pub struct RestoreRevision {
     revision: i64,
     #[command(flatten)]
     reason: ReasonOption,
+    #[command(flatten)]
+    lockout: LockoutOption,
 }
 
 #[derive(Args)]
@@ -76,7 +80,7 @@ impl SetPolicy {
                 value: Some(value),
             })
             .collect();
-        save_edits(context, edits, self.options.reason.reason).await
+        save_edits(context, edits, self.options.reason.reason, self.options.lockout).await
     }
 }
 
@@ -98,7 +102,7 @@ impl UnsetPolicy {
         if !unknown.is_empty() {
             return Err(CliError::Faults(unknown));
         }
-        save_edits(context, edits, self.options.reason.reason).await
+        save_edits(context, edits, self.options.reason.reason, self.options.lockout).await
     }
 }
 
@@ -110,7 +114,8 @@ impl RestoreRevision {
             .reason
             .unwrap_or_else(|| format!("restored revision {}", old.revision));
         let kind = SaveKind::Restored { from: old.revision };
-        let (outcome, kept) = replace_document(context, |_| Ok(old.document.clone()), reason, kind).await?;
+        let document = |_: &_| Ok(old.document.clone());
+        let (outcome, kept) = replace_document(context, document, reason, kind, self.lockout).await?;
         print_kept(&kept);
         print_outcome(context, outcome)
     }
@@ -121,7 +126,8 @@ impl ResetPolicy {
     pub async fn run(self, context: &CommandContext) -> CommandResult {
         let reason = self.reason.unwrap_or_else(|| "reset to the defaults".to_owned());
         let document = |_: &_| Ok(PolicyDocument::default());
-        let (outcome, kept) = replace_document(context, document, reason, SaveKind::Reset).await?;
+        let (outcome, kept) =
+            replace_document(context, document, reason, SaveKind::Reset, LockoutOption::default()).await?;
         print_kept(&kept);
         print_outcome(context, outcome)
     }

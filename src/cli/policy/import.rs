@@ -3,7 +3,10 @@
 
 use super::{
     lookup::{format_parser, load_current},
-    save::{ReasonOption, SaveOutcome, explain_kept, faults_to_error, print_warnings, replace_document, write_changes},
+    save::{
+        LockoutOption, ReasonOption, SaveOutcome, explain_kept, faults_to_error, print_warnings, replace_document,
+        write_changes,
+    },
 };
 use crate::{
     cli::{
@@ -39,6 +42,8 @@ pub struct ImportPolicy {
     json: bool,
     #[command(flatten)]
     reason: ReasonOption,
+    #[command(flatten)]
+    lockout: LockoutOption,
 }
 
 /// The outcome of an import.
@@ -121,7 +126,7 @@ impl ImportPolicy {
                 .map(|imported| imported.document)
                 .map_err(|faults| faults_to_error(&faults))
         };
-        let (outcome, kept) = replace_document(context, document, reason, SaveKind::Imported).await?;
+        let (outcome, kept) = replace_document(context, document, reason, SaveKind::Imported, self.lockout).await?;
         let (changes, revision) = match outcome {
             SaveOutcome::Unchanged => (Vec::new(), None),
             SaveOutcome::Revision {

@@ -8,9 +8,16 @@ use crate::{
         input,
         output::{self, StandardOutput, escape_text, format_count},
     },
-    domain::policy::{Key, PolicyDocument, PolicyFault, Scope, Value, Warning, diff::Change},
+    domain::{
+        factor::FactorRequirement,
+        policy::{
+            Key, PolicyDocument, PolicyFault, Scope, Value, Warning,
+            diff::{Change, diff},
+        },
+    },
     flows::{
         self, FlowError,
+        factors::passkeys_exist,
         policy::{Edit, PolicySaveOutcome, SaveKind},
     },
 };
@@ -40,6 +47,45 @@ impl ReasonOption {
     }
 }
 
+/// The consent to a save after which people could not get in.
+#[derive(Args, Clone, Copy, Default)]
+pub struct LockoutOption {
+    /// Save it even if it requires passkeys where none can exist, so that nobody could get in
+    #[arg(long)]
+    accept_lockout: bool,
+}
+
+impl LockoutOption {
+    /// Refuses changes after which nobody could get in, unless that was accepted.
+    fn check(self, context: &CommandContext, changes: &[Change]) -> Result<(), CliError> {
+        let lockouts = lockouts(context, changes);
+        if self.accept_lockout || lockouts.is_empty() {
+            return Ok(());
+        }
+        let how = "nothing was saved; set public_url to a name first, or accept it with --accept-lockout";
+        Err(CliError::Faults(lockouts.into_iter().chain([how.to_owned()]).collect()))
+    }
+}
+
+/// Returns the changes that require a passkey although none can exist here, one sentence each.
+fn lockouts(context: &CommandContext, changes: &[Change]) -> Vec<String> {
+    if passkeys_exist(&context.ctx) {
+        return Vec::new();
+    }
+    let required = Value::Text(FactorRequirement::Passkey.as_str().to_owned());
+    changes
+        .iter()
+        .filter(|change| change.key == Key::FactorRequired && change.new.as_ref() == Some(&required))
+        .map(|change| {
+            format!(
+                "{}: {} = passkey: nobody could get in: people reach this server by an IP address, for which browsers \
+                 support no passkeys",
+                change.scope, change.key
+            )
+        })
+        .collect()
+}
+
 /// The outcome of a save.
 pub enum SaveOutcome {
     /// A new revision is in force.
@@ -53,10 +99,21 @@ pub enum SaveOutcome {
 }
 
 /// Saves edits and prints the outcome.
-pub async fn save_edits(context: &CommandContext, edits: Vec<Edit>, reason: String) -> CommandResult {
+pub async fn save_edits(
+    context: &CommandContext,
+    edits: Vec<Edit>,
+    reason: String,
+    lockout: LockoutOption,
+) -> CommandResult {
     let (ctx, initiator) = (&context.ctx, &context.initiator);
     for _ in 0..ATTEMPTS {
-        let base = flows::policy::in_force(ctx).await?.revision.revision;
+        let base = flows::policy::in_force(ctx).await?.revision;
+        let mut document = base.document.clone();
+        for edit in &edits {
+            document.put(&edit.scope, edit.key, edit.value.clone());
+        }
+        lockout.check(context, &diff(&base.document, &document))?;
+        let base = base.revision;
         let verdict = flows::policy::save(ctx, initiator, base, edits.clone(), reason.clone(), SaveKind::Saved).await;
         if let Some(outcome) = to_outcome(verdict)? {
             return print_outcome(context, outcome);
@@ -72,6 +129,7 @@ pub async fn replace_document(
     document: impl Fn(&PolicyDocument) -> Result<PolicyDocument, CliError>,
     reason: String,
     kind: SaveKind,
+    lockout: LockoutOption,
 ) -> Result<(SaveOutcome, Vec<(Scope, Key)>), CliError> {
     let (ctx, initiator) = (&context.ctx, &context.initiator);
     let pins = flows::policy::pins_in_force(ctx).await?;
@@ -79,6 +137,7 @@ pub async fn replace_document(
         let base = flows::policy::in_force(ctx).await?.revision;
         let mut document = document(&base.document)?;
         let kept = document.keep_pinned(&base.document, &pins);
+        lockout.check(context, &diff(&base.document, &document))?;
         let verdict =
             flows::policy::replace(ctx, initiator, base.revision, document, reason.clone(), kind.clone()).await;
         if let Some(outcome) = to_outcome(verdict)? {
@@ -168,6 +227,9 @@ pub fn print_outcome(context: &CommandContext, outcome: SaveOutcome) -> CommandR
 pub fn print_warnings(context: &CommandContext, changes: &[Change], warnings: &[Warning]) {
     for warning in warnings {
         output::print_warning(&format!("{}: {}: {}", warning.scope, warning.key, warning.message));
+    }
+    for lockout in lockouts(context, changes) {
+        output::print_warning(&lockout);
     }
     let https = context.ctx.config.https();
     // Unset, it follows the public URL.

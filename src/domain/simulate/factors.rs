@@ -43,7 +43,8 @@ pub enum FactorConsequence {
     MaySkip,
     /// It has to enrol a factor before anything else.
     MustEnrol,
-    /// It would have to enrol a factor, but cannot without an enrolment link.
+    /// It would have to enrol a factor, but cannot: without an enrolment link, or at all, because no
+    /// such factor can exist here.
     CannotEnter,
 }
 
@@ -52,6 +53,9 @@ impl FactorConsequence {
     pub fn new(account: &FactorAccount, required: FactorRequirement, policy: &FactorPolicy, now: Timestamp) -> Self {
         if policy.usable(account.factors).can_meet(required) {
             return Self::Nothing;
+        }
+        if !policy.offers(required, true) {
+            return Self::CannotEnter;
         }
         let skip_until = account.grace_from.unwrap_or(now).saturating_add(policy.enrolment_grace);
         if policy.enrolment_grace > Span::ZERO && now <= skip_until {
@@ -119,6 +123,8 @@ pub struct FactorImpact {
     pub may_skip: AccountCount,
     /// Accounts that could newly not get in.
     pub cannot_enter: AccountCount,
+    /// Of [`FactorImpact::cannot_enter`], those for which no factor that is enough can exist here.
+    pub no_such_factor: u64,
     /// The consequence for the viewer's own account; `Nothing` if it is no worse than now.
     pub own: FactorConsequence,
 }
@@ -134,6 +140,7 @@ impl FactorImpact {
             must_enrol: AccountCount::default(),
             may_skip: AccountCount::default(),
             cannot_enter: AccountCount::default(),
+            no_such_factor: 0,
             own: FactorConsequence::Nothing,
         }
     }
@@ -152,7 +159,10 @@ impl FactorImpact {
             FactorConsequence::Nothing => {}
             FactorConsequence::MaySkip => self.may_skip.count(account.role),
             FactorConsequence::MustEnrol => self.must_enrol.count(account.role),
-            FactorConsequence::CannotEnter => self.cannot_enter.count(account.role),
+            FactorConsequence::CannotEnter => {
+                self.cannot_enter.count(account.role);
+                self.no_such_factor += u64::from(!draft.offers(draft.strictest, true));
+            }
         }
         if self.viewer == Some(account.id) {
             self.own = consequence;

@@ -4,11 +4,12 @@ use super::settlement::{FactorGiven, FactorStepOutcome, PendingStep, Settlement}
 use crate::{
     domain::{
         account::{Account, AccountId},
-        secret::Secret,
+        factor::FactorRequirement,
+        secret::{self, Secret},
         time::{Span, Timestamp},
     },
     flows::{
-        Ctx, FlowError,
+        Ctx, FlowError, Initiator,
         factor_assertions::{AssertionCheck, AssertionOutcome},
         factor_checks::{FactorClient, FactorReservation},
         factor_rules::factors_at_sign_in,
@@ -106,12 +107,25 @@ pub async fn find_pending(ctx: &Ctx, step: &PendingStep) -> Result<Option<Pendin
         PendingView {
             account: account.id,
             methods: FactorMethods::new(&rules, &account),
-            trust_for: rules.trusted_browser,
+            // A trusted browser never stands for a passkey.
+            trust_for: rules
+                .trusted_browser
+                .filter(|_| rules.strictest != FactorRequirement::Passkey),
             name: account.name,
             return_to: pending.return_to,
             expires_at: pending.expires_at,
         }
     }))
+}
+
+/// Drops a pending sign-in, because its browser signed out or signs in anew.
+pub async fn abandon_pending(ctx: &Ctx, token: &Secret) -> Result<(), FlowError> {
+    let digest = secret::digest(token.expose());
+    ctx.write(&Initiator::system(), move |w| {
+        pending_sign_ins::delete(w.connection, &digest)?;
+        Ok(())
+    })
+    .await
 }
 
 /// Completes a sign-in with a code.

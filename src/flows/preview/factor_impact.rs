@@ -5,10 +5,10 @@ use crate::{
     domain::{
         account::{Account, AccountFilter, AccountId, AccountListState},
         application::Applications,
-        policy::{Key, Scope, catalogue::Group, diff::diff},
+        policy::{Key, Scope, catalogue::Group, diff::diff, effective::FactorPolicy},
         simulate::factors::{FactorAccount, FactorImpact},
     },
-    flows::{Ctx, FlowError},
+    flows::{Ctx, FlowError, factors::passkeys_exist},
     live::policy::PolicyInForce,
     store::{accounts, enrolment_links},
 };
@@ -23,6 +23,8 @@ struct Comparison {
     draft: Arc<PolicyInForce>,
     applications: Arc<Applications>,
     strict: HashSet<String>,
+    /// Whether browsers support passkeys for this server.
+    passkeys_exist: bool,
 }
 
 /// Returns the impact of a draft on usable accounts; `None`: it changes nothing about second
@@ -45,6 +47,7 @@ pub(super) async fn factor_impact(
             .chain(applications_with_requirement(&draft))
             .collect(),
         applications: ctx.current_applications().await?,
+        passkeys_exist: passkeys_exist(ctx),
         today,
         draft,
     });
@@ -102,7 +105,14 @@ impl Comparison {
             .filter(|application| application.admits(account.role, &account.groups))
             .map(|application| application.name.clone())
             .collect();
-        let rules = |policy: &PolicyInForce| policy.effective(account.role, &enters, None).factors;
+        let rules = |policy: &PolicyInForce| {
+            let factors = policy.effective(account.role, &enters, None).factors;
+            // Where none can exist, an enrolled one is of no use either.
+            FactorPolicy {
+                passkeys: factors.passkeys && self.passkeys_exist,
+                ..factors
+            }
+        };
         let standing = FactorAccount {
             id: account.id,
             name: &account.name,

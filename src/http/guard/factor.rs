@@ -4,7 +4,7 @@
 
 use super::duty::must_change;
 use crate::{
-    domain::{factor::FactorDuty, session::Duty},
+    domain::session::Duty,
     flows::Ctx,
     http::{
         error::PageError,
@@ -111,13 +111,12 @@ fn find_unproved_visitor(req: &HttpRequest) -> Option<Visitor> {
     let extensions = req.extensions();
     let judged = extensions.get::<JudgedRequest>()?;
     match &judged.state {
-        JudgedSession::Admitted(admitted) if admitted.duty == Some(Duty::Factor(FactorDuty::Prove)) => {
-            Some(Visitor::new(&judged.client, admitted))
-        }
-        JudgedSession::Admitted(_)
-        | JudgedSession::Anonymous
-        | JudgedSession::Unjudged(_)
-        | JudgedSession::Ended(..) => None,
+        JudgedSession::Admitted(admitted) => match admitted.duty {
+            Some(Duty::Factor(duty)) => session_proof::methods(admitted, duty, admitted.policy.factors.required)
+                .map(|_| Visitor::new(&judged.client, admitted)),
+            Some(Duty::PasswordChange) | None => None,
+        },
+        JudgedSession::Anonymous | JudgedSession::Unjudged(_) | JudgedSession::Ended(..) => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! `/factor`: the only page that a session can open while it must prove or set up a second factor.
 //! Its passkey addresses also serve step-up.
 
-use super::factors::{EnrolmentChoices, PasskeyOffer};
+use super::factors::{EnrolmentChoices, PasskeyOffer, name_to_use};
 use crate::{
     domain::{
         factor::{FactorDuty, FactorRequirement},
@@ -43,6 +43,8 @@ struct FactorPage {
     needs_passkey: bool,
     /// Whether only an application requires it, so that the visitor's own pages are open.
     is_only_there: bool,
+    /// Why a passkey that the account has cannot be used under this address.
+    unusable: Option<String>,
     /// The username.
     name: String,
 }
@@ -51,8 +53,8 @@ struct FactorPage {
 enum FactorStep {
     /// One of the account's factors.
     Prove(ProveForm),
-    /// A new factor.
-    Enrol(EnrolmentChoices),
+    /// A new factor, or one that the account has.
+    Enrol(EnrolmentChoices, Option<ProveForm>),
     /// A link from an administrator, without which no factor can be added.
     Link,
 }
@@ -157,29 +159,36 @@ async fn show(
     let Some(duty) = session_proof::find_duty(ctx, admitted, target.as_ref()).await? else {
         return Ok(redirect_to(&destination_address(ctx, target.as_ref(), origin.as_ref())));
     };
-    let step = match duty.duty {
-        FactorDuty::Prove => {
-            let mut form = session_proof::prove_form(req, ctx, visitor, duty.required);
-            form.return_to = target
-                .as_ref()
-                .map(|target| target.as_str().to_owned())
-                .unwrap_or_default();
-            form.fault = fault;
-            FactorStep::Prove(form)
+    let prove = session_proof::prove_form(req, ctx, visitor, &duty).map(|form| ProveForm {
+        return_to: target
+            .as_ref()
+            .map(|target| target.as_str().to_owned())
+            .unwrap_or_default(),
+        fault,
+        ..form
+    });
+    let step = match (duty.duty, prove) {
+        (FactorDuty::Prove, Some(form)) => FactorStep::Prove(form),
+        (_, None) if needs_link(req, ctx, visitor).await? => FactorStep::Link,
+        (_, prove) => {
+            let choices = EnrolmentChoices::under(req, ctx, visitor, duty.required);
+            FactorStep::Enrol(choices, prove.filter(|form| form.passkey))
         }
-        FactorDuty::Enrol if needs_link(req, ctx, visitor).await? => FactorStep::Link,
-        FactorDuty::Enrol => FactorStep::Enrol(EnrolmentChoices::under(req, ctx, visitor, duty.required)),
     };
     let page = FactorPage {
         shell: Shell::anonymous(req, ctx, "Second factor"),
         reason: reason(&duty),
         needs_passkey: duty.required == FactorRequirement::Passkey,
         is_only_there: session_proof::find_duty(ctx, admitted, None).await?.is_none(),
+        unusable: match &step {
+            FactorStep::Prove(form) if !form.passkey && form.code.is_none() => Some(name_to_use(ctx)),
+            FactorStep::Prove(_) | FactorStep::Enrol(_, _) | FactorStep::Link => None,
+        },
         name: visitor.name.clone(),
         step,
     };
     let mut response = render_page(status, &page)?;
-    if matches!(page.step, FactorStep::Enrol(_)) {
+    if matches!(page.step, FactorStep::Enrol(_, _)) {
         onward::store_target(req, &mut response, target.as_ref().map(ReturnTo::as_str));
     }
     if let Some(origin) = origin {

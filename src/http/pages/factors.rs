@@ -89,7 +89,7 @@ impl EnrolmentChoices {
 }
 
 /// Returns why passkeys do not work under this address, and which name helps.
-fn name_to_use(ctx: &Ctx) -> String {
+pub(super) fn name_to_use(ctx: &Ctx) -> String {
     let origin = ctx.config.passkey_domain().and(ctx.config.passkey_origin());
     match origin {
         Some(origin) => format!(

@@ -166,18 +166,20 @@ pub async fn submit(
             ctx.live
                 .awaited_cookies
                 .await_cookie(client.ip, client.user_agent.as_deref(), opened.session, ctx.now());
-            Ok(match opened.must_change {
+            let mut response = match opened.must_change {
                 Some(_) => {
                     let mut response = redirect_to(paths::PASSWORD);
                     onward::store_target(&req, &mut response, return_to.as_ref().map(ReturnTo::as_str));
                     response
                 }
                 None => redirect_to(&destination_address(&ctx, return_to.as_ref(), origin.as_ref())),
-            })
+            };
+            second_step::abandon(&req, &ctx, response.headers_mut()).await;
+            Ok(response)
         }
         SignInOutcome::FactorNeeded(due) => {
             let mut response = redirect_to(paths::LOGIN_FACTOR);
-            second_step::remember(&req, response.headers_mut(), &due.token);
+            second_step::remember(&req, &ctx, response.headers_mut(), &due.token).await;
             Ok(response)
         }
         SignInOutcome::Refused(refusal) => {

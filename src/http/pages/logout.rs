@@ -72,7 +72,7 @@ pub async fn submit(
         response = redirect_to(paths::LOGOUT_PROVIDER);
         COOKIE.write(&req, response.headers_mut(), visitor.session.0.to_string());
     }
-    leave(&ctx, &Site::Own, anyone, identity, response).await
+    leave(&req, &ctx, &Site::Own, anyone, identity, response).await
 }
 
 /// `GET /logout/provider`

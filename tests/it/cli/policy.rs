@@ -445,3 +445,39 @@ fn the_posture_says_which_items_of_a_baseline_are_missed_and_where() {
     cli.run(&["policy", "posture", "--baseline", "none"])
         .refused(&["hue, asvs-l2"]);
 }
+
+#[test]
+fn a_passkey_that_cannot_exist_is_not_required_unless_that_is_accepted() {
+    for on in [On::Sqlite, On::Postgres] {
+        let cli = Cli::on(on);
+        cli.account("ada", "administrator");
+        let named = cli.revision();
+        let cli = cli.env("NIGHTLATCH_PUBLIC_URL", "https://192.0.2.10");
+        let set = ["policy", "set", "factor.required", "passkey"];
+        cli.run(&set)
+            .refused(&["nobody could get in", "IP address", "--accept-lockout"]);
+        assert_eq!(cli.revision(), named, "{on:?}: nothing was saved");
+        let preview = cli
+            .run(&["policy", "preview", "factor.required=passkey", "--json"])
+            .json();
+        assert_eq!(
+            preview["factors"]["cannot_enter"],
+            json!({ "total": 1, "administrators": 1 }),
+            "{on:?}"
+        );
+        let doctor = || {
+            let found = cli.run(&["doctor", "--json"]).parsed();
+            let passkeys = found.as_array().unwrap().iter().find(|one| one["check"] == "passkeys");
+            passkeys.unwrap()["status"].clone()
+        };
+        assert_eq!(doctor(), "ok", "{on:?}");
+        cli.run(&[&set[..], &["--accept-lockout"]].concat())
+            .done()
+            .says(&["nobody could get in"]);
+        assert_eq!(doctor(), "fault", "{on:?}");
+        cli.run(&["policy", "unset", "factor.required"]).done();
+        let accepted = (named + 1).to_string();
+        cli.run(&["policy", "restore", &accepted])
+            .refused(&["--accept-lockout"]);
+    }
+}

@@ -171,3 +171,59 @@ fn a_grace_period_lets_people_in_and_says_until_when() {
     let home = ada.get("/").expect(200).page();
     assert!(home.shows("Set up a second factor by"), "{}", home.text());
 }
+
+#[test]
+fn a_required_passkey_is_the_only_way_for_those_who_have_one() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        server.account("ada", Role::Member);
+        let early = signed_in_at_localhost(&server, "ada");
+        let other = signed_in_at_localhost(&server, "ada");
+        let (_, codes) = enrol_app(&server, &other);
+        let (mut passkey, _) = enrol_passkey(&server, &other, "laptop");
+        server.policy(&[("factor.required", "passkey")]);
+        let status = early.get("/nightlatch/session").expect(200).json();
+        assert_eq!(status["methods"], json!(["passkey"]), "{on:?}");
+        assert_eq!(status["required"], "passkey", "{on:?}");
+        let page = early.get("/factor").expect(200).page();
+        assert_eq!(page.all("[data-passkey='prove']").len(), 1, "{on:?}");
+        assert_eq!(page.all("input[name=code]").len(), 0, "{on:?}: no code is enough");
+        assert!(page.shows("Sign out and sign in again with a recovery code"), "{on:?}");
+        // Who used a recovery code and finds the passkey again need not set up another one.
+        let recovered = signed_in_at_localhost(&server, "ada");
+        let step = recovered.get("/login/factor").expect(200).page();
+        assert!(step.shows("It opens only the setup of a passkey"), "{}", step.text());
+        assert!(!step.shows("authenticator app"), "{}", step.text());
+        recovered.post("/login/factor", &[("code", &codes[0])]).expect(303);
+        let page = recovered.get("/factor").expect(200).page();
+        assert_eq!(page.all("[data-passkey='prove']").len(), 1, "{on:?}");
+        assert_eq!(page.all("form[action='/factors/passkeys/new']").len(), 1, "{on:?}");
+        let status = recovered.get("/nightlatch/session").expect(200).json();
+        assert_eq!(status["methods"], json!(["passkey"]), "{on:?}");
+        let send = |what: &str, body: &serde_json::Value| {
+            recovered.post_json(&format!("/nightlatch/session/{what}"), body, JSON)
+        };
+        let options = send("factor/options", &json!({})).expect(200).json();
+        send("factor", &json!({ "credential": passkey.answer(&options) })).expect(200);
+        recovered.get("/").expect(200);
+    }
+}
+
+#[test]
+fn without_a_passkey_a_code_is_asked_for_and_said_to_open_the_setup() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let early = server.member("ada");
+        let (app, _) = enrol_app(&server, &server.signed_in("ada"));
+        server.policy(&[("factor.required", "passkey")]);
+        let status = early.get("/nightlatch/session").expect(200).json();
+        assert_eq!(status["methods"], json!(["totp", "recovery"]), "{on:?}");
+        let page = early.get("/factor").expect(200).page();
+        assert!(page.shows("It opens only the setup of a passkey"), "{}", page.text());
+        early.post("/factor", &[("code", &app.code(&server))]).expect(303);
+        let page = early.get("/factor").expect(200).page();
+        assert_eq!(page.heading(), "Set up a passkey", "{on:?}");
+        let status = early.get("/nightlatch/session").expect(200).json();
+        assert!(status.get("methods").is_none(), "{on:?}: {status}");
+    }
+}

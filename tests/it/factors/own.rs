@@ -348,3 +348,16 @@ fn a_second_click_on_turn_on_the_app_gets_the_same_recovery_codes() {
         assert!(led.location().starts_with("/login"), "{on:?}: {}", led.location());
     }
 }
+
+#[test]
+fn a_step_up_names_the_codes_that_the_account_has() {
+    let server = TestServer::start();
+    server.account("ada", Role::Member);
+    let ada = signed_in_at_localhost(&server, "ada");
+    enrol_passkey(&server, &ada, "laptop");
+    server.advance(6 * 60);
+    let asked = ada.post("/factors/recovery", &[]).expect(403).page();
+    assert_eq!(asked.all("input[name=step_up_code]").len(), 1);
+    assert!(asked.shows("Recovery code"), "{}", asked.text());
+    assert!(!asked.shows("authenticator app"), "{}", asked.text());
+}

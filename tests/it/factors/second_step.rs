@@ -195,3 +195,50 @@ fn an_account_without_passkeys_hears_that_it_has_none() {
     let answer = stranger.post_json("/login/factor/options", &json!({}), JSON);
     refused(answer, 401, "sign_in");
 }
+
+#[test]
+fn the_page_offers_only_what_is_of_use() {
+    let server = TestServer::start();
+    enrol_app(&server, &server.member("ada"));
+    server.policy(&[("factor.trusted_browser", "1d"), ("factor.required", "any")]);
+    let browser = server.signed_in("ada");
+    let page = browser.get("/login/factor").expect(200).page();
+    assert_eq!(page.all("input[name=trust]").len(), 1);
+    assert!(page.shows("Enter a recovery code"), "{}", page.text());
+    server.policy(&[("factor.required", "passkey")]);
+    let page = browser.get("/login/factor").expect(200).page();
+    assert_eq!(page.all("input[name=trust]").len(), 0, "it never stands for a passkey");
+    server
+        .database
+        .sql("DELETE FROM recovery_codes; UPDATE accounts SET recovery_codes = 0;");
+    let page = browser.get("/login/factor").expect(200).page();
+    assert!(page.shows("Lost your device? Ask an administrator"), "{}", page.text());
+    assert!(!page.shows("recovery code"), "{}", page.text());
+}
+
+#[test]
+fn signing_out_or_in_drops_a_second_step_that_was_left() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        enrol_app(&server, &server.member("ada"));
+        server.account("bob", Role::Member);
+        let leave: [fn(&crate::harness::client::Client); 3] = [
+            |browser| drop(browser.post("/logout", &[]).expect(303)),
+            |browser| drop(browser.sign_in("bob", PASSWORD).expect(303)),
+            |browser| drop(browser.sign_in("ada", PASSWORD).expect(303)),
+        ];
+        for (way, leave) in leave.iter().enumerate() {
+            let browser = server.signed_in("ada");
+            let copy = browser.thief();
+            copy.get("/login/factor").expect(200);
+            leave(&browser);
+            assert_eq!(
+                copy.get("/login/factor").expect(303).location(),
+                "/login",
+                "{on:?}, way {way}: the row is gone"
+            );
+            let is_open = browser.get("/login/factor").status() == 200;
+            assert_eq!(is_open, way == 2, "{on:?}, way {way}: only a new one is open");
+        }
+    }
+}

@@ -26,8 +26,14 @@ impl FactorImpact {
             ));
         }
         if self.cannot_enter.total > 0 {
+            let why = match self.no_such_factor {
+                0 => "without a second factor they need an enrolment link from an administrator",
+                _ => {
+                    "the passkey that is required cannot exist here, because people reach this server by an IP address"
+                }
+            };
             sentences.push(format!(
-                "{} could not get in{}: without a second factor they need an enrolment link from an administrator.",
+                "{} could not get in{}: {why}.",
                 count(self.cannot_enter.total, self.accounts),
                 administrators(self.cannot_enter),
             ));
@@ -39,7 +45,11 @@ impl FactorImpact {
                 sentences.push("Your account is among those that have to enrol.".to_owned())
             }
             FactorConsequence::CannotEnter => {
-                sentences.push("Your own account could not get in. Enrol a second factor first.".to_owned());
+                let first = match self.no_such_factor {
+                    0 => "Enrol a second factor first.",
+                    _ => "Give Nightlatch a name (public_url) first.",
+                };
+                sentences.push(format!("Your own account could not get in. {first}"));
             }
         }
         sentences

@@ -294,14 +294,16 @@ async fn finish_sign_in(
                 .awaited_cookies
                 .await_cookie(client.ip, client.user_agent.as_deref(), opened.session, ctx.now());
             let on = destination_address(ctx, target.as_ref(), origin.as_ref());
-            match ctx.in_force().everyone().cookie.same_site {
-                SameSite::Strict => continue_page(req, ctx, on),
-                SameSite::Lax | SameSite::None => Ok(redirect_to(&on)),
-            }
+            let mut response = match ctx.in_force().everyone().cookie.same_site {
+                SameSite::Strict => continue_page(req, ctx, on)?,
+                SameSite::Lax | SameSite::None => redirect_to(&on),
+            };
+            second_step::abandon(req, ctx, response.headers_mut()).await;
+            Ok(response)
         }
         ProviderSignInOutcome::FactorNeeded(due) => {
             let mut response = redirect_to(paths::LOGIN_FACTOR);
-            second_step::remember(req, response.headers_mut(), &due.token);
+            second_step::remember(req, ctx, response.headers_mut(), &due.token).await;
             Ok(response)
         }
         ProviderSignInOutcome::Refused(refusal) => refuse(req, ctx, &refusal, on_refusal),
