@@ -1,6 +1,7 @@
 //! Signing in, confirming and signing out at an OpenID Connect provider. `identity::oidc` speaks
 //! with the provider and checks what it sends; this module decides what follows here.
 
+mod interrupted;
 mod proving;
 mod registration;
 mod sign_in;

@@ -148,6 +148,24 @@ pub fn redeem(c: &mut Conn, digest: &str, now: Timestamp) -> Result<bool, StoreE
     Ok(diesel::delete(open).execute(c.db())? == 1)
 }
 
+/// Lists what those keep of the session at an identity provider, by their digests.
+pub fn list_at_providers(c: &mut Conn) -> Result<Vec<(String, String)>, StoreError> {
+    let kept: Vec<(String, Option<String>)> = pending_sign_ins::table
+        .filter(pending_sign_ins::provider.is_not_null())
+        .select((pending_sign_ins::digest, pending_sign_ins::provider))
+        .load(c.db())?;
+    Ok(kept
+        .into_iter()
+        .filter_map(|(digest, provider)| Some((digest, provider?)))
+        .collect())
+}
+
+/// Deletes one, expired or not.
+pub fn delete(c: &mut Conn, digest: &str) -> Result<(), StoreError> {
+    diesel::delete(pending_sign_ins::table.find(digest)).execute(c.db())?;
+    Ok(())
+}
+
 /// Deletes those of an account.
 pub fn delete_of_account(c: &mut Conn, account: AccountId) -> Result<(), StoreError> {
     let own = pending_sign_ins::table.filter(pending_sign_ins::account_id.eq(account.0.to_string()));

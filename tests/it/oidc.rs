@@ -5,6 +5,8 @@ mod closing;
 mod confirmation;
 mod conversation;
 mod events;
+mod faults;
 mod kit;
+mod overtaken;
 mod sign_in;
 mod sign_out;
