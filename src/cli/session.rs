@@ -103,7 +103,7 @@ impl SessionCommand {
 }
 
 /// Headings of the list of live sessions.
-const HEADINGS: [&str; 8] = [
+const HEADINGS: [&str; 9] = [
     "ID",
     "ACCOUNT",
     "IP ADDRESS",
@@ -112,6 +112,7 @@ const HEADINGS: [&str; 8] = [
     "ENDS",
     "RULE",
     "APPLICATIONS",
+    "SOURCE",
 ];
 
 impl ListSessions {

@@ -80,7 +80,16 @@ impl ListAccounts {
             limit: PAGE,
             ..AccountFilter::default()
         };
-        let headings = ["NAME", "ROLE", "STATE", "SESSIONS", "LAST SIGN-IN", "EXPIRES", "EMAIL"];
+        let headings = [
+            "NAME",
+            "ROLE",
+            "STATE",
+            "SESSIONS",
+            "LAST SIGN-IN",
+            "EXPIRES",
+            "EMAIL",
+            "SOURCE",
+        ];
         let mut list = ListPrinter::new(self.json, &headings);
         loop {
             let page = flows::accounts::list(&context.ctx, filter.clone()).await?;
@@ -152,7 +161,7 @@ fn account_to_table(view: &AccountView) -> Table {
     table
 }
 
-fn account_to_row(view: &AccountView) -> [String; 7] {
+fn account_to_row(view: &AccountView) -> [String; 8] {
     let account = &view.account;
     [
         account.name.clone(),
@@ -162,6 +171,7 @@ fn account_to_row(view: &AccountView) -> [String; 7] {
         format_time_or_dash(account.last_sign_in_at),
         format_time_or_dash(view.expires.map(|(at, _)| at)),
         text_or_dash(account.email.as_deref()),
+        view.source_name().to_owned(),
     ]
 }
 

@@ -104,6 +104,7 @@ fn facts(view: &SessionView) -> Table {
     let mut add = |name: &str, value: String| table.add_row([name.to_owned(), escape_text(&value)]);
     add("Session", session.id.0.to_string());
     add("Account", view.row.account_name.clone());
+    add("Source", view.source.clone());
     add("IP address", session.ip.to_string());
     add(
         "User agent",
@@ -123,7 +124,7 @@ fn facts(view: &SessionView) -> Table {
             }
         }
         None => {
-            let [.., ends, rule, _] = session_to_row(view);
+            let [.., ends, rule, _, _] = session_to_row(view);
             add("Ends", ends);
             add("Rule", rule);
         }

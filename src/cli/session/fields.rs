@@ -33,7 +33,7 @@ pub(super) fn session_to_json(view: &SessionView) -> Value {
 }
 
 /// Returns the row for a table of live sessions.
-pub(super) fn session_to_row(view: &SessionView) -> [String; 8] {
+pub(super) fn session_to_row(view: &SessionView) -> [String; 9] {
     let session = &view.row.session;
     let (ends, rule) = match &view.ends {
         Some(end) => {
@@ -52,6 +52,7 @@ pub(super) fn session_to_row(view: &SessionView) -> [String; 8] {
         ends,
         rule,
         text_or_dash(format_applications(view).as_deref()),
+        view.source.clone(),
     ]
 }
 

@@ -61,7 +61,7 @@ fn live_sessions_are_listed_and_ended() {
         assert_eq!(of(&["--ip", "10.0.0.0/8"]), 0);
         cli.run(&["session", "list"])
             .done()
-            .prints(&["ACCOUNT", "ada", "idle (everyone)"]);
+            .prints(&["ACCOUNT", "ada", "idle (everyone)", "SOURCE", "local"]);
         cli.run(&["session", "end", one["id"].as_str().unwrap()])
             .done()
             .prints(&["Ended 1 session."]);
