@@ -4,7 +4,7 @@ use super::{
     StoreError,
     conn::{AnyConn, MultiBackend},
     instant::StoredInstant,
-    schema::{accounts, session_applications, sessions},
+    schema::{accounts, session_applications, sessions, sources},
 };
 use crate::domain::time::Timestamp;
 use diesel::{
