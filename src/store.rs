@@ -38,6 +38,7 @@ pub mod policies;
 mod pool;
 mod pooler;
 pub mod provider_sessions;
+pub mod provider_sign_outs;
 pub mod recovery_codes;
 mod schema;
 pub mod sessions;

@@ -18,7 +18,10 @@ use crate::{
     store::{directory_binds, sources as source_rows},
 };
 use futures_util::{StreamExt, stream::FuturesOrdered};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Longest time for which a sign-in waits for directories, so that every response comes within five
 /// seconds (docs/failure-modes.md).
@@ -141,14 +144,26 @@ impl Ctx {
             match found {
                 Err(error) => return Err(self.source_down(live, &error).await),
                 Ok(PersonLookup::NotFound) => {}
-                Ok(PersonLookup::Ambiguous) => return Ok(DirectoryVerdict::Refused("directory_ambiguous")),
-                Ok(PersonLookup::Incomplete) => return Ok(DirectoryVerdict::Refused("directory_incomplete")),
+                Ok(PersonLookup::Ambiguous) => return Ok(self.refuse_unasked(live, "directory_ambiguous").await),
+                Ok(PersonLookup::Incomplete) => return Ok(self.refuse_unasked(live, "directory_incomplete").await),
                 Ok(PersonLookup::Found(person)) => {
                     return self.ask_password(live, &directory, &person, password, account).await;
                 }
             }
         }
-        Ok(DirectoryVerdict::Refused(DirectoryRefusal::WrongPassword.code()))
+        let unknown = DirectoryRefusal::WrongPassword.code();
+        Ok(match directories.first() {
+            Some(live) => self.refuse_unasked(live, unknown).await,
+            None => DirectoryVerdict::Refused(unknown),
+        })
+    }
+
+    /// Refuses without asking the directory about the password, after the time that a recent check
+    /// took: the time must not tell whether a directory knows the name.
+    async fn refuse_unasked(&self, live: &LiveSource, reason: &'static str) -> DirectoryVerdict {
+        let [pick, ..] = self.random_bytes();
+        tokio::time::sleep(self.live.directories.recent_bind(live.source.id, pick)).await;
+        DirectoryVerdict::Refused(reason)
     }
 
     /// Asks the directory of an account about its password again, within a session. The person is
@@ -281,12 +296,17 @@ impl Ctx {
     ) -> Result<DirectoryVerdict, FlowError> {
         let source = &live.source;
         if let Some(refusal) = self.find_claim_refusal(source, person, account).await? {
-            return Ok(DirectoryVerdict::Refused(refusal.code()));
+            return Ok(self.refuse_unasked(live, refusal.code()).await);
         }
         if !self.reserve_bind(source, directory, &person.external_id).await? {
-            return Ok(DirectoryVerdict::Refused("bind_limit"));
+            return Ok(self.refuse_unasked(live, "bind_limit").await);
         }
-        match directory.check_password(person, password).await {
+        let begun = Instant::now();
+        let answer = directory.check_password(person, password).await;
+        if answer.is_ok() {
+            self.live.directories.note_bind(source.id, begun.elapsed());
+        }
+        match answer {
             Err(error) => return Err(self.source_down(live, &error).await),
             Ok(PasswordAnswer::Refused(refusal)) => return Ok(DirectoryVerdict::Refused(refusal.code())),
             Ok(PasswordAnswer::Right) => self.forget_binds(source.id, &person.external_id).await?,
@@ -351,10 +371,15 @@ impl Ctx {
         self.write_as_system(reserve).await
     }
 
+    /// Forgets the counted binds of a person after the right password, and the directory's fault.
     async fn forget_binds(&self, source: SourceId, external_id: &str) -> Result<(), FlowError> {
         let subject = bind_subject(source, external_id);
-        self.write_as_system(move |w| Ok(directory_binds::clear(w.connection, &subject)?))
-            .await
+        self.live.directories.note_success(source);
+        self.write_as_system(move |w| {
+            directory_binds::clear(w.connection, &subject)?;
+            Ok(source_rows::clear_fault(w.connection, source)?)
+        })
+        .await
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
     store::{
         StoreError,
         provider_sessions::{self, ProviderSession},
+        provider_sign_outs::EndedAtProvider,
     },
 };
 use serde_json::{Value as Json, json};
@@ -56,6 +57,18 @@ impl ProviderSessionFacts {
                 key_id: text("key_id")?,
             },
         })
+    }
+
+    /// Returns the source, the person and the provider's session.
+    pub(super) fn key(&self) -> (SourceId, &str, Option<&str>) {
+        (self.source, &self.external_id, self.provider_session.as_deref())
+    }
+
+    /// Returns whether the session is one that its provider ended.
+    pub(super) fn is_among(&self, ended: EndedAtProvider<'_>) -> bool {
+        self.source == ended.source
+            && ended.external_id.is_none_or(|person| person == self.external_id)
+            && (ended.provider_session.is_none() || ended.provider_session == self.provider_session.as_deref())
     }
 
     fn into_row(self, session: SessionId) -> ProviderSession {

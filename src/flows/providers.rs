@@ -2,6 +2,7 @@
 //! with the provider and checks what it sends; this module decides what follows here.
 
 mod again;
+mod interrupted;
 mod proving;
 mod registration;
 mod sign_in;

@@ -146,7 +146,8 @@ impl Ctx {
         }
     }
 
-    /// Ends the sessions of a source that has not been compared for longer than its setting allows.
+    /// Ends the sessions of a source whose directory has not answered for longer than its setting
+    /// allows, counted from the first fault since it last worked.
     async fn end_after_outage(&self, live: &LiveSource) -> Result<usize, FlowError> {
         let OnOutage::EndAfter(span) = live.source.definition.on_outage else {
             return Ok(0);
@@ -154,8 +155,11 @@ impl Ctx {
         let (id, now) = (live.source.id, self.now());
         let stored = self.read(move |r| Ok(source_rows::find(r.connection, id)?)).await?;
         let Some(stored) = stored else { return Ok(0) };
-        let worked_at = stored.state.synced_at.unwrap_or(stored.created_at);
-        if now <= worked_at.saturating_add(span) {
+        // No fault: another instance was answered meanwhile.
+        let Some(silent_since) = stored.state.fault_at else {
+            return Ok(0);
+        };
+        if now <= silent_since.saturating_add(span) {
             return Ok(0);
         }
         let mut ended = 0;
@@ -228,7 +232,10 @@ struct SyncComparison<'a> {
 
 impl SyncComparison<'_> {
     async fn run(&mut self) -> Result<(), SyncFault> {
-        if self.open.len() <= MOST_BY_ID {
+        if self.open.is_empty() {
+            // With nothing to compare, the directory must still answer to count as working.
+            self.directory.read_sample(1, self.ctx.now()).await?;
+        } else if self.open.len() <= MOST_BY_ID {
             let ids: Vec<String> = self.open.keys().cloned().collect();
             for ids in ids.chunks(IDS_PER_SEARCH) {
                 let people = self.directory.find_all_by_id(ids, self.ctx.now()).await?;

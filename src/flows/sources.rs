@@ -31,6 +31,8 @@ use std::{collections::HashMap, sync::Arc};
 
 /// Maximum length of a title, in characters.
 const MAX_TITLE: usize = 60;
+/// What takes the place of the title of a source that was deleted.
+pub const DELETED_SOURCE: &str = "a deleted source";
 
 /// Maximum length of a secret, in bytes.
 const MAX_SECRET: usize = 4_096;
@@ -241,6 +243,8 @@ pub async fn set(
             if new != old {
                 sources::update(w.connection, &new, w.now)?;
             }
+            // What failed before says nothing about the new settings.
+            sources::clear_fault(w.connection, id)?;
             if let Some(secret) = &sealed.secret {
                 sources::set_secret(w.connection, id, secret.as_ref())?;
             }
@@ -428,7 +432,7 @@ impl Ctx {
         let id = account.source?;
         let known = self.live.sources();
         let title = known.by_id(id).map(|live| live.source.title.clone());
-        Some(title.unwrap_or_else(|| "a deleted source".to_owned()))
+        Some(title.unwrap_or_else(|| DELETED_SOURCE.to_owned()))
     }
 
     /// Returns the name of a source for lists and exports: `local` without one, `deleted` if it no

@@ -11,12 +11,18 @@ use crate::{
     second_factor::{FactorKeys, SealedSecret},
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 /// How often the same source's faults are written at most.
 const FAULT_EVERY: Span = Span::from_secs(60);
+
+/// Number of recent binds of a source whose times are kept.
+const RECENT_BINDS: usize = 16;
+/// Longest time of a bind that is kept, so that a refusal without a bind stays within a response.
+const LONGEST_BIND: Duration = Duration::from_secs(2);
 
 /// The clients of this instance.
 #[derive(Default)]
@@ -24,6 +30,8 @@ pub struct DirectoryClients {
     clients: Mutex<HashMap<SourceId, KnownClient>>,
     /// When a fault of a source was last written; absent: it works.
     faults: Mutex<HashMap<SourceId, Timestamp>>,
+    /// How long the recent binds of each source took.
+    binds: Mutex<HashMap<SourceId, VecDeque<Duration>>>,
 }
 
 struct KnownClient {
@@ -52,6 +60,9 @@ impl DirectoryClients {
             return Ok(Some(known.client.clone()));
         }
         clients.retain(|id, _| sources.by_id(*id).is_some());
+        let mut binds = self.binds.lock().unwrap_or_else(PoisonError::into_inner);
+        binds.retain(|id, _| sources.by_id(*id).is_some());
+        drop(binds);
         let client = Arc::new(Directory::new(settings.clone(), live.open_secret(keys)?));
         let known = KnownClient {
             settings: settings.clone(),
@@ -72,6 +83,27 @@ impl DirectoryClients {
             faults.insert(source, now);
         }
         is_due
+    }
+
+    /// Notes how long a directory took to check a password.
+    pub fn note_bind(&self, source: SourceId, took: Duration) {
+        let mut binds = self.binds.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = binds.entry(source).or_default();
+        if recent.len() == RECENT_BINDS {
+            recent.pop_front();
+        }
+        recent.push_back(took.min(LONGEST_BIND));
+    }
+
+    /// Returns how long one of the recent binds of a source took, for refusals without a bind;
+    /// `pick` chooses among them. Zero: there were none.
+    pub fn recent_bind(&self, source: SourceId, pick: u8) -> Duration {
+        let binds = self.binds.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(recent) = binds.get(&source) else {
+            return Duration::ZERO;
+        };
+        let at = usize::from(pick) % recent.len().max(1);
+        recent.get(at).copied().unwrap_or_default()
     }
 
     /// Returns whether a fault of a source was written since it last worked.

@@ -148,7 +148,19 @@ pub fn redeem(c: &mut Conn, digest: &str, now: Timestamp) -> Result<bool, StoreE
     Ok(diesel::delete(open).execute(c.db())? == 1)
 }
 
-/// Deletes one, if it is there.
+/// Lists what those keep of the session at an identity provider, by their digests.
+pub fn list_at_providers(c: &mut Conn) -> Result<Vec<(String, String)>, StoreError> {
+    let kept: Vec<(String, Option<String>)> = pending_sign_ins::table
+        .filter(pending_sign_ins::provider.is_not_null())
+        .select((pending_sign_ins::digest, pending_sign_ins::provider))
+        .load(c.db())?;
+    Ok(kept
+        .into_iter()
+        .filter_map(|(digest, provider)| Some((digest, provider?)))
+        .collect())
+}
+
+/// Deletes one, expired or not.
 pub fn delete(c: &mut Conn, digest: &str) -> Result<(), StoreError> {
     diesel::delete(pending_sign_ins::table.find(text::clean(digest).into_owned())).execute(c.db())?;
     Ok(())

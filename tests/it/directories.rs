@@ -5,6 +5,7 @@ mod client;
 mod dry_run;
 mod sign_in;
 mod sync;
+mod timing;
 
 use crate::harness::{
     client::{Answer, Client},

@@ -16,6 +16,7 @@ use crate::{
     flows::{
         self, FlowError,
         accounts::{AccountActOutcome, AccountView, Act, FieldFault},
+        sources::DELETED_SOURCE,
     },
 };
 use clap::{
@@ -258,8 +259,12 @@ pub async fn perform(
 
 /// Refuses what the source of an account decides.
 pub fn managed_by(account: &Account, title: &str) -> CliError {
+    let advice = match title {
+        DELETED_SOURCE => "it can only be deleted",
+        _ => "change it there",
+    };
     CliError::refused(format!(
-        "{} is managed by {}: change it there",
+        "{} is managed by {}: {advice}",
         escape_text(&account.name),
         escape_text(title)
     ))

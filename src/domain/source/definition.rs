@@ -180,7 +180,7 @@ pub struct SourceState {
     pub synced_at: Option<Timestamp>,
     /// How many accounts that comparison covered.
     pub synced_accounts: i64,
-    /// When it last failed; `None`: it has not failed since it last worked.
+    /// When it first failed since it last worked; `None`: it works, or its settings changed since.
     pub fault_at: Option<Timestamp>,
     /// What failed, without secrets.
     pub fault: Option<String>,

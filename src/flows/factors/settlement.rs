@@ -106,6 +106,10 @@ impl Write<'_> {
         settlement: &Settlement,
         given: FactorGiven<'_>,
     ) -> Result<FactorStepOutcome, FlowError> {
+        // Its provider may be ending the session just now.
+        if let Some(source) = settlement.account.source {
+            self.hold_source(source)?;
+        }
         let Some(account) = self.factor_account(settlement)? else {
             self.release_attempt(&settlement.reservation)?;
             return Ok(FactorStepOutcome::Over);

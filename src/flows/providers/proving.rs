@@ -9,6 +9,7 @@ use crate::{
         factor::Proofs,
         secret::Secret,
         session::SessionId,
+        time::Timestamp,
     },
     flows::{
         Ctx, FlowError, Initiator, Write,
@@ -65,6 +66,7 @@ pub async fn confirm(
     let Some((live, settings)) = live.and_then(|live| Some((live, live.source.oidc()?))) else {
         return Ok(ProviderProofOutcome::Unknown);
     };
+    let last_sign_out = ctx.latest_sign_out(live.source.id).await?;
     // The session of the provider is not enough: the person must have signed in since we asked.
     let since = Some(request.pending.started_at);
     let pending = Some(&request.pending);
@@ -82,6 +84,7 @@ pub async fn confirm(
         source: live.source.name.as_str().to_owned(),
         external_id,
         pending,
+        last_sign_out,
         request,
     };
     let source = live.source.id;
@@ -99,6 +102,7 @@ pub async fn confirm(
 struct CheckedConfirmation {
     request: ProviderConfirmation,
     pending: PendingProviderSignIn,
+    last_sign_out: Option<Timestamp>,
     facts: ProviderSessionFacts,
     proofs: Proofs,
     source: String,
@@ -127,6 +131,7 @@ impl Write<'_> {
         is_owner: impl Fn(&Account) -> bool,
     ) -> Result<Result<Option<Secret>, OidcFault>, FlowError> {
         let request = &proof.request;
+        self.hold_source(proof.pending.source)?;
         let account = accounts::find(self.connection, request.account)?.ok_or(FlowError::NotFound)?;
         if !is_owner(&account) || account.external_id.as_deref() != Some(&proof.external_id) {
             return Ok(Err(OidcFault::other_person()));
@@ -136,6 +141,9 @@ impl Write<'_> {
         }
         if !self.spend_state(&proof.pending)? {
             return Ok(Err(OidcFault::state()));
+        }
+        if self.is_interrupted(&proof.facts, proof.last_sign_out)? {
+            return Ok(Err(OidcFault::ended_session()));
         }
         let proved = self.prove_session(&SessionProof {
             session: request.session,

@@ -173,6 +173,7 @@ pub async fn complete(ctx: &Ctx, request: CallbackRequest) -> Result<ProviderSig
     let since = pending
         .filter(|_| request.again.is_some())
         .map(|pending| pending.started_at);
+    let last_sign_out = ctx.latest_sign_out(source.id).await?;
     let checked = ctx
         .check_answer(live, pending, &request.query, &request.redirect_uri, since)
         .await;
@@ -204,6 +205,7 @@ pub async fn complete(ctx: &Ctx, request: CallbackRequest) -> Result<ProviderSig
         known: ctx.find_external_account(&person).await?,
         person,
         pending,
+        last_sign_out,
         in_force: ctx.current_policy().await?,
         client: request.client.clone(),
         target: request.target,
@@ -262,6 +264,8 @@ struct ProviderSettlement {
     facts: ProviderSessionFacts,
     proofs: Proofs,
     pending: PendingProviderSignIn,
+    /// The provider's latest sign-out before the tokens were fetched.
+    last_sign_out: Option<Timestamp>,
     in_force: Arc<PolicyInForce>,
     client: FactorClient,
     target: SessionTarget,
@@ -305,7 +309,7 @@ impl Ctx {
         let about_source = !matches!(fault, OidcFault::Check { .. } | OidcFault::Refused(_) | OidcFault::Busy);
         let message = match fault {
             fault if fault.is_outage() => format!("{} cannot be reached now. Try again in a moment.", source.title),
-            OidcFault::Refused(_) => format!("{} did not sign you in.", source.title),
+            OidcFault::Refused(_) | OidcFault::ClientRefused(_) => format!("{} did not sign you in.", source.title),
             _ => format!(
                 "The answer of {} was not accepted. An administrator finds the reason in the audit: {}.",
                 source.title,
@@ -378,16 +382,16 @@ impl Write<'_> {
         let policy = &settlement.in_force.everyone().accounts;
         let known = settlement.known.as_ref();
         let concerns_administrators = person.concerns_administrators(known);
-        // In the order of all writes: administrators, accounts, sessions.
+        // In the order of all writes: sources, administrators, accounts, sessions.
+        self.hold_source(source.id)?;
         self.lock_owners(known, settlement.target.replaces, concerns_administrators)?;
         if !self.spend_state(&settlement.pending)? {
-            let fault = OidcFault::state();
-            return self.refuse_settlement(
-                source,
-                None,
-                fault.code(),
-                "This sign-in was already used. Sign in again.",
-            );
+            let words = "This sign-in was already used. Sign in again.";
+            return self.refuse_settlement(source, None, OidcFault::state().code(), words);
+        }
+        if self.is_interrupted(&settlement.facts, settlement.last_sign_out)? {
+            let words = "The identity provider has ended this session meanwhile. Sign in again.";
+            return self.refuse_settlement(source, known, OidcFault::ended_session().code(), words);
         }
         sources::clear_fault(self.connection, source.id)?;
         let mut account = match self.external_account(person)? {

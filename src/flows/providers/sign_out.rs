@@ -1,17 +1,18 @@
 //! Signing out at a provider: a provider that ended a session tells us (OpenID Connect Back-Channel
 //! Logout 1.0), and a person who signs out here may sign out there too (RP-Initiated Logout 1.0).
 
+use super::interrupted::{SIGN_OUTS_KEPT, person_of, token_digest};
 use crate::{
     domain::{
         account::Account,
         audit::{Actor, Event, Initiator, RequestOrigin},
-        secret::{Secret, digest},
+        secret::Secret,
         session::{EndReason, SessionId},
         source::{IdentitySource, ProviderSignOut},
     },
     flows::{Ctx, FlowError, PURGED, Write},
     identity::oidc::{LogoutNotice, OidcFault},
-    store::{Conn, StoreError, provider_sessions, spent_provider_values},
+    store::{Conn, StoreError, provider_sessions, provider_sign_outs, spent_provider_values},
 };
 use serde_json::json;
 use url::Url;
@@ -67,6 +68,7 @@ pub async fn accept_sign_out(
         Err(fault) => fault,
         Ok(notice) => {
             let (end, by) = (source.clone(), initiator.clone());
+            ctx.interrupt_sign_ins(&end, &notice).await?;
             match ctx.write(&by, move |w| w.end_provider_sessions(&end, &notice)).await? {
                 Some(ended) => return Ok(BackChannelOutcome::Ended(ended)),
                 None => OidcFault::used_token(),
@@ -131,11 +133,13 @@ pub fn has_sign_out_page(ctx: &Ctx, account: &Account) -> bool {
     matches!(mode, Some(ProviderSignOut::Offer | ProviderSignOut::Provider))
 }
 
-/// Deletes used values that their age refuses by now. Called by a job.
+/// Deletes used values that their age refuses by now, and sign-outs that concern no sign-in any
+/// longer. Called by a job.
 pub async fn forget_old(ctx: &Ctx) -> Result<(), FlowError> {
     let now = ctx.now();
     let purge = move |connection: &mut Conn| {
         spent_provider_values::purge(connection, now, PURGED)?;
+        provider_sign_outs::purge(connection, now.saturating_sub(SIGN_OUTS_KEPT), PURGED)?;
         Ok::<_, StoreError>(())
     };
     Ok(ctx.store.write(purge).await?)
@@ -148,12 +152,10 @@ impl Write<'_> {
         source: &IdentitySource,
         notice: &LogoutNotice,
     ) -> Result<Option<usize>, FlowError> {
-        let value = format!("token {} {}", source.id.0, notice.token_id);
-        if !spent_provider_values::spend(self.connection, &digest(&value), notice.expires_at)? {
+        if !spent_provider_values::spend(self.connection, &token_digest(source, notice), notice.expires_at)? {
             return Ok(None);
         }
-        let named = notice.subject.as_deref().zip(source.oidc());
-        let person = named.map(|(subject, settings)| settings.external_id(subject));
+        let person = person_of(source, notice);
         let named =
             provider_sessions::list_live(self.connection, source.id, person.as_deref(), notice.session.as_deref())?;
         let mut ended = 0;

@@ -45,6 +45,7 @@ checks! {
     AuthTime "auth_time" "the provider does not say that the person has just signed in",
     Subject "token_subject" "the token names no subject",
     Person "other_person" "the provider signed in another person than the owner of the session",
+    EndedSession "ended_session" "the provider ended this session while the sign-in was under way",
     UserinfoSubject "userinfo_subject" "the userinfo endpoint answered about another person",
     Groups "claim_groups" "the provider left the groups out of the token, because there are too many",
     Events "token_events" "the token does not contain the expected event",
@@ -98,6 +99,9 @@ pub enum OidcFault {
     /// The provider ended the sign-in with an error code (RFC 6749, 4.1.2.1 and 5.2).
     #[error("the provider answered with the error {0}")]
     Refused(String),
+    /// The token endpoint does not accept us as the client (RFC 6749, 5.2).
+    #[error("the provider does not accept client ID, secret or client_auth: {0}")]
+    ClientRefused(String),
     /// A check failed.
     #[error("{}{}{detail}", check.sentence(), if detail.is_empty() { "" } else { ": " })]
     Check {
@@ -117,7 +121,7 @@ impl OidcFault {
             OidcFault::Status { .. } | OidcFault::Answer { .. } => "provider_answer",
             OidcFault::Insecure(_) | OidcFault::Configuration(_) => "source_settings",
             OidcFault::OtherIssuer { .. } => "discovery_issuer",
-            OidcFault::Refused(_) => "provider_refused",
+            OidcFault::Refused(_) | OidcFault::ClientRefused(_) => "provider_refused",
             OidcFault::Check { check, .. } => check.code(),
         }
     }
@@ -132,6 +136,7 @@ impl OidcFault {
             | OidcFault::Configuration(_)
             | OidcFault::OtherIssuer { .. }
             | OidcFault::Refused(_)
+            | OidcFault::ClientRefused(_)
             | OidcFault::Check { .. } => false,
         }
     }
@@ -155,6 +160,11 @@ impl OidcFault {
     /// Returns the fault of a confirmation by another person.
     pub fn other_person() -> Self {
         Self::failed(FailedCheck::Person)
+    }
+
+    /// Returns the fault of a session that the provider ended while its tokens were fetched.
+    pub fn ended_session() -> Self {
+        Self::failed(FailedCheck::EndedSession)
     }
 
     /// Creates the fault of a failed check.

@@ -80,7 +80,7 @@ pub(super) fn verify_id_token(
     }
     let auth_time = claims.auth_time().map(timestamp);
     if let Some(since) = expected.authenticated_since
-        && auth_time.is_none_or(|at| at.saturating_add(SKEW) < since)
+        && auth_time.is_none_or(|at| at.saturating_add(SKEW) < since || at > now.saturating_add(SKEW))
     {
         return Err(OidcFault::failed(FailedCheck::AuthTime));
     }

@@ -278,7 +278,10 @@ impl Provider {
         if answer.status.is_client_error()
             && let Ok(refusal) = answer.parse::<ErrorAnswer>()
         {
-            return Err(OidcFault::Refused(quote(&refusal.error)));
+            return Err(match refusal.error.as_str() {
+                "invalid_client" | "unauthorized_client" => OidcFault::ClientRefused(quote(&refusal.error)),
+                _ => OidcFault::Refused(quote(&refusal.error)),
+            });
         }
         answer.into_json()
     }

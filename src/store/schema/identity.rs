@@ -52,3 +52,13 @@ diesel::table! {
         expires_at -> Timestamp,
     }
 }
+
+diesel::table! {
+    provider_sign_outs (digest) {
+        digest -> Text,
+        source_id -> Text,
+        external_id -> Nullable<Text>,
+        provider_session -> Nullable<Text>,
+        received_at -> Timestamp,
+    }
+}

@@ -193,6 +193,12 @@ fn an_account_is_listed_for_a_source_and_shown_with_it() {
         assert_eq!(names("corp"), ["eve"]);
         assert_eq!(names("local"), ["boss"]);
         assert!(names("nobody").is_empty());
+        let shown = cli.run(&["account", "list", "--source", "corp"]).done();
+        assert!(
+            shown.out.contains("SOURCE") && shown.out.contains("corp"),
+            "{}",
+            shown.out
+        );
         cli.run(&["account", "set-role", "eve", "administrator"])
             .refused(&["eve is managed by Corp directory"]);
         cli.run(&["account", "reset-password", "eve", "--one-time"])
@@ -204,7 +210,7 @@ fn an_account_is_listed_for_a_source_and_shown_with_it() {
         let eve = cli.run(&["account", "show", "eve", "--json"]).json();
         assert_eq!((&eve["source"], &eve["state"]), (&json!("deleted"), &json!("disabled")));
         cli.run(&["account", "enable", "eve"])
-            .refused(&["managed by a deleted source"]);
+            .refused(&["managed by a deleted source: it can only be deleted"]);
     });
 }
 

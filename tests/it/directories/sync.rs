@@ -5,11 +5,25 @@ use crate::harness::{
     server::{On, TestServer},
     slapd::{PERSON_PASSWORD, Slapd, group_dn, person_dn},
 };
-use nightlatch::flows::source_sync::{SyncCounts, SyncOutcome, sync_now};
+use nightlatch::{
+    flows::source_sync::{SyncCounts, SyncOutcome, sync_now},
+    store::{StoreError, sources},
+};
 
 fn sync(server: &TestServer) -> SyncCounts {
     match server.run(sync_now(&server.ctx, "corp")).unwrap() {
         SyncOutcome::Done(counts) => counts,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Compares with a directory that does not answer; returns how many sessions ended.
+fn down(server: &TestServer) -> usize {
+    match server.run(sync_now(&server.ctx, "corp")).unwrap() {
+        SyncOutcome::Down { ended, fault } => {
+            assert!(!fault.to_string().is_empty());
+            ended
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -74,13 +88,9 @@ fn an_outage_ends_sessions_only_after_the_time_that_the_source_allows() {
     let linus = signed_in(&server, "linus", PERSON_PASSWORD);
     sync(&server);
     slapd.kill();
-    let down = |server: &TestServer| match server.run(sync_now(&server.ctx, "corp")).unwrap() {
-        SyncOutcome::Down { ended, fault } => {
-            assert!(!fault.to_string().is_empty());
-            ended
-        }
-        other => panic!("{other:?}"),
-    };
+    // The last comparison is long past, but the outage begins with the first missing answer.
+    server.advance(2 * 3_600);
+    assert_eq!(down(&server), 0);
     server.advance(3_600);
     assert_eq!(down(&server), 0);
     linus.get("/").expect(200);
@@ -89,4 +99,39 @@ fn an_outage_ends_sessions_only_after_the_time_that_the_source_allows() {
     assert_eq!(linus.get("/").expect(303).location(), "/login?reason=directory");
     slapd.restart();
     signed_in(&server, "linus", PERSON_PASSWORD);
+}
+
+#[test]
+fn a_sign_in_that_works_ends_an_outage_as_a_comparison_does() {
+    let mut slapd = Slapd::start();
+    let server = TestServer::start();
+    add_source(&server, "corp", &slapd, &[("on_outage", "1h")]);
+    let linus = signed_in(&server, "linus", PERSON_PASSWORD);
+    slapd.kill();
+    assert_eq!(down(&server), 0);
+    slapd.restart();
+    signed_in(&server, "linus", PERSON_PASSWORD);
+    slapd.kill();
+    server.advance(2 * 3_600);
+    assert_eq!(down(&server), 0);
+    linus.get("/").expect(200);
+}
+
+#[test]
+fn a_comparison_without_sessions_asks_the_directory_too() {
+    let mut slapd = Slapd::start();
+    let server = TestServer::start();
+    let id = add_source(&server, "corp", &slapd, &[]);
+    slapd.kill();
+    assert_eq!(down(&server), 0);
+    let state = |server: &TestServer| {
+        let found: Result<_, StoreError> = server.ctx.store.read_now(move |c| sources::find(c, id));
+        found.unwrap().unwrap().state
+    };
+    let failing = state(&server);
+    assert!(failing.synced_at.is_none() && failing.fault.is_some(), "{failing:?}");
+    slapd.restart();
+    assert_eq!(sync(&server), SyncCounts::default());
+    let working = state(&server);
+    assert!(working.synced_at.is_some() && working.fault.is_none(), "{working:?}");
 }

@@ -80,6 +80,9 @@ pub fn numeric_date(at: Timestamp) -> i64 {
 /// Makes an answer of a faulty provider.
 pub type ReplyMaker = fn() -> Reply;
 
+/// Something that happens while the provider answers a request for tokens.
+pub type WhileAnswering = Arc<dyn Fn() + Send + Sync>;
+
 /// What the provider answers.
 pub struct ForgedAnswers {
     /// Published keys.
@@ -92,6 +95,8 @@ pub struct ForgedAnswers {
     pub userinfo: Json,
     /// Answers another way; the path is the key.
     pub instead: Option<(&'static str, ReplyMaker)>,
+    /// Happens before the next request for tokens is answered.
+    pub meanwhile: Option<WhileAnswering>,
 }
 
 /// The running provider; it ends with the test process.
@@ -110,9 +115,19 @@ impl ForgedProvider {
             id_token: String::new(),
             userinfo: json!({}),
             instead: None,
+            meanwhile: None,
         }));
         let current = answers.clone();
-        let upstream = Upstream::start(Arc::new(move |request| answer(request, &current.lock().unwrap())));
+        let upstream = Upstream::start(Arc::new(move |request| {
+            let meanwhile = match request.target.as_str() {
+                "/token" => current.lock().unwrap().meanwhile.take(),
+                _ => None,
+            };
+            if let Some(meanwhile) = meanwhile {
+                meanwhile();
+            }
+            answer(request, &current.lock().unwrap())
+        }));
         Self {
             issuer: format!("http://{}", upstream.address),
             upstream,

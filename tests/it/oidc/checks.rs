@@ -246,6 +246,9 @@ fn a_re_authentication_needs_a_fresh_time_of_authentication() {
     assert_eq!(verdict(json!(now)), "accepted");
     assert_eq!(verdict(json!(now - 59)), "accepted");
     assert_eq!(verdict(json!(now - 62)), "auth_time");
+    // A time to come would make the token count at every later confirmation.
+    assert_eq!(verdict(json!(now + 59)), "accepted");
+    assert_eq!(verdict(json!(now + 62)), "auth_time");
     assert_eq!(verdict(Json::Null), "auth_time");
 }
 

@@ -11,6 +11,7 @@ use crate::{
         accounts::{self, AccountActOutcome, Act},
         factors::{self, EnrolmentLinkOutcome, ResetKind},
         password_reset::{self, InvitationOutcome, MailLinkOutcome},
+        sources::DELETED_SOURCE,
     },
     http::{
         error::PageError,
@@ -142,7 +143,11 @@ pub async fn submit(
 
 /// Says that the source of an account decides.
 fn describe_managed(title: &str) -> String {
-    format!("This account is managed by {title}. Change it there.")
+    let advice = match title {
+        DELETED_SOURCE => "It can only be deleted.",
+        _ => "Change it there.",
+    };
+    format!("This account is managed by {title}. {advice}")
 }
 
 /// Sends an invitation, or sends it again.
