@@ -2,6 +2,7 @@
 
 mod client;
 mod dry_run;
+mod floods;
 mod sign_in;
 mod sync;
 

@@ -91,12 +91,19 @@ async fn walk_up(pool: &ConnectionPool, person: &DirectoryPerson) -> Result<Vec<
         };
         filters = fresh.chunks(GROUPS_PER_SEARCH).map(parents).collect();
         all.extend(fresh);
-        if all.len() > MAX_GROUPS {
-            let words = format!("the person is in more than {MAX_GROUPS} groups");
-            return Err(DirectoryError::new(DirectoryStep::Groups, words));
-        }
+        check_number(&all)?;
     }
     Ok(all)
+}
+
+fn check_number(groups: &[FoundGroup]) -> Result<(), DirectoryError> {
+    match groups.len() > MAX_GROUPS {
+        true => Err(DirectoryError::new(
+            DirectoryStep::Groups,
+            format!("the person is in more than {MAX_GROUPS} groups"),
+        )),
+        false => Ok(()),
+    }
 }
 
 async fn search_groups(pool: &ConnectionPool, filter: &str) -> Result<Vec<FoundGroup>, DirectoryError> {
@@ -119,13 +126,19 @@ async fn search_groups(pool: &ConnectionPool, filter: &str) -> Result<Vec<FoundG
                     dn: entry.dn,
                 });
             }
+            if groups.len() > MAX_GROUPS {
+                connection.close();
+                return Ok(groups);
+            }
         }
         // A search that a limit cut short ends like a complete one.
         stream.finish().await.success()?;
         Ok::<_, LdapError>(groups)
     };
     let _turn = pool.paging.lock().await;
-    pool.on_service(DirectoryStep::Groups, search).await
+    let groups = pool.on_service(DirectoryStep::Groups, search).await?;
+    check_number(&groups)?;
+    Ok(groups)
 }
 
 /// Returns the first value of a DN: `admins` of `cn=admins,ou=groups,dc=example`. `None`: it is
