@@ -37,11 +37,13 @@ pub(super) async fn groups_of(pool: &ConnectionPool, person: &DirectoryPerson) -
     let found = match settings.group_lookup {
         GroupLookup::Off => Vec::new(),
         GroupLookup::MemberOf => {
+            let base = settings.group_base.as_deref().unwrap_or(&settings.base);
             let direct = person.member_of.iter();
             direct
                 .map(|dn| FoundGroup {
                     dn: dn.clone(),
-                    name: first_value(dn),
+                    // Elsewhere in the tree other people may create groups of the same name.
+                    name: first_value(dn).filter(|_| is_below(dn, base)),
                 })
                 .collect()
         }
@@ -139,6 +141,31 @@ async fn search_groups(pool: &ConnectionPool, filter: &str) -> Result<Vec<FoundG
     let groups = pool.on_service(DirectoryStep::Groups, search).await?;
     check_number(&groups)?;
     Ok(groups)
+}
+
+/// Returns whether a DN lies below another, without regard to case and to blanks around separators.
+/// Two spellings that differ in escapes are taken for different ones.
+fn is_below(dn: &str, base: &str) -> bool {
+    let (parts, base) = (dn_parts(dn), dn_parts(base));
+    parts.len() > base.len() && parts.ends_with(&base)
+}
+
+/// Splits a DN at its commas (RFC 4514), except escaped ones.
+fn dn_parts(dn: &str) -> Vec<String> {
+    let (mut parts, mut is_escaped) = (vec![String::new()], false);
+    for c in dn.chars() {
+        match (c, parts.last_mut()) {
+            (',', _) if !is_escaped => parts.push(String::new()),
+            (_, Some(part)) => part.extend(c.to_lowercase()),
+            (_, None) => {}
+        }
+        is_escaped = c == '\\' && !is_escaped;
+    }
+    let tidy = |part: String| match part.split_once('=') {
+        Some((name, value)) => format!("{}={}", name.trim(), value.trim()),
+        None => part.trim().to_owned(),
+    };
+    parts.into_iter().map(tidy).collect()
 }
 
 /// Returns the first value of a DN: `admins` of `cn=admins,ou=groups,dc=example`. `None`: it is

@@ -166,6 +166,26 @@ fn groups_are_found_by_each_way() {
     }
 }
 
+/// Who may create groups elsewhere in the tree must not be able to make administrators by a name.
+#[test]
+fn names_of_groups_outside_the_search_base_of_groups_do_not_count() {
+    let slapd = Slapd::start();
+    for (base, counts) in [
+        ("OU=Groups, DC=example, DC=test", true),
+        ("ou=elsewhere,dc=example,dc=test", false),
+        ("ups,dc=example,dc=test", false),
+        (&group_dn("wiki"), false),
+    ] {
+        run(async {
+            let directory = client(slapd.definition(&[("group_lookup", "member_of"), ("group_base", base)]));
+            let linus = person(&directory, "linus").await;
+            let groups = directory.list_groups(&linus).await.unwrap();
+            assert_eq!(groups.contains(&"wiki".to_owned()), counts, "{base}");
+            assert!(groups.contains(&group_dn("wiki")), "{base}");
+        });
+    }
+}
+
 #[test]
 fn locked_and_disabled_people_are_recognised() {
     let slapd = Slapd::start();
