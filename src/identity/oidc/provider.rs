@@ -117,7 +117,11 @@ struct ErrorAnswer {
 impl Provider {
     /// Prepares a provider; nothing is fetched yet.
     pub fn new(registration: ProviderRegistration) -> Result<Self, OidcFault> {
-        let transport = Transport::new(registration.ca_file.as_deref(), registration.time_limit)?;
+        let transport = Transport::new(
+            &registration.issuer,
+            registration.ca_file.as_deref(),
+            registration.time_limit,
+        )?;
         Ok(Self {
             registration,
             transport,

@@ -309,10 +309,24 @@ fn a_provider_is_believed_only_under_its_own_name_and_over_tls() {
     case.forged
         .change(|answers| answers.metadata = json!({ "issuer": "https://other.example.org" }));
     assert_eq!(case.verdict_with(&[]), "discovery_issuer");
-    let case = Case::new();
-    case.forged
-        .change(|answers| answers.metadata = json!({ "token_endpoint": "http://login.example.org/token" }));
-    assert_eq!(case.verdict_with(&[]), "source_settings");
+    // Browsers are sent to two of the addresses.
+    for (endpoint, address) in [
+        ("token_endpoint", "http://login.example.org/token"),
+        ("jwks_uri", "file:///etc/passwd"),
+        ("userinfo_endpoint", "http://login.example.org/userinfo"),
+        ("authorization_endpoint", "http://login.example.org/auth"),
+        ("authorization_endpoint", "javascript:alert(1)"),
+        ("end_session_endpoint", "http://login.example.org/end"),
+        ("end_session_endpoint", "javascript:alert(1)//"),
+        ("end_session_endpoint", "data:text/html,<script>alert(1)</script>"),
+    ] {
+        let case = Case::new();
+        case.forged
+            .change(|answers| answers.metadata = json!({ endpoint: address }));
+        assert_eq!(case.verdict_with(&[]), "source_settings", "{endpoint} {address}");
+        let end = block_on(case.provider.sign_out_url(None, "https://login.example.org/", case.now));
+        assert_eq!(code(&end), "source_settings", "{endpoint} {address}");
+    }
     assert!(
         Provider::new(ProviderRegistration {
             ca_file: Some("/nowhere.pem".to_owned()),
