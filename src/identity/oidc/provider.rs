@@ -6,7 +6,7 @@ use super::{
     claims::{ClaimNames, ClaimSet, needs_userinfo},
     discovery::ProviderMetadata,
     fault::{FailedCheck, OidcFault, quote},
-    id_token::{IdTokenExpectation, VerifiedIdToken, verify_id_token},
+    id_token::{IdTokenExpectation, VerifiedIdToken, check_hash, check_start, verify_id_token},
     keys::{DecodedToken, Payload, fetch_keys},
     logout_token::{LogoutNotice, TokenParties, verify_logout_token},
     transport::Transport,
@@ -177,6 +177,9 @@ impl Provider {
         let verified = self.with_keys(known.clone(), now, verify).await?;
         // The signature covers these bytes, so the payload can be read for further claims.
         let payload = DecodedToken::decode(&hint)?.payload;
+        check_start(&payload, now)?;
+        check_hash(&payload, "c_hash", Some(code.expose()))?;
+        check_hash(&payload, "at_hash", tokens.access_token.as_deref())?;
         let names = &self.registration.claims;
         let userinfo = match (&known.metadata.userinfo_endpoint, &tokens.access_token) {
             (Some(url), Some(token)) if needs_userinfo(names, &payload) => {
