@@ -1,6 +1,7 @@
 //! Requests to a provider: over TLS, without redirects, bounded in time, in size and in number.
 
 use super::fault::{OidcFault, quote};
+use crate::identity::describe_certificate_fault;
 use reqwest::{RequestBuilder, StatusCode, redirect::Policy};
 use rustls::{
     ClientConfig, RootCertStore,
@@ -183,7 +184,7 @@ fn explain(error: reqwest::Error) -> String {
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    cause.to_string()
+    describe_certificate_fault(cause.to_string())
 }
 
 #[cfg(test)]

@@ -246,6 +246,21 @@ fn connections_need_the_right_certificate_and_password() {
             assert!(!error.to_string().contains(SERVICE_PASSWORD), "{error}");
         });
     }
+    // The certificate that `openssl req -x509` makes.
+    let mut authority = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = authority.self_signed(&key).unwrap();
+    let mut other = Slapd::start();
+    other.kill();
+    std::fs::write(other.certificate(), certificate.pem()).unwrap();
+    std::fs::write(other.certificate().with_file_name("key.pem"), key.serialize_pem()).unwrap();
+    other.restart();
+    run(async {
+        let directory = client(other.definition(&[]));
+        let error = directory.find_person("ada.l", SystemClock.now()).await.unwrap_err();
+        assert!(error.to_string().contains("authority (CA:TRUE)"), "{error}");
+    });
     // The first address that answers is taken.
     let both = format!("ldaps://localhost:1\n{}", slapd.tls_url("localhost"));
     run(async {
