@@ -3,3 +3,12 @@
 
 pub mod ldap;
 pub mod oidc;
+
+/// Returns the description of a failed connection. The TLS library describes the most frequent
+/// fault of a certificate that was made by hand in its own terms.
+fn describe_certificate_fault(words: String) -> String {
+    match words.contains("CaUsedAsEndEntity") {
+        true => "the server presents the certificate of an authority (CA:TRUE) as its own".to_owned(),
+        false => words,
+    }
+}

@@ -298,6 +298,10 @@ impl Ctx {
         if let Some(refusal) = self.find_claim_refusal(source, person, account).await? {
             return Ok(self.refuse_unasked(live, refusal.code()).await);
         }
+        // Never sent to the directory, so it must not use up a bind.
+        if password.expose().is_empty() {
+            return Ok(DirectoryVerdict::Refused(DirectoryRefusal::WrongPassword.code()));
+        }
         if !self.reserve_bind(source, directory, &person.external_id).await? {
             return Ok(self.refuse_unasked(live, "bind_limit").await);
         }

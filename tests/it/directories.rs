@@ -3,6 +3,7 @@
 mod active_directory;
 mod client;
 mod dry_run;
+mod floods;
 mod sign_in;
 mod sync;
 mod timing;

@@ -35,13 +35,13 @@
 //! | run the program and its commands as processes | [`program`] |
 //! | break or lock PostgreSQL | [`postgres::Database`] |
 //! | kill PostgreSQL, or take its connections | [`cluster::Cluster`] |
-//! | hold, delay or cut the packets of PostgreSQL | [`relay::Relay`] |
+//! | hold, delay or cut the packets of PostgreSQL or a directory | [`relay::Relay`] |
 //! | put nginx, Caddy or HAProxy in front | [`chain::Chain`], with [`upstream`] as the application |
 //! | put nginx in front of several instances | [`balancer::Balancer`] |
 //! | put a small proxy of our own in front | [`gateway::Gateway`] |
 //! | run a real OpenID Connect provider, or one that lies | [`real_provider`], [`forged_provider`] |
 //! | send security events of a provider | [`transmitter::Transmitter`] |
-//! | ask an LDAP directory, freeze or kill it | [`slapd::Slapd`] |
+//! | ask an LDAP directory, freeze or kill it, or one that never stops | [`slapd::Slapd`], [`forged_directory`] |
 //! | answer LDAP requests like Active Directory | [`active_directory::ActiveDirectory`] |
 //! | receive emails, or refuse them | [`smtp`] |
 //! | compare the statements that a database is asked | [`statements::Statements`] |
@@ -55,6 +55,7 @@ pub mod chain;
 pub mod chromium;
 pub mod client;
 pub mod cluster;
+pub mod forged_directory;
 pub mod forged_provider;
 pub mod gateway;
 pub mod page;

@@ -401,7 +401,7 @@ impl LdapSettings {
             "Search base of groups",
             Text,
             "",
-            "Empty: the search base of people.",
+            "Where groups are searched; with member_of, names of other groups do not count. Empty: the search base.",
         ),
         SourceField::new(
             "group_filter",

@@ -60,6 +60,8 @@ struct PasswordPage {
 /// A source that keeps the password of the account.
 struct ManagedPassword {
     title: String,
+    /// Whether the password that is changed there is typed here.
+    is_directory: bool,
     /// The page of the source where people change it.
     url: Option<String>,
 }
@@ -75,6 +77,7 @@ fn managed_password(ctx: &Ctx, pending: &Pending) -> Option<ManagedPassword> {
         .and_then(|live| live.source.ldap());
     Some(ManagedPassword {
         title,
+        is_directory: settings.is_some(),
         url: settings.and_then(|settings| settings.password_url.clone()),
     })
 }

@@ -8,19 +8,38 @@ use crate::domain::{secret::Secret, source::LdapSettings, time::Span};
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, StdStream};
 use std::{
     net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio::{
     net::{TcpStream, lookup_host},
+    task::AbortHandle,
     time::timeout,
 };
 use url::Url;
 
-/// An open connection; clones share it.
+/// An open connection; clones share it. It is closed when the last one is dropped.
 #[derive(Clone)]
 pub(super) struct DirectoryConnection {
     ldap: Ldap,
     operation_timeout: Duration,
+    driver: Arc<ConnectionDriver>,
+}
+
+/// The task that reads and writes a connection. It ends with this value, whatever the server still
+/// sends: the library reads without a limit.
+struct ConnectionDriver {
+    task: AbortHandle,
+    has_answered: AtomicBool,
+}
+
+impl Drop for ConnectionDriver {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 /// How long each step of opening a connection took, for the test of a source.
@@ -39,6 +58,25 @@ impl DirectoryConnection {
 
     pub(super) fn is_closed(&mut self) -> bool {
         self.ldap.is_closed()
+    }
+
+    /// Closes the connection, also for its clones: operations in flight fail.
+    pub(super) fn close(&self) {
+        self.driver.task.abort();
+    }
+
+    /// Returns whether a search was answered on it.
+    pub(super) fn has_answered(&self) -> bool {
+        self.driver.has_answered.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_answer(&self) {
+        self.driver.has_answered.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether both are handles of one connection.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.driver, &other.driver)
     }
 
     /// Binds with the source's own credentials.
@@ -126,7 +164,7 @@ impl Connector {
             other => DirectoryError::from_ldap(step, &other),
         })?;
         times.steps.push((step, began.elapsed()));
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             if let Err(error) = driver.drive().await {
                 tracing::debug!(%error, "a connection to a directory ended");
             }
@@ -134,6 +172,10 @@ impl Connector {
         Ok(DirectoryConnection {
             ldap,
             operation_timeout: duration(self.settings.operation_timeout),
+            driver: Arc::new(ConnectionDriver {
+                task: task.abort_handle(),
+                has_answered: AtomicBool::new(false),
+            }),
         })
     }
 }

@@ -73,7 +73,11 @@ impl Directory {
         now: Timestamp,
     ) -> Result<Vec<DirectoryPerson>, DirectoryError> {
         match filter::identities(self.settings(), external_ids) {
-            Some(filter) => self.pool.bounded(find_people(&self.pool, &filter, now)).await,
+            Some(filter) => {
+                // An ID names one entry; an attribute that is not quite unique is still tolerated.
+                let most = external_ids.len().saturating_mul(2);
+                self.pool.bounded(find_people(&self.pool, &filter, most, now)).await
+            }
             None => Ok(Vec::new()),
         }
     }

@@ -1,6 +1,7 @@
 //! Why a directory could not be asked, and in which step. The text is for administrators: it shows
 //! addresses and certificates, never passwords or what was searched.
 
+use crate::identity::describe_certificate_fault;
 use ldap3::LdapError;
 use std::time::Duration;
 
@@ -70,8 +71,8 @@ impl DirectoryError {
             | LdapError::IdScrubSend { .. }
             | LdapError::MiscSend { .. }
             | LdapError::EndOfStream => "the server closed the connection".to_owned(),
-            LdapError::Io { source } => source.to_string(),
-            other => other.to_string(),
+            LdapError::Io { source } => describe_certificate_fault(source.to_string()),
+            other => describe_certificate_fault(other.to_string()),
         };
         Self::new(step, text.chars().take(FAULT_CHARS).collect())
     }

@@ -37,10 +37,12 @@ pub(super) async fn groups_of(pool: &ConnectionPool, person: &DirectoryPerson) -
     let found = match settings.group_lookup {
         GroupLookup::Off => Vec::new(),
         GroupLookup::MemberOf => {
+            let base = settings.group_base.as_deref().unwrap_or(&settings.base);
             let direct = complete_member_of(pool, person).await?.into_iter();
             direct
                 .map(|dn| FoundGroup {
-                    name: first_value(&dn),
+                    // Elsewhere in the tree other people may create groups of the same name.
+                    name: first_value(&dn).filter(|_| is_below(&dn, base)),
                     dn,
                 })
                 .collect()
@@ -126,11 +128,19 @@ async fn walk_up(pool: &ConnectionPool, person: &DirectoryPerson) -> Result<Vec<
         };
         filters = fresh.chunks(GROUPS_PER_SEARCH).map(parents).collect();
         all.extend(fresh);
-        if all.len() > MAX_GROUPS {
-            return Err(too_many_groups());
-        }
+        check_number(&all)?;
     }
     Ok(all)
+}
+
+fn check_number(groups: &[FoundGroup]) -> Result<(), DirectoryError> {
+    match groups.len() > MAX_GROUPS {
+        true => Err(DirectoryError::new(
+            DirectoryStep::Groups,
+            format!("the person is in more than {MAX_GROUPS} groups"),
+        )),
+        false => Ok(()),
+    }
 }
 
 async fn search_groups(pool: &ConnectionPool, filter: &str) -> Result<Vec<FoundGroup>, DirectoryError> {
@@ -153,13 +163,44 @@ async fn search_groups(pool: &ConnectionPool, filter: &str) -> Result<Vec<FoundG
                     dn: entry.dn,
                 });
             }
+            if groups.len() > MAX_GROUPS {
+                connection.close();
+                return Ok(groups);
+            }
         }
         // A search that a limit cut short ends like a complete one.
         stream.finish().await.success()?;
         Ok::<_, LdapError>(groups)
     };
     let _turn = pool.paging.lock().await;
-    pool.on_service(DirectoryStep::Groups, search).await
+    let groups = pool.on_service(DirectoryStep::Groups, search).await?;
+    check_number(&groups)?;
+    Ok(groups)
+}
+
+/// Returns whether a DN lies below another, without regard to case and to blanks around separators.
+/// Two spellings that differ in escapes are taken for different ones.
+fn is_below(dn: &str, base: &str) -> bool {
+    let (parts, base) = (dn_parts(dn), dn_parts(base));
+    parts.len() > base.len() && parts.ends_with(&base)
+}
+
+/// Splits a DN at its commas (RFC 4514), except escaped ones.
+fn dn_parts(dn: &str) -> Vec<String> {
+    let (mut parts, mut is_escaped) = (vec![String::new()], false);
+    for c in dn.chars() {
+        match (c, parts.last_mut()) {
+            (',', _) if !is_escaped => parts.push(String::new()),
+            (_, Some(part)) => part.extend(c.to_lowercase()),
+            (_, None) => {}
+        }
+        is_escaped = c == '\\' && !is_escaped;
+    }
+    let tidy = |part: String| match part.split_once('=') {
+        Some((name, value)) => format!("{}={}", name.trim(), value.trim()),
+        None => part.trim().to_owned(),
+    };
+    parts.into_iter().map(tidy).collect()
 }
 
 /// Returns the first value of a DN: `admins` of `cn=admins,ou=groups,dc=example`. `None`: it is

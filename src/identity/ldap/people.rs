@@ -13,6 +13,10 @@ use ldap3::{
     adapters::{Adapter, EntriesOnly, PagedResults},
 };
 
+/// Most entries that a search for one person asks for: the second one shows that the name is
+/// ambiguous.
+const MOST_MATCHES: usize = 2;
+
 /// Finds the one person that a filter matches.
 pub(super) async fn one_person(
     pool: &ConnectionPool,
@@ -22,17 +26,34 @@ pub(super) async fn one_person(
     let settings = pool.settings();
     let search = async |connection: DirectoryConnection| {
         let mut operation = connection.operation();
-        operation.with_search_options(SearchOptions::new().sizelimit(2));
-        let found = operation
-            .search(&settings.base, Scope::Subtree, filter, person_attributes(settings))
-            .await?;
+        operation.with_search_options(SearchOptions::new().sizelimit(MOST_MATCHES as i32));
         // References to other servers are not followed: they would receive the password.
-        match found.1.rc {
+        let adapters: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> = vec![Box::new(EntriesOnly::new())];
+        let mut stream = operation
+            .streaming_search_with(
+                adapters,
+                &settings.base,
+                Scope::Subtree,
+                filter,
+                person_attributes(settings),
+            )
+            .await?;
+        let mut entries = Vec::new();
+        while let Some(entry) = stream.next().await? {
+            entries.push(entry);
+            if entries.len() > MOST_MATCHES {
+                // The server ignores the limit, and nobody knows when it would stop.
+                connection.close();
+                return Ok(entries);
+            }
+        }
+        let result = stream.finish().await;
+        match result.rc {
             // Code 4 (size limit): more than one entry matches, which is reported as ambiguous.
-            0 | 4 => Ok(found.0),
+            0 | 4 => Ok(entries),
             // A base that does not exist (code 32) is a fault of the settings, not a missing
             // person.
-            _ => Err(LdapError::from(found.1)),
+            _ => Err(LdapError::from(result)),
         }
     };
     let entries = pool.on_service(DirectoryStep::Search, search).await?;
@@ -47,10 +68,11 @@ pub(super) async fn one_person(
     })
 }
 
-/// Finds all people that a filter matches.
+/// Finds all people that a filter matches. More than `most` entries are an error.
 pub(super) async fn find_people(
     pool: &ConnectionPool,
     filter: &str,
+    most: usize,
     now: Timestamp,
 ) -> Result<Vec<DirectoryPerson>, DirectoryError> {
     let settings = pool.settings();
@@ -65,21 +87,35 @@ pub(super) async fn find_people(
                 person_attributes(settings),
             )
             .await?;
-        let mut people = Vec::new();
+        let (mut people, mut count) = (Vec::new(), 0_usize);
         while let Some(entry) = stream.next().await? {
             people.extend(read_person(settings, entry, now));
+            count += 1;
+            if count > most {
+                connection.close();
+                return Ok((people, count));
+            }
         }
         // A search that a limit cut short ends like a complete one; only the result code tells.
         stream.finish().await.success()?;
-        Ok::<_, LdapError>(people)
+        Ok::<_, LdapError>((people, count))
     };
     let _turn = pool.paging.lock().await;
-    pool.on_service(DirectoryStep::Search, search).await
+    let (people, count) = pool.on_service(DirectoryStep::Search, search).await?;
+    match count > most {
+        true => Err(DirectoryError::new(
+            DirectoryStep::Search,
+            format!("the server sent more than {most} entries"),
+        )),
+        false => Ok(people),
+    }
 }
 
 /// All people of a source, page by page. Only one page is in memory at a time.
 pub struct PeoplePages<'a> {
     pool: &'a ConnectionPool,
+    /// Closed together with this value.
+    _connection: DirectoryConnection,
     stream: SearchStream<'a, String, Vec<String>>,
     now: Timestamp,
 }
@@ -101,7 +137,12 @@ impl<'a> PeoplePages<'a> {
             )
             .await
             .map_err(|fault| DirectoryError::from_ldap(DirectoryStep::Search, &fault))?;
-        Ok(Self { pool, stream, now })
+        Ok(Self {
+            pool,
+            _connection: connection,
+            stream,
+            now,
+        })
     }
 
     /// Returns the next people, at most one page. `Ok(None)`: there are no more. A search that was

@@ -6,9 +6,23 @@ use super::{
     error::{DirectoryError, DirectoryStep, is_closed, is_unanswered, no_answer},
 };
 use crate::domain::{secret::Secret, source::LdapSettings};
+use futures_util::future::{Either, select};
 use ldap3::LdapError;
-use std::{future::Future, time::Duration};
-use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+use std::{
+    future::Future,
+    pin::pin,
+    time::{Duration, Instant},
+};
+use tokio::{
+    sync::{Mutex, Semaphore, SemaphorePermit},
+    time::timeout,
+};
+
+/// Longest time after which a search is repeated on a new connection, if it began on one that had
+/// answered before. A sign-in waits four seconds in all.
+const LONGEST_SILENCE: Duration = Duration::from_millis(1_500);
+/// Shortest time without an answer after which a connection is not used again.
+const SUSPICIOUS_WAIT: Duration = Duration::from_secs(1);
 
 /// The connections of a source.
 pub(super) struct ConnectionPool {
@@ -47,14 +61,14 @@ impl ConnectionPool {
     ) -> Result<T, DirectoryError> {
         let _place = self.take_place().await?;
         let limit = self.longest_operation();
-        tokio::time::timeout(limit, operation)
+        timeout(limit, operation)
             .await
             .unwrap_or_else(|_| Err(DirectoryError::new(DirectoryStep::Search, no_answer(limit))))
     }
 
     pub(super) async fn take_place(&self) -> Result<SemaphorePermit<'_>, DirectoryError> {
         let limit = duration(self.connector.settings.operation_timeout);
-        match tokio::time::timeout(limit, self.places.acquire()).await {
+        match timeout(limit, self.places.acquire()).await {
             Ok(Ok(place)) => Ok(place),
             Ok(Err(_)) | Err(_) => Err(DirectoryError::new(
                 DirectoryStep::Connect,
@@ -110,26 +124,93 @@ impl ConnectionPool {
         *self.service.lock().await = None;
     }
 
-    /// Performs a search operation on the shared connection. If that connection was closed
-    /// meanwhile, a new one is opened and the operation is repeated once.
+    /// Performs a search operation on the shared connection.
+    ///
+    /// If that connection was closed meanwhile, a new one is opened and the operation is repeated
+    /// once. The same happens if the connection answered earlier searches but is silent now, as one
+    /// that a firewall has forgotten; the first answer counts.
     pub(super) async fn on_service<T>(
         &self,
         step: DirectoryStep,
         operation: impl AsyncFn(DirectoryConnection) -> Result<T, LdapError>,
     ) -> Result<T, DirectoryError> {
-        let first = operation(self.service_connection().await?).await;
-        let fault = match first {
-            Ok(done) => return Ok(done),
-            Err(fault) => fault,
+        let fault_of = |fault: LdapError| DirectoryError::from_ldap(step, &fault);
+        let connection = self.service_connection().await?;
+        let patience = match connection.has_answered() {
+            true => self.silence(),
+            false => Duration::MAX,
         };
-        if !is_unanswered(&fault) {
-            return Err(DirectoryError::from_ldap(step, &fault));
+        let mut first = pin!(self.perform(connection.clone(), &operation));
+        let second = async {
+            let connection = self.service_connection().await?;
+            self.perform(connection, &operation).await.map_err(fault_of)
+        };
+        match timeout(patience, first.as_mut()).await {
+            Ok(Err(fault)) if is_closed(&fault) => return second.await,
+            Ok(answer) => return answer.map_err(fault_of),
+            Err(_) => self.retire(&connection),
         }
-        self.forget_service().await;
-        if !is_closed(&fault) {
-            return Err(DirectoryError::from_ldap(step, &fault));
+        match select(first, pin!(second)).await {
+            Either::Left((Err(fault), second)) if is_unanswered(&fault) => second.await.map_err(|_| fault_of(fault)),
+            Either::Left((answer, _)) => answer.map_err(fault_of),
+            Either::Right((Ok(done), _)) => Ok(done),
+            Either::Right((Err(_), first)) => first.await.map_err(fault_of),
         }
-        let second = operation(self.service_connection().await?).await;
-        second.map_err(|fault| DirectoryError::from_ldap(step, &fault))
+    }
+
+    /// Performs an operation once. A connection that gives no answer is not used again, also if the
+    /// caller stops waiting.
+    async fn perform<T>(
+        &self,
+        connection: DirectoryConnection,
+        operation: &impl AsyncFn(DirectoryConnection) -> Result<T, LdapError>,
+    ) -> Result<T, LdapError> {
+        let mut waiting = WaitForAnswer {
+            pool: self,
+            connection: connection.clone(),
+            began: Instant::now(),
+            is_over: false,
+        };
+        let answer = operation(connection).await;
+        waiting.is_over = true;
+        match &answer {
+            Err(fault) if is_unanswered(fault) => self.retire(&waiting.connection),
+            Ok(_) | Err(_) => waiting.connection.note_answer(),
+        }
+        answer
+    }
+
+    /// Returns how long a search on a connection that has answered before may take until it is
+    /// repeated on a new one.
+    fn silence(&self) -> Duration {
+        LONGEST_SILENCE.min(duration(self.connector.settings.operation_timeout) / 2)
+    }
+
+    /// Takes a connection out of use. Operations that wait on it may still be answered; it is
+    /// closed after the last of them.
+    fn retire(&self, connection: &DirectoryConnection) {
+        // If the place is locked, another search is replacing the connection.
+        if let Ok(mut service) = self.service.try_lock()
+            && service.as_ref().is_some_and(|open| open.is_same(connection))
+        {
+            *service = None;
+        }
+    }
+}
+
+/// A search that waits for its answer.
+struct WaitForAnswer<'a> {
+    pool: &'a ConnectionPool,
+    connection: DirectoryConnection,
+    began: Instant,
+    is_over: bool,
+}
+
+impl Drop for WaitForAnswer<'_> {
+    fn drop(&mut self) {
+        // A caller that left at once says nothing about the connection.
+        if !self.is_over && self.began.elapsed() >= SUSPICIOUS_WAIT {
+            self.pool.retire(&self.connection);
+        }
     }
 }

@@ -39,7 +39,18 @@ impl ProviderMetadata {
                 found: quote(&metadata.issuer),
             });
         }
+        metadata.check_addresses(transport)?;
         Ok(metadata)
+    }
+
+    /// Checks every address, also those to which browsers are sent.
+    fn check_addresses(&self, transport: &Transport) -> Result<(), OidcFault> {
+        let required = [&self.authorization_endpoint, &self.token_endpoint, &self.jwks_uri];
+        let optional = [&self.userinfo_endpoint, &self.end_session_endpoint];
+        required
+            .into_iter()
+            .chain(optional.into_iter().flatten())
+            .try_for_each(|url| transport.check_address(url))
     }
 
     /// Returns the accepted algorithms that the provider uses for ID tokens. A provider that lists

@@ -1,16 +1,23 @@
 //! The checks of an ID token (OpenID Connect Core 1.0, 3.1.3.7).
 
-use super::fault::{FailedCheck, OidcFault, quote};
+use super::{
+    fault::{FailedCheck, OidcFault, quote},
+    keys::{Payload, numeric_date},
+};
 use crate::domain::time::{Span, Timestamp};
 use chrono::{DateTime, Utc};
+use data_encoding::BASE64URL_NOPAD;
 use openidconnect::{
     ClaimsVerificationError, ClientId, IdTokenVerifier, IssuerUrl, Nonce, SignatureVerificationError,
     core::{CoreIdToken, CoreJsonWebKeySet, CoreJwsSigningAlgorithm},
 };
+use sha2::{Digest, Sha256};
 use std::str::FromStr;
 
 /// How far the clocks of the provider and of this server may differ.
 pub(super) const SKEW: Span = Span::from_secs(60);
+/// Longest subject, in characters.
+const MAX_SUBJECT: usize = 255;
 /// Longest time between the issue of an ID token and its arrival.
 const MAX_AGE: Span = Span::from_secs(10 * 60);
 
@@ -79,6 +86,9 @@ pub(super) fn verify_id_token(
         }
     }
     let auth_time = claims.auth_time().map(timestamp);
+    if auth_time.is_some_and(|at| at > now.saturating_add(SKEW)) {
+        return Err(OidcFault::failed(FailedCheck::AuthTime));
+    }
     if let Some(since) = expected.authenticated_since
         && auth_time.is_none_or(|at| at.saturating_add(SKEW) < since || at > now.saturating_add(SKEW))
     {
@@ -87,13 +97,45 @@ pub(super) fn verify_id_token(
     let methods = claims.auth_method_refs().into_iter().flatten();
     Ok(VerifiedIdToken {
         subject: Some(claims.subject().as_str().to_owned())
-            .filter(|subject| !subject.is_empty())
+            .filter(|subject| is_subject(subject))
             .ok_or_else(|| OidcFault::failed(FailedCheck::Subject))?,
         auth_time,
         expires_at: timestamp(claims.expiration()),
         methods: methods.map(|method| method.as_str().to_owned()).collect(),
         class: claims.auth_context_ref().map(|class| class.as_str().to_owned()),
     })
+}
+
+/// Returns whether a text can be a subject: at most 255 ASCII characters (Core 1.0, 2). Control
+/// characters are refused, because Postgres does not store NUL.
+fn is_subject(text: &str) -> bool {
+    let is_printable = |byte: u8| byte.is_ascii() && !byte.is_ascii_control();
+    (1..=MAX_SUBJECT).contains(&text.len()) && text.bytes().all(is_printable)
+}
+
+/// Refuses a verified token that is not valid yet (`nbf`, RFC 7519, 4.1.5).
+pub(super) fn check_start(payload: &Payload, now: Timestamp) -> Result<(), OidcFault> {
+    let Some(start) = payload.get("nbf") else {
+        return Ok(());
+    };
+    match numeric_date(start) {
+        Some(start) if start <= now.saturating_add(SKEW) => Ok(()),
+        Some(_) | None => Err(OidcFault::failed(FailedCheck::IssuedAt)),
+    }
+}
+
+/// Refuses a verified token with the hash of another access token or code (Core 1.0, 3.1.3.8 and
+/// 3.3.2.11): the left half of its SHA-256, because every accepted signature uses SHA-256.
+pub(super) fn check_hash(payload: &Payload, claim: &str, value: Option<&str>) -> Result<(), OidcFault> {
+    let (Some(stated), Some(value)) = (payload.get(claim), value) else {
+        return Ok(());
+    };
+    let hash = Sha256::digest(value);
+    let (left, _) = hash.split_at(hash.len() / 2);
+    match stated.as_str() == Some(BASE64URL_NOPAD.encode(left).as_str()) {
+        true => Ok(()),
+        false => Err(OidcFault::failed(FailedCheck::Hash)),
+    }
 }
 
 fn check_issue_time(issued: DateTime<Utc>, now: Timestamp) -> Result<(), String> {

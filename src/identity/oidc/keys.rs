@@ -5,6 +5,7 @@ use super::{
     fault::{FailedCheck, OidcFault, quote},
     transport::Transport,
 };
+use crate::domain::time::Timestamp;
 use data_encoding::BASE64URL_NOPAD;
 use openidconnect::{
     JsonWebKey,
@@ -25,6 +26,14 @@ pub(super) type Payload = Map<String, Json>;
 pub(super) async fn fetch_keys(transport: &Transport, url: &Url) -> Result<CoreJsonWebKeySet, OidcFault> {
     let answer = transport.send(ENDPOINT, transport.get(url)?).await?;
     answer.into_json()
+}
+
+/// Reads a NumericDate (RFC 7519, 2).
+pub(super) fn numeric_date(value: &Json) -> Option<Timestamp> {
+    let seconds = value
+        .as_i64()
+        .or_else(|| value.as_f64().map(|seconds| seconds as i64))?;
+    Some(Timestamp::from_micros(seconds.checked_mul(1_000_000)?))
 }
 
 #[derive(Deserialize)]

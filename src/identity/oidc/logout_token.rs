@@ -3,7 +3,7 @@
 
 use super::{
     fault::{FailedCheck, OidcFault},
-    keys::{DecodedToken, Payload},
+    keys::{DecodedToken, Payload, numeric_date},
 };
 use crate::domain::time::{Span, Timestamp};
 use openidconnect::core::CoreJsonWebKeySet;
@@ -105,9 +105,5 @@ pub(super) fn text(payload: &Payload, name: &str) -> Option<String> {
 
 /// Reads a NumericDate (RFC 7519, 2).
 pub(super) fn instant(payload: &Payload, name: &str) -> Option<Timestamp> {
-    let seconds = payload.get(name)?;
-    let seconds = seconds
-        .as_i64()
-        .or_else(|| seconds.as_f64().map(|value| value as i64))?;
-    Some(Timestamp::from_micros(seconds.checked_mul(1_000_000)?))
+    payload.get(name).and_then(numeric_date)
 }

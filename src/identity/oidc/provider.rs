@@ -6,7 +6,7 @@ use super::{
     claims::{ClaimNames, ClaimSet, needs_userinfo},
     discovery::ProviderMetadata,
     fault::{FailedCheck, OidcFault, quote},
-    id_token::{IdTokenExpectation, VerifiedIdToken, verify_id_token},
+    id_token::{IdTokenExpectation, VerifiedIdToken, check_hash, check_start, verify_id_token},
     keys::{DecodedToken, Payload, fetch_keys},
     logout_token::{LogoutNotice, TokenParties, verify_logout_token},
     transport::Transport,
@@ -120,7 +120,11 @@ pub(super) struct ErrorAnswer {
 impl Provider {
     /// Prepares a provider; nothing is fetched yet.
     pub fn new(registration: ProviderRegistration) -> Result<Self, OidcFault> {
-        let transport = Transport::new(registration.ca_file.as_deref(), registration.time_limit)?;
+        let transport = Transport::new(
+            &registration.issuer,
+            registration.ca_file.as_deref(),
+            registration.time_limit,
+        )?;
         Ok(Self {
             registration,
             transport,
@@ -176,6 +180,9 @@ impl Provider {
         let verified = self.with_keys(known.clone(), now, verify).await?;
         // The signature covers these bytes, so the payload can be read for further claims.
         let payload = DecodedToken::decode(&hint)?.payload;
+        check_start(&payload, now)?;
+        check_hash(&payload, "c_hash", Some(code.expose()))?;
+        check_hash(&payload, "at_hash", tokens.access_token.as_deref())?;
         let names = &self.registration.claims;
         let userinfo = match (&known.metadata.userinfo_endpoint, &tokens.access_token) {
             (Some(url), Some(token)) if needs_userinfo(names, &payload) => {

@@ -1,6 +1,7 @@
 //! Requests to a provider: over TLS, without redirects, bounded in time, in size and in number.
 
 use super::fault::{OidcFault, quote};
+use crate::identity::describe_certificate_fault;
 use reqwest::{RequestBuilder, StatusCode, redirect::Policy};
 use rustls::{
     ClientConfig, RootCertStore,
@@ -24,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Transport {
     http: reqwest::Client,
     turns: Semaphore,
+    /// Whether http is accepted on loopback addresses.
+    accepts_plain: bool,
 }
 
 /// A whole answer.
@@ -34,8 +37,9 @@ pub(super) struct TransportAnswer {
 }
 
 impl Transport {
-    /// Prepares a client that trusts the authorities in `ca_file` (PEM), or else the system's.
-    pub(super) fn new(ca_file: Option<&str>, time_limit: Duration) -> Result<Self, OidcFault> {
+    /// Prepares a client for the provider with this issuer. It trusts the authorities in `ca_file`
+    /// (PEM), or else the system's.
+    pub(super) fn new(issuer: &str, ca_file: Option<&str>, time_limit: Duration) -> Result<Self, OidcFault> {
         let fault = |error: &dyn Error| OidcFault::Configuration(format!("TLS cannot be set up: {error}"));
         let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -55,18 +59,29 @@ impl Transport {
         Ok(Self {
             http,
             turns: Semaphore::new(MAX_OPEN),
+            accepts_plain: Url::parse(issuer).is_ok_and(|url| is_loopback(&url)),
         })
+    }
+
+    /// Refuses addresses at which secrets would travel in the clear. A provider elsewhere must not
+    /// name loopback services of this server either.
+    pub(super) fn check_address(&self, url: &Url) -> Result<(), OidcFault> {
+        match url.scheme() {
+            "https" => Ok(()),
+            "http" if self.accepts_plain && is_loopback(url) => Ok(()),
+            _ => Err(OidcFault::Insecure(quote(url.as_str()))),
+        }
     }
 
     /// Begins a GET that accepts JSON.
     pub(super) fn get(&self, url: &Url) -> Result<RequestBuilder, OidcFault> {
-        check_address(url)?;
+        self.check_address(url)?;
         Ok(self.http.get(url.clone()).header("accept", "application/json"))
     }
 
     /// Begins a POST that accepts JSON.
     pub(super) fn post(&self, url: &Url) -> Result<RequestBuilder, OidcFault> {
-        check_address(url)?;
+        self.check_address(url)?;
         Ok(self.http.post(url.clone()).header("accept", "application/json"))
     }
 
@@ -128,18 +143,12 @@ impl TransportAnswer {
     }
 }
 
-/// Refuses addresses on which secrets would travel in the clear.
-fn check_address(url: &Url) -> Result<(), OidcFault> {
-    let is_loopback = match url.host() {
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
         Some(Host::Ipv6(ip)) => ip.is_loopback(),
         None => false,
-    };
-    match url.scheme() {
-        "https" => Ok(()),
-        "http" if is_loopback => Ok(()),
-        _ => Err(OidcFault::Insecure(quote(url.as_str()))),
     }
 }
 
@@ -175,5 +184,30 @@ fn explain(error: reqwest::Error) -> String {
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    cause.to_string()
+    describe_certificate_fault(cause.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts(issuer: &str, address: &str) -> bool {
+        let transport = Transport::new(issuer, None, Duration::from_secs(1)).unwrap();
+        transport.check_address(&Url::parse(address).unwrap()).is_ok()
+    }
+
+    #[test]
+    fn http_is_accepted_on_loopback_addresses_of_a_provider_on_loopback_alone() {
+        let (local, remote) = ("http://127.0.0.1:9000", "https://id.example.org");
+        for address in ["http://127.0.0.1:1/x", "http://localhost/x", "http://[::1]/x"] {
+            assert!(accepts(local, address), "{address}");
+            assert!(!accepts(remote, address), "{address}");
+        }
+        for address in ["http://id.example.org/x", "javascript:alert(1)", "data:text/html,x"] {
+            assert!(!accepts(local, address), "{address}");
+            assert!(!accepts(remote, address), "{address}");
+        }
+        assert!(accepts(local, "https://id.example.org/x"));
+        assert!(accepts(remote, "https://id.example.org/x"));
+    }
 }

@@ -1,6 +1,9 @@
 //! The LDAP client against a real server.
 
-use crate::harness::slapd::{PERSON_PASSWORD, SERVICE_PASSWORD, Slapd, group_dn, person_dn};
+use crate::harness::{
+    relay::Relay,
+    slapd::{PERSON_PASSWORD, SERVICE_PASSWORD, Slapd, group_dn, person_dn},
+};
 use nightlatch::{
     clock::{Clock, SystemClock},
     domain::{
@@ -14,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-fn run<T>(act: impl Future<Output = T>) -> T {
+pub fn run<T>(act: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -22,7 +25,7 @@ fn run<T>(act: impl Future<Output = T>) -> T {
     runtime.block_on(act)
 }
 
-fn client(definition: SourceDefinition) -> Directory {
+pub fn client(definition: SourceDefinition) -> Directory {
     let SourceSettings::Ldap(settings) = definition.settings else {
         panic!("not a directory");
     };
@@ -163,6 +166,26 @@ fn groups_are_found_by_each_way() {
     }
 }
 
+/// Who may create groups elsewhere in the tree must not be able to make administrators by a name.
+#[test]
+fn names_of_groups_outside_the_search_base_of_groups_do_not_count() {
+    let slapd = Slapd::start();
+    for (base, counts) in [
+        ("OU=Groups, DC=example, DC=test", true),
+        ("ou=elsewhere,dc=example,dc=test", false),
+        ("ups,dc=example,dc=test", false),
+        (&group_dn("wiki"), false),
+    ] {
+        run(async {
+            let directory = client(slapd.definition(&[("group_lookup", "member_of"), ("group_base", base)]));
+            let linus = person(&directory, "linus").await;
+            let groups = directory.list_groups(&linus).await.unwrap();
+            assert_eq!(groups.contains(&"wiki".to_owned()), counts, "{base}");
+            assert!(groups.contains(&group_dn("wiki")), "{base}");
+        });
+    }
+}
+
 #[test]
 fn locked_and_disabled_people_are_recognised() {
     let slapd = Slapd::start();
@@ -223,6 +246,21 @@ fn connections_need_the_right_certificate_and_password() {
             assert!(!error.to_string().contains(SERVICE_PASSWORD), "{error}");
         });
     }
+    // The certificate that `openssl req -x509` makes.
+    let mut authority = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = authority.self_signed(&key).unwrap();
+    let mut other = Slapd::start();
+    other.kill();
+    std::fs::write(other.certificate(), certificate.pem()).unwrap();
+    std::fs::write(other.certificate().with_file_name("key.pem"), key.serialize_pem()).unwrap();
+    other.restart();
+    run(async {
+        let directory = client(other.definition(&[]));
+        let error = directory.find_person("ada.l", SystemClock.now()).await.unwrap_err();
+        assert!(error.to_string().contains("authority (CA:TRUE)"), "{error}");
+    });
     // The first address that answers is taken.
     let both = format!("ldaps://localhost:1\n{}", slapd.tls_url("localhost"));
     run(async {
@@ -286,6 +324,32 @@ fn a_server_that_is_gone_is_a_fault_and_its_return_is_noticed() {
         assert!(began.elapsed() < Duration::from_secs(2));
         slapd.restart();
         assert_eq!(person(&directory, "ada.l").await, ada);
+    });
+}
+
+/// A firewall that forgot a connection drops its packets without a word; new connections work.
+#[test]
+fn a_search_on_a_forgotten_connection_is_repeated_on_a_new_one() {
+    let slapd = Slapd::start();
+    let direct = slapd.tls_url("localhost");
+    let relay = Relay::before(&direct);
+    let replaced = [
+        ("urls", relay.url(&direct).replace("127.0.0.1", "localhost")),
+        // As by default: longer than a sign-in waits.
+        ("operation_timeout", "10s".to_owned()),
+    ];
+    let replaced = replaced.each_ref().map(|(key, text)| (*key, text.as_str()));
+    run(async {
+        let directory = client(slapd.definition(&replaced));
+        person(&directory, "ada.l").await;
+        relay.hold_open_ones();
+        let began = Instant::now();
+        let both = futures_util::future::join(person(&directory, "ada.l"), person(&directory, "grace")).await;
+        assert_eq!((both.0.name.as_str(), both.1.name.as_str()), ("ada.l", "grace"));
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        let began = Instant::now();
+        person(&directory, "linus").await;
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     });
 }
 

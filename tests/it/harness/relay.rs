@@ -1,5 +1,5 @@
-//! A TCP proxy in front of PostgreSQL whose handling of packets the test controls: hold every byte,
-//! delay them, cut the connections, accept no new ones.
+//! A TCP proxy in front of PostgreSQL or a directory whose handling of packets the test controls:
+//! hold every byte, delay them, cut the connections, accept no new ones.
 
 use std::{
     io::{Read, Write},
@@ -34,7 +34,7 @@ struct State {
 }
 
 impl Relay {
-    /// In front of the server of this database URL.
+    /// In front of the server of this URL, which must have a port.
     pub fn before(url: &str) -> Self {
         let url = url::Url::parse(url).unwrap();
         let target = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
@@ -54,7 +54,7 @@ impl Relay {
         relay
     }
 
-    /// The same database, through the proxy.
+    /// The same URL, through the proxy.
     pub fn url(&self, url: &str) -> String {
         url.replace(&self.target, &format!("127.0.0.1:{}", self.port))
     }

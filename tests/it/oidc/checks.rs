@@ -123,6 +123,12 @@ fn changed(mut claims: Json, changes: &[(&str, Json)]) -> Json {
     claims
 }
 
+/// The left half of a hash, as ID tokens state it.
+fn half_hash(text: &str) -> String {
+    let hash = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    data_encoding::BASE64URL_NOPAD.encode(&hash.as_ref()[..16])
+}
+
 #[test]
 fn an_id_token_is_accepted_only_if_every_claim_fits() {
     let case = Case::new();
@@ -156,6 +162,18 @@ fn an_id_token_is_accepted_only_if_every_claim_fits() {
         ("token_issued_at", vec![("iat", json!(now - 602))]),
         ("token_format", vec![("sub", Json::Null)]),
         ("token_subject", vec![("sub", json!(""))]),
+        ("token_subject", vec![("sub", json!("ada\0"))]),
+        ("token_subject", vec![("sub", json!("ad\u{e4}"))]),
+        ("token_subject", vec![("sub", json!("a".repeat(256)))]),
+        ("accepted", vec![("nbf", json!(now + 59))]),
+        ("token_issued_at", vec![("nbf", json!(now + 62))]),
+        ("token_issued_at", vec![("nbf", json!("now"))]),
+        ("accepted", vec![("at_hash", json!(half_hash("an access token")))]),
+        ("token_hash", vec![("at_hash", json!(half_hash("another")))]),
+        ("token_hash", vec![("at_hash", json!(1))]),
+        ("accepted", vec![("c_hash", json!(half_hash("a code")))]),
+        ("token_hash", vec![("c_hash", json!(half_hash("another")))]),
+        ("auth_time", vec![("auth_time", json!(now + 62))]),
     ];
     for (expected, changes) in cases {
         assert_eq!(case.verdict_with(&changes), expected, "{changes:?}");
@@ -312,10 +330,24 @@ fn a_provider_is_believed_only_under_its_own_name_and_over_tls() {
     case.forged
         .change(|answers| answers.metadata = json!({ "issuer": "https://other.example.org" }));
     assert_eq!(case.verdict_with(&[]), "discovery_issuer");
-    let case = Case::new();
-    case.forged
-        .change(|answers| answers.metadata = json!({ "token_endpoint": "http://login.example.org/token" }));
-    assert_eq!(case.verdict_with(&[]), "source_settings");
+    // Browsers are sent to two of the addresses.
+    for (endpoint, address) in [
+        ("token_endpoint", "http://login.example.org/token"),
+        ("jwks_uri", "file:///etc/passwd"),
+        ("userinfo_endpoint", "http://login.example.org/userinfo"),
+        ("authorization_endpoint", "http://login.example.org/auth"),
+        ("authorization_endpoint", "javascript:alert(1)"),
+        ("end_session_endpoint", "http://login.example.org/end"),
+        ("end_session_endpoint", "javascript:alert(1)//"),
+        ("end_session_endpoint", "data:text/html,<script>alert(1)</script>"),
+    ] {
+        let case = Case::new();
+        case.forged
+            .change(|answers| answers.metadata = json!({ endpoint: address }));
+        assert_eq!(case.verdict_with(&[]), "source_settings", "{endpoint} {address}");
+        let end = block_on(case.provider.sign_out_url(None, "https://login.example.org/", case.now));
+        assert_eq!(code(&end), "source_settings", "{endpoint} {address}");
+    }
     assert!(
         Provider::new(ProviderRegistration {
             ca_file: Some("/nowhere.pem".to_owned()),

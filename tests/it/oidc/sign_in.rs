@@ -59,6 +59,8 @@ fn the_first_sign_in_creates_the_account_and_every_one_follows_the_provider() {
         let renamed = find_account(&server, "ada.l").unwrap();
         assert_eq!((renamed.id, renamed.role, renamed.email), (ada.id, Role::Member, None));
         other.get("/admin").expect(403);
+        let page = other.get("/password").expect(200).page();
+        assert!(page.shows("You sign in there, not with a password here."), "{on:?}");
         // No password opens such an account.
         server.anyone().sign_in("ada.l", PASSWORD).expect(422);
         let words = server
