@@ -135,10 +135,7 @@ async fn walk_up(pool: &ConnectionPool, person: &DirectoryPerson) -> Result<Vec<
 
 fn check_number(groups: &[FoundGroup]) -> Result<(), DirectoryError> {
     match groups.len() > MAX_GROUPS {
-        true => Err(DirectoryError::new(
-            DirectoryStep::Groups,
-            format!("the person is in more than {MAX_GROUPS} groups"),
-        )),
+        true => Err(too_many_groups()),
         false => Ok(()),
     }
 }
