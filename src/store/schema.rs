@@ -2,7 +2,7 @@
 
 mod identity;
 
-pub use identity::{provider_sessions, sources, spent_provider_values};
+pub use identity::{device_keys, provider_sessions, sources, spent_provider_values};
 
 diesel::table! {
     /// Diesel's own record of applied migrations.

@@ -1,4 +1,4 @@
-//! The tables of sources of identities, and of sessions at their providers.
+//! The tables of sources of identities, of sessions at their providers, and of the keys of devices.
 
 diesel::table! {
     sources (id) {
@@ -38,5 +38,18 @@ diesel::table! {
     spent_provider_values (digest) {
         digest -> Text,
         expires_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    device_keys (id) {
+        id -> Text,
+        session_id -> Text,
+        host -> Text,
+        public_key -> Text,
+        thumbprint -> Text,
+        registered_at -> Timestamp,
+        proved_at -> Timestamp,
+        proofs -> BigInt,
     }
 }
