@@ -116,6 +116,7 @@ fn find_unproved_visitor(req: &HttpRequest) -> Option<Visitor> {
         }
         JudgedSession::Admitted(_)
         | JudgedSession::Anonymous
+        | JudgedSession::Unproved(_)
         | JudgedSession::Unjudged(_)
         | JudgedSession::Ended(_) => None,
     }
