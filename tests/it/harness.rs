@@ -40,6 +40,7 @@
 //! | put nginx in front of several instances | [`balancer::Balancer`] |
 //! | put a small proxy of our own in front | [`gateway::Gateway`] |
 //! | run a real OpenID Connect provider, or one that lies | [`real_provider`], [`forged_provider`] |
+//! | bind sessions to the key of a device | [`device::SoftDevice`] |
 //! | ask an LDAP directory, freeze or kill it | [`slapd::Slapd`] |
 //! | receive emails, or refuse them | [`smtp`] |
 //! | compare the statements that a database is asked | [`statements::Statements`] |
@@ -52,6 +53,7 @@ pub mod chain;
 pub mod chromium;
 pub mod client;
 pub mod cluster;
+pub mod device;
 pub mod forged_provider;
 pub mod gateway;
 pub mod page;
