@@ -8,7 +8,7 @@ use nightlatch::domain::{
     activity::RequestKind,
     factor::{EnrolledFactors, Proofs},
     policy::{Key, Pins, PolicyDocument, Scope, effective::Policy},
-    session::{AccountState, Binding, LifeFacts, RequestFacts, SessionFacts, TokenFacts, judge},
+    session::{AccountState, Binding, DeviceEvidence, LifeFacts, RequestFacts, SessionFacts, TokenFacts, judge},
     time::{Span, Timestamp},
 };
 use std::hint::black_box;
@@ -45,6 +45,9 @@ fn judgement(c: &mut Criterion) {
         },
         binding: &binding,
         token: TokenFacts::Current,
+        device: DeviceEvidence::Unbound {
+            registrable_until: signed_in_at,
+        },
     };
     let request = RequestFacts {
         ip,

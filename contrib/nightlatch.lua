@@ -25,7 +25,7 @@ local function is_own(name, cookie_name)
     for _, prefix in ipairs(PREFIXES) do
         local own = prefix .. cookie_name
         local rest = string.sub(name, #own + 1)
-        if string.sub(name, 1, #own) == own and (rest == "" or rest == "-handover" or rest == "-factor") then
+        if string.sub(name, 1, #own) == own and (rest == "" or rest == "-handover" or rest == "-factor" or rest == "-device") then
             return true
         end
     end

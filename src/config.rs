@@ -29,7 +29,7 @@ use crate::{
     hashing::HashCost,
 };
 use checker::Checker;
-use cookie_domain::{check_cookie_domain, parse_cookie_domain};
+use cookie_domain::{check_cookie_domain, parse_cookie_domain, registrable_domain};
 use environment::PIN_PREFIX;
 use ipnetwork::IpNetwork;
 use passkey_domain::{check_passkey_domain, parse_passkey_domain};
@@ -240,6 +240,13 @@ impl Config {
     /// Returns whether people use https, by the public URL.
     pub fn https(&self) -> bool {
         self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
+    }
+
+    /// Returns whether the cookie domain is the whole domain of one owner, so that browsers let one
+    /// of its hosts speak for all of them.
+    pub fn owns_cookie_domain(&self) -> bool {
+        let domain = self.cookie_domain.as_deref();
+        domain.is_some_and(|domain| registrable_domain(domain) == Some(domain))
     }
 
     /// Returns the host of [`Self::base_url`], without a port.

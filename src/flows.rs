@@ -18,6 +18,7 @@ mod attempts;
 pub mod audit;
 mod context;
 pub mod decoys;
+pub mod devices;
 mod directories;
 pub mod email_change;
 mod emails;

@@ -7,6 +7,9 @@ pub mod client;
 pub mod client_ip;
 pub mod csrf;
 pub mod destination;
+pub mod device;
+pub mod device_cookie;
+pub mod device_offer;
 pub mod enrolment_link;
 pub mod error;
 pub mod error_page;
@@ -69,7 +72,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// Lists every route.
 pub fn routes() -> Vec<Route> {
-    for_people().into_iter().chain(forward_auth::routes()).collect()
+    let bare = forward_auth::routes().into_iter().chain(device::bare_routes());
+    for_people().into_iter().chain(bare).collect()
 }
 
 /// Lists the routes for browsers.
@@ -80,6 +84,7 @@ fn for_people() -> Vec<Route> {
         guard::routes(),
         handover::routes(),
         back_channel::routes(),
+        device::routes(),
     ]
     .into_iter()
     .flatten()
@@ -148,6 +153,8 @@ pub fn app_and(
         .app_data(web::Data::from(keys))
         // Proxies request a decision before every forwarded request; they skip this middleware.
         .configure(forward_auth::register)
+        // Browsers give a device up for good at any other refusal than those of its own.
+        .configure(device::register)
         .service(people)
         // Requests whose target does not begin with a slash: `OPTIONS *`.
         .default_service(web::to(nothing).wrap(from_fn(headers::apply)))

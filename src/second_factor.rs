@@ -1,8 +1,9 @@
-//! Verification of second factors: codes of an authenticator app, recovery codes and passkeys, and
-//! the keys that protect them at rest. There is no database here: an answer is checked against what
-//! the caller found.
+//! Verification of second factors (codes of an authenticator app, recovery codes and passkeys) and
+//! of device keys, and the keys that protect them at rest. There is no database here: an answer is
+//! checked against what the caller found.
 
 pub mod challenge;
+pub mod device_key;
 mod keys;
 pub mod passkeys;
 pub mod qr;

@@ -12,6 +12,7 @@ mod change_kind;
 pub mod changes;
 mod conn;
 mod connection;
+pub mod device_keys;
 pub mod directory_binds;
 pub mod email_changes;
 pub mod enrolment_links;

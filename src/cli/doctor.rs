@@ -215,6 +215,28 @@ impl DoctorFindings {
         let policy = Policy::in_environment(*revision, document.clone(), environment);
         let secure = policy.value_in(&Scope::Everyone, Key::SessionSecure).0 == Value::Flag(true);
         self.check_cookie(config, secure);
+        let binding = policy.value_in(&Scope::Everyone, Key::SessionDeviceBinding).0;
+        if config.https() && binding != Value::Text("off".to_owned()) {
+            self.check_device_binding(config);
+        }
+    }
+
+    /// Checks whether browsers can bind sessions to devices on Nightlatch's own host.
+    fn check_device_binding(&mut self, config: &Config) {
+        match config.cookie_domain.as_deref() {
+            None => self.ok("device binding", "offered on each host"),
+            Some(domain) if config.owns_cookie_domain() => self.ok(
+                "device binding",
+                format!(
+                    "offered for all hosts of {domain}; browsers bind only if \
+                     https://{domain}/.well-known/device-bound-sessions names this server (docs/device-binding.md)"
+                ),
+            ),
+            Some(domain) => self.warning(
+                "device binding",
+                format!("not possible: the cookie domain {domain} is not the whole domain of its owner"),
+            ),
+        }
     }
 
     /// Checks whether the cookie's Secure attribute suits the public URL.

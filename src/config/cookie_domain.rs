@@ -48,7 +48,7 @@ pub(super) fn is_public_suffix(domain: &str) -> bool {
 }
 
 /// Returns the shortest domain above a host that has one owner.
-fn registrable_domain(host: &str) -> Option<&str> {
+pub(super) fn registrable_domain(host: &str) -> Option<&str> {
     let domain = psl::domain(host.as_bytes())?;
     std::str::from_utf8(domain.as_bytes()).ok()
 }

@@ -96,6 +96,22 @@ fn find_platform(browser: &str) -> Option<Platform> {
     }
 }
 
+/// Returns whether a browser can bind a session to its device (docs/device-binding.md): Chrome and
+/// browsers made from it, from version 145 on Windows and 147 on macOS.
+pub fn can_bind_device(agent: Option<&str>) -> bool {
+    let agent = agent.map(cut).unwrap_or_default();
+    let version = agent.split_once("Chrome/").and_then(|(_, rest)| {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        rest[..digits].parse::<u32>().ok()
+    });
+    let least = match find_platform(agent) {
+        Some(Platform::Windows) => 145,
+        Some(Platform::Apple) if agent.contains("Macintosh") => 147,
+        Some(Platform::Apple | Platform::Android) | None => return false,
+    };
+    version.is_some_and(|version| version >= least)
+}
+
 /// Parses an agent; `None` if its family is unknown.
 fn parse(agent: &str) -> Option<WootheeResult<'_>> {
     Parser::new().parse(agent).filter(|parsed| family(parsed) != UNKNOWN)

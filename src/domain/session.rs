@@ -2,6 +2,7 @@
 //! holds the facts, `session/judgement` the decision; the flows write it down.
 
 mod cause;
+mod device;
 mod factor;
 mod facts;
 mod judgement;
@@ -12,6 +13,9 @@ mod proof;
 mod record;
 
 pub use cause::{EndCause, EndedBy};
+pub use device::{
+    DeviceEvidence, DeviceFault, DeviceKey, DeviceKeyId, DeviceProof, REGISTRATION_WINDOW, device_duty, proof_lifetime,
+};
 pub use factor::factor_duty;
 pub use facts::{
     AccountState, Binding, Duty, EndReason, LifeFacts, LiveEffect, NetworkEvent, RequestFacts, SessionFacts, SessionId,

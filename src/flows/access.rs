@@ -4,6 +4,7 @@
 
 mod activity;
 mod change;
+mod device;
 mod ending;
 mod factor;
 mod handover;
@@ -34,7 +35,10 @@ use crate::{
         factor::Proofs,
         policy::effective::EffectivePolicy,
         secret::{self, Secret},
-        session::{Duty, EndReason, LiveEffect, RequestFacts, SessionToken, SessionVerdict},
+        session::{
+            DeviceFault, DeviceProof, Duty, EndReason, LiveEffect, RequestFacts, SessionId, SessionToken,
+            SessionVerdict, device_duty,
+        },
         time::Timestamp,
     },
     flows::{Ctx, FlowError},
@@ -52,6 +56,8 @@ pub enum Access {
     Anonymous,
     /// The cookie belongs to a session that has ended.
     Ended(EndReason),
+    /// The session is live, but the request did not prove its device. It changed nothing.
+    Unproved(DeviceFault),
     Admitted(Box<AdmittedSession>),
 }
 
@@ -80,6 +86,27 @@ pub struct AdmittedSession {
 }
 
 impl AdmittedSession {
+    fn new(
+        session: Arc<LiveSession>,
+        account: Arc<Account>,
+        policy: Arc<EffectivePolicy>,
+        token_digest: String,
+        (duty, enrol_by): (Option<Duty>, Option<Timestamp>),
+    ) -> Self {
+        let form = session.token(&token_digest).map(|token| token.cookie_form.clone());
+        Self {
+            cookie_form: form.unwrap_or_default(),
+            session,
+            account,
+            policy,
+            duty,
+            enrol_by,
+            rotated_to: None,
+            token_digest,
+            is_from_memory: false,
+        }
+    }
+
     /// Returns what the bearer of the presented token has proved.
     pub fn proofs(&self) -> Proofs {
         self.session.row.proofs_under(&self.token_digest)
@@ -106,6 +133,8 @@ pub struct PresentedToken<'a> {
     pub request: &'a RequestFacts<'a>,
     /// The place where it was presented.
     pub entry_point: EntryPoint<'a>,
+    /// The proof of the device that came with it.
+    pub device: Option<DeviceProof>,
 }
 
 /// Judges the bearer of a token for its request. `acceptable` decides whether a token whose cookie
@@ -116,6 +145,7 @@ pub async fn admit(
         token,
         request,
         entry_point,
+        device,
     }: PresentedToken<'_>,
     origin: impl Fn() -> RequestOrigin,
     acceptable: impl Fn(&EffectivePolicy, &str) -> bool,
@@ -139,7 +169,8 @@ pub async fn admit(
             return Ok(Access::Anonymous);
         }
         ctx.live.awaited_cookies.note_came(session.id());
-        let (duty, live) = match judge_row(&session, known, &account, request, &policy, now) {
+        let evidence = session.row.device_evidence(known, device);
+        let (duty, live) = match judge_row(&session, known, &account, (request, evidence), &policy, now) {
             SessionVerdict::Ended { reason } => {
                 if session.ended().is_some() {
                     return Ok(Access::Ended(reason));
@@ -155,25 +186,23 @@ pub async fn admit(
                 Box::pin(ending::end(ctx, &in_force, &session, &account, reason, origin())).await?;
                 return Ok(Access::Ended(reason));
             }
+            SessionVerdict::Duty {
+                what: Duty::DeviceProof(fault),
+                ..
+            } => {
+                let refused = Box::pin(device::refuse(ctx, (&session, &account), fault, request.ip, origin()));
+                return refused.await;
+            }
             SessionVerdict::Live(live) => (None, live),
             SessionVerdict::Duty { what, live } => (Some(what), live),
         };
         note_grace(ctx, &live, &account, now).await?;
-        let admitted = AdmittedSession {
-            token_digest: digest.clone(),
-            cookie_form: known.cookie_form.clone(),
-            session,
-            account,
-            policy,
-            duty,
-            enrol_by: live.enrol_by,
-            rotated_to: None,
-            is_from_memory: false,
-        };
+        let admitted = AdmittedSession::new(session, account, policy, digest.clone(), (duty, live.enrol_by));
         let admission = Admission {
             admitted,
             live,
             digest,
+            device,
             now,
         };
         return admission.write_and_admit(ctx, request, entry_point, origin).await;
@@ -194,6 +223,7 @@ pub fn admit_from_memory(
         token,
         request,
         entry_point,
+        device,
     } = presented;
     let digest = secret::digest(token);
     let session = ctx.live.sessions.last_known(&digest)?;
@@ -209,25 +239,34 @@ pub fn admit_from_memory(
         entry_point.application,
     );
     let usable = known.killed_at.is_none() && known.opens(entry_point.host) && acceptable(&policy, &known.cookie_form);
-    let (duty, live) = match judge_row(&session, known, &account, request, &policy, ctx.now()) {
-        SessionVerdict::Ended { .. } => return None,
+    let evidence = session.row.device_evidence(known, device);
+    let (duty, live) = match judge_row(&session, known, &account, (request, evidence), &policy, ctx.now()) {
+        SessionVerdict::Ended { .. }
+        | SessionVerdict::Duty {
+            what: Duty::DeviceProof(_),
+            ..
+        } => return None,
         SessionVerdict::Live(live) => (None, live),
         SessionVerdict::Duty { what, live } => (Some(what), live),
     };
     if !usable {
         return None;
     }
-    let cookie_form = known.cookie_form.clone();
-    Some(AdmittedSession {
-        enrol_by: live.enrol_by,
-        session,
-        account,
-        policy,
-        duty,
-        rotated_to: None,
-        token_digest: digest,
-        cookie_form,
-        is_from_memory: true,
+    let mut admitted = AdmittedSession::new(session, account, policy, digest, (duty, live.enrol_by));
+    admitted.is_from_memory = true;
+    Some(admitted)
+}
+
+/// Returns whether memory knows that the bearer of a token cannot use its session without a proof
+/// of its device, which the request does not have.
+pub fn lacks_proof_in_memory(ctx: &Ctx, presented: &PresentedToken<'_>) -> bool {
+    let digest = secret::digest(presented.token);
+    let session = ctx.live.sessions.last_known(&digest);
+    session.is_some_and(|session| {
+        let token = session.token(&digest);
+        let evidence = token.map(|token| session.row.device_evidence(token, presented.device));
+        let rules = ctx.in_force().everyone().device;
+        evidence.is_some_and(|evidence| device_duty(evidence, &rules, ctx.now()).is_some())
     })
 }
 
@@ -267,6 +306,18 @@ async fn find_stored(ctx: &Ctx, digest: String) -> Result<Option<(Arc<LiveSessio
     }))
 }
 
+/// Finds a session by its id in memory, otherwise in the database; nothing is judged.
+pub(super) async fn find_by_id(ctx: &Ctx, id: SessionId) -> Result<Option<Arc<LiveSession>>, FlowError> {
+    if ctx.live.freshness.is_fresh()
+        && let Some(session) = ctx.live.sessions.get_by_id(id)
+    {
+        return Ok(Some(session));
+    }
+    let epoch = ctx.live.epoch();
+    let row = ctx.read(move |r| Ok(sessions::find(r.connection, id)?)).await?;
+    Ok(row.map(|row| ctx.live.sessions.remember(row, epoch)))
+}
+
 /// Reads the session from the database; `None`: it was deleted with its account.
 async fn reread(ctx: &Ctx, session: &LiveSession) -> Result<Option<Arc<LiveSession>>, FlowError> {
     let epoch = ctx.live.epoch();
@@ -295,6 +346,8 @@ struct Admission {
     live: LiveEffect,
     /// The digest of the presented token.
     digest: String,
+    /// The proof of its device.
+    device: Option<DeviceProof>,
     /// When it was judged.
     now: Timestamp,
 }
@@ -352,9 +405,22 @@ impl Admission {
             application: entry_point.application.cloned(),
             reaches_browser: entry_point.reaches_browser,
             origin,
+            device: self.device,
             now: self.now,
         }
     }
+}
+
+/// Finds the session of a token that a browser is about to get, and its rules; nothing is judged.
+pub async fn find_bearer(
+    ctx: &Ctx,
+    token: &str,
+) -> Result<Option<(Arc<LiveSession>, Arc<EffectivePolicy>)>, FlowError> {
+    let found = find(ctx, &secret::digest(token)).await?;
+    Ok(found.map(|(session, account)| {
+        let policy = rules_at(&ctx.in_force(), &session.row.applications, &account, None);
+        (session, policy)
+    }))
 }
 
 /// Stores the new form of the cookie of this token, so that it is issued again only once.

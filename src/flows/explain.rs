@@ -5,18 +5,22 @@ use super::{Ctx, FlowError};
 use crate::{
     domain::{
         account::{Account, Role, name_key},
+        duration::humanize,
         expiry::expires_at,
         factor::{FactorDuty, FactorRequirement, Proofs},
-        policy::{PolicyDocument, effective::Policy},
+        policy::{
+            PolicyDocument,
+            effective::{DeviceBinding, Policy},
+        },
         session::{
-            AccountState, EndCause, EndReason, EndedBy, Session, SessionFacts, SessionId, TokenFacts, ends_at,
-            factor_duty,
+            AccountState, DeviceEvidence, EndCause, EndReason, EndedBy, Session, SessionFacts, SessionId, TokenFacts,
+            ends_at, factor_duty, proof_lifetime,
         },
         simulate::explain::{
             PastSession, Provenance, Scenario, ScenarioClient, ScenarioFault, ScenarioInput, Timeline,
             explain as live_through, explain_past, provenance,
         },
-        time::Timestamp,
+        time::{Span, Timestamp},
     },
     live::policy::PolicyInForce,
     store::{Conn, StoreError, accounts, policies, provider_sessions, sessions},
@@ -48,6 +52,8 @@ pub struct Explanation {
     pub values: Vec<Provenance>,
     /// The proofs of a live session; `None`: it is not a live one.
     pub proved: Option<ExplainedProofs>,
+    /// The device to which a live session is bound; `None`: it is not bound.
+    pub device: Option<ExplainedDevice>,
     /// What the identity provider of a live session says; `None`: it did not begin at one.
     pub provider: Option<ExplainedProvider>,
 }
@@ -76,6 +82,41 @@ impl ExplainedProvider {
              below does, or a sign-out at the provider.",
             self.title,
             format(self.token_expires_at)
+        )
+    }
+}
+
+/// The device to which a live session is bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExplainedDevice {
+    /// The number of hosts on which it is bound.
+    pub hosts: usize,
+    /// How long a proof counts.
+    pub lifetime: Span,
+    /// The last proof.
+    pub proved_at: Timestamp,
+    /// Whether the policy judges devices.
+    pub is_judged: bool,
+}
+
+impl ExplainedDevice {
+    /// Describes it in a sentence; `format` writes an instant.
+    pub fn sentence(&self, format: impl Fn(Timestamp) -> String) -> String {
+        let hosts = match self.hosts {
+            1 => "one host".to_owned(),
+            hosts => format!("{hosts} hosts"),
+        };
+        let effect = match self.is_judged {
+            true => {
+                "While it proves itself, changes of network and browser are recorded and not counted; without a \
+                 proof the session is refused and stays live."
+            }
+            false => "The policy does not judge devices now.",
+        };
+        format!(
+            "Bound to a device on {hosts}, last proved at {}. A proof counts for {}. {effect}",
+            format(self.proved_at),
+            humanize(self.lifetime.as_secs())
         )
     }
 }
@@ -193,6 +234,18 @@ fn signed_in(
     explain_scenario(policy, account, &scenario)
 }
 
+/// Returns the device of a session; `None`: it is not bound.
+fn explain_device(policy: &Policy, session: &Session, role: Role) -> Option<ExplainedDevice> {
+    let rules = policy.effective(role, &[], None).device;
+    let proved_at = session.devices.iter().map(|key| key.proved_at).max()?;
+    Some(ExplainedDevice {
+        hosts: session.devices.len(),
+        lifetime: proof_lifetime(&rules, session.devices.len()),
+        proved_at,
+        is_judged: rules.binding != DeviceBinding::Off,
+    })
+}
+
 fn explain_scenario(policy: &Policy, account: Option<(String, AccountState)>, scenario: &Scenario) -> ExplainVerdict {
     let timeline = live_through(policy, scenario);
     let until = timeline.end.as_ref().map(|end| end.at);
@@ -209,6 +262,7 @@ fn explain_scenario(policy: &Policy, account: Option<(String, AccountState)>, sc
         applications,
         timeline,
         proved: None,
+        device: None,
         provider: None,
     }))
 }
@@ -264,12 +318,14 @@ impl Ctx {
             Err(faults) => return Ok(ExplainVerdict::Faulty(faults)),
         };
         let proved = self.explain_proofs(policy, &session, &standing.account);
+        let device = explain_device(policy, &session, standing.account.role);
         let scenario = Scenario {
             role: standing.account.role,
             expires_at: standing.expires_at,
             begin: now,
             life: self.life_of(&session),
             binding: session.binding,
+            is_device_bound: !session.devices.is_empty(),
             entered: session.applications,
             pattern,
         };
@@ -277,6 +333,7 @@ impl Ctx {
         let mut verdict = explain_scenario(policy, Some(account), &scenario);
         if let ExplainVerdict::Explained(explained) = &mut verdict {
             explained.proved = Some(proved);
+            explained.device = device;
             explained.provider = self.explain_provider(id).await?;
         }
         Ok(verdict)
@@ -308,6 +365,9 @@ impl Ctx {
             life: self.life_of(session),
             binding: &session.binding,
             token: TokenFacts::Current,
+            device: DeviceEvidence::Unbound {
+                registrable_until: self.now(),
+            },
         };
         ExplainedProofs {
             proofs: session.proofs,
@@ -364,6 +424,7 @@ impl Ctx {
                 values: provenance(&policy, role, &session.applications),
                 // What it had proved no longer matters.
                 proved: None,
+                device: None,
                 provider: None,
             },
             revision: policy.revision(),

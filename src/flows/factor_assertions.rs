@@ -307,6 +307,10 @@ impl Read<'_> {
             ChallengePurpose::SecondStep | ChallengePurpose::Proof | ChallengePurpose::Enrolment => {
                 site.finish_proof(answer, challenge.text(), credential)
             }
+            // No passkey answers a challenge of a device key.
+            ChallengePurpose::DeviceRegistration | ChallengePurpose::DeviceProof | ChallengePurpose::DeviceCookie => {
+                return Ok(AssertionLookup::Misplaced(Some(challenge)));
+            }
         };
         Ok(match verified {
             Ok(verified) => AssertionLookup::Verified(challenge, Box::new(account), passkey, verified),

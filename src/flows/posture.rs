@@ -85,6 +85,7 @@ impl Read<'_> {
         let facts = Installation {
             public_address: self.ctx.config.public_url.is_some(),
             https: self.ctx.config.https(),
+            binds_devices: self.ctx.config.cookie_domain.is_none() || self.ctx.config.owns_cookie_domain(),
             trusts_proxies: !proxies.is_empty(),
             trusts_everybody: proxies.iter().any(|network| network.prefix() == 0),
             one_locked_address: addresses

@@ -159,6 +159,7 @@ impl PreviewFacts {
             ended: self.ended.get(&row.id).copied(),
             life: self.life(row),
             binding: &row.binding,
+            is_device_bound: row.is_device_bound,
         };
         let today = self.today.effective(row.role, &row.applications, None);
         let draft = self.draft.effective(row.role, &row.applications, None);

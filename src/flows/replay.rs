@@ -243,6 +243,7 @@ impl ReplayFacts {
             name: row.account_name,
             signed_in_ip: session.signed_in_ip,
             ip: session.ip,
+            is_device_bound: !session.devices.is_empty(),
             slack: if marked.is_some() { UNWRITTEN } else { Span::ZERO },
             life,
             ended,

@@ -213,6 +213,7 @@ impl Ctx {
             end_cause: None,
             proved_at: now,
             proofs: request.proofs,
+            devices: Vec::new(),
             tokens: vec![new_token(
                 &token,
                 &request.target.host,

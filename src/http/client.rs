@@ -5,20 +5,21 @@ use super::{
     judged::{Client, RequestId},
 };
 use crate::{domain::agent, flows::Ctx};
-use actix_web::{HttpMessage, dev::ServiceRequest, http::header};
+use actix_web::{HttpMessage, HttpRequest, dev::ServiceRequest, http::header};
 
 /// Reads where a request comes from.
 pub fn read_client(req: &ServiceRequest, ctx: &Ctx) -> Client {
+    let request_id = req.extensions().get::<RequestId>().map(|id| id.0.clone());
+    read_request_client(req.request(), ctx, request_id.unwrap_or_default())
+}
+
+/// Does the same for a request that passed no middleware.
+pub fn read_request_client(req: &HttpRequest, ctx: &Ctx, request_id: String) -> Client {
     let user_agent = req
         .headers()
         .get(header::USER_AGENT)
         .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
         .map(|text| agent::cut(&text).to_owned());
-    let request_id = req
-        .extensions()
-        .get::<RequestId>()
-        .map(|id| id.0.clone())
-        .unwrap_or_default();
     Client {
         ip: client_ip(req.peer_addr(), req.headers(), &ctx.config),
         user_agent,

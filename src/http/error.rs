@@ -3,7 +3,7 @@
 
 use super::{log_once, paths};
 use crate::{
-    domain::session::EndReason,
+    domain::session::{DeviceFault, EndReason},
     flows::{FlowError, step_up::StepUpMethod},
 };
 use actix_web::{
@@ -23,6 +23,12 @@ pub enum PageError {
     SignIn {
         return_to: Option<String>,
         reason: Option<EndReason>,
+    },
+    /// The session is live, but the request did not prove its device.
+    #[error("the device did not prove itself")]
+    DeviceProof {
+        return_to: Option<String>,
+        fault: DeviceFault,
     },
     #[error("the password must be changed first")]
     PasswordChange,
@@ -79,6 +85,7 @@ impl PageError {
                 reason: Some(reason), ..
             } => reason.as_str(),
             Self::SignIn { reason: None, .. } => "sign_in",
+            Self::DeviceProof { fault, .. } => fault.as_str(),
             Self::PasswordChange => "password_change",
             Self::Factor { .. } => "factor",
             Self::Forbidden | Self::NoEntry => "forbidden",
@@ -116,7 +123,9 @@ pub(super) struct SignInHint {
 impl ResponseError for PageError {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::SignIn { .. } | Self::PasswordChange | Self::Factor { .. } => StatusCode::UNAUTHORIZED,
+            Self::SignIn { .. } | Self::DeviceProof { .. } | Self::PasswordChange | Self::Factor { .. } => {
+                StatusCode::UNAUTHORIZED
+            }
             Self::Forbidden | Self::NoEntry | Self::CrossSite(_) | Self::StepUp(_) => StatusCode::FORBIDDEN,
             Self::NotFound | Self::Flow(FlowError::NotFound) => StatusCode::NOT_FOUND,
             Self::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -164,6 +173,7 @@ impl ResponseError for PageError {
         }
         let location = match self {
             Self::SignIn { return_to, reason } => Some(login_url(return_to.as_deref(), *reason)),
+            Self::DeviceProof { return_to, fault } => Some(device_login_url(return_to.as_deref(), *fault)),
             Self::PasswordChange => Some(paths::PASSWORD.to_owned()),
             Self::Factor { return_to } => Some(factor_url(return_to.as_deref())),
             _ => None,
@@ -171,6 +181,7 @@ impl ResponseError for PageError {
         let message = match self {
             Self::BadRequest(message) | Self::CrossSite(message) => Some(message.clone()),
             Self::Misdirected(message) => message.clone(),
+            Self::DeviceProof { fault, .. } => Some(fault.sentence().to_owned()),
             Self::NoEntry => Some(NO_ENTRY.to_owned()),
             Self::Flow(FlowError::EndHeld(_)) => Some(END_HELD.to_owned()),
             Self::NothingEnded(_) => Some(NOTHING_ENDED.to_owned()),
@@ -246,12 +257,21 @@ const SOURCE_DOWN: &str = "You could not be signed in: either a directory of you
 
 /// Returns `/login?return_to=…&reason=CODE`.
 pub fn login_url(return_to: Option<&str>, reason: Option<EndReason>) -> String {
+    login_address(return_to, reason.map(EndReason::as_str))
+}
+
+/// Returns the address of the sign-in page for a device that did not prove itself.
+pub fn device_login_url(return_to: Option<&str>, fault: DeviceFault) -> String {
+    login_address(return_to, Some(fault.as_str()))
+}
+
+fn login_address(return_to: Option<&str>, reason: Option<&str>) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     if let Some(target) = return_to.filter(|target| *target != "/") {
         query.append_pair("return_to", target);
     }
     if let Some(reason) = reason {
-        query.append_pair("reason", reason.as_str());
+        query.append_pair("reason", reason);
     }
     let query = query.finish();
     if query.is_empty() {

@@ -142,7 +142,10 @@ fn next_session(response: &ServiceResponse<BoxBody>, owner: &FormOwner) -> Optio
         .get::<JudgedRequest>()
         .and_then(|judged| match &judged.state {
             JudgedSession::Admitted(admitted) => admitted.rotated_to.as_ref().map(|token| token.expose().to_owned()),
-            JudgedSession::Anonymous | JudgedSession::Ended(..) | JudgedSession::Unjudged(_) => None,
+            JudgedSession::Anonymous
+            | JudgedSession::Ended(..)
+            | JudgedSession::Unproved(_)
+            | JudgedSession::Unjudged(_) => None,
         });
     rotated.or_else(|| owner.session.clone())
 }

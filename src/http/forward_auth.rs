@@ -12,7 +12,7 @@ mod proxy_answer;
 mod refusal;
 
 use super::{
-    client_ip, headers,
+    client_ip, device_cookie, headers,
     negotiation::accepts,
     paths,
     route::{Audience, Route},
@@ -211,6 +211,7 @@ async fn ask(
         host: token_host(&ctx.config, host),
         token: presented.token.as_deref(),
         request,
+        device: device_cookie::read(req.headers(), ctx),
         by,
     };
     // Made only if something is recorded.

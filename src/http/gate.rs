@@ -4,6 +4,7 @@
 
 use super::{
     client::read_client,
+    device_cookie, device_offer,
     error::PageError,
     flash,
     judged::{Client, IssuedTo, JudgedRequest, JudgedSession},
@@ -64,7 +65,10 @@ pub async fn judge(
     };
     let admitted = match &state {
         JudgedSession::Admitted(admitted) => Some(admitted.clone()),
-        JudgedSession::Anonymous | JudgedSession::Ended(..) | JudgedSession::Unjudged(_) => None,
+        JudgedSession::Anonymous
+        | JudgedSession::Ended(..)
+        | JudgedSession::Unproved(_)
+        | JudgedSession::Unjudged(_) => None,
     };
     session_cookie::pass_on_token(req.headers_mut(), &presented, admitted.is_some(), jar, &keys);
     let had_flash = flash::is_carried(&ctx, req.headers());
@@ -75,9 +79,11 @@ pub async fn judge(
         ambiguous: presented.ambiguous,
     });
     let mut response = next.call(req).await?.map_into_boxed_body();
-    if let Err(error) = dress_cookies(&ctx, jar, &keys, &mut response, &presented, admitted.as_deref()).await {
-        return Ok(response.error_response(error));
-    }
+    let issued = match dress_cookies(&ctx, jar, &keys, &mut response, &presented, admitted.as_deref()).await {
+        Ok(issued) => issued,
+        Err(error) => return Ok(response.error_response(error)),
+    };
+    device_offer::add(&ctx, &site, &mut response, issued.as_deref(), admitted.as_deref()).await;
     if presented.ambiguous {
         let path = response.request().uri().path().to_owned();
         session_cookie::expire_below(response.headers_mut(), jar, &path);
@@ -95,7 +101,13 @@ pub async fn carry_prepared_token(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let rotated = match req.extensions().get::<JudgedRequest>().map(|judged| &judged.state) {
         Some(JudgedSession::Admitted(admitted)) => admitted.rotated_to.as_ref().map(|token| token.expose().to_owned()),
-        Some(JudgedSession::Anonymous | JudgedSession::Ended(..) | JudgedSession::Unjudged(_)) | None => None,
+        Some(
+            JudgedSession::Anonymous
+            | JudgedSession::Ended(..)
+            | JudgedSession::Unproved(_)
+            | JudgedSession::Unjudged(_),
+        )
+        | None => None,
     };
     if let Some(token) = rotated {
         req.get_session().insert(PREPARED_TOKEN, token)?;
@@ -151,15 +163,20 @@ async fn find(
             application: site.application().map(Arc::as_ref),
             reaches_browser: true,
         },
+        device: device_cookie::read(req.headers(), ctx),
     };
     match access::admit(ctx, presented_token, || client.origin(), acceptable).await {
         Ok(Access::Anonymous) => Ok(JudgedSession::Anonymous),
         Ok(Access::Ended(reason)) => Ok(JudgedSession::Ended(reason, secret::digest(token))),
+        Ok(Access::Unproved(fault)) => Ok(JudgedSession::Unproved(fault)),
         Ok(Access::Admitted(admitted)) => Ok(JudgedSession::Admitted(Rc::new(*admitted))),
         // Ending sessions is not delayed: memory is enough to know who asks.
         Err(FlowError::Unavailable(words)) if may_end_sessions(req) => {
             match access::admit_from_memory(ctx, presented_token, acceptable) {
                 Some(admitted) => Ok(JudgedSession::Admitted(Rc::new(admitted))),
+                None if access::lacks_proof_in_memory(ctx, &presented_token) => {
+                    Err(FlowError::Unavailable(words).into())
+                }
                 None if signs_out(req) => Ok(JudgedSession::Unjudged(secret::digest(token))),
                 None => Err(PageError::NothingEnded(words)),
             }
@@ -186,7 +203,8 @@ fn signs_out(req: &ServiceRequest) -> bool {
 }
 
 /// Gives every session cookie of the response the live policy's name and attributes, and issues the
-/// cookie of a live session again if the policy changed since it was issued.
+/// cookie of a live session again if the policy changed since it was issued. Returns the new token
+/// of the response, if there is one.
 async fn dress_cookies(
     ctx: &Ctx,
     jar: CookieScope<'_>,
@@ -194,7 +212,8 @@ async fn dress_cookies(
     response: &mut ServiceResponse,
     presented: &PresentedCookie,
     admitted: Option<&AdmittedSession>,
-) -> Result<(), PageError> {
+) -> Result<Option<String>, PageError> {
+    let mut issued = None;
     let written: Vec<HeaderValue> = response.headers().get_all(header::SET_COOKIE).cloned().collect();
     let mut lines = Vec::with_capacity(written.len() + 2);
     let mut ours = false;
@@ -211,6 +230,7 @@ async fn dress_cookies(
                 let told = response.request().extensions().get::<IssuedTo>().copied();
                 let (policy, signed_in_at) = life_of(ctx, told, &token, admitted);
                 lines.extend(issue_lines(ctx, jar, keys, &policy, &token, signed_in_at)?);
+                issued = Some(token);
             }
             WrittenCookie::Removal => {
                 ours = true;
@@ -229,7 +249,7 @@ async fn dress_cookies(
                 // The page is ready and stays as it is; the cookie follows the policy at the next
                 // one.
                 tracing::warn!(%error, "a cookie could not be issued again");
-                return Ok(());
+                return Ok(None);
             }
             lines.extend(issue_lines(
                 ctx,
@@ -255,7 +275,7 @@ async fn dress_cookies(
             .headers_mut()
             .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    Ok(())
+    Ok(issued)
 }
 
 fn header_values(lines: Vec<String>) -> impl Iterator<Item = HeaderValue> {

@@ -180,6 +180,13 @@ impl<'a> Status<'a> {
                 message: Some(reason.sentence()),
                 ..Self::default()
             },
+            // The lock screen asks to sign in again, which binds the new session.
+            JudgedSession::Unproved(fault) => Self {
+                state: "anonymous",
+                reason: Some(fault.as_str()),
+                message: Some(fault.sentence()),
+                ..Self::default()
+            },
             // Only a sign-out gets here unjudged.
             JudgedSession::Anonymous | JudgedSession::Unjudged(_) => Self {
                 state: "anonymous",

@@ -7,7 +7,8 @@ mod nonce;
 
 use super::{
     destination::{handover_host, query, return_to},
-    error::{NO_ENTRY, PageError, factor_url, login_url},
+    device_cookie,
+    error::{NO_ENTRY, PageError, device_login_url, factor_url, login_url},
     forms::Query,
     judged::{Client, IssuedTo},
     link_token::discreet,
@@ -181,6 +182,7 @@ fn handover_request(host: String, nonce: String, client: Client) -> HandoverRequ
         nonce,
         ip: client.ip,
         user_agent: client.user_agent,
+        device: None,
     }
 }
 
@@ -204,7 +206,10 @@ pub async fn arrive(
         return refused(&req, &CLOSED);
     };
     let origin = anyone.client.origin();
-    let request = handover_request(entrance.host.clone(), digest(nonce.expose()), anyone.client);
+    let request = HandoverRequest {
+        device: device_cookie::read(req.headers(), &ctx),
+        ..handover_request(entrance.host.clone(), digest(nonce.expose()), anyone.client)
+    };
     let policy = ctx.in_force().everyone().clone();
     let form = session_cookie::form(jar, &policy);
     match access::redeem(&ctx, &code, request, form, origin).await? {
@@ -226,6 +231,11 @@ pub async fn arrive(
                 on: Some(carried.return_to),
             };
             Ok(discreet(render_page(StatusCode::OK, &go_on)?))
+        }
+        // Only a new sign-in binds the session anew.
+        HandoverOutcome::Unproved { fault, return_to } => {
+            let page = device_login_url(Some(&return_to), fault);
+            Ok(redirect_onward(&format!("{}{page}", ctx.config.base_url())))
         }
         HandoverOutcome::Refused => refused(&req, &CLOSED),
         HandoverOutcome::NotAllowed => refused(&req, &NOT_YOURS),

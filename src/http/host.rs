@@ -12,7 +12,7 @@ use crate::{
     },
 };
 use actix_web::{
-    HttpMessage,
+    HttpMessage, HttpRequest,
     body::MessageBody,
     dev::{RequestHead, ServiceRequest, ServiceResponse},
     http::{Version, header},
@@ -32,7 +32,7 @@ pub async fn check(
     // Probes use an address instead of a name.
     let is_probe = req.path() == paths::HEALTHZ || req.path() == paths::READYZ;
     if !is_probe && !is_own_host(&ctx.config, req.head()) {
-        match application(ctx, &req).await {
+        match application(ctx, req.request()).await {
             Ok(Some(site)) => {
                 req.extensions_mut().insert(site);
             }
@@ -52,8 +52,17 @@ pub async fn check(
     Ok(next.call(req).await?.map_into_boxed_body())
 }
 
+/// Returns the site of a request that passed no middleware; `None`: its host is not answered.
+pub async fn find_site(ctx: &Ctx, req: &HttpRequest) -> Result<Option<Site>, PageError> {
+    if is_own_host(&ctx.config, req.head()) {
+        return Ok(Some(Site::Own));
+    }
+    let application = application(ctx, req).await?;
+    Ok(application.or_else(|| answers_without_port(&ctx.config, req.head()).then_some(Site::Own)))
+}
+
 /// Returns the application's host if a trusted proxy forwards a request for our part of that host.
-async fn application(ctx: &Ctx, req: &ServiceRequest) -> Result<Option<Site>, PageError> {
+async fn application(ctx: &Ctx, req: &HttpRequest) -> Result<Option<Site>, PageError> {
     let peer = req.peer_addr().map(|peer| canonical(peer.ip()));
     let speaks = peer.is_some_and(|peer| trusted(peer, &ctx.config.trusted_proxies));
     match host(req.head()) {

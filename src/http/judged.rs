@@ -1,7 +1,12 @@
 //! The judged request: the results of the gate, for extractors and outer middleware.
 
 use crate::{
-    domain::{account::Role, audit::RequestOrigin, session::EndReason, time::Timestamp},
+    domain::{
+        account::Role,
+        audit::RequestOrigin,
+        session::{DeviceFault, EndReason},
+        time::Timestamp,
+    },
     flows::{access::AdmittedSession, login::OpenedSession},
 };
 use std::{net::IpAddr, rc::Rc};
@@ -42,6 +47,8 @@ pub enum JudgedSession {
     Anonymous,
     /// The cookie belongs to a session that has ended. The digest is that of its token.
     Ended(EndReason, String),
+    /// The session is live, but the request did not prove its device.
+    Unproved(DeviceFault),
     Admitted(Rc<AdmittedSession>),
     /// The token of this digest could not be looked up in the database, and memory does not know
     /// it. It allows only signing out.

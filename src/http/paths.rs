@@ -128,6 +128,10 @@ pub const GUARD_STYLE: &str = "/nightlatch/app.css";
 /// The page on an application’s host for users without access, for proxies that cannot pass a page
 /// on.
 pub const GUARD_FORBIDDEN: &str = "/nightlatch/forbidden";
+/// The prefix of the addresses where a browser registers and proves the key of its device.
+pub const DEVICE: &str = "/nightlatch/device";
+pub const DEVICE_START: &str = "/nightlatch/device/start";
+pub const DEVICE_REFRESH: &str = "/nightlatch/device/refresh";
 /// The address where a browser gets a code that carries its session to an application's host, and
 /// the address there that takes it.
 pub const HANDOVER: &str = "/handover";

@@ -126,6 +126,10 @@ fn pending(req: &HttpRequest) -> Result<Visitor, PageError> {
             return_to: return_to(req),
             reason: Some(*reason),
         }),
+        JudgedSession::Unproved(fault) => Err(PageError::DeviceProof {
+            return_to: return_to(req),
+            fault: *fault,
+        }),
         JudgedSession::Unjudged(_) => {
             Err(FlowError::Unavailable("the session could not be looked up".to_owned()).into())
         }
@@ -150,6 +154,10 @@ fn refuse_until_done(req: &HttpRequest, duty: Duty) -> PageError {
         Duty::Factor(_) => PageError::Factor {
             return_to: return_to(req),
         },
+        Duty::DeviceProof(fault) => PageError::DeviceProof {
+            return_to: return_to(req),
+            fault,
+        },
     }
 }
 
@@ -157,7 +165,10 @@ fn refuse_until_done(req: &HttpRequest, duty: Duty) -> PageError {
 pub fn signed_in_name(req: &HttpRequest) -> Option<String> {
     match judged(req).ok()?.state {
         JudgedSession::Admitted(admitted) => Some(admitted.account.name.clone()),
-        JudgedSession::Anonymous | JudgedSession::Ended(..) | JudgedSession::Unjudged(_) => None,
+        JudgedSession::Anonymous
+        | JudgedSession::Ended(..)
+        | JudgedSession::Unproved(_)
+        | JudgedSession::Unjudged(_) => None,
     }
 }
 
@@ -185,15 +196,25 @@ impl FromRequest for Anyone {
             let (session, duty, ended) = match &judged.state {
                 JudgedSession::Admitted(admitted) => (Some(admitted.session.id()), admitted.duty, None),
                 JudgedSession::Ended(reason, _) => (None, None, Some(*reason)),
-                JudgedSession::Anonymous | JudgedSession::Unjudged(_) => (None, None, None),
+                // A sign-in does not replace a session whose device did not prove itself: it may be
+                // the owner's, in other hands.
+                JudgedSession::Anonymous | JudgedSession::Unproved(_) | JudgedSession::Unjudged(_) => {
+                    (None, None, None)
+                }
             };
             let ended_token = match &judged.state {
                 JudgedSession::Ended(_, digest) => Some(digest.clone()),
-                JudgedSession::Admitted(_) | JudgedSession::Anonymous | JudgedSession::Unjudged(_) => None,
+                JudgedSession::Admitted(_)
+                | JudgedSession::Anonymous
+                | JudgedSession::Unproved(_)
+                | JudgedSession::Unjudged(_) => None,
             };
             let unjudged = match &judged.state {
                 JudgedSession::Unjudged(digest) => Some(digest.clone()),
-                JudgedSession::Admitted(_) | JudgedSession::Ended(..) | JudgedSession::Anonymous => None,
+                JudgedSession::Admitted(_)
+                | JudgedSession::Ended(..)
+                | JudgedSession::Unproved(_)
+                | JudgedSession::Anonymous => None,
             };
             Self {
                 ended_token,
@@ -215,7 +236,7 @@ impl FromRequest for Pending {
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(pending(req).and_then(|visitor| match visitor.admitted.duty {
-            Some(duty @ Duty::Factor(_)) => Err(refuse_until_done(req, duty)),
+            Some(duty @ (Duty::Factor(_) | Duty::DeviceProof(_))) => Err(refuse_until_done(req, duty)),
             Some(Duty::PasswordChange) | None => Ok(Self(visitor)),
         }))
     }
@@ -236,7 +257,7 @@ impl FromRequest for FactorVisitor {
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(pending(req).and_then(|visitor| match visitor.admitted.duty {
-            Some(duty @ Duty::PasswordChange) => Err(refuse_until_done(req, duty)),
+            Some(duty @ (Duty::PasswordChange | Duty::DeviceProof(_))) => Err(refuse_until_done(req, duty)),
             Some(Duty::Factor(_)) | None => Ok(Self(visitor)),
         }))
     }

@@ -44,6 +44,8 @@ struct SessionNotes {
     is_shown_ip_written: bool,
     /// Foreign addresses that a policy which only records has recorded.
     recorded: Vec<IpAddr>,
+    /// Addresses of requests without a proof of the device that are recorded.
+    unproved: Vec<IpAddr>,
     /// The last minute with refused pages, and how many in it.
     denied: (i64, u32),
     /// The token whose cookie was last renewed, and when.
@@ -67,6 +69,7 @@ impl LiveSession {
             shown_ip: row.ip,
             is_shown_ip_written: true,
             recorded: Vec::new(),
+            unproved: Vec::new(),
             denied: (0, 0),
             renewed: None,
         });
@@ -144,6 +147,17 @@ impl LiveSession {
     /// Remembers that this foreign address has been recorded.
     pub fn note_recorded(&self, ip: IpAddr) {
         self.notes().recorded.push(ip);
+    }
+
+    /// Returns whether a request from this address without a proof of the device is to be recorded.
+    pub fn may_record_unproved(&self, ip: IpAddr) -> bool {
+        let notes = self.notes();
+        !notes.unproved.contains(&ip) && notes.unproved.len() < MAX_RECORDED
+    }
+
+    /// Remembers that such a request from this address has been recorded.
+    pub fn note_unproved(&self, ip: IpAddr) {
+        self.notes().unproved.push(ip);
     }
 
     /// Returns whether another refused page of this session may be recorded, and counts it.

@@ -1,16 +1,21 @@
-//! Challenges of passkey ceremonies (W3C WebAuthn Level 3, 13.4.3). Nothing is stored when one is
-//! issued: a challenge contains random bytes, the instant at which it expires, and a keyed digest
-//! of both and of what it is bound to. Only this installation can make one, and an answer counts
-//! only for the purpose, account and browser for which its challenge was issued.
+//! Challenges of passkey ceremonies (W3C WebAuthn Level 3, 13.4.3) and of device keys, and the
+//! cookie that carries a device's proof. Nothing is stored when one is issued: a challenge contains
+//! random bytes, the instant at which it expires, and a keyed digest of both and of what it is
+//! bound to. Only this installation can make one, and an answer counts only for the purpose,
+//! account and browser for which its challenge was issued.
 
 use super::FactorKeys;
-use crate::domain::{account::AccountId, session::SessionId, time::Timestamp};
+use crate::domain::{
+    account::AccountId,
+    session::{DeviceKeyId, SessionId},
+    time::Timestamp,
+};
 use data_encoding::BASE64URL_NOPAD;
 
 const RANDOM_BYTES: usize = 32;
 const SIGNED_BYTES: usize = RANDOM_BYTES + size_of::<i64>();
 
-/// The purpose of a passkey challenge. An answer counts for no other purpose.
+/// The purpose of a challenge. An answer counts for no other purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChallengePurpose {
     /// A sign-in without a password.
@@ -21,6 +26,12 @@ pub enum ChallengePurpose {
     Proof,
     /// A new passkey.
     Enrolment,
+    /// A new device key.
+    DeviceRegistration,
+    /// A proof of a device key.
+    DeviceProof,
+    /// The cookie after a proof of a device key. It is no challenge, but made like one.
+    DeviceCookie,
 }
 
 impl ChallengePurpose {
@@ -30,6 +41,9 @@ impl ChallengePurpose {
             Self::SecondStep => "second_step",
             Self::Proof => "proof",
             Self::Enrolment => "enrolment",
+            Self::DeviceRegistration => "device_registration",
+            Self::DeviceProof => "device_proof",
+            Self::DeviceCookie => "device_cookie",
         }
     }
 }
@@ -78,6 +92,30 @@ impl ChallengeBinding {
         Self {
             purpose: ChallengePurpose::Enrolment,
             ..Self::for_proof(account, session)
+        }
+    }
+
+    /// Binds a new device key to its session and host.
+    pub fn for_device_registration(session: SessionId, host: &str) -> Self {
+        Self::for_device(ChallengePurpose::DeviceRegistration, format!("{} {host}", session.0))
+    }
+
+    /// Binds a proof to its key and to the number of earlier proofs, so that the next proof uses up
+    /// every challenge that was made before it.
+    pub fn for_device_proof(key: DeviceKeyId, proofs: i64) -> Self {
+        Self::for_device(ChallengePurpose::DeviceProof, format!("{} {proofs}", key.0))
+    }
+
+    /// Binds a device cookie to its key.
+    pub fn for_device_cookie(key: DeviceKeyId) -> Self {
+        Self::for_device(ChallengePurpose::DeviceCookie, key.0.to_string())
+    }
+
+    fn for_device(purpose: ChallengePurpose, subject: String) -> Self {
+        Self {
+            purpose,
+            account: None,
+            subject,
         }
     }
 

@@ -5,7 +5,7 @@ mod imports;
 
 pub use imports::import_results;
 
-pub use identity::{event_streams, provider_sessions, provider_sign_outs, sources, spent_provider_values};
+pub use identity::{device_keys, event_streams, provider_sessions, provider_sign_outs, sources, spent_provider_values};
 
 diesel::table! {
     /// Diesel's own record of applied migrations.

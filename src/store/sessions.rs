@@ -24,16 +24,17 @@ use crate::domain::{
     account::AccountId,
     factor::Proofs,
     network,
-    session::{Binding, EndCause, EndReason, Session, SessionId, SessionToken},
+    session::{Binding, DeviceKey, EndCause, EndReason, Session, SessionId, SessionToken},
     time::Timestamp,
 };
 
 use super::{
     Conn, StoreError,
     changes::{ChangeKind, announce},
+    device_keys::DeviceKeyRow,
     instant::StoredInstant,
     per_backend::{self, LockedRows, PreparedStatement, insert_rows, write_together},
-    schema::{session_applications, session_tokens, sessions},
+    schema::{device_keys, session_applications, session_tokens, sessions},
     text,
 };
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper};
@@ -125,12 +126,16 @@ pub fn lock_account_sessions(c: &mut Conn, account: AccountId) -> Result<(), Sto
 fn attach_details(c: &mut Conn, rows: Vec<SessionRow>, with_tokens: bool) -> Result<Vec<Session>, StoreError> {
     let mut applications: HashMap<String, Vec<String>> = HashMap::new();
     let mut tokens: HashMap<String, Vec<SessionToken>> = HashMap::new();
+    let mut devices: HashMap<String, Vec<DeviceKey>> = HashMap::new();
     for part in rows.chunks(500) {
         for entered in load_applications(c, part)? {
             applications
                 .entry(entered.session_id)
                 .or_default()
                 .push(entered.application);
+        }
+        for key in load_device_keys(c, part)? {
+            devices.entry(key.session_id.clone()).or_default().push(key.read_key()?);
         }
         if with_tokens {
             for held in load_tokens(c, part)? {
@@ -142,7 +147,8 @@ fn attach_details(c: &mut Conn, rows: Vec<SessionRow>, with_tokens: bool) -> Res
         .map(|row| {
             let entered = applications.remove(&row.id).unwrap_or_default();
             let held = tokens.remove(&row.id).unwrap_or_default();
-            row.read(entered, held)
+            let devices = devices.remove(&row.id).unwrap_or_default();
+            row.read(entered, held, devices)
         })
         .collect()
 }
@@ -163,6 +169,23 @@ fn load_applications(c: &mut Conn, rows: &[SessionRow]) -> Result<Vec<Applicatio
             entered
                 .filter(id.eq_any(ids))
                 .select(ApplicationRecord::as_select())
+                .load(c.db())?
+        }
+    })
+}
+
+fn load_device_keys(c: &mut Conn, rows: &[SessionRow]) -> Result<Vec<DeviceKeyRow>, StoreError> {
+    let keys = device_keys::table.order((device_keys::registered_at, device_keys::id));
+    let id = device_keys::session_id;
+    Ok(match rows {
+        [row] => keys
+            .filter(id.eq(&row.id))
+            .select(DeviceKeyRow::as_select())
+            .load(c.db())?,
+        rows => {
+            let ids = rows.iter().map(|row| row.id.as_str());
+            keys.filter(id.eq_any(ids))
+                .select(DeviceKeyRow::as_select())
                 .load(c.db())?
         }
     })

@@ -13,8 +13,8 @@ use nightlatch_domain::{
         effective::{EffectivePolicy, Policy},
     },
     session::{
-        AccountState, Binding, Duty, EndReason, LifeFacts, NetworkEvent, RequestFacts, SessionFacts, SessionVerdict,
-        TokenFacts, ends_at, judge,
+        AccountState, Binding, DeviceEvidence, DeviceFault, Duty, EndReason, LifeFacts, LiveEffect, NetworkEvent,
+        RequestFacts, SessionFacts, SessionVerdict, TokenFacts, ends_at, judge,
     },
     time::{Span, Timestamp},
 };
@@ -83,16 +83,23 @@ struct Step {
     /// When a second factor was first required of it.
     required_at: Option<String>,
     ended: Option<String>,
+    /// Whether the session is bound to a device.
+    bound: bool,
+    /// The last instant at which the request's proof of the device counts.
+    proved_until: Option<String>,
+    /// The last instant at which a device can be bound; by default any.
+    registrable_until: Option<String>,
     /// A policy saved just before this request, for everyone.
     save: BTreeMap<String, String>,
-    /// `live`, `ended CODE`, `password change`, `enrol`, `prove`.
+    /// `live`, `ended CODE`, `password change`, `enrol`, `prove`, `device_unproven`,
+    /// `device_unbound`.
     expect: String,
     /// Until when enrolment may be skipped, or `none`.
     enrol_by: Option<String>,
     touch: Option<bool>,
     seen: Option<bool>,
     rotate: Option<bool>,
-    /// `network_changed`, `network_mismatch`, `none`.
+    /// `network_changed`, `network_mismatch`, `agent_mismatch`, `none`.
     record: Option<String>,
     /// Changes of network used after it.
     changes: Option<u32>,
@@ -221,6 +228,14 @@ impl<'c> Run<'c> {
                 Some("old") => self.rotated.expect("nothing was rotated yet"),
                 _ => TokenFacts::Current,
             },
+            device: match step.bound {
+                true => DeviceEvidence::Bound {
+                    proved_until: step.proved_until.as_deref().map(time),
+                },
+                false => DeviceEvidence::Unbound {
+                    registrable_until: step.registrable_until.as_deref().map_or(now, time),
+                },
+            },
         };
         let request = RequestFacts {
             ip: step.ip.unwrap_or(self.last_ip),
@@ -248,10 +263,13 @@ impl<'c> Run<'c> {
     }
 
     /// Checks that the session is live at t − 1 µs and t, and over at t + 1 µs, and that `ends_at`
-    /// agrees. The limit of a grace period brings a duty instead.
+    /// agrees. The limit of a grace period or of a device's proof brings a duty instead.
     fn limit(&mut self, step: &Step, limit: Timestamp, place: &str) {
         if step.expect == "enrol" {
             return self.grace_limit(step, limit, place);
+        }
+        if let Some(fault) = DeviceFault::parse(&step.expect) {
+            return self.device_limit(step, limit, fault, place);
         }
         let reason = EndReason::parse(step.expect.strip_prefix("ended ").expect("a limit expects an end")).unwrap();
         for now in [limit.saturating_sub(MICRO), limit] {
@@ -306,6 +324,21 @@ impl<'c> Run<'c> {
         assert!(enrols, "{place}: 1 µs after: {verdict:?}");
     }
 
+    fn device_limit(&self, step: &Step, limit: Timestamp, fault: DeviceFault, place: &str) {
+        for now in [limit.saturating_sub(MICRO), limit] {
+            let verdict = self.judge(step, now);
+            let place = format!("{place} at {}", now.to_rfc3339());
+            assert!(matches!(verdict, SessionVerdict::Live(_)), "{place}: {verdict:?}");
+        }
+        let (what, live) = (Duty::DeviceProof(fault), LiveEffect::default());
+        let expected = SessionVerdict::Duty { what, live };
+        assert_eq!(
+            self.judge(step, limit.saturating_add(MICRO)),
+            expected,
+            "{place}: 1 µs after"
+        );
+    }
+
     fn request(&mut self, step: &Step, now: Timestamp, place: &str) {
         let verdict = self.judge(step, now);
         let (said, live) = match verdict {
@@ -314,6 +347,7 @@ impl<'c> Run<'c> {
                 match what {
                     Duty::PasswordChange => "password change".to_owned(),
                     Duty::Factor(duty) => duty.as_str().to_owned(),
+                    Duty::DeviceProof(fault) => fault.as_str().to_owned(),
                 },
                 Some(live),
             ),
@@ -327,6 +361,7 @@ impl<'c> Run<'c> {
             None => "none",
             Some(NetworkEvent::NetworkChanged) => "network_changed",
             Some(NetworkEvent::NetworkMismatch) => "network_mismatch",
+            Some(NetworkEvent::AgentMismatch) => "agent_mismatch",
         };
         if let Some(until) = &step.enrol_by {
             let until = (until != "none").then(|| time(until));
@@ -412,6 +447,11 @@ fn what_a_session_must_have_proved_is_asked_for() {
 }
 
 #[test]
+fn the_proof_of_a_device_decides() {
+    run("device.toml");
+}
+
+#[test]
 fn every_case_file_is_run() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/domain/cases");
     let mut files: Vec<_> = fs::read_dir(folder)
@@ -424,6 +464,7 @@ fn every_case_file_is_run() {
         [
             "activity.toml",
             "decisions.toml",
+            "device.toml",
             "factors.toml",
             "ibm.toml",
             "lifetimes.toml",

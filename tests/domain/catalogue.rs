@@ -48,6 +48,8 @@ const CONTRACT: &[(&str, &str, &str)] = &[
     ("session.http_only", "true", ""),
     ("session.same_site", "Lax", ""),
     ("session.expire_at_browser_close", "false", ""),
+    ("session.device_binding", "offer", "ap"),
+    ("session.device_proof_age", "600", ""),
     ("session.session_validation_mode", "moderate", ""),
     ("session.session_ip_validation", "true", ""),
     ("session.session_ip_subnet_bits", "24", ""),

@@ -6,8 +6,8 @@ use nightlatch_domain::{
     factor::{EnrolledFactors, Proofs},
     policy::{Key, Pins, PolicyDocument, Scope, Source, Value, effective::Policy},
     session::{
-        AccountState, Binding, EndCause, EndReason, HEARTBEAT, LifeFacts, RequestFacts, SessionFacts, SessionVerdict,
-        TokenFacts, ends_at, judge,
+        AccountState, Binding, DeviceEvidence, EndCause, EndReason, HEARTBEAT, LifeFacts, RequestFacts, SessionFacts,
+        SessionVerdict, TokenFacts, ends_at, judge,
     },
     simulate::explain::{
         Activity, ActivityKind, ClientChange, Mark, MarkKind, PastSession, Scenario, ScenarioClient, ScenarioInput,
@@ -549,6 +549,7 @@ fn by_hand(policy: &Policy, scenario: &Scenario) -> Option<(Timestamp, EndReason
             life,
             binding: &binding,
             token: TokenFacts::Current,
+            device: DeviceEvidence::Unbound { registrable_until: at },
         };
         let request = RequestFacts {
             ip: place.0,

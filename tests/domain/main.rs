@@ -12,6 +12,7 @@ mod audit;
 mod bounce;
 mod cases;
 mod catalogue;
+mod device;
 mod document;
 mod duration;
 mod effective;

@@ -291,6 +291,7 @@ fn findings_say_what_is_wrong_with_the_installation() {
     let right = Installation {
         public_address: true,
         https: true,
+        binds_devices: true,
         trusts_proxies: true,
         security_log: true,
         ..Installation::default()

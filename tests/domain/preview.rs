@@ -34,6 +34,7 @@ struct Facts {
     factors: EnrolledFactors,
     ended: Option<EndReason>,
     state: AccountState,
+    is_device_bound: bool,
 }
 
 fn ip(text: &str) -> IpAddr {
@@ -58,6 +59,7 @@ fn session(id: u128, name: &'static str, idle: i64) -> Facts {
         factors: EnrolledFactors::NONE,
         ended: None,
         state: AccountState::Enabled,
+        is_device_bound: false,
     }
 }
 
@@ -81,6 +83,7 @@ impl Facts {
             ended: self.ended,
             life: self.life,
             binding: &self.binding,
+            is_device_bound: self.is_device_bound,
         }
     }
 }
@@ -541,6 +544,9 @@ fn lets_in(session: &Facts, policy: &EffectivePolicy, now: Timestamp) -> bool {
         life: session.life,
         binding: &session.binding,
         token: TokenFacts::Current,
+        device: DeviceEvidence::Unbound {
+            registrable_until: now.saturating_sub(Span::from_micros(1)),
+        },
     };
     let request = RequestFacts {
         ip: session.ip,

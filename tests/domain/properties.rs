@@ -14,13 +14,13 @@ use nightlatch_domain::{
         Key, Pins, PolicyDocument, Scope, Value,
         catalogue::Kind,
         diff::{Change, diff},
-        effective::{EffectivePolicy, Glob, LockoutPolicy, Pattern, Policy},
+        effective::{DeviceBinding, EffectivePolicy, Glob, LockoutPolicy, Pattern, Policy},
         interchange::{self, PolicyFormat},
         toml,
     },
     session::{
-        AccountState, Binding, EndReason, LifeFacts, LiveEffect, RequestFacts, SessionFacts, SessionVerdict,
-        TokenFacts, ends_at, judge, warn_before,
+        AccountState, Binding, DeviceEvidence, DeviceFault, Duty, EndReason, LifeFacts, LiveEffect, RequestFacts,
+        SessionFacts, SessionVerdict, TokenFacts, ends_at, judge, warn_before,
     },
     time::{Span, Timestamp},
 };
@@ -245,6 +245,9 @@ fn facts(life: LifeFacts, binding: &Binding, token: TokenFacts) -> SessionFacts<
         life,
         binding,
         token,
+        device: DeviceEvidence::Unbound {
+            registrable_until: Timestamp::from_micros(i64::MAX),
+        },
     }
 }
 
@@ -284,6 +287,48 @@ proptest! {
             prop_assert!(!live.touch || live.seen, "activity is a sign of life");
         }
         let _ = warn_before(&policy);
+    }
+
+    #[test]
+    fn without_a_proof_a_bound_session_is_neither_used_nor_ended(
+        policy in policies(), life in lives(), binding in bindings(), token in tokens(), ip in addresses(),
+        agent in agents(), kind in kinds(), now in instants(), late in 1..1_000_000_i64,
+    ) {
+        prop_assume!(now.as_micros() > i64::MIN + late);
+        let expired = DeviceEvidence::Bound { proved_until: Some(now.saturating_sub(Span::from_micros(late))) };
+        let request = RequestFacts { ip, user_agent: agent.as_deref(), kind };
+        let over = ends_at(&life, &policy).filter(|end| now > end.at);
+        for device in [DeviceEvidence::Bound { proved_until: None }, expired] {
+            let session = SessionFacts { device, ..facts(life, &binding, token) };
+            let verdict = judge(&session, &request, &policy, now);
+            let (what, live) = (Duty::DeviceProof(DeviceFault::Unproved), LiveEffect::default());
+            match over {
+                Some(end) => prop_assert_eq!(verdict, SessionVerdict::Ended { reason: end.reason }),
+                None if policy.device.binding == DeviceBinding::Off => {}
+                None => prop_assert_eq!(verdict, SessionVerdict::Duty { what, live }),
+            }
+        }
+    }
+
+    #[test]
+    fn with_a_proof_only_time_and_a_replaced_id_end_a_session(
+        policy in policies(), life in lives(), binding in bindings(), ip in addresses(), agent in agents(),
+        kind in kinds(), now in instants(),
+    ) {
+        let device = DeviceEvidence::Bound { proved_until: Some(now) };
+        let session = SessionFacts { device, ..facts(life, &binding, TokenFacts::Current) };
+        let request = RequestFacts { ip, user_agent: agent.as_deref(), kind };
+        let verdict = judge(&session, &request, &policy, now);
+        let over = ends_at(&life, &policy).filter(|end| now > end.at);
+        match (over, &verdict) {
+            (Some(end), _) => prop_assert_eq!(verdict, SessionVerdict::Ended { reason: end.reason }),
+            (None, SessionVerdict::Live(live)) if policy.device.binding != DeviceBinding::Off => {
+                let moved = live.rebind.as_ref().unwrap_or(&binding);
+                prop_assert_eq!((moved.changes, moved.first_change_at), (binding.changes, binding.first_change_at));
+            }
+            (None, SessionVerdict::Live(_)) => {}
+            (None, _) => prop_assert_eq!(policy.device.binding, DeviceBinding::Off),
+        }
     }
 
     #[test]

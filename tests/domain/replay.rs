@@ -38,6 +38,7 @@ fn record(id: u128, active: i64, ended: Option<(i64, EndReason)>) -> SessionReco
         signed_in_ip: ip("198.51.100.7"),
         ip: ip("198.51.100.7"),
         user_agent: Some(FIREFOX.into()),
+        is_device_bound: false,
         life: LifeFacts {
             signed_in_at: at(0),
             last_active_at: at(active),
@@ -574,6 +575,9 @@ fn live_through(asked: &[Asked], policy: &EffectivePolicy, until: Timestamp) -> 
             life: record.life,
             binding: &binding,
             token: TokenFacts::Current,
+            device: DeviceEvidence::Unbound {
+                registrable_until: request.at,
+            },
         };
         let asks = RequestFacts {
             ip: request.ip,

@@ -250,6 +250,9 @@ fn an_agent_longer_than_what_is_kept_still_matches_itself() {
         },
         binding: &binding,
         token: TokenFacts::Current,
+        device: DeviceEvidence::Unbound {
+            registrable_until: at(0),
+        },
     };
     let request = RequestFacts {
         ip: "198.51.100.7".parse().unwrap(),

@@ -40,6 +40,7 @@
 //! | put nginx in front of several instances | [`balancer::Balancer`] |
 //! | put a small proxy of our own in front | [`gateway::Gateway`] |
 //! | run a real OpenID Connect provider, or one that lies | [`real_provider`], [`forged_provider`] |
+//! | bind sessions to the key of a device | [`device::SoftDevice`] |
 //! | send security events of a provider | [`transmitter::Transmitter`] |
 //! | ask an LDAP directory, freeze or kill it, or one that never stops | [`slapd::Slapd`], [`forged_directory`] |
 //! | answer LDAP requests like Active Directory | [`active_directory::ActiveDirectory`] |
@@ -55,6 +56,7 @@ pub mod chain;
 pub mod chromium;
 pub mod client;
 pub mod cluster;
+pub mod device;
 pub mod forged_directory;
 pub mod forged_provider;
 pub mod gateway;

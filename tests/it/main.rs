@@ -5,6 +5,7 @@
 mod accessibility;
 mod browser;
 mod cli;
+mod devices;
 mod directories;
 mod docs;
 mod factors;

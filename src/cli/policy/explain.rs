@@ -160,6 +160,9 @@ fn print_explanation(explained: &Explanation) -> Result<(), CliError> {
     if let Some(proved) = &explained.proved {
         out.write_line(&proved.sentence())?;
     }
+    if let Some(device) = &explained.device {
+        out.write_line(&device.sentence(|at| clock.format(at)))?;
+    }
     if let Some(provider) = &explained.provider {
         out.write_line(&provider.sentence(|at| clock.format(at)))?;
     }
@@ -310,6 +313,11 @@ fn explanation_to_json(revision: i64, explained: &Explanation) -> Value {
             "proved": proved.proofs.to_json(),
             "required": proved.required.as_str(),
             "duty": proved.duty.map(|duty| duty.as_str()),
+        })),
+        "device": explained.device.map(|device| json!({
+            "hosts": device.hosts,
+            "proof_lifetime": device.lifetime.as_secs(),
+            "proved_at": device.proved_at.to_rfc3339(),
         })),
         "provider": explained.provider.as_ref().map(|provider| json!({
             "title": provider.title,

@@ -2,6 +2,7 @@
 
 use crate::{
     cli::output::{format_time, text_or_dash, time_to_json},
+    domain::session::DeviceKey,
     flows::sessions::SessionView,
 };
 use clap::builder::{StringValueParser, TypedValueParser};
@@ -28,7 +29,18 @@ pub(super) fn session_to_json(view: &SessionView) -> Value {
         "ends_at": time_to_json(view.ends.filter(|_| view.live).map(|end| end.at)),
         "ends_by": view.ends.filter(|_| view.live).map(|end| end.reason.as_str()),
         "factors": session.proofs.to_json(),
+        "devices": session.devices.iter().map(device_to_json).collect::<Vec<_>>(),
         "source": view.source,
+    })
+}
+
+/// Returns the JSON of a key to which the session is bound.
+fn device_to_json(key: &DeviceKey) -> Value {
+    json!({
+        "host": key.host,
+        "key": key.thumbprint,
+        "registered_at": key.registered_at.to_rfc3339(),
+        "proved_at": key.proved_at.to_rfc3339(),
     })
 }
 

@@ -6,12 +6,14 @@
 use super::{scope::Scope, value::Value};
 
 mod group;
+mod kind;
 #[macro_use]
 mod macros;
 mod reference;
 mod values;
 
 pub use group::Group;
+pub use kind::Kind;
 pub use reference::markdown;
 pub(crate) use values::{network_groups, networks};
 
@@ -43,49 +45,6 @@ pub struct Setting {
     pub synonyms: &'static [&'static str],
     /// The product that defines its behaviour: `Hue`, `Bloomreach`, `IBM`, `Nightlatch`.
     pub source: &'static str,
-}
-
-/// Type and bounds of a setting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Whole seconds from `min` to ten years; -1 (never) only if allowed.
-    Duration {
-        /// The minimum, in seconds.
-        min: i64,
-        /// Whether -1 is allowed.
-        never: bool,
-    },
-    /// On or off.
-    Flag,
-    /// On, off, or whole seconds.
-    FlagOrDuration,
-    /// A whole number within bounds.
-    Number {
-        /// The minimum.
-        min: i64,
-        /// The maximum.
-        max: i64,
-    },
-    /// -1 (unlimited), or 0…max.
-    Count {
-        /// The maximum.
-        max: i64,
-    },
-    /// One of these words.
-    Choice(&'static [&'static str]),
-    /// One of these numbers (8, 16, 24, 32).
-    NumberChoice(&'static [i64]),
-    /// One line of free text.
-    Text {
-        /// Whether it must be a regular expression.
-        regex: bool,
-    },
-    /// Path patterns: `*` matches any characters, `?` one.
-    Globs,
-    /// Addresses and networks.
-    Cidrs,
-    /// Network groups: one a line, its addresses and networks separated by commas.
-    NetworkGroups,
 }
 
 impl Group {
@@ -302,6 +261,18 @@ catalogue! {
             synonyms ["persistent", "remember me", "max-age", "cookie"] from "Hue";
     }
     Validation {
+        SessionDeviceBinding "session.device_binding" "Device binding"
+            [Kind::Choice(&["off", "offer", "require"])] = text "offer",
+            for all;
+            "Binds sessions to a key that never leaves the device, in browsers that can: offer binds those that can, \
+             require refuses sessions that are not bound; the strictest scope applies."
+            synonyms ["dbsc", "device bound", "stolen cookie", "hijacking", "token theft"] from "Nightlatch";
+        SessionDeviceProofAge "session.device_proof_age" "Lifetime of a device proof"
+            [Kind::Duration { min: 300, never: false }] = number 600,
+            for everyone;
+            "How long a proof of the device counts, so how long copied cookies work at most; longer for sessions on \
+             many hosts, because browsers sign six times in nine minutes."
+            synonyms ["dbsc", "device bound", "refresh"] from "Nightlatch";
         SessionSessionValidationMode "session.session_validation_mode" "Validation mode"
             [Kind::Choice(&["strict", "moderate", "moderate_vpn", "permissive", "off"])] = text "moderate",
             for everyone;

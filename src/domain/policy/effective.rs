@@ -5,7 +5,10 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::{account::Role, factor::FactorRequirement, network_groups::NetworkGroups, notice::Notice, time::Span};
+use crate::{
+    account::Role, factor::FactorRequirement, network_groups::NetworkGroups, notice::Notice, policy::catalogue::Kind,
+    time::Span,
+};
 
 mod factors;
 mod validation;
@@ -15,8 +18,8 @@ pub use super::{glob::Glob, pattern::Pattern};
 pub use factors::{EnrolmentBarrier, EnrolmentMode, FactorPolicy};
 pub use validation::{ValidationMode, ValidationPolicy};
 pub use values::{
-    AccountPolicy, ActivityMeasure, ActivityPolicy, CookiePolicy, EffectivePolicy, ExpireSuperusers, IdleTimeout,
-    LifetimeRule, LockoutPolicy, PasswordPolicy, RetentionPolicy, SameSite,
+    AccountPolicy, ActivityMeasure, ActivityPolicy, CookiePolicy, DeviceBinding, DevicePolicy, EffectivePolicy,
+    ExpireSuperusers, IdleTimeout, LifetimeRule, LockoutPolicy, PasswordPolicy, RetentionPolicy, SameSite,
 };
 
 /// A document with pins applied; cheap to clone.
@@ -110,7 +113,8 @@ impl Policy {
     ///
     /// The order is: pin, application override, administrators' override, everyone, validation
     /// mode, default. The mode `off` overrides the settings that it switches off, even in the
-    /// document. Of `factor.required`, the strictest of these values applies.
+    /// document. Of `factor.required` and `session.device_binding`, the strictest of these values
+    /// applies.
     pub fn value(&self, key: Key, role: Role, application: Option<&str>) -> (Value, Source) {
         let application = application.map(|name| Scope::Application(name.to_owned()));
         let administrators = (role == Role::Administrator).then_some(Scope::Administrators);
@@ -120,21 +124,25 @@ impl Policy {
             .chain([Scope::Everyone])
             .collect();
         match key {
-            Key::FactorRequired => self.strictest_requirement(&scopes),
+            Key::FactorRequired | Key::SessionDeviceBinding => self.strictest_value(key, &scopes),
             _ => self.first_set(key, &scopes),
         }
     }
 
-    /// Returns the strictest `factor.required` among the scopes, with its source: a scope may add
-    /// to what everyone must prove, and never takes anything from it. A pin applies alone.
-    fn strictest_requirement(&self, scopes: &[Scope]) -> (Value, Source) {
-        let key = Key::FactorRequired;
-        let strictness = |(value, _): &(Value, Source)| match value {
-            Value::Text(word) => FactorRequirement::parse(word).unwrap_or(FactorRequirement::Passkey),
-            Value::Flag(_) | Value::Number(_) | Value::List(_) => FactorRequirement::Passkey,
+    /// Returns the strictest value of a requirement among the scopes, with its source: a scope may
+    /// add to what everyone must prove, and never takes anything from it. A pin applies alone.
+    fn strictest_value(&self, key: Key, scopes: &[Scope]) -> (Value, Source) {
+        // The choices of both settings are in the order of strictness.
+        let strictness = |(value, _): &(Value, Source)| {
+            match (value, key.setting().kind) {
+                (Value::Text(word), Kind::Choice(words)) => words.iter().position(|choice| choice == word),
+                (Value::Flag(_) | Value::Number(_) | Value::Text(_) | Value::List(_), _) => None,
+            }
+            .unwrap_or(usize::MAX)
         };
         // Of equal values, the most specific scope is named: it is the last one here.
-        let values = scopes.iter().rev().filter(|scope| self.sets(scope, key));
+        let counts = |scope: &&Scope| **scope == Scope::Everyone || self.sets(scope, key);
+        let values = scopes.iter().rev().filter(counts);
         let strictest = values
             .map(|scope| self.first_set(key, std::slice::from_ref(scope)))
             .max_by_key(strictness);
@@ -222,6 +230,7 @@ impl Policy {
             factors: read.factors(entered),
             cookie: read.cookie(),
             validation: read.validation(),
+            device: read.device(),
             retention: read.retention(),
             notices: read.notices(),
         }
@@ -434,6 +443,14 @@ impl DocumentReader<'_> {
                 _ => SameSite::Lax,
             },
             expire_at_browser_close: self.flag(Key::SessionExpireAtBrowserClose),
+        }
+    }
+
+    fn device(&self) -> DevicePolicy {
+        DevicePolicy {
+            // An unreadable value must not let an unbound session pass.
+            binding: DeviceBinding::parse(&self.text(Key::SessionDeviceBinding)).unwrap_or(DeviceBinding::Require),
+            proof_age: Span::from_secs(self.number(Key::SessionDeviceProofAge)),
         }
     }
 

@@ -39,6 +39,8 @@ pub enum Risk {
     /// The author's own session would have to enrol a passkey, and passkeys do not work under the
     /// address of the request that saves.
     PasskeyOutOfReach,
+    /// The author's own session would be refused, because it is not bound to a device.
+    DeviceUnbound,
 }
 
 impl Risk {
@@ -50,6 +52,7 @@ impl Risk {
             Risk::SaverLockedOut => "saver_locked_out",
             Risk::FactorOutOfReach => "factor_out_of_reach",
             Risk::PasskeyOutOfReach => "passkey_out_of_reach",
+            Risk::DeviceUnbound => "device_unbound",
         }
     }
 }
@@ -113,6 +116,10 @@ fn own_session(own: &OwnSession, now: Timestamp) -> Option<Risk> {
             FactorReach::NoPasskeysHere => Risk::PasskeyOutOfReach,
             FactorReach::Reachable | FactorReach::Refused => Risk::FactorOutOfReach,
         }),
+        SessionVerdict::Duty {
+            what: Duty::DeviceProof(_),
+            ..
+        } => Some(Risk::DeviceUnbound),
         SessionVerdict::Live(_) | SessionVerdict::Duty { .. } => {
             let (at, reason) = own.ends_at?;
             let sooner = own.ends_at_now.is_none_or(|today| at < today);

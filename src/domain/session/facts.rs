@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use uuid::Uuid;
 
+use super::device::{DeviceEvidence, DeviceFault};
 use crate::{
     activity::RequestKind,
     agent,
@@ -181,6 +182,8 @@ pub struct SessionFacts<'a> {
     pub binding: &'a Binding,
     /// The token that was presented.
     pub token: TokenFacts,
+    /// The device of the request.
+    pub device: DeviceEvidence,
 }
 
 /// Facts about the request.
@@ -220,6 +223,8 @@ pub enum Duty {
     PasswordChange,
     /// A second factor.
     Factor(FactorDuty),
+    /// A proof of the device key. The request has no effect on the session.
+    DeviceProof(DeviceFault),
 }
 
 impl Duty {
@@ -228,6 +233,7 @@ impl Duty {
         match self {
             Duty::PasswordChange => "password_change",
             Duty::Factor(_) => "factor",
+            Duty::DeviceProof(fault) => fault.as_str(),
         }
     }
 }
@@ -257,4 +263,7 @@ pub enum NetworkEvent {
     /// Another network under `permissive`, without effect. It is reported with **every** such
     /// request, because nothing changes: write each session and address once.
     NetworkMismatch,
+    /// Another browser, without effect because the device proved its key. It is reported like
+    /// [`NetworkEvent::NetworkMismatch`].
+    AgentMismatch,
 }

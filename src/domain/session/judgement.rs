@@ -1,9 +1,11 @@
 //! The judgement of one request of a session, in the order of docs/policy.md.
 
 use super::{
+    device,
     factor::judge_factors,
     facts::{
-        AccountState, Binding, Duty, EndReason, LiveEffect, RequestFacts, SessionFacts, SessionId, SessionVerdict,
+        AccountState, Binding, Duty, EndReason, LiveEffect, NetworkEvent, RequestFacts, SessionFacts, SessionId,
+        SessionVerdict,
     },
     lifetime::ends_at,
     network,
@@ -11,16 +13,29 @@ use super::{
 use crate::{activity, agent, policy::effective::EffectivePolicy, time::Timestamp};
 
 /// Judges one request of a session. The order is: revoked → account → lifetimes (the earliest end,
-/// see [`ends_at`]) → reuse of a replaced token → user agent → network → duty (password change,
-/// then second factor). It allocates nothing and parses no user agent while nothing has changed
-/// since the sign-in.
+/// see [`ends_at`]) → proof of the device key → reuse of a replaced token → user agent → network →
+/// duty (password change, then second factor). It allocates nothing and parses no user agent while
+/// nothing has changed since the sign-in.
+///
+/// INVARIANT: a request whose device did not prove the session's key has no effect on the session,
+/// so that a thief of the cookies cannot end it either.
 pub fn judge(
     session: &SessionFacts,
     request: &RequestFacts,
     policy: &EffectivePolicy,
     now: Timestamp,
 ) -> SessionVerdict {
-    let live = match live(session, request, policy, now) {
+    if let Err(reason) = check_alive(session, policy, now) {
+        return SessionVerdict::Ended { reason };
+    }
+    let proved = match device::judge(session.device, &policy.device, now) {
+        Ok(proved) => proved,
+        Err(fault) => {
+            let (what, live) = (Duty::DeviceProof(fault), LiveEffect::default());
+            return SessionVerdict::Duty { what, live };
+        }
+    };
+    let live = match live(session, request, proved, policy, now) {
         Err(reason) => return SessionVerdict::Ended { reason },
         Ok(live) => live,
     };
@@ -37,12 +52,8 @@ pub fn judge(
     }
 }
 
-fn live(
-    session: &SessionFacts,
-    request: &RequestFacts,
-    policy: &EffectivePolicy,
-    now: Timestamp,
-) -> Result<LiveEffect, EndReason> {
+/// Judges what no request can change: the end in the store, the account and the lifetimes.
+fn check_alive(session: &SessionFacts, policy: &EffectivePolicy, now: Timestamp) -> Result<(), EndReason> {
     if let Some(reason) = session.ended {
         return Err(reason);
     }
@@ -52,19 +63,35 @@ fn live(
         AccountState::Expired => return Err(EndReason::AccountExpired),
     }
     // INVARIANT: limits are inclusive; `end.at` is the last live instant.
-    if let Some(end) = ends_at(&session.life, policy).filter(|end| now > end.at) {
-        return Err(end.reason);
+    match ends_at(&session.life, policy).filter(|end| now > end.at) {
+        Some(end) => Err(end.reason),
+        None => Ok(()),
     }
+}
+
+/// Judges the token, the browser and the network. `proved`: the device proved the session's key, so
+/// that another browser or network is recorded and not counted.
+fn live(
+    session: &SessionFacts,
+    request: &RequestFacts,
+    proved: bool,
+    policy: &EffectivePolicy,
+    now: Timestamp,
+) -> Result<LiveEffect, EndReason> {
     // Before the user agent: the use of a replaced token must be reported as that, with any
     // browser.
     network::judge_token(session.token, now)?;
-    judge_agent(session.binding, request, policy)?;
-    let network = network::judge(session, request.ip, &policy.validation, now)?;
+    let agent = match judge_agent(session.binding, request, policy) {
+        Ok(()) => None,
+        Err(_) if proved => Some(NetworkEvent::AgentMismatch),
+        Err(reason) => return Err(reason),
+    };
+    let network = network::judge(session, request.ip, proved, &policy.validation, now)?;
     Ok(LiveEffect {
         touch: activity::counts(&request.kind, &policy.activity),
         seen: !request.kind.check,
         rotate: network.rebind.is_some() && policy.validation.rotate_on_ip_change,
-        record: network.record,
+        record: network.record.or(agent),
         rebind: network.rebind,
         enrol_by: None,
     })

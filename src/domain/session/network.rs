@@ -32,9 +32,12 @@ pub(super) fn judge_token(token: TokenFacts, now: Timestamp) -> Result<(), EndRe
     }
 }
 
+/// Judges the network of a request. `proved`: the device proved the session's key, so that a change
+/// is accepted without being counted.
 pub(super) fn judge(
     session: &SessionFacts,
     ip: IpAddr,
+    proved: bool,
     validation: &ValidationPolicy,
     now: Timestamp,
 ) -> Result<NetworkEffect, EndReason> {
@@ -47,6 +50,12 @@ pub(super) fn judge(
     }
     if is_accepted(session.binding, ip, validation) {
         return Ok(NetworkEffect::default());
+    }
+    if validation.ip && proved {
+        return Ok(NetworkEffect {
+            rebind: Some(session.binding.clone().accepting(ip)),
+            record: Some(NetworkEvent::NetworkChanged),
+        });
     }
     if validation.ip {
         return change(session.binding, ip, validation, now);

@@ -10,7 +10,8 @@ use super::{
         source::SourceId,
         time::Timestamp,
     },
-    AccountState, Binding, EndCause, EndReason, LifeFacts, SessionId,
+    AccountState, Binding, DeviceEvidence, DeviceKey, DeviceProof, EndCause, EndReason, LifeFacts, SessionId,
+    device::REGISTRATION_WINDOW,
 };
 
 /// A session as it is stored, live or ended.
@@ -48,6 +49,8 @@ pub struct Session {
     pub proofs: Proofs,
     /// Its tokens; empty where a function says so.
     pub tokens: Vec<SessionToken>,
+    /// The keys to which it is bound, at most one per host.
+    pub devices: Vec<DeviceKey>,
 }
 
 impl Session {
@@ -71,6 +74,44 @@ impl Session {
             last_active_at: self.last_active_at,
             last_seen_at: self.last_seen_at,
         }
+    }
+
+    /// Returns the key to which the session is bound where a token is valid.
+    pub fn device_of(&self, token: &SessionToken) -> Option<&DeviceKey> {
+        self.devices.iter().find(|key| key.host == token.host)
+    }
+
+    /// Returns what is known about the device of a request with this token and this proof. The
+    /// token's own host counts, wherever it is presented.
+    pub fn device_evidence(&self, token: &SessionToken, proof: Option<DeviceProof>) -> DeviceEvidence {
+        match self.device_of(token) {
+            Some(key) => DeviceEvidence::Bound {
+                proved_until: proof.filter(|proof| proof.key == key.id).map(|proof| proof.expires_at),
+            },
+            None => DeviceEvidence::Unbound {
+                registrable_until: self.registrable_until(token),
+            },
+        }
+    }
+
+    /// Returns the last instant at which the bearer of a token can bind the session where the token
+    /// is valid. A rotation prolongs nothing, because a thief on another network causes one: on our
+    /// own host the sign-in or the last confirmation of the identity counts, elsewhere the first
+    /// token of that host that was not revoked.
+    pub fn registrable_until(&self, token: &SessionToken) -> Timestamp {
+        let from = if token.rotated.is_some() {
+            token.issued_at.min(self.signed_in_at)
+        } else if token.host.is_empty() {
+            self.proved_at
+        } else {
+            let of_host = self
+                .tokens
+                .iter()
+                .filter(|other| other.host == token.host && other.killed_at.is_none());
+            let first = of_host.map(|other| other.issued_at).min();
+            first.map_or(token.issued_at, |first| first.min(token.issued_at))
+        };
+        from.saturating_add(REGISTRATION_WINDOW)
     }
 }
 
@@ -148,6 +189,8 @@ pub struct LiveSessionFacts {
     pub binding: Binding,
     /// Applications that the session entered, sorted.
     pub applications: Vec<String>,
+    /// Whether it is bound to a device key on any host.
+    pub is_device_bound: bool,
     /// The proofs of the session.
     pub proofs: Proofs,
     /// The second factors of its account.

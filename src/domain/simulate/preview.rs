@@ -26,13 +26,17 @@ use crate::{
     network,
     password::{self, ChangeFacts},
     policy::{Scope, effective::EffectivePolicy},
-    session::{AccountState, Binding, Duty, EndReason, LifeFacts, RequestFacts, SessionFacts, SessionId, TokenFacts},
-    session::{SessionVerdict, ends_at, factor_duty, judge},
+    session::{
+        AccountState, Binding, DeviceEvidence, Duty, EndReason, LifeFacts, RequestFacts, SessionFacts, SessionId,
+        SessionVerdict, TokenFacts, ends_at, factor_duty, judge,
+    },
     time::{Span, Timestamp},
 };
 
+mod devices;
 mod messages;
 
+pub use devices::DeviceImpact;
 pub use messages::unforeseen;
 
 /// Maximum number of sessions that a preview keeps by default.
@@ -67,6 +71,21 @@ pub struct OpenSession<'a> {
     pub life: LifeFacts,
     /// What it is bound to.
     pub binding: &'a Binding,
+    /// Whether it is bound to a device, which is assumed to prove itself.
+    pub is_device_bound: bool,
+}
+
+impl OpenSession<'_> {
+    /// Returns the device of a status check at `at`. A session that is not bound counts as one
+    /// whose time to be bound is over.
+    fn device(&self, at: Timestamp) -> DeviceEvidence {
+        match self.is_device_bound {
+            true => DeviceEvidence::Bound { proved_until: Some(at) },
+            false => DeviceEvidence::Unbound {
+                registrable_until: at.saturating_sub(Span::from_micros(1)),
+            },
+        }
+    }
 }
 
 /// The user who views the preview, to show the impact on their own sessions.
@@ -191,6 +210,8 @@ pub struct Preview {
     pub must_prove: u64,
     /// Sessions whose users must newly enrol a second factor before anything else.
     pub must_enrol: u64,
+    /// What the draft means for device binding.
+    pub devices: DeviceImpact,
     /// Sessions per rule of the draft and scope.
     pub by_rule: BTreeMap<(EndReason, Scope), PreviewRuleCount>,
     /// Affected sessions that match the filter, including those that are not kept.
@@ -236,6 +257,7 @@ impl Preview {
             duties: 0,
             must_prove: 0,
             must_enrol: 0,
+            devices: DeviceImpact::default(),
             by_rule: BTreeMap::new(),
             matching: 0,
             own: None,
@@ -261,6 +283,7 @@ impl Preview {
             SessionFate::GoesOn { end, duty } => (end, false, duty),
         };
         self.live += 1;
+        self.devices.count(session, draft);
         match self.session_fate(session, draft) {
             SessionFate::Gone => {}
             SessionFate::Over(end) => self.ends(session, end_today, end, true),
@@ -284,6 +307,7 @@ impl Preview {
             Some(Duty::PasswordChange) => self.duties += 1,
             Some(Duty::Factor(FactorDuty::Prove)) => self.must_prove += 1,
             Some(Duty::Factor(FactorDuty::Enrol)) => self.must_enrol += 1,
+            Some(Duty::DeviceProof(_)) => self.devices.stopped += 1,
         }
     }
 
@@ -389,6 +413,7 @@ impl Preview {
             life: session.life,
             binding: session.binding,
             token: TokenFacts::Current,
+            device: session.device(self.now),
         };
         let request = RequestFacts {
             ip: session.ip,

@@ -10,7 +10,9 @@ use crate::{
         audit::{Actor, AuditEntry, Event, RequestOrigin},
         policy::effective::EffectivePolicy,
         secret::Secret,
-        session::{EndReason, LiveEffect, NetworkEvent, RequestFacts, SessionId, SessionToken, SessionVerdict},
+        session::{
+            DeviceProof, EndReason, LiveEffect, NetworkEvent, RequestFacts, SessionId, SessionToken, SessionVerdict,
+        },
         time::Timestamp,
     },
     flows::{
@@ -36,7 +38,7 @@ pub(super) fn must_be_written(
         || live.rotate
         || match live.record {
             None => false,
-            Some(NetworkEvent::NetworkMismatch) => !session.is_recorded(request.ip),
+            Some(NetworkEvent::NetworkMismatch | NetworkEvent::AgentMismatch) => !session.is_recorded(request.ip),
             Some(NetworkEvent::NetworkChanged) => policy.validation.security_audit_log,
         }
 }
@@ -69,6 +71,8 @@ pub(super) struct SessionChange {
     /// Whether the response can pass a new token on.
     pub(super) reaches_browser: bool,
     pub(super) origin: RequestOrigin,
+    /// The proof of its device.
+    pub(super) device: Option<DeviceProof>,
     pub(super) now: Timestamp,
 }
 
@@ -141,7 +145,15 @@ impl Write<'_> {
             return Ok(ChangeOutcome::Refused(EndReason::RotatedReuse));
         };
         let request = change.request();
-        match judge_row(&current, presented, &change.account, &request, &policy, change.now) {
+        let evidence = current.row.device_evidence(presented, change.device);
+        match judge_row(
+            &current,
+            presented,
+            &change.account,
+            (&request, evidence),
+            &policy,
+            change.now,
+        ) {
             SessionVerdict::Live(live) | SessionVerdict::Duty { live, .. } => {
                 let judged = JudgedChange {
                     change,
@@ -178,14 +190,9 @@ impl Write<'_> {
             return Ok(ChangeOutcome::Refused(EndReason::Revoked));
         }
         if let Some(record) = live.record
-            && (record == NetworkEvent::NetworkMismatch || judged.policy.validation.security_audit_log)
+            && (record != NetworkEvent::NetworkChanged || judged.policy.validation.security_audit_log)
         {
-            let entry = change.entry(Event::SessionNetworkChanged);
-            self.record(&entry.with_detail(serde_json::json!({
-                "from": binding_json(&judged.current.row.binding),
-                "to": change.ip,
-                "accepted": record == NetworkEvent::NetworkChanged,
-            })))?;
+            self.record(&judged.network_entry(record))?;
         }
         if live.rebind.is_none() && !live.rotate && !due {
             return Ok(ChangeOutcome::Recorded);
@@ -225,4 +232,23 @@ struct JudgedChange<'a> {
     presented: &'a SessionToken,
     live: &'a LiveEffect,
     policy: &'a EffectivePolicy,
+}
+
+impl JudgedChange<'_> {
+    /// Creates the event of another network or browser.
+    fn network_entry(&self, record: NetworkEvent) -> AuditEntry {
+        let binding = &self.current.row.binding;
+        let mut detail = serde_json::json!({
+            "from": binding_json(binding),
+            "to": self.change.ip,
+            "accepted": record != NetworkEvent::NetworkMismatch,
+        });
+        if self.current.row.device_of(self.presented).is_some() {
+            detail["device_proved"] = true.into();
+        }
+        if record == NetworkEvent::AgentMismatch {
+            detail["agent"] = binding.user_agent.as_deref().into();
+        }
+        self.change.entry(Event::SessionNetworkChanged).with_detail(detail)
+    }
 }

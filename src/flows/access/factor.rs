@@ -37,7 +37,8 @@ pub fn factor_duty_at(
     let token = session.token(&admitted.token_digest)?;
     let duty_under = |application: Option<&Application>| {
         let policy = rules_at(&in_force, &session.row.applications, account, application);
-        let facts = facts_of(session, token, account, &policy);
+        let device = session.row.device_evidence(token, None);
+        let facts = facts_of(session, token, account, device, &policy);
         let required = policy.factors.required;
         factor_duty(&facts, required, &policy.factors, ctx.now()).map(|duty| (duty, required))
     };

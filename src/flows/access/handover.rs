@@ -12,7 +12,7 @@ use crate::{
         network,
         network_groups::NetworkGroup,
         secret::{self, Secret},
-        session::{RequestFacts, SessionToken, SessionVerdict},
+        session::{DeviceFault, DeviceProof, Duty, RequestFacts, SessionToken, SessionVerdict},
         time::{Span, Timestamp},
     },
     flows::{
@@ -48,6 +48,8 @@ pub struct HandoverRequest {
     /// The browser's address.
     pub ip: IpAddr,
     pub user_agent: Option<String>,
+    /// The proof of the device on that host.
+    pub device: Option<DeviceProof>,
 }
 
 /// The result of a request for a code.
@@ -66,6 +68,11 @@ pub enum HandoverOutcome {
     Carried(Box<HandedOverSession>),
     /// The code is unknown, used, expired or another browser's, or its session has ended.
     Refused,
+    /// The session is bound on this host, and the browser did not prove its key there.
+    Unproved {
+        fault: DeviceFault,
+        return_to: String,
+    },
     NotAllowed,
 }
 
@@ -225,8 +232,8 @@ impl Write<'_> {
         let session = LiveSession::from_row(session, known);
         let token = secret::token(self.ctx.random_bytes());
         let row = new_token(&token, &arrival.request.host, &arrival.cookie_form, self.now);
-        if !arrival.finds_live(&session, &row, &account, &application) {
-            return Ok(HandoverOutcome::Refused);
+        if let Err(outcome) = arrival.judge(&session, &row, &account, &application, return_to.as_str()) {
+            return Ok(outcome);
         }
         let outlived = self.now.saturating_sub(TOGETHER);
         sessions::revoke_tokens_of_host(self.connection, id, &row.host, outlived, self.now)?;
@@ -264,15 +271,16 @@ impl Write<'_> {
 }
 
 impl HandoverArrival {
-    /// Returns whether the session is live under the application's rules and has no duty. Other
+    /// Judges whether the session is live under the application's rules and has no duty. Other
     /// effects of the verdict wait for the next request.
-    fn finds_live(
+    fn judge(
         &self,
         session: &LiveSession,
         token: &SessionToken,
         account: &Account,
         application: &Application,
-    ) -> bool {
+        return_to: &str,
+    ) -> Result<(), HandoverOutcome> {
         let entered = with_entered(&session.row.applications, Some(application));
         let policy = self
             .in_force
@@ -286,9 +294,19 @@ impl HandoverArrival {
             },
         };
         let expired = account.expires_at.is_some_and(|at| self.now > at);
-        match judge_row(session, token, account, &request, &policy, self.now) {
-            SessionVerdict::Live(_) => !expired,
-            SessionVerdict::Duty { .. } | SessionVerdict::Ended { .. } => false,
+        let evidence = session.row.device_evidence(token, self.request.device);
+        match judge_row(session, token, account, (&request, evidence), &policy, self.now) {
+            SessionVerdict::Live(_) if !expired => Ok(()),
+            SessionVerdict::Duty {
+                what: Duty::DeviceProof(fault),
+                ..
+            } => Err(HandoverOutcome::Unproved {
+                fault,
+                return_to: return_to.to_owned(),
+            }),
+            SessionVerdict::Live(_) | SessionVerdict::Duty { .. } | SessionVerdict::Ended { .. } => {
+                Err(HandoverOutcome::Refused)
+            }
         }
     }
 }

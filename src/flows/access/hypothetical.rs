@@ -12,13 +12,13 @@ use crate::{
         agent,
         application::{AddressMatch, Application, RequestTarget, TargetError},
         session::{
-            AccountState, LifeFacts, LiveEffect, RequestFacts, Session, SessionId, SessionToken, SessionVerdict,
+            AccountState, Duty, LifeFacts, LiveEffect, RequestFacts, Session, SessionId, SessionToken, SessionVerdict,
         },
         time::Timestamp,
     },
     flows::{
         Ctx, FlowError,
-        access::rules::{judge_row, rules_at},
+        access::rules::{assumed_device, judge_row, rules_at},
     },
     live::{policy::PolicyInForce, sessions::LiveSession},
     store::{accounts, sessions},
@@ -250,8 +250,13 @@ fn decide(
         return AccessDecision::NotSignedIn(None);
     };
     let policy = rules_at(in_force, &session.row.applications, account, Some(application));
-    match judge_row(session, presented, account, request, &policy, now) {
+    let evidence = assumed_device(session, presented, now);
+    match judge_row(session, presented, account, (request, evidence), &policy, now) {
         SessionVerdict::Ended { reason } => AccessDecision::NotSignedIn(Some(reason)),
+        SessionVerdict::Duty {
+            what: Duty::DeviceProof(fault),
+            ..
+        } => AccessDecision::Unproved(fault),
         SessionVerdict::Duty { what, .. } => AccessDecision::Duty(what),
         SessionVerdict::Live(_) if !application.admits(account.role, &account.groups) => AccessDecision::NotAllowed,
         SessionVerdict::Live(live) => {

@@ -6,7 +6,10 @@ use crate::{
         application::Application,
         password,
         policy::effective::EffectivePolicy,
-        session::{AccountState, Binding, RequestFacts, SessionFacts, SessionToken, SessionVerdict, TokenFacts, judge},
+        session::{
+            AccountState, Binding, DeviceEvidence, RequestFacts, SessionFacts, SessionToken, SessionVerdict,
+            TokenFacts, judge,
+        },
         time::Timestamp,
     },
     live::{policy::PolicyInForce, sessions::LiveSession},
@@ -30,11 +33,22 @@ pub(super) fn judge_row(
     session: &LiveSession,
     token: &SessionToken,
     account: &Account,
-    request: &RequestFacts<'_>,
+    (request, device): (&RequestFacts<'_>, DeviceEvidence),
     policy: &EffectivePolicy,
     now: Timestamp,
 ) -> SessionVerdict {
-    judge(&facts_of(session, token, account, policy), request, policy, now)
+    judge(&facts_of(session, token, account, device, policy), request, policy, now)
+}
+
+/// Returns the device of a request that is not made yet: a browser that is bound is assumed to prove
+/// itself.
+pub(super) fn assumed_device(session: &LiveSession, token: &SessionToken, now: Timestamp) -> DeviceEvidence {
+    match session.row.device_of(token) {
+        Some(_) => DeviceEvidence::Bound {
+            proved_until: Some(now),
+        },
+        None => session.row.device_evidence(token, None),
+    }
 }
 
 /// Returns the facts for judging a session by one of its ids.
@@ -42,6 +56,7 @@ pub(super) fn facts_of<'a>(
     session: &'a LiveSession,
     token: &SessionToken,
     account: &Account,
+    device: DeviceEvidence,
     policy: &EffectivePolicy,
 ) -> SessionFacts<'a> {
     SessionFacts {
@@ -57,6 +72,7 @@ pub(super) fn facts_of<'a>(
             None => TokenFacts::Current,
             Some((at, from, to)) => TokenFacts::Rotated { at, from, to },
         },
+        device,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
         audit::{Actor, Event, RequestOrigin},
         forwarded::{LastProxyRequest, RequestSubject},
         policy::effective::EffectivePolicy,
-        session::{Duty, EndReason, RequestFacts},
+        session::{DeviceFault, DeviceProof, Duty, EndReason, RequestFacts},
     },
     flows::{Ctx, FlowError, Initiator},
     live::{forwarded::RequestSource, sessions::LiveSession},
@@ -30,6 +30,8 @@ pub struct ForwardedRequest<'a> {
     pub token: Option<&'a str>,
     /// The facts that the judgement uses.
     pub request: RequestFacts<'a>,
+    /// The proof of the device that came with it.
+    pub device: Option<DeviceProof>,
     /// The proxy that asks.
     pub by: RequestSource,
 }
@@ -43,6 +45,8 @@ pub enum AccessDecision {
     /// Signed in, but with a duty first.
     Duty(Duty),
     NotSignedIn(Option<EndReason>),
+    /// Signed in, but the request did not prove the device of the session.
+    Unproved(DeviceFault),
     /// Signed in, but neither role nor group has access.
     NotAllowed,
     /// No application answers at this address.
@@ -83,11 +87,13 @@ pub async fn verify(
             // The proxy does not pass cookies of this response to the browser.
             reaches_browser: false,
         },
+        device: forwarded.device,
     };
     let access = admit(ctx, presented, &origin, acceptable).await?;
     match access {
         Access::Anonymous => Ok(AccessDecision::NotSignedIn(None)),
         Access::Ended(reason) => Ok(AccessDecision::NotSignedIn(Some(reason))),
+        Access::Unproved(fault) => Ok(AccessDecision::Unproved(fault)),
         Access::Admitted(admitted) => match admitted.duty {
             Some(duty) => Ok(AccessDecision::Duty(duty)),
             None => enter(ctx, admitted, &application, forwarded.target, origin).await,

@@ -3,7 +3,7 @@
 
 use super::{
     reread,
-    rules::{judge_row, rules_at},
+    rules::{assumed_device, judge_row, rules_at},
 };
 use crate::{
     domain::{
@@ -93,7 +93,8 @@ pub async fn observe(ctx: &Ctx, watched: &WatchedSession) -> Result<Observation,
             watched.application.as_deref(),
         );
         let now = ctx.now();
-        let verdict = judge_row(&session, token, &account, &owners_request(&session), &policy, now);
+        let request = (&owners_request(&session), assumed_device(&session, token, now));
+        let verdict = judge_row(&session, token, &account, request, &policy, now);
         let duty = match verdict {
             SessionVerdict::Ended {
                 reason: EndReason::Idle | EndReason::WindowClosed,

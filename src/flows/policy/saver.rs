@@ -11,7 +11,7 @@ use crate::{
             effective::{EffectivePolicy, FactorPolicy, LockoutPolicy, Policy},
             provisional::{FactorReach, OwnSession, SaverFacts},
         },
-        session::{AccountState, RequestFacts, SessionFacts, TokenFacts, ends_at, judge},
+        session::{AccountState, DeviceEvidence, RequestFacts, SessionFacts, TokenFacts, ends_at, judge},
     },
     flows::{Initiator, Read},
     store::{StoreError, accounts, enrolment_links, lockouts, sessions},
@@ -82,6 +82,15 @@ impl Read<'_> {
             life,
             binding: &session.binding,
             token: TokenFacts::Current,
+            device: match session.devices.is_empty() {
+                true => DeviceEvidence::Unbound {
+                    registrable_until: session.proved_at,
+                },
+                // The request that saves was admitted, so its device proved itself.
+                false => DeviceEvidence::Bound {
+                    proved_until: Some(self.now),
+                },
+            },
         };
         let request = RequestFacts {
             ip,

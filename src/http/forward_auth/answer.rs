@@ -13,7 +13,7 @@ use crate::{
         access::{AccessDecision, AdmittedSession},
     },
     http::{
-        error::{NO_ENTRY, factor_url, login_url},
+        error::{NO_ENTRY, device_login_url, factor_url, login_url},
         no_entry::render_no_entry,
         paths,
         problem::Problem,
@@ -59,8 +59,13 @@ pub fn answer(question: &AnswerContext<'_>, ctx: &Ctx, decision: &AccessDecision
             let page = login_url(return_address(question).as_deref(), *reason);
             send_away(question, ctx, &page, code)
         }
+        AccessDecision::Unproved(fault) => {
+            let page = device_login_url(return_address(question).as_deref(), *fault);
+            send_away(question, ctx, &page, fault.as_str())
+        }
         AccessDecision::Duty(duty) => {
             let page = match duty {
+                Duty::DeviceProof(fault) => device_login_url(return_address(question).as_deref(), *fault),
                 Duty::PasswordChange => paths::PASSWORD.to_owned(),
                 Duty::Factor(_) => factor_url(return_address(question).as_deref()),
             };

@@ -114,9 +114,12 @@ fn find_unproved_visitor(req: &HttpRequest) -> Option<Visitor> {
         JudgedSession::Admitted(admitted) => match admitted.duty {
             Some(Duty::Factor(duty)) => session_proof::methods(admitted, duty, admitted.policy.factors.required)
                 .map(|_| Visitor::new(&judged.client, admitted)),
-            Some(Duty::PasswordChange) | None => None,
+            Some(Duty::PasswordChange | Duty::DeviceProof(_)) | None => None,
         },
-        JudgedSession::Anonymous | JudgedSession::Unjudged(_) | JudgedSession::Ended(..) => None,
+        JudgedSession::Anonymous
+        | JudgedSession::Unproved(_)
+        | JudgedSession::Unjudged(_)
+        | JudgedSession::Ended(..) => None,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
         login::SignInRefusal,
         origin::ReturnTo,
         policy::effective::{EffectivePolicy, IdleTimeout},
-        session::{Duty, EndReason},
+        session::{DeviceFault, Duty, EndReason},
     },
     flows::{
         Ctx,
@@ -107,7 +107,9 @@ pub async fn form(
     Query(asked): Query<LoginQuery>,
 ) -> Result<HttpResponse, PageError> {
     let (return_to, origin) = return_to(&ctx, &asked.return_to);
-    if anyone.visitor.is_some() {
+    let device_fault = DeviceFault::parse(&asked.reason);
+    // An application's host has lost its binding: only a new sign-in binds it again.
+    if anyone.visitor.is_some() && device_fault.is_none() {
         let go_on = redirect_to(&destination_address(&ctx, return_to.as_ref(), origin.as_ref()));
         return match (&return_to, &origin) {
             (Some(return_to), Some(origin)) => bounce::watched(&req, &ctx, return_to, origin, go_on),
@@ -122,12 +124,15 @@ pub async fn form(
             return Ok(response);
         }
         Some(Duty::Factor(_)) => return Ok(redirect_to(&factor_url(target))),
-        None => {}
+        Some(Duty::DeviceProof(_)) | None => {}
     }
-    let reason = EndReason::parse(&asked.reason).or(anyone.ended);
+    let ended = EndReason::parse(&asked.reason).or(anyone.ended);
+    let reason = device_fault
+        .map(DeviceFault::sentence)
+        .or(ended.map(EndReason::sentence));
     let target_text = target.map(str::to_owned);
     let mut login = LoginPage::new(&req, &ctx, String::new(), return_to);
-    login.reason = reason.map(|reason| reason.sentence().to_owned());
+    login.reason = reason.map(str::to_owned);
     login.own_end = explain_end(&ctx, &anyone).await;
     login.lost_cookie = lost_cookie::causes(&req, &ctx, &anyone);
     // The form is shown even while the database is not available.

@@ -1,4 +1,5 @@
-//! The tables of sources of identities, of their security events, and of sessions at providers.
+//! The tables of sources of identities, of their security events, of sessions at providers, and of the
+//! keys of devices.
 
 diesel::table! {
     sources (id) {
@@ -60,5 +61,18 @@ diesel::table! {
         external_id -> Nullable<Text>,
         provider_session -> Nullable<Text>,
         received_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    device_keys (id) {
+        id -> Text,
+        session_id -> Text,
+        host -> Text,
+        public_key -> Text,
+        thumbprint -> Text,
+        registered_at -> Timestamp,
+        proved_at -> Timestamp,
+        proofs -> BigInt,
     }
 }

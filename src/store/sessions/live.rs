@@ -11,10 +11,11 @@ use crate::{
     store::{
         Conn, StoreError, accounts as account_rows,
         instant::StoredInstant,
-        schema::{accounts, session_applications, sessions},
+        schema::{accounts, device_keys, session_applications, sessions},
     },
 };
 use diesel::{ExpressionMethods, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use std::collections::HashSet;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sessions)]
@@ -51,7 +52,12 @@ struct OwnerRow {
 }
 
 impl LiveRow {
-    fn read(self, owner: OwnerRow, applications: Vec<String>) -> Result<LiveSessionFacts, StoreError> {
+    fn read(
+        self,
+        owner: OwnerRow,
+        applications: Vec<String>,
+        is_device_bound: bool,
+    ) -> Result<LiveSessionFacts, StoreError> {
         Ok(LiveSessionFacts {
             id: parse_id(&self.id)?,
             account_id: account_rows::parse_id(&self.account_id)?,
@@ -81,6 +87,7 @@ impl LiveRow {
             }
             .read()?,
             applications,
+            is_device_bound,
             proofs: Proofs::parse(&self.proofs).ok_or_else(|| corrupt("proofs"))?,
             factors: account_rows::factors_of(owner.authenticator_app, owner.passkeys, owner.recovery_codes)?,
             factor_required_at: owner.factor_required_at.map(Timestamp::from),
@@ -108,6 +115,12 @@ pub fn list_live_page(c: &mut Conn, after: Option<SessionId>, limit: i64) -> Res
         .order((session_applications::session_id, session_applications::application))
         .select(ApplicationRecord::as_select())
         .load(c.db())?;
+    let bound: HashSet<String> = device_keys::table
+        .filter(device_keys::session_id.between(&first.id, &last.id))
+        .select(device_keys::session_id)
+        .load(c.db())?
+        .into_iter()
+        .collect();
     let mut entered = entered.into_iter().peekable();
     rows.into_iter()
         .map(|(row, owner)| {
@@ -117,7 +130,8 @@ pub fn list_live_page(c: &mut Conn, after: Option<SessionId>, limit: i64) -> Res
                     applications.push(next.application);
                 }
             }
-            row.read(owner, applications)
+            let is_device_bound = bound.contains(&row.id);
+            row.read(owner, applications, is_device_bound)
         })
         .collect()
 }

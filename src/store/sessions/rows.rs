@@ -4,7 +4,7 @@ use crate::{
     domain::{
         factor::Proofs,
         network,
-        session::{Binding, EndCause, EndReason, Session, SessionId, SessionToken},
+        session::{Binding, DeviceKey, EndCause, EndReason, Session, SessionId, SessionToken},
         time::Timestamp,
     },
     store::{
@@ -147,7 +147,12 @@ impl SessionRow {
         }
     }
 
-    pub(super) fn read(self, applications: Vec<String>, tokens: Vec<SessionToken>) -> Result<Session, StoreError> {
+    pub(super) fn read(
+        self,
+        applications: Vec<String>,
+        tokens: Vec<SessionToken>,
+        devices: Vec<DeviceKey>,
+    ) -> Result<Session, StoreError> {
         let reason = self.end_reason.as_deref();
         Ok(Session {
             id: parse_id(&self.id)?,
@@ -175,6 +180,7 @@ impl SessionRow {
             proved_at: self.proved_at.unwrap_or(self.signed_in_at).into(),
             proofs: Proofs::parse(&self.proofs).ok_or_else(|| corrupt("proofs"))?,
             tokens,
+            devices,
         })
     }
 }

@@ -78,6 +78,7 @@ fn json_has_everything_that_the_text_has() {
         "role",
         "applications",
         "factors",
+        "device",
         "provider",
         "signed_in_at",
         "ends",

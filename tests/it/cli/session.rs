@@ -37,6 +37,7 @@ fn live_sessions_are_listed_and_ended() {
                 "ends_at",
                 "ends_by",
                 "factors",
+                "devices",
                 "source"
             ]
         );

@@ -34,6 +34,10 @@ pub struct Setting {
     wiki: ApplicationChange,
     /// Further lines of nginx's `http` block.
     lines: &'static str,
+    /// Whether browsers reach nginx over https, with a certificate of the test's own.
+    https: bool,
+    /// Whether each host has a cookie of its own.
+    own_cookies: bool,
     /// Replacements in the shipped file, besides the addresses: old, new.
     edits: &'static [(&'static str, &'static str)],
     answering: Answering,
@@ -56,6 +60,19 @@ impl Setting {
         self
     }
 
+    /// Serves https, and the file by which a domain lets its login host speak for all hosts.
+    pub fn https(mut self) -> Self {
+        assert_eq!(self.kind, Kind::Nginx);
+        self.https = true;
+        self
+    }
+
+    /// Gives each host a cookie of its own, by handover.
+    pub fn own_cookies(mut self) -> Self {
+        self.own_cookies = true;
+        self
+    }
+
     pub fn edits(mut self, edits: &'static [(&'static str, &'static str)]) -> Self {
         self.edits = edits;
         self
@@ -68,14 +85,24 @@ impl Setting {
 
     pub fn start(self) -> Chain {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let scheme = if self.https { "https" } else { "http" };
         let server = TestServer::on(On::Sqlite)
-            .env("NIGHTLATCH_PUBLIC_URL", &format!("http://login.{}:{port}", self.domain))
-            .env("NIGHTLATCH_COOKIE_DOMAIN", self.domain)
-            .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
-            .start();
+            .env(
+                "NIGHTLATCH_PUBLIC_URL",
+                &format!("{scheme}://login.{}:{port}", self.domain),
+            )
+            .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1");
+        let server = match self.own_cookies {
+            true => server.start(),
+            false => server.env("NIGHTLATCH_COOKIE_DOMAIN", self.domain).start(),
+        };
         let application = Upstream::start(self.answering.clone());
         let relay = Relay::to(server.base.trim_start_matches("http://"));
         let directory = tempfile::tempdir().unwrap();
+        let key_hash = self
+            .https
+            .then(|| self.write_certificate(directory.path()))
+            .unwrap_or_default();
         let proxy = self.run(directory.path(), port, &relay.address, &application.address);
         let chain = Chain {
             kind: self.kind,
@@ -85,11 +112,36 @@ impl Setting {
             application,
             relay,
             proxy,
+            key_hash,
             _directory: directory,
         };
         chain.protect("wiki", self.wiki);
         eventually("the proxy answers", || TcpStream::connect(("127.0.0.1", port)).is_ok());
         chain
+    }
+
+    /// Writes a certificate for all hosts; returns the hash of its key, as Chromium wants it.
+    fn write_certificate(&self, directory: &Path) -> String {
+        let names = vec![self.domain.to_owned(), format!("*.{}", self.domain)];
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        fs::write(directory.join("certificate.pem"), made.cert.pem()).unwrap();
+        fs::write(directory.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+        let hash = ring::digest::digest(
+            &ring::digest::SHA256,
+            &rcgen::PublicKeyData::subject_public_key_info(&made.signing_key),
+        );
+        data_encoding::BASE64.encode(hash.as_ref())
+    }
+
+    /// nginx's lines for https, and the server of the domain itself.
+    fn https_lines(&self, directory: &Path, port: u16) -> String {
+        let (own, domain) = (directory.display(), self.domain);
+        let file = format!(r#"{{"registering_origins": ["https://login.{domain}:{port}"]}}"#);
+        format!(
+            "ssl_certificate {own}/certificate.pem; ssl_certificate_key {own}/key.pem; \
+             server {{ listen 127.0.0.1:{port} ssl; server_name {domain}; \
+             location = /.well-known/device-bound-sessions {{ default_type application/json; return 200 '{file}'; }} }}"
+        )
     }
 
     /// The proxy program, running on the shipped file with this test's addresses.
@@ -103,7 +155,10 @@ impl Setting {
         let shipped = fs::read_to_string(contrib.join(name)).unwrap();
         let listening = match self.kind {
             Kind::Nginx => shipped
-                .replace("listen 80;", &format!("listen 127.0.0.1:{port};"))
+                .replace(
+                    "listen 80;",
+                    &format!("listen 127.0.0.1:{port}{};", if self.https { " ssl" } else { "" }),
+                )
                 .replace("listen [::]:80;", ""),
             Kind::Caddy => shipped.replace(".example.org {", &format!(".example.org:{port} {{")),
             Kind::Haproxy => shipped
@@ -137,6 +192,7 @@ impl Setting {
             fs::write(path, text).unwrap();
         }
         let mut command = match self.kind {
+            Kind::Nginx if self.https => nginx(directory, &self.https_lines(directory, port)),
             Kind::Nginx => nginx(directory, self.lines),
             Kind::Caddy => caddy(directory),
             Kind::Haproxy => haproxy(directory),
@@ -290,6 +346,8 @@ pub struct Chain {
     pub application: Upstream,
     pub relay: Relay,
     proxy: Child,
+    /// The hash of the key of its certificate.
+    pub key_hash: String,
     _directory: tempfile::TempDir,
 }
 
@@ -303,6 +361,8 @@ impl Chain {
                 ..ApplicationChange::default()
             },
             lines: "",
+            https: false,
+            own_cookies: false,
             edits: &[],
             answering: Arc::new(|_| Reply::text("hello")),
         }

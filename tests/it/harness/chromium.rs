@@ -52,18 +52,41 @@ where
     F: FnOnce(Browser) -> R,
     R: Future<Output = Browser>,
 {
+    with_arguments(base, &[], test);
+}
+
+/// Does the same with a browser that binds sessions to keys of its own, kept in software, and that
+/// trusts the certificate with this key.
+pub fn with_binding_browser<F, R>(base: &str, key_hash: &str, test: F)
+where
+    F: FnOnce(Browser) -> R,
+    R: Future<Output = Browser>,
+{
+    let features = "DeviceBoundSessions,EnableBoundSessionCredentialsSoftwareKeysForManualTesting";
+    let arguments = [
+        format!("--enable-features={features}"),
+        format!("--ignore-certificate-errors-spki-list={key_hash}"),
+    ];
+    with_arguments(base, &arguments, test);
+}
+
+fn with_arguments<F, R>(base: &str, arguments: &[String], test: F)
+where
+    F: FnOnce(Browser) -> R,
+    R: Future<Output = Browser>,
+{
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     runtime.block_on(async {
-        let browser = Browser::open(base).await;
+        let browser = Browser::open(base, arguments).await;
         test(browser).await.close().await;
     });
 }
 
 impl Browser {
-    async fn open(base: &str) -> Self {
+    async fn open(base: &str, further: &[String]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let process = Command::new("chromedriver")
             .arg(format!("--port={port}"))
@@ -95,6 +118,7 @@ impl Browser {
             "--force-prefers-reduced-motion",
         ];
         let mut arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        arguments.extend_from_slice(further);
         arguments.push(format!("--user-data-dir={}", profile.path().display()));
         let mut capabilities = Capabilities::new();
         capabilities.insert(
@@ -341,6 +365,18 @@ impl Browser {
     pub async fn theme(&self, theme: &str) {
         self.script(&format!("document.documentElement.dataset.theme = '{theme}'"))
             .await;
+    }
+
+    /// The cookies of the page's host, HttpOnly included.
+    pub async fn cookies(&self) -> Vec<(String, String)> {
+        let cookies = self.driver.get_all_cookies().await.unwrap();
+        let pair =
+            |cookie: &fantoccini::cookies::Cookie<'static>| (cookie.name().to_owned(), cookie.value().to_owned());
+        cookies.iter().map(pair).collect()
+    }
+
+    pub async fn forget_cookie(&self, name: &str) {
+        self.driver.delete_cookie(name).await.unwrap();
     }
 
     pub async fn forget_cookies(&self) {

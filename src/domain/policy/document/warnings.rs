@@ -32,6 +32,7 @@ impl PolicyDocument {
         advice.administrators();
         advice.sign_in();
         advice.second_factors();
+        advice.devices();
         advice.cookie();
         advice.validation();
         advice.warnings
@@ -228,6 +229,26 @@ impl Advice {
             if set {
                 let message = "without effect: passkeys are switched off";
                 self.warn(&Scope::Everyone, Key::FactorPasswordless, message);
+            }
+        }
+    }
+
+    fn devices(&mut self) {
+        let key = Key::SessionDeviceBinding;
+        let document = self.policy.document();
+        let set: Vec<(Scope, Value)> = document
+            .scopes()
+            .filter_map(|(scope, set)| Some((scope, set.get(&key)?.clone())))
+            .collect();
+        let is_required = self.value(key) == Value::Text("require".into());
+        for (scope, value) in set {
+            if value == Value::Text("require".into()) {
+                let message = "refuses everyone whose browser cannot be bound: Chrome and Edge can, over https, from \
+                    version 145 on Windows and 147 on macOS";
+                self.warn(&scope, key, message);
+            } else if scope != Scope::Everyone && is_required {
+                let message = "without effect: it is required of everyone, and the strictest value applies";
+                self.warn(&scope, key, message);
             }
         }
     }

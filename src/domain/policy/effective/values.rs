@@ -37,6 +37,8 @@ pub struct EffectivePolicy {
     pub cookie: CookiePolicy,
     /// What a session is bound to.
     pub validation: ValidationPolicy,
+    /// Binding to a key of the device.
+    pub device: DevicePolicy,
     /// How long data is kept.
     pub retention: RetentionPolicy,
     /// The kinds of emails that are sent.
@@ -155,6 +157,39 @@ pub struct LockoutPolicy {
     pub network_groups: NetworkGroups,
     /// `factor.failure_limit`.
     pub factor_failure_limit: u32,
+}
+
+/// Binding of sessions to a key of the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DevicePolicy {
+    /// `session.device_binding` for the request: the strictest of the role's value and the
+    /// requested application's.
+    pub binding: DeviceBinding,
+    /// `session.device_proof_age`.
+    pub proof_age: Span,
+}
+
+/// The typed value of `session.device_binding`, in the order of strictness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DeviceBinding {
+    /// Keys are neither offered nor judged.
+    Off,
+    /// Sessions are bound in browsers that can.
+    Offer,
+    /// Sessions that are not bound are refused.
+    Require,
+}
+
+impl DeviceBinding {
+    /// Parses a word of the setting; `None` for any other word.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "off" => Some(DeviceBinding::Off),
+            "offer" => Some(DeviceBinding::Offer),
+            "require" => Some(DeviceBinding::Require),
+            _ => None,
+        }
+    }
 }
 
 /// How long data is kept. `None`: forever.

@@ -3,8 +3,13 @@
 
 use crate::{
     account::Role,
+    duration::humanize,
     factor::FactorRequirement,
-    policy::{Key, Pins, Scope, Value, effective::Policy},
+    policy::{
+        Key, Pins, Scope, Value,
+        effective::{DeviceBinding, Policy},
+    },
+    session::proof_lifetime,
 };
 
 /// Facts about the installation.
@@ -14,6 +19,8 @@ pub struct Installation {
     pub public_address: bool,
     /// Whether people use https.
     pub https: bool,
+    /// Whether browsers can bind sessions to their device on Nightlatch's own host.
+    pub binds_devices: bool,
     /// Whether forwarded client addresses of any proxy are trusted.
     pub trusts_proxies: bool,
     /// Whether all addresses are trusted as proxies.
@@ -106,6 +113,7 @@ pub fn installation(facts: &Installation, policy: &Policy) -> Vec<Finding> {
         .mended_by(Key::SessionSecure),
         proxies(facts),
         pins(&facts.pins),
+        devices(facts, policy),
         second_factors(facts.accounts, policy),
         Finding::new(
             facts.security_log,
@@ -192,6 +200,30 @@ pub fn differing_pins(servers: &[(String, Pins)]) -> Vec<Key> {
         values.next().is_some_and(|first| values.any(|value| value != first))
     };
     Key::ALL.iter().copied().filter(differ).collect()
+}
+
+/// Checks that a copied cookie dies with the proof of its device, in browsers that can. Plain http
+/// is a finding of its own.
+fn devices(facts: &Installation, policy: &Policy) -> Finding {
+    let rules = policy.effective(Role::Member, &[], None).device;
+    let is_on = rules.binding != DeviceBinding::Off;
+    let right = match facts.https {
+        true => "Sessions are bound to devices where browsers can",
+        false => "Sessions cannot be bound to devices over plain http",
+    };
+    let why = match is_on && !facts.binds_devices {
+        true => {
+            "The cookie domain is not the whole domain of one owner, so browsers do not let Nightlatch bind sessions \
+             for its hosts (docs/device-binding.md)."
+                .to_owned()
+        }
+        false => format!(
+            "A copied cookie works for at most {} in another browser, instead of until the session ends.",
+            humanize(proof_lifetime(&rules, 1).as_secs())
+        ),
+    };
+    let ok = !facts.https || (is_on && facts.binds_devices);
+    Finding::new(ok, right, "Sessions are not bound to devices", why).mended_by(Key::SessionDeviceBinding)
 }
 
 /// Checks that administrators have a second factor if it is required of them. Whether it should be

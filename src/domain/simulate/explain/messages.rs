@@ -130,6 +130,18 @@ pub(super) fn accepted(ip: IpAddr, live: &LiveEffect) -> String {
     }
 }
 
+/// Describes a change of network that does not count because the device proved its key.
+pub(super) fn excused_network(ip: std::net::IpAddr, live: &LiveEffect) -> String {
+    let id = if live.rotate { "; the session got a new ID" } else { "" };
+    format!("Used from {ip}: another network, not counted because the device proved its key{id}.")
+}
+
+/// Describes another browser that does not count because the device proved its key.
+pub(super) fn excused_agent(place: ClientState) -> String {
+    let device = agent::describe(place.user_agent);
+    format!("Used with {device}: not counted because the device proved its key.")
+}
+
 /// Describes a change that no check objects to.
 pub(super) fn unnoticed(place: ClientState, binding: &Binding, validation: &ValidationPolicy) -> String {
     let device = agent::describe(place.user_agent);

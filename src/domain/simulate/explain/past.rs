@@ -49,6 +49,7 @@ pub fn explain_past(policy: &Policy, past: &PastSession) -> Timeline {
         begin: last_active_at,
         life,
         binding: past.binding.clone(),
+        is_device_bound: false,
         entered: past.entered.clone(),
         pattern: UsePattern::quiet(past.client.clone()),
     };

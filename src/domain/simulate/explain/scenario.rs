@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::{
     account::Role,
-    session::{Binding, LifeFacts},
+    session::{Binding, DeviceEvidence, LifeFacts},
     time::{Span, Timestamp},
 };
 
@@ -120,6 +120,8 @@ pub struct Scenario {
     pub life: LifeFacts,
     /// Its binding at the start.
     pub binding: Binding,
+    /// Whether it is bound to a device, which then proves itself with every request.
+    pub is_device_bound: bool,
     /// The applications that it entered earlier.
     pub entered: Vec<String>,
     /// Its use.
@@ -139,8 +141,17 @@ impl Scenario {
                 last_seen_at: at,
             },
             binding: Binding::at_sign_in(pattern.client.ip, pattern.client.user_agent.as_deref()),
+            is_device_bound: false,
             entered: Vec::new(),
             pattern,
+        }
+    }
+
+    /// Returns the device of a request at `at`. A requirement to bind a device ends no session.
+    pub(super) fn device(&self, at: Timestamp) -> DeviceEvidence {
+        match self.is_device_bound {
+            true => DeviceEvidence::Bound { proved_until: Some(at) },
+            false => DeviceEvidence::Unbound { registrable_until: at },
         }
     }
 }

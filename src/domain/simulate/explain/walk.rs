@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     factor::{EnrolledFactors, Proofs},
-    policy::effective::{EffectivePolicy, Policy},
+    policy::effective::{DeviceBinding, EffectivePolicy, Policy},
     session::{
         AccountState, Binding, EndReason, LifeFacts, LifetimeEnd, LiveEffect, NetworkEvent, RequestFacts, SessionFacts,
         SessionVerdict, TokenFacts, candidates, ends_at, judge, lease, warn_before,
@@ -202,6 +202,7 @@ impl<'a> ScenarioWalk<'a> {
             life: self.life,
             binding: &self.binding,
             token: TokenFacts::Current,
+            device: self.scenario.device(at),
         };
         let request = RequestFacts {
             ip: self.place.ip,
@@ -312,7 +313,11 @@ impl<'a> ScenarioWalk<'a> {
         }
         match live.record {
             Some(NetworkEvent::NetworkChanged) => {
-                let sentence = messages::accepted(self.place.ip, live);
+                let counts = !self.scenario.is_device_bound || self.rules.device.binding == DeviceBinding::Off;
+                let sentence = match counts {
+                    true => messages::accepted(self.place.ip, live),
+                    false => messages::excused_network(self.place.ip, live),
+                };
                 self.mark(at, MarkKind::NetworkAccepted, sentence);
             }
             // It comes with every such request; one event per change is enough.
@@ -324,7 +329,11 @@ impl<'a> ScenarioWalk<'a> {
                 let sentence = messages::unnoticed(self.place, &self.binding, &self.rules.validation);
                 self.mark(at, MarkKind::Unnoticed, sentence);
             }
-            Some(NetworkEvent::NetworkMismatch) | None => {}
+            Some(NetworkEvent::AgentMismatch) if moved => {
+                let sentence = messages::excused_agent(self.place);
+                self.mark(at, MarkKind::NetworkRecorded, sentence);
+            }
+            Some(NetworkEvent::NetworkMismatch | NetworkEvent::AgentMismatch) | None => {}
         }
     }
 

@@ -80,6 +80,7 @@ impl Preview {
             ));
         }
         sentences.extend(self.duty_sentences());
+        sentences.extend(self.device_sentence());
         sentences
     }
 
@@ -106,6 +107,21 @@ impl Preview {
             sentences.push(format!("{accounts} must enrol a second factor before anything else."));
         }
         sentences
+    }
+
+    /// Says how many sessions the draft stops because they are not bound to a device.
+    fn device_sentence(&self) -> Option<String> {
+        let devices = &self.devices;
+        let stopped = counted(devices.stopped, "session");
+        let verb = if devices.stopped == 1 { "is" } else { "are" };
+        (devices.stopped > 0).then(|| {
+            format!(
+                "{stopped} {verb} not bound to a device and {verb} refused until their users sign in again with a \
+                 browser that can; {} of {} live sessions use such a browser.",
+                devices.bound + devices.bindable,
+                self.live
+            )
+        })
     }
 
     /// Converts to the JSON of `policy preview --json` and of the page's data.
@@ -137,6 +153,9 @@ impl Preview {
             "must_change_password": self.duties,
             "must_prove_factor": self.must_prove,
             "must_enrol_factor": self.must_enrol,
+            "device_bound": self.devices.bound,
+            "device_bindable": self.devices.bindable,
+            "device_stops": self.devices.stopped,
             "rules": rules.collect::<Vec<_>>(),
             "matching": self.matching,
             "affected": self.affected().map(AffectedSession::to_json).collect::<Vec<_>>(),

@@ -13,8 +13,8 @@ use crate::{
         effective::{ActivityMeasure, ActivityPolicy, EffectivePolicy, IdleTimeout, ValidationMode},
     },
     session::{
-        AccountState, Binding, EndReason, LifeFacts, LifetimeEnd, LiveEffect, RequestFacts, SessionFacts, SessionId,
-        SessionVerdict, TokenFacts, candidates, judge,
+        AccountState, Binding, DeviceEvidence, EndReason, LifeFacts, LifetimeEnd, LiveEffect, RequestFacts,
+        SessionFacts, SessionId, SessionVerdict, TokenFacts, candidates, judge,
     },
     time::{Span, Timestamp},
 };
@@ -34,6 +34,8 @@ pub struct SessionRecord {
     pub ip: IpAddr,
     /// The browser of its sign-in.
     pub user_agent: Option<String>,
+    /// Whether it is bound to a device, which proved itself with every request.
+    pub is_device_bound: bool,
     /// The sign-in, the latest activity and the latest sign of an open window.
     pub life: LifeFacts,
     /// How much later than recorded its latest activity may have been, because activity is written
@@ -339,6 +341,14 @@ fn ask(
         },
         binding,
         token: TokenFacts::Current,
+        device: match record.is_device_bound {
+            true => DeviceEvidence::Bound {
+                proved_until: Some(trace.at),
+            },
+            false => DeviceEvidence::Unbound {
+                registrable_until: trace.at,
+            },
+        },
     };
     let request = RequestFacts {
         ip: trace.ip.unwrap_or(record.signed_in_ip),

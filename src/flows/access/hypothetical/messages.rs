@@ -72,6 +72,9 @@ impl AccessDecision {
             Self::Duty(Duty::PasswordChange) => "Redirected to change the password first.".to_owned(),
             Self::Duty(Duty::Factor(FactorDuty::Prove)) => "Redirected to prove a second factor first.".to_owned(),
             Self::Duty(Duty::Factor(FactorDuty::Enrol)) => "Redirected to enrol a second factor first.".to_owned(),
+            Self::Duty(Duty::DeviceProof(fault)) | Self::Unproved(fault) => {
+                format!("Redirected to sign in again. {}", fault.sentence())
+            }
             Self::NotSignedIn(None) => "Redirected to sign-in.".to_owned(),
             Self::NotSignedIn(Some(reason)) => format!("The session would end. {}", reason.sentence()),
             Self::NotAllowed => "Refused: neither role nor group has access.".to_owned(),

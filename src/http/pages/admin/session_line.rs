@@ -179,6 +179,9 @@ fn checks(view: &SessionView) -> Vec<Badge> {
     if session.binding.changes > 0 {
         badges.push(Badge::warn(format!("Network {}×", session.binding.changes)));
     }
+    if !session.devices.is_empty() {
+        badges.push(Badge::ok("Device-bound"));
+    }
     badges
 }
 

@@ -10,7 +10,7 @@ use crate::{
         duration::humanize,
         network::session_network,
         policy::{Scope, Source, catalogue::Group, effective::ValidationPolicy},
-        session::{SessionId, SessionListState, SessionToken},
+        session::{DeviceKey, SessionId, SessionListState, SessionToken},
     },
     flows::{
         Ctx,
@@ -30,7 +30,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use query::SessionListQuery;
 use std::net::IpAddr;
 use uuid::Uuid;
-use view::{GoverningSetting, SessionPage, SessionsPage, TokenLine};
+use view::{DeviceLine, GoverningSetting, SessionPage, SessionsPage, TokenLine};
 
 mod end;
 mod export;
@@ -146,10 +146,28 @@ fn session_page(ctx: &Ctx, shell: Shell, detail: &SessionDetail, yours: SessionI
             .collect(),
         changes: session.binding.changes,
         first_change: session.binding.first_change_at,
+        devices: session.devices.iter().map(device_line).collect(),
         tokens: session.tokens.iter().map(token_line).collect(),
         settings: governing_settings(ctx, detail),
         events: AuditLine::timeline(&detail.events),
         audit: href(paths::ADMIN_AUDIT, [("session", session.id.0.to_string().as_str())]),
+    }
+}
+
+/// Names a host, as tokens store it.
+fn host_label(host: &str) -> String {
+    match host {
+        "" => "Console".to_owned(),
+        host => host.to_owned(),
+    }
+}
+
+fn device_line(key: &DeviceKey) -> DeviceLine {
+    DeviceLine {
+        host: host_label(&key.host),
+        registered: key.registered_at,
+        proved: key.proved_at,
+        key: key.thumbprint.chars().take(12).collect(),
     }
 }
 
@@ -160,11 +178,7 @@ fn token_line(token: &SessionToken) -> TokenLine {
         (None, None) => Badge::ok("Current"),
     };
     TokenLine {
-        host: if token.host.is_empty() {
-            "Console".to_owned()
-        } else {
-            token.host.clone()
-        },
+        host: host_label(&token.host),
         issued: token.issued_at,
         state,
         rotated: token

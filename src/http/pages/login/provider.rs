@@ -114,6 +114,7 @@ pub async fn start(
     match anyone.duty {
         Some(Duty::PasswordChange) => return Ok(redirect_to(paths::PASSWORD)),
         Some(Duty::Factor(_)) => return Ok(redirect_to(&factor_url(target))),
+        Some(Duty::DeviceProof(_)) => {}
         None => {}
     }
     let request = SignInRequest {

@@ -200,6 +200,7 @@ pub fn owed(server: &TestServer, opened: &OpenedSession, application: Option<&Ap
             application,
             reaches_browser: false,
         },
+        device: None,
     };
     let admitted = access::admit(&server.ctx, presented, RequestOrigin::default, |_, _| true);
     match server.run(admitted).unwrap() {
@@ -207,8 +208,9 @@ pub fn owed(server: &TestServer, opened: &OpenedSession, application: Option<&Ap
             None => None,
             Some(Duty::Factor(duty)) => Some(duty),
             Some(Duty::PasswordChange) => panic!("a password change is due"),
+            Some(Duty::DeviceProof(_)) => panic!("a proof of the device is due"),
         },
-        Access::Anonymous | Access::Ended(_) => panic!("not admitted"),
+        Access::Anonymous | Access::Ended(_) | Access::Unproved(_) => panic!("not admitted"),
     }
 }
 

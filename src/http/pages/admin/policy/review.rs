@@ -374,6 +374,9 @@ fn describe_risk(req: &HttpRequest, risk: &Risk) -> String {
                  but the page that asks for it."
             )
         }
+        Risk::DeviceUnbound => "Your own session is not bound to this device and would be refused on your next \
+             click. You would have to sign in again with a browser that can bind it."
+            .to_owned(),
         Risk::SaverLockedOut => "A lockout would refuse your next sign-in from this IP address.".to_owned(),
     }
 }

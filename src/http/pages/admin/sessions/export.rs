@@ -109,6 +109,7 @@ fn record(view: &SessionView) -> serde_json::Value {
         "end_policy_revision": cause.map(|cause| cause.policy_revision),
         "network_changes": session.binding.changes,
         "factors": session.proofs.to_string(),
+        "device_bound": !session.devices.is_empty(),
         "source": view.source,
     })
 }

@@ -89,10 +89,20 @@ pub struct SessionPage {
     pub accepted: Vec<(&'static str, String)>,
     pub changes: u32,
     pub first_change: Option<Timestamp>,
+    pub devices: Vec<DeviceLine>,
     pub tokens: Vec<TokenLine>,
     pub settings: Vec<GoverningSetting>,
     pub events: Vec<AuditLine>,
     pub audit: String,
+}
+
+/// A key to which the session is bound.
+pub struct DeviceLine {
+    pub host: String,
+    pub registered: Timestamp,
+    pub proved: Timestamp,
+    /// The start of its thumbprint, for comparison with the audit.
+    pub key: String,
 }
 
 /// A token of the session; never the token itself.

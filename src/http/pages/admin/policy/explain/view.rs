@@ -82,6 +82,8 @@ pub struct PolicyAnswer {
     pub whom: String,
     /// What a real session has proved.
     pub proved: Option<String>,
+    /// The device to which a real session is bound.
+    pub device: Option<String>,
     /// What the identity provider of a real session says.
     pub provider: Option<String>,
     /// Why the account cannot sign in now.
@@ -153,6 +155,10 @@ impl PolicyAnswer {
             past: under.past,
             whom: describe_subject(explained),
             proved: explained.proved.as_ref().map(ExplainedProofs::sentence),
+            device: explained
+                .device
+                .as_ref()
+                .map(|device| device.sentence(|at| clock.read(at))),
             provider: explained
                 .provider
                 .as_ref()
