@@ -238,7 +238,8 @@ impl Write<'_> {
         Ok(account)
     }
 
-    /// Returns whether nobody may sign in to the account, because its source is disabled or deleted.
+    /// Returns whether nobody may sign in to the account, because its source is disabled or
+    /// deleted.
     pub(super) fn is_source_closed(&mut self, account: &Account) -> Result<bool, StoreError> {
         let Some(id) = account.source else { return Ok(false) };
         Ok(!sources::hold(self.connection, id)?.is_some_and(|source| source.enabled))

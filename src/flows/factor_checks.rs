@@ -165,7 +165,7 @@ impl Write<'_> {
             key_id: app.key_id,
         };
         let Some(secret) = self.ctx.factor_keys.open(account, &sealed) else {
-            // `nightlatch doctor` counts them. A recovery code or an administrator lets the owner in.
+            // `nightlatch doctor` counts them; a recovery code still signs the owner in.
             tracing::error!("the secret of an authenticator app does not open: its key is no longer in secret_key");
             return Ok(CodeVerdict::Wrong(KEY_LOST));
         };

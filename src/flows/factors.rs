@@ -9,6 +9,7 @@ mod administration;
 mod enrolment;
 mod listing;
 mod maintenance;
+mod passkey_names;
 mod proving;
 mod removal;
 mod settlement;

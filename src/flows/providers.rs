@@ -7,6 +7,7 @@ mod proving;
 mod registration;
 mod sign_in;
 mod sign_out;
+mod states;
 
 pub use proving::{ProviderConfirmation, ProviderProofOutcome, confirm};
 pub use registration::{ProviderButton, buttons, find_automatic, find_confirming_source};

@@ -148,7 +148,7 @@ impl<'a> Status<'a> {
         let required = policy.factors.required;
         let factor = match admitted.duty {
             Some(Duty::Factor(duty)) => Some(duty),
-            Some(Duty::PasswordChange) | None => None,
+            Some(Duty::PasswordChange | Duty::DeviceProof(_)) | None => None,
         };
         Self {
             state: if warns { "warning" } else { "live" },

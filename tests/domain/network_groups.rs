@@ -198,7 +198,7 @@ fn addresses() -> impl Strategy<Value = IpAddr> {
         "::ffff:203.0.113.9",
     ]);
     prop_oneof![
-        near.prop_map(|text| ip(text)),
+        near.prop_map(ip),
         any::<[u8; 4]>().prop_map(IpAddr::from),
         any::<[u8; 16]>().prop_map(IpAddr::from),
     ]

@@ -10,12 +10,14 @@ use crate::{
         policy::effective::{EnrolmentBarrier, FactorPolicy},
         secret::{self, Secret},
         session::Session,
-        text::is_invisible,
         time::{Span, Timestamp},
     },
     flows::{
-        Ctx, FlowError, Initiator, Read, Write, factor_assertions::OpenChallenge, factor_emails::FactorNews,
-        factor_rules::factors_in_session, factors::proving::ProvingSession,
+        Ctx, FlowError, Initiator, Read, Write,
+        factor_assertions::OpenChallenge,
+        factor_emails::FactorNews,
+        factor_rules::factors_in_session,
+        factors::{passkey_names::passkey_name, proving::ProvingSession},
     },
     live::policy::PolicyInForce,
     second_factor::{
@@ -39,10 +41,6 @@ use std::sync::Arc;
 pub(super) const UNCONFIRMED: Span = Span::from_secs(15 * 60);
 /// Most passkeys per account.
 const MOST_PASSKEYS: u32 = 20;
-/// Longest name of a passkey, in characters.
-const NAME_CHARS: usize = 64;
-/// Name of a passkey whose owner gave it none.
-const DEFAULT_NAME: &str = "Passkey";
 
 /// A session that enrols a factor, and what allows it.
 #[derive(Debug, Clone)]
@@ -264,17 +262,6 @@ pub async fn finish_passkey(
         Ok(outcome) => Ok(outcome),
         Err(AddError::Known) => Ok(PasskeyEnrolment::Known),
         Err(AddError::Flow(error)) => Err(error),
-    }
-}
-
-/// Normalizes the name of a passkey: trims it, limits its length, and drops characters that hide
-/// text or break lines.
-pub(super) fn passkey_name(typed: &str) -> String {
-    let visible: String = typed.chars().filter(|c| !is_invisible(*c)).collect();
-    let name: String = visible.trim().chars().take(NAME_CHARS).collect();
-    match name.trim() {
-        "" => DEFAULT_NAME.to_owned(),
-        name => name.to_owned(),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
         Ctx, FlowError, Initiator, Write,
         factor_emails::FactorNews,
         factor_rules::{factors_at_sign_in, factors_in_session},
-        factors::{enrolment::passkey_name, proving::ProvingSession},
+        factors::{passkey_names::passkey_name, proving::ProvingSession},
     },
     live::policy::PolicyInForce,
     second_factor::recovery,

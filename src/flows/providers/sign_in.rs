@@ -7,7 +7,7 @@ use crate::{
         audit::{AuditEntry, Event},
         factor::{Proof, Proofs},
         login::SignInRefusal,
-        secret::{Secret, digest},
+        secret::Secret,
         source::{ExternalIdentity, FactorTrust, IdentitySource, OidcSettings, SourceId},
         time::{Span, Timestamp},
     },
@@ -23,7 +23,7 @@ use crate::{
     },
     identity::oidc::{AuthorizationRequest, CallbackQuery, OidcFault, ProviderSignIn, SignInSecrets},
     live::{policy::PolicyInForce, sources::LiveSource},
-    store::{sources, spent_provider_values},
+    store::sources,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -469,13 +469,6 @@ impl Write<'_> {
             }
             SessionOpening::NotAllowed => ProviderSignInOutcome::NotAllowed,
         })
-    }
-
-    /// Uses up the state of a sign-in. Returns false if it was used before.
-    pub(super) fn spend_state(&mut self, pending: &PendingProviderSignIn) -> Result<bool, FlowError> {
-        let value = format!("state {}", pending.secrets.state.expose());
-        let until = pending.started_at.saturating_add(LIFETIME);
-        Ok(spent_provider_values::spend(self.connection, &digest(&value), until)?)
     }
 
     /// Records the refusal of a person whom the provider identified.

@@ -10,7 +10,6 @@ use futures_util::future::{Either, select};
 use ldap3::LdapError;
 use std::{
     future::Future,
-    pin::pin,
     time::{Duration, Instant},
 };
 use tokio::{
@@ -140,17 +139,18 @@ impl ConnectionPool {
             true => self.silence(),
             false => Duration::MAX,
         };
-        let mut first = pin!(self.perform(connection.clone(), &operation));
-        let second = async {
+        // On the heap: searches are large, and this stands deep inside a sign-in.
+        let mut first = Box::pin(self.perform(connection.clone(), &operation));
+        let second = Box::pin(async {
             let connection = self.service_connection().await?;
             self.perform(connection, &operation).await.map_err(fault_of)
-        };
+        });
         match timeout(patience, first.as_mut()).await {
             Ok(Err(fault)) if is_closed(&fault) => return second.await,
             Ok(answer) => return answer.map_err(fault_of),
             Err(_) => self.retire(&connection),
         }
-        match select(first, pin!(second)).await {
+        match select(first, second).await {
             Either::Left((Err(fault), second)) if is_unanswered(&fault) => second.await.map_err(|_| fault_of(fault)),
             Either::Left((answer, _)) => answer.map_err(fault_of),
             Either::Right((Ok(done), _)) => Ok(done),
