@@ -98,6 +98,7 @@ pub fn session(number: u32, start: Timestamp) -> Session {
         signed_in_ip: ip,
         binding: Binding::at_sign_in(ip, Some(agent)),
         applications: Vec::new(),
+        devices: Vec::new(),
         ended_at: None,
         end_reason: None,
         ended_by: None,

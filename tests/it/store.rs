@@ -187,6 +187,7 @@ pub fn session(account: &Account, number: u32) -> Session {
         signed_in_ip: address,
         binding: Binding::at_sign_in(address, Some("Firefox")),
         applications: Vec::new(),
+        devices: Vec::new(),
         ended_at: None,
         end_reason: None,
         ended_by: None,

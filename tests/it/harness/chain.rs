@@ -99,10 +99,11 @@ impl Setting {
         let application = Upstream::start(self.answering.clone());
         let relay = Relay::to(server.base.trim_start_matches("http://"));
         let directory = tempfile::tempdir().unwrap();
-        let key_hash = self
-            .https
-            .then(|| self.write_certificate(directory.path()))
-            .unwrap_or_default();
+        let key_hash = if self.https {
+            self.write_certificate(directory.path())
+        } else {
+            String::new()
+        };
         let proxy = self.run(directory.path(), port, &relay.address, &application.address);
         let chain = Chain {
             kind: self.kind,

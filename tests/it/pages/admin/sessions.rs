@@ -40,6 +40,7 @@ fn more(server: &TestServer, name: &str, number: u8) -> Vec<String> {
                 signed_in_ip: ip,
                 binding: Binding::at_sign_in(ip, Some(FIREFOX)),
                 applications: Vec::new(),
+                devices: Vec::new(),
                 ended_at: None,
                 end_reason: None,
                 ended_by: None,
