@@ -224,16 +224,16 @@ impl DoctorFindings {
     /// Checks whether browsers can bind sessions to devices on Nightlatch's own host.
     fn check_device_binding(&mut self, config: &Config) {
         match config.cookie_domain.as_deref() {
-            None => self.ok("device binding", "offered on each host"),
+            None => self.ok("device_binding", "offered on each host"),
             Some(domain) if config.owns_cookie_domain() => self.ok(
-                "device binding",
+                "device_binding",
                 format!(
                     "offered for all hosts of {domain}; browsers bind only if \
                      https://{domain}/.well-known/device-bound-sessions names this server (docs/device-binding.md)"
                 ),
             ),
             Some(domain) => self.warning(
-                "device binding",
+                "device_binding",
                 format!("not possible: the cookie domain {domain} is not the whole domain of its owner"),
             ),
         }

@@ -120,8 +120,22 @@ impl IncomingCopy {
 
 impl Drop for IncomingCopy {
     fn drop(&mut self) {
-        if let Err(fault) = remove_database(&self.coming) {
+        if let Err(fault) = remove_closing_database(&self.coming) {
             tracing::warn!(%fault, "an unused copy of the database was left behind");
+        }
+    }
+}
+
+/// Deletes a database whose last connections may be closing or even opening at this moment, and
+/// would make SQLite's files beside it again.
+fn remove_closing_database(path: &Path) -> Result<(), StoreError> {
+    let since = Instant::now();
+    loop {
+        remove_database(path)?;
+        std::thread::sleep(Duration::from_millis(10));
+        let is_back = ["-wal", "-shm", ""].iter().any(|end| sibling_path(path, end).exists());
+        if !is_back || since.elapsed() > WAIT {
+            return Ok(());
         }
     }
 }

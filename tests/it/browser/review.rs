@@ -109,7 +109,7 @@ fn who_signs_themselves_out_by_a_save_signs_in_again_and_keeps_it_or_finds_it_un
         browser.type_into("#step_up_password", PASSWORD).await;
         browser.click("main form button.primary").await;
         browser.arrives_at("/login").await;
-        assert!(browser.text().await.contains("maximum length"));
+        assert!(browser.text().await.contains("after you had signed in"));
         browser.sign_in("ada", PASSWORD).await;
         browser.go("/admin").await;
         browser.click(".provisional button.primary").await;

@@ -124,7 +124,7 @@ fn an_enrolment_link_is_printed_alone_on_standard_output() {
             .done()
             .prints(&["enrolment link works until"]);
         let json = cli.run(&["account", "enrolment-link", "bob", "--json"]).json();
-        assert_eq!(members(&json), ["account", "link", "mailed"], "{on:?}");
+        assert_eq!(members(&json), ["account", "mailed", "link"], "{on:?}");
         assert_eq!((&json["account"], &json["mailed"]), (&json!("bob"), &json!(false)));
         assert!(
             json["link"].as_str().unwrap().contains("/factors/enrol?token="),

@@ -394,6 +394,7 @@ fn the_doctor_finds_a_healthy_installation_healthy() {
                 "clock",
                 "policy",
                 "cookie",
+                "device_binding",
                 "pins",
                 "administrators",
                 "passkeys",

