@@ -4,7 +4,7 @@
 use super::{
     StoreError,
     changes::{self, CHANNEL},
-    conn::{AnyConn, Location, random_id},
+    conn::{AnyConn, Location, SIGN_OF_LIFE, random_id},
     instant, meta,
     socket_watch::SocketWatch,
 };
@@ -24,6 +24,8 @@ const PING_EVERY: Duration = Duration::from_millis(250);
 /// The connection is closed if a ping has not returned after this time (a half-open one reports no
 /// error).
 const PING_LOST: Duration = Duration::from_secs(5);
+/// Changes that took longer to read were read from a silent connection: this one may be silent too.
+const SLOW_READ: Duration = Duration::from_secs(1);
 const SQLITE_POLL: Duration = Duration::from_millis(50);
 const BACK_OFF_FIRST: Duration = Duration::from_millis(100);
 const BACK_OFF_MOST: Duration = Duration::from_secs(5);
@@ -139,11 +141,14 @@ fn listen_postgres(
 ) -> Result<(), StoreError> {
     // A separate channel, so that many instances do not wake each other with pings.
     let own = format!("nightlatch_{}", random_id());
-    with_time_limit(line, || c.batch_execute(&format!("LISTEN {CHANNEL}; LISTEN {own}")))?;
+    with_time_limit(line, PING_LOST, || {
+        c.batch_execute(&format!("LISTEN {CHANNEL}; LISTEN {own}"))
+    })?;
     on_event(ListenEvent::Connected);
     let mut pinged: Option<(u64, Instant)> = None;
     let mut next_ping = Instant::now();
     let mut number = 0_u64;
+    let mut limit = PING_LOST;
     loop {
         let now = Instant::now();
         if pinged.is_some_and(|(_, at)| now.duration_since(at) > PING_LOST) {
@@ -153,15 +158,11 @@ fn listen_postgres(
         }
         if pinged.is_none() && now >= next_ping {
             number += 1;
-            let ping = diesel::sql_query(PING)
-                .bind::<Text, _>(&own)
-                .bind::<Text, _>(number.to_string());
-            let answer: PongRow = with_time_limit(line, || ping.get_result(&mut c))?;
-            if let Some(told) = instant::parse_text(&answer.now) {
-                on_event(ListenEvent::DatabaseTime {
-                    told,
-                    took: now.elapsed(),
-                });
+            let told = with_time_limit(line, limit, || ping(&mut c, &own, number))?;
+            limit = PING_LOST;
+            if let Some(told) = told {
+                let took = now.elapsed();
+                on_event(ListenEvent::DatabaseTime { told, took });
             }
             pinged = Some((number, now));
             next_ping = now + PING_EVERY;
@@ -182,7 +183,12 @@ fn listen_postgres(
             }
         }
         if let Some(seq) = latest {
+            let began = Instant::now();
             on_event(ListenEvent::Change { seq });
+            if began.elapsed() > SLOW_READ {
+                limit = SIGN_OF_LIFE;
+                next_ping = Instant::now();
+            }
         }
         if alive {
             on_event(ListenEvent::Alive);
@@ -193,9 +199,18 @@ fn listen_postgres(
     }
 }
 
-/// Queries the database, which must answer as fast as a ping.
-fn with_time_limit<T>(line: Option<&SocketWatch>, ask: impl FnOnce() -> T) -> T {
-    line.into_iter().for_each(|line| line.expect_within(PING_LOST));
+/// Notifies this instance, on its own channel, of a number, and returns the database's time.
+fn ping(c: &mut PgConnection, own: &str, number: u64) -> Result<Option<Timestamp>, StoreError> {
+    let answer: PongRow = diesel::sql_query(PING)
+        .bind::<Text, _>(own)
+        .bind::<Text, _>(number.to_string())
+        .get_result(c)?;
+    Ok(instant::parse_text(&answer.now))
+}
+
+/// Queries the database, which must answer within `limit`.
+fn with_time_limit<T>(line: Option<&SocketWatch>, limit: Duration, ask: impl FnOnce() -> T) -> T {
+    line.into_iter().for_each(|line| line.expect_within(limit));
     let answer = ask();
     line.into_iter().for_each(SocketWatch::clear_limit);
     answer

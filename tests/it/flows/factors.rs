@@ -1050,7 +1050,11 @@ fn an_account_whose_app_is_switched_off_enrols_by_link() {
         let opened = open(server, "ada");
         let mut owner = owner(&opened);
         let refusal = |owner: &FactorOwner| server.run(factors::enrolment_refusal(&server.ctx, owner)).unwrap();
-        assert_eq!(refusal(&owner), Some(EnrolmentRefusal::Off), "apps are off");
+        assert_eq!(
+            refusal(&owner),
+            Some(EnrolmentRefusal::LinkNeeded),
+            "apps are off, and a passkey needs a link"
+        );
         let EnrolmentLinkOutcome::Link(url) = link() else {
             panic!("no link")
         };

@@ -170,7 +170,7 @@ fn an_id_token_is_accepted_only_if_every_claim_fits() {
         ("token_issued_at", vec![("nbf", json!("now"))]),
         ("accepted", vec![("at_hash", json!(half_hash("an access token")))]),
         ("token_hash", vec![("at_hash", json!(half_hash("another")))]),
-        ("token_hash", vec![("at_hash", json!(1))]),
+        ("token_format", vec![("at_hash", json!(1))]),
         ("accepted", vec![("c_hash", json!(half_hash("a code")))]),
         ("token_hash", vec![("c_hash", json!(half_hash("another")))]),
         ("auth_time", vec![("auth_time", json!(now + 62))]),
