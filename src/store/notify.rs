@@ -167,20 +167,9 @@ fn listen_postgres(
             pinged = Some((number, now));
             next_ping = now + PING_EVERY;
         }
-        let mut latest = None;
-        let mut alive = false;
-        for notification in c.notifications_iter() {
-            let notification = notification?;
-            if notification.channel == own {
-                if pinged.is_some_and(|(sent, _)| notification.payload == sent.to_string()) {
-                    pinged = None;
-                    alive = true;
-                }
-            } else {
-                // A foreign NOTIFY on our channel has no number; the consumer then reads from where
-                // it was.
-                latest = latest.max(Some(notification.payload.parse::<i64>().unwrap_or(0)));
-            }
+        let (latest, alive) = read_notifications(&mut c, &own, pinged.map(|(sent, _)| sent))?;
+        if alive {
+            pinged = None;
         }
         if let Some(seq) = latest {
             let began = Instant::now();
@@ -206,6 +195,22 @@ fn ping(c: &mut PgConnection, own: &str, number: u64) -> Result<Option<Timestamp
         .bind::<Text, _>(number.to_string())
         .get_result(c)?;
     Ok(instant::parse_text(&answer.now))
+}
+
+/// Reads what has arrived: the latest change, and whether the ping with this number came back.
+fn read_notifications(c: &mut PgConnection, own: &str, sent: Option<u64>) -> Result<(Option<i64>, bool), StoreError> {
+    let (mut latest, mut alive) = (None, false);
+    for notification in c.notifications_iter() {
+        let notification = notification?;
+        if notification.channel == own {
+            alive |= sent.is_some_and(|sent| notification.payload == sent.to_string());
+        } else {
+            // A foreign NOTIFY on our channel has no number; the consumer then reads from where it
+            // was.
+            latest = latest.max(Some(notification.payload.parse::<i64>().unwrap_or(0)));
+        }
+    }
+    Ok((latest, alive))
 }
 
 /// Queries the database, which must answer within `limit`.
