@@ -61,7 +61,14 @@ fn count(db: &Fresh, sql: &str) -> i64 {
     let query = diesel::sql_query(sql);
     let counted: Count = match &db.place {
         Place::Postgres(database) => query.get_result(&mut PgConnection::establish(database.url()).expect("connects")),
-        Place::Sqlite(_) => query.get_result(&mut SqliteConnection::establish(path(db)).expect("connects")),
+        Place::Sqlite(_) => {
+            let mut connection = SqliteConnection::establish(path(db)).expect("connects");
+            // The store's own connections may just be opening or closing.
+            connection
+                .batch_execute("PRAGMA busy_timeout = 5000")
+                .expect("the limit is set");
+            query.get_result(&mut connection)
+        }
     }
     .expect("the query runs");
     counted.count
