@@ -168,8 +168,8 @@ fn parse_settings(arguments: &[String]) -> Result<SettingTexts, CliError> {
             "secret" | "password" | "bind_password" | "client_secret" | "events_token"
         ) {
             return Err(CliError::Usage(format!(
-                "{key}: a secret is never an argument; give --secret-file or --events-token-file FILE, or - for standard \
-                 input"
+                "{key}: a secret is never an argument; give --secret-file or --events-token-file FILE, or - for \
+                 standard input"
             )));
         }
         let text = texts.entry(key.to_owned()).or_default();

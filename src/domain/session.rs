@@ -14,7 +14,7 @@ mod record;
 
 pub use cause::{EndCause, EndedBy};
 pub use device::{
-    DeviceEvidence, DeviceFault, DeviceKey, DeviceKeyId, DeviceProof, REGISTRATION_WINDOW, device_duty, proof_lifetime,
+    DeviceEvidence, DeviceFault, DeviceKey, DeviceKeyId, DeviceProof, REGISTRATION_WINDOW, device_fault, proof_lifetime,
 };
 pub use factor::factor_duty;
 pub use facts::{

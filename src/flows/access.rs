@@ -37,7 +37,7 @@ use crate::{
         secret::{self, Secret},
         session::{
             DeviceFault, DeviceProof, Duty, EndReason, LiveEffect, RequestFacts, SessionId, SessionToken,
-            SessionVerdict, device_duty,
+            SessionVerdict, device_fault,
         },
         time::Timestamp,
     },
@@ -190,8 +190,9 @@ pub async fn admit(
                 what: Duty::DeviceProof(fault),
                 ..
             } => {
-                let refused = Box::pin(device::refuse(ctx, (&session, &account), fault, request.ip, origin()));
-                return refused.await;
+                let owner = (&*session, &*account);
+                Box::pin(device::record_missing_proof(ctx, owner, fault, request.ip, origin())).await?;
+                return Ok(Access::Unproved(fault));
             }
             SessionVerdict::Live(live) => (None, live),
             SessionVerdict::Duty { what, live } => (Some(what), live),
@@ -266,7 +267,7 @@ pub fn lacks_proof_in_memory(ctx: &Ctx, presented: &PresentedToken<'_>) -> bool 
         let token = session.token(&digest);
         let evidence = token.map(|token| session.row.device_evidence(token, presented.device));
         let rules = ctx.in_force().everyone().device;
-        evidence.is_some_and(|evidence| device_duty(evidence, &rules, ctx.now()).is_some())
+        evidence.is_some_and(|evidence| device_fault(evidence, &rules, ctx.now()).is_some())
     })
 }
 

@@ -1,7 +1,6 @@
 //! Binding of a session to a key that never leaves the device (docs/device-binding.md): whether the
 //! request proves the key, when a key may be registered, and how long a proof counts.
 
-use super::facts::Duty;
 use crate::{
     policy::effective::{DeviceBinding, DevicePolicy},
     time::{Span, Timestamp},
@@ -128,7 +127,7 @@ pub(super) fn judge(evidence: DeviceEvidence, policy: &DevicePolicy, now: Timest
     }
 }
 
-/// Returns the duty of a session, judged by its device alone; `None`: none.
-pub fn device_duty(evidence: DeviceEvidence, policy: &DevicePolicy, now: Timestamp) -> Option<Duty> {
-    judge(evidence, policy, now).err().map(Duty::DeviceProof)
+/// Returns why a session, judged by its device alone, cannot be used; `None`: it can.
+pub fn device_fault(evidence: DeviceEvidence, policy: &DevicePolicy, now: Timestamp) -> Option<DeviceFault> {
+    judge(evidence, policy, now).err()
 }

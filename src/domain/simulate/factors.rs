@@ -43,8 +43,8 @@ pub enum FactorConsequence {
     MaySkip,
     /// It has to enrol a factor before anything else.
     MustEnrol,
-    /// It would have to enrol a factor, but cannot: without an enrolment link, or at all, because no
-    /// such factor can exist here.
+    /// It would have to enrol a factor, but cannot: without an enrolment link, or at all, because
+    /// no such factor can exist here.
     CannotEnter,
 }
 

@@ -1,6 +1,5 @@
 //! The record of a request that did not prove the device to which its session is bound.
 
-use super::Access;
 use crate::{
     domain::{
         account::Account,
@@ -12,17 +11,17 @@ use crate::{
 };
 use std::net::IpAddr;
 
-/// Refuses a request without a proof, and records `device.lost` once per session and address. A
-/// session that was never bound lost nothing.
-pub(super) async fn refuse(
+/// Records `device.lost` for a request without a proof, once per session and address. A session
+/// that was never bound lost nothing.
+pub(super) async fn record_missing_proof(
     ctx: &Ctx,
     (session, account): (&LiveSession, &Account),
     fault: DeviceFault,
     ip: IpAddr,
     origin: RequestOrigin,
-) -> Result<Access, FlowError> {
+) -> Result<(), FlowError> {
     if fault == DeviceFault::Unbound || !session.may_record_unproved(ip) {
-        return Ok(Access::Unproved(fault));
+        return Ok(());
     }
     let initiator = Initiator {
         actor: Actor::Anonymous,
@@ -39,5 +38,5 @@ pub(super) async fn refuse(
         .failed(fault.as_str());
     ctx.write(&initiator, move |w| Ok(w.record(&entry)?)).await?;
     session.note_unproved(ip);
-    Ok(Access::Unproved(fault))
+    Ok(())
 }

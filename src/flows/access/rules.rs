@@ -40,8 +40,8 @@ pub(super) fn judge_row(
     judge(&facts_of(session, token, account, device, policy), request, policy, now)
 }
 
-/// Returns the device of a request that is not made yet: a browser that is bound is assumed to prove
-/// itself.
+/// Returns the device of a request that is not made yet: a browser that is bound is assumed to
+/// prove itself.
 pub(super) fn assumed_device(session: &LiveSession, token: &SessionToken, now: Timestamp) -> DeviceEvidence {
     match session.row.device_of(token) {
         Some(_) => DeviceEvidence::Bound {

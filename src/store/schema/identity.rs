@@ -1,5 +1,5 @@
-//! The tables of sources of identities, of their security events, of sessions at providers, and of the
-//! keys of devices.
+//! The tables of sources of identities, of their security events, of sessions at providers, and of
+//! the keys of devices.
 
 diesel::table! {
     sources (id) {
