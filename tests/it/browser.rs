@@ -24,10 +24,10 @@ fn an_administrator_signs_in_changes_the_policy_and_is_signed_out_by_it() {
     with_browser(&server.base.clone(), async |browser| {
         browser.go("/admin/policy").await;
         browser.arrives_at("/login").await;
-        assert!(browser.text().await.contains("the console"), "says where it goes on");
+        browser.shows("the console").await;
         browser.sign_in("ada", "wrong").await;
         browser.find("[role=alert], .callout.danger").await;
-        assert!(browser.text().await.contains("Username or password is wrong."));
+        browser.shows("Username or password is wrong.").await;
         browser.sign_in("ada", PASSWORD).await;
         browser.arrives_at("/admin/policy").await;
         browser
@@ -38,7 +38,7 @@ fn an_administrator_signs_in_changes_the_policy_and_is_signed_out_by_it() {
         }
         browser.click(".savebar button.primary").await;
         browser.arrives_at("/admin/policy/review").await;
-        assert!(browser.text().await.contains("Idle timeout"), "says what changes");
+        browser.shows("Idle timeout").await;
         browser.picture("policy-review").await;
         browser.click("#save button.primary").await;
         browser.arrives_at("/admin/policy").await;
@@ -273,7 +273,7 @@ fn a_timeline_is_drawn_wide_and_narrow_in_light_and_dark() {
         browser.click("a[href*='policy/explain?session=']").await;
         browser.arrives_at("/admin/policy/explain").await;
         browser.find("svg.explain").await;
-        assert!(browser.text().await.contains("The current state of the session."));
+        browser.shows("The current state of the session.").await;
         let session = browser.path().await;
         // As a user would: with the form's existing values.
         browser.go("/admin/policy/explain").await;

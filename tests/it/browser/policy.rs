@@ -120,7 +120,7 @@ fn a_mode_shows_at_once_what_it_derives_and_only_what_was_touched_is_saved_besid
         assert!(!browser.has("[data-custom]:not([hidden])").await);
         choose(Key::SessionSessionIpSubnetBits, "16").await;
         assert_eq!(unsaved(&browser).await, "2 unsaved changes");
-        assert!(browser.text().await.contains("Custom, from strict"));
+        browser.shows("Custom, from strict").await;
         browser.picture("policy-custom").await;
         choose(Key::SessionSessionValidationMode, "permissive").await;
         assert_eq!(
@@ -158,7 +158,7 @@ fn the_search_is_live_its_shortcut_can_be_switched_off_and_leaving_asks_only_whe
         browser.press("samesite").await;
         assert_eq!(browser.script(rows).await, 2);
         browser.find("[data-policy-find] [role=status]").await;
-        assert!(browser.text().await.contains("2 settings found"));
+        browser.shows("2 settings found").await;
         browser.picture("policy-search").await;
         browser.type_into("#find", "").await;
         browser.press(" ").await;

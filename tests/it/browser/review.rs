@@ -109,7 +109,7 @@ fn who_signs_themselves_out_by_a_save_signs_in_again_and_keeps_it_or_finds_it_un
         browser.type_into("#step_up_password", PASSWORD).await;
         browser.click("main form button.primary").await;
         browser.arrives_at("/login").await;
-        assert!(browser.text().await.contains("after you had signed in"));
+        browser.shows("after you had signed in").await;
         browser.sign_in("ada", PASSWORD).await;
         browser.go("/admin").await;
         browser.click(".provisional button.primary").await;
@@ -135,7 +135,7 @@ fn what_two_people_changed_is_asked_for_and_nothing_typed_is_lost() {
         aside(|| server.policy(&[("session.ttl", "3h"), ("password.min_length", "15")]));
         browser.click(".savebar button.primary").await;
         browser.arrives_at("/admin/policy/review").await;
-        assert!(browser.text().await.contains("Changed by both"));
+        browser.shows("Changed by both").await;
         look(&browser, "review-conflict").await;
         browser.click("input[value=mine]").await;
         browser.click("form[action$=resolve] button.primary").await;
@@ -188,7 +188,7 @@ fn an_import_a_posture_item_and_a_restored_revision_all_go_through_the_review() 
         browser.go("/admin/policy/revisions/1").await;
         browser.click("form[action$=restore] button").await;
         browser.arrives_at("/admin/policy/review").await;
-        assert!(browser.text().await.contains("Restoring revision 1"));
+        browser.shows("Restoring revision 1").await;
         browser.click("#save button.primary").await;
         browser.find(".flash.ok").await;
         assert_eq!(server.ctx.in_force().policy.revision(), 4);

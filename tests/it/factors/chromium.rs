@@ -46,7 +46,7 @@ fn a_passkey_is_set_up_signs_in_with_one_touch_and_is_removed() {
         assert_eq!(browser.axe().await, Vec::<String>::new());
         browser.click("[data-continue]").await;
         browser.arrives_at("/factors").await;
-        assert!(browser.text().await.contains("test laptop"));
+        browser.shows("test laptop").await;
         browser.picture("factors").await;
         let stored = device.credentials(&browser).await;
         assert_eq!(stored.len(), 1);
@@ -73,7 +73,7 @@ fn a_passkey_is_set_up_signs_in_with_one_touch_and_is_removed() {
         assert_eq!(browser.axe().await, Vec::<String>::new());
         browser.click("form[action$='/remove'] button").await;
         browser.find(".flash").await;
-        assert!(browser.text().await.contains("You have no passkey."));
+        browser.shows("You have no passkey.").await;
         assert_eq!(browser.complaints().await, Vec::<String>::new());
         browser
     });

@@ -263,7 +263,7 @@ fn an_end_by_an_administrator_shows_at_once_and_another_user_is_led_home() {
                 browser.path().await
             );
         }
-        assert!(browser.text().await.contains("ada"));
+        browser.shows("ada").await;
         browser.guard_goes().await;
         // The exit from the lock screen, for signing in as another user.
         browser.forget_cookies().await;

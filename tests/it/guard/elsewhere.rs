@@ -76,7 +76,7 @@ async fn enter(browser: &Browser, town: &Town) {
     browser.arrives_at(&format!("{}/login?return_to=", town.login)).await;
     browser.sign_in("ada", PASSWORD).await;
     browser.arrives_at(&page).await;
-    assert!(browser.text().await.contains("Shop"), "{}", browser.text().await);
+    browser.shows("Shop").await;
 }
 
 #[test]

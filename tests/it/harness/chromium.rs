@@ -294,6 +294,23 @@ impl Browser {
         self.find("body").await.text().await.unwrap()
     }
 
+    /// Waits until the page shows these words. An address is known before its page has arrived.
+    pub async fn shows(&self, words: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let text = self.text().await;
+            if text.contains(words) {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{} does not show {words:?}: {text}",
+                self.path().await
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     pub async fn click(&self, css: &str) {
         self.find(css).await.click().await.unwrap();
     }

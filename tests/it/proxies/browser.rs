@@ -235,7 +235,7 @@ fn another_user_who_signs_in_over_a_page_does_not_change_it() {
         // And it can be sent: the application gets it, from ada.
         browser.script("document.querySelector('form').requestSubmit()").await;
         browser.arrives_at("/save").await;
-        assert!(browser.text().await.contains("text=It+prints%2C+but"));
+        browser.shows("text=It+prints%2C+but").await;
         assert_eq!(chain.application.last().header("remote-user").as_deref(), Some("ada"));
         assert_eq!(browser.complaints().await, Vec::<String>::new());
         browser
