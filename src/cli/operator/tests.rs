@@ -1,3 +1,5 @@
+//! Cases of [`super`].
+
 use super::{describe, find_username};
 
 fn known(uid: u32) -> Option<String> {

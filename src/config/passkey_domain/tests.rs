@@ -1,3 +1,5 @@
+//! Cases of [`super`].
+
 use super::{check_passkey_domain, parse_passkey_domain};
 use crate::config::{Config, Flags};
 use url::Url;

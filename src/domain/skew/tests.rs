@@ -1,3 +1,5 @@
+//! Cases of [`super`].
+
 use super::*;
 
 const fn at(micros: i64) -> Timestamp {

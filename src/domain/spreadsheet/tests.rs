@@ -1,3 +1,5 @@
+//! Cases of [`super`].
+
 use super::*;
 
 fn cells(text: &[u8]) -> Vec<(usize, Vec<String>)> {

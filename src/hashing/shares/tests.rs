@@ -1,3 +1,5 @@
+//! Cases of [`super`].
+
 use super::*;
 
 fn client(purpose: HashingPurpose, host: u8) -> HashingClient {

@@ -1,3 +1,5 @@
+//! Cases of [`super`].
+
 use super::*;
 use futures_util::FutureExt;
 use uuid::Uuid;

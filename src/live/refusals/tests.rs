@@ -1,3 +1,5 @@
+//! Cases of [`super`].
+
 use super::*;
 use crate::domain::audit::{EventOutcome, RequestOrigin};
 use std::net::IpAddr;

@@ -1,3 +1,5 @@
+//! Cases of [`super`].
+
 use super::ChallengeBinding;
 use crate::{
     domain::{account::AccountId, session::SessionId, time::Timestamp},

@@ -1,3 +1,5 @@
+//! Cases of [`super`].
+
 use super::{DeviceAnswer, PublicKey};
 use data_encoding::BASE64URL_NOPAD;
 use ring::{

@@ -1,3 +1,5 @@
+//! Cases of [`super`].
+
 use super::FactorKeys;
 use crate::domain::{account::AccountId, source::SourceId};
 use uuid::Uuid;

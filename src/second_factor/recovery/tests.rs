@@ -1,3 +1,5 @@
+//! Cases of [`super`].
+
 use super::{CODES, generate, normalize};
 use crate::random::OsRandom;
 use std::collections::BTreeSet;

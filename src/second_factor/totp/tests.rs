@@ -1,3 +1,5 @@
+//! Cases of [`super`].
+
 use super::{check_code, read_code, setup};
 use crate::domain::time::Timestamp;
 

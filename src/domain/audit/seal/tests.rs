@@ -1,3 +1,5 @@
+//! Cases of [`super`].
+
 use super::*;
 
 fn entries(texts: &[&str]) -> Vec<(Uuid, String)> {

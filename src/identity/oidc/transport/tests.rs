@@ -1,3 +1,5 @@
+//! Cases of [`super`].
+
 use super::*;
 
 fn accepts(issuer: &str, address: &str) -> bool {

@@ -1,3 +1,5 @@
+//! Cases of [`super`].
+
 use super::*;
 
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n";

@@ -1,3 +1,5 @@
+//! Cases of [`super`].
+
 use super::*;
 
 fn question(act: &str, role: &str, sessions: i64) -> Option<ConfirmQuestion> {

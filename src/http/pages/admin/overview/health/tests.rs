@@ -1,6 +1,7 @@
+//! Cases of [`super`].
+
 use super::*;
-use crate::domain::forwarded::Dialect;
-use crate::domain::time::Timestamp;
+use crate::domain::{forwarded::Dialect, time::Timestamp};
 
 fn well() -> Health {
     Health {
