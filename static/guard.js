@@ -40,7 +40,9 @@
   let notNow = false; // the warning of an end that cannot be postponed was dismissed
   let asking = null;
   let askedAt = -Infinity;
+  let unanswered = false; // the last question about the session failed
   let turn = 0; // counts activity reports: an answer requested before the latest one is out of date
+  let events = 0; // counts events of the stream: an answer requested before the latest one may be out of date
   let leaving = false;
   let beatAt = performance.now();
   let dueSince = null; // when the warning was due and no answer had come yet
@@ -61,22 +63,28 @@
 
   // Fetches the state of the session. Calls during a fetch wait for the same answer.
   function check(told = true) {
-    if (leaving) return asking;
     askedAt = performance.now();
-    const asked = turn;
-    asking ??= ask("").then(async (answer) => {
+    if (leaving || asking) return asking;
+    const [asked, since] = [turn, events];
+    asking = ask("").then(async (answer) => {
       if (!answer.ok) throw new Error(answer.status);
       const status = await answer.json();
+      unanswered = false;
       if (asked === turn) hear(status, told);
     }).catch(() => {
+      unanswered = true;
       if (left() < 0 || mode === "checking" || mode === "entered") show("checking", "The server cannot be reached. Trying again…");
       else if (isDue() || mode === "warning") warnAlone();
-    }).finally(() => { asking = null; });
+    }).finally(() => {
+      asking = null;
+      if (asked !== turn || since !== events) check(false);
+    });
     return asking;
   }
 
   // Reports activity. If the report is refused, the check finds out why.
   async function sign(path) {
+    const since = events;
     try {
       const answer = await ask(path, {});
       turn += 1;
@@ -84,6 +92,7 @@
         const status = await answer.json();
         idleLimit = null; // the report started the time anew, so that the answer states the whole limit
         hear(status, true);
+        if (since !== events) check(false);
       } else await check();
       return true;
     } catch {
@@ -178,7 +187,7 @@
       beat = -Infinity;
       tell("down");
       if (signal.aborted) return;
-      check(false);
+      happen();
       await pause(Math.min(TRUST_MS, 1000 * 2 ** failed) * (0.5 + Math.random()), signal);
     }
   }
@@ -202,7 +211,7 @@
         watch = setTimeout(() => stop.abort(), QUIET_MS);
         beat = performance.now();
         tell("beat");
-        if (!read) check(false); // what happened before the stream was open
+        if (!read) happen(); // whatever happened before the stream was open
         read = true;
         const lines = (text + value).split("\n");
         text = lines.pop();
@@ -223,6 +232,7 @@
   // A new policy concerns everyone at once, so that the questions about it are spread.
   async function happen(event) {
     if (event === "policy") await pause(Math.random() * 1000);
+    events += 1;
     check(false);
   }
 
@@ -720,7 +730,7 @@
     dueSince = due ? dueSince ?? now : null;
     if (due && now - dueSince > 2 * ASK_MS) warnAlone(); // the check has neither failed nor been answered
     const every = due || left() < 0 || mode === "checking" || mode === "entered" ? ASK_MS
-      : mode !== "page" && !document.hidden ? COVERED_ASK_MS : streams() ? TRUST_MS : POLL_MS;
+      : unanswered || (mode !== "page" && !document.hidden) ? COVERED_ASK_MS : streams() ? TRUST_MS : POLL_MS;
     if (now - askedAt >= every - TICK_MS / 2) check(); // timers are never exactly on time
   }, TICK_MS);
   check();

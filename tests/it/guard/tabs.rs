@@ -85,3 +85,56 @@ fn a_page_is_covered_within_a_second_of_an_end() {
         browser
     });
 }
+
+/// Holds back the answers to one path while `window.held` names it, and notes the events that the
+/// guard announces to other tabs.
+const HOLD_ANSWERS: &str = "window.events = []; window.holding = 0; \
+     window.channel = new BroadcastChannel('nightlatch'); \
+     channel.onmessage = ({ data }) => events.push(data); \
+     const plain = window.fetch.bind(window); \
+     window.fetch = async (...given) => { \
+         const answer = await plain(...given); \
+         if (window.held === String(given[0])) { \
+             holding += 1; \
+             while (window.held) await new Promise((resolve) => setTimeout(resolve, 10)); \
+         } \
+         return answer; \
+     };";
+
+async fn becomes_true(browser: &Browser, script: &str) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while browser.script(script).await != true {
+        assert!(Instant::now() < deadline, "never true: {script}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[test]
+fn an_answer_older_than_an_event_does_not_hide_what_happened() {
+    let server = TestServer::start();
+    server.policy(&[("auth.idle_session_timeout", "10m")]);
+    with_browser(&server.base.clone(), async |browser| {
+        browser.script_on_new_pages(HOLD_ANSWERS).await;
+        // The question whose answer is on its way, and the report whose answer is.
+        for (name, held, act) in [
+            ("ada", "/nightlatch/session", "dispatchEvent(new Event('focus'));"),
+            ("bob", "/nightlatch/session/touch", ""),
+        ] {
+            let id = aside(|| server.account(name, Role::Member));
+            sign_in(&browser, name).await;
+            browser.go("/password").await;
+            becomes_true(&browser, "return events.includes('beat')").await;
+            browser.script(&format!("window.held = '{held}'")).await;
+            browser.type_into("[name=new_password]", "x").await;
+            becomes_true(&browser, &format!("{act} return holding > 0")).await;
+            aside(|| server.act(id, Act::ForceChange));
+            becomes_true(&browser, "return events.includes('duty')").await;
+            browser.script("window.held = null").await;
+            browser
+                .guard_says("dialog.cover h2", "Choose a new password first")
+                .await;
+            browser.forget_cookies().await;
+        }
+        browser
+    });
+}

@@ -367,6 +367,12 @@ impl Browser {
         }
     }
 
+    /// Runs this script in every page that is opened from now on, before the page's own scripts.
+    pub async fn script_on_new_pages(&self, source: &str) {
+        let source = source.to_owned();
+        self.issue(AddScript { source }).await;
+    }
+
     /// Opens a page with script switched off.
     pub async fn without_script(&self, path: &str) {
         self.issue(SetScript { is_on: false }).await;
@@ -465,6 +471,25 @@ impl WebDriverCompatibleCommand for ReadLog {
             http::Method::POST,
             Some(serde_json::json!({ "type": "browser" }).to_string()),
         )
+    }
+}
+
+/// Adds a script to every new page, by a command of Chromium's own protocol.
+#[derive(Debug)]
+struct AddScript {
+    source: String,
+}
+
+impl WebDriverCompatibleCommand for AddScript {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        let command = serde_json::json!({
+            "cmd": "Page.addScriptToEvaluateOnNewDocument", "params": { "source": self.source },
+        });
+        (http::Method::POST, Some(command.to_string()))
     }
 }
 
