@@ -48,9 +48,11 @@ mod socket_watch;
 pub mod sources;
 pub mod spent_provider_values;
 mod text;
+mod transaction;
 pub mod trusted_browsers;
 pub mod used_passkey_challenges;
 mod write_gate;
+mod write_group;
 
 pub use crate::domain::list::Page;
 pub use conn::Backend;
@@ -69,7 +71,9 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use transaction::{too_late, wait_until};
 use write_gate::WriteGate;
+use write_group::WriteGroup;
 
 /// How long a caller without [`with_patience`] waits for a database that hangs. The database may
 /// still complete the call afterwards.
@@ -123,7 +127,7 @@ struct StoreInner {
     /// Number of reads and writes since the start, for metrics and tests.
     calls: AtomicU64,
     /// SQLite has one writer: waiting here is fair and short, waiting in SQLite is neither.
-    gate: Option<WriteGate>,
+    gate: Option<WriteGate<WriteGroup>>,
     location: Location,
     writer: Arc<str>,
     /// Held while the store lives: "one server per SQLite file".
@@ -241,17 +245,15 @@ impl Store {
         deadline: Instant,
         f: impl FnOnce(&mut Conn) -> Result<T, E>,
     ) -> Result<T, E> {
-        let wait = wait_until(deadline)?;
-        let _turn = self
-            .inner
-            .gate
-            .as_ref()
-            .map(|gate| gate.wait_for_turn(wait))
-            .transpose()?;
-        let mut conn = self.checkout(deadline, true)?;
-        let done = transaction(&mut conn, deadline, f);
-        conn.pooled.mark_used(done.is_ok());
-        done
+        match &self.inner.gate {
+            Some(gate) => write_group::write(gate, deadline, || self.checkout(deadline, true), f),
+            None => {
+                let mut conn = self.checkout(deadline, true)?;
+                let done = transaction::run(&mut conn, deadline, f);
+                conn.pooled.mark_used(done.is_ok());
+                done
+            }
+        }
     }
 
     fn checkout(&self, deadline: Instant, writing: bool) -> Result<Conn, StoreError> {
@@ -313,48 +315,6 @@ impl Store {
                 tracing::error!(panicked = stopped.is_panic(), "a database call did not finish");
                 Err(StoreError::Unavailable("a database call did not finish".into()).into())
             }
-        }
-    }
-}
-
-/// Returns how long to wait for a place, a connection or a turn. Nothing is started for a caller
-/// who has gone.
-fn wait_until(deadline: Instant) -> Result<Duration, StoreError> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Err(too_late());
-    }
-    Ok(left.min(WAIT))
-}
-
-fn too_late() -> StoreError {
-    StoreError::Unavailable("it does not answer in time".into())
-}
-
-/// Runs `f` and writes its announcements, all or nothing.
-fn transaction<T, E: From<StoreError>>(
-    conn: &mut Conn,
-    deadline: Instant,
-    f: impl FnOnce(&mut Conn) -> Result<T, E>,
-) -> Result<T, E> {
-    conn::begin(conn.db())?;
-    // SQLite may have waited for its turn until now.
-    let begun = wait_until(deadline).map_err(E::from);
-    let done = begun.and_then(|_| f(conn)).and_then(|value| {
-        changes::flush(conn)?;
-        Ok(value)
-    });
-    match done {
-        Ok(value) => {
-            conn::commit(conn.db())?;
-            Ok(value)
-        }
-        Err(refused) => {
-            if let Err(fault) = conn::rollback(conn.db()) {
-                // The pool drops the connection, which rolls back as well.
-                tracing::warn!(%fault, "rolling back failed");
-            }
-            Err(refused)
         }
     }
 }

@@ -30,9 +30,11 @@ const HANDOVER: Duration = Duration::from_secs(2);
 
 /// The setup of every SQLite connection. busy_timeout comes first, because the others may already
 /// have to wait. Deleted data is overwritten (secure_delete), so that free pages of the file keep
-/// no links, digests or addresses.
+/// no links, digests or addresses. What a write in a group may have to undo stays in memory
+/// (temp_store).
 const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; \
-     PRAGMA secure_delete = ON; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -8192;";
+     PRAGMA secure_delete = ON; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -8192; \
+     PRAGMA temp_store = MEMORY;";
 /// Part of the setup of every SQLite connection, repeated if another process does the same at that
 /// moment: busy_timeout does not apply here.
 const SQLITE_WAL: &str = "PRAGMA journal_mode = WAL;";
@@ -454,6 +456,16 @@ pub(super) fn begin(c: &mut AnyConn) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Begins a part of the open transaction, with its own commit or rollback.
+pub(super) fn begin_savepoint(c: &mut AnyConn) -> Result<(), StoreError> {
+    match c {
+        AnyConn::Sqlite(c) => AnsiTransactionManager::begin_transaction(c)?,
+        AnyConn::Postgres(c) => AnsiTransactionManager::begin_transaction(c)?,
+    }
+    Ok(())
+}
+
+/// Ends the innermost open transaction or savepoint; so does [`rollback`].
 pub(super) fn commit(c: &mut AnyConn) -> Result<(), StoreError> {
     match c {
         AnyConn::Sqlite(c) => AnsiTransactionManager::commit_transaction(c)?,

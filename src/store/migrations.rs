@@ -32,7 +32,8 @@ pub(super) fn migrate(location: &Location, apply: bool) -> Result<(), StoreError
             migrate_on(&mut c, apply)
         }
         AnyConn::Sqlite(mut c) => {
-            c.batch_execute("PRAGMA busy_timeout = 60000;")?;
+            // A new index sorts its whole table, which may not fit into memory.
+            c.batch_execute("PRAGMA busy_timeout = 60000; PRAGMA temp_store = DEFAULT;")?;
             AnsiTransactionManager::begin_transaction_sql(&mut c, "BEGIN IMMEDIATE")
                 .map_err(|e| location.not_ready(e))?;
             migrate_on(&mut c, apply)?;

@@ -5,6 +5,7 @@ mod accounts;
 mod applications;
 mod audit;
 mod changes;
+mod concurrent_writes;
 mod factors;
 mod handovers;
 mod lockouts;
