@@ -7,7 +7,7 @@ mod soft_passkey;
 
 use crate::{
     PAIRS, ROUND,
-    wire::{PASSWORD, Server, acts_per_second, ask, create_account, json_post, login, median},
+    wire::{PASSWORD, Server, acts_per_second, ask, cpu_of, create_account, json_post, login, median},
 };
 use serde_json::{Value, json};
 use soft_passkey::SoftPasskey;
@@ -25,9 +25,14 @@ pub fn run(url: &str, dir: &Path) {
     let server = Server::with_passkeys(url, dir);
     let mut passkeys: Vec<SoftPasskey> = (0..CLIENTS).map(|client| enrol(&server, client)).collect();
     let (mut ratios, mut by_password, mut by_passkey) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut server_cpu, mut client_cpu) = (Vec::new(), Vec::new());
     for _ in 0..PAIRS {
         let passwords = password_sign_ins(&server);
+        let before = (server.cpu(), cpu_of("self"));
         let passkeys = passkey_sign_ins(&server, &mut passkeys);
+        let each = 1e6 / (passkeys * ROUND.as_secs_f64());
+        server_cpu.push((server.cpu() - before.0).as_secs_f64() * each);
+        client_cpu.push((cpu_of("self") - before.1).as_secs_f64() * each);
         ratios.push(passkeys / passwords);
         by_password.push(passwords);
         by_passkey.push(passkeys);
@@ -41,6 +46,11 @@ pub fn run(url: &str, dir: &Path) {
         median(&mut by_passkey)
     );
     println!("  … as a ratio to those             {:>8.1}", median(&mut ratios));
+    println!(
+        "  … CPU for each                    {:>8.0} µs (client {:.0} µs)",
+        median(&mut server_cpu),
+        median(&mut client_cpu)
+    );
     server.stop();
 }
 

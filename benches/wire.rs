@@ -128,15 +128,7 @@ impl Server {
 
     /// User and system time of the process so far.
     pub fn cpu(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("the process lives");
-        let fields: Vec<&str> = stat
-            .rsplit(')')
-            .next()
-            .expect("a stat line")
-            .split_whitespace()
-            .collect();
-        let ticks: u64 = fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime");
-        Duration::from_millis(ticks * 10)
+        cpu_of(&self.process.id().to_string())
     }
 
     pub fn resident_mib(&self) -> f64 {
@@ -153,6 +145,19 @@ impl Server {
         self.process.kill().expect("our own process ends");
         self.process.wait().expect("our own process has ended");
     }
+}
+
+/// User and system time of a process so far; `self` is this one.
+pub fn cpu_of(process: &str) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("the process lives");
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .expect("a stat line")
+        .split_whitespace()
+        .collect();
+    let ticks: u64 = fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime");
+    Duration::from_millis(ticks * 10)
 }
 
 pub fn free_address() -> String {
