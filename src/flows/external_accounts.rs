@@ -19,6 +19,8 @@ use serde_json::json;
 const NO_PASSWORD: &str = "!";
 /// Maximum length of a name for screens, in characters.
 const MAX_DISPLAY_NAME: usize = 128;
+/// How often a write about a person is tried while other writes are first.
+const TRIES: usize = 3;
 
 /// A person whom a source has identified, with what the source's rules give them.
 #[derive(Clone)]
@@ -56,6 +58,29 @@ impl ExternalRefusal {
             ExternalRefusal::NameUnusable => "name_unusable",
             ExternalRefusal::SourceChanged => "source_changed",
         }
+    }
+}
+
+/// Why a write about a person of a source failed.
+pub(super) enum PersonWriteError {
+    /// Another write created the account, or took its name, at the same moment.
+    Overtaken,
+    /// Anything else.
+    Failed(FlowError),
+}
+
+impl From<StoreError> for PersonWriteError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict(_) => Self::Overtaken,
+            other => Self::Failed(other.into()),
+        }
+    }
+}
+
+impl From<FlowError> for PersonWriteError {
+    fn from(error: FlowError) -> Self {
+        Self::Failed(error)
     }
 }
 
@@ -131,23 +156,33 @@ impl Ctx {
         {
             return Ok(Ok(account));
         }
-        for _ in 0..2 {
-            let person = person.clone();
-            let kept = self.write_at(self.now(), initiator, move |w| {
-                // In the order of all writes: administrators before accounts.
-                if concerns_administrators {
-                    accounts::lock_administrators(w.connection)?;
-                }
-                w.external_account(&person)
-            });
-            match kept.await {
-                Ok(kept) => return Ok(kept),
-                // Another request created it at the same moment: the second try finds it.
-                Err(StoreError::Conflict(_)) => {}
-                Err(error) => return Err(error.into()),
+        let person = person.clone();
+        let kept = self.write_about_person(initiator, move |w| {
+            // In the order of all writes: administrators before accounts.
+            if concerns_administrators {
+                accounts::lock_administrators(w.connection)?;
+            }
+            let current = sources::hold(w.connection, person.source.id)?;
+            Ok(w.external_account(&person, current.as_ref())?)
+        });
+        Ok(kept.await?.unwrap_or(Err(ExternalRefusal::NameTaken)))
+    }
+
+    /// Performs a write about a person of a source. If another write was first, it is tried again
+    /// and finds what that one left; `None`: another one was first every time.
+    pub(super) async fn write_about_person<T: Send + 'static>(
+        &self,
+        initiator: &Initiator,
+        act: impl Fn(&mut Write<'_>) -> Result<T, PersonWriteError> + Clone + Send + 'static,
+    ) -> Result<Option<T>, FlowError> {
+        for _ in 0..TRIES {
+            match self.write_at(self.now(), initiator, act.clone()).await {
+                Ok(done) => return Ok(Some(done)),
+                Err(PersonWriteError::Overtaken) => {}
+                Err(PersonWriteError::Failed(error)) => return Err(error),
             }
         }
-        Ok(Err(ExternalRefusal::NameTaken))
+        Ok(None)
     }
 }
 
@@ -196,13 +231,15 @@ impl IdentifiedPerson {
 impl Write<'_> {
     /// Finds, claims or creates the account of an identified person, and makes name, address, role
     /// and groups follow the source. The caller has locked what
-    /// [`IdentifiedPerson::concerns_administrators`] asks for.
+    /// [`IdentifiedPerson::concerns_administrators`] asks for. `current`: the source, which the
+    /// caller holds; `None`: it was deleted.
     pub(super) fn external_account(
         &mut self,
         person: &IdentifiedPerson,
+        current: Option<&IdentitySource>,
     ) -> Result<Result<Account, ExternalRefusal>, StoreError> {
         // The source may have kept its answer back until now.
-        if !sources::hold(self.connection, person.source.id)?.is_some_and(|current| current == person.source) {
+        if current != Some(&person.source) {
             return Ok(Err(ExternalRefusal::SourceChanged));
         }
         if !person.rights.allowed {

@@ -60,6 +60,7 @@ pub mod device;
 pub mod forged_directory;
 pub mod forged_provider;
 pub mod gateway;
+pub mod held_write;
 pub mod page;
 pub mod passkey;
 pub mod postgres;

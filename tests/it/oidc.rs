@@ -9,5 +9,6 @@ mod faults;
 pub mod kit;
 mod lock_screen;
 mod overtaken;
+mod parallel;
 mod sign_in;
 mod sign_out;

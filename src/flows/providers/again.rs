@@ -1,6 +1,6 @@
 //! Signing in again over a page: only its owner may.
 
-use super::sign_in::{CallbackRequest, ProviderRefusal};
+use super::{outcome::ProviderRefusal, sign_in::CallbackRequest};
 use crate::{
     domain::source::{ExternalIdentity, IdentitySource},
     flows::{Ctx, FlowError},

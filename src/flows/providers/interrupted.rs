@@ -9,7 +9,7 @@ use crate::{
     },
     flows::{Ctx, FlowError, Write, provider_sessions::ProviderSessionFacts},
     identity::oidc::LogoutNotice,
-    store::{pending_sign_ins, provider_sign_outs, provider_sign_outs::EndedAtProvider, sources},
+    store::{StoreError, pending_sign_ins, provider_sign_outs, provider_sign_outs::EndedAtProvider, sources},
 };
 
 /// How long sign-outs are kept: longer than an exchange of tokens may take.
@@ -51,13 +51,8 @@ impl Ctx {
                 provider_session: session.as_deref(),
             };
             w.hold_source(id)?;
-            if !provider_sign_outs::insert(w.connection, &token, ended, w.now)? {
-                return Ok(());
-            }
-            for (digest, kept) in pending_sign_ins::list_at_providers(w.connection)? {
-                if ProviderSessionFacts::parse(&kept).is_some_and(|facts| facts.is_among(ended)) {
-                    pending_sign_ins::delete(w.connection, &digest)?;
-                }
+            if provider_sign_outs::insert(w.connection, &token, ended, w.now)? {
+                w.drop_second_steps(ended)?;
             }
             Ok(())
         })
@@ -66,10 +61,20 @@ impl Ctx {
 }
 
 impl Write<'_> {
-    /// Locks the row of a source until the write ends: of a sign-in there and a sign-out, one
-    /// sees what the other did. It comes before all other locks.
-    pub(in crate::flows) fn hold_source(&mut self, source: SourceId) -> Result<(), FlowError> {
-        sources::find(self.connection, source)?;
+    /// Locks the row of a source until the write ends and returns the source: of a sign-in there
+    /// and a sign-out, one sees what the other did. It comes before all other locks.
+    pub(in crate::flows) fn hold_source(&mut self, source: SourceId) -> Result<Option<IdentitySource>, FlowError> {
+        let stored = sources::find(self.connection, source)?;
+        Ok(stored.map(|stored| stored.source))
+    }
+
+    /// Deletes the sign-ins of ended sessions that wait for the second factor.
+    pub(in crate::flows) fn drop_second_steps(&mut self, ended: EndedAtProvider<'_>) -> Result<(), StoreError> {
+        for (digest, kept) in pending_sign_ins::list_at_providers(self.connection)? {
+            if ProviderSessionFacts::parse(&kept).is_some_and(|facts| facts.is_among(ended)) {
+                pending_sign_ins::delete(self.connection, &digest)?;
+            }
+        }
         Ok(())
     }
 

@@ -1,7 +1,10 @@
 //! Confirming one's identity at the provider within a session: the person signs in there again,
 //! and the session counts as confirmed. Accounts of a provider have no password here.
 
-use super::sign_in::{PendingProviderSignIn, ProviderRefusal, proofs_of};
+use super::{
+    outcome::{PendingProviderSignIn, ProviderRefusal},
+    sign_in::proofs_of,
+};
 use crate::{
     domain::{
         account::{Account, AccountId},
@@ -131,12 +134,12 @@ impl Write<'_> {
         is_owner: impl Fn(&Account) -> bool,
     ) -> Result<Result<Option<Secret>, OidcFault>, FlowError> {
         let request = &proof.request;
-        self.hold_source(proof.pending.source)?;
+        let source = self.hold_source(proof.pending.source)?;
         let account = accounts::find(self.connection, request.account)?.ok_or(FlowError::NotFound)?;
         if !is_owner(&account) || account.external_id.as_deref() != Some(&proof.external_id) {
             return Ok(Err(OidcFault::other_person()));
         }
-        if self.is_source_closed(&account)? {
+        if !source.is_some_and(|source| source.enabled) {
             return Ok(Err(OidcFault::source_mismatch()));
         }
         if !self.spend_state(&proof.pending)? {

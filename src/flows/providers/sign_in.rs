@@ -1,31 +1,27 @@
-//! Signing in at a provider: the request, the checked answer, and one write that finds or creates
-//! the account and opens the session.
+//! Signing in at a provider: the request, and the checked answer.
 
+use super::{
+    outcome::{PendingProviderSignIn, ProviderRefusal, ProviderSignInOutcome, refusal_entry},
+    settlement::{NO_ACCOUNT, ProviderSettlement},
+};
 use crate::{
     domain::{
-        account::{Account, Role},
         audit::{AuditEntry, Event},
         factor::{Proof, Proofs},
-        login::SignInRefusal,
         secret::Secret,
         source::{ExternalIdentity, FactorTrust, IdentitySource, OidcSettings, SourceId},
         time::{Span, Timestamp},
     },
     flows::{
-        Ctx, FlowError, Initiator, Write,
+        Ctx, FlowError, Initiator,
         external_accounts::{ExternalRefusal, IdentifiedPerson},
         factor_checks::FactorClient,
-        factor_rules::factors_at_sign_in,
-        login::{FactorDue, OpenedSession, SessionTarget},
-        pending_sign_in::PasswordStep,
-        provider_sessions::ProviderSessionFacts,
-        session_opening::{SessionOpening, SessionRequest},
+        login::SessionTarget,
     },
     identity::oidc::{AuthorizationRequest, CallbackQuery, OidcFault, ProviderSignIn, SignInSecrets},
-    live::{policy::PolicyInForce, sources::LiveSource},
+    live::sources::LiveSource,
     store::sources,
 };
-use serde_json::json;
 use std::sync::Arc;
 use url::Url;
 
@@ -33,19 +29,6 @@ use url::Url;
 pub const LIFETIME: Span = Span::from_secs(15 * 60);
 /// Refusals of one kind in a minute that get an audit entry of their own; others are counted.
 const SINGLE_REFUSALS: u32 = 20;
-
-/// A sign-in that has been sent to a provider, as the browser keeps it in an encrypted cookie.
-#[derive(Clone)]
-pub struct PendingProviderSignIn {
-    /// The source with which it began: the answer of another one is refused.
-    pub source: SourceId,
-    /// Its random values.
-    pub secrets: SignInSecrets,
-    /// When it began.
-    pub started_at: Timestamp,
-    /// The validated return address; may be empty.
-    pub return_to: String,
-}
 
 /// The result of starting a sign-in.
 pub enum SignInStart {
@@ -55,17 +38,6 @@ pub enum SignInStart {
     Unknown,
     /// The provider cannot be used now.
     Refused(ProviderRefusal),
-}
-
-/// Why a sign-in at a provider failed, for the sign-in page. The audit has the details.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProviderRefusal {
-    /// The audit's reason code.
-    pub code: &'static str,
-    /// What to tell the person, who reads it to an administrator.
-    pub message: String,
-    /// Whether the provider is out of service, so that it is worth trying again.
-    pub is_outage: bool,
 }
 
 /// The answer of a provider, as it arrived.
@@ -87,20 +59,6 @@ pub struct CallbackRequest {
     pub target: SessionTarget,
     /// Token of a trusted browser, if the request had its cookie.
     pub trusted: Option<Secret>,
-}
-
-/// The result of a sign-in at a provider.
-pub enum ProviderSignInOutcome {
-    /// A session was opened.
-    Accepted(Box<OpenedSession>),
-    /// The identity is proved, but a second factor is required here.
-    FactorNeeded(Box<FactorDue>),
-    /// Nothing was opened.
-    Refused(ProviderRefusal),
-    /// The account has no access to the application.
-    NotAllowed,
-    /// There is no such provider.
-    Unknown,
 }
 
 /// A sign-in to be started.
@@ -212,8 +170,16 @@ pub async fn complete(ctx: &Ctx, request: CallbackRequest) -> Result<ProviderSig
         trusted: request.trusted,
     };
     let initiator = request.client.anonymous();
-    ctx.write(&initiator, move |w| w.settle_provider_sign_in(settlement))
-        .await
+    let settlement = Arc::new(settlement);
+    let settled = ctx.write_about_person(&initiator, move |w| w.settle_provider_sign_in(&settlement));
+    match settled.await? {
+        Some(outcome) => Ok(outcome),
+        None => {
+            let code = ExternalRefusal::NameTaken.code();
+            let refusal = ctx.refuse_person(&initiator, source, code, NO_ACCOUNT.to_owned());
+            Ok(ProviderSignInOutcome::Refused(refusal.await?))
+        }
+    }
 }
 
 /// Reads who signed in.
@@ -254,22 +220,6 @@ pub(super) fn proofs_of(settings: &OidcSettings, signed_in: &ProviderSignIn) -> 
         FactorTrust::Trusted if is_vouched => signed_in.with(Proof::IdentityProvider),
         FactorTrust::Trusted | FactorTrust::Ignored => signed_in,
     }
-}
-
-/// A person at the provider with a proved identity, before the write.
-struct ProviderSettlement {
-    person: IdentifiedPerson,
-    /// The account before the write; `None`: there is none yet.
-    known: Option<Account>,
-    facts: ProviderSessionFacts,
-    proofs: Proofs,
-    pending: PendingProviderSignIn,
-    /// The provider's latest sign-out before the tokens were fetched.
-    last_sign_out: Option<Timestamp>,
-    in_force: Arc<PolicyInForce>,
-    client: FactorClient,
-    target: SessionTarget,
-    trusted: Option<Secret>,
 }
 
 impl Ctx {
@@ -364,131 +314,5 @@ impl Ctx {
             Ok(w.record(&entry)?)
         })
         .await
-    }
-}
-
-/// Creates the event of a refused sign-in at a provider.
-fn refusal_entry(entry: AuditEntry, source: &IdentitySource, code: &str, words: &str) -> AuditEntry {
-    let detail = json!({ "source": source.name.as_str(), "message": words });
-    entry.failed(code).with_detail(detail)
-}
-
-impl Write<'_> {
-    /// Uses up the sign-in, finds or creates the account, and opens the session or begins the
-    /// second step.
-    fn settle_provider_sign_in(&mut self, settlement: ProviderSettlement) -> Result<ProviderSignInOutcome, FlowError> {
-        let person = &settlement.person;
-        let source = &person.source;
-        let policy = &settlement.in_force.everyone().accounts;
-        let known = settlement.known.as_ref();
-        let concerns_administrators = person.concerns_administrators(known);
-        // In the order of all writes: sources, administrators, accounts, sessions.
-        self.hold_source(source.id)?;
-        self.lock_owners(known, settlement.target.replaces, concerns_administrators)?;
-        if !self.spend_state(&settlement.pending)? {
-            let words = "This sign-in was already used. Sign in again.";
-            return self.refuse_settlement(source, None, OidcFault::state().code(), words);
-        }
-        if self.is_interrupted(&settlement.facts, settlement.last_sign_out)? {
-            let words = "The identity provider has ended this session meanwhile. Sign in again.";
-            return self.refuse_settlement(source, known, OidcFault::ended_session().code(), words);
-        }
-        sources::clear_fault(self.connection, source.id)?;
-        let mut account = match self.external_account(person)? {
-            Ok(account) => account,
-            Err(refusal) => {
-                let words = match refusal {
-                    ExternalRefusal::SourceChanged => {
-                        "The identity provider's settings were just changed. Sign in again."
-                    }
-                    _ => "The identity provider signed you in, but you have no account here that may be used.",
-                };
-                return self.refuse_settlement(source, known, refusal.code(), words);
-            }
-        };
-        if account.role != Role::Administrator || concerns_administrators {
-            self.expire_account(&mut account, policy)?;
-        }
-        let refused = match (account.disabled_at, account.expired_at) {
-            (Some(_), _) => Some((
-                SignInRefusal::Disabled,
-                "This account is disabled. An administrator can enable it again.",
-            )),
-            (None, Some(_)) => Some((
-                SignInRefusal::Expired,
-                "This account has expired. An administrator can reactivate it.",
-            )),
-            (None, None) => None,
-        };
-        if let Some((refusal, words)) = refused {
-            return self.refuse_settlement(source, Some(&account), refusal.code(), words);
-        }
-        self.open_provider_session(&settlement, account)
-    }
-
-    fn open_provider_session(
-        &mut self,
-        settlement: &ProviderSettlement,
-        mut account: Account,
-    ) -> Result<ProviderSignInOutcome, FlowError> {
-        let target = &settlement.target;
-        let rules = factors_at_sign_in(&settlement.in_force, &account, target.entering.as_deref());
-        self.note_requirement(&mut account, &rules)?;
-        let step = PasswordStep {
-            ip: settlement.client.ip,
-            user_agent: settlement.client.user_agent.as_deref(),
-            target,
-            return_to: &settlement.pending.return_to,
-            trusted_browser: settlement.trusted.as_ref(),
-            provider: Some(&settlement.facts),
-        };
-        let mut proofs = settlement.proofs;
-        if self
-            .proofs_of_password(&account, &rules, &step)?
-            .contains(Proof::TrustedBrowser)
-        {
-            proofs = proofs.with(Proof::TrustedBrowser);
-        }
-        if rules.needs_second_step(account.factors, proofs) {
-            let due = self.begin_second_step(&account, &rules, proofs, &step)?;
-            return Ok(ProviderSignInOutcome::FactorNeeded(Box::new(due)));
-        }
-        let opening = self.open_session(SessionRequest {
-            account,
-            proofs,
-            must_change: None,
-            ip: settlement.client.ip,
-            user_agent: settlement.client.user_agent.as_deref(),
-            target,
-            in_force: &settlement.in_force,
-        })?;
-        Ok(match opening {
-            SessionOpening::Opened(opened) => {
-                self.keep_provider_session(opened.session, &settlement.facts)?;
-                ProviderSignInOutcome::Accepted(opened)
-            }
-            SessionOpening::NotAllowed => ProviderSignInOutcome::NotAllowed,
-        })
-    }
-
-    /// Records the refusal of a person whom the provider identified.
-    fn refuse_settlement(
-        &mut self,
-        source: &IdentitySource,
-        account: Option<&Account>,
-        code: &'static str,
-        words: &str,
-    ) -> Result<ProviderSignInOutcome, FlowError> {
-        let entry = self.entry(Event::SignInRefused);
-        let entry = match account {
-            Some(account) => entry.with_account(account.id, &account.name),
-            None => entry,
-        };
-        self.record(&refusal_entry(entry, source, code, words))?;
-        Ok(ProviderSignInOutcome::Refused(ProviderRefusal {
-            code,
-            message: words.to_owned(),
-            is_outage: false,
-        }))
     }
 }

@@ -1,6 +1,6 @@
 //! The state of a sign-in at a provider, which counts once.
 
-use super::sign_in::{LIFETIME, PendingProviderSignIn};
+use super::{outcome::PendingProviderSignIn, sign_in::LIFETIME};
 use crate::{
     domain::secret::digest,
     flows::{FlowError, Write},
