@@ -2,7 +2,7 @@
 //! people who are gone, disabled, expired, locked or without an allowed group end; names,
 //! addresses, roles and groups follow. No write is open while a directory is asked.
 
-use super::{Ctx, FlowError, PURGED, Write, directories::identify, external_accounts::IdentifiedPerson};
+use super::{Ctx, FlowError, Initiator, PURGED, Write, directories::identify, external_accounts::IdentifiedPerson};
 use crate::{
     domain::{
         account::{Account, AccountId},
@@ -12,10 +12,10 @@ use crate::{
     },
     identity::ldap::{Directory, DirectoryError, DirectoryPerson},
     live::sources::LiveSource,
-    store::{accounts, directory_binds, sessions, sources as source_rows},
+    store::{StoreError, accounts, directory_binds, sessions, sources as source_rows},
 };
 use futures_util::{StreamExt, stream};
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 /// Up to this number of accounts they are searched by their IDs; more are found by reading the
 /// whole directory page by page.
@@ -23,7 +23,9 @@ const MOST_BY_ID: usize = 1_000;
 /// Number of IDs in one search.
 const IDS_PER_SEARCH: usize = 50;
 /// Number of accounts that one read of the database takes.
-const ACCOUNTS_PER_READ: i64 = 500;
+const ACCOUNTS_PER_READ: i64 = 5_000;
+/// Number of accounts that one write ends the sessions of, or changes.
+const ACCOUNTS_PER_WRITE: usize = 100;
 /// Number of people whose groups are searched at the same time.
 const AT_ONCE: usize = 4;
 /// How long counted binds are kept after the last one; longer than any window.
@@ -126,23 +128,22 @@ impl Ctx {
         let mut open = HashMap::new();
         let mut after = None;
         loop {
-            let batch = self.read(move |r| {
-                let accounts = accounts::list_of_source(r.connection, source, after, ACCOUNTS_PER_READ)?;
-                let ids: Vec<AccountId> = accounts.iter().map(|account| account.id).collect();
-                let live = sessions::list_live_of_accounts(r.connection, &ids)?;
-                let with_sessions: Vec<(String, AccountId)> = accounts
-                    .into_iter()
-                    .filter(|account| live.iter().any(|session| session.account_id == account.id))
-                    .map(|account| (account.external_id.unwrap_or_default(), account.id))
-                    .collect();
-                Ok((ids.last().copied(), with_sessions))
-            });
-            let (last, with_sessions) = batch.await?;
-            open.extend(with_sessions);
-            if last.is_none() {
+            let batch = self
+                .read(move |r| {
+                    let connection = &mut *r.connection;
+                    Ok(accounts::list_with_sessions(
+                        connection,
+                        source,
+                        after,
+                        ACCOUNTS_PER_READ,
+                    )?)
+                })
+                .await?;
+            let Some((last, _)) = batch.last() else {
                 return Ok(open);
-            }
-            after = last;
+            };
+            after = Some(*last);
+            open.extend(batch.into_iter().map(|(account, external_id)| (external_id, account)));
         }
     }
 
@@ -162,43 +163,87 @@ impl Ctx {
         if now <= silent_since.saturating_add(span) {
             return Ok(0);
         }
+        let accounts = self.accounts_with_sessions(id).await?;
+        self.end_directory_sessions(accounts.into_values().collect()).await
+    }
+
+    /// Ends the sessions of these accounts; returns their number.
+    async fn end_directory_sessions(&self, mut accounts: Vec<AccountId>) -> Result<usize, FlowError> {
+        // Rows are locked in this order everywhere.
+        accounts.sort();
         let mut ended = 0;
-        for account in self.accounts_with_sessions(id).await?.into_values() {
-            ended += self.end_directory_sessions(account).await?;
+        for batch in accounts.chunks(ACCOUNTS_PER_WRITE).map(<[AccountId]>::to_vec) {
+            ended += self
+                .write_as_system(move |w| {
+                    let mut ended = 0;
+                    for account in batch {
+                        sessions::lock_account_sessions(w.connection, account)?;
+                        if let Some(account) = accounts::find(w.connection, account)? {
+                            ended += w.end_account_sessions(&account, EndReason::Directory)?;
+                        }
+                    }
+                    Ok(ended)
+                })
+                .await?;
         }
         Ok(ended)
     }
 
-    async fn end_directory_sessions(&self, account: AccountId) -> Result<usize, FlowError> {
-        self.write_as_system(move |w| {
-            sessions::lock_account_sessions(w.connection, account)?;
-            match accounts::find(w.connection, account)? {
-                Some(account) => Ok(w.end_account_sessions(&account, EndReason::Directory)?),
-                None => Ok(0),
-            }
-        })
-        .await
-    }
-
-    /// Brings an account up to date with an entry. Returns whether something changed.
-    async fn follow_directory(&self, account: AccountId, person: IdentifiedPerson) -> Result<bool, FlowError> {
-        let known: Option<Account> = self.read(move |r| Ok(accounts::find(r.connection, account)?)).await?;
-        let Some(known) = known else { return Ok(false) };
-        if person.describe(&known) == known {
-            return Ok(false);
+    /// Brings accounts up to date with their entries; returns how many changed. The accounts of one
+    /// page are read together, and those that differ are written together.
+    async fn follow_directory(&self, people: HashMap<AccountId, IdentifiedPerson>) -> Result<usize, FlowError> {
+        let people = Arc::new(people);
+        let different = {
+            let people = people.clone();
+            self.read(move |r| {
+                let ids: Vec<AccountId> = people.keys().copied().collect();
+                let known = accounts::find_all(r.connection, &ids)?;
+                let differs = |account: &Account| {
+                    people
+                        .get(&account.id)
+                        .is_some_and(|person| person.describe(account) != *account)
+                };
+                Ok(known.into_iter().filter(differs).collect::<Vec<Account>>())
+            })
+            .await?
+        };
+        let mut changed = 0;
+        for batch in different.chunks(ACCOUNTS_PER_WRITE) {
+            let (batch, people) = (Arc::new(batch.to_vec()), people.clone());
+            let initiator = Initiator::system();
+            let written = self.write_about_person(&initiator, move |w| Ok(w.follow_all(&batch, &people)?));
+            // An account whose name others take all the time follows at the next comparison.
+            changed += written.await?.unwrap_or_default();
         }
-        let concerns_administrators = person.concerns_administrators(Some(&known));
-        self.write_as_system(move |w| {
-            if concerns_administrators {
-                accounts::lock_administrators(w.connection)?;
-            }
-            let Some(current) = accounts::find(w.connection, account)? else {
-                return Ok(false);
+        Ok(changed)
+    }
+}
+
+impl Write<'_> {
+    /// Brings accounts up to date with their entries; returns how many changed. `known`: the
+    /// accounts as they were read before.
+    fn follow_all(
+        &mut self,
+        known: &[Account],
+        people: &HashMap<AccountId, IdentifiedPerson>,
+    ) -> Result<usize, StoreError> {
+        let concerns_administrators = |account: &Account| {
+            let person = people.get(&account.id);
+            person.is_some_and(|person| person.concerns_administrators(Some(account)))
+        };
+        if known.iter().any(concerns_administrators) {
+            accounts::lock_administrators(self.connection)?;
+        }
+        let ids: Vec<AccountId> = known.iter().map(|account| account.id).collect();
+        let mut changed = 0;
+        for current in accounts::find_all(self.connection, &ids)? {
+            let Some(person) = people.get(&current.id) else {
+                continue;
             };
             let before = current.clone();
-            Ok(w.follow_source(current, &person)? != before)
-        })
-        .await
+            changed += usize::from(self.follow_source(current, person)? != before);
+        }
+        Ok(changed)
     }
 }
 
@@ -249,9 +294,8 @@ impl SyncComparison<'_> {
             }
         }
         // Who was not found in a complete search is gone.
-        for account in std::mem::take(&mut self.open).into_values() {
-            self.counts.ended += self.ctx.end_directory_sessions(account).await?;
-        }
+        let gone = std::mem::take(&mut self.open).into_values().collect();
+        self.counts.ended += self.ctx.end_directory_sessions(gone).await?;
         Ok(())
     }
 
@@ -271,14 +315,29 @@ impl SyncComparison<'_> {
                 (account, person, groups)
             })
             .buffer_unordered(AT_ONCE);
+        let (mut refused, mut admitted) = (Vec::new(), HashMap::new());
+        let mut fault = None;
         while let Some((account, person, groups)) = with_groups.next().await {
-            let identified = identify(source, &person, groups?);
+            let groups = match groups {
+                Ok(groups) => groups,
+                Err(error) => {
+                    fault = Some(error);
+                    break;
+                }
+            };
+            let identified = identify(source, &person, groups);
             if person.refusal.is_some() || !identified.rights.allowed {
-                self.counts.ended += self.ctx.end_directory_sessions(account).await?;
-            } else if self.ctx.follow_directory(account, identified).await? {
-                self.counts.changed += 1;
+                refused.push(account);
+            } else {
+                admitted.insert(account, identified);
             }
         }
-        Ok(())
+        // What was learned before a fault counts.
+        self.counts.ended += self.ctx.end_directory_sessions(refused).await?;
+        self.counts.changed += self.ctx.follow_directory(admitted).await?;
+        match fault {
+            Some(fault) => Err(fault.into()),
+            None => Ok(()),
+        }
     }
 }

@@ -4,6 +4,7 @@ mod active_directory;
 mod client;
 mod dry_run;
 mod floods;
+mod parallel;
 mod sign_in;
 mod sync;
 mod timing;

@@ -3,7 +3,7 @@
 
 use super::{
     AccountSelect,
-    row::{AccountRow, parse_source_id},
+    row::{AccountRow, parse_id, parse_source_id},
 };
 use crate::{
     domain::{
@@ -13,7 +13,7 @@ use crate::{
     store::{
         Conn, StoreError,
         per_backend::LockedRows,
-        schema::{accounts, sources},
+        schema::{accounts, sessions, sources},
         text,
     },
 };
@@ -74,6 +74,29 @@ pub fn list_of_source(
         rows.load(c.db())?
     };
     rows.into_iter().map(AccountRow::read).collect()
+}
+
+/// Lists the accounts of a source that have a live session, by ID after `after`, at
+/// most `limit`, each with its identity there; empty: it has none yet.
+pub fn list_with_sessions(
+    c: &mut Conn,
+    source: SourceId,
+    after: Option<AccountId>,
+    limit: i64,
+) -> Result<Vec<(AccountId, String)>, StoreError> {
+    let live = sessions::table
+        .filter(sessions::account_id.eq(accounts::id))
+        .filter(sessions::ended_at.is_null());
+    let rows: Vec<(String, Option<String>)> = accounts::table
+        .filter(accounts::source_id.eq(source.0.to_string()))
+        .filter(accounts::id.gt(after.map(|id| id.0.to_string()).unwrap_or_default()))
+        .filter(exists(live))
+        .order(accounts::id)
+        .limit(limit)
+        .select((accounts::id, accounts::external_id))
+        .load(c.db())?;
+    let read = |(id, external_id): (String, Option<String>)| Ok((parse_id(&id)?, external_id.unwrap_or_default()));
+    rows.into_iter().map(read).collect()
 }
 
 /// Counts the accounts of a source.
