@@ -11,7 +11,7 @@ use crate::{
         source::{ExternalIdentity, IdentitySource, MappedRights, Provision},
         text::is_invisible,
     },
-    store::{Conn, StoreError, accounts, accounts::count_usable_administrators, sources},
+    store::{Conn, StoreError, accounts, sources},
 };
 use serde_json::json;
 
@@ -282,10 +282,9 @@ impl Write<'_> {
         Ok(!sources::hold(self.connection, id)?.is_some_and(|source| source.enabled))
     }
 
-    /// Makes an account follow what its source says, and records what changed. No source takes the
-    /// role of administrator from anyone while no local administrator can sign in, and a name that
-    /// is taken stays as it was. The caller has locked what
-    /// [`IdentifiedPerson::concerns_administrators`] asks for.
+    /// Makes an account follow what its source says, and records what changed. A name that is taken
+    /// stays as it was. The caller has locked what [`IdentifiedPerson::concerns_administrators`]
+    /// asks for.
     pub(super) fn follow_source(&mut self, before: Account, person: &IdentifiedPerson) -> Result<Account, StoreError> {
         let mut account = person.describe(&before);
         if account.name_key != before.name_key
@@ -293,10 +292,6 @@ impl Write<'_> {
         {
             account.name.clone_from(&before.name);
             account.name_key.clone_from(&before.name_key);
-        }
-        let is_demoted = before.role == Role::Administrator && account.role != Role::Administrator;
-        if is_demoted && count_usable_administrators(self.connection, Some(account.id), self.now)? == 0 {
-            account.role = before.role;
         }
         if account == before {
             return Ok(account);

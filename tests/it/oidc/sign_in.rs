@@ -73,6 +73,24 @@ fn the_first_sign_in_creates_the_account_and_every_one_follows_the_provider() {
 }
 
 #[test]
+fn the_provider_takes_the_role_from_its_last_administrator_too() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let real = corp(&server, &[]);
+        let client = server.anyone();
+        sign_in(&client, &real.browser(), "ada").expect(303);
+        client.get("/admin").expect(200);
+        real.people(&json!({ "ada": { "preferred_username": "ada", "groups": ["staff"] } }));
+        sign_in(&client, &real.browser(), "ada").expect(303);
+        client.get("/admin").expect(403);
+        assert_eq!(find_account(&server, "ada").unwrap().role, Role::Member, "{on:?}");
+        // What the command line does.
+        server.account("rescue", Role::Administrator);
+        server.signed_in("rescue").get("/admin").expect(200);
+    }
+}
+
+#[test]
 fn a_name_links_no_account_and_the_settings_limit_who_gets_one() {
     let server = TestServer::start();
     let local = server.account("ada", Role::Member);
