@@ -11,11 +11,14 @@ use crate::{
         secret::{Secret, digest},
         session::{EndReason, SessionId},
         source::{EventAccess, IdentitySource, OidcSettings, SourceId},
-        time::Span,
+        time::{Span, Timestamp},
     },
     identity::oidc::{EventPoll, EventRefusal, OidcFault, Provider, SecurityEvent},
     live::sources::LiveSource,
-    store::{accounts, event_streams, pending_sign_ins, provider_sessions, sessions, spent_provider_values},
+    store::{
+        StoreError, accounts, event_streams, pending_sign_ins, provider_sessions, provider_sign_outs,
+        provider_sign_outs::EndedAtProvider, sessions, spent_provider_values,
+    },
 };
 use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc};
@@ -267,9 +270,11 @@ impl Write<'_> {
         if event.events.is_empty() {
             return Ok(Some(0));
         }
-        let value = format!("event {} {}", source.id.0, event.token_id);
+        // A sign-in that is settled at the same time comes before or after this write.
+        self.hold_source(source.id)?;
+        let token = digest(&format!("event {} {}", source.id.0, event.token_id));
         let until = self.now.saturating_add(IDS_KEPT);
-        if !spent_provider_values::spend(self.connection, &digest(&value), until)? {
+        if !spent_provider_values::spend(self.connection, &token, until)? {
             return Ok(None);
         }
         // In the order of all writes: administrators, accounts, sessions.
@@ -280,8 +285,9 @@ impl Write<'_> {
             Some(person) => accounts::find_by_external_id(self.connection, source.id, person)?,
             None => None,
         };
-        let named = self.sessions_of_event(source.id, event, person.as_deref(), account.as_ref())?;
         let newest = event.issued_at.saturating_add(SKEW);
+        self.interrupt_sign_ins_of_event(source.id, event, person.as_deref(), &token, newest)?;
+        let named = self.sessions_of_event(source.id, event, person.as_deref(), account.as_ref())?;
         let mut ended = 0;
         for (session, owner) in self.hold_sessions(named)? {
             if session.signed_in_at <= newest {
@@ -300,6 +306,27 @@ impl Write<'_> {
         let detail = json!({ "source": source.name.as_str(), "events": event.events, "ended_sessions": ended });
         self.record(&entry.with_detail(detail))?;
         Ok(Some(ended))
+    }
+
+    /// Stops the sign-ins under way that an event names, unless the event is so old that their
+    /// sessions would go on. The caller holds the source.
+    fn interrupt_sign_ins_of_event(
+        &mut self,
+        source: SourceId,
+        event: &SecurityEvent,
+        person: Option<&str>,
+        token: &str,
+        newest: Timestamp,
+    ) -> Result<(), StoreError> {
+        let ended = EndedAtProvider {
+            source,
+            external_id: person,
+            provider_session: event.session.as_deref(),
+        };
+        if self.now <= newest {
+            provider_sign_outs::insert(self.connection, token, ended, self.now)?;
+        }
+        self.drop_second_steps(ended)
     }
 
     /// Lists the live sessions that an event names: all of a person, also those that began with a

@@ -3,11 +3,12 @@
 use super::kit::{add_source, knows_source};
 use crate::{
     cli::Cli,
+    factors::kit::enrol_app,
     harness::{
-        client::Client,
+        client::{Answer, Client},
         forged_provider::{ForgedProvider, SigningKey, numeric_date, signed_with_secret, unsigned},
         real_provider::{CLIENT_ID, CLIENT_SECRET},
-        server::{On, TestServer, eventually},
+        server::{On, TestServer, block_on, eventually},
         transmitter::{EVENTS_TOKEN, Transmitter},
     },
 };
@@ -17,6 +18,7 @@ use nightlatch::{
     store::{event_streams, meta},
 };
 use serde_json::{Value as Json, json};
+use std::sync::Arc;
 use url::Url;
 use uuid::Uuid;
 
@@ -72,6 +74,13 @@ impl Case {
     /// Signs a person in at the provider's session `sid`.
     fn sign_in(&self, name: &str, sid: &str) -> Client {
         let client = self.server.anyone();
+        self.come_back(&client, name, sid).expect(303);
+        client.get("/").expect(200);
+        client
+    }
+
+    /// Goes to the provider and comes back; returns the answer of the callback.
+    fn come_back(&self, client: &Client, name: &str, sid: &str) -> Answer {
         let sent = client.get("/login/oidc/corp").expect(303);
         let address = Url::parse(sent.location()).unwrap();
         let asked = |name: &str| {
@@ -89,9 +98,7 @@ impl Case {
         });
         let issuer: String = url::form_urlencoded::byte_serialize(self.provider.issuer.as_bytes()).collect();
         let callback = format!("/login/oidc/corp/callback?code=x&state={}&iss={issuer}", asked("state"));
-        client.get(&callback).expect(303);
-        client.get("/").expect(200);
-        client
+        client.get(&callback)
     }
 
     /// The claims of a good event about a person.
@@ -180,6 +187,52 @@ fn an_event_ends_the_sessions_that_it_names_and_is_acknowledged() {
             entry.detail,
             json!({ "source": "corp", "events": ["session-revoked"], "ended_sessions": 2 })
         );
+    }
+}
+
+#[test]
+fn an_event_stops_the_sign_ins_that_are_under_way() {
+    for on in [On::Sqlite, On::Postgres] {
+        let case = Case::new(on, &[]);
+        let session = json!({ "format": "complex", "session": { "format": "opaque", "id": "a1" } });
+        // While the tokens are fetched.
+        for (id, subject) in [("one", case.person("ada")), ("two", session.clone())] {
+            let client = case.server.anyone();
+            case.send(id, &case.claims(id, REVOKED, &subject));
+            let ctx = case.server.ctx.clone();
+            let act = move || {
+                block_on(poll_now(&ctx, "corp")).unwrap();
+            };
+            case.provider.change(|answers| answers.meanwhile = Some(Arc::new(act)));
+            let answer = case.come_back(&client, "ada", "a1").expect(303);
+            assert!(answer.location().starts_with("/login?local=1"), "{id} {on:?}");
+            assert_eq!(
+                case.server.events().last().unwrap(),
+                "sign_in.refused ended_session",
+                "{id} {on:?}"
+            );
+            client.get("/").expect(303);
+        }
+        // While the second factor is asked for.
+        let owner = case.sign_in("ada", "a0");
+        let (app, _) = enrol_app(&case.server, &owner);
+        for (id, subject) in [("three", case.person("ada")), ("four", session)] {
+            let client = case.server.anyone();
+            let answer = case.come_back(&client, "ada", "a1").expect(303);
+            assert_eq!(answer.location(), "/login/factor", "{id} {on:?}");
+            case.send(id, &case.claims(id, CREDENTIAL, &subject));
+            case.poll();
+            case.server.advance(30);
+            let answer = client
+                .post("/login/factor", &[("code", &app.code(&case.server))])
+                .expect(303);
+            assert!(
+                answer.location().starts_with("/login"),
+                "{id} {on:?}: {}",
+                answer.location()
+            );
+            client.get("/").expect(303);
+        }
     }
 }
 
