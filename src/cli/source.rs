@@ -36,7 +36,7 @@ pub enum SourceCommand {
     Set(SetSource),
     /// Delete a source
     Delete(DeleteSource),
-    /// Try each step of a directory, and show what a person would get
+    /// Try each step of a source, and show what a person of a directory would get
     Test(directory::TestSource),
     /// Compare the accounts with live sessions with their directory now
     Sync(directory::SyncSource),

@@ -14,7 +14,7 @@ pub use definition::{
     COMMON_FIELDS, EventStreamState, ExternalIdentity, IdentitySource, OnOutage, Provision, SourceDefinition,
     SourceKind, SourceSettings, SourceState, fields_of,
 };
-pub use fields::{FieldForm, SettingTexts, SourceFault, SourceField};
+pub use fields::{FieldForm, FieldGroup, SettingTexts, SourceFault, SourceField};
 pub use hue::{HueDirectory, read_hue_directories};
 pub use ldap::{DirectoryKind, GroupLookup, LdapSettings};
 pub use mapping::{MappedRights, Mapping, MappingRule, MappingTarget};

@@ -1,10 +1,14 @@
-//! The test of a directory: each step with its time, and what the source's rules would give. It
-//! changes nothing.
+//! The test of a source: each step with its time, and for a directory what the source's rules would
+//! give. It changes nothing.
 
 use super::{Ctx, FlowError, directories::identify, external_accounts::IdentifiedPerson};
 use crate::{
-    domain::{account::Role, source::SourceKind},
-    identity::ldap::DirectoryError,
+    domain::{account::Role, source::OidcSettings},
+    identity::{
+        ldap::DirectoryError,
+        oidc::{AuthorizationRequest, Provider, ProviderStep, RegisteredAddresses, SignInSecrets},
+    },
+    live::sources::{LiveSource, Sources},
 };
 use std::time::{Duration, Instant};
 
@@ -14,18 +18,37 @@ pub const SAMPLE: usize = 200;
 /// The result of one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceTestStep {
-    /// The code of the step: resolve, connect, tls, bind, search, groups, mapping, sample.
+    /// The code of the step. Of a directory: resolve, connect, tls, bind, search, groups, mapping,
+    /// sample. Of a provider: settings, account, discovery, keys, authorization, client, sign_out,
+    /// back_channel.
     pub step: &'static str,
     /// How long it took.
     pub took: Duration,
     /// What it found, or why it failed.
     pub result: Result<String, String>,
+    /// What to do about a fault, in a sentence; `None`: the documentation of directories tells.
+    pub remedy: Option<String>,
+}
+
+impl From<ProviderStep> for SourceTestStep {
+    fn from(step: ProviderStep) -> Self {
+        let (result, remedy) = match step.result {
+            Ok(found) => (Ok(found), None),
+            Err(fault) => (Err(fault.message), Some(fault.remedy)),
+        };
+        Self {
+            step: step.step,
+            took: step.took,
+            result,
+            remedy,
+        }
+    }
 }
 
 /// What a test found.
 #[derive(Debug, Default)]
 pub struct SourceTest {
-    /// The steps; a test ends at the first that fails.
+    /// The steps; the test of a directory ends at the first that fails.
     pub steps: Vec<SourceTestStep>,
     /// Names of the sample that the rules make administrators.
     pub administrators: Vec<String>,
@@ -44,6 +67,7 @@ impl SourceTest {
             step,
             took: began.elapsed(),
             result,
+            remedy: None,
         });
     }
 
@@ -52,15 +76,60 @@ impl SourceTest {
     }
 }
 
-/// Tests a directory, and with `account` what a person with that name would get.
-/// `FlowError::NotFound`: there is no source with this name. `Ok(None)`: it is no directory.
-pub async fn test_directory(ctx: &Ctx, name: &str, account: Option<&str>) -> Result<Option<SourceTest>, FlowError> {
+/// Tests a source; with `account` also what a person with that name in a directory would get.
+/// `FlowError::NotFound`: there is no source with this name.
+pub async fn test_source(ctx: &Ctx, name: &str, account: Option<&str>) -> Result<SourceTest, FlowError> {
     let sources = ctx.current_sources().await?;
     let live = sources.by_name(name).ok_or(FlowError::NotFound)?;
-    if live.source.kind() != SourceKind::Ldap {
-        return Ok(None);
+    match live.source.oidc() {
+        Some(settings) => Ok(test_provider(ctx, live, settings, account).await),
+        None => test_directory(ctx, live, &sources, account).await,
     }
-    let directory = ctx.directory_of(live, &sources)?;
+}
+
+async fn test_provider(ctx: &Ctx, live: &LiveSource, settings: &OidcSettings, account: Option<&str>) -> SourceTest {
+    let mut test = SourceTest::default();
+    let began = Instant::now();
+    if account.is_some() {
+        let fault = "a provider tells about a person only when that person signs in";
+        test.note("account", began, Err(fault.to_owned()));
+        return test;
+    }
+    // A provider of its own: what the test fetches is fresh, and sign-ins keep what they have.
+    let prepared = ctx.registration_of(live).and_then(Provider::new);
+    let provider = match prepared {
+        Ok(provider) => provider,
+        Err(fault) => {
+            test.note("settings", began, Err(fault.to_string()));
+            return test;
+        }
+    };
+    let (base, name) = (ctx.config.base_url(), live.source.name.as_str());
+    let secrets = SignInSecrets::new([ctx.random_bytes(), ctx.random_bytes(), ctx.random_bytes()]);
+    let request = AuthorizationRequest {
+        redirect_uri: &format!("{base}/login/oidc/{name}/callback"),
+        secrets: &secrets,
+        scopes: &settings.scopes,
+        acr_values: &settings.acr_values,
+        must_authenticate: false,
+        login_hint: None,
+    };
+    let addresses = RegisteredAddresses {
+        post_logout: format!("{base}/login"),
+        back_channel: format!("{base}/oidc/{name}/backchannel-logout"),
+    };
+    let steps = provider.probe(&request, &addresses).await;
+    test.steps.extend(steps.into_iter().map(SourceTestStep::from));
+    test
+}
+
+async fn test_directory(
+    ctx: &Ctx,
+    live: &LiveSource,
+    sources: &Sources,
+    account: Option<&str>,
+) -> Result<SourceTest, FlowError> {
+    let directory = ctx.directory_of(live, sources)?;
     let (source, now) = (&live.source, ctx.now());
     let probe = directory.probe(account, now).await;
     let mut test = SourceTest::default();
@@ -68,9 +137,10 @@ pub async fn test_directory(ctx: &Ctx, name: &str, account: Option<&str>) -> Res
         step: step.step.as_str(),
         took: step.took,
         result: step.result,
+        remedy: None,
     }));
     if !test.is_passed() {
-        return Ok(Some(test));
+        return Ok(test);
     }
     if let Some(person) = probe.person {
         let began = Instant::now();
@@ -82,14 +152,14 @@ pub async fn test_directory(ctx: &Ctx, name: &str, account: Option<&str>) -> Res
         );
     }
     if !source.definition.mapping.gives_administrator() {
-        return Ok(Some(test));
+        return Ok(test);
     }
     let began = Instant::now();
     let sample = match directory.read_sample(SAMPLE, now).await {
         Ok(sample) => sample,
         Err(error) => {
             test.note_fault(began, error);
-            return Ok(Some(test));
+            return Ok(test);
         }
     };
     test.sampled = sample.len();
@@ -103,7 +173,7 @@ pub async fn test_directory(ctx: &Ctx, name: &str, account: Option<&str>) -> Res
             }
             Err(error) => {
                 test.note_fault(began, error);
-                return Ok(Some(test));
+                return Ok(test);
             }
         }
     }
@@ -113,7 +183,7 @@ pub async fn test_directory(ctx: &Ctx, name: &str, account: Option<&str>) -> Res
         test.sampled
     );
     test.note("sample", began, Ok(words));
-    Ok(Some(test))
+    Ok(test)
 }
 
 fn describe_rights(identified: &IdentifiedPerson, refusal: Option<&str>) -> Result<String, String> {

@@ -4,6 +4,7 @@ mod checks;
 mod closing;
 mod confirmation;
 mod conversation;
+mod dry_run;
 mod events;
 mod faults;
 pub mod kit;

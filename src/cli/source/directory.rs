@@ -1,4 +1,4 @@
-//! `nightlatch source test` and `sync`: commands about directories.
+//! `nightlatch source test` and `sync`.
 
 use crate::{
     cli::{
@@ -9,7 +9,7 @@ use crate::{
     flows::{
         FlowError,
         source_sync::{SyncOutcome, sync_now},
-        source_test::{SourceTest, test_directory},
+        source_test::{SourceTest, test_source},
     },
 };
 use clap::Args;
@@ -21,13 +21,14 @@ use std::{process::ExitCode, time::Duration};
     after_help = "No password of a person is needed, and nothing is changed. The exit status is 1 if a step fails."
 )]
 pub struct TestSource {
-    /// Name of the source, which must be a directory
+    /// Name of the source
     name: String,
-    /// Username of a person: also searches this person and shows what the rules give
+    /// Username of a person, of a directory alone: also searches this person and shows what the
+    /// rules give
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
-    /// Print JSON: {"steps":[{"step","milliseconds","found","fault"}],"administrators":[…],
-    /// "sampled"}
+    /// Print JSON: {"steps":[{"step","milliseconds","found","fault","remedy"}],
+    /// "administrators":[…],"sampled"}
     #[arg(long)]
     json: bool,
 }
@@ -56,10 +57,8 @@ fn not_found(name: &str, error: FlowError) -> CliError {
 impl TestSource {
     /// Runs the command.
     pub async fn run(self, context: &CommandContext) -> CommandResult {
-        let tested = test_directory(&context.ctx, &self.name, self.account.as_deref()).await;
-        let test = tested
-            .map_err(|error| not_found(&self.name, error))?
-            .ok_or_else(|| no_directory(&self.name))?;
+        let tested = test_source(&context.ctx, &self.name, self.account.as_deref()).await;
+        let test = tested.map_err(|error| not_found(&self.name, error))?;
         if self.json {
             output::print_json(&test_to_json(&test))?;
         } else {
@@ -79,7 +78,10 @@ fn print_test(test: &SourceTest) -> std::io::Result<()> {
         let result = match &step.result {
             Ok(found) if found.is_empty() => "ok".to_owned(),
             Ok(found) => format!("ok: {found}"),
-            Err(fault) => format!("FAILED: {fault}"),
+            Err(fault) => match &step.remedy {
+                Some(remedy) => format!("FAILED: {fault}. {remedy}"),
+                None => format!("FAILED: {fault}"),
+            },
         };
         table.add_row([step.step.to_owned(), format_took(step.took), result]);
     }
@@ -107,6 +109,7 @@ fn test_to_json(test: &SourceTest) -> serde_json::Value {
             "milliseconds": u64::try_from(step.took.as_millis()).unwrap_or(u64::MAX),
             "found": step.result.as_ref().ok(),
             "fault": step.result.as_ref().err(),
+            "remedy": step.remedy,
         })
     });
     json!({

@@ -2,7 +2,7 @@
 
 use super::{
     SourceId, SourceName,
-    fields::{FieldForm, SettingTexts, SourceFault, SourceField},
+    fields::{FieldForm, FieldGroup, SettingTexts, SourceFault, SourceField},
     ldap::LdapSettings,
     mapping::Mapping,
     oidc::OidcSettings,
@@ -217,6 +217,8 @@ pub struct ExternalIdentity {
 /// The settings of every kind of source.
 pub const COMMON_FIELDS: &[SourceField] = &[
     SourceField {
+        group: FieldGroup::Access,
+        is_rare: false,
         key: "provision",
         label: "Accounts",
         help: "auto: the first sign-in creates the account. listed: only accounts that an administrator created for \
@@ -225,6 +227,8 @@ pub const COMMON_FIELDS: &[SourceField] = &[
         default: "auto",
     },
     SourceField {
+        group: FieldGroup::Access,
+        is_rare: false,
         key: "allowed_groups",
         label: "Allowed groups",
         help: "One group of the source a line. An account needs one of them to sign in. Empty: every account may.",
@@ -232,6 +236,8 @@ pub const COMMON_FIELDS: &[SourceField] = &[
         default: "",
     },
     SourceField {
+        group: FieldGroup::Access,
+        is_rare: false,
         key: "mapping",
         label: "Roles and groups",
         help: "One rule a line: GROUP -> administrator, GROUP -> member or GROUP -> group NAME. * stands for every \
@@ -240,6 +246,8 @@ pub const COMMON_FIELDS: &[SourceField] = &[
         default: "",
     },
     SourceField {
+        group: FieldGroup::Sync,
+        is_rare: false,
         key: "on_outage",
         label: "While the source does not answer",
         help: "keep: sessions go on. A duration, such as 1h: sessions end once the source has not answered for this \

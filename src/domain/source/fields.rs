@@ -25,9 +25,56 @@ pub enum FieldForm {
     Choice(&'static [&'static str]),
 }
 
+/// The part of a source's form to which a setting belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldGroup {
+    /// How the source is reached, and as whom.
+    Connection,
+    /// Where people are found, and what is read about them.
+    People,
+    /// Where their groups are found.
+    Groups,
+    /// Who may sign in, and with which rights.
+    Access,
+    /// What happens at a sign-in and a sign-out.
+    SignIn,
+    /// How accounts follow the source.
+    Sync,
+    /// The security events of a provider.
+    Events,
+}
+
+impl FieldGroup {
+    /// All groups, in the order of the form.
+    pub const ALL: [FieldGroup; 7] = [
+        FieldGroup::Connection,
+        FieldGroup::People,
+        FieldGroup::Groups,
+        FieldGroup::Access,
+        FieldGroup::SignIn,
+        FieldGroup::Sync,
+        FieldGroup::Events,
+    ];
+
+    /// Returns its heading.
+    pub const fn title(self) -> &'static str {
+        match self {
+            FieldGroup::Connection => "Connection",
+            FieldGroup::People => "People",
+            FieldGroup::Groups => "Groups of people",
+            FieldGroup::Access => "Who may sign in and who becomes administrator",
+            FieldGroup::SignIn => "Signing in and out",
+            FieldGroup::Sync => "Sync and outages",
+            FieldGroup::Events => "Security events",
+        }
+    }
+}
+
 /// One setting of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceField {
+    /// The part of the form to which it belongs.
+    pub group: FieldGroup,
     /// Its key in commands and in the configuration file, and the name of its form control.
     pub key: &'static str,
     /// Its name on screens.
@@ -38,11 +85,14 @@ pub struct SourceField {
     pub form: FieldForm,
     /// Its value if it is not set; empty: none.
     pub default: &'static str,
+    /// Whether few administrators change it.
+    pub is_rare: bool,
 }
 
 impl SourceField {
     /// Describes a setting.
     pub(super) const fn new(
+        group: FieldGroup,
         key: &'static str,
         label: &'static str,
         form: FieldForm,
@@ -50,12 +100,19 @@ impl SourceField {
         help: &'static str,
     ) -> Self {
         Self {
+            group,
             key,
             label,
             help,
             form,
             default,
+            is_rare: false,
         }
+    }
+
+    /// Describes a setting that few administrators change.
+    pub(super) const fn rare(self) -> Self {
+        Self { is_rare: true, ..self }
     }
 
     /// Returns whether the setting takes several lines.

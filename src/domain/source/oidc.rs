@@ -3,7 +3,7 @@
 use super::{
     fields::{
         FieldForm::{Choice, Seconds, Switch, Text, Words},
-        SourceField,
+        FieldGroup, SourceField,
     },
     reader::SettingReader,
 };
@@ -267,6 +267,7 @@ impl OidcSettings {
     /// Every setting, in the order of the form.
     pub const FIELDS: &'static [SourceField] = &[
         SourceField::new(
+            FieldGroup::Connection,
             "issuer",
             "Issuer",
             Text,
@@ -274,6 +275,7 @@ impl OidcSettings {
             "The address of the provider, exactly as in its own metadata, with or without a slash at its end.",
         ),
         SourceField::new(
+            FieldGroup::Connection,
             "client_id",
             "Client ID",
             Text,
@@ -281,6 +283,7 @@ impl OidcSettings {
             "The provider gave it to you. The client secret is the secret.",
         ),
         SourceField::new(
+            FieldGroup::Connection,
             "client_auth",
             "Client authentication",
             Choice(&["basic", "post"]),
@@ -288,6 +291,7 @@ impl OidcSettings {
             "How the client secret is sent: basic in a header, post in the body.",
         ),
         SourceField::new(
+            FieldGroup::Connection,
             "scopes",
             "Scopes",
             Words,
@@ -295,6 +299,7 @@ impl OidcSettings {
             "Separated by blanks; openid must be among them.",
         ),
         SourceField::new(
+            FieldGroup::People,
             "name_claim",
             "Claim with the username",
             Text,
@@ -302,20 +307,25 @@ impl OidcSettings {
             "The username of the account here.",
         ),
         SourceField::new(
+            FieldGroup::People,
             "display_name_claim",
             "Claim with the name",
             Text,
             "name",
             "The name that people read.",
-        ),
+        )
+        .rare(),
         SourceField::new(
+            FieldGroup::People,
             "email_claim",
             "Claim with the email address",
             Text,
             "email",
             "It is used only if the provider says that it verified the address.",
-        ),
+        )
+        .rare(),
         SourceField::new(
+            FieldGroup::People,
             "groups_claim",
             "Claim with the groups",
             Text,
@@ -323,6 +333,7 @@ impl OidcSettings {
             "A list of texts, or one text.",
         ),
         SourceField::new(
+            FieldGroup::Access,
             "email_domains",
             "Email domains",
             Words,
@@ -330,6 +341,7 @@ impl OidcSettings {
             "Only people with a verified address in one of these domains can sign in. Empty: everyone.",
         ),
         SourceField::new(
+            FieldGroup::SignIn,
             "auto_redirect",
             "Skip the sign-in page",
             Switch,
@@ -337,6 +349,7 @@ impl OidcSettings {
             "Leads to the provider at once if it is the only enabled source. /login?local=1 still shows the page.",
         ),
         SourceField::new(
+            FieldGroup::SignIn,
             "factors",
             "Second factors of the provider",
             Choice(&["ignored", "trusted"]),
@@ -344,6 +357,7 @@ impl OidcSettings {
             "trusted: a sign-in with one of the values below counts as proved with a second factor.",
         ),
         SourceField::new(
+            FieldGroup::SignIn,
             "factor_values",
             "Values that count as a second factor",
             Words,
@@ -351,13 +365,16 @@ impl OidcSettings {
             "Values of amr or acr, separated by blanks.",
         ),
         SourceField::new(
+            FieldGroup::SignIn,
             "acr_values",
             "Requested acr values",
             Words,
             "",
             "Sent with every sign-in, in this order. Empty: none.",
-        ),
+        )
+        .rare(),
         SourceField::new(
+            FieldGroup::SignIn,
             "sign_out",
             "Sign-out",
             Choice(&["local", "offer", "provider"]),
@@ -365,6 +382,7 @@ impl OidcSettings {
             "local ends the session here; offer also shows a button to sign out at the provider; provider leads there.",
         ),
         SourceField::new(
+            FieldGroup::Events,
             "events_url",
             "Address of security events",
             Text,
@@ -372,6 +390,7 @@ impl OidcSettings {
             "The poll endpoint of the provider's event stream (Shared Signals, RFC 8936). Empty: none are received.",
         ),
         SourceField::new(
+            FieldGroup::Events,
             "events_access",
             "Access to security events",
             Choice(&["token", "client"]),
@@ -379,39 +398,49 @@ impl OidcSettings {
             "token sends the access token for security events; client gets one with client ID and client secret.",
         ),
         SourceField::new(
+            FieldGroup::Events,
             "events_scopes",
             "Scopes for security events",
             Words,
             "",
             "Requested with events_access = client, separated by blanks. Empty: none.",
-        ),
+        )
+        .rare(),
         SourceField::new(
+            FieldGroup::Events,
             "events_audience",
             "Audience of security events",
             Text,
             "",
             "What the events name as their audience (aud). Empty: the client ID.",
-        ),
+        )
+        .rare(),
         SourceField::new(
+            FieldGroup::Events,
             "events_every",
             "Poll security events every",
             Seconds(10, 86_400),
             "1m",
             "How often the provider is asked for new security events.",
-        ),
+        )
+        .rare(),
         SourceField::new(
+            FieldGroup::Connection,
             "ca_file",
             "Certificate authorities",
             Text,
             "",
             "A PEM file on the server. Empty: the authorities that the system trusts.",
-        ),
+        )
+        .rare(),
         SourceField::new(
+            FieldGroup::Connection,
             "timeout",
             "Time to answer",
             Seconds(1, 60),
             "5s",
             "Longest time for one request to the provider.",
-        ),
+        )
+        .rare(),
     ];
 }

@@ -54,6 +54,12 @@ pub fn find_confirming_source(ctx: &Ctx, account: &Account) -> Option<ProviderBu
 impl Ctx {
     /// Returns the provider of a source.
     pub(in crate::flows) fn provider_of(&self, live: &LiveSource) -> Result<Arc<Provider>, OidcFault> {
+        let registration = self.registration_of(live)?;
+        self.live.providers.provider(live.source.id, registration)
+    }
+
+    /// Returns our registration at the provider of a source.
+    pub(in crate::flows) fn registration_of(&self, live: &LiveSource) -> Result<ProviderRegistration, OidcFault> {
         let fault = |message: String| OidcFault::Configuration(message);
         let settings = live
             .source
@@ -62,7 +68,7 @@ impl Ctx {
         let secret = live
             .open_secret(&self.factor_keys)
             .map_err(|error| fault(error.to_string()))?;
-        let registration = ProviderRegistration {
+        Ok(ProviderRegistration {
             issuer: settings.issuer.clone(),
             client_id: settings.client_id.clone(),
             client_secret: secret,
@@ -75,7 +81,6 @@ impl Ctx {
                 email: settings.email_claim.clone(),
                 groups: settings.groups_claim.clone(),
             },
-        };
-        self.live.providers.provider(live.source.id, registration)
+        })
     }
 }

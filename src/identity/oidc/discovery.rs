@@ -19,6 +19,7 @@ pub(super) struct ProviderMetadata {
     pub(super) jwks_uri: Url,
     pub(super) userinfo_endpoint: Option<Url>,
     pub(super) end_session_endpoint: Option<Url>,
+    pub(super) backchannel_logout_supported: Option<bool>,
     #[serde(default)]
     id_token_signing_alg_values_supported: Vec<String>,
     #[serde(default)]
@@ -56,15 +57,19 @@ impl ProviderMetadata {
     /// Returns the accepted algorithms that the provider uses for ID tokens. A provider that lists
     /// none uses RS256, which every provider supports.
     pub(super) fn algorithms(&self) -> Vec<CoreJwsSigningAlgorithm> {
-        let listed = |name: &str| {
-            let names = &self.id_token_signing_alg_values_supported;
-            names.iter().any(|known| known == name) || (names.is_empty() && name == "RS256")
-        };
-        ACCEPTED
-            .iter()
-            .filter(|(name, _)| listed(name))
-            .map(|(_, algorithm)| algorithm.clone())
-            .collect()
+        let accepted = ACCEPTED.iter().filter(|(name, _)| self.signs_with(name));
+        accepted.map(|(_, algorithm)| algorithm.clone()).collect()
+    }
+
+    /// Returns the names of [`ProviderMetadata::algorithms`].
+    pub(super) fn algorithm_names(&self) -> Vec<&'static str> {
+        let names = ACCEPTED.iter().map(|(name, _)| *name);
+        names.filter(|name| self.signs_with(name)).collect()
+    }
+
+    fn signs_with(&self, name: &str) -> bool {
+        let names = &self.id_token_signing_alg_values_supported;
+        names.iter().any(|known| known == name) || (names.is_empty() && name == "RS256")
     }
 }
 

@@ -8,8 +8,8 @@ use super::{
 use crate::domain::time::Timestamp;
 use data_encoding::BASE64URL_NOPAD;
 use openidconnect::{
-    JsonWebKey,
-    core::{CoreJsonWebKey, CoreJsonWebKeySet},
+    JsonWebKey, JsonWebKeyAlgorithm,
+    core::{CoreJsonWebKey, CoreJsonWebKeySet, CoreJsonWebKeyType, CoreJsonWebKeyUse},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
@@ -26,6 +26,26 @@ pub(super) type Payload = Map<String, Json>;
 pub(super) async fn fetch_keys(transport: &Transport, url: &Url) -> Result<CoreJsonWebKeySet, OidcFault> {
     let answer = transport.send(ENDPOINT, transport.get(url)?).await?;
     answer.into_json()
+}
+
+/// Returns how many keys can verify a signature with this algorithm, one of [`ACCEPTED`].
+pub(super) fn fitting_keys(keys: &CoreJsonWebKeySet, algorithm: &str) -> usize {
+    let kind = match algorithm {
+        "ES256" => CoreJsonWebKeyType::EllipticCurve,
+        _ => CoreJsonWebKeyType::RSA,
+    };
+    let fits = |key: &&CoreJsonWebKey| {
+        let is_for_signatures = key.key_use().is_none_or(|used| *used == CoreJsonWebKeyUse::Signature);
+        let is_for_algorithm = match key.signing_alg() {
+            JsonWebKeyAlgorithm::Algorithm(named) => ACCEPTED
+                .iter()
+                .any(|(name, accepted)| *name == algorithm && accepted == named),
+            JsonWebKeyAlgorithm::Unspecified => true,
+            JsonWebKeyAlgorithm::Unsupported => false,
+        };
+        *key.key_type() == kind && is_for_signatures && is_for_algorithm
+    };
+    keys.keys().iter().filter(fits).count()
 }
 
 /// Reads a NumericDate (RFC 7519, 2).

@@ -32,6 +32,8 @@ pub(super) struct Transport {
 /// A whole answer.
 pub(super) struct TransportAnswer {
     pub(super) status: StatusCode,
+    /// Where a redirection leads; it is never followed.
+    pub(super) location: Option<String>,
     body: Vec<u8>,
     endpoint: &'static str,
 }
@@ -109,8 +111,10 @@ impl Transport {
             }
             body.extend_from_slice(&chunk);
         }
+        let location = response.headers().get("location");
         Ok(TransportAnswer {
             status: response.status(),
+            location: location.and_then(|location| location.to_str().ok()).map(str::to_owned),
             body,
             endpoint,
         })

@@ -5,11 +5,10 @@ use crate::harness::{
     server::TestServer,
     slapd::{Slapd, person_dn},
 };
-use nightlatch::flows::source_test::{SourceTest, test_directory};
+use nightlatch::flows::source_test::{SourceTest, test_source};
 
 fn dry_run(server: &TestServer, account: Option<&str>) -> SourceTest {
-    let tested = server.run(test_directory(&server.ctx, "corp", account)).unwrap();
-    tested.expect("the source is a directory")
+    server.run(test_source(&server.ctx, "corp", account)).unwrap()
 }
 
 fn codes(test: &SourceTest) -> Vec<&'static str> {

@@ -59,12 +59,17 @@ impl RealProvider {
 
     /// Registers Nightlatch at these addresses for the source `name`.
     pub fn register(&self, name: &str, servers: &[&str]) {
+        self.register_with(name, servers, CLIENT_SECRET);
+    }
+
+    /// Does the same with another client secret.
+    pub fn register_with(&self, name: &str, servers: &[&str], secret: &str) {
         let at = |path: &str| -> Vec<String> { servers.iter().map(|server| format!("{server}{path}")).collect() };
         let back_channel = at(&format!("/oidc/{name}/backchannel-logout"));
         self.control(
             "clients",
             &json!([{
-                "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET,
+                "client_id": CLIENT_ID, "client_secret": secret,
                 "redirect_uris": at(&format!("/login/oidc/{name}/callback")),
                 "post_logout_redirect_uris": at("/login"),
                 "backchannel_logout_uri": back_channel[0], "backchannel_logout_session_required": true,

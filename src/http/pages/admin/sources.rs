@@ -6,7 +6,7 @@ use crate::{
     domain::source::{SourceFault, SourceKind},
     flows::{
         Ctx, FlowError,
-        source_test::test_directory,
+        source_test::test_source,
         sources::{self, SourceDeletion, SourceOutcome, SourceView},
     },
     http::{
@@ -126,7 +126,7 @@ async fn detail(
 ) -> Result<HttpResponse, PageError> {
     let view = find(&ctx, &name).await?;
     let mut page = show(&req, &ctx, &admin, &view, None, Vec::new()).await?;
-    if page.can_test && !query.test.is_empty() {
+    if !query.test.is_empty() {
         page.test = Some(test(&ctx, &name, query.account.trim()).await?);
         page.tested_account = query.account;
     }
@@ -135,9 +135,8 @@ async fn detail(
 
 async fn test(ctx: &Ctx, name: &str, account: &str) -> Result<SourceTestView, PageError> {
     let account = Some(account).filter(|account| !account.is_empty());
-    match tokio::time::timeout(LONGEST_TEST, test_directory(ctx, name, account)).await {
-        Ok(Ok(Some(test))) => Ok(SourceTestView::new(&test)),
-        Ok(Ok(None)) => Err(PageError::NotFound),
+    match tokio::time::timeout(LONGEST_TEST, test_source(ctx, name, account)).await {
+        Ok(Ok(test)) => Ok(SourceTestView::new(&test)),
         Ok(Err(FlowError::SourceDown(_))) => Ok(SourceTestView::failed("The secret cannot be opened. Enter it again.")),
         Ok(Err(error)) => Err(error.into()),
         Err(_) => Ok(SourceTestView::failed(
@@ -165,12 +164,11 @@ async fn show(
         line: SourceLine::new(view),
         callback: (kind == SourceKind::Oidc).then(|| format!("{}/login/oidc/{name}/callback", ctx.config.base_url())),
         audit: href(paths::ADMIN_AUDIT, [("q", name), ("event", "source")]),
-        form: typed.map_or_else(|| SourceForm::stored(view), |input| SourceForm::typed(kind, input)),
-        has_secret: view.has_secret,
+        form: SourceForm::stored(view, typed),
         is_secret_lost: view.is_secret_lost,
         events: EventsView::new(view),
         faults,
-        can_test: kind == SourceKind::Ldap,
+        asks_for_account: kind == SourceKind::Ldap,
         tested_account: String::new(),
         test: None,
     })

@@ -6,7 +6,7 @@ use nightlatch::{
     domain::{
         account::{Account, AccountId, Role},
         secret::Secret,
-        source::{SettingTexts, SourceId, SourceKind},
+        source::{SettingTexts, SourceId, SourceKind, fields_of},
     },
     flows::{
         accounts::{self, AccountActOutcome, Act},
@@ -426,4 +426,47 @@ fn sessions_are_filtered_by_the_source_of_their_account() {
         assert_eq!(exported, ["ada"], "{on:?}");
         assert_eq!(export[0]["source"], "corp");
     }
+}
+
+#[test]
+fn the_form_has_parts_and_folds_what_few_change() {
+    let server = TestServer::start();
+    let boss = server.admin("boss");
+    let access = "Who may sign in and who becomes administrator";
+    let (sign_in, sync) = ("Signing in and out", "Sync and outages");
+    let directory = ["Connection", "People", "Groups of people", access, sign_in, sync];
+    let provider = ["Connection", "People", access, sign_in, sync, "Security events"];
+    for (kind, parts) in [(SourceKind::Ldap, directory), (SourceKind::Oidc, provider)] {
+        let page = boss
+            .get(&format!("/admin/sources?new={}", kind.as_str()))
+            .expect(200)
+            .page();
+        let legends: Vec<String> = page
+            .all("fieldset > legend")
+            .iter()
+            .map(|legend| legend.text())
+            .collect();
+        assert_eq!(legends, parts);
+        assert!(page.all("fieldset details[open]").is_empty(), "{kind:?}");
+        for field in fields_of(kind) {
+            let controls = page.all(&format!("fieldset [name={}]", field.key));
+            assert_eq!(controls.len(), 1, "{}", field.key);
+            let folded = page.all(&format!("fieldset details [name={}]", field.key));
+            assert_eq!(!folded.is_empty(), field.is_rare, "{}", field.key);
+        }
+        assert_eq!(page.all("fieldset [name=secret]").len(), 1);
+    }
+    // A fault in a folded part unfolds it.
+    let page = boss.get("/admin/sources?new=ldap").expect(200).page();
+    let filled_in = [
+        ("name", "corp"),
+        ("title", "Corp"),
+        ("urls", "ldaps://ldap.example.org"),
+        ("base", "dc=example,dc=org"),
+        ("page_size", "0"),
+    ];
+    let refused = boss.submit(&page.form("/admin/sources"), &filled_in).expect(422).page();
+    assert!(refused.fault("page_size").is_some());
+    assert_eq!(refused.all("fieldset details[open] [name=page_size]").len(), 1);
+    assert_eq!(refused.all("fieldset details[open]").len(), 1);
 }

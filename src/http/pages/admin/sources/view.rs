@@ -3,7 +3,7 @@
 use super::input::SourceInput;
 use crate::{
     domain::{
-        source::{FieldForm, SettingTexts, SourceField, SourceKind, fields_of},
+        source::{FieldGroup, SettingTexts, SourceField, SourceKind, fields_of},
         time::Timestamp,
     },
     flows::{
@@ -43,13 +43,12 @@ pub struct SourcePage {
     pub callback: Option<String>,
     pub audit: String,
     pub form: SourceForm,
-    pub has_secret: bool,
     pub is_secret_lost: bool,
     /// The security events of a provider; `None`: it is a directory.
     pub events: Option<EventsView>,
     pub faults: FormFaults,
-    /// Whether it is a directory, which can be tested.
-    pub can_test: bool,
+    /// Whether a test can be about a person: it is a directory.
+    pub asks_for_account: bool,
     pub tested_account: String,
     pub test: Option<SourceTestView>,
 }
@@ -57,7 +56,6 @@ pub struct SourcePage {
 /// The security events of a provider.
 pub struct EventsView {
     pub is_polled: bool,
-    pub has_token: bool,
     pub is_token_lost: bool,
     pub polled_at: Option<Timestamp>,
     pub received: i64,
@@ -71,7 +69,6 @@ impl EventsView {
         let settings = view.source.oidc()?;
         Some(Self {
             is_polled: settings.events_url.is_some(),
-            has_token: view.has_events_token,
             is_token_lost: view.is_events_token_lost,
             polled_at: view.events.polled_at,
             received: view.events.received,
@@ -95,6 +92,7 @@ pub struct SourceTestView {
 pub struct SourceTestLine {
     pub title: &'static str,
     pub result: String,
+    pub remedy: Option<String>,
     pub took: String,
 }
 
@@ -132,6 +130,13 @@ impl SourceTestLine {
                 "groups" => "Look up groups",
                 "mapping" => "Apply the rules",
                 "sample" => "Who becomes administrator",
+                "settings" => "Prepare",
+                "discovery" => "Fetch the metadata",
+                "keys" => "Fetch the keys",
+                "authorization" => "Ask for a sign-in",
+                "client" => "Prove who we are",
+                "sign_out" => "Sign-out at the provider",
+                "back_channel" => "Back-channel logout",
                 _ => "Ask",
             },
             result: match &step.result {
@@ -139,6 +144,7 @@ impl SourceTestLine {
                 Ok(found) => format!("OK: {found}"),
                 Err(fault) => format!("Failed: {fault}"),
             },
+            remedy: step.remedy.clone(),
             took: match step.took.as_millis() {
                 0 => "< 1 ms".to_owned(),
                 millis => format!("{millis} ms"),
@@ -201,8 +207,52 @@ pub struct SourceForm {
     pub kind: SourceKind,
     pub name: String,
     pub title: String,
-    pub secret_label: &'static str,
+    pub groups: Vec<FieldGroupView>,
+    /// Whether the source does not exist yet.
+    pub is_new: bool,
+    pub has_secret: bool,
+    pub has_events_token: bool,
+}
+
+/// A part of the form.
+pub struct FieldGroupView {
+    pub title: &'static str,
     pub fields: Vec<FieldView>,
+    /// The settings that few administrators change.
+    pub rare: Vec<FieldView>,
+    /// The label of the source's secret, if it belongs here.
+    pub secret_label: Option<&'static str>,
+    /// Whether the access token for security events belongs here.
+    pub has_events_token: bool,
+}
+
+impl FieldGroupView {
+    fn new(group: FieldGroup, kind: SourceKind, fields: Vec<(&SourceField, FieldView)>) -> Self {
+        let (rare, usual): (Vec<_>, Vec<_>) = fields.into_iter().partition(|(field, _)| field.is_rare);
+        let views = |fields: Vec<(&SourceField, FieldView)>| fields.into_iter().map(|(_, view)| view).collect();
+        Self {
+            title: group.title(),
+            fields: views(usual),
+            rare: views(rare),
+            secret_label: (group == FieldGroup::Connection).then_some(match kind {
+                SourceKind::Ldap => "Password of the service account",
+                SourceKind::Oidc => "Client secret",
+            }),
+            has_events_token: group == FieldGroup::Events,
+        }
+    }
+
+    /// Returns all its settings.
+    pub fn all(&self) -> impl Iterator<Item = &FieldView> {
+        self.fields.iter().chain(&self.rare)
+    }
+
+    /// Returns whether the rare settings are shown unfolded: one has a fault, or another value than
+    /// its default.
+    pub fn is_open(&self, faults: &FormFaults) -> bool {
+        let is_faulty = |field: &FieldView| faults.iter().any(|(key, _)| key == field.key);
+        self.rare.iter().any(|field| field.is_changed || is_faulty(field))
+    }
 }
 
 /// One field of the form.
@@ -211,10 +261,27 @@ pub struct FieldView {
     pub label: &'static str,
     pub help: &'static str,
     pub value: String,
+    /// Whether the value is not the default.
+    pub is_changed: bool,
     /// Whether it has several lines.
     pub is_area: bool,
     /// Its options, if it is a choice.
     pub choices: Vec<Choice>,
+}
+
+impl FieldView {
+    fn new(field: &SourceField, value: String) -> Self {
+        let words = field.choices().iter().map(|word| (*word, *word));
+        Self {
+            key: field.key,
+            label: field.label,
+            help: field.help,
+            is_changed: value != field.default,
+            is_area: field.is_lines(),
+            choices: Choice::list(words, &value),
+            value,
+        }
+    }
 }
 
 impl SourceForm {
@@ -223,44 +290,50 @@ impl SourceForm {
         Self::new(kind, String::new(), String::new(), |field| field.default.to_owned())
     }
 
-    /// The form with what was just sent, except the secret.
+    /// The form of a new source with what was just sent, except the secrets.
     pub fn typed(kind: SourceKind, input: &SourceInput) -> Self {
         Self::new(kind, input.name.clone(), input.title.clone(), |field| {
             input.settings.get(field.key).cloned().unwrap_or_default()
         })
     }
 
-    /// The form with what is stored.
-    pub fn stored(view: &SourceView) -> Self {
-        let texts: SettingTexts = view.source.definition.texts();
-        let name = view.source.name.as_str().to_owned();
-        Self::new(view.source.kind(), name, view.source.title.clone(), |field| {
-            texts.get(field.key).cloned().unwrap_or_default()
-        })
+    /// The form with what is stored, or with what was just sent.
+    pub fn stored(view: &SourceView, typed: Option<&SourceInput>) -> Self {
+        let kind = view.source.kind();
+        let form = match typed {
+            Some(input) => Self::typed(kind, input),
+            None => {
+                let texts: SettingTexts = view.source.definition.texts();
+                let name = view.source.name.as_str().to_owned();
+                Self::new(kind, name, view.source.title.clone(), |field| {
+                    texts.get(field.key).cloned().unwrap_or_default()
+                })
+            }
+        };
+        Self {
+            is_new: false,
+            has_secret: view.has_secret,
+            has_events_token: view.has_events_token,
+            ..form
+        }
     }
 
     fn new(kind: SourceKind, name: String, title: String, value_of: impl Fn(&SourceField) -> String) -> Self {
-        let view = |field: &SourceField| {
-            let value = value_of(field);
-            let words = field.choices().iter().map(|word| (*word, *word));
-            FieldView {
-                key: field.key,
-                label: field.label,
-                help: field.help,
-                is_area: matches!(field.form, FieldForm::Lines),
-                choices: Choice::list(words, &value),
-                value,
-            }
+        let of_group = |group: FieldGroup| {
+            let fields = fields_of(kind).into_iter().filter(move |field| field.group == group);
+            let fields: Vec<_> = fields
+                .map(|field| (field, FieldView::new(field, value_of(field))))
+                .collect();
+            (!fields.is_empty()).then(|| FieldGroupView::new(group, kind, fields))
         };
         Self {
             kind,
             name,
             title,
-            secret_label: match kind {
-                SourceKind::Ldap => "Password of the service account",
-                SourceKind::Oidc => "Client secret",
-            },
-            fields: fields_of(kind).into_iter().map(view).collect(),
+            groups: FieldGroup::ALL.into_iter().filter_map(of_group).collect(),
+            is_new: true,
+            has_secret: false,
+            has_events_token: false,
         }
     }
 }
