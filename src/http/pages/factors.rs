@@ -52,6 +52,8 @@ struct FactorsPage {
     /// The domain for which passkeys are made.
     domain: String,
     password_changed: Timestamp,
+    /// The title of the source that keeps the password; `None`: it is kept here.
+    keeper: Option<String>,
 }
 
 /// The kinds of factors that can be set up now.
@@ -128,6 +130,7 @@ pub async fn show(
         choices: EnrolmentChoices::under(&req, &ctx, visitor, FactorRequirement::Off),
         domain: ctx.config.passkey_domain().unwrap_or_default(),
         enrolled,
+        keeper: ctx.source_title(&view.account),
         password_changed: view.account.password_changed_at,
     };
     render_page(StatusCode::OK, &page)

@@ -59,6 +59,8 @@ struct HomePage {
     /// The requested address, if it is not confirmed yet.
     pending_email: Option<email_change::PendingEmailChange>,
     password_changed: Timestamp,
+    /// The title of the source that keeps password and email address; `None`: they are kept here.
+    keeper: Option<String>,
     expires_at: Option<Timestamp>,
     /// Applications to which the user has access: name and address.
     applications: Vec<(String, Option<String>)>,
@@ -158,6 +160,7 @@ pub async fn show(req: HttpRequest, ctx: web::Data<Ctx>, member: Member) -> Resu
                 .map(|row| EventLine::new(row, account.id))
                 .collect(),
             offer: FactorOffer::new(visitor),
+            keeper: ctx.source_title(&account),
             factors: describe_factors(visitor.admitted.account.factors),
             expiry,
             name: account.name,
