@@ -3,7 +3,7 @@
 use super::{Epoch, event_streams::EventStreams};
 use crate::domain::account::{Account, AccountId};
 use quick_cache::sync::Cache;
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 /// Most accounts that are kept as they were before their row changed.
 const MOST_FORMER: usize = 10_000;
@@ -58,9 +58,14 @@ impl AccountCache {
 
     /// Removes an account whose row changed.
     pub fn forget(&self, id: AccountId) {
+        self.forget_many(&HashSet::from([id]));
+    }
+
+    /// Removes accounts whose rows changed.
+    pub(super) fn forget_many(&self, ids: &HashSet<AccountId>) {
         self.epoch.advance();
-        self.retire(id);
-        self.streams.wake_account(id);
+        ids.iter().for_each(|id| self.retire(*id));
+        self.streams.wake_accounts(ids);
     }
 
     pub(super) fn forget_all(&self) {

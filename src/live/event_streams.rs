@@ -1,17 +1,21 @@
 //! The open event streams of page guards, and the line that wakes them. A stream waits until the
 //! row of its session or account changes, the policy changes, or the next instant comes at which
 //! its session warns or ends. Nothing is polled.
+//!
+//! A stream that is told the end of its session asks nothing. Streams that must read a row take
+//! turns: thousands that wake together would otherwise wait for the database until they give up,
+//! and requests would wait behind them.
 
 use crate::domain::{account::AccountId, session::SessionId, time::Timestamp};
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
+    collections::{BinaryHeap, HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
     },
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 /// Most streams of one session. A browser has one per host; when a page is left, its stream is
 /// noticed as closed only later.
@@ -19,15 +23,21 @@ pub const MAX_PER_SESSION: usize = 12;
 /// Most streams of one instance.
 pub const MAX_OPEN: usize = 20_000;
 
+/// Most streams that read the database at the same time.
+const MAX_READING: usize = 4;
+
 const CHANGED: u8 = 1;
 const POLICY: u8 = 2;
 const CLOSE: u8 = 4;
+const ENDED: u8 = 8;
 
 /// What woke a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wakening {
     /// The policy changed.
     pub policy: bool,
+    /// The session is over.
+    pub ended: bool,
     /// The stream must end.
     pub close: bool,
 }
@@ -51,7 +61,6 @@ struct Entry {
 }
 
 /// The open streams of this instance.
-#[derive(Default)]
 pub struct EventStreams {
     by_session: Mutex<HashMap<SessionId, Vec<Entry>>>,
     open: AtomicUsize,
@@ -59,6 +68,20 @@ pub struct EventStreams {
     warned: AtomicUsize,
     due: Mutex<BinaryHeap<Reverse<(Timestamp, SessionId)>>>,
     closed: AtomicBool,
+    reading: Semaphore,
+}
+
+impl Default for EventStreams {
+    fn default() -> Self {
+        Self {
+            by_session: Mutex::default(),
+            open: AtomicUsize::default(),
+            warned: AtomicUsize::default(),
+            due: Mutex::default(),
+            closed: AtomicBool::default(),
+            reading: Semaphore::new(MAX_READING),
+        }
+    }
 }
 
 impl EventStreams {
@@ -100,13 +123,40 @@ impl EventStreams {
         self.open.load(Ordering::SeqCst)
     }
 
-    /// Wakes the streams of a session whose row changed or that ended.
+    /// Waits for the turn of a stream that must read the database.
+    pub async fn reading_turn(&self) -> Option<SemaphorePermit<'_>> {
+        // It fails only if the semaphore is closed, which nothing does.
+        self.reading.acquire().await.ok()
+    }
+
+    /// Returns those of these sessions that have a stream; `None`: every session that has one.
+    pub fn watched(&self, among: Option<&[SessionId]>) -> Vec<SessionId> {
+        if self.count() == 0 {
+            return Vec::new();
+        }
+        let by_session = lock(&self.by_session);
+        match among {
+            Some(ids) => ids.iter().filter(|id| by_session.contains_key(id)).copied().collect(),
+            None => by_session.keys().copied().collect(),
+        }
+    }
+
+    /// Wakes the streams of a session whose row changed.
     pub fn wake_session(&self, id: SessionId) {
+        self.raise_for_session(CHANGED, id);
+    }
+
+    /// Tells the streams of a session that it is over.
+    pub fn end_session(&self, id: SessionId) {
+        self.raise_for_session(ENDED, id);
+    }
+
+    fn raise_for_session(&self, flag: u8, id: SessionId) {
         if self.count() == 0 {
             return;
         }
         for entry in lock(&self.by_session).get(&id).into_iter().flatten() {
-            entry.signal.raise(CHANGED);
+            entry.signal.raise(flag);
         }
     }
 
@@ -117,9 +167,11 @@ impl EventStreams {
         }
     }
 
-    /// Wakes the streams of an account whose row changed.
-    pub fn wake_account(&self, id: AccountId) {
-        self.raise(CHANGED, |entry| entry.account == id);
+    /// Wakes the streams of accounts whose rows changed.
+    pub fn wake_accounts(&self, ids: &HashSet<AccountId>) {
+        if !ids.is_empty() {
+            self.raise(CHANGED, |entry| ids.contains(&entry.account));
+        }
     }
 
     /// Wakes every stream: many rows changed.
@@ -194,6 +246,7 @@ impl OpenStream {
             if flags != 0 {
                 return Wakening {
                     policy: flags & POLICY != 0,
+                    ended: flags & ENDED != 0,
                     close: flags & CLOSE != 0,
                 };
             }

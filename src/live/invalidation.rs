@@ -22,11 +22,17 @@ use crate::{
         Conn, Store, StoreError,
         changes::{self, ChangeKind, ChangeRow, MissedChanges},
         notify::ListenEvent,
-        policies,
+        policies, sessions,
     },
 };
-use std::sync::{Arc, Weak};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Weak},
+};
 use uuid::Uuid;
+
+/// Sessions that are looked up in one statement.
+const READ_TOGETHER: usize = 500;
 
 /// Handles one event of the listener, on the listener's thread. Does nothing once the server is
 /// gone.
@@ -61,11 +67,7 @@ pub fn apply_changes(live: &LiveState, store: &Store) -> Result<(), StoreError> 
         store.read_now(move |c| Ok::<_, StoreError>((changes::list_since(c, seen)?, changes::latest_seq(c)?)))?;
     match missed {
         MissedChanges::Rows(rows) => {
-            // Our own changes too: the request that wrote them may have been dropped before it
-            // forgot anything.
-            for row in &rows {
-                apply_change(live, store, row)?;
-            }
+            apply_rows(live, store, &rows)?;
             if let Some(last) = rows.last() {
                 live.mark_applied(last.seq);
             }
@@ -78,31 +80,61 @@ pub fn apply_changes(live: &LiveState, store: &Store) -> Result<(), StoreError> 
     Ok(())
 }
 
-fn apply_change(live: &LiveState, store: &Store, row: &ChangeRow) -> Result<(), StoreError> {
-    let id = || Uuid::parse_str(&row.key).map_err(|_| StoreError::Corrupt(format!("changes: key {:?}", row.key)));
-    match row.kind {
-        ChangeKind::Session => live.sessions.forget(SessionId(id()?)),
-        ChangeKind::Account => {
-            live.accounts.forget(AccountId(id()?));
-            live.accounts_changed.notify_one();
+/// Forgets what the rows name. Our own changes too: the request that wrote them may have been
+/// dropped before it forgot anything.
+fn apply_rows(live: &LiveState, store: &Store, rows: &[ChangeRow]) -> Result<(), StoreError> {
+    let (mut sessions, mut accounts) = (Vec::new(), HashSet::new());
+    for row in rows {
+        let id = || Uuid::parse_str(&row.key).map_err(|_| StoreError::Corrupt(format!("changes: key {:?}", row.key)));
+        match row.kind {
+            ChangeKind::Session => sessions.push(SessionId(id()?)),
+            ChangeKind::Account => {
+                accounts.insert(AccountId(id()?));
+            }
+            ChangeKind::Policy => reload_policy(live, store)?,
+            ChangeKind::Application => reload_applications(live, store)?,
+            ChangeKind::Source => reload_sources(live, store)?,
+            // Lockouts are not remembered: each use reads the database.
+            ChangeKind::Lockout => {}
+            ChangeKind::All => forget_everything(live, store)?,
         }
-        ChangeKind::Policy => reload_policy(live, store)?,
-        ChangeKind::Application => reload_applications(live, store)?,
-        ChangeKind::Source => reload_sources(live, store)?,
-        // Lockouts are not remembered: each use reads the database.
-        ChangeKind::Lockout => {}
-        ChangeKind::All => forget_everything(live, store)?,
+    }
+    live.sessions.forget_quietly(&sessions);
+    // First of all, so that the streams of sessions that are over ask nothing.
+    tell_streams(live, store, live.streams.watched(Some(&sessions)))?;
+    if !accounts.is_empty() {
+        live.accounts.forget_many(&accounts);
+        live.accounts_changed.notify_one();
     }
     Ok(())
 }
 
 fn forget_everything(live: &LiveState, store: &Store) -> Result<(), StoreError> {
-    live.sessions.forget_all();
+    live.sessions.forget_all_quietly();
     live.accounts.forget_all();
     live.accounts_changed.notify_one();
+    tell_streams(live, store, live.streams.watched(None))?;
     reload_applications(live, store)?;
     reload_sources(live, store)?;
     reload_policy(live, store)
+}
+
+/// Tells the streams of sessions whose rows changed: those that are over at once, and the others to
+/// look for themselves. What is over is read for many sessions together.
+fn tell_streams(live: &LiveState, store: &Store, mut changed: Vec<SessionId>) -> Result<(), StoreError> {
+    changed.sort();
+    changed.dedup();
+    for ids in changed.chunks(READ_TOGETHER) {
+        let still_live: HashSet<SessionId> = store.read_now(|c| sessions::filter_live(c, ids))?.into_iter().collect();
+        for id in ids {
+            if still_live.contains(id) {
+                live.streams.wake_session(*id);
+            } else {
+                live.streams.end_session(*id);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn reload_applications(live: &LiveState, store: &Store) -> Result<(), StoreError> {

@@ -355,9 +355,14 @@ impl Sessions {
     /// Forgets a session whose row changed: the next use reads it again. Unwritten activity is
     /// kept.
     pub fn forget(&self, id: SessionId) {
-        self.epoch.advance();
-        self.retire(id);
+        self.forget_quietly(&[id]);
         self.streams.wake_session(id);
+    }
+
+    /// Forgets sessions whose rows changed; the caller finds out what their streams are told.
+    pub(super) fn forget_quietly(&self, ids: &[SessionId]) {
+        self.epoch.advance();
+        ids.iter().for_each(|id| self.retire(*id));
     }
 
     /// Ends the session here immediately, whether or not the write succeeds.
@@ -365,7 +370,7 @@ impl Sessions {
         if let Some(session) = self.by_id.get(&id) {
             session.end(reason);
         }
-        self.streams.wake_session(id);
+        self.streams.end_session(id);
     }
 
     /// Ends sessions here immediately, and holds the end until it is written. `None`: too many are
@@ -395,16 +400,21 @@ impl Sessions {
     fn end_covered(&self, end: &HeldEnd, session: &LiveSession) {
         if end.covers(&session.row) {
             session.end(end.reason);
-            self.streams.wake_session(session.id());
+            self.streams.end_session(session.id());
         }
     }
 
-    /// Forgets every cached session; the next use of each reads it again.
+    /// Forgets every cached session, and wakes all streams; the next use of each session reads it
+    /// again.
     pub fn forget_all(&self) {
-        self.epoch.advance();
-        let known: Vec<_> = self.by_id.iter().map(|(id, _)| id).collect();
-        known.into_iter().for_each(|id| self.retire(id));
+        self.forget_all_quietly();
         self.streams.wake_all();
+    }
+
+    /// Forgets every cached session; the caller finds out what streams are told.
+    pub(super) fn forget_all_quietly(&self) {
+        let known: Vec<_> = self.by_id.iter().map(|(id, _)| id).collect();
+        self.forget_quietly(&known);
     }
 
     /// Returns the number of remembered sessions.

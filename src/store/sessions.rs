@@ -95,6 +95,16 @@ pub fn find_by_digest(c: &mut Conn, digest: &str) -> Result<Option<Session>, Sto
     Ok(attach_details(c, row.into_iter().collect(), true)?.pop())
 }
 
+/// Returns those of these sessions that have not ended.
+pub fn filter_live(c: &mut Conn, ids: &[SessionId]) -> Result<Vec<SessionId>, StoreError> {
+    let live: Vec<String> = sessions::table
+        .filter(sessions::id.eq_any(ids.iter().map(|id| key_of(*id))))
+        .filter(sessions::ended_at.is_null())
+        .select(sessions::id)
+        .load(c.db())?;
+    live.iter().map(|id| parse_id(id)).collect()
+}
+
 /// Lists an account's live sessions with their tokens, least recently active first.
 pub fn list_live_of_account(c: &mut Conn, account: AccountId) -> Result<Vec<Session>, StoreError> {
     let rows = sessions::table

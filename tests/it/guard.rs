@@ -5,4 +5,5 @@ mod applications;
 pub mod chromium;
 mod elsewhere;
 pub mod events;
+mod many_streams;
 mod tabs;

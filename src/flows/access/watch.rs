@@ -66,11 +66,24 @@ impl Observation {
             next: None,
         }
     }
+
+    fn live(warns: bool, warns_at: Option<Timestamp>, ends_at: Option<Timestamp>, duty: Option<Duty>) -> Self {
+        let over_at = ends_at.map(|at| at.saturating_add(Span::from_micros(1)));
+        let (state, next) = match warns {
+            true => (WatchedState::Warned, over_at),
+            false => (WatchedState::Live, warns_at.or(over_at)),
+        };
+        Self { state, duty, next }
+    }
 }
 
 /// Returns the state of a watched session. Before it warns or is over for idleness, the store is
 /// asked, because another instance may have seen activity.
 pub async fn observe(ctx: &Ctx, watched: &WatchedSession) -> Result<Observation, FlowError> {
+    let mut turn = None;
+    if find_in_memory(ctx, watched).is_none() {
+        turn = ctx.live.streams.reading_turn().await;
+    }
     let in_force = ctx.current_policy().await?;
     let Some((mut session, account)) = find(ctx, watched).await? else {
         return Ok(Observation::over(WatchedState::Ended));
@@ -108,22 +121,16 @@ pub async fn observe(ctx: &Ctx, watched: &WatchedSession) -> Result<Observation,
         let warns_at = end.and_then(|end| Some(end.at.saturating_sub(warning(&end, &life, &policy)?)));
         let warns = warns_at.is_some_and(|at| now >= at) || end.is_some_and(|end| now > end.at);
         if warns && !asked_the_store {
+            if turn.is_none() {
+                turn = ctx.live.streams.reading_turn().await;
+            }
             session = match Box::pin(reread(ctx, &session)).await? {
                 Some(session) => session,
                 None => return Ok(Observation::over(WatchedState::Ended)),
             };
             continue;
         }
-        let over_at = end.map(|end| end.at.saturating_add(Span::from_micros(1)));
-        return Ok(Observation {
-            state: if warns {
-                WatchedState::Warned
-            } else {
-                WatchedState::Live
-            },
-            duty,
-            next: if warns { over_at } else { warns_at.or(over_at) },
-        });
+        return Ok(Observation::live(warns, warns_at, end.map(|end| end.at), duty));
     }
     Ok(Observation::over(WatchedState::Ended))
 }
@@ -146,14 +153,20 @@ fn owners_request(session: &LiveSession) -> RequestFacts<'_> {
     }
 }
 
-async fn find(ctx: &Ctx, watched: &WatchedSession) -> Result<Option<(Arc<LiveSession>, Arc<Account>)>, FlowError> {
+/// Finds session and account in memory, if it can be trusted.
+fn find_in_memory(ctx: &Ctx, watched: &WatchedSession) -> Option<(Arc<LiveSession>, Arc<Account>)> {
     let live = &ctx.live;
-    if live.freshness.is_fresh()
-        && let Some(session) = live.sessions.get_by_id(watched.session)
-        && let Some(account) = live.accounts.get(watched.account)
-    {
-        return Ok(Some((session, account)));
+    let session = live.sessions.get_by_id(watched.session)?;
+    let account = live.accounts.get(watched.account)?;
+    live.freshness.is_fresh().then_some((session, account))
+}
+
+async fn find(ctx: &Ctx, watched: &WatchedSession) -> Result<Option<(Arc<LiveSession>, Arc<Account>)>, FlowError> {
+    // Another stream may have read it meanwhile.
+    if let Some(known) = find_in_memory(ctx, watched) {
+        return Ok(Some(known));
     }
+    let live = &ctx.live;
     let epoch = live.epoch();
     let (id, account) = (watched.session, watched.account);
     let found = ctx.read(move |r| {

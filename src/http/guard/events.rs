@@ -18,11 +18,13 @@ use actix_web::{
 };
 use futures_util::stream::unfold;
 use std::{convert::Infallible, sync::Arc, time::Duration};
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 /// How often a quiet stream sends a comment, so that neither proxies nor the page take it for
 /// broken.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long a stream waits before it looks again at a session whose state could not be read.
+const RECHECK: Duration = Duration::from_millis(500);
 /// How long a page that found no room waits before it asks for a stream again, in seconds.
 const RETRY_AFTER: i64 = 60;
 
@@ -57,6 +59,7 @@ pub async fn events(req: HttpRequest, ctx: web::Data<Ctx>, visitor: Pending) -> 
             duty: admitted.duty,
             next: None,
         },
+        unread: None,
         phase: Phase::Opening,
     };
     Ok(response.streaming(unfold(stream, |mut stream| async move {
@@ -99,7 +102,15 @@ struct EventStream {
     heartbeat: Interval,
     /// What the page knows.
     known: Observation,
+    /// What the page is still to be told, because the session could not be read when it happened.
+    unread: Option<UnreadChange>,
     phase: Phase,
+}
+
+/// Something that happened while the state could not be read.
+#[derive(Clone, Copy)]
+struct UnreadChange {
+    is_new_policy: bool,
 }
 
 impl EventStream {
@@ -118,10 +129,20 @@ impl EventStream {
         loop {
             tokio::select! {
                 woken = self.open.woken() => {
+                    if woken.ended {
+                        self.phase = Phase::Closing;
+                        return Some(event("ended").into());
+                    }
                     if woken.close {
                         return None;
                     }
                     let text = self.observe(woken.policy).await?;
+                    if !text.is_empty() {
+                        return Some(text.into());
+                    }
+                }
+                () = sleep(RECHECK), if self.unread.is_some() => {
+                    let text = self.observe(false).await?;
                     if !text.is_empty() {
                         return Some(text.into());
                     }
@@ -135,10 +156,15 @@ impl EventStream {
         }
     }
 
-    /// Returns the events since the last observation. `None`: the state cannot be found out, or the
-    /// page must open another stream.
+    /// Returns the events since the last observation. `None`: nothing can be announced for now, or
+    /// the page must open another stream.
     async fn observe(&mut self, is_new_policy: bool) -> Option<String> {
-        let seen = observe(&self.ctx, &self.watched).await.ok()?;
+        let unread = self.unread.take();
+        let is_new_policy = is_new_policy || unread.is_some_and(|unread| unread.is_new_policy);
+        let Ok(seen) = observe(&self.ctx, &self.watched).await else {
+            self.unread = Some(UnreadChange { is_new_policy });
+            return self.ctx.live.freshness.is_fresh().then(String::new);
+        };
         if seen.state == WatchedState::Replaced {
             return None;
         }

@@ -26,7 +26,7 @@ fn a_stream_is_woken_by_what_concerns_it() {
     let (one, two) = (open(&streams, 1), open(&streams, 2));
     streams.wake_session(ids(1).0);
     assert_eq!((woken(&one), woken(&two)), (Some((false, false)), None));
-    streams.wake_account(ids(2).1);
+    streams.wake_accounts(&HashSet::from([ids(2).1]));
     assert_eq!((woken(&one), woken(&two)), (None, Some((false, false))));
     streams.wake_for_policy();
     streams.wake_session(ids(1).0);
@@ -88,4 +88,31 @@ fn streams_are_bounded_per_session_and_all_are_closed_at_the_end() {
     drop(many);
     assert!(streams.open(session, account).is_none(), "the server stops");
     assert_eq!(streams.count(), 0);
+}
+
+#[test]
+fn the_end_of_a_session_is_told_to_its_streams_alone() {
+    let streams = Arc::new(EventStreams::default());
+    let (one, two) = (open(&streams, 1), open(&streams, 2));
+    let mut watched = streams.watched(None);
+    watched.sort();
+    assert_eq!(watched, [ids(1).0, ids(2).0]);
+    assert_eq!(streams.watched(Some(&[ids(2).0, ids(3).0])), [ids(2).0]);
+    streams.wake_session(ids(1).0);
+    streams.end_session(ids(1).0);
+    let told = one.woken().now_or_never();
+    assert!(told.is_some_and(|told| told.ended && !told.close), "{told:?}");
+    assert_eq!(woken(&two), None);
+}
+
+#[test]
+fn few_streams_read_at_the_same_time() {
+    let streams = EventStreams::default();
+    let turns: Vec<_> = (0..MAX_READING)
+        .map(|_| streams.reading_turn().now_or_never())
+        .collect();
+    assert!(turns.iter().all(Option::is_some));
+    assert!(streams.reading_turn().now_or_never().is_none());
+    drop(turns);
+    assert!(streams.reading_turn().now_or_never().is_some());
 }
