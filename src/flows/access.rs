@@ -36,8 +36,8 @@ use crate::{
         policy::effective::EffectivePolicy,
         secret::{self, Secret},
         session::{
-            DeviceFault, DeviceProof, Duty, EndReason, LiveEffect, RequestFacts, SessionId, SessionToken,
-            SessionVerdict, device_fault,
+            DeviceFault, DeviceProof, Duty, EndReason, LiveEffect, RequestFacts, SessionToken, SessionVerdict,
+            device_fault,
         },
         time::Timestamp,
     },
@@ -305,18 +305,6 @@ async fn find_stored(ctx: &Ctx, digest: String) -> Result<Option<(Arc<LiveSessio
             ctx.live.accounts.remember(account, epoch),
         )
     }))
-}
-
-/// Finds a session by its id in memory, otherwise in the database; nothing is judged.
-pub(super) async fn find_by_id(ctx: &Ctx, id: SessionId) -> Result<Option<Arc<LiveSession>>, FlowError> {
-    if ctx.live.freshness.is_fresh()
-        && let Some(session) = ctx.live.sessions.get_by_id(id)
-    {
-        return Ok(Some(session));
-    }
-    let epoch = ctx.live.epoch();
-    let row = ctx.read(move |r| Ok(sessions::find(r.connection, id)?)).await?;
-    Ok(row.map(|row| ctx.live.sessions.remember(row, epoch)))
 }
 
 /// Reads the session from the database; `None`: it was deleted with its account.

@@ -6,15 +6,16 @@ use crate::{
     config::Config,
     domain::{
         audit::{AuditEntry, AuditRecord, repeated::count_refusals},
+        session::SessionId,
         time::Timestamp,
     },
     hashing::{Hasher, HashingBusyError},
-    live::{LiveState, policy::PolicyInForce},
+    live::{LiveState, policy::PolicyInForce, sessions::LiveSession},
     mail::Mailer,
     random::{Random, bytes32},
     second_factor::FactorKeys,
     security_log::SecurityLog,
-    store::{Conn, Store, StoreError, audit as audit_rows},
+    store::{Conn, Store, StoreError, audit as audit_rows, sessions},
 };
 use std::sync::{
     Arc, OnceLock,
@@ -141,6 +142,18 @@ impl Ctx {
     /// Makes an ID for an audit entry; seals depend on the order of IDs.
     fn audit_id(&self, now: Timestamp) -> Uuid {
         self.new_id(self.live.after_seal(now))
+    }
+
+    /// Finds a session in memory, otherwise in the database; nothing is judged.
+    pub(super) async fn find_session(&self, id: SessionId) -> Result<Option<Arc<LiveSession>>, FlowError> {
+        if self.live.freshness.is_fresh()
+            && let Some(session) = self.live.sessions.get_by_id(id)
+        {
+            return Ok(Some(session));
+        }
+        let epoch = self.live.epoch();
+        let row = self.read(move |r| Ok(sessions::find(r.connection, id)?)).await?;
+        Ok(row.map(|row| self.live.sessions.remember(row, epoch)))
     }
 
     /// Updates metrics and the security log.

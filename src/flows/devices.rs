@@ -1,12 +1,10 @@
 //! Binding of sessions to keys that never leave the device (docs/device-binding.md): the offer, the
 //! registration of a key, and its proofs. `flows::access` refuses requests without a fresh proof.
 
-use super::{
-    Ctx, FlowError, Initiator, Write,
-    access::{self, AdmittedSession},
-};
+use super::{Ctx, FlowError, Initiator, Write};
 use crate::{
     domain::{
+        account::Account,
         audit::{Actor, AuditEntry, Event, RequestOrigin},
         policy::effective::{DeviceBinding, EffectivePolicy},
         session::{DeviceKey, DeviceKeyId, DeviceProof, Session, SessionId, proof_lifetime},
@@ -43,6 +41,19 @@ pub struct DeviceAnswerRequest {
     pub addresses: Vec<String>,
     /// Where it comes from.
     pub origin: RequestOrigin,
+}
+
+/// The session that a browser asks to bind, as it was admitted.
+#[derive(Debug, Clone, Copy)]
+pub struct BearerToBind<'a> {
+    /// The session.
+    pub session: &'a Arc<LiveSession>,
+    /// Its account.
+    pub account: &'a Account,
+    /// The digest of the presented token.
+    pub token_digest: &'a str,
+    /// Whether sessions are bound here.
+    pub binding: DeviceBinding,
 }
 
 /// A device that has just proved its key.
@@ -108,13 +119,13 @@ pub fn read_device_cookie(ctx: &Ctx, value: &str) -> Option<DeviceProof> {
 /// the session cannot be bound any longer.
 pub async fn register_device(
     ctx: &Ctx,
-    admitted: &AdmittedSession,
+    bearer: BearerToBind<'_>,
     request: DeviceAnswerRequest,
 ) -> Result<Option<ProvedDevice>, FlowError> {
-    let Some(token) = admitted.session.token(&admitted.token_digest) else {
+    let BearerToBind { session, account, .. } = bearer;
+    let Some(token) = session.token(bearer.token_digest) else {
         return Ok(None);
     };
-    let (session, account) = (admitted.session.clone(), admitted.account.clone());
     let actor = Actor::Account {
         id: account.id,
         name: account.name.clone(),
@@ -132,17 +143,17 @@ pub async fn register_device(
     let key = match answer.key().filter(|key| answer.is_signed_by(key)) {
         Some(key) if answer.is_for(&request.addresses) => key.clone(),
         Some(_) | None => {
-            ctx.note_refused_proof(&session, &initiator, SIGNATURE).await?;
+            ctx.note_refused_proof(session, &initiator, SIGNATURE).await?;
             return Ok(None);
         }
     };
-    if expiry.is_none_or(|expiry| ctx.now() > expiry) || admitted.policy.device.binding == DeviceBinding::Off {
-        ctx.note_refused_proof(&session, &initiator, CHALLENGE).await?;
+    if expiry.is_none_or(|expiry| ctx.now() > expiry) || bearer.binding == DeviceBinding::Off {
+        ctx.note_refused_proof(session, &initiator, CHALLENGE).await?;
         return Ok(None);
     }
     let registration = Registration {
         session: session.id(),
-        token_digest: admitted.token_digest.clone(),
+        token_digest: bearer.token_digest.to_owned(),
         key,
     };
     let outcome = ctx.write(&initiator, move |w| w.register_key(&registration)).await?;
@@ -150,7 +161,7 @@ pub async fn register_device(
         RegistrationOutcome::Bound { key, hosts } => ctx.prove_device(key, 0, hosts).map(Some),
         RegistrationOutcome::Present => Ok(None),
         RegistrationOutcome::Late => {
-            ctx.note_refused_proof(&session, &initiator, LATE).await?;
+            ctx.note_refused_proof(session, &initiator, LATE).await?;
             Ok(None)
         }
     }
@@ -289,7 +300,7 @@ impl Ctx {
     ) -> Result<Option<(RegisteredKey, Arc<LiveSession>)>, FlowError> {
         let found = self.read(move |r| Ok(device_keys::find(r.connection, id)?)).await?;
         let Some(registered) = found else { return Ok(None) };
-        let session = access::find_by_id(self, registered.session).await?;
+        let session = self.find_session(registered.session).await?;
         Ok(session.map(|session| (registered, session)))
     }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::flows::{
     self, Ctx,
-    devices::{DeviceAnswerRequest, DeviceRefresh, ProvedDevice, refresh_device, register_device},
+    devices::{BearerToBind, DeviceAnswerRequest, DeviceRefresh, ProvedDevice, refresh_device, register_device},
 };
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse,
@@ -68,7 +68,13 @@ pub async fn start(req: HttpRequest, ctx: web::Data<Ctx>) -> HttpResponse {
     let Some(request) = read_answer(&req, &ctx, &site, &client, paths::DEVICE_START) else {
         return refuse(StatusCode::NOT_FOUND);
     };
-    match register_device(&ctx, &admitted, request).await {
+    let bearer = BearerToBind {
+        session: &admitted.session,
+        account: &admitted.account,
+        token_digest: &admitted.token_digest,
+        binding: admitted.policy.device.binding,
+    };
+    match register_device(&ctx, bearer, request).await {
         Ok(Some(proved)) => {
             let mut response = HttpResponse::Ok().json(describe_session(&ctx, &site, scope, &proved));
             hand_over(&ctx, scope, response.headers_mut(), &proved);

@@ -69,12 +69,10 @@ const SIBLINGS: [&[&str]; 3] = [&["flows"], &["http", "pages"], &["http", "pages
 const KNOWN_SIBLINGS: &[(&str, &str)] = &[
     ("accounts", "lockouts"),
     ("accounts", "sessions"),
-    ("devices", "access"),
     ("event_line", "admin"),
     ("factor", "factors"),
     ("history", "admin"),
     ("overview", "sessions"),
-    ("preview", "factors"),
 ];
 
 /// What several siblings need stands in a private module beside them, or in a lower layer.

@@ -260,18 +260,10 @@ fn decide(
         SessionVerdict::Duty { what, .. } => AccessDecision::Duty(what),
         SessionVerdict::Live(_) if !application.admits(account.role, &account.groups) => AccessDecision::NotAllowed,
         SessionVerdict::Live(live) => {
-            let (token_digest, cookie_form) = (presented.digest.clone(), presented.cookie_form.clone());
-            AccessDecision::Admitted(Box::new(AdmittedSession {
-                enrol_by: None,
-                session: Arc::new(apply_effect(session, &live, now)),
-                account: account.clone(),
-                policy,
-                duty: None,
-                rotated_to: None,
-                token_digest,
-                cookie_form,
-                is_from_memory: false,
-            }))
+            let digest = presented.digest.clone();
+            let touched = Arc::new(apply_effect(session, &live, now));
+            let admitted = AdmittedSession::new(touched, account.clone(), policy, digest, (None, live.enrol_by));
+            AccessDecision::Admitted(Box::new(admitted))
         }
     }
 }

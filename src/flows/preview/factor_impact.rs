@@ -8,7 +8,7 @@ use crate::{
         policy::{Key, Scope, catalogue::Group, diff::diff, effective::FactorPolicy},
         simulate::factors::{FactorAccount, FactorImpact},
     },
-    flows::{Ctx, FlowError, factors::passkeys_exist},
+    flows::{Ctx, FlowError},
     live::policy::PolicyInForce,
     store::{accounts, enrolment_links},
 };
@@ -47,7 +47,7 @@ pub(super) async fn factor_impact(
             .chain(applications_with_requirement(&draft))
             .collect(),
         applications: ctx.current_applications().await?,
-        passkeys_exist: passkeys_exist(ctx),
+        passkeys_exist: ctx.config.passkey_domain().is_some(),
         today,
         draft,
     });
