@@ -1,5 +1,6 @@
 //! `nightlatch doctor`: checks the installation for problems, and changes nothing.
 
+mod binding;
 mod passkeys;
 mod secrets;
 
@@ -162,6 +163,7 @@ impl DoctorFindings {
             Ok(facts) => {
                 self.check_clock(before, SystemClock.now(), facts.now);
                 self.check_policy(config, &facts);
+                self.check_device_binding(config, &facts).await;
                 self.check_pins(&facts.pins);
                 self.check_administrators(&facts);
                 self.check_passkeys(config, &facts);
@@ -215,28 +217,6 @@ impl DoctorFindings {
         let policy = Policy::in_environment(*revision, document.clone(), environment);
         let secure = policy.value_in(&Scope::Everyone, Key::SessionSecure).0 == Value::Flag(true);
         self.check_cookie(config, secure);
-        let binding = policy.value_in(&Scope::Everyone, Key::SessionDeviceBinding).0;
-        if config.https() && binding != Value::Text("off".to_owned()) {
-            self.check_device_binding(config);
-        }
-    }
-
-    /// Checks whether browsers can bind sessions to devices on Nightlatch's own host.
-    fn check_device_binding(&mut self, config: &Config) {
-        match config.cookie_domain.as_deref() {
-            None => self.ok("device_binding", "offered on each host"),
-            Some(domain) if config.owns_cookie_domain() => self.ok(
-                "device_binding",
-                format!(
-                    "offered for all hosts of {domain}; browsers bind only if \
-                     https://{domain}/.well-known/device-bound-sessions names this server (docs/device-binding.md)"
-                ),
-            ),
-            Some(domain) => self.warning(
-                "device_binding",
-                format!("not possible: the cookie domain {domain} is not the whole domain of its owner"),
-            ),
-        }
     }
 
     /// Checks whether the cookie's Secure attribute suits the public URL.

@@ -4,6 +4,7 @@ use super::{Ctx, FlowError, Read};
 use crate::{
     domain::{
         account::{AccountFilter, AccountListState, Role},
+        application::Application,
         forwarded::RequestSubject,
         lockout::{LockoutFilter, LockoutListState},
         policy::{
@@ -45,10 +46,9 @@ pub async fn posture(ctx: &Ctx) -> Result<Posture, FlowError> {
 }
 
 impl Read<'_> {
-    fn protected(&mut self) -> Result<Vec<ProtectedApplication>, StoreError> {
+    fn protected(&mut self, known: Vec<Application>) -> Result<Vec<ProtectedApplication>, StoreError> {
         let asked = forwarded::list(self.connection)?;
-        let known = applications::list(self.connection)?.into_iter();
-        let protected = known.map(|application| ProtectedApplication {
+        let protected = known.into_iter().map(|application| ProtectedApplication {
             asked: asked
                 .iter()
                 .any(|(subject, _)| *subject == RequestSubject::Answered(application.name.clone())),
@@ -82,10 +82,18 @@ impl Read<'_> {
         let locks = lockouts::list(self.connection, &locked)?.items;
         let addresses: BTreeSet<_> = locks.iter().filter_map(|lock| lock.last_ip).collect();
         let proxies = &self.ctx.config.trusted_proxies;
+        let protected = applications::list(self.connection)?;
+        let hosts = protected.iter().flat_map(|application| &application.hosts);
+        let own_keys: BTreeSet<&str> = hosts
+            .map(|host| host.name.as_str())
+            .filter(|host| !self.ctx.config.cookie_reaches(host))
+            .collect();
+        let device_hosts = own_keys.len() + 1;
         let facts = Installation {
             public_address: self.ctx.config.public_url.is_some(),
             https: self.ctx.config.https(),
             binds_devices: self.ctx.config.cookie_domain.is_none() || self.ctx.config.owns_cookie_domain(),
+            device_hosts,
             trusts_proxies: !proxies.is_empty(),
             trusts_everybody: proxies.iter().any(|network| network.prefix() == 0),
             one_locked_address: addresses
@@ -93,7 +101,7 @@ impl Read<'_> {
                 .filter(|_| locks.len() > 1 && addresses.len() == 1)
                 .map(ToString::to_string),
             security_log: self.ctx.config.security_log.is_some(),
-            applications: self.protected()?,
+            applications: self.protected(protected)?,
             pins: policies::list_pins(self.connection, self.ctx.pins_fresh_since())?,
             accounts: FactorCoverage {
                 bare_administrators: self.count_without_factor(Role::Administrator)?,

@@ -24,3 +24,4 @@ pub use logout_token::LogoutNotice;
 pub use probe::{ProviderStep, ProviderStepFault, RegisteredAddresses};
 pub use provider::{Provider, ProviderRegistration, ProviderSignIn};
 pub use security_event::SecurityEvent;
+pub use transport::make_http_client;

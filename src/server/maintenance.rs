@@ -5,6 +5,7 @@ use super::{context::COOKIE_KEY, error::StartError};
 use crate::{
     config::Config,
     domain::{
+        application::Application,
         factor::FactorInventory,
         policy::{Pins, PolicyDocument},
         time::Timestamp,
@@ -12,8 +13,8 @@ use crate::{
     flows::policy::PINS_LIVE,
     second_factor::FactorKeys,
     store::{
-        Conn, OpenOptions, Store, StoreError, accounts, authenticator_apps, backup, event_streams, factor_inventory,
-        meta, passkeys, policies, setup, sources,
+        Conn, OpenOptions, Store, StoreError, accounts, applications, authenticator_apps, backup, event_streams,
+        factor_inventory, meta, passkeys, policies, setup, sources,
     },
 };
 use std::path::{Path, PathBuf};
@@ -94,6 +95,8 @@ pub struct DatabaseFacts {
     pub administrators: i64,
     /// Whether setup is over.
     pub is_set_up: bool,
+    /// The protected applications.
+    pub applications: Vec<Application>,
     /// Number of passkeys per domain.
     pub passkeys: Vec<(String, i64)>,
     /// Number of authenticator secrets per id of the key that sealed them.
@@ -147,6 +150,7 @@ fn read_facts(c: &mut Conn, now: Timestamp, mut keys: Vec<Vec<u8>>) -> Result<Da
         accounts: accounts::count_all(c)?,
         administrators: accounts::count_usable_administrators(c, None, now)?,
         is_set_up: setup::is_completed(c)?,
+        applications: applications::list(c)?,
         passkeys: passkeys::count_by_domain(c)?,
         sealed_secrets: authenticator_apps::count_by_key(c)?,
         source_secrets: [sources::count_by_key(c)?, event_streams::count_by_key(c)?].concat(),

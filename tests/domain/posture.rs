@@ -466,3 +466,26 @@ fn what_a_draft_loosens_is_named_with_its_scope() {
         "{loosened:?}"
     );
 }
+
+#[test]
+fn the_lifetime_of_a_device_proof_is_said_with_the_number_of_hosts() {
+    let why = |facts: &Installation| {
+        let findings = installation(facts, &policy(document(&[("session.secure", "on")])));
+        let devices = findings
+            .iter()
+            .find(|finding| finding.key == Some(Key::SessionDeviceBinding));
+        devices.unwrap().why.clone()
+    };
+    let mut facts = Installation {
+        https: true,
+        binds_devices: true,
+        device_hosts: 5,
+        ..Installation::default()
+    };
+    let few = "A copied cookie works for at most 10 minutes in another browser, instead of until the session ends.";
+    assert_eq!(why(&facts), few);
+    facts.device_hosts = 6;
+    let many = "A copied cookie works for at most 10 minutes (11 minutes once its session is bound on all 6 hosts) in \
+                another browser, instead of until the session ends.";
+    assert_eq!(why(&facts), many);
+}

@@ -42,22 +42,7 @@ impl Transport {
     /// Prepares a client for the provider with this issuer. It trusts the authorities in `ca_file`
     /// (PEM), or else the system's.
     pub(super) fn new(issuer: &str, ca_file: Option<&str>, time_limit: Duration) -> Result<Self, OidcFault> {
-        let fault = |error: &dyn Error| OidcFault::Configuration(format!("TLS cannot be set up: {error}"));
-        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| fault(&error))?
-            .with_root_certificates(read_roots(ca_file)?)
-            .with_no_client_auth();
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            // A token request must not be led elsewhere.
-            .redirect(Policy::none())
-            .timeout(time_limit)
-            // Sign-ins are seldom, and a connection would belong to the thread that opened it.
-            .pool_max_idle_per_host(0)
-            .user_agent("Nightlatch")
-            .build()
-            .map_err(|error| fault(&error))?;
+        let http = build_client(read_roots(ca_file)?, time_limit)?;
         Ok(Self {
             http,
             turns: Semaphore::new(MAX_OPEN),
@@ -119,6 +104,31 @@ impl Transport {
             endpoint,
         })
     }
+}
+
+/// Returns a client that trusts the system's authorities and follows no redirects. `None`: TLS
+/// cannot be set up.
+pub fn make_http_client(time_limit: Duration) -> Option<reqwest::Client> {
+    build_client(read_roots(None).ok()?, time_limit).ok()
+}
+
+fn build_client(roots: RootCertStore, time_limit: Duration) -> Result<reqwest::Client, OidcFault> {
+    let fault = |error: &dyn Error| OidcFault::Configuration(format!("TLS cannot be set up: {error}"));
+    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| fault(&error))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        // A token request must not be led elsewhere.
+        .redirect(Policy::none())
+        .timeout(time_limit)
+        // Sign-ins are seldom, and a connection would belong to the thread that opened it.
+        .pool_max_idle_per_host(0)
+        .user_agent("Nightlatch")
+        .build()
+        .map_err(|error| fault(&error))
 }
 
 impl TransportAnswer {

@@ -21,6 +21,8 @@ pub struct Installation {
     pub https: bool,
     /// Whether browsers can bind sessions to their device on Nightlatch's own host.
     pub binds_devices: bool,
+    /// The number of hosts on which a session gets a key of its own, Nightlatch's own included.
+    pub device_hosts: usize,
     /// Whether forwarded client addresses of any proxy are trusted.
     pub trusts_proxies: bool,
     /// Whether all addresses are trusted as proxies.
@@ -217,10 +219,24 @@ fn devices(facts: &Installation, policy: &Policy) -> Finding {
              for its hosts (docs/device-binding.md)."
                 .to_owned()
         }
-        false => format!(
-            "A copied cookie works for at most {} in another browser, instead of until the session ends.",
-            humanize(proof_lifetime(&rules, 1).as_secs())
-        ),
+        false => {
+            let (shortest, longest) = (
+                proof_lifetime(&rules, 1),
+                proof_lifetime(&rules, facts.device_hosts.max(1)),
+            );
+            let on_all = match longest > shortest {
+                true => format!(
+                    " ({} once its session is bound on all {} hosts)",
+                    humanize(longest.as_secs()),
+                    facts.device_hosts
+                ),
+                false => String::new(),
+            };
+            format!(
+                "A copied cookie works for at most {}{on_all} in another browser, instead of until the session ends.",
+                humanize(shortest.as_secs())
+            )
+        }
     };
     let ok = !facts.https || (is_on && facts.binds_devices);
     Finding::new(ok, right, "Sessions are not bound to devices", why).mended_by(Key::SessionDeviceBinding)
