@@ -4,4 +4,7 @@
 mod attacks;
 mod binding;
 mod chromium;
+mod expiry;
+mod keys;
 pub mod kit;
+mod races;

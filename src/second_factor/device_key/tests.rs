@@ -85,3 +85,64 @@ fn the_thumbprint_is_that_of_rfc_7638() {
     let key = PublicKey::from_jwk(&jwk).unwrap();
     assert_eq!(key.thumbprint(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
 }
+
+/// Registrations that OpenSSL signed, with the challenge `C1`.
+const RSA_2048: &str = concat!(
+    "eyJhbGciOiJSUzI1NiIsImp3ayI6eyJlIjoiQVFBQiIsImt0eSI6IlJTQSIsIm4iOiJ2aHdHeGRHaWZ5NE9CY01iYS1rNnU4",
+    "a3BDMzRCaFRWOF9tRk5xUlRJd3MwajRqZjRWQVVrbnc0cW1oQklMNW9LU0NmV21hVnMtamtnMmltckJOUTk1QnJFTDFpN1Zz",
+    "Vk5FVFpuUWNGMjJEUXI5NUlvUlJ4WFZvNWMtWDZfUkVwcUJWVzEydUNWTEJ5WVY0SXcwU3otVlJoZzhRTm9Kd3FLTmd4Z294",
+    "RXpjRGNaZFBmREJuWVBjTWJuaTVoeE9oM0J2YnZuYUUtVF9Yb1lsUWY5SkpqOUN5QWh4OGM1WG5mX2lqTmtXZG5xZ0RORXRm",
+    "bTRiZHNOeU5LQ0kxWG1ma1FiQlVfOXF2Uk0yeWE0TEVIX3RobHJQRmNaV1hlUTgxLWV0MFNkVmZqMm0yYm9LVEJLOGdQLTRq",
+    "Njd5alVwNnpubi1JRVlGWUVOUmRiYXpoSmd0Ul8xS1EifSwidHlwIjoiZGJzYytqd3QifQ.eyJqdGkiOiJDMSJ9.su_HEQrh",
+    "XRInpWIwSL5Tc-7TPBXsPh5TWIDGI-PNDcuhizzhWOMDDi8_nccZ3MBybr_p4tVnJS9HTE9s3oCH3NG0LrvjBMqLWMTmJHaa",
+    "wd30jL0IffFkyYaB7kWrEfwZxw_bLHFA7buipR5hBGNUCvuAhnItcMfFm52ZeddvE4yO_Kp5JmxwGjEAh8ITm6jX8SU0PoFU",
+    "2u_T2-OgIx7sclzLhkngp86lRZi4ip9tULEch4b-Y2UND6usRCq1nwOq8JjvG0z67WK-",
+    "fFw3fZAou5lwHXvbheHa1gqrjJAqY6K4m_CUOJk_XHHzmTn9fW6pwaRQwl6qTu3tvVZvu88CdQ",
+);
+const RSA_1024: &str = concat!(
+    "eyJhbGciOiJSUzI1NiIsImp3ayI6eyJlIjoiQVFBQiIsImt0eSI6IlJTQSIsIm4iOiJuUGtiT0RKYXRYS2pJSTREMFpoZWFX",
+    "QWZwVzFDUktJemZlUm9jOVdtOWtoMUpGdzg3clBmUW9yUkluRUJoVDRncWJ0ZWVpb0lKQlAtZmFiUm1fR09obDVFdGg2VENz",
+    "R1FkOVA2bnNiamdlU0liWUZJM0p1Z0RydXJiTzBSVWNvTGV2RjlpYnBtWmFJZG9fMG5NY01OUGkyNUdST1E1Y3hoTW9keHJv",
+    "OXFxejAifSwidHlwIjoiZGJzYytqd3QifQ.eyJqdGkiOiJDMSJ9.VeDCVSk1x-0tf-WiaKhqroCIo_7mkoL2-",
+    "uqgUFg3mMAO0T_h2Y5e-",
+    "7mkG06QKNKlmZ0Q1zjt9jXTjQH3aW1F3YYtnWknOAWkDOfGxmpkYLCh5QRObkrYbHE2wcuFI1PcN1c7Aqamw7TZqIjXbbUQu",
+    "tBf83SSyL_f_VUOY2g5in8",
+);
+
+#[test]
+fn an_rsa_key_proves_itself_if_it_is_long_enough() {
+    let answer = DeviceAnswer::parse(RSA_2048).unwrap();
+    let key = answer.key().unwrap();
+    assert_eq!(answer.challenge(), "C1");
+    assert!(answer.is_signed_by(key));
+    let stored = PublicKey::parse(&key.to_jwk()).unwrap();
+    assert!(answer.is_signed_by(&stored));
+    let short = DeviceAnswer::parse(RSA_1024).unwrap();
+    assert!(!short.is_signed_by(short.key().unwrap()), "1024 bits are too few");
+    assert!(!answer.is_signed_by(short.key().unwrap()), "another key");
+}
+
+#[test]
+fn the_algorithm_must_be_that_of_the_key() {
+    let (_, rest) = RSA_2048.split_once('.').unwrap();
+    let header: serde_json::Value = {
+        let (header, _) = RSA_2048.split_once('.').unwrap();
+        serde_json::from_slice(&BASE64URL_NOPAD.decode(header.as_bytes()).unwrap()).unwrap()
+    };
+    for algorithm in ["ES256", "RS512", "PS256", "HS256", "none", "rs256", ""] {
+        let mut changed = header.clone();
+        changed["alg"] = algorithm.into();
+        let text = format!("{}.{rest}", BASE64URL_NOPAD.encode(changed.to_string().as_bytes()));
+        let answer = DeviceAnswer::parse(&text).unwrap();
+        assert!(!answer.is_signed_by(answer.key().unwrap()), "{algorithm}");
+    }
+    for jwk in [
+        serde_json::json!({ "kty": "RSA", "n": "AQAB" }),
+        serde_json::json!({ "kty": "RSA", "crv": "P-256", "n": "AQAB", "e": "AQAB" }),
+        serde_json::json!({ "kty": "oct", "k": "AQAB" }),
+        serde_json::json!({ "kty": "EC", "crv": "P-384", "x": "AQAB", "y": "AQAB" }),
+        serde_json::json!({ "kty": "EC", "crv": "P-256", "x": "AQAB", "y": "AQAB" }),
+    ] {
+        assert_eq!(PublicKey::from_jwk(&jwk), None, "{jwk}");
+    }
+}
