@@ -12,6 +12,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
+    os::unix::net::UnixStream,
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
@@ -114,7 +115,7 @@ impl Setting {
             relay,
             proxy,
             key_hash,
-            _directory: directory,
+            directory,
         };
         chain.protect("wiki", self.wiki);
         eventually("the proxy answers", || TcpStream::connect(("127.0.0.1", port)).is_ok());
@@ -164,7 +165,8 @@ impl Setting {
             Kind::Caddy => shipped.replace(".example.org {", &format!(".example.org:{port} {{")),
             Kind::Haproxy => shipped
                 .replace("bind :80", &format!("bind 127.0.0.1:{port}"))
-                .replace("/etc/haproxy", contrib.to_str().unwrap()),
+                .replace("/etc/haproxy", contrib.to_str().unwrap())
+                .replace("/run/haproxy", directory.to_str().unwrap()),
         };
         assert_ne!(listening, shipped, "the file listens elsewhere than expected");
         let mut files = vec![(directory.join(name), listening)];
@@ -311,6 +313,12 @@ impl Relay {
             .collect()
     }
 
+    /// Number of requests for this target that arrived from the proxy so far.
+    pub fn count(&self, target: &str) -> usize {
+        let sent = self.sent.lock().unwrap();
+        sent.heads.iter().filter(|sent| sent.target == target).count()
+    }
+
     /// Every request that the proxy sent to Nightlatch, newest last.
     pub fn questions(&self) -> Vec<ReceivedRequest> {
         let sent = self.sent.lock().unwrap();
@@ -349,7 +357,7 @@ pub struct Chain {
     proxy: Child,
     /// The hash of the key of its certificate.
     pub key_hash: String,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Chain {
@@ -411,6 +419,15 @@ impl Chain {
         let page = format!("http://{}/page?x=1", self.authority("wiki"));
         assert_eq!(browser.post("/login", &form).expect(303).location(), page);
         self.then_at(&browser, "wiki")
+    }
+
+    /// Sends a command to HAProxy's socket, and returns what it says.
+    pub fn command_haproxy(&self, command: &str) -> String {
+        let mut socket = UnixStream::connect(self.directory.path().join("admin.sock")).unwrap();
+        socket.write_all(format!("{command}\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     /// A connection to the proxy.

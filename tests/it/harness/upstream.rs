@@ -6,6 +6,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 /// What RFC 6455 adds to a nonce.
@@ -153,10 +154,23 @@ fn serve(socket: TcpStream, answering: &Answering, asked: &Mutex<Vec<ReceivedReq
         return;
     }
     let Reply { status, headers, body } = answering(&request);
+    if headers.contains("text/event-stream") {
+        let head = format!("HTTP/1.1 {status}\r\n{headers}X-Accel-Buffering: no\r\nConnection: close\r\n\r\n");
+        return stream(&mut socket, &format!("{head}{body}"));
+    }
     let length = body.len();
     let head = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n");
     let body = if request.method == "HEAD" { String::new() } else { body };
     socket.write_all(format!("{head}{body}").as_bytes()).ok();
+}
+
+/// Sends events until the proxy disconnects.
+fn stream(socket: &mut TcpStream, start: &str) {
+    let mut text = start;
+    while socket.write_all(text.as_bytes()).is_ok() {
+        std::thread::sleep(Duration::from_millis(100));
+        text = "data: more\n\n";
+    }
 }
 
 /// Opens the WebSocket and echoes every text.

@@ -69,7 +69,7 @@ fn the_stream_passes_every_proxy_at_once_on_both_hosts() {
 
 #[test]
 fn the_connections_of_a_page_end_with_its_session() {
-    for kind in [Kind::Nginx, Kind::Caddy] {
+    for kind in EVERY {
         let chain = Chain::of(kind).domain("example.localhost").answering(answer).start();
         let id = chain.server.account("ada", Role::Member);
         with_browser(&format!("http://{}", chain.authority("wiki")), async |browser| {
@@ -78,7 +78,12 @@ fn the_connections_of_a_page_end_with_its_session() {
             browser
                 .script("window.socket = new WebSocket(`ws://${location.host}/socket`); window.feed = new EventSource('/feed')")
                 .await;
-            becomes(&browser, "return window.socket.readyState === 1", wait).await;
+            becomes(
+                &browser,
+                "return window.socket.readyState === 1 && window.feed.readyState === 1",
+                wait,
+            )
+            .await;
             assert_eq!(
                 browser
                     .script("return window.socket instanceof WebSocket && WebSocket.OPEN === 1")
@@ -98,6 +103,45 @@ fn the_connections_of_a_page_end_with_its_session() {
             browser
         });
     }
+}
+
+const SESSION: &str = "/nightlatch/session";
+const EVENTS: &str = "/nightlatch/session/events";
+
+/// The proxy passes one request a minute for the stream on, and the test makes it: no event can
+/// reach the page, so that only polling shows the end.
+#[test]
+fn where_no_event_passes_the_proxy_polling_shows_the_end() {
+    let chain = Chain::of(Kind::Nginx)
+        .domain("example.localhost")
+        .lines("limit_req_zone $host zone=hold:1m rate=1r/m;")
+        .edits(&[("proxy_buffering off;", "limit_req zone=hold burst=1000;")])
+        .answering(answer)
+        .start();
+    let id = chain.server.account("ada", Role::Member);
+    chain.at("wiki").get(EVENTS).expect(401);
+    assert_eq!(chain.relay.count(EVENTS), 1);
+    with_browser(&format!("http://{}", chain.authority("wiki")), async |browser| {
+        enter(&browser, &chain).await;
+        let covered = "return document.documentElement.hasAttribute('data-nightlatch-covered')";
+        let asked = chain.relay.count(SESSION);
+        let polled = Duration::from_secs(60);
+        let started = Instant::now();
+        while chain.relay.count(SESSION) < asked + 2 {
+            assert!(started.elapsed() < polled, "the guard does not poll");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(browser.script(covered).await, false);
+        let asked = chain.relay.count(SESSION);
+        aside(|| chain.server.act(id, Act::EndSessions));
+        let took = becomes(&browser, covered, polled).await;
+        let questions = chain.relay.count(SESSION) - asked;
+        println!("covered after {took:?} and {questions} requests");
+        // Every 20 s, not as often as near an end.
+        assert!((1..=4).contains(&questions), "{questions} requests in {took:?}");
+        assert_eq!(chain.relay.count(EVENTS), 1, "no stream ever reached Nightlatch");
+        browser
+    });
 }
 
 #[test]
