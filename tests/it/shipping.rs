@@ -6,6 +6,7 @@ mod faults;
 mod formats;
 mod places;
 mod rsyslog;
+mod surfaces;
 
 use crate::harness::server::TestServer;
 use nightlatch::flows::audit::{
