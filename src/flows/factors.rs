@@ -12,6 +12,7 @@ mod maintenance;
 mod passkey_names;
 mod proving;
 mod removal;
+mod repetition;
 mod settlement;
 mod sign_in;
 
@@ -34,6 +35,7 @@ pub use removal::{
     RemovableFactor, RemovalImpact, RemovalOutcome, RenameOutcome, make_recovery_codes, removal_impact, remove_app,
     remove_passkey, rename_passkey, untrust_browser,
 };
+pub use repetition::repeat_confirmation;
 pub use settlement::{CompletedSignIn, FactorStepOutcome, PendingStep};
 pub use sign_in::{
     CodeStep, PasskeySignIn, PasskeyStep, PendingView, SecondStepOptions, SignInOptions, abandon_pending, find_pending,

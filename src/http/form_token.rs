@@ -8,7 +8,7 @@
 use super::{
     client::read_client,
     judged::{JudgedRequest, JudgedSession},
-    request_body::{FORM_TYPE, MAX_FORM_BYTES, MAX_SHORT_BYTES, read_body},
+    request_body::{FORM_TYPE, MAX_FORM_BYTES, MAX_SHORT_BYTES, read_body, replay_body},
     session_cookie::{self, CookieKeys, CookieScope},
     site::Site,
 };
@@ -19,7 +19,6 @@ use crate::{
     },
     flows::Ctx,
 };
-use actix_http::{Payload, h1};
 use actix_web::{
     HttpMessage,
     body::{BoxBody, MessageBody},
@@ -105,9 +104,7 @@ pub async fn is_proved(req: &mut ServiceRequest, ctx: &Ctx, owner: &FormOwner) -
         .find(|(name, _)| name == FIELD)
         .map(|(_, value)| value.as_ref());
     let is_proved = token.is_some_and(|token| owner.accepts(token, ctx.now()));
-    let (_, mut again) = h1::Payload::create(true);
-    again.unread_data(form.into());
-    req.set_payload(Payload::H1 { payload: again });
+    req.set_payload(replay_body(form));
     is_proved
 }
 

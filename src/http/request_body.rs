@@ -1,6 +1,7 @@
 //! The body of a request: its media type, its size and the time it may take.
 
 use super::error::PageError;
+use actix_http::h1;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, web};
 use futures_util::StreamExt;
 use std::{future::Future, time::Duration};
@@ -37,6 +38,13 @@ pub(super) fn read_body(
             .await
             .map_err(|_| PageError::Timeout)?
     }
+}
+
+/// Returns a body that was read as a payload, for an extractor that reads it again.
+pub(super) fn replay_body(body: Vec<u8>) -> Payload {
+    let (_, mut again) = h1::Payload::create(true);
+    again.unread_data(body.into());
+    Payload::H1 { payload: again }
 }
 
 async fn read_payload(payload: &mut web::Payload, limit: usize) -> Result<Vec<u8>, PageError> {

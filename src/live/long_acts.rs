@@ -1,5 +1,7 @@
 //! Actions that take long, or that a form may submit twice: this instance performs each once, and
-//! everyone who asks for it gets its result. They are forgotten an hour after they began.
+//! every session of the account that knows the key gets its result. An action whose result only the
+//! session that began it may have mixes that session into the key. They are forgotten an hour after
+//! they began.
 
 use crate::domain::{
     account::AccountId,

@@ -30,6 +30,14 @@ pub fn replace(c: &mut Conn, account: AccountId, digests: &[String], at: Timesta
     account_rows::count_factors(c, account)
 }
 
+/// Counts the account's unused codes with one of these digests.
+pub fn count_unused(c: &mut Conn, account: AccountId, digests: &[String]) -> Result<i64, StoreError> {
+    let meant = recovery_codes::table
+        .filter(recovery_codes::account_id.eq(account.0.to_string()))
+        .filter(recovery_codes::digest.eq_any(digests));
+    Ok(meant.count().get_result(c.db())?)
+}
+
 /// Consumes an account's code with one of these digests (one for each key that may have made it).
 /// Only one of several callers gets true.
 pub fn redeem(c: &mut Conn, account: AccountId, digests: &[String]) -> Result<bool, StoreError> {

@@ -10,4 +10,5 @@ mod lock_screen;
 mod notices;
 mod other_ways;
 mod own;
+mod repeated;
 mod second_step;

@@ -325,16 +325,18 @@ fn a_second_click_on_turn_on_the_app_gets_the_same_recovery_codes() {
         server.policy(&[("factor.required", "any")]);
         let page = ada.post("/factors/totp/start", &[]).expect(200);
         let app = App::new(&shown(&page, "[data-secret]").pop().unwrap());
-        let action = page.page().form_with("code").attribute("action").to_owned();
-        assert!(action.starts_with("/factors/totp?act="), "{on:?}: {action}");
-        let wrong = ada.post(&action, &[("code", "000000")]).expect(422);
-        let action = wrong.page().form_with("code").attribute("action").to_owned();
+        let wrong = ada
+            .submit(&page.page().form_with("code"), &[("code", "000000")])
+            .expect(422);
+        let act = wrong.page().form_with("code").field("act");
         // Both clicks send the cookie of before.
         let (first, second) = (ada.thief(), ada.thief());
         let code = app.code(&server);
         let codes = at_once(2, |index| {
             let browser = [&first, &second][index];
-            let done = browser.post(&action, &[("code", &code)]).expect(200);
+            let done = browser
+                .post("/factors/totp", &[("code", &code), ("act", &act)])
+                .expect(200);
             browser.get("/").expect(200);
             shown(&done, "[data-recovery-code]")
         });
@@ -344,7 +346,9 @@ fn a_second_click_on_turn_on_the_app_gets_the_same_recovery_codes() {
         // Later the codes are shown to nobody.
         let late = ada.thief();
         server.advance(11);
-        let led = late.post(&action, &[("code", &code)]).expect(303);
+        let led = late
+            .post("/factors/totp", &[("code", &code), ("act", &act)])
+            .expect(303);
         assert!(led.location().starts_with("/login"), "{on:?}: {}", led.location());
     }
 }

@@ -3,19 +3,26 @@
 
 use super::{factor_owner, forget_way, recovery, refuse, way_back, way_on};
 use crate::{
-    domain::secret::Secret,
+    domain::{
+        secret::{self, Secret},
+        session::SessionId,
+    },
     flows::{
         Ctx,
-        factors::{AppConfirmation, AppEnrolment, FactorOwner, RemovalOutcome, confirm_app, remove_app, start_app},
+        factors::{
+            AppConfirmation, AppEnrolment, FactorOwner, RemovalOutcome, confirm_app, remove_app, repeat_confirmation,
+            start_app,
+        },
     },
     http::{
         error::PageError,
         filters,
         flash::{self, Flash},
-        forms::{Form, Query},
+        forms::{Form, ShortForm},
         negotiation::wants_html,
         paths,
         problem::Problem,
+        request_body::{FORM_TYPE, MAX_SHORT_BYTES, read_body, replay_body},
         respond::render_page,
         session_proof::{proving_session, renew},
         shell::Shell,
@@ -41,7 +48,7 @@ struct AppPage<'a> {
     setup: Option<SetupView<'a>>,
     /// The account name that the app lists.
     name: &'a str,
-    /// Identifies the submission of the code, so that a second click changes nothing.
+    /// Identifies the form with the code, so that a second click changes nothing.
     act: String,
     back: &'static str,
 }
@@ -59,9 +66,24 @@ struct SetupView<'a> {
 pub struct AppCodeForm {
     #[serde(default)]
     code: String,
+    /// Which form it is.
+    #[serde(default)]
+    act: String,
 }
 
 impl CriticalForm for AppCodeForm {}
+
+impl AppCodeForm {
+    /// Returns what identifies a submission and its repetition: the same form, sent by the same
+    /// session with the same code. Nobody else gets the result, which holds recovery codes and the
+    /// session's new id. `None`: the form has no id, so it is never repeated.
+    fn submission(&self, session: SessionId) -> Option<Uuid> {
+        let form = Uuid::parse_str(self.act.trim()).ok()?;
+        let code: String = self.code.chars().filter(|typed| !typed.is_whitespace()).collect();
+        let digest = secret::digest(&format!("{form} {} {code}", session.0));
+        Uuid::parse_str(digest.get(..32)?).ok()
+    }
+}
 
 /// `POST /factors/totp/start`
 pub async fn start(
@@ -74,13 +96,6 @@ pub async fn start(
         Ok(setup) => show(&req, &ctx, &enrolling, StatusCode::OK, Some(&setup), Vec::new()),
         Err(refusal) => Ok(refuse(&req, &ctx, refusal, way_back(&enrolling))),
     }
-}
-
-/// Which submission of the form it is.
-#[derive(Deserialize)]
-pub struct AppSubmission {
-    #[serde(default)]
-    act: String,
 }
 
 /// The result of turning an app on, for a second submission of the same form.
@@ -100,16 +115,17 @@ pub async fn confirm(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     visitor: FactorVisitor,
-    Query(submission): Query<AppSubmission>,
     payload: web::Payload,
 ) -> Result<HttpResponse, actix_web::Error> {
-    let (owner, key) = (visitor.0.account, Uuid::parse_str(&submission.act).ok());
+    let body = read_body(&req, &mut payload.into_inner(), FORM_TYPE, MAX_SHORT_BYTES).await?;
+    let submitted = ShortForm::<AppCodeForm>::parse_body(&body)?.0;
+    let (owner, key) = (visitor.0.account, submitted.submission(visitor.0.session));
     let find_earlier = || key.and_then(|key| ctx.live.long_acts.find(owner, key, ctx.now()));
-    let repeated = EnrollingVisitor(visitor.0.clone());
+    let repeated = EnrollingVisitor(visitor.0.looked_up()?.clone());
     if let Some(earlier) = find_earlier() {
         return Ok(repeat(&req, &ctx, &repeated, &earlier).await?);
     }
-    let confirmed = Confirmed::<EnrollingVisitor, Form<AppCodeForm>>::from_request(&req, &mut payload.into_inner());
+    let confirmed = Confirmed::<EnrollingVisitor, Form<AppCodeForm>>::from_request(&req, &mut replay_body(body));
     let Confirmed(enrolling, Form(form)) = match confirmed.await {
         Ok(confirmed) => confirmed,
         Err(refusal) => match find_earlier() {
@@ -161,6 +177,8 @@ async fn enable_app(
         }
         Ok(AppConfirmation::Wrong | AppConfirmation::NoneStarted | AppConfirmation::Refused(_)) | Err(_) => {
             ctx.live.long_acts.forget(account, key);
+            // Whoever waits for it need not wait longer.
+            act.finish(Arc::new(()));
         }
     }
     Ok(outcome?)
@@ -176,10 +194,10 @@ async fn repeat(
     let result = earlier.wait(PATIENCE).await;
     let enabled = result.as_ref().and_then(|result| result.downcast_ref::<EnabledApp>());
     let outcome = match enabled {
-        Some(EnabledApp { recovery_codes, token }) => AppConfirmation::Confirmed {
-            recovery_codes: recovery_codes.clone(),
-            token: token.clone(),
-        },
+        Some(EnabledApp { recovery_codes, token }) => {
+            let session = proving_session(&enrolling.0);
+            repeat_confirmation(ctx, &session, recovery_codes.clone(), token.clone()).await?
+        }
         None => AppConfirmation::Wrong,
     };
     answer_confirmation(req, ctx, enrolling, outcome)
