@@ -175,6 +175,38 @@ fn a_looser_draft_and_an_unchanged_one_concern_nobody() {
 }
 
 #[test]
+fn a_draft_that_switches_a_kind_off_counts_the_accounts_that_have_no_other() {
+    let both = EnrolledFactors {
+        passkeys: 1,
+        ..WITH_APP
+    };
+    let accounts = [
+        account(1, "ada", Role::Administrator, WITH_APP),
+        account(2, "grace", Role::Member, both),
+        account(3, "linus", Role::Member, EnrolledFactors::NONE),
+    ];
+    let off = rules(&[("factor.authenticator_app", "off")]);
+    let first = impact(&accounts, &rules(&[]), &off, 1);
+    assert_eq!((first.only_switched_off, first.affected_total()), (of(1, 1), 0));
+    assert_eq!(first.to_json()["only_switched_off"]["total"], 1);
+    assert_eq!(
+        first.sentences()[1..],
+        [
+            "1 of 3 accounts has no second factor but of a kind that is switched off, an administrator’s: sign-ins ask \
+             for a recovery code, and for that factor when no code is left, until another one is set up.",
+            "Your account is among those. Set up another second factor first.",
+        ]
+    );
+    assert_eq!(
+        impact(&accounts, &off, &off, 1).only_switched_off,
+        of(0, 0),
+        "known before"
+    );
+    let strict = rules(&[("factor.authenticator_app", "off"), ("factor.required", "any")]);
+    assert_eq!(impact(&accounts, &off, &strict, 0).must_enrol, of(1, 0), "linus alone");
+}
+
+#[test]
 fn the_list_is_bounded_and_the_counts_are_not() {
     let names: Vec<String> = (0..200).map(|number| format!("user{number:03}")).collect();
     let accounts: Vec<FactorAccount<'_>> = names

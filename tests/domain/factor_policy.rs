@@ -172,14 +172,13 @@ fn what_can_be_proved_comes_before_what_can_be_enrolled() {
     assert_eq!(barrier(&on, EnrolledFactors::NONE, vouched, false), Some(link));
     assert_eq!(barrier(&on, EnrolledFactors::NONE, vouched, true), None);
     assert_eq!(barrier(&on, app(0), vouched, false), None);
-    assert_eq!(barrier(&off, app(0), vouched, false), Some(link));
-    // Nothing can be proved with an app that is switched off, so only a link helps.
-    assert!(!off.can_prove(app(0)));
-    assert_eq!(barrier(&off, app(0), password, false), Some(link));
-    assert_eq!(barrier(&off, app(0), password, true), None);
-    assert!(off.can_prove(app(3)));
-    assert_eq!(barrier(&off, app(3), password, true), Some(unproved));
-    assert!(!off.may_enrol(app(0), false) && off.may_enrol(app(0), true) && off.may_enrol(app(3), false));
+    assert_eq!(barrier(&off, app(0), vouched, false), None);
+    // A factor that is switched off keeps its account from enrolling with a password and a link.
+    for codes in [0, 3] {
+        assert!(off.can_prove(app(codes)) && off.may_enrol(app(codes), false));
+        assert_eq!(barrier(&off, app(codes), password, true), Some(unproved));
+        assert_eq!(barrier(&off, app(codes), proved, false), None);
+    }
     let orphans = EnrolledFactors {
         recovery_codes: 4,
         ..EnrolledFactors::NONE
@@ -216,6 +215,43 @@ fn a_kind_that_is_switched_off_is_not_usable() {
     assert!(!usable(&[("factor.authenticator_app", "off")]).authenticator_app);
     assert_eq!(usable(&[("factor.passkeys", "off")]).passkeys, 0);
     assert_eq!(usable(&[("factor.passkeys", "off")]).recovery_codes, 10);
+}
+
+/// Every combination of kinds that are on, and of factors that an account has.
+fn kinds_and_factors() -> impl Iterator<Item = (FactorPolicy, EnrolledFactors)> {
+    (0..64_u32).map(|bits| {
+        let has = |bit: u32| bits & (1 << bit) != 0;
+        let policy = FactorPolicy {
+            authenticator_app: has(0),
+            passkeys: has(1),
+            passwordless: has(1),
+            ..effective(&[]).factors
+        };
+        let enrolled = EnrolledFactors {
+            authenticator_app: has(2),
+            passkeys: if has(3) { 1 + u32::from(has(5)) } else { 0 },
+            recovery_codes: if has(4) { 1 } else { 0 },
+        };
+        (policy, enrolled)
+    })
+}
+
+#[test]
+fn switching_a_kind_off_never_makes_a_password_enough() {
+    for (policy, enrolled) in kinds_and_factors() {
+        let (has, case) = (enrolled.has_any(), format!("{policy:?} {enrolled:?}"));
+        assert_eq!(policy.needs_second_step(enrolled, Proofs::PASSWORD), has, "{case}");
+        let barrier = policy.enrolment_barrier(enrolled, Proofs::PASSWORD, true);
+        assert_eq!(barrier, has.then_some(EnrolmentBarrier::UnprovedFactor), "{case}");
+        // Something can be proved, and a factor of a kind that is off only if nothing else can.
+        let usable = policy.usable(enrolled);
+        assert_eq!(usable.has_any() || usable.recovery_codes > 0, has, "{case}");
+        let is_off =
+            (usable.authenticator_app && !policy.authenticator_app) || (usable.passkeys > 0 && !policy.passkeys);
+        let is_last = policy.has_only_switched_off(enrolled) && enrolled.recovery_codes == 0;
+        assert_eq!(is_off, is_last, "{case}");
+        assert_eq!(policy.can_meet(enrolled, FactorRequirement::Any), has, "{case}");
+    }
 }
 
 #[test]

@@ -12,3 +12,4 @@ mod other_ways;
 mod own;
 mod repeated;
 mod second_step;
+mod switched_off;

@@ -222,10 +222,12 @@ catalogue! {
              requirement first applied to it."
             synonyms ["enrollment", "skip", "later", "roll-out", "2fa", "mfa"] from "Nightlatch";
         FactorAuthenticatorApp "factor.authenticator_app" "Authenticator apps" [Kind::Flag] = flag true, for everyone;
-            "Whether authenticator apps (six digits, RFC 6238) may be enrolled and used."
+            "Whether authenticator apps (six digits, RFC 6238) may be enrolled and used. An account that can prove \
+             nothing else is still asked for its app."
             synonyms ["totp", "otp", "one-time password", "google authenticator", "2fa", "mfa"] from "Nightlatch";
         FactorPasskeys "factor.passkeys" "Passkeys" [Kind::Flag] = flag true, for everyone;
-            "Whether passkeys may be enrolled and used."
+            "Whether passkeys may be enrolled and used. An account that can prove nothing else is still asked for its \
+             passkey."
             synonyms ["webauthn", "fido2", "security key", "yubikey", "2fa", "mfa"] from "Nightlatch";
         FactorPasswordless "factor.passwordless" "Sign-in with a passkey alone" [Kind::Flag] = flag true, for everyone;
             "Allows signing in with a passkey with user verification and no password; it counts as two factors."

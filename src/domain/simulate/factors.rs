@@ -51,7 +51,7 @@ pub enum FactorConsequence {
 impl FactorConsequence {
     /// Returns the consequence of `required` for the account under `policy`.
     pub fn new(account: &FactorAccount, required: FactorRequirement, policy: &FactorPolicy, now: Timestamp) -> Self {
-        if policy.usable(account.factors).can_meet(required) {
+        if policy.can_meet(account.factors, required) {
             return Self::Nothing;
         }
         if !policy.offers(required, true) {
@@ -125,6 +125,11 @@ pub struct FactorImpact {
     pub cannot_enter: AccountCount,
     /// Of [`FactorImpact::cannot_enter`], those for which no factor that is enough can exist here.
     pub no_such_factor: u64,
+    /// Accounts whose only factors are newly of a kind that is switched off. They are asked for
+    /// recovery codes, and for those factors when no code is left.
+    pub only_switched_off: AccountCount,
+    /// Whether the viewer's own account is one of [`FactorImpact::only_switched_off`].
+    pub own_switched_off: bool,
     /// The consequence for the viewer's own account; `Nothing` if it is no worse than now.
     pub own: FactorConsequence,
 }
@@ -141,6 +146,8 @@ impl FactorImpact {
             may_skip: AccountCount::default(),
             cannot_enter: AccountCount::default(),
             no_such_factor: 0,
+            only_switched_off: AccountCount::default(),
+            own_switched_off: false,
             own: FactorConsequence::Nothing,
         }
     }
@@ -149,6 +156,10 @@ impl FactorImpact {
     /// access.
     pub fn add(&mut self, account: &FactorAccount, today: &FactorPolicy, draft: &FactorPolicy) {
         self.accounts += 1;
+        if draft.has_only_switched_off(account.factors) && !today.has_only_switched_off(account.factors) {
+            self.only_switched_off.count(account.role);
+            self.own_switched_off |= self.viewer == Some(account.id);
+        }
         let means = |required, policy| FactorConsequence::new(account, required, policy, self.now);
         let consequence = means(draft.strictest, draft);
         if consequence <= means(today.strictest, today) {

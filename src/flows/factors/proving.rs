@@ -120,7 +120,8 @@ pub async fn prove_with_passkey(
             w.release_attempt(&assertion.reservation)?;
             return Ok(None);
         };
-        if !rules.passkeys || !w.note_passkey_use(&assertion)? {
+        let is_allowed = rules.usable(account.factors).passkeys > 0;
+        if !is_allowed || !w.note_passkey_use(&assertion)? {
             let locked = w.refuse_code(&account, &assertion.reservation, "assertion")?;
             return Ok(Some(locked.map_or(ProofOutcome::Wrong, ProofOutcome::Refused)));
         }

@@ -173,7 +173,7 @@ pub async fn removal_impact(
             return Ok(None);
         };
         let rules = factors_in_session(&in_force, &account, &session.applications);
-        let can_meet = |rules: &FactorPolicy, factors| rules.usable(factors).can_meet(rules.strictest);
+        let can_meet = |rules: &FactorPolicy, factors| rules.can_meet(factors, rules.strictest);
         let asks = applications.all().iter().filter(|application| {
             let rules = factors_at_sign_in(&in_force, &account, Some(application.as_ref()));
             application.admits(account.role, &account.groups)
@@ -229,7 +229,7 @@ fn factors_after(
 /// Returns whether a second factor is required and the removed one is the last that meets the
 /// requirement.
 fn is_last(rules: &FactorPolicy, before: EnrolledFactors, after: EnrolledFactors) -> bool {
-    let is_met = |factors: EnrolledFactors| rules.usable(factors).can_meet(rules.strictest);
+    let is_met = |factors: EnrolledFactors| rules.can_meet(factors, rules.strictest);
     rules.strictest != FactorRequirement::Off && is_met(before) && !is_met(after)
 }
 

@@ -195,7 +195,7 @@ impl Write<'_> {
             FactorGiven::Code(code) => self.check_code(account, rules, code),
             FactorGiven::Passkey(assertion) => {
                 let is_allowed = match settlement.step {
-                    Some(_) => rules.passkeys,
+                    Some(_) => rules.usable(account.factors).passkeys > 0,
                     None => rules.passwordless && assertion.proof() == Proof::PasskeyVerified,
                 };
                 if is_allowed && self.note_passkey_use(assertion)? {

@@ -5,6 +5,7 @@ use crate::{
     domain::{
         account::{Account, AccountFilter, AccountId, AccountListState},
         application::Applications,
+        factor::EnrolledFactors,
         policy::{Key, Scope, catalogue::Group, diff::diff, effective::FactorPolicy},
         simulate::factors::{FactorAccount, FactorImpact},
     },
@@ -117,7 +118,14 @@ impl Comparison {
             id: account.id,
             name: &account.name,
             role: account.role,
-            factors: account.factors,
+            factors: EnrolledFactors {
+                passkeys: if self.passkeys_exist {
+                    account.factors.passkeys
+                } else {
+                    0
+                },
+                ..account.factors
+            },
             grace_from: account.factor_required_at,
             has_link,
         };

@@ -1021,13 +1021,14 @@ fn an_id_that_a_proof_replaced_does_not_have_the_proof() {
     });
 }
 
-/// With only an app that is switched off, an account proves nothing, so a link lets it enrol.
+/// Switching apps off leaves no password-only account behind: the app is asked for when nothing
+/// else is left, and neither the password nor a link adds a factor without it.
 #[test]
-fn an_account_whose_app_is_switched_off_enrols_by_link() {
+fn an_account_whose_only_app_is_switched_off_is_still_asked_for_it() {
     on_both(|server| {
         let ada = server.account("ada", Role::Member);
         let opened = open(server, "ada");
-        enrol_app(server, &opened);
+        let (app, _) = enrol_app(server, &opened);
         let link = || {
             server
                 .run(factors::make_enrolment_link(&server.ctx, &operator(), ada))
@@ -1035,10 +1036,7 @@ fn an_account_whose_app_is_switched_off_enrols_by_link() {
         };
         assert!(matches!(link(), EnrolmentLinkOutcome::HasFactor), "a dead link");
         server.policy(&[("factor.authenticator_app", "false"), ("factor.enrolment", "by_link")]);
-        assert!(
-            matches!(link(), EnrolmentLinkOutcome::HasFactor),
-            "recovery codes are left"
-        );
+        assert_eq!(due(server, "ada").methods.codes(), ["recovery"]);
         server
             .run(factors::reset_factors(
                 &server.ctx,
@@ -1047,26 +1045,16 @@ fn an_account_whose_app_is_switched_off_enrols_by_link() {
                 ResetKind::RecoveryCodes,
             ))
             .unwrap();
-        let opened = open(server, "ada");
-        let mut owner = owner(&opened);
-        let refusal = |owner: &FactorOwner| server.run(factors::enrolment_refusal(&server.ctx, owner)).unwrap();
-        assert_eq!(
-            refusal(&owner),
-            Some(EnrolmentRefusal::LinkNeeded),
-            "apps are off, and a passkey needs a link"
-        );
-        let EnrolmentLinkOutcome::Link(url) = link() else {
-            panic!("no link")
-        };
-        let token = url.expose().split_once("token=").unwrap().1.to_owned();
-        assert!(
-            server
-                .run(factors::find_enrolment_link(&server.ctx, &secret(&token)))
-                .unwrap()
-                .is_some()
-        );
-        owner.link = Some(secret(&token));
+        assert!(matches!(link(), EnrolmentLinkOutcome::HasFactor), "the app is left");
+        let due = due(server, "ada");
+        assert_eq!(due.methods.codes(), ["totp"]);
+        let done = completed(settle(server, code_step(&due, &app.code(server.now()))));
+        let owner = owner(&done.session);
         let options = server.run(factors::start_passkey(&server.ctx, &owner)).unwrap();
-        assert!(matches!(options, PasskeyOptions::Options(_)));
+        assert!(matches!(options, PasskeyOptions::Options(_)), "after the proof");
+        let setup = server
+            .run(factors::start_app(&server.ctx, &by(&done.session), &owner))
+            .unwrap();
+        assert!(matches!(setup, Err(EnrolmentRefusal::Off)), "no new app");
     });
 }

@@ -31,19 +31,41 @@ pub struct FactorPolicy {
 }
 
 impl FactorPolicy {
-    /// Returns the factors that count. Factors of a kind that is switched off do not count.
-    /// Recovery codes stand in for any enrolled factor, even one of a kind that is switched off.
+    /// Returns the factors that count. Factors of a kind that is switched off count only for an
+    /// account that could prove nothing else, so that switching a kind off never makes a password
+    /// enough. Recovery codes stand in for any enrolled factor, even one of a kind that is switched
+    /// off.
     #[must_use]
     pub const fn usable(&self, enrolled: EnrolledFactors) -> EnrolledFactors {
-        EnrolledFactors {
+        let switched_on = EnrolledFactors {
             authenticator_app: enrolled.authenticator_app && self.authenticator_app,
             passkeys: if self.passkeys { enrolled.passkeys } else { 0 },
             recovery_codes: if enrolled.has_any() { enrolled.recovery_codes } else { 0 },
+        };
+        if switched_on.has_any() || switched_on.recovery_codes > 0 {
+            return switched_on;
+        }
+        EnrolledFactors {
+            recovery_codes: 0,
+            ..enrolled
         }
     }
 
-    /// Returns whether the owner of an account can prove any factor. A factor of a kind that is
-    /// switched off proves nothing unless a recovery code is left.
+    /// Returns whether an account has factors, but none of a kind that is switched on.
+    pub const fn has_only_switched_off(&self, enrolled: EnrolledFactors) -> bool {
+        let has_app = enrolled.authenticator_app && self.authenticator_app;
+        let has_passkey = enrolled.passkeys > 0 && self.passkeys;
+        enrolled.has_any() && !has_app && !has_passkey
+    }
+
+    /// Returns whether the owner of an account can prove what is required.
+    pub const fn can_meet(&self, enrolled: EnrolledFactors, required: FactorRequirement) -> bool {
+        let usable = self.usable(enrolled);
+        let has_code = usable.recovery_codes > 0 && matches!(required, FactorRequirement::Any);
+        usable.can_meet(required) || has_code
+    }
+
+    /// Returns whether the owner of an account can prove any factor: whether the account has one.
     pub const fn can_prove(&self, enrolled: EnrolledFactors) -> bool {
         let usable = self.usable(enrolled);
         usable.has_any() || usable.recovery_codes > 0

@@ -38,6 +38,17 @@ impl FactorImpact {
                 administrators(self.cannot_enter),
             ));
         }
+        if self.only_switched_off.total > 0 {
+            sentences.push(format!(
+                "{} no second factor but of a kind that is switched off{}: sign-ins ask for a recovery code, and for \
+                 that factor when no code is left, until another one is set up.",
+                has_or_have(self.only_switched_off.total, self.accounts),
+                administrators(self.only_switched_off),
+            ));
+        }
+        if self.own_switched_off {
+            sentences.push("Your account is among those. Set up another second factor first.".to_owned());
+        }
         match self.own {
             FactorConsequence::Nothing => {}
             FactorConsequence::MaySkip => sentences.push("Your account is among those that may skip it.".to_owned()),
@@ -64,6 +75,7 @@ impl FactorImpact {
             "must_enrol": count(self.must_enrol),
             "may_skip": count(self.may_skip),
             "cannot_enter": count(self.cannot_enter),
+            "only_switched_off": count(self.only_switched_off),
             "affected": self.affected().map(FactorAffected::to_json).collect::<Vec<_>>(),
         })
     }
