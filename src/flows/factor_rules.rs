@@ -1,11 +1,17 @@
 //! The policy in force for the second factors of one account, and the site for which passkeys are
 //! made.
 
-use super::{Ctx, FlowError};
+use super::{Ctx, FlowError, Read};
 use crate::{
-    domain::{account::Account, application::Application, origin::is_within, policy::effective::FactorPolicy},
+    domain::{
+        account::{Account, AccountId},
+        application::Application,
+        origin::is_within,
+        policy::effective::FactorPolicy,
+    },
     live::policy::PolicyInForce,
     second_factor::passkeys::RelyingParty,
+    store::{StoreError, passkeys},
 };
 use url::Url;
 
@@ -24,6 +30,18 @@ pub(super) fn factors_at_sign_in(
 /// Returns the policy for an account whose session has entered these applications.
 pub(super) fn factors_in_session(in_force: &PolicyInForce, account: &Account, entered: &[String]) -> FactorPolicy {
     in_force.effective(account.role, entered, None).factors
+}
+
+impl Read<'_> {
+    /// Returns whether a passkey of the account was made for the passkey domain of this server.
+    /// True on a server that has no such domain, where no passkey works anyway.
+    pub(super) fn has_passkeys_here(&mut self, account: AccountId) -> Result<bool, StoreError> {
+        let Some(domain) = self.ctx.config.passkey_domain() else {
+            return Ok(true);
+        };
+        let passkeys = passkeys::of_account(self.connection, account)?;
+        Ok(passkeys.iter().any(|passkey| passkey.domain == domain))
+    }
 }
 
 impl Ctx {

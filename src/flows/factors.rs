@@ -39,5 +39,6 @@ pub use repetition::repeat_confirmation;
 pub use settlement::{CompletedSignIn, FactorStepOutcome, PendingStep};
 pub use sign_in::{
     CodeStep, PasskeySignIn, PasskeyStep, PendingView, SecondStepOptions, SignInOptions, abandon_pending, find_pending,
-    pending_passkey_options, sign_in_options, sign_in_with_code, sign_in_with_passkey, sign_in_with_pending_passkey,
+    has_passkeys_here, pending_passkey_options, sign_in_options, sign_in_with_code, sign_in_with_passkey,
+    sign_in_with_pending_passkey,
 };

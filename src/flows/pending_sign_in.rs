@@ -36,6 +36,8 @@ pub struct FactorMethods {
     pub totp: bool,
     /// A recovery code.
     pub recovery: bool,
+    /// Whether the account has passkeys, but all were made for another passkey domain.
+    pub dead_passkeys: bool,
     /// What is required. Under a required passkey, a code only opens the setup of one.
     pub required: FactorRequirement,
 }
@@ -63,11 +65,22 @@ impl FactorMethods {
             passkey: usable.passkeys > 0,
             totp: usable.authenticator_app,
             recovery: usable.recovery_codes > 0,
+            dead_passkeys: false,
             required,
         };
         Self {
             totp: methods.totp && !methods.is_passkey_due(),
             ..methods
+        }
+    }
+
+    /// Leaves the passkeys out if none of them was made for the passkey domain of this server.
+    #[must_use]
+    pub const fn with_passkeys_here(self, are_here: bool) -> Self {
+        Self {
+            passkey: self.passkey && are_here,
+            dead_passkeys: self.passkey && !are_here,
+            ..self
         }
     }
 
@@ -169,12 +182,13 @@ impl Write<'_> {
             expires_at,
         };
         pending_sign_ins::insert(self.connection, &pending)?;
+        let are_here = self.as_read().has_passkeys_here(account.id)?;
         Ok(FactorDue {
             account: account.id,
             name: account.name.clone(),
             token,
             expires_at,
-            methods: FactorMethods::new(rules, account),
+            methods: FactorMethods::new(rules, account).with_passkeys_here(are_here),
         })
     }
 

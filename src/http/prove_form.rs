@@ -12,6 +12,8 @@ pub struct ProveForm {
     pub action: &'static str,
     /// Whether a passkey can be used.
     pub passkey: bool,
+    /// Whether there are passkeys, but all were made for another domain.
+    pub dead_passkeys: bool,
     /// The field for a code, if one can be typed.
     pub code: Option<CodeField>,
     /// What to do after losing the device.
@@ -38,6 +40,7 @@ impl ProveForm {
         Self {
             action,
             passkey: methods.passkey,
+            dead_passkeys: methods.dead_passkeys,
             code: CodeField::new(methods),
             lost: match methods.recovery {
                 true => "Enter a recovery code, or ask an administrator to reset your second factor.",

@@ -341,7 +341,8 @@ impl StepRefusal {
         Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "no_passkey",
-            "Your account has no passkey that works here. Use another way to confirm that it is you.",
+            "Your account has no passkey that works here: it has none, or they were made for another domain. Use \
+             another way to confirm that it is you, or ask an administrator to reset your second factor.",
         )
     }
 

@@ -55,9 +55,18 @@ pub fn step_up_code(admitted: &AdmittedSession, method: StepUpMethod) -> Option<
 }
 
 /// Makes the form that proves what a live session must prove; `None`: it must set up a factor.
-pub fn prove_form(req: &HttpRequest, ctx: &Ctx, visitor: &Visitor, duty: &FactorDutyAt) -> Option<ProveForm> {
+pub async fn prove_form(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    visitor: &Visitor,
+    duty: &FactorDutyAt,
+) -> Result<Option<ProveForm>, PageError> {
     let admitted = &visitor.admitted;
-    let mut methods = methods(admitted, duty.duty, duty.required)?;
+    let Some(methods) = methods(admitted, duty.duty, duty.required) else {
+        return Ok(None);
+    };
+    let are_here = factors::has_passkeys_here(ctx, visitor.account).await?;
+    let mut methods = methods.with_passkeys_here(are_here);
     methods.passkey &= passkey_place(req, ctx).is_some();
     let mut form = ProveForm::new(paths::FACTOR, methods, None);
     let has_codes = admitted.policy.factors.usable(admitted.account.factors).recovery_codes > 0;
@@ -65,7 +74,7 @@ pub fn prove_form(req: &HttpRequest, ctx: &Ctx, visitor: &Visitor, duty: &Factor
         form.lost = "Sign out and sign in again with a recovery code, which opens the setup of another passkey, or ask \
                      an administrator to reset your second factor.";
     }
-    Some(form)
+    Ok(Some(form))
 }
 
 /// Returns where passkeys work, seen from the host of a request: `here`, or `elsewhere` (on

@@ -4,6 +4,7 @@
 mod attacks;
 mod chromium;
 mod crash;
+mod dead_passkeys;
 mod duty;
 pub mod kit;
 mod lock_screen;

@@ -100,22 +100,28 @@ pub enum SecondStepOptions {
 pub async fn find_pending(ctx: &Ctx, step: &PendingStep) -> Result<Option<PendingView>, FlowError> {
     let in_force = ctx.current_policy().await?;
     let applications = ctx.current_applications().await?;
-    let found = ctx.find_pending_row(step).await?;
-    Ok(found.map(|(pending, account)| {
-        let entering = pending.application.as_deref().and_then(|name| applications.named(name));
-        let rules = factors_at_sign_in(&in_force, &account, entering.map(AsRef::as_ref));
-        PendingView {
-            account: account.id,
-            methods: FactorMethods::new(&rules, &account),
-            // A trusted browser never stands for a passkey.
-            trust_for: rules
-                .trusted_browser
-                .filter(|_| rules.strictest != FactorRequirement::Passkey),
-            name: account.name,
-            return_to: pending.return_to,
-            expires_at: pending.expires_at,
-        }
+    let Some((pending, account)) = ctx.find_pending_row(step).await? else {
+        return Ok(None);
+    };
+    let are_here = has_passkeys_here(ctx, account.id).await?;
+    let entering = pending.application.as_deref().and_then(|name| applications.named(name));
+    let rules = factors_at_sign_in(&in_force, &account, entering.map(AsRef::as_ref));
+    Ok(Some(PendingView {
+        account: account.id,
+        methods: FactorMethods::new(&rules, &account).with_passkeys_here(are_here),
+        // A trusted browser never stands for a passkey.
+        trust_for: rules
+            .trusted_browser
+            .filter(|_| rules.strictest != FactorRequirement::Passkey),
+        name: account.name,
+        return_to: pending.return_to,
+        expires_at: pending.expires_at,
     }))
+}
+
+/// Returns whether a passkey of the account was made for the passkey domain of this server.
+pub async fn has_passkeys_here(ctx: &Ctx, account: AccountId) -> Result<bool, FlowError> {
+    ctx.read(move |r| Ok(r.has_passkeys_here(account)?)).await
 }
 
 /// Drops a pending sign-in, because its browser signed out or signs in anew.
@@ -281,19 +287,20 @@ impl Ctx {
         .await
     }
 
-    /// Starts a proof with one of an account's passkeys. `None`: it has none, or this server
-    /// supports none.
+    /// Starts a proof with one of an account's passkeys. `None`: none was made for the passkey
+    /// domain of this server, or this server supports none.
     pub(in crate::flows) async fn begin_proof(
         &self,
         binding: &ChallengeBinding,
         account: AccountId,
     ) -> Result<Option<Json>, FlowError> {
-        let Some(site) = self.relying_party().await? else {
+        let (Some(site), Some(domain)) = (self.relying_party().await?, self.config.passkey_domain()) else {
             return Ok(None);
         };
-        let passkeys = self
+        let mut passkeys = self
             .read(move |r| Ok(passkeys::of_account(r.connection, account)?))
             .await?;
+        passkeys.retain(|passkey| passkey.domain == domain);
         if passkeys.is_empty() {
             return Ok(None);
         }

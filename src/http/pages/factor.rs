@@ -159,7 +159,8 @@ async fn show(
     let Some(duty) = session_proof::find_duty(ctx, admitted, target.as_ref()).await? else {
         return Ok(redirect_to(&destination_address(ctx, target.as_ref(), origin.as_ref())));
     };
-    let prove = session_proof::prove_form(req, ctx, visitor, &duty).map(|form| ProveForm {
+    let prove = session_proof::prove_form(req, ctx, visitor, &duty).await?;
+    let prove = prove.map(|form| ProveForm {
         return_to: target
             .as_ref()
             .map(|target| target.as_str().to_owned())
@@ -181,7 +182,9 @@ async fn show(
         needs_passkey: duty.required == FactorRequirement::Passkey,
         is_only_there: session_proof::find_duty(ctx, admitted, None).await?.is_none(),
         unusable: match &step {
-            FactorStep::Prove(form) if !form.passkey && form.code.is_none() => Some(name_to_use(ctx)),
+            FactorStep::Prove(form) if !form.passkey && !form.dead_passkeys && form.code.is_none() => {
+                Some(name_to_use(ctx))
+            }
             FactorStep::Prove(_) | FactorStep::Enrol(_, _) | FactorStep::Link => None,
         },
         name: visitor.name.clone(),

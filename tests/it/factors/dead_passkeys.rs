@@ -1,0 +1,52 @@
+//! Passkeys that were made for another passkey domain: nobody is offered them, and the pages say
+//! why.
+
+use super::kit::{JSON, enrol_passkey, refused, signed_in_at_localhost};
+use crate::harness::{
+    client::Client,
+    server::{On, TestServer, operator},
+};
+use nightlatch::{
+    domain::account::Role,
+    flows::factors::{ResetKind, reset_factors},
+};
+use serde_json::json;
+
+/// Checks that a page offers no passkey, and returns whether it takes a code.
+fn takes_only_codes(browser: &Client, path: &str) -> bool {
+    let page = browser.get(path).expect(200).page();
+    assert!(page.all("[data-passkey]").is_empty(), "{path}: {}", page.text());
+    assert!(
+        page.shows("Your passkeys were made for another domain"),
+        "{path}: {}",
+        page.text()
+    );
+    refused(
+        browser.post_json(&format!("{path}/options"), &json!({}), JSON),
+        422,
+        "no_passkey",
+    );
+    let takes_codes = !page.all("input[name=code]").is_empty();
+    let advice = "Ask an administrator to reset your second factor.";
+    assert!(takes_codes || page.shows(advice), "{path}: {}", page.text());
+    takes_codes
+}
+
+#[test]
+fn passkeys_of_another_domain_are_not_offered() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let id = server.account("ada", Role::Member);
+        let early = signed_in_at_localhost(&server, "ada");
+        enrol_passkey(&server, &signed_in_at_localhost(&server, "ada"), "laptop");
+        server.database.sql("UPDATE passkeys SET domain = 'old.example'");
+        server.policy(&[("factor.required", "any")]);
+        let browser = signed_in_at_localhost(&server, "ada");
+        assert!(takes_only_codes(&browser, "/login/factor"), "{on:?}");
+        assert!(takes_only_codes(&early, "/factor"), "{on:?}");
+        let codes = reset_factors(&server.ctx, &operator(), id, ResetKind::RecoveryCodes);
+        server.run(codes).unwrap();
+        let browser = signed_in_at_localhost(&server, "ada");
+        assert!(!takes_only_codes(&browser, "/login/factor"), "{on:?}: no code is left");
+    }
+}
