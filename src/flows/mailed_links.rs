@@ -39,6 +39,9 @@ pub enum EnrolmentLinkOutcome {
     Sent,
     /// The caller must pass the link on.
     Link(Secret),
+    /// It would be for the administrator who asked for it: whoever has stolen the password of one
+    /// must not make themselves a link.
+    OwnAccount,
     /// There is nowhere to send it.
     NoAddress,
     /// The account is disabled or expired.

@@ -183,6 +183,11 @@ impl MakeEnrolmentLink {
                 output::print_note("The link works once, for 72 hours; an earlier link stops working.");
                 output::print_line(link.expose())?;
             }
+            EnrolmentLinkOutcome::OwnAccount => {
+                return Err(CliError::refused(
+                    "nobody makes an enrolment link for their own account",
+                ));
+            }
             EnrolmentLinkOutcome::NoAddress => {
                 let name = escape_text(&account.name);
                 return Err(CliError::refused(format!("{name} has no email address")));

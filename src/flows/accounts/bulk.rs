@@ -178,11 +178,16 @@ impl BulkOutcome {
 
 impl BulkAct {
     /// Returns whether the initiator's own account is skipped, because the action would take away
-    /// console access or end the session.
+    /// console access or end the session, or because nobody makes an enrolment link for themselves.
     fn skips_own_account(&self) -> bool {
         match self {
-            Self::Disable | Self::ForceChange | Self::EndSessions | Self::ExpireNow | Self::Delete => true,
-            Self::Enable | Self::AddGroup(_) | Self::RemoveGroup(_) | Self::EnrolmentLink => false,
+            Self::Disable
+            | Self::ForceChange
+            | Self::EndSessions
+            | Self::ExpireNow
+            | Self::Delete
+            | Self::EnrolmentLink => true,
+            Self::Enable | Self::AddGroup(_) | Self::RemoveGroup(_) => false,
         }
     }
 
@@ -235,6 +240,7 @@ impl Write<'_> {
             if *act == BulkAct::EnrolmentLink {
                 match self.issue_link(in_force, &account, true)? {
                     EnrolmentLinkOutcome::Sent | EnrolmentLinkOutcome::Link(_) => sum.done += 1,
+                    EnrolmentLinkOutcome::OwnAccount => sum.skip(account, SkipReason::Yourself),
                     EnrolmentLinkOutcome::NoAddress => sum.skip(account, SkipReason::NoAddress),
                     EnrolmentLinkOutcome::Unusable => sum.skip(account, SkipReason::Unusable),
                     EnrolmentLinkOutcome::HasFactor => sum.skip(account, SkipReason::HasFactor),

@@ -198,13 +198,16 @@ impl Write<'_> {
     }
 
     /// Replaces the account's enrolment link, and mails the new one if that was asked for. An
-    /// account that could not use a link gets none.
+    /// account that could not use a link gets none, and administrators make none for themselves.
     pub(in crate::flows) fn issue_link(
         &mut self,
         in_force: &PolicyInForce,
         account: &Account,
         is_mailed: bool,
     ) -> Result<EnrolmentLinkOutcome, StoreError> {
+        if self.initiator.account_id() == Some(account.id) {
+            return Ok(EnrolmentLinkOutcome::OwnAccount);
+        }
         if !account.is_enabled() {
             return Ok(EnrolmentLinkOutcome::Unusable);
         }

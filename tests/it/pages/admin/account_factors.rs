@@ -137,3 +137,51 @@ fn links_go_to_everybody_without_a_factor_at_once() {
         assert_eq!(linked, 1, "{on:?}");
     }
 }
+
+#[test]
+fn nobody_makes_an_enrolment_link_for_themselves() {
+    for on in BOTH {
+        let server = TestServer::on(on).start();
+        let id = server.account("boss", Role::Administrator);
+        let boss = server.signed_in("boss");
+        let page = boss.get(&path(id)).expect(200).page();
+        assert!(!page.shows("Show enrolment link"), "{on:?}");
+        for kind in ["show-enrolment-link", "enrolment-link"] {
+            act(&boss, id, kind).expect(303);
+            let page = boss.get(&path(id)).expect(200).page();
+            assert!(
+                page.shows("You cannot make an enrolment link for your own account."),
+                "{on:?} {kind}: {}",
+                page.text()
+            );
+        }
+        let own = id.0.to_string();
+        let form = [("what", "selected"), ("act", "enrolment-link"), ("id", own.as_str())];
+        boss.post("/admin/accounts/bulk", &form).expect(303);
+        assert!(
+            boss.get("/admin/accounts").page().shows("Your own account was skipped"),
+            "{on:?}"
+        );
+        let linked = server.audit();
+        assert!(
+            !linked.iter().any(|row| format!("{row:?}").contains("enrolment_link")),
+            "{on:?}"
+        );
+    }
+}
+
+#[test]
+fn the_page_tells_since_when_a_factor_is_required_only_while_it_is() {
+    let server = TestServer::start();
+    let id = server.account("ada", Role::Member);
+    let boss = server.admin("boss");
+    server.policy(&[("factor.required", "any"), ("factor.enrolment_grace", "1d")]);
+    server.signed_in("ada").get("/").expect(200);
+    let policy = || {
+        let page = boss.get(&path(id)).expect(200).page();
+        page.all("section[aria-labelledby='factors-h']")[0].fact("Policy")
+    };
+    assert!(policy().contains("a second factor is required since"), "{}", policy());
+    server.policy(&[("factor.required", "off")]);
+    assert_eq!(policy(), "not required");
+}

@@ -206,6 +206,10 @@ async fn enrolment_link(
         EnrolmentLinkOutcome::Link(link) => {
             Flash::ok("Hand this link to the owner. An earlier link stops working.").with_link(&link)
         }
+        EnrolmentLinkOutcome::OwnAccount => Flash::error(
+            "You cannot make an enrolment link for your own account. Ask another administrator, or use the command \
+             line: nightlatch account enrolment-link.",
+        ),
         EnrolmentLinkOutcome::NoAddress => Flash::error("This account has no email address."),
         EnrolmentLinkOutcome::Unusable => Flash::info("The account is disabled or expired: enable it first."),
         EnrolmentLinkOutcome::HasFactor => Flash::error(
