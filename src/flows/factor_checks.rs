@@ -189,9 +189,7 @@ impl Write<'_> {
         }
         let left = account.factors.recovery_codes.saturating_sub(1);
         self.forget_account(account.id);
-        let entry = self
-            .entry(Event::RecoveryCodeUsed)
-            .with_account(account.id, &account.name);
+        let entry = self.owners_entry(Event::RecoveryCodeUsed, account);
         self.record(&entry.with_detail(json!({ "left": left })))?;
         self.notify_factor_change(
             account,
@@ -217,8 +215,19 @@ impl Write<'_> {
 
     /// Records `factor.proved`.
     pub(super) fn record_proof(&mut self, account: &Account, proof: Proof) -> Result<(), StoreError> {
-        let entry = self.entry(Event::FactorProved).with_account(account.id, &account.name);
+        let entry = self.owners_entry(Event::FactorProved, account);
         self.record(&entry.with_detail(json!({ "factor": proof.as_str() })))
+    }
+
+    /// Starts an entry about an account whose owner has just proved who they are. In the second
+    /// step of a sign-in the initiator is still anonymous.
+    fn owners_entry(&self, event: Event, account: &Account) -> AuditEntry {
+        let actor = Actor::Account {
+            id: account.id,
+            name: account.name.clone(),
+        };
+        let entry = self.entry(event).with_account(account.id, &account.name);
+        AuditEntry { actor, ..entry }
     }
 
     /// Resets the account's password counters after a completed sign-in.

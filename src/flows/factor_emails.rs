@@ -2,8 +2,8 @@
 
 use super::{Write, emails::EmailOptions};
 use crate::{
-    domain::{account::Account, agent},
-    mail::render::notifications::NotificationEmail,
+    domain::{account::Account, agent, time::Timestamp},
+    mail::render::{format_utc, notifications::NotificationEmail},
     store::StoreError,
 };
 
@@ -28,6 +28,10 @@ pub(super) enum FactorNews<'a> {
         left: u32,
         few: bool,
     },
+    /// A browser is not asked for a second factor until this time.
+    BrowserTrusted {
+        until: Timestamp,
+    },
     /// An administrator reset the factors.
     Reset,
 }
@@ -51,6 +55,10 @@ impl FactorNews<'_> {
             }
             Self::RecoveryCodesMade => "New recovery codes were made, and earlier ones are void, for".to_owned(),
             Self::RecoveryCodeUsed { .. } => "A recovery code was used for".to_owned(),
+            Self::BrowserTrusted { until } => format!(
+                "A browser is trusted, and is not asked for a second factor until {}, for",
+                format_utc(*until)
+            ),
             Self::Reset => "An administrator removed second factors and ended the sessions of".to_owned(),
         }
     }
@@ -60,6 +68,11 @@ impl FactorNews<'_> {
             Self::Reset => "You are asked to set up a second factor again when one is required. If you did not ask \
                             for this, contact an administrator now."
                 .to_owned(),
+            Self::BrowserTrusted { .. } => {
+                "You can stop trusting it on the page Security. If this was not you, change \
+                                            your password, which ends the trust too, and contact an administrator now."
+                    .to_owned()
+            }
             Self::PasskeyCopied(_) => {
                 "Two devices seem to use the same passkey, and one of them may not be yours. Remove the \
                                        passkey on the page Security, and contact an administrator now."

@@ -19,6 +19,7 @@ use crate::{
         expiry::may_expire,
         factor_assertions::VerifiedAssertion,
         factor_checks::{CodeVerdict, FactorClient},
+        factor_emails::FactorNews,
         factor_rules::factors_at_sign_in,
         pending_sign_in::is_carried_on,
         provider_sessions::ProviderSessionFacts,
@@ -309,6 +310,7 @@ impl Write<'_> {
             .with_account(account.id, &account.name);
         let detail = serde_json::json!({ "browser": label, "until": expires_at.to_rfc3339() });
         self.record(&entry.with_detail(detail))?;
+        self.notify_factor_change(account, &FactorNews::BrowserTrusted { until: expires_at })?;
         Ok((token, expires_at))
     }
 }

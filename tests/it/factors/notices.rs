@@ -73,6 +73,37 @@ fn a_replaced_app_is_recorded_and_mailed_as_replaced() {
 }
 
 #[test]
+fn the_owner_hears_that_a_browser_is_trusted_and_the_record_names_the_owner() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let id = server.account("ada", Role::Member);
+        with_email(&server, id);
+        let (_, codes) = enrol_app(&server, &server.signed_in("ada"));
+        server.policy(&[("factor.trusted_browser", "30d")]);
+        let browser = server.signed_in("ada");
+        browser.post("/login/factor", &[("code", "000000")]).expect(422);
+        let form = [("code", codes[0].as_str()), ("trust", "on")];
+        browser.post("/login/factor", &form).expect(303);
+        let emails = server.deliver();
+        let told = emails.iter().filter(|email| email.contains("A browser is trusted"));
+        assert_eq!(told.count(), 1, "{on:?}: {emails:?}");
+        let entries = server.audit();
+        let actor = |code: &str| {
+            let entry = entries.iter().find(|entry| entry.event.as_str() == code);
+            entry.map(|entry| entry.actor_id).unwrap_or_else(|| panic!("no {code}"))
+        };
+        // A wrong code says nothing about who sent it.
+        assert_eq!(actor("factor.refused"), None, "{on:?}");
+        for code in ["recovery_code.used", "browser.trusted", "sign_in.accepted"] {
+            assert_eq!(actor(code), Some(id), "{on:?} {code}");
+        }
+        let proved = entries.iter().filter(|entry| entry.event.as_str() == "factor.proved");
+        assert!(proved.clone().count() > 0, "{on:?}");
+        assert!(proved.into_iter().all(|entry| entry.actor_id == Some(id)), "{on:?}");
+    }
+}
+
+#[test]
 fn a_code_of_an_app_whose_key_is_gone_is_refused_and_recorded() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
