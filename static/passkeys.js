@@ -130,7 +130,9 @@ function connect(box) {
     }
   };
   box.hidden = false;
-  if (box.dataset.passkey === "prove" && document.activeElement === document.body) button.focus();
+  // The box was hidden until now, so that the browser may have passed over its autofocus.
+  const first = { prove: button, enrol: box.querySelector("[name=name]") }[box.dataset.passkey];
+  if (document.activeElement === document.body) first?.focus();
   const form = box.closest("form") ?? (box.tagName === "FORM" ? box : null);
   if (box.dataset.passkey === "enrol" && form) {
     form.addEventListener("submit", (event) => {

@@ -28,6 +28,7 @@ async fn sign_in(browser: &Browser) {
 async fn enrol(browser: &Browser) {
     browser.go("/factors").await;
     browser.click("form[action='/factors/passkeys/new'] button").await;
+    browser.find("#name:focus").await;
     browser.type_into("#name", "test laptop").await;
     browser.click("[data-passkey-start]").await;
     browser.find("[data-recovery-code]").await;
