@@ -13,7 +13,7 @@ use crate::{
         Ctx, FlowError, Initiator, Write,
         factor_emails::FactorNews,
         factor_rules::{factors_at_sign_in, factors_in_session},
-        factors::{passkey_names::passkey_name, proving::ProvingSession},
+        factors::{passkey_names::new_passkey_name, proving::ProvingSession},
     },
     live::policy::PolicyInForce,
     second_factor::recovery,
@@ -41,6 +41,8 @@ pub enum RenameOutcome {
     Renamed(String),
     /// The account has no such passkey.
     NotFound,
+    /// The name is empty, or longer than 64 characters; nothing was changed.
+    InvalidName,
 }
 
 /// The factor to remove.
@@ -95,12 +97,15 @@ pub async fn rename_passkey(
     id: Uuid,
     name: &str,
 ) -> Result<RenameOutcome, FlowError> {
-    let name = passkey_name(name);
+    let name = new_passkey_name(name);
     ctx.write(initiator, move |w| {
         let account = accounts::find(w.connection, owner)?.ok_or(FlowError::NotFound)?;
         let earlier = passkeys::of_account(w.connection, owner)?;
         let Some(earlier) = earlier.into_iter().find(|passkey| passkey.id == id) else {
             return Ok(RenameOutcome::NotFound);
+        };
+        let Some(name) = name else {
+            return Ok(RenameOutcome::InvalidName);
         };
         if earlier.name == name {
             return Ok(RenameOutcome::Renamed(name));

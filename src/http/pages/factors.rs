@@ -43,6 +43,7 @@ use uuid::Uuid;
 #[template(path = "pages/factors.html")]
 struct FactorsPage {
     shell: Shell,
+    faults: Vec<(String, String)>,
     /// Whether it is the last step of setup, which may be skipped.
     is_setup: bool,
     /// What the policy requires, as a sentence.
@@ -118,22 +119,36 @@ pub async fn show(
     member: Member,
     Query(query): Query<FactorsQuery>,
 ) -> Result<HttpResponse, PageError> {
+    render(&req, &ctx, &member, !query.setup.is_empty(), Vec::new()).await
+}
+
+/// Renders the page. `is_setup`: it was opened as the last step of setup.
+async fn render(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    member: &Member,
+    is_setup: bool,
+    faults: Vec<(String, String)>,
+) -> Result<HttpResponse, PageError> {
     let visitor = &member.0;
-    let enrolled = list_factors(&ctx, visitor.account).await?;
-    let view = accounts::view(&ctx, visitor.account)
-        .await?
-        .ok_or(PageError::NotFound)?;
+    let enrolled = list_factors(ctx, visitor.account).await?;
+    let view = accounts::view(ctx, visitor.account).await?.ok_or(PageError::NotFound)?;
     let page = FactorsPage {
-        shell: Shell::member(&req, &ctx, &member, "Security", "security"),
-        is_setup: !query.setup.is_empty() && !enrolled.factors.has_any() && visitor.role == Role::Administrator,
+        shell: Shell::member(req, ctx, member, "Security", "security"),
+        is_setup: is_setup && !enrolled.factors.has_any() && visitor.role == Role::Administrator,
         requirement: requirement(enrolled.required, visitor.admitted.enrol_by),
-        choices: EnrolmentChoices::under(&req, &ctx, visitor, FactorRequirement::Off),
+        choices: EnrolmentChoices::under(req, ctx, visitor, FactorRequirement::Off),
         domain: ctx.config.passkey_domain().unwrap_or_default(),
         enrolled,
         keeper: ctx.source_title(&view.account),
         password_changed: view.account.password_changed_at,
+        faults,
     };
-    render_page(StatusCode::OK, &page)
+    let status = match page.faults.is_empty() {
+        true => StatusCode::OK,
+        false => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    render_page(status, &page)
 }
 
 /// Returns what is required, and by when.

@@ -87,6 +87,48 @@ fn a_passkey_is_added_renamed_and_removed_by_its_owner_only() {
 }
 
 #[test]
+fn a_passkey_keeps_its_name_when_the_new_one_is_empty_or_too_long() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        server.account("ada", Role::Member);
+        let ada = signed_in_at_localhost(&server, "ada");
+        let (_, added) = enrol_passkey(&server, &ada, "laptop");
+        let id = added["id"].as_str().unwrap();
+        let address = format!("/factors/passkeys/{id}/rename");
+        let words = "Enter a name of at most 64 characters.";
+        for name in ["", " \u{200b} ", &"x".repeat(65)] {
+            let page = ada.post(&address, &[("name", name)]).expect(422).page();
+            assert_eq!(
+                page.fault(&format!("name-{id}")).as_deref(),
+                Some(words),
+                "{on:?} {name:?}"
+            );
+            assert!(page.shows("laptop"), "{on:?} {name:?}");
+        }
+        let program = ada.thief().header("accept", "application/json");
+        refused(program.post(&address, &[("name", "")]), 422, "passkey_name");
+        let longest = "é".repeat(64);
+        ada.post(&address, &[("name", &longest)]).expect(303);
+        assert!(ada.get("/factors").page().shows(&longest), "{on:?}");
+    }
+}
+
+#[test]
+fn the_page_says_that_a_kind_is_turned_off_beside_a_factor_of_that_kind() {
+    let server = TestServer::start();
+    let ada = server.member("ada");
+    enrol_app(&server, &ada);
+    server.policy(&[("factor.authenticator_app", "false")]);
+    let page = ada.get("/factors").expect(200).page();
+    assert!(
+        page.shows("An administrator has turned authenticator apps off."),
+        "{}",
+        page.text()
+    );
+    assert!(page.shows("Turned off") && page.shows("Yours is asked for only while"));
+}
+
+#[test]
 fn the_last_factor_stays_while_one_is_required() {
     let server = TestServer::start();
     let ada = server.member("ada");

@@ -1,7 +1,8 @@
 //! Setting up, naming and removing passkeys. The ceremony itself is JSON for `static/passkeys.js`.
 
 use super::{
-    EnrolmentChoices, PasskeyOffer, app, factor_owner, forget_way, parse_id, refuse, refuse_script, way_back, way_on,
+    EnrolmentChoices, PasskeyOffer, app, factor_owner, forget_way, parse_id, refuse, refuse_script, render, way_back,
+    way_on,
 };
 use crate::{
     domain::{account::Role, agent, factor::FactorRequirement, secret::Secret},
@@ -17,6 +18,7 @@ use crate::{
         filters,
         flash::{self, Flash},
         forms::{EmptyBody, Form, Json},
+        negotiation::wants_html,
         paths,
         problem::Problem,
         respond::render_page,
@@ -163,6 +165,14 @@ pub async fn rename(
             Ok(flash::redirect(&req, paths::FACTORS, &words))
         }
         RenameOutcome::NotFound => Err(PageError::NotFound),
+        RenameOutcome::InvalidName => {
+            let words = "Enter a name of at most 64 characters.";
+            if wants_html(&req) {
+                let fault = (format!("name-{}", id.as_str()), words.to_owned());
+                return render(&req, &ctx, &member, false, vec![fault]).await;
+            }
+            Ok(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "passkey_name", words).into_response())
+        }
     }
 }
 
