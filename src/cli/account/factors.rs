@@ -10,6 +10,7 @@ use crate::{
             self, StandardOutput, Table, escape_text, format_count, format_time, format_time_or_dash, time_to_json,
         },
     },
+    domain::factor::FactorRequirement,
     flows::factors::{self, EnrolledView, EnrolmentLinkOutcome, FactorReset, PasskeyView, ResetKind, list_factors},
 };
 use clap::{
@@ -102,7 +103,7 @@ fn summary_table(view: &EnrolledView) -> Table {
     add("passkeys", view.factors.passkeys.to_string());
     add("recovery codes", view.factors.recovery_codes.to_string());
     add("trusted browsers", view.browsers.len().to_string());
-    if let Some(since) = view.required_since {
+    if let Some(since) = view.required_since.filter(|_| view.required != FactorRequirement::Off) {
         add("required since", format_time(since));
     }
     if let Some(until) = view.link_until {

@@ -150,7 +150,10 @@ fn factor_card(enrolled: &EnrolledView) -> FactorCard {
             FactorRequirement::Any => "a second factor is required",
             FactorRequirement::Passkey => "a passkey is required",
         },
-        required_since: enrolled.required_since,
+        // The time is kept when the requirement is lifted, for a later one.
+        required_since: enrolled
+            .required_since
+            .filter(|_| enrolled.required != FactorRequirement::Off),
         link_until: enrolled.link_until,
         any: factors.has_any() || factors.recovery_codes > 0 || !enrolled.browsers.is_empty(),
     }

@@ -405,7 +405,7 @@ fn describe_save(revision: i64, changes: &[Change], kind: &SaveKind, provisional
         (_, changes) => format!("{} changes", changes.len()),
     };
     let until = if provisional {
-        " Keep it within 60 s, or it reverts automatically."
+        " It reverts by itself after 60 s, unless an administrator whose session works under it keeps it."
     } else {
         ""
     };
