@@ -43,8 +43,8 @@ fn a_target_that_fails_shows_everywhere() {
         !row.cell("Address").contains("/in"),
         "the path of a webhook may be secret"
     );
-    let overview = ada.get("/admin").expect(200).text();
-    assert!(overview.contains("The audit is not shipped completely"));
+    let overview = ada.get("/admin").expect(200);
+    assert!(overview.text().contains("The audit is not shipped completely"));
     assert!(
         ada.get("/admin/audit")
             .expect(200)
@@ -81,8 +81,8 @@ fn a_target_that_fails_shows_everywhere() {
 #[test]
 fn without_targets_the_page_says_how_to_have_one() {
     let server = TestServer::start();
-    let page = server.admin("ada").get("/admin/audit/targets").expect(200).text();
-    assert!(page.contains("[audit_targets.NAME]"));
+    let page = server.admin("ada").get("/admin/audit/targets").expect(200);
+    assert!(page.text().contains("[audit_targets.NAME]"));
     server.member("bob").get("/admin/audit/targets").expect(403);
 }
 
