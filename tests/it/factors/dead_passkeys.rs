@@ -44,8 +44,9 @@ fn passkeys_of_another_domain_are_not_offered() {
         let browser = signed_in_at_localhost(&server, "ada");
         assert!(takes_only_codes(&browser, "/login/factor"), "{on:?}");
         assert!(takes_only_codes(&early, "/factor"), "{on:?}");
-        let codes = reset_factors(&server.ctx, &operator(), id, ResetKind::RecoveryCodes);
-        server.run(codes).unwrap();
+        server
+            .run(reset_factors(&server.ctx, &operator(), id, ResetKind::RecoveryCodes))
+            .unwrap();
         let browser = signed_in_at_localhost(&server, "ada");
         assert!(!takes_only_codes(&browser, "/login/factor"), "{on:?}: no code is left");
     }

@@ -16,8 +16,9 @@ fn an_account_with_nothing_but_passkeys_is_asked_for_one_after_they_are_switched
         let id = server.account("ada", Role::Member);
         let (mut passkey, _) = enrol_passkey(&server, &signed_in_at_localhost(&server, "ada"), "laptop");
         server.policy(&[("factor.passkeys", "false")]);
-        let codes = reset_factors(&server.ctx, &operator(), id, ResetKind::RecoveryCodes);
-        server.run(codes).unwrap();
+        server
+            .run(reset_factors(&server.ctx, &operator(), id, ResetKind::RecoveryCodes))
+            .unwrap();
         let browser = signed_in_at_localhost(&server, "ada");
         assert_eq!(browser.get("/").expect(303).location(), "/login", "{on:?}");
         browser.post("/factors/totp/start", &[]).expect(303);
