@@ -206,8 +206,8 @@ catalogue! {
     SecondFactors {
         FactorRequired "factor.required" "Required second factor"
             [Kind::Choice(&["off", "any", "passkey"])] = text "off", for all;
-            "Defines what a session must prove besides the password. The strictest value in force wins; passkey \
-             accepts only passkeys, which cannot be phished."
+            "Defines what a session must prove besides the password. Of the values for everyone, administrators and \
+             the application, the strictest applies; passkey accepts only passkeys, which cannot be phished."
             synonyms ["2fa", "mfa", "two-factor", "multi-factor", "totp", "webauthn", "fido2", "phishing-resistant"]
             from "Nightlatch";
         FactorEnrolment "factor.enrolment" "First enrolment"
