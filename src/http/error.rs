@@ -3,7 +3,10 @@
 
 use super::{log_once, paths};
 use crate::{
-    domain::session::{DeviceFault, EndReason},
+    domain::{
+        factor::FactorDuty,
+        session::{DeviceFault, Duty, EndReason},
+    },
     flows::{FlowError, step_up::StepUpMethod},
 };
 use actix_web::{
@@ -34,7 +37,10 @@ pub enum PageError {
     PasswordChange,
     /// A second factor must be proved or enrolled first.
     #[error("a second factor is required first")]
-    Factor { return_to: Option<String> },
+    Factor {
+        return_to: Option<String>,
+        duty: FactorDuty,
+    },
     #[error("not allowed")]
     Forbidden,
     #[error("the application is not for this account")]
@@ -175,7 +181,7 @@ impl ResponseError for PageError {
             Self::SignIn { return_to, reason } => Some(login_url(return_to.as_deref(), *reason)),
             Self::DeviceProof { return_to, fault } => Some(device_login_url(return_to.as_deref(), *fault)),
             Self::PasswordChange => Some(paths::PASSWORD.to_owned()),
-            Self::Factor { return_to } => Some(factor_url(return_to.as_deref())),
+            Self::Factor { return_to, .. } => Some(factor_url(return_to.as_deref())),
             _ => None,
         };
         let message = match self {
@@ -186,7 +192,8 @@ impl ResponseError for PageError {
             Self::Flow(FlowError::EndHeld(_)) => Some(END_HELD.to_owned()),
             Self::NothingEnded(_) => Some(NOTHING_ENDED.to_owned()),
             Self::Flow(FlowError::SourceDown(_)) => Some(SOURCE_DOWN.to_owned()),
-            Self::Factor { .. } => Some("A second factor is required first.".to_owned()),
+            Self::PasswordChange => Some(Duty::PasswordChange.sentence().to_owned()),
+            Self::Factor { duty, .. } => Some(Duty::Factor(*duty).sentence().to_owned()),
             Self::StepUp(method) => Some(describe_step_up(*method).to_owned()),
             Self::TooOften(message) => Some((*message).to_owned()),
             _ => None,

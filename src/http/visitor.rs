@@ -151,8 +151,9 @@ fn member(req: &HttpRequest) -> Result<Visitor, PageError> {
 fn refuse_until_done(req: &HttpRequest, duty: Duty) -> PageError {
     match duty {
         Duty::PasswordChange => PageError::PasswordChange,
-        Duty::Factor(_) => PageError::Factor {
+        Duty::Factor(duty) => PageError::Factor {
             return_to: return_to(req),
+            duty,
         },
         Duty::DeviceProof(fault) => PageError::DeviceProof {
             return_to: return_to(req),

@@ -6,6 +6,7 @@ mod chromium;
 mod crash;
 mod dead_passkeys;
 mod duty;
+mod duty_answers;
 pub mod kit;
 mod lock_screen;
 mod notices;

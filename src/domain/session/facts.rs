@@ -236,6 +236,16 @@ impl Duty {
             Duty::DeviceProof(fault) => fault.as_str(),
         }
     }
+
+    /// Returns a sentence that says what to do.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Duty::PasswordChange => "You must choose a new password first.",
+            Duty::Factor(FactorDuty::Prove) => "You must prove your second factor first.",
+            Duty::Factor(FactorDuty::Enrol) => "You must set up a second factor first.",
+            Duty::DeviceProof(fault) => fault.sentence(),
+        }
+    }
 }
 
 /// The effects of a request on a live session.

@@ -39,6 +39,9 @@ const NAME: HeaderName = HeaderName::from_static("remote-name");
 const EMAIL: HeaderName = HeaderName::from_static("remote-email");
 const GROUPS: HeaderName = HeaderName::from_static("remote-groups");
 
+/// What to do without a session.
+const SIGN_IN: &str = "Sign in to continue.";
+
 /// The facts of a request on which a response depends besides the decision.
 pub struct AnswerContext<'a> {
     pub dialect: Dialect,
@@ -57,11 +60,11 @@ pub fn answer(question: &AnswerContext<'_>, ctx: &Ctx, decision: &AccessDecision
         AccessDecision::NotSignedIn(reason) => {
             let code = reason.map_or("sign_in", EndReason::as_str);
             let page = login_url(return_address(question).as_deref(), *reason);
-            send_away(question, ctx, &page, code)
+            send_away(question, ctx, &page, (code, SIGN_IN))
         }
         AccessDecision::Unproved(fault) => {
             let page = device_login_url(return_address(question).as_deref(), *fault);
-            send_away(question, ctx, &page, fault.as_str())
+            send_away(question, ctx, &page, (fault.as_str(), fault.sentence()))
         }
         AccessDecision::Duty(duty) => {
             let page = match duty {
@@ -69,7 +72,7 @@ pub fn answer(question: &AnswerContext<'_>, ctx: &Ctx, decision: &AccessDecision
                 Duty::PasswordChange => paths::PASSWORD.to_owned(),
                 Duty::Factor(_) => factor_url(return_address(question).as_deref()),
             };
-            send_away(question, ctx, &page, duty.as_str())
+            send_away(question, ctx, &page, (duty.as_str(), duty.sentence()))
         }
         AccessDecision::NotAllowed => no_entry(question, ctx),
         AccessDecision::Unknown => {
@@ -111,7 +114,7 @@ fn no_entry(question: &AnswerContext<'_>, ctx: &Ctx) -> HttpResponse {
 /// with a cookie of the current lifetime.
 pub fn renew_cookie(question: &AnswerContext<'_>, ctx: &Ctx) -> HttpResponse {
     let page = login_url(return_address(question).as_deref(), None);
-    send_away(question, ctx, &page, "cookie_renewal")
+    send_away(question, ctx, &page, ("cookie_renewal", SIGN_IN))
 }
 
 /// Returns 200 without a body. Identity headers are always set, if empty, so that a client's own
@@ -145,16 +148,16 @@ fn pass(admitted: Option<&AdmittedSession>, ctx: &Ctx) -> HttpResponse {
     response
 }
 
-/// Redirects a navigation to one of our pages, and returns 401 to other requests. nginx makes the
-/// redirect itself.
-fn send_away(question: &AnswerContext<'_>, ctx: &Ctx, page: &str, code: &'static str) -> HttpResponse {
+/// Redirects a navigation to one of our pages, and returns 401 to other requests, with the code and
+/// the sentence of the reason. nginx makes the redirect itself.
+fn send_away(question: &AnswerContext<'_>, ctx: &Ctx, page: &str, (code, why): (&'static str, &str)) -> HttpResponse {
     let location = format!("{}{page}", ctx.config.base_url());
     let redirects = match question.dialect {
         Dialect::AuthRequest => false,
         Dialect::ForwardAuth | Dialect::ExtAuthz => (question.navigation)(),
     };
     if !redirects {
-        return problem(StatusCode::UNAUTHORIZED, code, "Sign in to continue.", Some(&location));
+        return problem(StatusCode::UNAUTHORIZED, code, why, Some(&location));
     }
     let status = if question.repeatable {
         StatusCode::FOUND
