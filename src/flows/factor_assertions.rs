@@ -18,7 +18,7 @@ use crate::{
     },
     second_factor::{
         challenge::{ChallengeBinding, ChallengePurpose},
-        passkeys::{AnswerFault, RelyingParty, VerifiedAnswer, read_answer},
+        passkeys::{AnswerFault, PasskeyAnswer, RelyingParty, VerifiedAnswer},
     },
     store::{
         StoreError, accounts,
@@ -26,7 +26,7 @@ use crate::{
         used_passkey_challenges,
     },
 };
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use std::sync::Arc;
 
 /// How long a passkey challenge can be answered.
@@ -55,7 +55,8 @@ pub(super) struct AssertionCheck {
     pub(super) initiator: Initiator,
     pub(super) client: FactorClient,
     pub(super) binding: ChallengeBinding,
-    pub(super) answer: Json,
+    /// `None`: it cannot be read, and is refused like any other wrong answer.
+    pub(super) answer: Option<PasskeyAnswer>,
 }
 
 /// The outcome of an [`AssertionCheck`].
@@ -280,28 +281,28 @@ impl Read<'_> {
         check: &AssertionCheck,
         site: Option<&RelyingParty>,
     ) -> Result<AssertionLookup, StoreError> {
-        let (Some(site), Some(presented)) = (site, read_answer(&check.answer)) else {
+        let (Some(site), Some(answer)) = (site, check.answer.as_ref()) else {
             return Ok(AssertionLookup::Misplaced(None));
         };
-        let Some(challenge) = self.find_challenge(&check.binding, &presented.challenge)? else {
+        let Some(challenge) = self.find_challenge(&check.binding, &answer.challenge)? else {
             return Ok(AssertionLookup::Misplaced(None));
         };
-        let Some(passkey) = passkeys::find_by_credential(self.connection, &presented.credential_id)? else {
+        let Some(passkey) = passkeys::find_by_credential(self.connection, &answer.credential_id)? else {
             return Ok(AssertionLookup::UnknownPasskey(challenge));
         };
         let Some(account) = accounts::find(self.connection, passkey.account)? else {
             return Ok(AssertionLookup::UnknownPasskey(challenge));
         };
         // The library compares neither the account named in the answer nor the expected one.
-        let is_named = presented.account.is_none_or(|account| account == passkey.account);
+        let is_named = answer.account.is_none_or(|account| account == passkey.account);
         let is_asked = match check.binding.account {
             Some(account) => account == passkey.account,
-            None => presented.account.is_some(),
+            None => answer.account.is_some(),
         };
         if !is_named || !is_asked {
             return Ok(AssertionLookup::Misplaced(Some(challenge)));
         }
-        let (answer, credential) = (&check.answer, &passkey.credential);
+        let credential = &passkey.credential;
         let verified = match check.binding.purpose {
             ChallengePurpose::SignIn => site.finish_sign_in(answer, challenge.text(), credential),
             ChallengePurpose::SecondStep | ChallengePurpose::Proof | ChallengePurpose::Enrolment => {

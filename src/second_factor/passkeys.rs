@@ -20,15 +20,19 @@ use webauthn_rs::{
 /// The site's name that users see while they use a passkey.
 const SITE_NAME: &str = "Nightlatch";
 
-/// The parts of a browser's answer that identify it. Nothing is verified.
+/// A browser's answer to a passkey request, with the parts that identify it. Nothing is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PresentedAnswer {
+pub struct PasskeyAnswer {
     /// The answered challenge, base64url.
     pub challenge: String,
     /// The credential's ID, base64url.
     pub credential_id: String,
     /// The account that the authenticator stored with the credential.
     pub account: Option<AccountId>,
+    /// Whether it comes from inside a frame of another site.
+    is_framed: bool,
+    /// The whole answer, for the library.
+    content: Json,
 }
 
 /// A registered credential.
@@ -68,6 +72,39 @@ pub enum AnswerFault {
 #[derive(Debug, thiserror::Error)]
 #[error("passkeys: {0}")]
 pub struct CeremonyError(String);
+
+impl PasskeyAnswer {
+    /// Reads an answer. `None`: it does not answer a passkey ceremony.
+    pub fn read(content: Json) -> Option<Self> {
+        let bytes = |text: &Json| {
+            BASE64URL_NOPAD
+                .decode(text.as_str()?.trim_end_matches('=').as_bytes())
+                .ok()
+        };
+        let response = &content["response"];
+        let client_data: Json = serde_json::from_slice(&bytes(&response["clientDataJSON"])?).ok()?;
+        let account = bytes(&response["userHandle"])
+            .and_then(|handle| Uuid::from_slice(&handle).ok())
+            .map(AccountId);
+        Some(Self {
+            challenge: client_data["challenge"].as_str()?.trim_end_matches('=').to_owned(),
+            credential_id: BASE64URL_NOPAD.encode(&bytes(&content["rawId"])?),
+            account,
+            is_framed: client_data["crossOrigin"].as_bool() == Some(true) || !client_data["topOrigin"].is_null(),
+            content,
+        })
+    }
+
+    /// Returns an answer to a challenge as the library reads it. None is accepted from inside a
+    /// frame of another site (WebAuthn Level 3, 7.2): Nightlatch's pages never stand in one. The
+    /// library checks that only at registration.
+    fn assertion(&self) -> Result<PublicKeyCredential, AnswerFault> {
+        if self.is_framed {
+            return Err(AnswerFault::Invalid);
+        }
+        parse(&self.content)
+    }
+}
 
 /// The site for which passkeys are made.
 pub struct RelyingParty(Webauthn);
@@ -119,11 +156,11 @@ impl RelyingParty {
     /// credential is registered already is for the caller to find out.
     pub fn finish_registration(
         &self,
-        answer: &Json,
+        answer: &PasskeyAnswer,
         challenge: &str,
         account: AccountId,
     ) -> Result<NewCredential, AnswerFault> {
-        let answer: RegisterPublicKeyCredential = parse(answer)?;
+        let answer: RegisterPublicKeyCredential = parse(&answer.content)?;
         let name = account.0.to_string();
         let begun = self.0.start_passkey_registration(account.0, &name, &name, None);
         let (_, state) = begun.map_err(|_| AnswerFault::Invalid)?;
@@ -151,11 +188,11 @@ impl RelyingParty {
     /// the answer names, as JSON.
     pub fn finish_sign_in(
         &self,
-        answer: &Json,
+        answer: &PasskeyAnswer,
         challenge: &str,
         credential: &str,
     ) -> Result<VerifiedAnswer, AnswerFault> {
-        let answer = parse_assertion(answer)?;
+        let answer = answer.assertion()?;
         let begun = self.0.start_discoverable_authentication();
         let (_, state) = begun.map_err(|_| AnswerFault::Invalid)?;
         let state: DiscoverableAuthentication = state_with(&state, "ast", challenge)?;
@@ -179,11 +216,11 @@ impl RelyingParty {
     /// that the answer names, as JSON.
     pub fn finish_proof(
         &self,
-        answer: &Json,
+        answer: &PasskeyAnswer,
         challenge: &str,
         credential: &str,
     ) -> Result<VerifiedAnswer, AnswerFault> {
-        let answer = parse_assertion(answer)?;
+        let answer = answer.assertion()?;
         let passkey: Passkey = read(credential).map_err(|_| AnswerFault::Invalid)?;
         let begun = self.0.start_passkey_authentication(std::slice::from_ref(&passkey));
         let (_, state) = begun.map_err(|_| AnswerFault::Invalid)?;
@@ -191,26 +228,6 @@ impl RelyingParty {
         let result = self.0.finish_passkey_authentication(&answer, &state).map_err(fault)?;
         verified(passkey, &result)
     }
-}
-
-/// Reads the identifying parts of an answer. `None`: it does not answer a passkey ceremony.
-pub fn read_answer(answer: &Json) -> Option<PresentedAnswer> {
-    let bytes = |text: &Json| {
-        BASE64URL_NOPAD
-            .decode(text.as_str()?.trim_end_matches('=').as_bytes())
-            .ok()
-    };
-    let response = &answer["response"];
-    let client_data: Json = serde_json::from_slice(&bytes(&response["clientDataJSON"])?).ok()?;
-    let challenge = client_data["challenge"].as_str()?.trim_end_matches('=').to_owned();
-    let account = bytes(&response["userHandle"])
-        .and_then(|handle| Uuid::from_slice(&handle).ok())
-        .map(AccountId);
-    Some(PresentedAnswer {
-        challenge,
-        credential_id: BASE64URL_NOPAD.encode(&bytes(&answer["rawId"])?),
-        account,
-    })
 }
 
 /// Puts our challenge in place of the library's.
@@ -242,21 +259,6 @@ fn verified(mut passkey: Passkey, result: &AuthenticationResult) -> Result<Verif
 
 fn is_synced(credential: &Json) -> bool {
     credential["cred"]["backup_state"].as_bool().unwrap_or(false)
-}
-
-/// Parses an answer to a challenge. None is accepted from inside a frame of another site (WebAuthn
-/// Level 3, 7.2): Nightlatch's pages never stand in one. The library checks that only at
-/// registration.
-fn parse_assertion(answer: &Json) -> Result<PublicKeyCredential, AnswerFault> {
-    let answer: PublicKeyCredential = parse(answer)?;
-    let client_data: Json =
-        serde_json::from_slice(&answer.response.client_data_json).map_err(|_| AnswerFault::Invalid)?;
-    let is_framed = client_data["crossOrigin"].as_bool() == Some(true) || !client_data["topOrigin"].is_null();
-    if is_framed {
-        Err(AnswerFault::Invalid)
-    } else {
-        Ok(answer)
-    }
 }
 
 fn parse<T: DeserializeOwned>(answer: &Json) -> Result<T, AnswerFault> {

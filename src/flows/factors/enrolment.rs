@@ -23,7 +23,7 @@ use crate::{
     second_factor::{
         SealedSecret,
         challenge::ChallengeBinding,
-        passkeys::{NewCredential, read_answer},
+        passkeys::{NewCredential, PasskeyAnswer},
         qr, totp,
     },
     store::{
@@ -231,24 +231,22 @@ pub async fn finish_passkey(
     initiator: &Initiator,
     owner: FactorOwner,
     name: &str,
-    answer: &Json,
+    answer: Json,
 ) -> Result<PasskeyEnrolment, FlowError> {
     let in_force = ctx.current_policy().await?;
     let name = passkey_name(name);
     let (Some(site), Some(domain)) = (ctx.relying_party().await?, ctx.config.passkey_domain()) else {
         return Ok(PasskeyEnrolment::Refused(EnrolmentRefusal::NoPasskeysHere));
     };
-    let Some(presented) = read_answer(answer) else {
+    let Some(answer) = PasskeyAnswer::read(answer) else {
         return Ok(PasskeyEnrolment::Invalid);
     };
-    let binding = owner.binding();
-    let challenge = ctx
-        .read(move |r| Ok(r.find_challenge(&binding, &presented.challenge)?))
-        .await?;
+    let (binding, asked) = (owner.binding(), answer.challenge.clone());
+    let challenge = ctx.read(move |r| Ok(r.find_challenge(&binding, &asked)?)).await?;
     let Some(challenge) = challenge else {
         return Ok(PasskeyEnrolment::Invalid);
     };
-    let Ok(credential) = site.finish_registration(answer, challenge.text(), owner.account()) else {
+    let Ok(credential) = site.finish_registration(&answer, challenge.text(), owner.account()) else {
         return Ok(PasskeyEnrolment::Invalid);
     };
     let new = VerifiedPasskey {

@@ -20,7 +20,7 @@ use crate::{
         session_tokens::{ProvedSession, SessionProof},
     },
     live::policy::PolicyInForce,
-    second_factor::challenge::ChallengeBinding,
+    second_factor::{challenge::ChallengeBinding, passkeys::PasskeyAnswer},
     store::{accounts, sessions},
 };
 use serde_json::{Value as Json, json};
@@ -108,7 +108,7 @@ pub async fn prove_with_passkey(
         initiator: initiator.clone(),
         client: proof.client.clone(),
         binding: proof.binding(),
-        answer,
+        answer: PasskeyAnswer::read(answer),
     };
     let assertion = match ctx.check_assertion(check).await? {
         AssertionOutcome::Verified(assertion) => assertion,

@@ -16,7 +16,7 @@ use crate::{
         pending_sign_in::{FactorMethods, is_carried_on},
         session_opening::SessionTarget,
     },
-    second_factor::challenge::ChallengeBinding,
+    second_factor::{challenge::ChallengeBinding, passkeys::PasskeyAnswer},
     store::{
         accounts, passkeys,
         pending_sign_ins::{self, PendingSignIn},
@@ -239,7 +239,7 @@ impl PasskeyArrival {
             initiator: initiator.clone(),
             client: self.client.clone(),
             binding: self.binding,
-            answer: self.answer,
+            answer: PasskeyAnswer::read(self.answer),
         };
         let assertion = match ctx.check_assertion(check).await? {
             AssertionOutcome::Verified(assertion) => assertion,

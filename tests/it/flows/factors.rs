@@ -193,7 +193,7 @@ fn enrol_passkey(server: &TestServer, opened: &OpenedSession) -> SoftPasskey {
     };
     let (passkey, answer) = SoftPasskey::register(&options, ORIGIN);
     let acting = by(opened);
-    let added = factors::finish_passkey(&server.ctx, &acting, owner.clone(), " Phone ", &answer);
+    let added = factors::finish_passkey(&server.ctx, &acting, owner.clone(), " Phone ", answer.clone());
     let PasskeyEnrolment::Added { name, token, .. } = server.run(added).unwrap() else {
         panic!("not added")
     };
@@ -201,7 +201,7 @@ fn enrol_passkey(server: &TestServer, opened: &OpenedSession) -> SoftPasskey {
     assert_eq!(name, "Phone");
     // The challenge is consumed.
     let renewed = self::owner(opened);
-    let again = server.run(factors::finish_passkey(&server.ctx, &by(opened), renewed, "", &answer));
+    let again = server.run(factors::finish_passkey(&server.ctx, &by(opened), renewed, "", answer));
     assert!(matches!(again.unwrap(), PasskeyEnrolment::Invalid));
     passkey
 }

@@ -119,7 +119,7 @@ pub async fn add(
     Confirmed(enrolling, Json(new)): Confirmed<EnrollingVisitor, Json<NewPasskey>>,
 ) -> Result<HttpResponse, PageError> {
     let owner = factor_owner(&req, &enrolling);
-    let added = finish_passkey(&ctx, &enrolling.0.initiator, owner, &new.name, &new.credential).await?;
+    let added = finish_passkey(&ctx, &enrolling.0.initiator, owner, &new.name, new.credential).await?;
     let (id, name, codes, token) = match added {
         PasskeyEnrolment::Added {
             id,
