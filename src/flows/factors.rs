@@ -7,6 +7,7 @@
 
 mod administration;
 mod enrolment;
+mod enrolment_refusal;
 mod listing;
 mod maintenance;
 mod passkey_names;
@@ -25,9 +26,10 @@ pub use administration::{
     FactorReset, ResetKind, find_enrolment_link, make_enrolment_link, reset_factors, send_enrolment_link,
 };
 pub use enrolment::{
-    AppConfirmation, AppEnrolment, EnrolmentRefusal, FactorOwner, PasskeyEnrolment, PasskeyOptions, confirm_app,
-    enrolment_refusal, finish_passkey, start_app, start_passkey,
+    AppConfirmation, AppEnrolment, FactorOwner, PasskeyEnrolment, PasskeyOptions, confirm_app, find_enrolment_refusals,
+    finish_passkey, start_app, start_passkey,
 };
+pub use enrolment_refusal::{EnrolmentRefusal, EnrolmentRefusals};
 pub use listing::{EnrolledView, PasskeyView, TrustedBrowserView, list_factors, passkeys_exist};
 pub use maintenance::{forget_old, note_requirements};
 pub use proving::{ProofOutcome, ProvingSession, passkey_options, prove_with_code, prove_with_passkey};

@@ -2,6 +2,7 @@
 //! `flows::factors` decides what proves a factor.
 
 use super::{
+    enrolment_link,
     error::PageError,
     paths,
     second_step::{StepRefusal, factor_client},
@@ -19,7 +20,7 @@ use crate::{
     flows::{
         Ctx,
         access::{AdmittedSession, FactorDutyAt, factor_duty_at},
-        factors::{self, FactorMethods, ProofOutcome, ProvingSession},
+        factors::{self, FactorMethods, FactorOwner, ProofOutcome, ProvingSession},
         step_up::StepUpMethod,
     },
     http::prove_form::{CodeField, ProveForm},
@@ -113,6 +114,14 @@ pub fn proving_session(visitor: &Visitor) -> ProvingSession {
         session: visitor.session,
         token_digest: visitor.admitted.token_digest.clone(),
         client: factor_client(&visitor.client),
+    }
+}
+
+/// Describes the session that enrols a factor, with the enrolment link that its browser opened.
+pub fn factor_owner(req: &HttpRequest, visitor: &Visitor) -> FactorOwner {
+    FactorOwner {
+        session: proving_session(visitor),
+        link: enrolment_link::token(req),
     }
 }
 

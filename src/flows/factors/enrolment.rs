@@ -17,7 +17,11 @@ use crate::{
         factor_assertions::OpenChallenge,
         factor_emails::FactorNews,
         factor_rules::factors_in_session,
-        factors::{passkey_names::passkey_name, proving::ProvingSession},
+        factors::{
+            enrolment_refusal::{EnrolmentRefusal, EnrolmentRefusals},
+            passkey_names::passkey_name,
+            proving::ProvingSession,
+        },
     },
     live::policy::PolicyInForce,
     second_factor::{
@@ -49,23 +53,6 @@ pub struct FactorOwner {
     pub session: ProvingSession,
     /// Token of an enrolment link, if one was opened.
     pub link: Option<Secret>,
-}
-
-/// Why a factor cannot be enrolled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EnrolmentRefusal {
-    /// The policy switches this kind off.
-    Off,
-    /// People reach this server by an IP address, for which browsers support no passkeys.
-    NoPasskeysHere,
-    /// A first factor needs an enrolment link from an administrator.
-    LinkNeeded,
-    /// The account has a factor that this session has not proved.
-    ProveFirst,
-    /// A passkey is required, and an authenticator app would not meet that.
-    PasskeyRequired,
-    /// The account has the most passkeys allowed.
-    TooMany,
 }
 
 /// A new authenticator app that waits for its first code.
@@ -138,18 +125,15 @@ enum EnrolmentKind {
     Passkey,
 }
 
-/// Returns why a session may enrol neither kind; `None`: it may enrol at least one.
-pub async fn enrolment_refusal(ctx: &Ctx, owner: &FactorOwner) -> Result<Option<EnrolmentRefusal>, FlowError> {
+/// Finds what keeps a session from enrolling each kind.
+pub async fn find_enrolment_refusals(ctx: &Ctx, owner: &FactorOwner) -> Result<EnrolmentRefusals, FlowError> {
     let in_force = ctx.current_policy().await?;
-    let (app, passkey) = (
-        ctx.judge_enrolment(&in_force, owner, EnrolmentKind::App).await?,
-        ctx.judge_enrolment(&in_force, owner, EnrolmentKind::Passkey).await?,
-    );
-    Ok(match (app, passkey) {
-        // Why there is no passkey says more than that an app would not be enough.
-        (Err(EnrolmentRefusal::Off | EnrolmentRefusal::PasskeyRequired), Err(passkey)) => Some(passkey),
-        (Err(app), Err(_)) => Some(app),
-        (Ok(_), _) | (_, Ok(_)) => None,
+    Ok(EnrolmentRefusals {
+        app: ctx.judge_enrolment(&in_force, owner, EnrolmentKind::App).await?.err(),
+        passkey: ctx
+            .judge_enrolment(&in_force, owner, EnrolmentKind::Passkey)
+            .await?
+            .err(),
     })
 }
 

@@ -10,11 +10,10 @@ use crate::{
     flows::{
         Ctx,
         access::FactorDutyAt,
-        factors::{EnrolmentRefusal, FactorOwner, enrolment_refusal},
+        factors::{EnrolmentRefusal, find_enrolment_refusals},
     },
     http::{
         destination::{destination_address, return_to},
-        enrolment_link,
         error::PageError,
         filters,
         forms::{EmptyBody, Form, Json, Query, ShortForm},
@@ -203,11 +202,8 @@ async fn show(
 /// Returns whether the visitor can add a factor only with an enrolment link and has opened none
 /// that works for the account.
 async fn needs_link(req: &HttpRequest, ctx: &Ctx, visitor: &Visitor) -> Result<bool, PageError> {
-    let owner = FactorOwner {
-        session: session_proof::proving_session(visitor),
-        link: enrolment_link::token(req),
-    };
-    Ok(enrolment_refusal(ctx, &owner).await? == Some(EnrolmentRefusal::LinkNeeded))
+    let refusals = find_enrolment_refusals(ctx, &session_proof::factor_owner(req, visitor)).await?;
+    Ok(refusals.of_every_kind() == Some(EnrolmentRefusal::LinkNeeded))
 }
 
 /// Returns a sentence that says who requires it.

@@ -11,7 +11,7 @@ use crate::{
     domain::{account::Role, factor::FactorRequirement, time::Timestamp},
     flows::{
         Ctx, accounts,
-        factors::{EnrolledView, EnrolmentRefusal, FactorOwner, list_factors, untrust_browser},
+        factors::{EnrolledView, EnrolmentRefusal, find_enrolment_refusals, list_factors, untrust_browser},
     },
     http::{
         destination::{destination_address, return_to},
@@ -24,7 +24,7 @@ use crate::{
         onward, paths,
         problem::Problem,
         respond::{redirect_to, render_page},
-        session_proof::{passkey_place, proving_session},
+        session_proof::{factor_owner, passkey_place},
         shell::Shell,
         step_up::Confirmed,
         visitor::{EnrollingVisitor, Member, Visitor},
@@ -49,12 +49,23 @@ struct FactorsPage {
     /// What the policy requires, as a sentence.
     requirement: Option<String>,
     choices: EnrolmentChoices,
+    barriers: EnrolmentBarriers,
     enrolled: EnrolledView,
     /// The domain for which passkeys are made.
     domain: String,
     password_changed: Timestamp,
     /// The title of the source that keeps the password; `None`: it is kept here.
     keeper: Option<String>,
+}
+
+/// What keeps the visitor from adding factors, as sentences; `None`: nothing.
+struct EnrolmentBarriers {
+    /// Any factor.
+    all: Option<String>,
+    /// A passkey, if they can be used here.
+    passkey: Option<String>,
+    /// An authenticator app, if the policy allows them.
+    app: Option<String>,
 }
 
 /// The kinds of factors that can be set up now.
@@ -138,6 +149,7 @@ async fn render(
         is_setup: is_setup && !enrolled.factors.has_any() && visitor.role == Role::Administrator,
         requirement: requirement(enrolled.required, visitor.admitted.enrol_by),
         choices: EnrolmentChoices::under(req, ctx, visitor, FactorRequirement::Off),
+        barriers: find_barriers(req, ctx, visitor).await?,
         domain: ctx.config.passkey_domain().unwrap_or_default(),
         enrolled,
         keeper: ctx.source_title(&view.account),
@@ -149,6 +161,24 @@ async fn render(
         false => StatusCode::UNPROCESSABLE_ENTITY,
     };
     render_page(status, &page)
+}
+
+/// Finds why forms that add a factor would be refused, so that the page says that instead.
+async fn find_barriers(req: &HttpRequest, ctx: &Ctx, visitor: &Visitor) -> Result<EnrolmentBarriers, PageError> {
+    let refusals = find_enrolment_refusals(ctx, &factor_owner(req, visitor)).await?;
+    let all = refusals.of_every_kind().filter(|refusal| match refusal {
+        EnrolmentRefusal::LinkNeeded | EnrolmentRefusal::ProveFirst => true,
+        EnrolmentRefusal::Off
+        | EnrolmentRefusal::NoPasskeysHere
+        | EnrolmentRefusal::PasskeyRequired
+        | EnrolmentRefusal::TooMany => false,
+    });
+    let describe = |refusal| describe_enrolment_refusal(ctx, refusal).2;
+    Ok(EnrolmentBarriers {
+        all: all.map(describe),
+        passkey: refusals.passkey.map(describe),
+        app: refusals.app.map(describe),
+    })
 }
 
 /// Returns what is required, and by when.
@@ -190,14 +220,6 @@ fn parse_id(text: &str) -> Result<Uuid, PageError> {
     Uuid::parse_str(text).map_err(|_| PageError::NotFound)
 }
 
-/// Describes who enrols, and with which link.
-fn factor_owner(req: &HttpRequest, enrolling: &EnrollingVisitor) -> FactorOwner {
-    FactorOwner {
-        session: proving_session(&enrolling.0),
-        link: enrolment_link::token(req),
-    }
-}
-
 /// Returns where to go after a factor was set up: to the page that was interrupted, or to the list.
 fn way_on(req: &HttpRequest, ctx: &Ctx, enrolling: &EnrollingVisitor) -> String {
     if enrolling.0.admitted.duty.is_none() && !onward::has_target(req) {
@@ -237,7 +259,9 @@ fn describe_enrolment_refusal(ctx: &Ctx, refusal: EnrolmentRefusal) -> (StatusCo
         EnrolmentRefusal::LinkNeeded => (
             StatusCode::FORBIDDEN,
             "enrolment_link",
-            "Your first second factor needs an enrolment link. Ask an administrator for one.".to_owned(),
+            "Only a link from an administrator can add your first second factor. Ask an administrator to send you an \
+             enrolment link, and open it in this browser."
+                .to_owned(),
         ),
         EnrolmentRefusal::ProveFirst => (
             StatusCode::FORBIDDEN,

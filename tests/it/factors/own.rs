@@ -2,12 +2,18 @@
 
 use super::kit::{App, JSON, enrol_app, enrol_passkey, refused, shown, signed_in_at_localhost};
 use crate::{
-    harness::server::{On, PASSWORD, TestServer, operator},
+    harness::{
+        page::Page,
+        server::{On, PASSWORD, TestServer, operator},
+    },
     pages::kit::at_once,
 };
 use nightlatch::{
     domain::{account::Role, policy::Scope},
-    flows::applications::{self, ApplicationChange},
+    flows::{
+        applications::{self, ApplicationChange},
+        factors::{EnrolmentLinkOutcome, make_enrolment_link},
+    },
 };
 use serde_json::json;
 
@@ -406,4 +412,41 @@ fn a_step_up_names_the_codes_that_the_account_has() {
     assert_eq!(asked.all("input[name=step_up_code]").len(), 1);
     assert!(asked.shows("Recovery code"), "{}", asked.text());
     assert!(!asked.shows("authenticator app"), "{}", asked.text());
+}
+
+#[test]
+fn under_enrolment_by_link_the_page_says_why_nothing_can_be_added() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let id = server.account("ada", Role::Member);
+        let ada = signed_in_at_localhost(&server, "ada");
+        let buttons = |page: &Page| {
+            page.all("form[action='/factors/totp/start'], form[action='/factors/passkeys/new']")
+                .len()
+        };
+        let why = "Only a link from an administrator can add your first second factor.";
+        let page = ada.get("/factors").expect(200).page();
+        assert_eq!((buttons(&page), page.shows(why)), (2, false), "{on:?}");
+        server.policy(&[("factor.enrolment", "by_link")]);
+        let page = ada.get("/factors").expect(200).page();
+        assert_eq!((buttons(&page), page.shows(why)), (0, true), "{on:?}: {}", page.text());
+        assert!(
+            page.shows("Ask an administrator to send you an enrolment link"),
+            "{on:?}"
+        );
+        let made = server.run(make_enrolment_link(&server.ctx, &operator(), id)).unwrap();
+        let EnrolmentLinkOutcome::Link(address) = made else {
+            panic!("no link")
+        };
+        let token = address.expose().split_once("token=").unwrap().1;
+        ada.get(&format!("/factors/enrol?token={token}")).expect(303);
+        let link = ada.get("/factors/enrol").expect(200).page();
+        ada.submit(&link.form("/factors/enrol"), &[]).expect(303);
+        let page = ada.get("/factors").expect(200).page();
+        assert_eq!((buttons(&page), page.shows(why)), (2, false), "{on:?}: {}", page.text());
+        // With a first factor, the next one needs no link.
+        enrol_app(&server, &ada);
+        let page = ada.get("/factors").expect(200).page();
+        assert_eq!((buttons(&page), page.shows(why)), (2, false), "{on:?}: {}", page.text());
+    }
 }

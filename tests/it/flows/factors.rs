@@ -673,7 +673,12 @@ fn a_first_factor_by_link_needs_the_link_once() {
         server.policy(&[("factor.enrolment", "by_link")]);
         let opened = open(server, "ada");
         let mut owner = owner(&opened);
-        let refusal = |owner: &FactorOwner| server.run(factors::enrolment_refusal(&server.ctx, owner)).unwrap();
+        let refusal = |owner: &FactorOwner| {
+            server
+                .run(factors::find_enrolment_refusals(&server.ctx, owner))
+                .unwrap()
+                .of_every_kind()
+        };
         assert_eq!(refusal(&owner), Some(EnrolmentRefusal::LinkNeeded));
         let nowhere = server
             .run(factors::send_enrolment_link(&server.ctx, &operator(), ada))
@@ -717,8 +722,9 @@ fn a_session_without_the_factor_neither_enrols_nor_steps_up() {
         let (app, _) = enrol_app(server, &opened);
         // This session signed in before the factor was enrolled.
         let refusal = server
-            .run(factors::enrolment_refusal(&server.ctx, &owner(&early)))
-            .unwrap();
+            .run(factors::find_enrolment_refusals(&server.ctx, &owner(&early)))
+            .unwrap()
+            .of_every_kind();
         assert_eq!(refusal, Some(EnrolmentRefusal::ProveFirst));
         let method = server.run(step_up::find_method(&server.ctx, ada)).unwrap();
         assert_eq!(method, StepUpMethod::PasswordAndCode);
@@ -745,8 +751,9 @@ fn a_session_without_the_factor_neither_enrols_nor_steps_up() {
         keep_token(&early, token);
         assert_eq!(proofs_of(server, early.session), Proofs::PASSWORD.with(Proof::Totp));
         let refusal = server
-            .run(factors::enrolment_refusal(&server.ctx, &owner(&early)))
-            .unwrap();
+            .run(factors::find_enrolment_refusals(&server.ctx, &owner(&early)))
+            .unwrap()
+            .of_every_kind();
         assert_eq!(refusal, None);
     });
 }
@@ -1015,7 +1022,10 @@ fn an_id_that_a_proof_replaced_does_not_have_the_proof() {
             session: proof,
             link: None,
         };
-        let refusal = server.run(factors::enrolment_refusal(&server.ctx, &thief)).unwrap();
+        let refusal = server
+            .run(factors::find_enrolment_refusals(&server.ctx, &thief))
+            .unwrap()
+            .of_every_kind();
         assert_eq!(refusal, Some(EnrolmentRefusal::ProveFirst));
         assert_eq!(live_sessions(server, ada), 2);
     });

@@ -1,7 +1,7 @@
 //! Setting up an authenticator app: the page that shows its secret once, and the code that confirms
 //! it.
 
-use super::{factor_owner, forget_way, recovery, refuse, way_back, way_on};
+use super::{forget_way, recovery, refuse, way_back, way_on};
 use crate::{
     domain::{
         secret::{self, Secret},
@@ -24,7 +24,7 @@ use crate::{
         problem::Problem,
         request_body::{FORM_TYPE, MAX_SHORT_BYTES, read_body, replay_body},
         respond::render_page,
-        session_proof::{proving_session, renew},
+        session_proof::{factor_owner, proving_session, renew},
         shell::Shell,
         step_up::{Confirmed, CriticalForm},
         visitor::{EnrollingVisitor, FactorVisitor, Member},
@@ -91,7 +91,7 @@ pub async fn start(
     ctx: web::Data<Ctx>,
     Confirmed(enrolling, ()): Confirmed<EnrollingVisitor, ()>,
 ) -> Result<HttpResponse, PageError> {
-    let owner = factor_owner(&req, &enrolling);
+    let owner = factor_owner(&req, &enrolling.0);
     match start_app(&ctx, &enrolling.0.initiator, &owner).await? {
         Ok(setup) => show(&req, &ctx, &enrolling, StatusCode::OK, Some(&setup), Vec::new()),
         Err(refusal) => Ok(refuse(&req, &ctx, refusal, way_back(&enrolling))),
@@ -141,7 +141,7 @@ pub async fn confirm(
     // Finished even if the browser gives this request up for its second one.
     let confirmed = actix_web::rt::spawn(enable_app(
         ctx.clone().into_inner(),
-        factor_owner(&req, &enrolling),
+        factor_owner(&req, &enrolling.0),
         enrolling.clone(),
         form,
         act,

@@ -9,7 +9,7 @@ use crate::{
     flows::{
         Ctx,
         factors::{
-            PasskeyEnrolment, PasskeyOptions, RemovalOutcome, RenameOutcome, enrolment_refusal, finish_passkey,
+            PasskeyEnrolment, PasskeyOptions, RemovalOutcome, RenameOutcome, find_enrolment_refusals, finish_passkey,
             remove_passkey, rename_passkey, start_passkey,
         },
     },
@@ -75,7 +75,8 @@ pub async fn form(
 ) -> Result<HttpResponse, PageError> {
     let visitor = &enrolling.0;
     let back = way_back(&enrolling);
-    if let Some(refusal) = enrolment_refusal(&ctx, &factor_owner(&req, &enrolling)).await? {
+    let refusals = find_enrolment_refusals(&ctx, &factor_owner(&req, visitor)).await?;
+    if let Some(refusal) = refusals.passkey {
         return Ok(refuse(&req, &ctx, refusal, back));
     }
     let choices = EnrolmentChoices::under(&req, &ctx, visitor, FactorRequirement::Off);
@@ -106,7 +107,7 @@ pub async fn options(
     ctx: web::Data<Ctx>,
     Confirmed(enrolling, Json(_)): Confirmed<EnrollingVisitor, Json<EmptyBody>>,
 ) -> Result<HttpResponse, PageError> {
-    Ok(match start_passkey(&ctx, &factor_owner(&req, &enrolling)).await? {
+    Ok(match start_passkey(&ctx, &factor_owner(&req, &enrolling.0)).await? {
         PasskeyOptions::Options(options) => HttpResponse::Ok().json(options),
         PasskeyOptions::Refused(refusal) => refuse_script(&ctx, refusal),
     })
@@ -118,7 +119,7 @@ pub async fn add(
     ctx: web::Data<Ctx>,
     Confirmed(enrolling, Json(new)): Confirmed<EnrollingVisitor, Json<NewPasskey>>,
 ) -> Result<HttpResponse, PageError> {
-    let owner = factor_owner(&req, &enrolling);
+    let owner = factor_owner(&req, &enrolling.0);
     let added = finish_passkey(&ctx, &enrolling.0.initiator, owner, &new.name, new.credential).await?;
     let (id, name, codes, token) = match added {
         PasskeyEnrolment::Added {
