@@ -30,6 +30,8 @@ fn only_cells_that_differ_are_filled_and_each_leads_to_its_setting() {
     assert_eq!((ttl.len(), ttl[2]), (3, ""), "everyone, administrators, wiki");
     assert!(ttl[0].contains("2 weeks") && ttl[1].contains("1 hour"));
     assert!(ttl[1].contains("href=\"/admin/policy?scope=administrators#session-ttl\""));
+    let is_filled = |cell: &str| cell.contains("class=\"differs\"");
+    assert!(!is_filled(ttl[0]) && is_filled(ttl[1]));
     let idle = cells(page.text(), "auth.idle_session_timeout").unwrap();
     assert!(idle[1].is_empty() && idle[2].contains("5 minutes"));
     assert!(idle[2].contains("scope=app%3Awiki#auth-idle_session_timeout"));

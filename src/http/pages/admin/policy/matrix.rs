@@ -39,6 +39,8 @@ struct MatrixCell {
     href: String,
     value: String,
     scope: String,
+    /// Another scope than everyone has its own value.
+    differs: bool,
     pinned: bool,
 }
 
@@ -99,6 +101,7 @@ fn row(policy: &Policy, scopes: &[Scope], setting: &Setting) -> MatrixRow {
             href: editor::anchor(scope, setting.key),
             value: setting.display(&value),
             scope: scope.label(),
+            differs: *scope != Scope::Everyone,
             pinned: source == Source::Pinned,
         })
     };
