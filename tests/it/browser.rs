@@ -1,6 +1,7 @@
 //! The pages in real Chromium: signing in, changing the policy, being signed out by it; every page
 //! in light, dark and on a phone.
 
+mod lockouts;
 mod policy;
 mod review;
 

@@ -181,8 +181,14 @@ fn lockout_line(view: &LockoutView) -> LockoutLine {
             None => UnlockTime::NotLocked,
         },
         last_attempt: lockout.last_attempt_at,
-        last_ip: lockout.last_ip.map(|ip| ip.to_string()),
-        names: lockout.names_tried.iter().map(|name| escape_invisible(name)).collect(),
+        last_ip: match lockout.key.ip {
+            Some(_) => None,
+            None => lockout.last_ip.map(|ip| ip.to_string()),
+        },
+        names: match lockout.key.account {
+            Some(_) => Vec::new(),
+            None => lockout.names_tried.iter().map(|name| escape_invisible(name)).collect(),
+        },
         refused: lockout.refused,
     }
 }

@@ -90,7 +90,9 @@ pub struct LockoutLine {
     pub limit: Option<u32>,
     pub unlocks: UnlockTime,
     pub last_attempt: Timestamp,
+    /// The address of the last attempt, where the subject does not say it.
     pub last_ip: Option<String>,
+    /// The usernames that were tried, where the subject does not say them.
     pub names: Vec<String>,
     pub refused: i64,
 }
