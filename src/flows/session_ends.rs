@@ -50,8 +50,7 @@ impl Write<'_> {
         let session = end.session;
         // The order of all writes: the account before its sessions.
         sessions::lock_account_sessions(self.connection, session.account_id)?;
-        let is_account = self.initiator.account_id().is_some();
-        let ended_by = is_account.then(|| self.initiator.name());
+        let ended_by = self.initiator.is_person().then(|| self.initiator.name());
         let cause = self.end_cause(session, end.reason)?;
         let ended = sessions::end(
             self.connection,

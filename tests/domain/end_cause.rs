@@ -179,6 +179,24 @@ fn the_sentence_names_the_person_or_the_client_that_ended_it() {
             None,
             "ada ended it from another session.",
         ),
+        (
+            EndReason::Revoked,
+            Some("cli:root (uid 0)"),
+            None,
+            "An administrator at the command line, root (uid 0), ended it.",
+        ),
+        (
+            EndReason::AccountDisabled,
+            Some("cli:root (uid 0)"),
+            None,
+            "An administrator at the command line, root (uid 0), disabled the account.",
+        ),
+        (
+            EndReason::PasswordChanged,
+            Some("cli:root (uid 0)"),
+            None,
+            "An administrator at the command line, root (uid 0), reset the password of the account.",
+        ),
         (EndReason::Revoked, None, None, "It was ended from outside the session."),
         (
             EndReason::AccountDisabled,

@@ -42,6 +42,15 @@ impl Initiator {
         }
     }
 
+    /// Whether somebody acted whose name is known: a signed-in user, or an operator at the command
+    /// line.
+    pub fn is_person(&self) -> bool {
+        match self.actor {
+            Actor::Account { .. } | Actor::Cli { .. } => true,
+            Actor::Anonymous | Actor::System => false,
+        }
+    }
+
     /// Name shown in revisions and lists.
     pub fn name(&self) -> String {
         match &self.actor {

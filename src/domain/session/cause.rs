@@ -1,6 +1,8 @@
 //! The cause of a session's end: the rule and the policy that ended it, as they were at that
 //! moment.
 
+use std::borrow::Cow;
+
 use serde_json::{Value as Json, json};
 
 use super::{
@@ -42,6 +44,18 @@ pub struct EndedBy<'a> {
     pub person: Option<&'a str>,
     /// The name of the session's owner.
     pub owner: &'a str,
+}
+
+/// What the names of operators at the command line begin with (`audit::Actor`).
+const OPERATOR: &str = "cli:";
+
+/// Returns the subject of the sentence. Only administrators and operators end what is not theirs, so
+/// a username that begins like an operator's makes no other claim.
+fn describe_person(person: &str) -> Cow<'_, str> {
+    match person.strip_prefix(OPERATOR) {
+        Some(operator) => format!("An administrator at the command line, {operator},").into(),
+        None => person.into(),
+    }
 }
 
 impl EndCause {
@@ -160,12 +174,16 @@ impl EndCause {
             (EndReason::Revoked, Some(person)) if person == owner => {
                 format!("{owner} ended it from another session.")
             }
-            (EndReason::Revoked, Some(person)) => format!("{person} ended it."),
-            (EndReason::AccountDisabled, Some(person)) => format!("{person} disabled the account."),
             (EndReason::PasswordChanged, Some(person)) if person == owner => {
                 format!("{owner} changed the password of the account.")
             }
-            (EndReason::PasswordChanged, Some(person)) => format!("{person} reset the password of the account."),
+            (EndReason::Revoked, Some(person)) => format!("{} ended it.", describe_person(person)),
+            (EndReason::AccountDisabled, Some(person)) => {
+                format!("{} disabled the account.", describe_person(person))
+            }
+            (EndReason::PasswordChanged, Some(person)) => {
+                format!("{} reset the password of the account.", describe_person(person))
+            }
             (_, _) => self.impersonal_sentence(reason),
         }
     }

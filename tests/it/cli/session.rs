@@ -206,3 +206,28 @@ fn bad_input_of_session_is_refused() {
     cli.run(&["session", "list", "--ip", "here"]).usage();
     cli.run(&["session", "end", "--all"]).done().prints(&["Nothing to do"]);
 }
+
+#[test]
+fn an_end_from_the_command_line_says_who_ended_it() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        let cli = Cli::beside(&server);
+        for (name, command, act) in [
+            ("ada", ["session", "end", "--account", "ada"].as_slice(), "ended it."),
+            ("bob", &["account", "disable", "bob"], "disabled the account."),
+        ] {
+            server.member(name);
+            let listed = cli.run(&["session", "list", "--json", "--account", name]).json();
+            let id = listed[0]["id"].as_str().unwrap();
+            cli.run(command).done();
+            let shown = cli.run(&["session", "show", id, "--json"]).json();
+            assert_eq!(shown["ended_by"], actor(), "{on:?} {shown}");
+            let page = boss.get(&format!("/admin/sessions/{id}")).expect(200).page();
+            let subject = actor().replacen("cli:", "An administrator at the command line, ", 1);
+            for text in ["Ended by", &actor(), &format!("{subject}, {act}")] {
+                assert!(page.shows(text), "{on:?} {text}: {}", page.text());
+            }
+        }
+    }
+}
