@@ -45,7 +45,7 @@ async fn list(
     admin: Admin,
     Query(query): Query<AuditListQuery>,
 ) -> Result<HttpResponse, PageError> {
-    let list = audit::list(&ctx, query.filter(ctx.now())).await?;
+    let list = audit::list(&ctx, query.page_filter(ctx.now())).await?;
     let ends = PageEnds::from_items(&list.items, list.newer, list.older, |row: &AuditRecord| {
         write_place(row.at, row.id)
     });

@@ -153,6 +153,19 @@ impl AuditListQuery {
         }
     }
 
+    /// Returns the filter of the page. A sign-in opens its session, in one write, and is one row:
+    /// the opening has a row only where the filter is about it. Exports have both.
+    pub fn page_filter(&self, now: Timestamp) -> AuditFilter {
+        let mut filter = self.filter(now);
+        let opened = Event::SessionOpened;
+        let text = filter.text.as_ref().map(|text| text.to_lowercase());
+        let is_sought = text.is_some_and(|text| opened.as_str().contains(&text));
+        if filter.events.is_empty() && !is_sought && !filter.exclude_events.contains(&opened) {
+            filter.exclude_events.push(opened);
+        }
+        filter
+    }
+
     /// Returns the filter form.
     pub fn form(&self) -> AuditFilterForm {
         AuditFilterForm {
