@@ -10,6 +10,7 @@ use super::{
     problem::{Problem, describe_status},
     shell::Shell,
     site::Site,
+    visitor::find_pending_name_for_error,
 };
 use crate::flows::Ctx;
 use actix_web::{
@@ -28,6 +29,8 @@ use std::panic::AssertUnwindSafe;
 #[template(path = "pages/error.html")]
 struct ErrorPage {
     shell: Shell,
+    /// The user who is signed in, but has something to do first: without navigation.
+    pending: Option<String>,
     status: u16,
     title: String,
     message: String,
@@ -115,8 +118,10 @@ fn problem_json(request: &HttpRequest, status: StatusCode, details: &RefusalDeta
 
 fn html_page(request: &HttpRequest, status: StatusCode, details: &RefusalDetails) -> HttpResponse {
     let (title, message) = describe_status(status);
+    let shell = Shell::around_error(request, title);
     let page = ErrorPage {
-        shell: Shell::around_error(request, title),
+        pending: find_pending_name_for_error(request).filter(|_| shell.visitor.is_none()),
+        shell,
         status: status.as_u16(),
         title: title.to_owned(),
         message: details.message.clone().unwrap_or_else(|| message.to_owned()),

@@ -181,6 +181,13 @@ pub fn find_visitor_for_error(req: &HttpRequest) -> Option<Visitor> {
         .flatten()
 }
 
+/// Returns the name on an error page of our own host while something is pending.
+pub fn find_pending_name_for_error(req: &HttpRequest) -> Option<String> {
+    matches!(Site::from_request(req), Site::Own)
+        .then(|| signed_in_name(req))
+        .flatten()
+}
+
 /// Only addresses that can be requested again are used for the return.
 fn return_to(req: &HttpRequest) -> Option<String> {
     (req.method() == Method::GET)

@@ -43,7 +43,10 @@ fn the_page_of_a_demanded_change_has_the_sign_out_that_it_promises() {
         server.act(id, Act::ForceChange);
         let page = ada.get("/password").expect(200).page();
         assert!(page.shows("You can also sign out."), "{on:?}");
-        ada.submit(&page.form("/logout"), &[]).expect(303);
+        let lost = ada.get("/nothing/here").expect(404).page();
+        assert!(lost.shows("You are signed in as ada."), "{on:?}: {}", lost.text());
+        assert!(lost.all("nav").is_empty(), "{on:?}");
+        ada.submit(&lost.form("/logout"), &[]).expect(303);
         assert_eq!(ada.get("/").expect(303).location(), "/login", "{on:?}");
     }
 }
