@@ -369,7 +369,7 @@ fn an_account_that_may_not_enter_gets_a_page_that_says_why_and_offers_another() 
         let page = refused.page();
         assert_eq!(page.heading(), "No access to this application", "{kind:?}");
         assert!(
-            page.shows("Only some roles and groups may open vault"),
+            page.shows("You are signed in as ada. Only some roles and groups may open vault"),
             "{kind:?}: {}",
             page.text()
         );

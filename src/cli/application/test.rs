@@ -148,7 +148,7 @@ fn outcome_json(ctx: &Ctx, target: &RequestTarget, outcome: &SessionTest) -> Val
         AccessDecision::Duty(duty) => (duty.as_str(), None),
         AccessDecision::Unproved(fault) => (fault.as_str(), None),
         AccessDecision::NotSignedIn(reason) => ("not_signed_in", reason.map(|reason| reason.as_str())),
-        AccessDecision::NotAllowed => ("not_allowed", None),
+        AccessDecision::NotAllowed(_) => ("not_allowed", None),
         AccessDecision::Unknown => ("unknown", None),
         AccessDecision::NotCanonical => ("not_canonical", None),
     };

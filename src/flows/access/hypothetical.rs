@@ -258,7 +258,9 @@ fn decide(
             ..
         } => AccessDecision::Unproved(fault),
         SessionVerdict::Duty { what, .. } => AccessDecision::Duty(what),
-        SessionVerdict::Live(_) if !application.admits(account.role, &account.groups) => AccessDecision::NotAllowed,
+        SessionVerdict::Live(_) if !application.admits(account.role, &account.groups) => {
+            AccessDecision::NotAllowed(account.name.clone())
+        }
         SessionVerdict::Live(live) => {
             let digest = presented.digest.clone();
             let touched = Arc::new(apply_effect(session, &live, now));

@@ -47,8 +47,8 @@ pub enum AccessDecision {
     NotSignedIn(Option<EndReason>),
     /// Signed in, but the request did not prove the device of the session.
     Unproved(DeviceFault),
-    /// Signed in, but neither role nor group has access.
-    NotAllowed,
+    /// Signed in, but neither role nor group of the account, which is named, has access.
+    NotAllowed(String),
     /// No application answers at this address.
     Unknown,
     /// The path is ambiguous, and decisions there depend on it.
@@ -134,7 +134,7 @@ async fn enter(
         if admitted.session.may_record_denial(ctx.now()) {
             Box::pin(record_denial(ctx, &admitted, application, target, origin())).await?;
         }
-        return Ok(AccessDecision::NotAllowed);
+        return Ok(AccessDecision::NotAllowed(admitted.account.name.clone()));
     }
     if !admitted.session.row.applications.contains(&application.name) {
         // INVARIANT: no request passes before the entry is recorded. A session that ended in the

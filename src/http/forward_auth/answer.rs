@@ -74,7 +74,7 @@ pub fn answer(question: &AnswerContext<'_>, ctx: &Ctx, decision: &AccessDecision
             };
             send_away(question, ctx, &page, (duty.as_str(), duty.sentence()))
         }
-        AccessDecision::NotAllowed => no_entry(question, ctx),
+        AccessDecision::NotAllowed(user) => no_entry(question, ctx, user),
         AccessDecision::Unknown => {
             let why = "No application is registered for this address.";
             problem(StatusCode::FORBIDDEN, "unknown_application", why, None)
@@ -93,14 +93,14 @@ fn return_address(question: &AnswerContext<'_>) -> Option<String> {
 }
 
 /// Returns 403: a page for people if the proxy passes it on, otherwise a problem.
-fn no_entry(question: &AnswerContext<'_>, ctx: &Ctx) -> HttpResponse {
+fn no_entry(question: &AnswerContext<'_>, ctx: &Ctx, user: &str) -> HttpResponse {
     let shows_pages = match question.dialect {
         Dialect::AuthRequest => false,
         Dialect::ForwardAuth | Dialect::ExtAuthz => (question.navigation)(),
     };
     let application = ctx.live.applications().of_page(question.target);
     let name = application.as_ref().map(|application| application.name.as_str());
-    let page = shows_pages.then(|| render_no_entry(ctx, name, None, &question.target.url()));
+    let page = shows_pages.then(|| render_no_entry(ctx, name, Some(user), &question.target.url()));
     let Some(Ok(mut response)) = page else {
         return problem(StatusCode::FORBIDDEN, "forbidden", NO_ENTRY, None);
     };

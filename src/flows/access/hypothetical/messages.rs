@@ -77,7 +77,7 @@ impl AccessDecision {
             }
             Self::NotSignedIn(None) => "Redirected to sign-in.".to_owned(),
             Self::NotSignedIn(Some(reason)) => format!("The session would end. {}", reason.sentence()),
-            Self::NotAllowed => "Refused: neither role nor group has access.".to_owned(),
+            Self::NotAllowed(_) => "Refused: neither role nor group has access.".to_owned(),
             Self::Unknown => "Refused: no application is registered for this address.".to_owned(),
             Self::NotCanonical => "Refused: the path is ambiguous.".to_owned(),
         }
