@@ -133,7 +133,7 @@ impl GetSetting {
             output::print_json(&json!({
                 "key": setting.name,
                 "value": value.to_json(),
-                "default": key.default_value().to_json(),
+                "default": policy.default_value(key).to_json(),
                 "scope": self.scope.to_string(),
                 "source": source.to_string(),
             }))?;
@@ -144,7 +144,7 @@ impl GetSetting {
         add(setting.name, format_value(key, &value));
         add("  scope", self.scope.to_string());
         add("  source", source.to_string());
-        add("  default", format_value(key, &key.default_value()));
+        add("  default", format_value(key, &policy.default_value(key)));
         add("  accepted", setting.accepts());
         add("  effect", setting.effect.to_owned());
         let mut out = StandardOutput::new();

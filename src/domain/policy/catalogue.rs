@@ -438,6 +438,15 @@ impl std::fmt::Display for Key {
 }
 
 impl Setting {
+    /// Formats the default for screens, also where the public URL decides about it
+    /// ([`super::effective::Policy::default_value`]).
+    pub fn describe_default(&self) -> String {
+        match self.key {
+            Key::SessionSecure => "on if the public URL is https, otherwise off".to_owned(),
+            key => self.display(&key.default_value()),
+        }
+    }
+
     /// Returns whether the setting may be set in `scope`.
     pub fn allowed_in(&self, scope: &Scope) -> bool {
         match scope {

@@ -79,7 +79,7 @@ impl Change {
         let setting = self.key.setting();
         let shown = |value: &Option<Value>| match (value, &self.scope) {
             (Some(value), _) => setting.display(value),
-            (None, Scope::Everyone) => format!("default ({})", setting.display(&self.key.default_value())),
+            (None, Scope::Everyone) => format!("default ({})", setting.describe_default()),
             (None, Scope::Administrators | Scope::Application(_)) => "inherited".to_owned(),
         };
         format!(

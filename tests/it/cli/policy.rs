@@ -376,6 +376,19 @@ fn warnings_go_to_standard_error_and_do_not_refuse() {
         .says(&["warning: everyone: session.secure: "]);
     let ran = https.run(&["policy", "set", "session.secure", "on"]).done();
     assert!(!ran.err.contains("session.secure"), "{}", ran.err);
+    // Where nobody sets it, the public URL decides.
+    https
+        .run(&["policy", "unset", "session.secure"])
+        .done()
+        .prints(&["on → default (on if the public URL is https, otherwise off)"]);
+    let get = |cli: &Cli| cli.run(&["policy", "get", "session.secure", "--json"]).json();
+    for (cli, default) in [(&https, true), (&cli, false)] {
+        let shown = get(cli);
+        assert_eq!(
+            (&shown["default"], &shown["value"], &shown["source"]),
+            (&json!(default), &json!(default), &json!("default"))
+        );
+    }
 }
 
 #[test]

@@ -119,7 +119,7 @@ impl DiffLine {
         let setting = change.key.setting();
         let side = |value: &Option<Value>| match (value, &change.scope) {
             (Some(value), _) => setting.display(value),
-            (None, Scope::Everyone) => format!("default ({})", setting.display(&change.key.default_value())),
+            (None, Scope::Everyone) => format!("default ({})", setting.describe_default()),
             (None, Scope::Administrators | Scope::Application(_)) => "inherited".to_owned(),
         };
         Self {
