@@ -112,6 +112,7 @@ impl JobList<'_> {
             async move || decoys::next_refresh(&live).await,
             async |ctx| decoys::refresh(ctx).await,
         );
+        self.add(20, "write-ahead log", retention::empty_log);
         self.add(60, "audit seal", async |ctx| {
             audit::seals::seal_due(ctx).await.map(drop)
         });

@@ -10,6 +10,7 @@ pub mod authenticator_apps;
 pub mod backup;
 mod change_kind;
 pub mod changes;
+mod checkpoint;
 mod conn;
 mod connection;
 pub mod device_keys;

@@ -43,6 +43,12 @@ pub struct RemovedCounts {
     pub pins: usize,
 }
 
+/// Empties SQLite's write-ahead log, where deleted data remains after secure_delete has overwritten
+/// it in the file. Called by a job.
+pub async fn empty_log(ctx: &Ctx) -> Result<(), FlowError> {
+    Ok(ctx.store.empty_log().await?)
+}
+
 /// Removes what is older than the policy allows. Called by a job.
 pub async fn remove_old(ctx: &Ctx) -> Result<RemovedCounts, FlowError> {
     let keep = ctx.current_policy().await?.everyone().retention;

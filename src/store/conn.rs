@@ -121,6 +121,14 @@ impl Location {
         }
     }
 
+    /// SQLite: returns whether the write-ahead log has anything in it.
+    pub(super) fn has_log(&self) -> bool {
+        let Location::Sqlite(path) = self else { return false };
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        fs::metadata(log).is_ok_and(|log| log.len() > 0)
+    }
+
     pub(super) fn describe(&self) -> String {
         match self {
             Location::Sqlite(path) => format!("SQLite file {}", path.display()),

@@ -3,7 +3,7 @@
 use super::kit::{at_once, one_time_password, wire};
 use crate::harness::{
     client::Answer,
-    server::{On, PASSWORD, TestServer, operator},
+    server::{On, PASSWORD, TestDatabase, TestServer, eventually, operator},
     smtp,
 };
 use nightlatch::{
@@ -12,7 +12,10 @@ use nightlatch::{
         audit::AuditRecord,
         time::Span,
     },
-    flows::accounts::{self, Act, CreateOutcome, NewAccount, NewPassword},
+    flows::{
+        accounts::{self, Act, CreateOutcome, NewAccount, NewPassword},
+        retention,
+    },
     mail::render::format_utc,
 };
 
@@ -641,4 +644,26 @@ fn a_link_does_not_tell_what_the_password_is_or_was() {
         choose(&browser, PASSWORD).expect(410);
         choose(&browser, NEW).expect(410);
     }
+}
+
+#[test]
+fn the_token_of_a_mailed_link_is_soon_in_no_file_of_the_database() {
+    let server = TestServer::on(On::Sqlite).start();
+    ada(&server);
+    ask(&server, "ada").expect(303);
+    let link = link(&server);
+    let token = link.split('=').nth(1).unwrap();
+    let TestDatabase::Sqlite(directory) = &*server.database else {
+        panic!("SQLite keeps its data in files")
+    };
+    eventually("the token is in no file", || {
+        server.run(retention::empty_log(&server.ctx)).unwrap();
+        let mut files = std::fs::read_dir(directory.path()).unwrap();
+        files.all(|file| {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            !bytes.windows(token.len()).any(|window| window == token.as_bytes())
+        })
+    });
+    // The link works all the same.
+    open(&server.anyone(), &link).expect(200);
 }
