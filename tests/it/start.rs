@@ -124,6 +124,7 @@ fn a_cookie_domain_that_browsers_refuse_is_refused_with_the_rule() {
     }
     for (host, domain) in [
         ("login.example.org", "example.org"),
+        ("login.example.org", "EXAMPLE.org."),
         ("home.duckdns.org", "home.duckdns.org"),
         ("login.shop.co.uk", "shop.co.uk"),
         ("login.corp.internal", "corp.internal"),
