@@ -9,12 +9,13 @@ use url::{Origin, Url};
 use super::{
     account::{Role, forbidden_in_names},
     policy::{effective::Glob, is_application_name},
-    text::is_invisible,
 };
 
+mod public_path;
 mod target;
 
 pub use crate::account::profile::FieldFault;
+use public_path::parse_public_path;
 pub use target::{RequestTarget, TargetError, canonical_path, loosen_path, without_parameters};
 
 /// Maximum number of hosts, prefixes, groups or public paths of one application.
@@ -121,7 +122,7 @@ impl ApplicationFields {
             prefixes.clear();
         }
         let groups = read_each("groups", &self.groups, &mut faults, group);
-        let public = read_each("public", &self.public, &mut faults, public_path);
+        let public = read_each("public", &self.public, &mut faults, parse_public_path);
         let mut roles = self.roles.clone();
         roles.sort_unstable();
         roles.dedup();
@@ -183,25 +184,6 @@ fn group(text: &str) -> Result<String, String> {
         ));
     }
     Ok(text.to_owned())
-}
-
-/// Parses a pattern of public paths, for every method (`/assets/*`) or for one (`OPTIONS /api/*`).
-fn public_path(text: &str) -> Result<String, String> {
-    let (method, pattern) = match text.split_once(char::is_whitespace) {
-        Some((method, pattern)) if !text.starts_with('/') => (Some(method), pattern.trim_start()),
-        Some(_) | None => (None, text),
-    };
-    let is_method = |method: &str| method.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-');
-    if !pattern.starts_with('/') || pattern.chars().any(is_invisible) || !method.is_none_or(is_method) {
-        return Err(format!(
-            "{text:?}: write a path that begins with /, like /healthz or /assets/*, or a method and a path, like \
-                 OPTIONS /api/*."
-        ));
-    }
-    Ok(match method {
-        Some(method) => format!("{} {pattern}", method.to_ascii_uppercase()),
-        None => pattern.to_owned(),
-    })
 }
 
 /// Returns whether an entry of the public paths matches a request.

@@ -65,7 +65,27 @@ fn a_public_path_may_name_a_method() {
     ] {
         assert!(!is_public(method, path), "{method} {path}");
     }
-    for odd in ["OPTIONS", "OPTIONS api", "O(T /x", "* /x", "OPTIONS  ", "x/y /z"] {
+    for (odd, why) in [
+        ("FOO /api/*", "FOO is not a method"),
+        ("OPTIONS /api/*, /x", "without commas"),
+    ] {
+        let odd = ApplicationFields {
+            public: texts(&[odd]),
+            ..typed("wiki", &["wiki.example.org"], &[])
+        };
+        assert!(odd.check().unwrap_err()[0].1.contains(why), "{why}");
+    }
+    for odd in [
+        "OPTIONS",
+        "OPTIONS api",
+        "O(T /x",
+        "* /x",
+        "OPTIONS  ",
+        "x/y /z",
+        "FOO /api/*",
+        "OPTIONS /api/*, /x",
+        "/api/*,/x",
+    ] {
         let odd = ApplicationFields {
             public: texts(&[odd]),
             ..typed("wiki", &["wiki.example.org"], &[])
