@@ -334,6 +334,15 @@ fn a_password_typed_as_a_username_is_distinguished_from_a_name() {
         "Passw0rd",
         "hunter2!!",
         "P@ssw0rd",
+        "correcthorsebatterystaple",
+        "correct-horse-battery-staple",
+        "qwertz123",
+        "sommer2024",
+        "password",
+        "asdfghjkl",
+        "20241224",
+        "hunter!!",
+        "ada Geheim7x!",
     ] {
         assert!(looks_like_password(password), "{password}");
     }
@@ -342,6 +351,11 @@ fn a_password_typed_as_a_username_is_distinguished_from_a_name() {
         "bob.smith",
         "Bob.Smith",
         "admin2024",
+        "administrator",
+        "Frank.Zimmermann",
+        "svc-backup-01",
+        "Sean O'Brien",
+        "McAllister",
         "eve@example.org",
         "Eve.Smith2@example.org",
         "CORP\\bob",
