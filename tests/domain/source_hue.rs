@@ -61,3 +61,58 @@ fn several_servers_active_directory_and_a_pattern() {
     }
     assert!(read_hue_directories("[desktop]\n[[ldap]]\n# ldap_url=ldap://x\n").is_empty());
 }
+
+#[test]
+fn who_may_sign_in_and_nested_groups_are_taken_over() {
+    let file = r#"
+[desktop]
+  [[ldap]]
+    ldap_url=ldaps://ldap.example.org
+    base_dn="dc=example,dc=org"
+    search_bind_authentication=true
+    ldap_username_pattern="uid=<username>,ou=people,dc=example,dc=org"
+    login_groups=hue-users, hue-admins
+    subgroups=nested
+    nested_members_search_depth=5
+    follow_referrals=false
+    [[[users]]]
+      user_name_attr=mail
+"#;
+    let draft = &read_hue_directories(file)[0];
+    assert_eq!(draft.texts["allowed_groups"], "hue-users\nhue-admins");
+    assert_eq!(draft.texts["group_lookup"], "nested");
+    // Hue searches, so the pattern names neither the attribute nor the base.
+    assert_eq!(draft.texts["user_filter"], "(&(objectClass=*)(mail={}))");
+    assert_eq!(draft.texts["base"], "dc=example,dc=org");
+    for key in [
+        "ldap_username_pattern",
+        "nested_members_search_depth",
+        "follow_referrals",
+    ] {
+        let note = format!("{key} is not taken over");
+        assert!(
+            draft.notes.iter().any(|told| told.starts_with(&note)),
+            "{:?}",
+            draft.notes
+        );
+    }
+    assert_eq!(draft.notes.len(), 4, "{:?}", draft.notes);
+    SourceDefinition::parse(SourceKind::Ldap, &draft.texts).unwrap();
+}
+
+#[test]
+fn nested_groups_of_active_directory_and_of_names() {
+    let read = |more: &str| {
+        let file = format!("[desktop]\n[[ldap]]\nldap_url=ldaps://ad.example.org\nsubgroups=nested\n{more}");
+        read_hue_directories(&file).remove(0)
+    };
+    assert_eq!(read("").texts["group_lookup"], "in_chain");
+    let named = read("[[[users]]]\nuser_name_attr=uid\n[[[groups]]]\ngroup_member_attr=memberUid");
+    assert_eq!(named.texts["group_lookup"], "search");
+    assert!(
+        named
+            .notes
+            .iter()
+            .any(|note| note.starts_with("subgroups=nested has no effect"))
+    );
+}

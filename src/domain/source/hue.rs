@@ -18,6 +18,28 @@ pub struct HueDirectory {
 /// The keys of one directory, under `users.…` and `groups.…` those of its subsections.
 type HueKeys = BTreeMap<String, String>;
 
+/// The keys whose meaning is taken over or explained in a note of its own.
+const READ: &[&str] = &[
+    "ldap_url",
+    "use_start_tls",
+    "search_bind_authentication",
+    "ldap_username_pattern",
+    "nt_domain",
+    "base_dn",
+    "bind_dn",
+    "bind_password",
+    "bind_password_script",
+    "ldap_cert",
+    "create_users_on_login",
+    "login_groups",
+    "subgroups",
+    "users.user_filter",
+    "users.user_name_attr",
+    "groups.group_filter",
+    "groups.group_name_attr",
+    "groups.group_member_attr",
+];
+
 const SECTION: &str = "desktop.ldap";
 const SERVERS: &str = "desktop.ldap.ldap_servers.";
 
@@ -68,6 +90,8 @@ fn convert(name: String, keys: &HueKeys) -> HueDirectory {
     let get = |key: &str| keys.get(key).map(String::as_str).filter(|text| !text.is_empty());
     let is_off =
         |key: &str| get(key).is_some_and(|text| matches!(text.to_lowercase().as_str(), "false" | "no" | "off" | "0"));
+    let is_on =
+        |key: &str| get(key).is_some_and(|text| matches!(text.to_lowercase().as_str(), "true" | "yes" | "on" | "1"));
     let urls: Vec<&str> = get("ldap_url")
         .unwrap_or_default()
         .split([' ', ','])
@@ -80,7 +104,13 @@ fn convert(name: String, keys: &HueKeys) -> HueDirectory {
     }
     let mut attribute = get("users.user_name_attr").unwrap_or("sAMAccountName").to_owned();
     let mut base = get("base_dn").unwrap_or_default().to_owned();
-    if let Some((found, below)) = get("ldap_username_pattern").and_then(read_pattern) {
+    let pattern = get("ldap_username_pattern");
+    if pattern.is_some() && is_on("search_bind_authentication") {
+        notes.push(
+            "ldap_username_pattern is not taken over: with search_bind_authentication Hue does not use it either."
+                .to_owned(),
+        );
+    } else if let Some((found, below)) = pattern.and_then(read_pattern) {
         notes.push("Hue binds by ldap_username_pattern; here the person is searched first.".to_owned());
         attribute = found;
         if base.is_empty() {
@@ -111,14 +141,24 @@ fn convert(name: String, keys: &HueKeys) -> HueDirectory {
             "Hue trusts any certificate without ldap_cert; here the system's authorities are checked.".to_owned(),
         );
     }
-    texts.extend(convert_groups(keys, is_active_directory));
+    texts.extend(convert_groups(keys, is_active_directory, &mut notes));
+    let ignored = keys
+        .iter()
+        .filter(|(key, text)| !text.is_empty() && !READ.contains(&key.as_str()));
+    notes.extend(ignored.map(|(key, _)| format!("{key} is not taken over.")));
     HueDirectory { name, texts, notes }
 }
 
 /// Returns the settings of groups.
-fn convert_groups(keys: &HueKeys, is_active_directory: bool) -> SettingTexts {
+fn convert_groups(keys: &HueKeys, is_active_directory: bool, notes: &mut Vec<String>) -> SettingTexts {
     let mut texts = SettingTexts::new();
     let get = |key: &str| keys.get(key).map(String::as_str).filter(|text| !text.is_empty());
+    if let Some(names) = get("login_groups") {
+        let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let lines: Vec<&str> = names.collect();
+        texts.insert("allowed_groups".to_owned(), lines.join("\n"));
+    }
+    let is_nested = get("subgroups").is_some_and(|way| way.eq_ignore_ascii_case("nested"));
     if let Some(text) = get("groups.group_name_attr") {
         texts.insert("group_name_attribute".to_owned(), text.to_owned());
     }
@@ -126,13 +166,16 @@ fn convert_groups(keys: &HueKeys, is_active_directory: bool) -> SettingTexts {
         let groups = in_parentheses(get("groups.group_filter").unwrap_or("objectClass=*"));
         let member = get("groups.group_member_attr").unwrap_or("member");
         // memberUid holds usernames, the others distinguished names.
-        let value = if member.eq_ignore_ascii_case("memberUid") {
-            "{name}"
-        } else {
-            "{dn}"
-        };
-        texts.insert("group_lookup".to_owned(), "search".to_owned());
+        let by_name = member.eq_ignore_ascii_case("memberUid");
+        let value = if by_name { "{name}" } else { "{dn}" };
+        if is_nested && by_name {
+            notes.push("subgroups=nested has no effect: memberUid names people, not groups.".to_owned());
+        }
+        let lookup = if is_nested && !by_name { "nested" } else { "search" };
+        texts.insert("group_lookup".to_owned(), lookup.to_owned());
         texts.insert("group_filter".to_owned(), format!("(&{groups}({member}={value}))"));
+    } else if is_nested {
+        texts.insert("group_lookup".to_owned(), "in_chain".to_owned());
     }
     texts
 }
