@@ -72,7 +72,11 @@ impl SourceRow {
     fn read(self) -> Result<StoredSource, StoreError> {
         let corrupt = |what: &str| StoreError::Corrupt(format!("source {}: its {what}", self.name));
         let kind = SourceKind::parse(&self.kind).ok_or_else(|| corrupt("kind"))?;
-        let texts: SettingTexts = serde_json::from_str(&self.settings).map_err(|_| corrupt("settings"))?;
+        let mut texts: SettingTexts = serde_json::from_str(&self.settings).map_err(|_| corrupt("settings"))?;
+        if kind == SourceKind::Oidc {
+            // An earlier version stored it for providers too, where it did nothing.
+            texts.remove("on_outage");
+        }
         let definition = SourceDefinition::parse(kind, &texts).map_err(|_| corrupt("settings"))?;
         let source = IdentitySource {
             id: Uuid::parse_str(&self.id).map(SourceId).map_err(|_| corrupt("id"))?,

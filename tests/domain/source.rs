@@ -82,10 +82,16 @@ fn every_setting_of_every_kind_comes_back_from_its_texts() {
             "cn=a -> b,dc=x -> administrator\n* -> group staff".into(),
         );
         all.insert("allowed_groups".into(), "cn=staff,dc=x\nops".into());
-        all.insert("on_outage".into(), "1h".into());
+        if *kind == SourceKind::Ldap {
+            all.insert("on_outage".into(), "1h".into());
+        }
         all.insert("provision".into(), "listed".into());
         let source = SourceDefinition::parse(*kind, &all).unwrap();
-        assert_eq!(source.on_outage, OnOutage::EndAfter(Span::from_secs(3_600)));
+        let expected = match kind {
+            SourceKind::Ldap => OnOutage::EndAfter(Span::from_secs(3_600)),
+            SourceKind::Oidc => OnOutage::Keep,
+        };
+        assert_eq!(source.on_outage, expected);
         let exported = source.texts();
         assert_eq!(SourceDefinition::parse(*kind, &exported).unwrap(), source);
         let keys: Vec<&str> = fields_of(*kind).iter().map(|field| field.key).collect();
@@ -183,6 +189,7 @@ fn every_fault_names_its_setting() {
         (Ldap, "secret", "hunter2", "is not a setting of this kind"),
         (Ldap, "on_outage", "59s", "at least 1 minute"),
         (Ldap, "on_outage", "never", "at least 1 minute"),
+        (Oidc, "on_outage", "1h", "is not a setting of this kind"),
         (Ldap, "provision", "all", "must be one of auto, listed"),
         (Ldap, "mapping", "ops = administrator", "without “->”"),
         (

@@ -127,7 +127,8 @@ pub struct SourceDefinition {
     pub mapping: Mapping,
     /// Who may sign in through it.
     pub provision: Provision,
-    /// What happens to sessions while it does not answer.
+    /// What happens to sessions while it does not answer; of a provider always
+    /// [`OnOutage::Keep`].
     pub on_outage: OnOutage,
 }
 
@@ -214,6 +215,10 @@ pub struct ExternalIdentity {
     pub groups: Vec<String>,
 }
 
+/// The setting that only directories have among the common ones: nothing asks a provider between
+/// two sign-ins.
+const ON_OUTAGE: &str = "on_outage";
+
 /// The settings of every kind of source.
 pub const COMMON_FIELDS: &[SourceField] = &[
     SourceField {
@@ -263,7 +268,10 @@ pub fn fields_of(kind: SourceKind) -> Vec<&'static SourceField> {
         SourceKind::Ldap => LdapSettings::FIELDS,
         SourceKind::Oidc => OidcSettings::FIELDS,
     };
-    own.iter().chain(COMMON_FIELDS).collect()
+    let common = COMMON_FIELDS
+        .iter()
+        .filter(|field| kind == SourceKind::Ldap || field.key != ON_OUTAGE);
+    own.iter().chain(common).collect()
 }
 
 impl SourceDefinition {
@@ -281,7 +289,10 @@ impl SourceDefinition {
             settings,
             mapping: Mapping::read(&mut reader),
             provision: reader.choice("provision", Provision::parse, Provision::Auto),
-            on_outage: OnOutage::read(&mut reader),
+            on_outage: match kind {
+                SourceKind::Ldap => OnOutage::read(&mut reader),
+                SourceKind::Oidc => OnOutage::Keep,
+            },
         };
         if reader.faults.is_empty() {
             Ok(definition)
@@ -322,9 +333,9 @@ impl SourceDefinition {
             ("provision", self.provision.as_str().to_owned()),
             ("allowed_groups", self.mapping.allowed_groups.join("\n")),
             ("mapping", rules.join("\n")),
-            ("on_outage", self.on_outage.text()),
         ];
-        let all = own.into_iter().chain(common);
+        let on_outage = (self.kind() == SourceKind::Ldap).then(|| (ON_OUTAGE, self.on_outage.text()));
+        let all = own.into_iter().chain(common).chain(on_outage);
         all.map(|(key, text)| (key.to_owned(), text)).collect()
     }
 }
