@@ -1,8 +1,8 @@
 //! The checks of an ID token (OpenID Connect Core 1.0, 3.1.3.7).
 
 use super::{
-    fault::{FailedCheck, OidcFault, quote},
-    keys::{Payload, numeric_date},
+    fault::{FailedCheck, OidcFault},
+    keys::{DecodedToken, Payload, numeric_date},
 };
 use crate::domain::time::{Span, Timestamp};
 use chrono::{DateTime, Utc};
@@ -11,6 +11,7 @@ use openidconnect::{
     ClaimsVerificationError, ClientId, IdTokenVerifier, IssuerUrl, Nonce, SignatureVerificationError,
     core::{CoreIdToken, CoreJsonWebKeySet, CoreJwsSigningAlgorithm},
 };
+use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 use std::str::FromStr;
 
@@ -71,7 +72,7 @@ pub(super) fn verify_id_token(
     let nonce = Nonce::new(expected.nonce.to_owned());
     let claims = parsed
         .claims(&verifier, &nonce)
-        .map_err(|error| fault_of(&error, expected))?;
+        .map_err(|error| fault_of(&error, token, expected))?;
     let authorized = claims.authorized_party().map(|party| party.as_str());
     match authorized {
         Some(party) if party == expected.client_id => {}
@@ -149,7 +150,22 @@ fn check_issue_time(issued: DateTime<Utc>, now: Timestamp) -> Result<(), String>
 /// Marks the library's error about the time of issue, which has the same type as an expiry.
 const ISSUE_TIME: &str = "issue time";
 
-fn fault_of(error: &ClaimsVerificationError, expected: &IdTokenExpectation<'_>) -> OidcFault {
+/// Returns a claim of a token that was not accepted, for the message; several values are joined.
+fn stated(token: &str, claim: &str) -> String {
+    let Ok(decoded) = DecodedToken::decode(token) else {
+        return String::new();
+    };
+    match decoded.payload.get(claim) {
+        Some(Json::String(text)) => text.clone(),
+        Some(Json::Array(values)) => {
+            let texts: Vec<&str> = values.iter().filter_map(Json::as_str).collect();
+            texts.join(", ")
+        }
+        Some(_) | None => String::new(),
+    }
+}
+
+fn fault_of(error: &ClaimsVerificationError, token: &str, expected: &IdTokenExpectation<'_>) -> OidcFault {
     let check = match error {
         ClaimsVerificationError::Expired(reason) if reason == ISSUE_TIME => FailedCheck::IssuedAt,
         ClaimsVerificationError::Expired(_) => FailedCheck::Expiry,
@@ -172,14 +188,8 @@ fn fault_of(error: &ClaimsVerificationError, expected: &IdTokenExpectation<'_>) 
     };
     match check {
         // Which values the provider and the source have, for the two that people mistype.
-        FailedCheck::Audience => OidcFault::Check {
-            check,
-            detail: format!("expected {}", quote(expected.client_id)),
-        },
-        FailedCheck::Issuer => OidcFault::Check {
-            check,
-            detail: format!("expected {}", quote(expected.issuer)),
-        },
+        FailedCheck::Audience => OidcFault::differs(check, expected.client_id, &stated(token, "aud")),
+        FailedCheck::Issuer => OidcFault::differs(check, expected.issuer, &stated(token, "iss")),
         check => OidcFault::failed(check),
     }
 }

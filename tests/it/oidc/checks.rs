@@ -136,6 +136,8 @@ fn an_id_token_is_accepted_only_if_every_claim_fits() {
     let cases: Vec<(&str, Vec<(&str, Json)>)> = vec![
         ("accepted", vec![]),
         ("accepted", vec![("aud", json!([CLIENT_ID]))]),
+        // Some providers send the word.
+        ("accepted", vec![("email_verified", json!("true"))]),
         (
             "accepted",
             vec![("aud", json!([CLIENT_ID, "api"])), ("azp", json!(CLIENT_ID))],
@@ -177,6 +179,30 @@ fn an_id_token_is_accepted_only_if_every_claim_fits() {
     ];
     for (expected, changes) in cases {
         assert_eq!(case.verdict_with(&changes), expected, "{changes:?}");
+    }
+}
+
+#[test]
+fn the_fault_of_a_token_for_another_client_has_both_values() {
+    let case = Case::new();
+    for (claim, value, found) in [
+        ("aud", json!("another"), "found “another”"),
+        ("aud", json!(["one", "two"]), "found “one, two”"),
+        (
+            "iss",
+            json!("https://other.example.org"),
+            "found “https://other.example.org”",
+        ),
+    ] {
+        let token = case.key.sign(None, &changed(case.claims(), &[(claim, value)]));
+        case.forged.change(|answers| answers.id_token = token);
+        let fault = case.complete(&case.answer(), None).map(drop).unwrap_err().to_string();
+        let expected = if claim == "aud" {
+            CLIENT_ID
+        } else {
+            case.forged.issuer.as_str()
+        };
+        assert!(fault.contains(&format!("expected “{expected}”, {found}")), "{fault}");
     }
 }
 
