@@ -159,6 +159,8 @@ pub async fn admit(
     if account.expires_at.is_some_and(|at| now > at) && account.expired_at.is_none() {
         account = Box::pin(ctx.expire_if_due(account.id)).await?;
     }
+    // Also if the session ended meanwhile: the browser did keep the cookie.
+    ctx.live.awaited_cookies.note_came(session.id());
     for asked_the_store in [false, true] {
         let usable = |token: &&SessionToken| token.killed_at.is_none() && token.opens(entry_point.host);
         let Some(known) = session.token(&digest).filter(usable) else {
@@ -168,7 +170,6 @@ pub async fn admit(
         if !acceptable(&policy, &known.cookie_form) {
             return Ok(Access::Anonymous);
         }
-        ctx.live.awaited_cookies.note_came(session.id());
         let evidence = session.row.device_evidence(known, device);
         let (duty, live) = match judge_row(&session, known, &account, (request, evidence), &policy, now) {
             SessionVerdict::Ended { reason } => {

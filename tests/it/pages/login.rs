@@ -514,7 +514,7 @@ fn a_lost_cookie_is_explained_on_the_page_and_in_the_log() {
         let trace = crate::harness::trace::Trace::from(tracing::Level::WARN);
         let server = TestServer::on(on).start();
         server.policy(&[("session.secure", "true")]);
-        server.account("ada", Role::Member);
+        let id = server.account("ada", Role::Member);
         let told = "Your browser did not keep the session cookie.";
         assert!(!server.anyone().get("/login").expect(200).page().shows(told), "{on:?}");
         // The client drops the cookie and comes back without one.
@@ -542,10 +542,14 @@ fn a_lost_cookie_is_explained_on_the_page_and_in_the_log() {
         assert!(!other.get("/login").expect(200).page().shows(told), "{on:?}");
         server.advance(61);
         assert!(!server.anyone().get("/login").expect(200).page().shows(told), "{on:?}");
-        // A browser that keeps it is not warned either.
+        // A browser that keeps it is not warned either, also if its session ended at once.
         let ada = server.signed_in("ada");
         ada.get("/").expect(200);
         assert!(!server.anyone().get("/login").expect(200).page().shows(told), "{on:?}");
+        let ada = server.signed_in("ada");
+        server.act(id, Act::EndSessions);
+        let away = ada.get("/").expect(303);
+        assert!(!ada.get(away.location()).expect(200).page().shows(told), "{on:?}");
     }
 }
 
