@@ -158,6 +158,8 @@ impl ResponseError for PageError {
             Self::Flow(FlowError::HashingBusy(_)) => {
                 log_once::warn("too many passwords were checked at once, so some requests were answered 503");
             }
+            // The source's fault is logged once a minute where it is found.
+            Self::Flow(FlowError::SourceDown(_)) => {}
             _ if response.status().is_server_error() => tracing::error!(error = %self, "a request failed"),
             _ => {}
         }
