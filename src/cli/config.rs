@@ -21,7 +21,8 @@ pub enum ConfigCommand {
 #[derive(Args)]
 pub struct ShowConfig {
     /// Print JSON:
-    /// {"settings":[{"name","value","default","origin","env"}],"pins":[{"key","value","env"}]}
+    /// {"settings":[{"name","value","default","origin","env"}],"pins":[{"key","value","env"}],
+    /// "sources":[{"name","kind","title","enabled","settings","has_secret"}]}
     #[arg(long)]
     json: bool,
 }
@@ -58,7 +59,21 @@ fn config_to_json(config: &Config) -> serde_json::Value {
         .iter()
         .map(|(key, value)| json!({ "key": key.name(), "value": value.to_json(), "env": key.env_name() }))
         .collect();
-    json!({ "settings": settings, "pins": pins })
+    let sources: Vec<_> = config
+        .sources
+        .iter()
+        .map(|source| {
+            json!({
+                "name": source.name.as_str(),
+                "kind": source.definition.kind().as_str(),
+                "title": source.title,
+                "enabled": source.enabled,
+                "settings": source.definition.texts(),
+                "has_secret": source.secret.is_some(),
+            })
+        })
+        .collect();
+    json!({ "settings": settings, "pins": pins, "sources": sources })
 }
 
 fn print_table(config: &Config) -> std::io::Result<()> {
@@ -76,6 +91,25 @@ fn print_table(config: &Config) -> std::io::Result<()> {
         let mut table = Table::without_headings(3);
         for (key, value) in &config.pins {
             table.add_row([format!("  {key}"), key.setting().display(value), key.env_name()]);
+        }
+        out.write_table(&table)?;
+    }
+    for source in &config.sources {
+        out.write_line(&format!(
+            "\nSource set by the table [sources.{}]:",
+            source.name.as_str()
+        ))?;
+        let mut table = Table::without_headings(2);
+        let mut add = |name: &str, value: String| table.add_row([format!("  {name}"), value]);
+        add("kind", source.definition.kind().as_str().to_owned());
+        add("title", source.title.clone());
+        add("enabled", source.enabled.to_string());
+        for (key, text) in source.definition.texts() {
+            add(&key, text_or_dash(Some(&text.replace('\n', ", "))));
+        }
+        let secrets = [("secret", &source.secret), ("events token", &source.events_token)];
+        for (name, _) in secrets.iter().filter(|(_, secret)| secret.is_some()) {
+            add(name, "(set, not shown)".to_owned());
         }
         out.write_table(&table)?;
     }

@@ -47,11 +47,17 @@ fn the_configuration_is_shown_with_origins_and_without_secrets() {
         .env("NIGHTLATCH_SECRET_KEY", &key)
         .env("NIGHTLATCH_POLICY__SESSION__TTL", "1h")
         .env("DATABASE_URL", "postgres://night:sesame@db.example.org/latch");
-    cli.file("nightlatch.toml", "cookie_name = \"watch\"\n");
+    cli.file(
+        "nightlatch.toml",
+        "cookie_name = \"watch\"\n[sources.corp]\nkind = \"ldap\"\nurls = [\"ldaps://ldap.example.org\"]\n\
+         base = \"dc=example,dc=org\"\nsecret = \"sesame too\"\n",
+    );
     let ran = cli.run(&["config", "show", "--json"]).done();
     assert!(!ran.out.contains("sesame") && !ran.out.contains(&key));
     let shown = ran.parsed();
-    assert_eq!(members(&shown), ["settings", "pins"]);
+    assert_eq!(members(&shown), ["settings", "pins", "sources"]);
+    assert_eq!(shown["sources"][0]["name"], "corp");
+    assert_eq!(shown["sources"][0]["settings"]["base"], "dc=example,dc=org");
     let setting = |name: &str| {
         let settings = shown["settings"].as_array().unwrap();
         settings.iter().find(|setting| setting["name"] == name).unwrap().clone()
@@ -68,10 +74,14 @@ fn the_configuration_is_shown_with_origins_and_without_secrets() {
         shown["pins"],
         json!([{ "key": "session.ttl", "value": 3600, "env": "NIGHTLATCH_POLICY__SESSION__TTL" }])
     );
-    let table = cli
-        .run(&["config", "show"])
-        .done()
-        .prints(&["cookie_name", "watch", "nightlatch.toml", "session.ttl"]);
+    let table = cli.run(&["config", "show"]).done().prints(&[
+        "cookie_name",
+        "watch",
+        "nightlatch.toml",
+        "session.ttl",
+        "[sources.corp]",
+        "dc=example,dc=org",
+    ]);
     assert!(!table.out.contains("sesame") && !table.out.contains(&key));
     let flag = cli
         .run(&["config", "show", "--json", "--database-url", "other.db"])
