@@ -16,6 +16,7 @@ pub mod accounts;
 pub mod applications;
 mod attempts;
 pub mod audit;
+pub mod bind_limits;
 mod context;
 pub mod decoys;
 pub mod devices;

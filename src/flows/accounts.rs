@@ -19,7 +19,7 @@ pub use import::{
     forget_old_imports, import, import_once, plan_import,
 };
 
-use super::{Ctx, FlowError, Read};
+use super::{Ctx, FlowError, Read, bind_limits::BindCount};
 use crate::{
     domain::{
         account::{Account, AccountFilter, AccountId, AccountListState, AccountName, Role, name_key},
@@ -130,6 +130,8 @@ pub struct AccountDetail {
     pub events: Vec<AuditRecord>,
     /// The counters of failures on its name, under the current policy.
     pub lockouts: Vec<super::lockouts::LockoutView>,
+    /// Wrong passwords that count at its directory.
+    pub binds: Option<BindCount>,
     /// Networks of completed sign-ins, the latest first.
     pub networks: Vec<(String, Timestamp)>,
 }
@@ -168,8 +170,10 @@ pub async fn detail(ctx: &Ctx, id: AccountId) -> Result<Option<AccountDetail>, F
             .map(|row| r.lockout_view(&in_force, row))
             .filter(|view| view.failures > 0 || view.locked.is_some())
             .collect();
+        let binds = r.bind_count(&view.account)?;
         Ok(Some(AccountDetail {
             view,
+            binds,
             sessions: rows.into_iter().map(|row| r.session_view(&in_force, row)).collect(),
             events: audit::list_recent_of_account(r.connection, id, 50)?,
             lockouts,

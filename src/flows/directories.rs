@@ -2,7 +2,7 @@
 //! bind, the groups. Nothing in this file holds a database write while a directory is asked.
 
 use super::{
-    Ctx, FlowError, Initiator, Write,
+    Ctx, FlowError, Initiator,
     attempts::AttemptReservation,
     external_accounts::{AccountClaim, ExternalRefusal, IdentifiedPerson, find_claim},
 };
@@ -11,13 +11,17 @@ use crate::{
         account::{Account, AccountId, AccountName},
         audit::Event,
         secret::{self, Secret},
-        source::{ExternalIdentity, IdentitySource, SourceId, SourceKind},
+        source::{ExternalIdentity, IdentitySource, SourceKind},
     },
     identity::ldap::{Directory, DirectoryError, DirectoryPerson, DirectoryRefusal, PasswordAnswer, PersonLookup},
     live::sources::{LiveSource, Sources},
-    store::{directory_binds, sources as source_rows},
+    store::sources as source_rows,
 };
-use futures_util::{StreamExt, stream::FuturesOrdered};
+use futures_util::{
+    Stream, StreamExt,
+    future::{Either, select},
+    stream::FuturesOrdered,
+};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -26,6 +30,9 @@ use std::{
 /// Longest time for which a sign-in waits for directories, so that every response comes within five
 /// seconds (docs/failure-modes.md).
 const LONGEST: Duration = Duration::from_secs(4);
+/// Longest time of the search of a typed name in one directory, so that the one that is silent is
+/// known before the sign-in is given up.
+const LONGEST_SEARCH: Duration = Duration::from_millis(3_500);
 
 /// Who checks a password.
 pub(super) enum PasswordRoute {
@@ -34,8 +41,41 @@ pub(super) enum PasswordRoute {
     /// No one: the account belongs to a source that cannot check passwords now. The reason is for
     /// the audit.
     Closed(&'static str),
-    /// These directories, in order.
-    Directories(Vec<LiveSource>),
+    /// Directories, in order.
+    Directories(AskedDirectories),
+}
+
+/// The directories that are asked about a name.
+pub(super) struct AskedDirectories {
+    /// Those that may know the person, in order.
+    deciding: Vec<LiveSource>,
+    /// Those that only search the name, for an account of another one: otherwise the number of
+    /// searches would tell which names have an account.
+    beside: Vec<LiveSource>,
+}
+
+/// The verdict of the directories.
+pub(super) struct DirectoryAnswer {
+    /// The verdict of the one that decides.
+    pub(super) verdict: DirectoryVerdict,
+    /// Another one that does not answer, if the person may not sign in.
+    pub(super) outage: Option<String>,
+}
+
+impl DirectoryAnswer {
+    fn refused(reason: &'static str) -> Self {
+        Self {
+            verdict: DirectoryVerdict::Refused(reason),
+            outage: None,
+        }
+    }
+}
+
+/// The search of a name in one directory.
+struct FinishedLookup<'a> {
+    live: &'a LiveSource,
+    directory: Arc<Directory>,
+    found: Result<PersonLookup, DirectoryError>,
 }
 
 /// What the directories say about a name and a password.
@@ -61,29 +101,38 @@ impl Ctx {
                 let all: Vec<LiveSource> = sources.enabled_of(SourceKind::Ldap).cloned().collect();
                 match all.is_empty() {
                     true => PasswordRoute::Local,
-                    false => PasswordRoute::Directories(all),
+                    false => PasswordRoute::Directories(AskedDirectories {
+                        deciding: all,
+                        beside: Vec::new(),
+                    }),
                 }
             }
             Some(id) => match sources.by_id(id).filter(|live| live.source.enabled) {
                 None => PasswordRoute::Closed("source_disabled"),
                 Some(live) if live.source.kind() != SourceKind::Ldap => PasswordRoute::Closed("source_password"),
-                Some(live) => PasswordRoute::Directories(vec![live.clone()]),
+                Some(live) => {
+                    let others = sources.enabled_of(SourceKind::Ldap);
+                    PasswordRoute::Directories(AskedDirectories {
+                        deciding: vec![live.clone()],
+                        beside: others.filter(|other| other.source.id != id).cloned().collect(),
+                    })
+                }
             },
         })
     }
 
     /// Asks the directories about a typed name. They are asked at the same time, and the first in
-    /// their order that knows the name decides. `FlowError::SourceDown`: one that comes before it
-    /// does not answer.
+    /// their order that knows the name decides. A refusal waits for all of them, as for a name that
+    /// none knows. `FlowError::SourceDown`: one that comes before it does not answer.
     pub(super) async fn ask_directories(
         &self,
-        directories: &[LiveSource],
+        asked: &AskedDirectories,
         typed: &str,
         password: &Secret,
         account: Option<&Account>,
-    ) -> Result<DirectoryVerdict, FlowError> {
-        let asking = self.ask_in_order(directories, typed, password, account);
-        self.ask_in_time(directories.first(), asking).await
+    ) -> Result<DirectoryAnswer, FlowError> {
+        let asking = self.ask_in_order(asked, typed, password, account);
+        self.ask_in_time(asked.deciding.first(), asking).await
     }
 
     /// Asks the enabled directories about a name that nobody has, and returns the name of a source
@@ -91,15 +140,15 @@ impl Ctx {
     /// an outage would tell which names are known without a directory.
     pub(super) async fn find_outage(&self) -> Result<Option<String>, FlowError> {
         let known = self.live.sources();
-        let directories: Vec<LiveSource> = known.enabled_of(SourceKind::Ldap).cloned().collect();
-        if directories.is_empty() {
+        let asked = AskedDirectories {
+            deciding: known.enabled_of(SourceKind::Ldap).cloned().collect(),
+            beside: Vec::new(),
+        };
+        if asked.deciding.is_empty() {
             return Ok(None);
         }
         let (nobody, nothing) = (secret::token(self.random_bytes()), Secret::new(String::new()));
-        match self
-            .ask_directories(&directories, nobody.expose(), &nothing, None)
-            .await
-        {
+        match self.ask_directories(&asked, nobody.expose(), &nothing, None).await {
             Ok(_) => Ok(None),
             Err(FlowError::SourceDown(name)) => Ok(Some(name)),
             Err(error) => Err(error),
@@ -107,11 +156,11 @@ impl Ctx {
     }
 
     /// Waits for a verdict no longer than a response may take.
-    async fn ask_in_time(
+    async fn ask_in_time<T>(
         &self,
         live: Option<&LiveSource>,
-        asking: impl Future<Output = Result<DirectoryVerdict, FlowError>>,
-    ) -> Result<DirectoryVerdict, FlowError> {
+        asking: impl Future<Output = Result<T, FlowError>>,
+    ) -> Result<T, FlowError> {
         match tokio::time::timeout(LONGEST, asking).await {
             Ok(verdict) => verdict,
             Err(_) => Err(match live {
@@ -123,39 +172,96 @@ impl Ctx {
 
     async fn ask_in_order(
         &self,
-        directories: &[LiveSource],
+        asked: &AskedDirectories,
         typed: &str,
         password: &Secret,
         account: Option<&Account>,
-    ) -> Result<DirectoryVerdict, FlowError> {
+    ) -> Result<DirectoryAnswer, FlowError> {
         let sources = self.current_sources().await?;
         let now = self.now();
         let mut lookups = FuturesOrdered::new();
-        for live in directories {
+        for live in asked.deciding.iter().chain(&asked.beside) {
             let directory = self.directory_of(live, &sources);
             lookups.push_back(async move {
                 let directory = directory?;
-                let found = directory.find_person(typed, now).await;
-                Ok::<_, FlowError>((live, directory, found))
+                let found = tokio::time::timeout(LONGEST_SEARCH, directory.find_person(typed, now)).await;
+                let found = found.unwrap_or_else(|_| Err(DirectoryError::late(LONGEST_SEARCH)));
+                Ok::<_, FlowError>(FinishedLookup { live, directory, found })
             });
         }
-        while let Some(looked_up) = lookups.next().await {
-            let (live, directory, found) = looked_up?;
-            match found {
-                Err(error) => return Err(self.source_down(live, &error).await),
-                Ok(PersonLookup::NotFound) => {}
-                Ok(PersonLookup::Ambiguous) => return Ok(self.refuse_unasked(live, "directory_ambiguous").await),
-                Ok(PersonLookup::Incomplete) => return Ok(self.refuse_unasked(live, "directory_incomplete").await),
-                Ok(PersonLookup::Found(person)) => {
-                    return self.ask_password(live, &directory, &person, password, account).await;
-                }
+        let mut decisive = None;
+        for _ in &asked.deciding {
+            let Some(lookup) = lookups.next().await.transpose()? else {
+                break;
+            };
+            let is_unknown = matches!(lookup.found, Ok(PersonLookup::NotFound));
+            if decisive.is_none() || !is_unknown {
+                decisive = Some(lookup);
+            }
+            if !is_unknown {
+                break;
             }
         }
-        let unknown = DirectoryRefusal::WrongPassword.code();
-        Ok(match directories.first() {
-            Some(live) => self.refuse_unasked(live, unknown).await,
-            None => DirectoryVerdict::Refused(unknown),
+        let Some(decisive) = decisive else {
+            return Ok(DirectoryAnswer::refused(DirectoryRefusal::WrongPassword.code()));
+        };
+        // On the heap: both are large, and this stands deep inside a sign-in.
+        let judging = Box::pin(self.judge_lookup(decisive, password, account));
+        let others = Box::pin(self.find_silent(lookups));
+        Ok(match select(judging, others).await {
+            Either::Left((Ok(DirectoryVerdict::Refused(reason)), others)) => DirectoryAnswer {
+                verdict: DirectoryVerdict::Refused(reason),
+                outage: others.await?,
+            },
+            Either::Left((verdict, _)) => DirectoryAnswer {
+                verdict: verdict?,
+                outage: None,
+            },
+            Either::Right((outage, judging)) => DirectoryAnswer {
+                verdict: judging.await?,
+                outage: outage?,
+            },
         })
+    }
+
+    /// Decides by what one directory found.
+    async fn judge_lookup(
+        &self,
+        lookup: FinishedLookup<'_>,
+        password: &Secret,
+        account: Option<&Account>,
+    ) -> Result<DirectoryVerdict, FlowError> {
+        let live = lookup.live;
+        match lookup.found {
+            Err(error) => Err(self.source_down(live, &error).await),
+            Ok(PersonLookup::NotFound) => {
+                let unknown = DirectoryRefusal::WrongPassword.code();
+                Ok(self.refuse_unasked(live, unknown).await)
+            }
+            Ok(PersonLookup::Ambiguous) => Ok(self.refuse_unasked(live, "directory_ambiguous").await),
+            Ok(PersonLookup::Incomplete) => Ok(self.refuse_unasked(live, "directory_incomplete").await),
+            Ok(PersonLookup::Found(person)) => {
+                self.ask_password(live, &lookup.directory, &person, password, account)
+                    .await
+            }
+        }
+    }
+
+    /// Waits for the searches that decide nothing, and returns the name of a source that did not
+    /// answer.
+    async fn find_silent(
+        &self,
+        mut lookups: impl Stream<Item = Result<FinishedLookup<'_>, FlowError>> + Unpin,
+    ) -> Result<Option<String>, FlowError> {
+        let mut silent = None;
+        while let Some(lookup) = lookups.next().await.transpose()? {
+            if let Err(error) = &lookup.found
+                && let FlowError::SourceDown(name) = self.source_down(lookup.live, error).await
+            {
+                silent.get_or_insert(name);
+            }
+        }
+        Ok(silent)
     }
 
     /// Refuses without asking the directory about the password, after the time that a recent check
@@ -176,7 +282,7 @@ impl Ctx {
         let live = match self.password_route(Some(account)).await? {
             PasswordRoute::Local => return Err(FlowError::Internal("a local account has no directory".into())),
             PasswordRoute::Closed(reason) => return Ok(DirectoryVerdict::Refused(reason)),
-            PasswordRoute::Directories(directories) => directories,
+            PasswordRoute::Directories(asked) => asked.deciding,
         };
         let (Some(live), Some(external_id)) = (live.first(), &account.external_id) else {
             return Ok(DirectoryVerdict::Refused("source_disabled"));
@@ -225,7 +331,7 @@ impl Ctx {
     /// Returns the reason for the audit if it does not; `None` for accounts without a directory.
     async fn find_directory_refusal(&self, account: &Account) -> Result<Option<&'static str>, FlowError> {
         let live = match self.password_route(Some(account)).await? {
-            PasswordRoute::Directories(directories) => directories,
+            PasswordRoute::Directories(asked) => asked.deciding,
             PasswordRoute::Local | PasswordRoute::Closed("source_password") => return Ok(None),
             PasswordRoute::Closed(reason) => return Ok(Some(reason)),
         };
@@ -302,9 +408,10 @@ impl Ctx {
         if password.expose().is_empty() {
             return Ok(DirectoryVerdict::Refused(DirectoryRefusal::WrongPassword.code()));
         }
-        if !self.reserve_bind(source, directory, &person.external_id).await? {
+        let reserving = self.reserve_bind(source, directory.settings(), &person.external_id);
+        let Some(reserved) = reserving.await? else {
             return Ok(self.refuse_unasked(live, "bind_limit").await);
-        }
+        };
         let begun = Instant::now();
         let answer = directory.check_password(person, password).await;
         if answer.is_ok() {
@@ -312,7 +419,11 @@ impl Ctx {
         }
         match answer {
             Err(error) => return Err(self.source_down(live, &error).await),
-            Ok(PasswordAnswer::Refused(refusal)) => return Ok(DirectoryVerdict::Refused(refusal.code())),
+            Ok(PasswordAnswer::Refused(refusal)) => {
+                self.count_refused_bind(source.id, &person.external_id, reserved)
+                    .await?;
+                return Ok(DirectoryVerdict::Refused(refusal.code()));
+            }
             Ok(PasswordAnswer::Right) => self.forget_binds(source.id, &person.external_id).await?,
         }
         if let Some(refusal @ (DirectoryRefusal::Disabled | DirectoryRefusal::AccountExpired)) = person.refusal {
@@ -359,32 +470,6 @@ impl Ctx {
         })
         .await
     }
-
-    /// Counts one bind, unless the limit of the person is reached. All instances count together.
-    async fn reserve_bind(
-        &self,
-        source: &IdentitySource,
-        directory: &Directory,
-        external_id: &str,
-    ) -> Result<bool, FlowError> {
-        let settings = directory.settings();
-        let (window, limit) = (settings.bind_window, settings.bind_limit);
-        let subject = bind_subject(source.id, external_id);
-        let reserve =
-            move |w: &mut Write<'_>| Ok(directory_binds::reserve(w.connection, &subject, w.now, window, limit)?);
-        self.write_as_system(reserve).await
-    }
-
-    /// Forgets the counted binds of a person after the right password, and the directory's fault.
-    async fn forget_binds(&self, source: SourceId, external_id: &str) -> Result<(), FlowError> {
-        let subject = bind_subject(source, external_id);
-        self.live.directories.note_success(source);
-        self.write_as_system(move |w| {
-            directory_binds::clear(w.connection, &subject)?;
-            Ok(source_rows::clear_fault(w.connection, source)?)
-        })
-        .await
-    }
 }
 
 /// Applies the source's rules to a person and the groups that the directory named.
@@ -397,8 +482,4 @@ pub(super) fn identify(source: &IdentitySource, person: &DirectoryPerson, groups
         groups,
     };
     IdentifiedPerson::new(source, identity)
-}
-
-fn bind_subject(source: SourceId, external_id: &str) -> String {
-    format!("{} {external_id}", source.0)
 }

@@ -13,7 +13,7 @@ use crate::{
         time::Timestamp,
     },
     live::policy::PolicyInForce,
-    store::{StoreError, lockouts},
+    store::{StoreError, accounts, lockouts},
 };
 use ipnetwork::IpNetwork;
 use std::{borrow::Cow, net::IpAddr};
@@ -142,7 +142,11 @@ pub async fn unlock(ctx: &Ctx, initiator: &Initiator, mut ids: Vec<Uuid>) -> Res
         let mut released = 0;
         for id in ids {
             if let Some(row) = lockouts::find_by_id(w.connection, id)? {
+                let account_key = row.key.account.clone();
                 w.release_lockout(row)?;
+                if let Some(key) = account_key {
+                    w.release_binds_of(&key)?;
+                }
                 released += 1;
             }
         }
@@ -289,7 +293,26 @@ impl Write<'_> {
                 released += 1;
             }
         }
+        if let (Some(key), None) = (account_key, ip) {
+            released += usize::from(self.release_binds_of(key)?);
+        }
         Ok(released)
+    }
+
+    /// Forgets the wrong passwords of a name that its directory counts (`bind_limit`); returns
+    /// whether there were any.
+    fn release_binds_of(&mut self, account_key: &str) -> Result<bool, StoreError> {
+        let Some(account) = accounts::find_by_name_key(self.connection, account_key)? else {
+            return Ok(false);
+        };
+        let binds = self.release_binds(&account)?;
+        if binds > 0 {
+            let entry = self
+                .entry(Event::LockoutReleased)
+                .with_account(account.id, &account.name);
+            self.record(&entry.with_detail(serde_json::json!({ "binds": binds })))?;
+        }
+        Ok(binds > 0)
     }
 
     /// Clears lock and failures; attempts in flight keep their reservations.

@@ -1,10 +1,12 @@
 //! LDAP directories: the client against OpenLDAP's server, sign-in and sync.
 
 mod active_directory;
+mod bind_limit;
 mod client;
 mod dry_run;
 mod floods;
 mod parallel;
+mod servers;
 mod sign_in;
 mod sync;
 mod timing;

@@ -7,6 +7,7 @@ mod audit;
 mod audit_targets;
 mod changes;
 mod concurrent_writes;
+mod directory_binds;
 mod factors;
 mod handovers;
 mod lockouts;

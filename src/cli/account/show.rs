@@ -16,6 +16,7 @@ use crate::{
     flows::{
         self,
         accounts::{AccountStatus, AccountView},
+        bind_limits::{BindCount, find_bind_count},
     },
 };
 use clap::{
@@ -109,13 +110,22 @@ impl ListAccounts {
 impl ShowAccount {
     /// Shows one account in full.
     pub async fn run(self, context: &CommandContext) -> CommandResult {
-        let (_, view) = find_view(context, &self.name).await?;
+        let (account, view) = find_view(context, &self.name).await?;
+        let binds = find_bind_count(&context.ctx, account).await?;
         if self.json {
-            output::print_json(&account_to_json(&view))?;
+            let mut json = account_to_json(&view);
+            json["directory_refusals"] = binds.map_or(Value::Null, |binds| {
+                json!({ "count": binds.refused, "limit": binds.limit, "until": time_to_json(Some(binds.until)) })
+            });
+            output::print_json(&json)?;
             return Ok(ExitCode::SUCCESS);
         }
         let mut out = StandardOutput::new();
-        out.write_table(&account_to_table(&view))?;
+        let mut table = account_to_table(&view);
+        if let Some(binds) = binds {
+            table.add_row(["wrong at the directory".to_owned(), format_binds(&binds)]);
+        }
+        out.write_table(&table)?;
         out.finish()?;
         Ok(ExitCode::SUCCESS)
     }
@@ -222,6 +232,12 @@ fn format_state(view: &AccountView) -> String {
         state.push_str(", locked");
     }
     state
+}
+
+fn format_binds(binds: &BindCount) -> String {
+    let asked = if binds.is_full() { "it is not asked" } else { "counted" };
+    let until = format_time(binds.until);
+    format!("{} of {}, {asked} until {until}", binds.refused, binds.limit)
 }
 
 fn format_reason(reason: ChangeReason) -> &'static str {

@@ -128,7 +128,8 @@ async fn ask_source(
         }
         PasswordRoute::Directories(directories) => {
             let asking = ctx.ask_directories(directories, typed.username, typed.password, account);
-            (Some(asking.await?), None)
+            let answer = asking.await?;
+            (Some(answer.verdict), answer.outage)
         }
     };
     Ok(SourceAnswer { verdict, outage })

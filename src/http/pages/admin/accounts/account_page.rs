@@ -69,6 +69,7 @@ pub(super) async fn load_account_page(
         sessions,
         events,
         lockouts,
+        binds,
         networks,
     } = accounts::detail(ctx, id).await?.ok_or(PageError::NotFound)?;
     let enrolled = list_factors(ctx, id).await?;
@@ -107,6 +108,7 @@ pub(super) async fn load_account_page(
             .map(|group| (group.clone(), href(paths::ADMIN_ACCOUNTS, [("group", group.as_str())])))
             .collect(),
         lockouts: lockouts.iter().map(lockout_line).collect(),
+        binds,
         networks,
         expires_field: account.expires_at.map(date_field).unwrap_or_default(),
         profile: ProfileFields {

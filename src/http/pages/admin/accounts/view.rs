@@ -1,6 +1,7 @@
 //! The data of the account pages.
 use crate::{
     domain::time::Timestamp,
+    flows::bind_limits::BindCount,
     http::{
         filters,
         pages::admin::{
@@ -124,6 +125,8 @@ pub struct AccountPage {
     pub groups: Vec<(String, String)>,
     /// The counters of failures on its name.
     pub lockouts: Vec<AccountLockoutLine>,
+    /// Wrong passwords that count at the account's directory.
+    pub binds: Option<BindCount>,
     /// The networks from which it signed in, with the latest time.
     pub networks: Vec<(String, Timestamp)>,
     /// The explicit expiry date in the format of the date field.
