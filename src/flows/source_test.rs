@@ -3,9 +3,13 @@
 
 use super::{Ctx, FlowError, directories::identify, external_accounts::IdentifiedPerson};
 use crate::{
-    domain::{account::Role, source::OidcSettings},
+    domain::{
+        account::Role,
+        source::{IdentitySource, OidcSettings},
+        time::Timestamp,
+    },
     identity::{
-        ldap::DirectoryError,
+        ldap::{Directory, DirectoryError},
         oidc::{AuthorizationRequest, Provider, ProviderStep, RegisteredAddresses, SignInSecrets},
     },
     live::sources::{LiveSource, Sources},
@@ -76,14 +80,20 @@ impl SourceTest {
     }
 }
 
-/// Tests a source; with `account` also what a person with that name in a directory would get.
+/// Tests a source; with `account` also what a person with that name in a directory would get. The
+/// test of a directory is given up after `limit`, with the steps that were done so far.
 /// `FlowError::NotFound`: there is no source with this name.
-pub async fn test_source(ctx: &Ctx, name: &str, account: Option<&str>) -> Result<SourceTest, FlowError> {
+pub async fn test_source(
+    ctx: &Ctx,
+    name: &str,
+    account: Option<&str>,
+    limit: Duration,
+) -> Result<SourceTest, FlowError> {
     let sources = ctx.current_sources().await?;
     let live = sources.by_name(name).ok_or(FlowError::NotFound)?;
     match live.source.oidc() {
         Some(settings) => Ok(test_provider(ctx, live, settings, account).await),
-        None => test_directory(ctx, live, &sources, account).await,
+        None => test_directory(ctx, live, &sources, account, limit).await,
     }
 }
 
@@ -128,10 +138,12 @@ async fn test_directory(
     live: &LiveSource,
     sources: &Sources,
     account: Option<&str>,
+    limit: Duration,
 ) -> Result<SourceTest, FlowError> {
+    let until = Instant::now() + limit;
     let directory = ctx.directory_of(live, sources)?;
     let (source, now) = (&live.source, ctx.now());
-    let probe = directory.probe(account, now).await;
+    let probe = directory.probe(account, now, limit).await;
     let mut test = SourceTest::default();
     test.steps.extend(probe.steps.into_iter().map(|step| SourceTestStep {
         step: step.step.as_str(),
@@ -155,35 +167,39 @@ async fn test_directory(
         return Ok(test);
     }
     let began = Instant::now();
-    let sample = match directory.read_sample(SAMPLE, now).await {
-        Ok(sample) => sample,
-        Err(error) => {
-            test.note_fault(began, error);
-            return Ok(test);
+    let sampling = read_administrators(&directory, source, now);
+    match tokio::time::timeout(until.saturating_duration_since(began), sampling).await {
+        Err(_) => {
+            let silent = "no result until the test was given up";
+            test.note("sample", began, Err(silent.to_owned()));
         }
-    };
-    test.sampled = sample.len();
-    for person in sample {
-        match directory.list_groups(&person).await {
-            Ok(groups) => {
-                let identified = identify(source, &person, groups);
-                if identified.rights.allowed && identified.rights.role == Role::Administrator {
-                    test.administrators.push(person.name);
-                }
-            }
-            Err(error) => {
-                test.note_fault(began, error);
-                return Ok(test);
-            }
+        Ok(Err(error)) => test.note_fault(began, error),
+        Ok(Ok((sampled, administrators))) => {
+            let words = format!("{} of {sampled} people become administrators", administrators.len());
+            (test.sampled, test.administrators) = (sampled, administrators);
+            test.note("sample", began, Ok(words));
         }
     }
-    let words = format!(
-        "{} of {} people become administrators",
-        test.administrators.len(),
-        test.sampled
-    );
-    test.note("sample", began, Ok(words));
     Ok(test)
+}
+
+/// Returns the size of a sample of people, and the names of those whom the rules make
+/// administrators.
+async fn read_administrators(
+    directory: &Directory,
+    source: &IdentitySource,
+    now: Timestamp,
+) -> Result<(usize, Vec<String>), DirectoryError> {
+    let sample = directory.read_sample(SAMPLE, now).await?;
+    let (sampled, mut administrators) = (sample.len(), Vec::new());
+    for person in sample {
+        let groups = directory.list_groups(&person).await?;
+        let identified = identify(source, &person, groups);
+        if identified.rights.allowed && identified.rights.role == Role::Administrator {
+            administrators.push(person.name);
+        }
+    }
+    Ok((sampled, administrators))
 }
 
 fn describe_rights(identified: &IdentifiedPerson, refusal: Option<&str>) -> Result<String, String> {

@@ -16,6 +16,9 @@ use clap::Args;
 use serde_json::json;
 use std::{process::ExitCode, time::Duration};
 
+/// Longest time of the test of a directory.
+const LONGEST_TEST: Duration = Duration::from_secs(10 * 60);
+
 #[derive(Args)]
 #[command(
     after_help = "No password of a person is needed, and nothing is changed. The exit status is 1 if a step fails."
@@ -57,7 +60,7 @@ fn not_found(name: &str, error: FlowError) -> CliError {
 impl TestSource {
     /// Runs the command.
     pub async fn run(self, context: &CommandContext) -> CommandResult {
-        let tested = test_source(&context.ctx, &self.name, self.account.as_deref()).await;
+        let tested = test_source(&context.ctx, &self.name, self.account.as_deref(), LONGEST_TEST).await;
         let test = tested.map_err(|error| not_found(&self.name, error))?;
         if self.json {
             output::print_json(&test_to_json(&test))?;

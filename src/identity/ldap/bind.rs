@@ -3,7 +3,7 @@
 
 use super::{
     connection::Connector,
-    error::{DirectoryError, DirectoryStep, describe_result},
+    error::{DirectoryError, DirectoryStep, describe_result, is_unanswered},
     refusal::{PASSWORD_POLICY, PasswordAnswer, read_answer},
 };
 use crate::domain::secret::Secret;
@@ -24,7 +24,12 @@ pub(super) async fn bind_person(
         val: None,
     }]);
     let answer = operation.simple_bind(dn, password.expose()).await;
-    let answer = answer.map_err(|fault| DirectoryError::from_ldap(step, &fault))?;
+    let answer = answer.map_err(|fault| {
+        if is_unanswered(&fault) {
+            connector.note_silence(&connection);
+        }
+        DirectoryError::from_ldap(step, &fault)
+    })?;
     // The farewell needs no answer.
     operation.unbind().await.ok();
     match read_answer(&answer) {

@@ -1,4 +1,5 @@
-//! Connections to a directory: the addresses in order, each step bounded in time.
+//! Connections to a directory: the addresses in order, each step bounded in time. An address that
+//! failed is tried last for a while.
 
 use super::{
     error::{DirectoryError, DirectoryStep, describe_result, no_answer},
@@ -6,7 +7,9 @@ use super::{
 };
 use crate::domain::{secret::Secret, source::LdapSettings, time::Span};
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, StdStream};
+use parking_lot::Mutex;
 use std::{
+    collections::HashMap,
     net::SocketAddr,
     sync::{
         Arc,
@@ -21,12 +24,19 @@ use tokio::{
 };
 use url::Url;
 
+/// Time in which the addresses before the last one must answer, all together: a sign-in waits four
+/// seconds, and the last address needs its share.
+const FAILOVER_TIME: Duration = Duration::from_millis(1_500);
+/// How long an address that failed is tried after the others.
+const FAILED_FOR: Duration = Duration::from_secs(60);
+
 /// An open connection; clones share it. It is closed when the last one is dropped.
 #[derive(Clone)]
 pub(super) struct DirectoryConnection {
     ldap: Ldap,
     operation_timeout: Duration,
     driver: Arc<ConnectionDriver>,
+    address: Arc<str>,
 }
 
 /// The task that reads and writes a connection. It ends with this value, whatever the server still
@@ -42,10 +52,54 @@ impl Drop for ConnectionDriver {
     }
 }
 
-/// How long each step of opening a connection took, for the test of a source.
+/// The steps of opening a connection, for the test of a source.
 #[derive(Debug, Default)]
 pub(super) struct OpeningTimes {
-    pub(super) steps: Vec<(DirectoryStep, Duration)>,
+    pub(super) steps: Vec<OpeningStep>,
+    /// The step that has begun, and since when.
+    pub(super) waiting: Option<(DirectoryStep, Instant)>,
+}
+
+/// One step of opening a connection.
+#[derive(Debug)]
+pub(super) struct OpeningStep {
+    pub(super) step: DirectoryStep,
+    pub(super) took: Duration,
+    /// The address, or why it failed.
+    pub(super) result: Result<String, String>,
+}
+
+impl OpeningTimes {
+    fn begin(&mut self, step: DirectoryStep) -> Instant {
+        let began = Instant::now();
+        self.waiting = Some((step, began));
+        began
+    }
+
+    fn note(&mut self, step: DirectoryStep, began: Instant, result: Result<&str, String>) {
+        self.waiting = None;
+        self.steps.push(OpeningStep {
+            step,
+            took: began.elapsed(),
+            result: result.map(str::to_owned),
+        });
+    }
+}
+
+/// The time that an address has.
+struct AddressTime {
+    /// The longest time of a step.
+    step: Duration,
+    /// When all steps must be over; `None`: only each one is bounded.
+    until: Option<Instant>,
+}
+
+impl AddressTime {
+    /// Returns the time that the next step has.
+    fn left(&self) -> Duration {
+        let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+        left.map_or(self.step, |left| left.min(self.step))
+    }
 }
 
 impl DirectoryConnection {
@@ -95,6 +149,8 @@ impl DirectoryConnection {
 pub(super) struct Connector {
     pub(super) settings: LdapSettings,
     tls: TlsSettings,
+    /// When addresses failed.
+    failed: Mutex<HashMap<String, Instant>>,
 }
 
 impl Connector {
@@ -102,7 +158,27 @@ impl Connector {
         Self {
             tls: TlsSettings::new(settings.ca_file.clone()),
             settings,
+            failed: Mutex::default(),
         }
+    }
+
+    /// Notes that the server of a connection does not answer: other addresses are tried first.
+    pub(super) fn note_silence(&self, connection: &DirectoryConnection) {
+        self.note_failed(&connection.address);
+    }
+
+    fn note_failed(&self, address: &str) {
+        self.failed.lock().insert(address.to_owned(), Instant::now());
+    }
+
+    /// Returns the addresses in the order in which they are tried: those that failed a moment ago
+    /// come last, the one that failed first before the others.
+    fn addresses(&self) -> Vec<String> {
+        let mut failed = self.failed.lock();
+        failed.retain(|_, at| at.elapsed() < FAILED_FOR);
+        let mut urls = self.settings.urls.clone();
+        urls.sort_by_key(|url| failed.get(url).copied());
+        urls
     }
 
     /// Opens a connection to the first address that answers. The error has the fault of each
@@ -114,10 +190,26 @@ impl Connector {
     /// Opens a connection as [`Connector::open`] does, and records how long each step took.
     pub(super) async fn open_timed(&self, times: &mut OpeningTimes) -> Result<DirectoryConnection, DirectoryError> {
         let mut faults: Vec<(String, DirectoryError)> = Vec::new();
-        for url in &self.settings.urls {
-            match self.open_address(url, times).await {
-                Ok(connection) => return Ok(connection),
-                Err(fault) => faults.push((url.clone(), fault)),
+        let urls = self.addresses();
+        let others = u32::try_from(urls.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let limit = duration(self.settings.connect_timeout);
+        for (place, url) in urls.iter().enumerate() {
+            let is_last = place + 1 == urls.len();
+            let time = AddressTime {
+                step: limit,
+                until: (!is_last).then(|| Instant::now() + FAILOVER_TIME / others.max(1)),
+            };
+            let began = Instant::now();
+            match self.open_address(url, &time, times).await {
+                Ok(connection) => {
+                    self.failed.lock().remove(url);
+                    return Ok(connection);
+                }
+                Err(fault) => {
+                    self.note_failed(url);
+                    times.note(fault.step, began, Err(format!("{url}: {}", fault.fault)));
+                    faults.push((url.clone(), fault));
+                }
             }
         }
         let step = faults.last().map_or(DirectoryStep::Connect, |(_, fault)| fault.step);
@@ -131,6 +223,7 @@ impl Connector {
     async fn open_address(
         &self,
         address: &str,
+        time: &AddressTime,
         times: &mut OpeningTimes,
     ) -> Result<DirectoryConnection, DirectoryError> {
         let fault = |step, words: &str| DirectoryError::new(step, words.to_owned());
@@ -139,15 +232,15 @@ impl Connector {
         let host = url.host_str().filter(|host| !host.is_empty());
         let host = host.ok_or_else(|| fault(DirectoryStep::Resolve, "the URL has no host"))?;
         let port = url.port().unwrap_or(if is_encrypted { 636 } else { 389 });
-        let limit = duration(self.settings.connect_timeout);
 
-        let began = Instant::now();
-        let addresses = resolve(host, port, limit).await?;
-        times.steps.push((DirectoryStep::Resolve, began.elapsed()));
-        let began = Instant::now();
-        let socket = connect(&addresses, limit).await?;
-        times.steps.push((DirectoryStep::Connect, began.elapsed()));
+        let began = times.begin(DirectoryStep::Resolve);
+        let addresses = resolve(host, port, time.left()).await?;
+        times.note(DirectoryStep::Resolve, began, Ok(address));
+        let began = times.begin(DirectoryStep::Connect);
+        let socket = connect(&addresses, time.left()).await?;
+        times.note(DirectoryStep::Connect, began, Ok(""));
 
+        let limit = time.left();
         let mut settings = LdapConnSettings::new()
             .set_conn_timeout(limit)
             .set_std_stream(StdStream::Tcp(socket));
@@ -156,14 +249,14 @@ impl Connector {
                 .set_config(self.tls.config().await?)
                 .set_starttls(!is_encrypted);
         }
-        let began = Instant::now();
         let step = DirectoryStep::Tls;
+        let began = times.begin(step);
         let opened = LdapConnAsync::from_url_with_settings(settings, &url).await;
         let (driver, ldap) = opened.map_err(|error| match error {
             LdapError::Timeout { .. } => DirectoryError::new(step, no_answer(limit)),
             other => DirectoryError::from_ldap(step, &other),
         })?;
-        times.steps.push((step, began.elapsed()));
+        times.note(step, began, Ok(""));
         let task = tokio::spawn(async move {
             if let Err(error) = driver.drive().await {
                 tracing::debug!(%error, "a connection to a directory ended");
@@ -176,6 +269,7 @@ impl Connector {
                 task: task.abort_handle(),
                 has_answered: AtomicBool::new(false),
             }),
+            address: address.into(),
         })
     }
 }

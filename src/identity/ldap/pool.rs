@@ -102,6 +102,7 @@ impl ConnectionPool {
     /// Opens a connection and binds it with the source's own credentials.
     pub(super) async fn open_service(&self) -> Result<DirectoryConnection, DirectoryError> {
         let mut connection = self.connector.open().await?;
+        let mut waiting = self.watch(&connection);
         if let Some(dn) = &self.connector.settings.bind_dn {
             let password = self
                 .bind_password
@@ -115,6 +116,7 @@ impl ConnectionPool {
             };
             connection.bind_service(dn, password).await?;
         }
+        waiting.is_over = true;
         Ok(connection)
     }
 
@@ -148,7 +150,7 @@ impl ConnectionPool {
         match timeout(patience, first.as_mut()).await {
             Ok(Err(fault)) if is_closed(&fault) => return second.await,
             Ok(answer) => return answer.map_err(fault_of),
-            Err(_) => self.retire(&connection),
+            Err(_) => self.give_up(&connection),
         }
         match select(first, second).await {
             Either::Left((Err(fault), second)) if is_unanswered(&fault) => second.await.map_err(|_| fault_of(fault)),
@@ -165,25 +167,37 @@ impl ConnectionPool {
         connection: DirectoryConnection,
         operation: &impl AsyncFn(DirectoryConnection) -> Result<T, LdapError>,
     ) -> Result<T, LdapError> {
-        let mut waiting = WaitForAnswer {
+        let mut waiting = self.watch(&connection);
+        let answer = operation(connection).await;
+        waiting.is_over = true;
+        match &answer {
+            Err(fault) if is_closed(fault) => self.retire(&waiting.connection),
+            Err(fault) if is_unanswered(fault) => self.give_up(&waiting.connection),
+            Ok(_) | Err(_) => waiting.connection.note_answer(),
+        }
+        answer
+    }
+
+    /// Begins to wait for an answer on a connection.
+    fn watch(&self, connection: &DirectoryConnection) -> WaitForAnswer<'_> {
+        WaitForAnswer {
             pool: self,
             connection: connection.clone(),
             began: Instant::now(),
             is_over: false,
-        };
-        let answer = operation(connection).await;
-        waiting.is_over = true;
-        match &answer {
-            Err(fault) if is_unanswered(fault) => self.retire(&waiting.connection),
-            Ok(_) | Err(_) => waiting.connection.note_answer(),
         }
-        answer
     }
 
     /// Returns how long a search on a connection that has answered before may take until it is
     /// repeated on a new one.
     fn silence(&self) -> Duration {
         LONGEST_SILENCE.min(duration(self.connector.settings.operation_timeout) / 2)
+    }
+
+    /// Takes a connection out of use whose server is silent, and prefers other servers for a while.
+    fn give_up(&self, connection: &DirectoryConnection) {
+        self.connector.note_silence(connection);
+        self.retire(connection);
     }
 
     /// Takes a connection out of use. Operations that wait on it may still be answered; it is
@@ -210,7 +224,7 @@ impl Drop for WaitForAnswer<'_> {
     fn drop(&mut self) {
         // A caller that left at once says nothing about the connection.
         if !self.is_over && self.began.elapsed() >= SUSPICIOUS_WAIT {
-            self.pool.retire(&self.connection);
+            self.pool.give_up(&self.connection);
         }
     }
 }

@@ -369,7 +369,9 @@ fn everyone_is_read_page_by_page() {
         names.sort();
         names.dedup();
         assert_eq!(names.len(), 1_204);
-        let probe = directory.probe(Some("ada.l"), SystemClock.now()).await;
+        let probe = directory
+            .probe(Some("ada.l"), SystemClock.now(), Duration::from_secs(60))
+            .await;
         let steps: Vec<&str> = probe.steps.iter().map(|step| step.step.as_str()).collect();
         assert_eq!(steps, ["resolve", "connect", "tls", "bind", "search", "groups"]);
         assert!(probe.steps.iter().all(|step| step.result.is_ok()), "{:?}", probe.steps);

@@ -6,9 +6,13 @@ use crate::harness::{
     slapd::{Slapd, person_dn},
 };
 use nightlatch::flows::source_test::{SourceTest, test_source};
+use std::time::Duration;
+
+/// Longest time of a test.
+const LONGEST: Duration = Duration::from_secs(60);
 
 fn dry_run(server: &TestServer, account: Option<&str>) -> SourceTest {
-    server.run(test_source(&server.ctx, "corp", account)).unwrap()
+    server.run(test_source(&server.ctx, "corp", account, LONGEST)).unwrap()
 }
 
 fn codes(test: &SourceTest) -> Vec<&'static str> {

@@ -9,9 +9,13 @@ use crate::harness::{
 };
 use nightlatch::flows::source_test::{SourceTest, SourceTestStep, test_source};
 use serde_json::json;
+use std::time::Duration;
+
+/// Longest time of a test of a directory, which a provider's does not have.
+const LONGEST: Duration = Duration::from_secs(60);
 
 fn dry_run(server: &TestServer) -> SourceTest {
-    server.run(test_source(&server.ctx, "corp", None)).unwrap()
+    server.run(test_source(&server.ctx, "corp", None, LONGEST)).unwrap()
 }
 
 fn step<'a>(test: &'a SourceTest, code: &str) -> &'a SourceTestStep {
@@ -59,7 +63,9 @@ fn each_step_with_a_real_provider_succeeds_and_shows_what_to_register() {
     assert!(found(&test, "back_channel").contains(&format!("{base}/oidc/corp/backchannel-logout")));
     assert!(server.events().is_empty(), "nothing is changed");
     // A person is not known before they sign in.
-    let test = server.run(test_source(&server.ctx, "corp", Some("ada"))).unwrap();
+    let test = server
+        .run(test_source(&server.ctx, "corp", Some("ada"), LONGEST))
+        .unwrap();
     assert!(!test.is_passed());
 }
 
