@@ -163,6 +163,7 @@ async fn show(
     let kind = view.source.kind();
     Ok(SourcePage {
         shell: Shell::admin(req, ctx, admin, view.source.title.clone(), "sources").await?,
+        base_url: ctx.config.base_url(),
         line: SourceLine::new(view),
         callback: (kind == SourceKind::Oidc).then(|| format!("{}/login/oidc/{name}/callback", ctx.config.base_url())),
         audit: href(paths::ADMIN_AUDIT, [("q", name), ("event", "source")]),

@@ -41,6 +41,8 @@ pub struct SourcePage {
     pub line: SourceLine,
     /// The address to register at a provider.
     pub callback: Option<String>,
+    /// The address of this server, without a slash at its end.
+    pub base_url: String,
     pub audit: String,
     pub form: SourceForm,
     pub is_secret_lost: bool,
