@@ -61,6 +61,7 @@ mod session_opening;
 mod session_tokens;
 pub mod sessions;
 pub mod setup;
+pub mod source_sessions;
 pub mod source_sync;
 pub mod source_test;
 mod source_turns;

@@ -9,7 +9,7 @@ mod secrets;
 use super::{
     context::CommandContext,
     error::{CliError, CommandResult},
-    output::{self, StandardOutput, Table, escape_text, format_time, format_time_or_dash, text_or_dash},
+    output::{self, StandardOutput, Table, escape_text, format_count, format_time, format_time_or_dash, text_or_dash},
 };
 use crate::{
     domain::{
@@ -17,7 +17,10 @@ use crate::{
         source::{SettingTexts, SourceKind},
         time::Timestamp,
     },
-    flows::sources::{self, SourceChange, SourceDeletion, SourceView},
+    flows::{
+        source_sessions::{count_source_sessions, end_source_sessions},
+        sources::{self, SourceChange, SourceDeletion, SourceView},
+    },
 };
 use clap::{Args, Subcommand};
 use outcome::{report, source_in_file, unknown_source};
@@ -93,6 +96,9 @@ pub struct SetSource {
     /// Let no one sign in through it; sessions go on
     #[arg(long)]
     disable: bool,
+    /// End the live sessions of its accounts
+    #[arg(long)]
+    end_sessions: bool,
     /// Its place among all sources, from 1
     #[arg(long, value_name = "NUMBER")]
     position: Option<usize>,
@@ -210,8 +216,28 @@ impl SetSource {
             secret: secret.or_else(|| removed(self.clear_secret)),
             events_token: events_token.or_else(|| removed(self.clear_events_token)),
         };
+        let takes_rights = self.disable
+            || ["mapping", "allowed_groups", "provision"]
+                .iter()
+                .any(|key| change.settings.contains_key(*key));
         let outcome = sources::set(&context.ctx, &context.initiator, &self.name, change).await?;
-        report(outcome, &self.name, "was changed")
+        let code = report(outcome, &self.name, "was changed")?;
+        if self.end_sessions {
+            let ended = end_source_sessions(&context.ctx, &context.initiator, &self.name).await?;
+            output::print_line(&format!("{} ended.", format_count(ended, "session", "sessions")))?;
+        } else if takes_rights {
+            let live = count_source_sessions(&context.ctx, &self.name).await?;
+            if live.sessions > 0 {
+                output::print_line(&format!(
+                    "{} of its accounts are live, {} of administrators, and go on with the rights of their accounts. \
+                     To end them: nightlatch source set {} --end-sessions",
+                    format_count(live.sessions, "session", "sessions"),
+                    live.administrators,
+                    escape_text(&self.name)
+                ))?;
+            }
+        }
+        Ok(code)
     }
 }
 

@@ -29,7 +29,8 @@ impl Ctx {
         }
         let message = format!("{} signed in another person than {owner}.", source.title);
         let (code, initiator) = (OidcFault::other_person().code(), request.client.anonymous());
-        let refusal = self.refuse_person(&initiator, source, code, message).await?;
+        let username = Some(identity.name.as_str());
+        let refusal = self.refuse_person(&initiator, source, code, message, username).await?;
         Ok(Some(refusal))
     }
 }

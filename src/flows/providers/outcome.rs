@@ -4,6 +4,7 @@ use crate::{
     domain::{
         audit::AuditEntry,
         source::{IdentitySource, SourceId},
+        text::quote_stranger,
         time::Timestamp,
     },
     flows::login::{FactorDue, OpenedSession},
@@ -53,4 +54,12 @@ pub enum ProviderSignInOutcome {
 pub(super) fn refusal_entry(entry: AuditEntry, source: &IdentitySource, code: &str, words: &str) -> AuditEntry {
     let detail = json!({ "source": source.name.as_str(), "message": words });
     entry.failed(code).with_detail(detail)
+}
+
+/// Adds what the provider calls the person who was refused.
+pub(super) fn with_username(mut entry: AuditEntry, username: Option<&str>) -> AuditEntry {
+    if let Some(username) = username {
+        entry.detail["username"] = quote_stranger(username).into();
+    }
+    entry
 }

@@ -1,7 +1,7 @@
 //! The write that completes a sign-in at a provider: it finds or creates the account, and opens the
 //! session or begins the second step.
 
-use super::outcome::{PendingProviderSignIn, ProviderRefusal, ProviderSignInOutcome, refusal_entry};
+use super::outcome::{PendingProviderSignIn, ProviderRefusal, ProviderSignInOutcome, refusal_entry, with_username};
 use crate::{
     domain::{
         account::{Account, Role},
@@ -9,7 +9,6 @@ use crate::{
         factor::{Proof, Proofs},
         login::SignInRefusal,
         secret::Secret,
-        source::IdentitySource,
         time::Timestamp,
     },
     flows::{
@@ -65,11 +64,11 @@ impl Write<'_> {
         self.lock_owners(known, settlement.target.replaces, concerns_administrators)?;
         if !self.spend_state(&settlement.pending)? {
             let words = "This sign-in was already used. Sign in again.";
-            return Ok(self.refuse_settlement(source, None, OidcFault::state().code(), words)?);
+            return Ok(self.refuse_settlement(person, None, OidcFault::state().code(), words)?);
         }
         if self.is_interrupted(&settlement.facts, settlement.last_sign_out)? {
             let words = "The identity provider has ended this session meanwhile. Sign in again.";
-            return Ok(self.refuse_settlement(source, known, OidcFault::ended_session().code(), words)?);
+            return Ok(self.refuse_settlement(person, known, OidcFault::ended_session().code(), words)?);
         }
         sources::clear_fault(self.connection, source.id)?;
         let mut account = match self.external_account(person, current.as_ref())? {
@@ -81,7 +80,7 @@ impl Write<'_> {
                     }
                     _ => NO_ACCOUNT,
                 };
-                return Ok(self.refuse_settlement(source, known, refusal.code(), words)?);
+                return Ok(self.refuse_settlement(person, known, refusal.code(), words)?);
             }
         };
         if account.role != Role::Administrator || concerns_administrators {
@@ -99,7 +98,7 @@ impl Write<'_> {
             (None, None) => None,
         };
         if let Some((refusal, words)) = refused {
-            return Ok(self.refuse_settlement(source, Some(&account), refusal.code(), words)?);
+            return Ok(self.refuse_settlement(person, Some(&account), refusal.code(), words)?);
         }
         self.open_provider_session(settlement, account)
     }
@@ -152,7 +151,7 @@ impl Write<'_> {
     /// Records the refusal of a person whom the provider identified.
     fn refuse_settlement(
         &mut self,
-        source: &IdentitySource,
+        person: &IdentifiedPerson,
         account: Option<&Account>,
         code: &'static str,
         words: &str,
@@ -162,7 +161,8 @@ impl Write<'_> {
             Some(account) => entry.with_account(account.id, &account.name),
             None => entry,
         };
-        self.record(&refusal_entry(entry, source, code, words))?;
+        let entry = refusal_entry(entry, &person.source, code, words);
+        self.record(&with_username(entry, Some(&person.identity.name)))?;
         Ok(ProviderSignInOutcome::Refused(ProviderRefusal {
             code,
             message: words.to_owned(),

@@ -1,7 +1,7 @@
 //! Signing in at a provider: the request, and the checked answer.
 
 use super::{
-    outcome::{PendingProviderSignIn, ProviderRefusal, ProviderSignInOutcome, refusal_entry},
+    outcome::{PendingProviderSignIn, ProviderRefusal, ProviderSignInOutcome, refusal_entry, with_username},
     settlement::{NO_ACCOUNT, ProviderSettlement},
 };
 use crate::{
@@ -148,7 +148,13 @@ pub async fn complete(ctx: &Ctx, request: CallbackRequest) -> Result<ProviderSig
         Ok(identity) => identity,
         Err((code, message)) => {
             let refusal = ctx
-                .refuse_person(&request.client.anonymous(), source, code, message)
+                .refuse_person(
+                    &request.client.anonymous(),
+                    source,
+                    code,
+                    message,
+                    signed_in.claims.name.as_deref(),
+                )
                 .await?;
             return Ok(ProviderSignInOutcome::Refused(refusal));
         }
@@ -176,7 +182,8 @@ pub async fn complete(ctx: &Ctx, request: CallbackRequest) -> Result<ProviderSig
         Some(outcome) => Ok(outcome),
         None => {
             let code = ExternalRefusal::NameTaken.code();
-            let refusal = ctx.refuse_person(&initiator, source, code, NO_ACCOUNT.to_owned());
+            let username = signed_in.claims.name.as_deref();
+            let refusal = ctx.refuse_person(&initiator, source, code, NO_ACCOUNT.to_owned(), username);
             Ok(ProviderSignInOutcome::Refused(refusal.await?))
         }
     }
@@ -284,6 +291,7 @@ impl Ctx {
         source: &IdentitySource,
         code: &'static str,
         message: String,
+        username: Option<&str>,
     ) -> Result<ProviderRefusal, FlowError> {
         let refusal = ProviderRefusal {
             code,
@@ -291,6 +299,7 @@ impl Ctx {
             is_outage: false,
         };
         let entry = refusal_entry(initiator.entry(Event::SignInRefused), source, code, &refusal.message);
+        let entry = with_username(entry, username);
         self.record_provider_refusal(initiator, entry, None).await?;
         Ok(refusal)
     }

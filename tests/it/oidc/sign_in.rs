@@ -5,10 +5,13 @@ use crate::{
     factors::kit::enrol_app,
     harness::{
         real_provider::RealProvider,
-        server::{On, PASSWORD, TestServer},
+        server::{On, PASSWORD, TestServer, operator},
     },
 };
-use nightlatch::domain::account::Role;
+use nightlatch::{
+    domain::account::Role,
+    flows::source_sessions::{count_source_sessions, end_source_sessions},
+};
 use serde_json::json;
 
 #[test]
@@ -101,6 +104,8 @@ fn a_name_links_no_account_and_the_settings_limit_who_gets_one() {
     let client = server.anyone();
     let (message, reason) = refusal(&server, &client, sign_in(&client, &real.browser(), "ada"));
     assert_eq!(reason, "name_taken");
+    let refused = server.audit().pop().unwrap();
+    assert_eq!(refused.detail["username"], "“ada”");
     assert!(message.contains("no account here"), "{message}");
     let still = find_account(&server, "ada").unwrap();
     assert_eq!((still.id, still.source), (local, None));
@@ -338,5 +343,33 @@ fn a_trusted_sign_in_at_the_provider_enrols_no_first_factor_without_a_link() {
         assert_eq!(refused.json()["code"], "enrolment_link", "{on:?}: {}", refused.text());
         server.policy(&[("factor.required", "any"), ("factor.enrolment", "at_sign_in")]);
         thief.post("/factors/totp/start", &[]).expect(200);
+    }
+}
+
+#[test]
+fn a_change_of_the_rules_names_the_live_sessions_which_can_be_ended() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        let real = corp(&server, &[]);
+        let ada = server.anyone();
+        sign_in(&ada, &real.browser(), "ada").expect(303);
+        let bob = server.anyone();
+        sign_in(&bob, &real.browser(), "bob").expect(303);
+        let live = server.run(count_source_sessions(&server.ctx, "corp")).unwrap();
+        assert_eq!((live.sessions, live.administrators), (2, 1), "{on:?}");
+        let disabled = boss.post("/admin/sources/corp", &[("act", "disable")]).expect(303);
+        let page = boss.get(disabled.location()).expect(200).page();
+        assert!(
+            page.shows("Live sessions of its accounts: 2, of administrators: 1."),
+            "{}",
+            page.text()
+        );
+        ada.get("/").expect(200);
+        let ending = end_source_sessions(&server.ctx, &operator(), "corp");
+        assert_eq!(server.run(ending).unwrap(), 2, "{on:?}");
+        for client in [ada, bob] {
+            client.get("/").expect(303);
+        }
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     domain::source::{SourceFault, SourceKind},
     flows::{
         Ctx, FlowError,
+        source_sessions::count_source_sessions,
         source_test::test_source,
         sources::{self, SourceDeletion, SourceOutcome, SourceView},
     },
@@ -197,7 +198,12 @@ async fn submit(
                 "disable" => "The source is disabled: no one can sign in through it. Sessions go on.",
                 _ => "Saved. It applies to the next sign-in.",
             };
-            Ok(redirect(&req, &page_address(&name), &Flash::ok(said)))
+            let live = live_sessions(&ctx, &view, &name).await?;
+            Ok(redirect(
+                &req,
+                &page_address(&name),
+                &Flash::ok(format!("{said}{live}")),
+            ))
         }
         SourceOutcome::Faulty(faults) => {
             let page = show(&req, &ctx, &admin, &view, Some(&input), named(faults)).await?;
@@ -206,6 +212,25 @@ async fn submit(
         SourceOutcome::InFile => Ok(redirect(&req, &page_address(&name), &in_file())),
         SourceOutcome::Unknown => Err(PageError::NotFound),
     }
+}
+
+/// Returns a sentence about the live sessions that outlive a change of who may sign in; empty: there
+/// are none, or it did not change. `before`: the source before the change.
+async fn live_sessions(ctx: &Ctx, before: &SourceView, name: &str) -> Result<String, PageError> {
+    let after = find(ctx, name).await?;
+    let rules = |view: &SourceView| (view.source.enabled, view.source.definition.mapping.clone());
+    if !before.source.enabled || rules(before) == rules(&after) {
+        return Ok(String::new());
+    }
+    let live = count_source_sessions(ctx, name).await?;
+    Ok(match live.sessions {
+        0 => String::new(),
+        sessions => format!(
+            " Live sessions of its accounts: {sessions}, of administrators: {}. They go on with the rights of their \
+             accounts; end them under Sessions or with nightlatch source set {name} --end-sessions.",
+            live.administrators
+        ),
+    })
 }
 
 fn in_file() -> Flash {
