@@ -217,9 +217,12 @@ impl Ctx {
                 verdict: verdict?,
                 outage: None,
             },
-            Either::Right((outage, judging)) => DirectoryAnswer {
-                verdict: judging.await?,
-                outage: outage?,
+            Either::Right((outage, judging)) => match judging.await? {
+                DirectoryVerdict::Refused(reason) => DirectoryAnswer {
+                    verdict: DirectoryVerdict::Refused(reason),
+                    outage: outage?,
+                },
+                verdict @ DirectoryVerdict::Admitted(_) => DirectoryAnswer { verdict, outage: None },
             },
         })
     }
@@ -249,9 +252,9 @@ impl Ctx {
 
     /// Waits for the searches that decide nothing, and returns the name of a source that did not
     /// answer.
-    async fn find_silent(
+    async fn find_silent<'a>(
         &self,
-        mut lookups: impl Stream<Item = Result<FinishedLookup<'_>, FlowError>> + Unpin,
+        mut lookups: impl Stream<Item = Result<FinishedLookup<'a>, FlowError>> + Unpin,
     ) -> Result<Option<String>, FlowError> {
         let mut silent = None;
         while let Some(lookup) = lookups.next().await.transpose()? {

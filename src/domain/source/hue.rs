@@ -90,8 +90,6 @@ fn convert(name: String, keys: &HueKeys) -> HueDirectory {
     let get = |key: &str| keys.get(key).map(String::as_str).filter(|text| !text.is_empty());
     let is_off =
         |key: &str| get(key).is_some_and(|text| matches!(text.to_lowercase().as_str(), "false" | "no" | "off" | "0"));
-    let is_on =
-        |key: &str| get(key).is_some_and(|text| matches!(text.to_lowercase().as_str(), "true" | "yes" | "on" | "1"));
     let urls: Vec<&str> = get("ldap_url")
         .unwrap_or_default()
         .split([' ', ','])
@@ -104,14 +102,7 @@ fn convert(name: String, keys: &HueKeys) -> HueDirectory {
     }
     let mut attribute = get("users.user_name_attr").unwrap_or("sAMAccountName").to_owned();
     let mut base = get("base_dn").unwrap_or_default().to_owned();
-    let pattern = get("ldap_username_pattern");
-    if pattern.is_some() && is_on("search_bind_authentication") {
-        notes.push(
-            "ldap_username_pattern is not taken over: with search_bind_authentication Hue does not use it either."
-                .to_owned(),
-        );
-    } else if let Some((found, below)) = pattern.and_then(read_pattern) {
-        notes.push("Hue binds by ldap_username_pattern; here the person is searched first.".to_owned());
+    if let Some((found, below)) = used_pattern(keys, &mut notes) {
         attribute = found;
         if base.is_empty() {
             base = below;
@@ -178,6 +169,20 @@ fn convert_groups(keys: &HueKeys, is_active_directory: bool, notes: &mut Vec<Str
         texts.insert("group_lookup".to_owned(), "in_chain".to_owned());
     }
     texts
+}
+
+/// Returns the attribute and the base of the pattern by which Hue binds, if it does.
+fn used_pattern(keys: &HueKeys, notes: &mut Vec<String>) -> Option<(String, String)> {
+    let pattern = keys.get("ldap_username_pattern").filter(|text| !text.is_empty())?;
+    let searches = keys.get("search_bind_authentication").map(|text| text.to_lowercase());
+    if matches!(searches.as_deref(), Some("true" | "yes" | "on" | "1")) {
+        let note = "ldap_username_pattern is not taken over: with search_bind_authentication Hue does not use it.";
+        notes.push(note.to_owned());
+        return None;
+    }
+    let found = read_pattern(pattern)?;
+    notes.push("Hue binds by ldap_username_pattern; here the person is searched first.".to_owned());
+    Some(found)
 }
 
 /// Splits `uid=<username>,ou=people,dc=example` into the attribute and the base.

@@ -144,17 +144,12 @@ pub async fn complete(ctx: &Ctx, request: CallbackRequest) -> Result<ProviderSig
             return Ok(ProviderSignInOutcome::Refused(refusal));
         }
     };
+    let username = signed_in.claims.name.as_deref();
     let identity = match identity_of(settings, &signed_in) {
         Ok(identity) => identity,
         Err((code, message)) => {
             let refusal = ctx
-                .refuse_person(
-                    &request.client.anonymous(),
-                    source,
-                    code,
-                    message,
-                    signed_in.claims.name.as_deref(),
-                )
+                .refuse_person(&request.client.anonymous(), source, code, message, username)
                 .await?;
             return Ok(ProviderSignInOutcome::Refused(refusal));
         }
@@ -182,7 +177,6 @@ pub async fn complete(ctx: &Ctx, request: CallbackRequest) -> Result<ProviderSig
         Some(outcome) => Ok(outcome),
         None => {
             let code = ExternalRefusal::NameTaken.code();
-            let username = signed_in.claims.name.as_deref();
             let refusal = ctx.refuse_person(&initiator, source, code, NO_ACCOUNT.to_owned(), username);
             Ok(ProviderSignInOutcome::Refused(refusal.await?))
         }

@@ -111,6 +111,7 @@ fn an_account_is_created_with_all_options() {
             "authenticator_app",
             "passkeys",
             "recovery_codes",
+            "directory_refusals",
         ]
     );
     assert_eq!(shown["name"], "Bob");

@@ -214,8 +214,8 @@ async fn submit(
     }
 }
 
-/// Returns a sentence about the live sessions that outlive a change of who may sign in; empty: there
-/// are none, or it did not change. `before`: the source before the change.
+/// Returns a sentence about the live sessions that outlive a change of who may sign in; empty:
+/// there are none, or it did not change. `before`: the source before the change.
 async fn live_sessions(ctx: &Ctx, before: &SourceView, name: &str) -> Result<String, PageError> {
     let after = find(ctx, name).await?;
     let rules = |view: &SourceView| (view.source.enabled, view.source.definition.mapping.clone());
