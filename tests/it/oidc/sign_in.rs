@@ -84,7 +84,7 @@ fn the_provider_takes_the_role_from_its_last_administrator_too() {
         sign_in(&client, &real.browser(), "ada").expect(303);
         client.get("/admin").expect(200);
         real.people(&json!({ "ada": { "preferred_username": "ada", "groups": ["staff"] } }));
-        sign_in(&client, &real.browser(), "ada").expect(303);
+        sign_in(&server.anyone(), &real.browser(), "ada").expect(303);
         client.get("/admin").expect(403);
         assert_eq!(find_account(&server, "ada").unwrap().role, Role::Member, "{on:?}");
         // What the command line does.
