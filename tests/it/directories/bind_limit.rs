@@ -78,7 +78,8 @@ fn an_administrator_sees_the_count_and_releases_it() {
         assert_eq!(slapd.binds(&person_dn("ada.l")), binds);
         let page = boss.get(&format!("/admin/accounts/{}", account.id.0)).expect(200);
         assert!(page.text().contains("2 of 2: the directory is not asked"), "{on:?}");
-        let unlocking = unlock_matching(&server.ctx, &operator(), Some("ada.l"), None);
+        let initiator = operator();
+        let unlocking = unlock_matching(&server.ctx, &initiator, Some("ada.l"), None);
         assert!(server.run(unlocking).unwrap() >= 1, "{on:?}");
         assert_eq!(count(), None, "{on:?}");
         signed_in(&server, "ada.l", PERSON_PASSWORD);

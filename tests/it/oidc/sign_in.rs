@@ -366,7 +366,8 @@ fn a_change_of_the_rules_names_the_live_sessions_which_can_be_ended() {
             page.text()
         );
         ada.get("/").expect(200);
-        let ending = end_source_sessions(&server.ctx, &operator(), "corp");
+        let initiator = operator();
+        let ending = end_source_sessions(&server.ctx, &initiator, "corp");
         assert_eq!(server.run(ending).unwrap(), 2, "{on:?}");
         for client in [ada, bob] {
             client.get("/").expect(303);

@@ -2,7 +2,7 @@
 //! Access Management where an event fits one, else the base event. No event is about a group alone
 //! (3006).
 
-use super::SealedRecord;
+use super::record::SealedRecord;
 use crate::audit::{
     Event, EventOutcome,
     repeated::{count_refusals, times},

@@ -3,9 +3,12 @@
 use super::*;
 use crate::{
     account::AccountId,
-    audit::{Event, EventOutcome},
+    audit::{AuditRecord, Event, EventOutcome, seal::Seal},
     session::SessionId,
 };
+use serde_json::json;
+use std::sync::Arc;
+use uuid::Uuid;
 
 /// A record whose texts need every kind of escape.
 pub(super) fn sample() -> AuditRecord {

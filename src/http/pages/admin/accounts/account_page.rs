@@ -57,6 +57,23 @@ pub(super) fn account_line(view: &AccountView, you: AccountId, now: Timestamp) -
     }
 }
 
+/// The address of a draft's review, and the expiry under it with its rule.
+type DraftedExpiry = (String, Option<(Timestamp, String)>);
+
+/// Returns what the visitor's newest draft changes about the account's expiry: the draft's review,
+/// and the new instant with its rule. `None`: nothing.
+async fn expiry_under_draft(ctx: &Ctx, admin: &Admin, view: &AccountView) -> Result<Option<DraftedExpiry>, PageError> {
+    if view.account.expired_at.is_some() {
+        return Ok(None);
+    }
+    let Some((draft, drafted)) = policy::newest_draft(ctx, &admin.0.initiator).await? else {
+        return Ok(None);
+    };
+    let expires = accounts::expires_under(ctx, view.account.id, drafted).await?;
+    let labelled = |(at, rule)| (at, expiry_rule_label(rule).to_owned());
+    Ok((expires != view.expires).then(|| (review_of(draft), expires.map(labelled))))
+}
+
 /// Returns the page of one account, with the stored values in its forms.
 pub(super) async fn load_account_page(
     req: &HttpRequest,
@@ -74,14 +91,7 @@ pub(super) async fn load_account_page(
     } = accounts::detail(ctx, id).await?.ok_or(PageError::NotFound)?;
     let enrolled = list_factors(ctx, id).await?;
     let account = &view.account;
-    let drafted = match policy::newest_draft(ctx, &admin.0.initiator).await? {
-        Some((draft, drafted)) if account.expired_at.is_none() => {
-            let expires = accounts::expires_under(ctx, id, drafted).await?;
-            let words = |(at, rule)| (at, expiry_rule_label(rule).to_owned());
-            (expires != view.expires).then(|| (review_of(draft), expires.map(words)))
-        }
-        Some(_) | None => None,
-    };
+    let drafted = expiry_under_draft(ctx, admin, &view).await?;
     Ok(AccountPage {
         shell: Shell::admin(req, ctx, admin, account.name.clone(), "accounts").await?,
         line: account_line(&view, admin.0.account, ctx.now()),
