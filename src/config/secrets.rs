@@ -144,8 +144,7 @@ impl SecretKey {
         let mut distinct = bytes.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        let is_valid =
-            bytes.len() >= MIN_KEY_BYTES && distinct.len() >= MIN_DISTINCT_KEY_BYTES && !is_repetition(&bytes);
+        let is_valid = bytes.len() >= MIN_KEY_BYTES && distinct.len() >= MIN_DISTINCT_KEY_BYTES;
         is_valid.then(|| Self(SecretSlice::from(bytes)))
     }
 
@@ -153,11 +152,6 @@ impl SecretKey {
     pub fn expose(&self) -> &[u8] {
         self.0.expose_secret()
     }
-}
-
-/// Returns whether bytes repeat what is at their beginning, at least once as a whole.
-fn is_repetition(bytes: &[u8]) -> bool {
-    (1..=bytes.len() / 2).any(|period| bytes[period..] == bytes[..bytes.len() - period])
 }
 
 #[cfg(test)]
