@@ -16,6 +16,10 @@ use actix_web::{
     http::header::{HeaderMap, HeaderValue, SET_COOKIE},
 };
 
+/// How long a browser keeps the cookie of a session that the policy ended in the same request: the
+/// next page reads from it why the session ended.
+const AFTER_THE_END: Duration = Duration::minutes(1);
+
 /// Returns the `Set-Cookie` values that give the browser `token` under the live policy and expire
 /// the other name.
 pub fn issue(
@@ -33,9 +37,12 @@ pub fn issue(
         let left = signed_in_at
             .saturating_add(shortest_ttl(policy))
             .since(now)
-            .as_secs_ceil()
-            .max(0);
-        cookie.set_max_age(Duration::seconds(left));
+            .as_secs_ceil();
+        cookie.set_max_age(if left > 0 {
+            Duration::seconds(left)
+        } else {
+            AFTER_THE_END
+        });
     }
     let mut lines = vec![cookie.encoded().to_string()];
     let other = if policy.cookie.secure {
@@ -186,3 +193,6 @@ pub enum WrittenCookie {
     Removal,
     Other,
 }
+
+#[cfg(test)]
+mod tests;
