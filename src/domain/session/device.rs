@@ -94,6 +94,10 @@ impl DeviceFault {
 /// bound to a key. A thief of the cookies cannot bind it later.
 pub const REGISTRATION_WINDOW: Span = Span::from_secs(60);
 
+/// How long a browser may take, after its key was registered, until it sends the proof with every
+/// request: those that it had sent before arrive without one.
+pub const SETTLING: Span = Span::from_secs(10);
+
 /// Browsers refresh a proof that counts for less than this much longer.
 const REFRESH_AHEAD: Span = Span::from_secs(120);
 /// Shortest time between two signatures: browsers make at most six in nine minutes per site.

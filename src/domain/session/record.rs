@@ -11,7 +11,7 @@ use super::{
         time::Timestamp,
     },
     AccountState, Binding, DeviceEvidence, DeviceKey, DeviceProof, EndCause, EndReason, LifeFacts, SessionId,
-    device::REGISTRATION_WINDOW,
+    device::{REGISTRATION_WINDOW, SETTLING},
 };
 
 /// A session as it is stored, live or ended.
@@ -79,6 +79,13 @@ impl Session {
     /// Returns the key to which the session is bound where a token is valid.
     pub fn device_of(&self, token: &SessionToken) -> Option<&DeviceKey> {
         self.devices.iter().find(|key| key.host == token.host)
+    }
+
+    /// Returns whether a key was registered so lately that the browser may have sent a request
+    /// before it had the proof.
+    pub fn was_just_bound(&self, now: Timestamp) -> bool {
+        let latest = self.devices.iter().map(|key| key.registered_at).max();
+        latest.is_some_and(|at| now <= at.saturating_add(SETTLING))
     }
 
     /// Returns what is known about the device of a request with this token and this proof. The

@@ -107,7 +107,7 @@ pub async fn form(
     Query(asked): Query<LoginQuery>,
 ) -> Result<HttpResponse, PageError> {
     let (return_to, origin) = return_to(&ctx, &asked.return_to);
-    let device_fault = DeviceFault::parse(&asked.reason);
+    let device_fault = DeviceFault::parse(&asked.reason).filter(|fault| !is_settling(&ctx, &anyone, *fault));
     // An application's host has lost its binding: only a new sign-in binds it again.
     if anyone.visitor.is_some() && device_fault.is_none() {
         let go_on = redirect_to(&destination_address(&ctx, return_to.as_ref(), origin.as_ref()));
@@ -148,6 +148,13 @@ pub async fn form(
         session_cookie::expire_all(response.headers_mut(), CookieScope::own_host(&ctx.config));
     }
     Ok(response)
+}
+
+/// Returns whether a request without a proof may have left the browser just before it had one: the
+/// same request again will have it.
+fn is_settling(ctx: &Ctx, anyone: &Anyone, fault: DeviceFault) -> bool {
+    let visitor = anyone.visitor.as_ref();
+    fault == DeviceFault::Unproved && visitor.is_some_and(|one| one.admitted.session.row.was_just_bound(ctx.now()))
 }
 
 /// `POST /login`

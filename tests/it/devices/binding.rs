@@ -258,6 +258,16 @@ fn a_session_is_bound_on_the_host_of_an_application_too() {
             "{}",
             refused.location()
         );
+        // A request that left the browser before it had the proof is sent once more.
+        let target = refused.location().to_owned();
+        let login = target.strip_prefix("https://login.example.org").unwrap();
+        assert_eq!(
+            owner.client.get(login).expect(303).location(),
+            "https://shop.other.test/"
+        );
+        server.advance(11);
+        let lost = owner.client.get(login).expect(200);
+        assert!(lost.text().contains("did not prove that it is the one that signed in"));
         // The key of one host proves nothing on another.
         device.refresh(&owner.client, &id, None).expect(404);
         owner.device.refresh(&shop, &owner.id, None).expect(404);
