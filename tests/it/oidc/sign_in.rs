@@ -183,23 +183,6 @@ fn another_subject_with_the_same_name_does_not_get_the_account() {
 }
 
 #[test]
-fn the_provider_takes_no_administrator_away_while_no_local_one_can_sign_in() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
-        let real = corp(&server, &[]);
-        sign_in(&server.anyone(), &real.browser(), "ada").expect(303);
-        real.people(&json!({ "ada": { "preferred_username": "ada", "groups": ["staff"] } }));
-        let role_after_sign_in = || {
-            sign_in(&server.anyone(), &real.browser(), "ada").expect(303);
-            find_account(&server, "ada").unwrap().role
-        };
-        assert_eq!(role_after_sign_in(), Role::Administrator, "{on:?}");
-        server.account("root", Role::Administrator);
-        assert_eq!(role_after_sign_in(), Role::Member, "{on:?}");
-    }
-}
-
-#[test]
 fn an_answer_counts_once_in_the_browser_that_asked_and_for_the_source_that_it_asked() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
