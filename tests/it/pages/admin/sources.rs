@@ -433,9 +433,16 @@ fn the_form_has_parts_and_folds_what_few_change() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     let access = "Who may sign in and who becomes administrator";
-    let (sign_in, sync) = ("Signing in and out", "Sync and outages");
-    let directory = ["Connection", "People", "Groups of people", access, sign_in, sync];
-    let provider = ["Connection", "People", access, sign_in, sync, "Security events"];
+    let sign_in = "Signing in and out";
+    let directory = vec![
+        "Connection",
+        "People",
+        "Groups of people",
+        access,
+        sign_in,
+        "Sync and outages",
+    ];
+    let provider = vec!["Connection", "People", access, sign_in, "Security events"];
     for (kind, parts) in [(SourceKind::Ldap, directory), (SourceKind::Oidc, provider)] {
         let page = boss
             .get(&format!("/admin/sources?new={}", kind.as_str()))
