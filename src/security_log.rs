@@ -14,7 +14,7 @@ use std::{
 /// Size in bytes from which a file is rotated.
 const ROTATE_AT: u64 = 32 * 1024 * 1024;
 /// Number of rotated files that are kept.
-const KEPT_FILES: u32 = 5;
+const MAX_FILES: u32 = 5;
 
 /// An open security log.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl SecurityLog {
             name.push(format!(".{number}"));
             PathBuf::from(name)
         };
-        for number in (1..KEPT_FILES).rev() {
+        for number in (1..MAX_FILES).rev() {
             match std::fs::rename(numbered(number), numbered(number + 1)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}

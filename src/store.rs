@@ -78,10 +78,10 @@ use write_group::WriteGroup;
 
 /// How long a caller without [`with_patience`] waits for a database that hangs. The database may
 /// still complete the call afterwards.
-const LONGEST: Duration = Duration::from_secs(30);
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// A shorter call uses up no patience, because many fast calls do not mean that the database hangs.
-const BRISK: Duration = Duration::from_millis(200);
+const FAST_CALL: Duration = Duration::from_millis(200);
 
 tokio::task_local! {
     /// How much longer the current work waits for the database.
@@ -222,12 +222,12 @@ impl Store {
 
     /// Does [`Store::read`] on threads that may block: CLI, jobs, tests.
     pub fn read_now<T, E: From<StoreError>>(&self, f: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<T, E> {
-        self.read_until(Instant::now() + LONGEST, f)
+        self.read_until(Instant::now() + MAX_WAIT, f)
     }
 
     /// Does [`Store::write`] on threads that may block: CLI, jobs, tests.
     pub fn write_now<T, E: From<StoreError>>(&self, f: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<T, E> {
-        self.write_until(Instant::now() + LONGEST, f)
+        self.write_until(Instant::now() + MAX_WAIT, f)
     }
 
     fn read_until<T, E: From<StoreError>>(
@@ -279,9 +279,9 @@ impl Store {
     {
         self.inner.calls.fetch_add(1, Ordering::Relaxed);
         let began = Instant::now();
-        let patience = PATIENCE.try_with(Cell::get).unwrap_or(LONGEST);
+        let patience = PATIENCE.try_with(Cell::get).unwrap_or(MAX_WAIT);
         let done = self.hop_within(began + patience, f).await;
-        let wasted = began.elapsed().saturating_sub(BRISK);
+        let wasted = began.elapsed().saturating_sub(FAST_CALL);
         // Fails if no limit is set.
         PATIENCE
             .try_with(|left| left.set(left.get().saturating_sub(wasted)))

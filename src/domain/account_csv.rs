@@ -18,7 +18,7 @@ mod column;
 pub use column::{AccountColumn, READ_ONLY_COLUMNS};
 
 /// Maximum number of lines of a file.
-pub const MOST_LINES: usize = 5_000;
+pub const MAX_LINES: usize = 5_000;
 
 /// One account with all columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -241,11 +241,11 @@ pub fn read(bytes: &[u8]) -> ParsedAccountCsv {
     let Some(head) = read_head(&first, &mut reading) else {
         return reading;
     };
-    if rows.len() > MOST_LINES {
+    if rows.len() > MAX_LINES {
         let found = rows.len();
         return ParsedAccountCsv::refused(AccountCsvFault::in_line(
             first.line,
-            format!("{found} accounts: a file has at most {MOST_LINES}"),
+            format!("{found} accounts: a file has at most {MAX_LINES}"),
         ));
     }
     let mut named: BTreeMap<String, usize> = BTreeMap::new();

@@ -19,9 +19,9 @@ use public_path::parse_public_path;
 pub use target::{RequestTarget, TargetError, canonical_path, loosen_path, without_parameters};
 
 /// Maximum number of hosts, prefixes, groups or public paths of one application.
-const MOST: usize = 32;
+const MAX_PATHS: usize = 32;
 /// Maximum length of a prefix, group or public path, in characters.
-const LONGEST: usize = 256;
+const MAX_LENGTH: usize = 256;
 
 /// One entry of the table of applications.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,8 +149,8 @@ fn read_each<T: Ord>(
 ) -> Vec<T> {
     let mut kept = Vec::new();
     for item in items.iter().map(|item| item.trim()).filter(|item| !item.is_empty()) {
-        if item.chars().count() > LONGEST {
-            faults.push((field, format!("At most {LONGEST} characters each.")));
+        if item.chars().count() > MAX_LENGTH {
+            faults.push((field, format!("At most {MAX_LENGTH} characters each.")));
         } else {
             match read(item) {
                 Ok(item) => kept.push(item),
@@ -160,8 +160,8 @@ fn read_each<T: Ord>(
     }
     kept.sort_unstable();
     kept.dedup();
-    if kept.len() > MOST {
-        faults.push((field, format!("At most {MOST} of them.")));
+    if kept.len() > MAX_PATHS {
+        faults.push((field, format!("At most {MAX_PATHS} of them.")));
     }
     kept
 }

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Number of bounces within [`WITHIN`] that make a loop.
-pub const MOST: u32 = 3;
+pub const MAX_BOUNCES: u32 = 3;
 /// Time within which bounces are counted together.
 pub const WITHIN: Span = Span::from_secs(30);
 
@@ -43,7 +43,7 @@ impl BounceCount {
 
     /// Returns whether the bounces are a loop.
     pub fn is_loop(&self) -> bool {
-        self.count >= MOST
+        self.count >= MAX_BOUNCES
     }
 
     /// Formats the count: `3:1795281600000000:wiki.example.org`.

@@ -121,7 +121,7 @@ impl RequestSubject {
 }
 
 /// Maximum number of stranger subjects of one kind.
-pub const MOST_STRANGERS: i64 = 20;
+pub const MAX_STRANGERS: i64 = 20;
 /// How long a problem is shown.
 pub const TOLD_FOR: Span = Span::from_secs(7 * 24 * 3600);
 

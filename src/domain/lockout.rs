@@ -6,7 +6,7 @@ mod pattern;
 mod record;
 
 pub use pattern::{AttackPattern, find_patterns};
-pub use record::{Lockout, LockoutFilter, LockoutListState, NAMES_KEPT};
+pub use record::{Lockout, LockoutFilter, LockoutListState, MAX_NAMES};
 
 use std::{borrow::Cow, net::IpAddr};
 
@@ -193,7 +193,7 @@ pub fn allow_listed(ip: IpAddr, policy: &LockoutPolicy) -> bool {
 
 /// Most consecutive failures before an account locks in any way, for strangers' networks and for
 /// those that its owner signs in from (NIST SP 800-63B, 3.2.2).
-const MOST_CONSECUTIVE: u32 = 100;
+const MAX_CONSECUTIVE: u32 = 100;
 
 /// Returns the counters of an attempt from a network that the owner has signed in from recently. It
 /// has a separate account ceiling, so that strangers cannot lock the owner out.
@@ -215,7 +215,7 @@ pub fn limit(kind: CounterKind, policy: &LockoutPolicy) -> Option<u32> {
         CounterKind::Factor => Some(policy.factor_failure_limit.max(1)),
         CounterKind::IpCeiling => Some(policy.ip_ceiling).filter(|limit| *limit > 0),
         CounterKind::AccountCeiling | CounterKind::KnownCeiling => {
-            Some(policy.account_ceiling.min(MOST_CONSECUTIVE)).filter(|limit| *limit > 0)
+            Some(policy.account_ceiling.min(MAX_CONSECUTIVE)).filter(|limit| *limit > 0)
         }
     }
 }
@@ -322,7 +322,7 @@ impl Counter {
     /// Moves instants from a clock that ran ahead back to now. Otherwise a lock of 15 minutes would
     /// last longer by the time that the clock was ahead.
     fn clamp_to_now(&mut self, now: Timestamp) {
-        let (latest, now) = (now.saturating_add(skew::MOST).as_micros(), now.as_micros());
+        let (latest, now) = (now.saturating_add(skew::MAX_SKEW).as_micros(), now.as_micros());
         let reserved = self.reservations.iter_mut().map(|(_, at)| at);
         let instants = self.failures.iter_mut().chain(reserved).chain(&mut self.locked_at);
         instants.filter(|at| **at > latest).for_each(|at| *at = now);

@@ -8,11 +8,11 @@ pub use outbox::{EmailFilter, NewEmail, OutboxEmail};
 use super::time::{Span, Timestamp};
 
 /// How long sending is retried by default. Older news would confuse more than help.
-pub const KEPT_TRYING: Span = Span::from_secs(2 * 86_400);
+pub const MAX_TRYING_TIME: Span = Span::from_secs(2 * 86_400);
 
 /// The first and the longest delay after a failure, in seconds.
 const FIRST_WAIT: i64 = 30;
-const LONGEST_WAIT: i64 = 3600;
+const MAX_WAIT_SECS: i64 = 3600;
 
 /// The kind of an email; its code is used in lists and exports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -124,7 +124,7 @@ impl EmailState {
 /// retried together.
 pub fn next_attempt(attempts: i32, spread: u8, now: Timestamp, give_up_at: Timestamp) -> Option<Timestamp> {
     let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(4);
-    let wait = FIRST_WAIT.saturating_mul(4_i64.pow(doublings)).min(LONGEST_WAIT);
+    let wait = FIRST_WAIT.saturating_mul(4_i64.pow(doublings)).min(MAX_WAIT_SECS);
     let spread = wait * i64::from(spread) / (5 * 255);
     let next = now.saturating_add(Span::from_secs(wait + spread));
     (next <= give_up_at).then_some(next)
@@ -133,7 +133,7 @@ pub fn next_attempt(attempts: i32, spread: u8, now: Timestamp, give_up_at: Times
 /// Shortens a mail server's answer for storage: one line, bounded, without anything that could be
 /// one of our links.
 pub fn truncate_words(words: &str) -> String {
-    const LONGEST: usize = 300;
+    const MAX_LENGTH: usize = 300;
     let words = words
         .split_whitespace()
         .map(|word| match word.contains("://") || word.contains("token") {
@@ -141,5 +141,5 @@ pub fn truncate_words(words: &str) -> String {
             false => word,
         });
     let line = words.collect::<Vec<_>>().join(" ");
-    line.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
+    line.chars().filter(|c| !c.is_control()).take(MAX_LENGTH).collect()
 }

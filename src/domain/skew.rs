@@ -5,7 +5,7 @@ use super::time::{Span, Timestamp};
 
 /// Maximum difference between a server's clock and the database's. Beyond it the server is not
 /// ready.
-pub const MOST: Span = Span::from_secs(1);
+pub const MAX_SKEW: Span = Span::from_secs(1);
 
 /// Returns how far the other clock is ahead of ours (negative: behind). It showed `told` at some
 /// instant between `before` and `after` by ours, so that the time the query took does not count as
@@ -23,7 +23,7 @@ pub const fn measure(before: Timestamp, told: Timestamp, after: Timestamp) -> Sp
 
 /// Returns whether clocks with this difference would end sessions at the wrong time.
 pub const fn is_too_much(ahead: Span) -> bool {
-    ahead.as_micros().saturating_abs() > MOST.as_micros()
+    ahead.as_micros().saturating_abs() > MAX_SKEW.as_micros()
 }
 
 #[cfg(test)]

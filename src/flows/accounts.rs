@@ -15,8 +15,8 @@ pub use create::{CreateOutcome, NewAccount, NewPassword, create, new_account_fau
 pub use expiry::{expire_due, expires_under};
 pub use import::{
     ImportConfirmation, ImportFile, ImportOutcome, ImportPlan, ImportSubmission, ImportSummary, ImportedAccounts,
-    KeptImport, MOST_ONE_TIME, Passwords, PlannedChange, PlannedLine, entry_of, export, fetch_import, find_import,
-    forget_old_imports, import, import_once, plan_import,
+    KeptImport, MAX_ONE_TIME_PASSWORDS, Passwords, PlannedChange, PlannedLine, entry_of, export, fetch_import,
+    find_import, forget_old_imports, import, import_once, plan_import,
 };
 
 use super::{Ctx, FlowError, Read, bind_limits::BindCount};

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Characters kept of a path that was refused.
-const PATH_KEPT: usize = 256;
+const MAX_PATH_LENGTH: usize = 256;
 /// Matches counted at most; beyond, the total is a lower bound.
 const COUNT_CAP: i64 = 10_000;
 
@@ -114,7 +114,7 @@ pub async fn of_account(ctx: &Ctx, account: AccountId, limit: i64) -> Result<Vec
 
 /// Records that a signed-in user requested something without permission.
 pub async fn denied(ctx: &Ctx, initiator: &Initiator, path: String) -> Result<(), FlowError> {
-    let path: String = path.chars().take(PATH_KEPT).collect();
+    let path: String = path.chars().take(MAX_PATH_LENGTH).collect();
     ctx.write(initiator, move |w| {
         let entry = w
             .entry(Event::AccessDenied)

@@ -16,7 +16,7 @@ const KEY: &str = "hashing.decoy_key";
 const COSTS: &str = "hashing.costs";
 
 /// Longest time between two counts.
-const LONGEST: Duration = Duration::from_secs(60);
+const MAX_AGE: Duration = Duration::from_secs(60);
 /// Shortest time between two counts, so that a wave of changes costs one count each time.
 const SHORTEST: Duration = Duration::from_millis(250);
 
@@ -26,7 +26,7 @@ const SHORTEST: Duration = Duration::from_millis(250);
 pub async fn next_refresh(live: &LiveState) {
     tokio::time::sleep(SHORTEST).await;
     tokio::select! {
-        () = tokio::time::sleep(LONGEST) => {}
+        () = tokio::time::sleep(MAX_AGE) => {}
         () = live.accounts_changed.notified() => {}
     }
 }

@@ -29,10 +29,10 @@ use std::{
 
 /// Longest time for which a sign-in waits for directories, so that every response comes within five
 /// seconds (docs/failure-modes.md).
-const LONGEST: Duration = Duration::from_secs(4);
+const MAX_WAIT: Duration = Duration::from_secs(4);
 /// Longest time of the search of a typed name in one directory, so that the one that is silent is
 /// known before the sign-in is given up.
-const LONGEST_SEARCH: Duration = Duration::from_millis(3_500);
+const MAX_SEARCH_TIME: Duration = Duration::from_millis(3_500);
 
 /// Who checks a password.
 pub(super) enum PasswordRoute {
@@ -161,10 +161,10 @@ impl Ctx {
         live: Option<&LiveSource>,
         asking: impl Future<Output = Result<T, FlowError>>,
     ) -> Result<T, FlowError> {
-        match tokio::time::timeout(LONGEST, asking).await {
+        match tokio::time::timeout(MAX_WAIT, asking).await {
             Ok(verdict) => verdict,
             Err(_) => Err(match live {
-                Some(live) => self.source_down(live, &DirectoryError::late(LONGEST)).await,
+                Some(live) => self.source_down(live, &DirectoryError::late(MAX_WAIT)).await,
                 None => FlowError::SourceDown(String::new()),
             }),
         }
@@ -184,8 +184,8 @@ impl Ctx {
             let directory = self.directory_of(live, &sources);
             lookups.push_back(async move {
                 let directory = directory?;
-                let found = tokio::time::timeout(LONGEST_SEARCH, directory.find_person(typed, now)).await;
-                let found = found.unwrap_or_else(|_| Err(DirectoryError::late(LONGEST_SEARCH)));
+                let found = tokio::time::timeout(MAX_SEARCH_TIME, directory.find_person(typed, now)).await;
+                let found = found.unwrap_or_else(|_| Err(DirectoryError::late(MAX_SEARCH_TIME)));
                 Ok::<_, FlowError>(FinishedLookup { live, directory, found })
             });
         }
@@ -356,8 +356,8 @@ impl Ctx {
             let is_allowed = identify(&live.source, &person, groups).rights.allowed;
             Ok::<_, DirectoryError>((!is_allowed).then_some(ExternalRefusal::NotAllowed.code()))
         };
-        let answer = tokio::time::timeout(LONGEST, asking).await;
-        match answer.unwrap_or_else(|_| Err(DirectoryError::late(LONGEST))) {
+        let answer = tokio::time::timeout(MAX_WAIT, asking).await;
+        match answer.unwrap_or_else(|_| Err(DirectoryError::late(MAX_WAIT))) {
             Ok(refusal) => Ok(refusal),
             Err(error) => Err(self.source_down(live, &error).await),
         }

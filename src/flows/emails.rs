@@ -4,7 +4,7 @@ use super::{Ctx, Write};
 use crate::{
     domain::{
         account::{Account, AccountId},
-        mail::{KEPT_TRYING, NewEmail},
+        mail::{MAX_TRYING_TIME, NewEmail},
         time::Timestamp,
     },
     mail::{
@@ -79,7 +79,7 @@ impl Ctx {
             message_id: message::message_id(id, &self.config.mail.from),
             dedupe: options.dedupe,
             queued_at: now,
-            give_up_at: options.give_up_at.unwrap_or(now.saturating_add(KEPT_TRYING)),
+            give_up_at: options.give_up_at.unwrap_or(now.saturating_add(MAX_TRYING_TIME)),
         })
     }
 }

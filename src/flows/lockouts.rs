@@ -57,7 +57,7 @@ pub enum BlockOutcome {
 }
 
 /// Maximum length of a block's reason, in characters.
-const MOST_REASON: usize = 200;
+const MAX_REASON_LENGTH: usize = 200;
 
 /// One page of locks and counters.
 pub struct LockoutList {
@@ -219,8 +219,8 @@ fn block_faults(until: Option<Timestamp>, reason: &str, now: Timestamp) -> Vec<F
     if until.is_some_and(|until| until <= now) {
         faults.push(("until", "Enter a time in the future, or leave it blank.".to_owned()));
     }
-    if reason.chars().count() > MOST_REASON || reason.chars().any(char::is_control) {
-        let message = format!("At most {MOST_REASON} characters, without control characters.");
+    if reason.chars().count() > MAX_REASON_LENGTH || reason.chars().any(char::is_control) {
+        let message = format!("At most {MAX_REASON_LENGTH} characters, without control characters.");
         faults.push(("reason", message));
     }
     faults
@@ -334,7 +334,7 @@ impl Write<'_> {
     fn settle_due_lockouts(&mut self, policy: &LockoutPolicy, limit: i64) -> Result<usize, StoreError> {
         let mut ended = 0;
         let mut due = lockouts::list_due(self.connection, limit)?;
-        let future = self.now.saturating_add(skew::MOST);
+        let future = self.now.saturating_add(skew::MAX_SKEW);
         due.extend(lockouts::list_locked_after(self.connection, future, limit)?);
         due.sort_by_key(|row| row.id);
         due.dedup_by_key(|row| row.id);

@@ -10,7 +10,7 @@ use crate::{
     domain::{
         account::check_email,
         audit::{AuditEntry, Event, EventOutcome},
-        mail::{EmailFilter, EmailState, KEPT_TRYING, OutboxEmail, next_attempt},
+        mail::{EmailFilter, EmailState, MAX_TRYING_TIME, OutboxEmail, next_attempt},
         time::Span,
     },
     mail::{
@@ -195,7 +195,7 @@ pub async fn counts(ctx: &Ctx) -> Result<EmailCounts, FlowError> {
 pub async fn retry(ctx: &Ctx, initiator: &Initiator, id: Uuid) -> Result<bool, FlowError> {
     ctx.write(initiator, move |w| {
         let email = outbox::find(w.connection, id)?.ok_or(FlowError::NotFound)?;
-        let again = outbox::retry(w.connection, id, w.now, w.now.saturating_add(KEPT_TRYING))?;
+        let again = outbox::retry(w.connection, id, w.now, w.now.saturating_add(MAX_TRYING_TIME))?;
         if again {
             let entry = w.email_entry(Event::MailRetried, &email)?;
             w.record(&entry)?;

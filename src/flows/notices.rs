@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// A device that was not seen for this long counts as new again.
-const DEVICE_KEPT: Span = Span::from_secs(365 * 86_400);
+const DEVICE_RETENTION: Span = Span::from_secs(365 * 86_400);
 
 /// Returns the kinds that the policy sends to the account, each with whether its owner receives it.
 pub async fn choices(ctx: &Ctx, id: AccountId, role: Role) -> Result<Vec<(Notice, bool)>, FlowError> {
@@ -124,7 +124,7 @@ pub async fn forget_old(ctx: &Ctx) -> Result<(), FlowError> {
     let now = ctx.now();
     let purge = move |connection: &mut Conn| {
         notices::purge_disavowals(connection, now.saturating_sub(REPORT_LIFETIME), PURGED)?;
-        notices::purge_devices(connection, now.saturating_sub(DEVICE_KEPT), PURGED).map(drop)
+        notices::purge_devices(connection, now.saturating_sub(DEVICE_RETENTION), PURGED).map(drop)
     };
     Ok(ctx.store.write(purge).await?)
 }

@@ -33,7 +33,7 @@ use std::net::IpAddr;
 const BATCH: usize = 50;
 /// Maximum number of current or earlier passwords that may be tried with one link; more would allow
 /// someone to find out which ones they are.
-const MOST_REUSES: i64 = 5;
+const MAX_REUSES: i64 = 5;
 /// The audit reason for these attempts.
 const REUSED: &str = "reused";
 
@@ -325,10 +325,10 @@ impl Ctx {
                 account_id: Some(id),
                 outcome: Some(EventOutcome::Failure),
                 since: Some(link.made_at),
-                limit: MOST_REUSES + 1,
+                limit: MAX_REUSES + 1,
                 ..AuditFilter::default()
             };
-            let is_void = audit::list(w.connection, &filter)?.items.len() as i64 > MOST_REUSES;
+            let is_void = audit::list(w.connection, &filter)?.items.len() as i64 > MAX_REUSES;
             if is_void {
                 password_links::delete_of_account(w.connection, id, link.kind)?;
             }

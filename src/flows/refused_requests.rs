@@ -12,7 +12,7 @@ use crate::domain::{
 /// further ones are counted.
 const SINGLES_A_MINUTE: u32 = 1;
 /// Maximum number of characters that are kept of a path, an origin or a host.
-const KEPT_CHARS: usize = 256;
+const MAX_CHARS: usize = 256;
 
 /// Why a request was refused, with its details.
 #[derive(Debug, Clone)]
@@ -65,5 +65,5 @@ pub async fn record_refused_request(ctx: &Ctx, origin: RequestOrigin, refusal: R
 }
 
 fn clean_text(text: &str) -> String {
-    text.chars().filter(|c| !is_invisible(*c)).take(KEPT_CHARS).collect()
+    text.chars().filter(|c| !is_invisible(*c)).take(MAX_CHARS).collect()
 }

@@ -57,9 +57,9 @@ impl ReplayPeriod {
 }
 
 /// Maximum number of events that are read, newest first.
-const MOST_EVENTS: usize = 50_000;
-const MOST_SESSIONS: i64 = 25_000;
-const MOST_REVISIONS: i64 = 200;
+const MAX_EVENTS: usize = 50_000;
+const MAX_SESSIONS: i64 = 25_000;
+const MAX_REVISIONS: i64 = 200;
 /// Activity of the last moments before an end may not have been written.
 const UNWRITTEN: Span = Span::from_secs(5);
 /// Number of events that one task reads.
@@ -73,10 +73,10 @@ pub async fn replay(ctx: &Ctx, draft: PolicyDocument, days: ReplayPeriod) -> Res
     // Ended sessions may be removed before the time that is replayed.
     let kept = today.everyone().retention.sessions;
     let (events, cut) = events(ctx, since).await?;
-    let past = ctx.read(move |r| Ok(sessions::list_live_since(r.connection, since, MOST_SESSIONS)?));
+    let past = ctx.read(move |r| Ok(sessions::list_live_since(r.connection, since, MAX_SESSIONS)?));
     let (past, more_sessions) = past.await?;
     let oldest = past.last().map(|row| row.session.signed_in_at);
-    let revisions = ctx.read(move |r| Ok((r.pins_in_force()?, policies::list(r.connection, None, MOST_REVISIONS)?)));
+    let revisions = ctx.read(move |r| Ok((r.pins_in_force()?, policies::list(r.connection, None, MAX_REVISIONS)?)));
     let (pins, revisions) = revisions.await?;
     let environment = PolicyEnvironment {
         pins,
@@ -106,12 +106,12 @@ async fn events(ctx: &Ctx, since: Timestamp) -> Result<(Vec<AuditRecord>, bool),
         let filter = AuditFilter {
             since: Some(since),
             after: events.last().map(|row| (row.at, row.id)),
-            limit: PAGE.min((MOST_EVENTS - events.len()) as i64),
+            limit: PAGE.min((MAX_EVENTS - events.len()) as i64),
             ..AuditFilter::default()
         };
         let page = ctx.read(move |r| Ok(audit::list(r.connection, &filter)?)).await?;
         events.extend(page.items);
-        if !page.older || events.len() >= MOST_EVENTS {
+        if !page.older || events.len() >= MAX_EVENTS {
             return Ok((events, page.older));
         }
     }
@@ -140,7 +140,7 @@ impl Policies {
         Self {
             draft: PolicyInForce::new(made(draft), now),
             then: then.iter().map(|revision| made(revision.document.clone())).collect(),
-            whole: needed.is_some() || (revisions.len() as i64) < MOST_REVISIONS,
+            whole: needed.is_some() || (revisions.len() as i64) < MAX_REVISIONS,
         }
     }
 

@@ -19,12 +19,12 @@ const BATCH: i64 = 1_000;
 /// Maximum number of writes of one kind in a run; the next run continues.
 const ROUNDS: usize = 5;
 /// Maximum number of audit entries, and of seals over them, that a run removes.
-const MOST_ENTRIES: u64 = 5_000;
-const MOST_SEALS: i64 = 500;
+const MAX_ENTRIES: u64 = 5_000;
+const MAX_SEALS: i64 = 500;
 /// How long change announcements are kept; servers read them within seconds.
-const CHANGES_KEPT: Span = Span::from_secs(3_600);
+const CHANGE_RETENTION: Span = Span::from_secs(3_600);
 /// Number of the newest announcements that are kept at any age.
-const CHANGES_KEPT_ALWAYS: i64 = 1_000;
+const MIN_CHANGES: i64 = 1_000;
 
 /// The number of rows that a run removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,9 +69,9 @@ pub async fn remove_old(ctx: &Ctx) -> Result<RemovedCounts, FlowError> {
         mail: ctx.remove("mail", before(keep.mail), outbox::purge).await?,
         pins: ctx.remove("pins", before(keep.pins), policies::purge_pins).await?,
     };
-    let notices = now.saturating_sub(CHANGES_KEPT);
+    let notices = now.saturating_sub(CHANGE_RETENTION);
     ctx.store
-        .write(move |connection| changes::prune(connection, notices, CHANGES_KEPT_ALWAYS))
+        .write(move |connection| changes::prune(connection, notices, MIN_CHANGES))
         .await?;
     if removed != RemovedCounts::default() {
         tracing::info!(
@@ -143,8 +143,8 @@ impl Ctx {
 fn last_due(connection: &mut Conn, before: Timestamp) -> Result<Option<Seal>, StoreError> {
     let newest = seals::find_newest(connection)?.map(|seal| seal.number);
     let (mut last, mut entries) = (None, 0);
-    for seal in seals::list(connection, 0, MOST_SEALS)? {
-        let beyond = entries > 0 && entries + seal.entries > MOST_ENTRIES;
+    for seal in seals::list(connection, 0, MAX_SEALS)? {
+        let beyond = entries > 0 && entries + seal.entries > MAX_ENTRIES;
         if beyond || entry_time(seal.last) >= before || Some(seal.number) == newest {
             break;
         }

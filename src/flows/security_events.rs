@@ -29,7 +29,7 @@ const EVENTS_PER_REQUEST: u32 = 50;
 const MAX_REQUESTS: usize = 20;
 /// How long the ID of an event is remembered. An event that comes again after that time does no
 /// harm: it ends only sessions that are older than it.
-const IDS_KEPT: Span = Span::from_secs(30 * 86_400);
+const ID_RETENTION: Span = Span::from_secs(30 * 86_400);
 /// How far the clocks of the provider and of this server may differ.
 const SKEW: Span = Span::from_secs(60);
 /// Refusals of one kind in a minute that get an audit entry of their own; others are counted.
@@ -273,7 +273,7 @@ impl Write<'_> {
         // A sign-in that is settled at the same time comes before or after this write.
         self.hold_source(source.id)?;
         let token = digest(&format!("event {} {}", source.id.0, event.token_id));
-        let until = self.now.saturating_add(IDS_KEPT);
+        let until = self.now.saturating_add(ID_RETENTION);
         if !spent_provider_values::spend(self.connection, &token, until)? {
             return Ok(None);
         }

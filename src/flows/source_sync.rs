@@ -19,7 +19,7 @@ use std::{collections::HashMap, sync::Arc};
 
 /// Up to this number of accounts they are searched by their IDs; more are found by reading the
 /// whole directory page by page.
-const MOST_BY_ID: usize = 1_000;
+const MAX_BY_ID: usize = 1_000;
 /// Number of IDs in one search.
 const IDS_PER_SEARCH: usize = 50;
 /// Number of accounts that one read of the database takes.
@@ -29,7 +29,7 @@ const ACCOUNTS_PER_WRITE: usize = 100;
 /// Number of people whose groups are searched at the same time.
 const AT_ONCE: usize = 4;
 /// How long counted binds are kept after the last one; longer than any window.
-const BINDS_KEPT: Span = Span::from_secs(2 * 86_400);
+const BIND_RETENTION: Span = Span::from_secs(2 * 86_400);
 
 /// What a comparison found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -89,7 +89,7 @@ pub async fn sync_now(ctx: &Ctx, name: &str) -> Result<SyncOutcome, FlowError> {
 
 /// Removes counted binds that no limit needs any longer. Called by a job.
 pub async fn forget_old(ctx: &Ctx) -> Result<(), FlowError> {
-    let before = ctx.now().saturating_sub(BINDS_KEPT);
+    let before = ctx.now().saturating_sub(BIND_RETENTION);
     let purge = move |w: &mut Write<'_>| Ok(directory_binds::purge(w.connection, before, PURGED)?);
     ctx.write_as_system(purge).await.map(drop)
 }
@@ -280,7 +280,7 @@ impl SyncComparison<'_> {
         if self.open.is_empty() {
             // With nothing to compare, the directory must still answer to count as working.
             self.directory.read_sample(1, self.ctx.now()).await?;
-        } else if self.open.len() <= MOST_BY_ID {
+        } else if self.open.len() <= MAX_BY_ID {
             let ids: Vec<String> = self.open.keys().cloned().collect();
             for ids in ids.chunks(IDS_PER_SEARCH) {
                 let people = self.directory.find_all_by_id(ids, self.ctx.now()).await?;

@@ -16,22 +16,22 @@ use std::{
 pub const MAX_JSON_BYTES: usize = MAX_SHORT_BYTES;
 
 /// An `application/x-www-form-urlencoded` body; repeated keys make lists.
-pub struct Form<T, const MOST: usize = MAX_FORM_BYTES>(pub T);
+pub struct Form<T, const MAX: usize = MAX_FORM_BYTES>(pub T);
 
 /// A form that visitors may send without signing in.
 pub type ShortForm<T> = Form<T, MAX_SHORT_BYTES>;
 
-impl<T: DeserializeOwned + 'static, const MOST: usize> FromRequest for Form<T, MOST> {
+impl<T: DeserializeOwned + 'static, const MAX: usize> FromRequest for Form<T, MAX> {
     type Error = PageError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, PageError>>>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let body = read_body(req, payload, FORM_TYPE, MOST);
+        let body = read_body(req, payload, FORM_TYPE, MAX);
         Box::pin(async move { Self::parse_body(&body.await?) })
     }
 }
 
-impl<T: DeserializeOwned, const MOST: usize> Form<T, MOST> {
+impl<T: DeserializeOwned, const MAX: usize> Form<T, MAX> {
     pub(super) fn parse_body(body: &[u8]) -> Result<Self, PageError> {
         serde_html_form::from_bytes(&without_token(body))
             .map(Self)

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Maximum number of texts that are stored; further ones would add nothing new.
-const MOST: usize = 256;
+const MAX_ENTRIES: usize = 256;
 
 static WRITTEN: Mutex<Option<HashSet<String>>> = Mutex::new(None);
 
@@ -14,7 +14,7 @@ static WRITTEN: Mutex<Option<HashSet<String>>> = Mutex::new(None);
 pub fn warn(message: &str) {
     let mut written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
     let written = written.get_or_insert_with(HashSet::new);
-    if written.len() < MOST && written.insert(message.to_owned()) {
+    if written.len() < MAX_ENTRIES && written.insert(message.to_owned()) {
         tracing::warn!("{message}");
     }
 }

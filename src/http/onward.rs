@@ -7,12 +7,12 @@ use actix_web::{HttpRequest, HttpResponse, cookie::time::Duration, http::header:
 /// Lives long enough to change a password.
 const COOKIE: SealedCookie = SealedCookie::new("onward", Duration::hours(1));
 /// Maximum number of bytes of an address that fit into a cookie once encrypted.
-const LONGEST: usize = 2_600;
+const MAX_LENGTH: usize = 2_600;
 
 /// Stores the return address; `None` removes an earlier one.
 pub fn store_target(req: &HttpRequest, response: &mut HttpResponse, target: Option<&str>) {
     let headers = response.headers_mut();
-    match target.filter(|target| target.len() <= LONGEST) {
+    match target.filter(|target| target.len() <= MAX_LENGTH) {
         Some(target) => COOKIE.write(req, headers, target.to_owned()),
         None => COOKIE.remove(req, headers),
     }

@@ -14,9 +14,9 @@ use uuid::Uuid;
 /// It lives as long as the flow accepts the answer.
 const COOKIE: SealedCookie = SealedCookie::new("provider", Duration::minutes(15));
 /// Most sign-ins that are open at once; an older one is forgotten.
-const MOST: usize = 3;
+const MAX_COOKIES: usize = 3;
 /// Longest return address that is kept, so that the cookie stays below 4 KiB.
-const LONGEST_RETURN: usize = 500;
+const MAX_RETURN_LENGTH: usize = 500;
 
 /// What a sign-in at the provider is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ struct KeptSignIn {
 
 impl KeptSignIn {
     fn new(pending: &PendingProviderSignIn, errand: ProviderErrand) -> Self {
-        let return_to = Some(&pending.return_to).filter(|address| address.len() <= LONGEST_RETURN);
+        let return_to = Some(&pending.return_to).filter(|address| address.len() <= MAX_RETURN_LENGTH);
         let (confirms, again) = match errand {
             ProviderErrand::SignIn => (None, None),
             ProviderErrand::Again(name) => (None, Some(name)),
@@ -108,7 +108,7 @@ fn write(req: &HttpRequest, headers: &mut HeaderMap, kept: &[KeptSignIn]) {
 pub fn remember(req: &HttpRequest, headers: &mut HeaderMap, pending: &PendingProviderSignIn, errand: ProviderErrand) {
     let mut all = kept(req);
     all.insert(0, KeptSignIn::new(pending, errand));
-    all.truncate(MOST);
+    all.truncate(MAX_COOKIES);
     write(req, headers, &all);
 }
 

@@ -66,7 +66,7 @@ pub trait CriticalForm: DeserializeOwned + 'static {
     /// again.
     const SECRETS: &[(&str, &str)] = &[];
     /// Maximum size of the form, as it is sent.
-    const MOST_BYTES: usize = MAX_FORM_BYTES;
+    const MAX_BYTES: usize = MAX_FORM_BYTES;
 
     /// Returns whether the filled form is a critical action.
     fn is_critical(&self) -> bool {
@@ -82,7 +82,7 @@ pub struct Download;
 /// The input of a handler besides the visitor: a form, a link to a file, or nothing (`()`).
 pub trait StepUpInput: Sized + 'static {
     const SECRETS: &[(&str, &str)];
-    const MOST_BYTES: usize;
+    const MAX_BYTES: usize;
     /// Whether another media type is refused.
     const IS_FORM: bool;
     /// Whether the input is JSON of a script, which is read after the proof, so that the step-up
@@ -97,7 +97,7 @@ pub trait StepUpInput: Sized + 'static {
 
 impl<T: CriticalForm> StepUpInput for Form<T> {
     const SECRETS: &[(&str, &str)] = T::SECRETS;
-    const MOST_BYTES: usize = T::MOST_BYTES;
+    const MAX_BYTES: usize = T::MAX_BYTES;
     const IS_FORM: bool = true;
 
     fn parse_body(body: &[u8]) -> Result<Self, PageError> {
@@ -111,7 +111,7 @@ impl<T: CriticalForm> StepUpInput for Form<T> {
 
 impl<T: DeserializeOwned + 'static> StepUpInput for Json<T> {
     const SECRETS: &[(&str, &str)] = &[];
-    const MOST_BYTES: usize = MAX_JSON_BYTES;
+    const MAX_BYTES: usize = MAX_JSON_BYTES;
     const IS_FORM: bool = false;
     const IS_JSON: bool = true;
 
@@ -126,7 +126,7 @@ impl<T: DeserializeOwned + 'static> StepUpInput for Json<T> {
 
 impl StepUpInput for () {
     const SECRETS: &[(&str, &str)] = &[];
-    const MOST_BYTES: usize = MAX_FORM_BYTES;
+    const MAX_BYTES: usize = MAX_FORM_BYTES;
     const IS_FORM: bool = false;
 
     fn parse_body(_: &[u8]) -> Result<Self, PageError> {
@@ -140,7 +140,7 @@ impl StepUpInput for () {
 
 impl StepUpInput for Download {
     const SECRETS: &[(&str, &str)] = &[];
-    const MOST_BYTES: usize = MAX_FORM_BYTES;
+    const MAX_BYTES: usize = MAX_FORM_BYTES;
     const IS_FORM: bool = false;
     const IS_DOWNLOAD: bool = true;
 
@@ -207,9 +207,9 @@ impl<W: StepUpVisitor, F: StepUpInput> FromRequest for Confirmed<W, F> {
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let who = W::from_request(req, payload);
         let is_form = req.content_type().eq_ignore_ascii_case(FORM_TYPE);
-        let json = F::IS_JSON.then(|| read_body(req, payload, JSON_TYPE, F::MOST_BYTES));
+        let json = F::IS_JSON.then(|| read_body(req, payload, JSON_TYPE, F::MAX_BYTES));
         let is_form = is_form && !F::IS_JSON;
-        let body = (F::IS_FORM || is_form).then(|| read_body(req, payload, FORM_TYPE, F::MOST_BYTES + ROOM));
+        let body = (F::IS_FORM || is_form).then(|| read_body(req, payload, FORM_TYPE, F::MAX_BYTES + ROOM));
         let req = req.clone();
         Box::pin(async move {
             let who = who.await?;

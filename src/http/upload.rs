@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use std::{future::Future, pin::Pin};
 
 /// Maximum number of parts of a form; no page has more.
-const MOST_PARTS: usize = 16;
+const MAX_PARTS: usize = 16;
 
 /// The parts of a form, in order.
 pub struct Upload(Vec<UploadPart>);
@@ -71,7 +71,7 @@ async fn read(mut multipart: Multipart) -> Result<Upload, PageError> {
     let (mut parts, mut left) = (Vec::new(), MAX_FORM_BYTES);
     while let Some(field) = multipart.next().await {
         let mut field = field.map_err(|error| unreadable(&error))?;
-        if parts.len() == MOST_PARTS {
+        if parts.len() == MAX_PARTS {
             return Err(PageError::TooLarge);
         }
         let name = field.name().unwrap_or_default().to_owned();

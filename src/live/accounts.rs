@@ -6,7 +6,7 @@ use quick_cache::sync::Cache;
 use std::{collections::HashSet, sync::Arc};
 
 /// Most accounts that are kept as they were before their row changed.
-const MOST_FORMER: usize = 10_000;
+const MAX_FORMER: usize = 10_000;
 
 /// A cache of accounts. An entry is removed when its row changes.
 pub struct AccountCache {
@@ -21,7 +21,7 @@ impl AccountCache {
     pub(super) fn new(capacity: usize, epoch: Epoch, streams: Arc<EventStreams>) -> Self {
         Self {
             by_id: Cache::new(capacity),
-            former: Cache::new(capacity.min(MOST_FORMER)),
+            former: Cache::new(capacity.min(MAX_FORMER)),
             epoch,
             streams,
         }

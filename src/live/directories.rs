@@ -22,7 +22,7 @@ const FAULT_EVERY: Span = Span::from_secs(60);
 /// Number of recent binds of a source whose times are kept.
 const RECENT_BINDS: usize = 16;
 /// Longest time of a bind that is kept, so that a refusal without a bind stays within a response.
-const LONGEST_BIND: Duration = Duration::from_secs(2);
+const MAX_BIND_TIME: Duration = Duration::from_secs(2);
 
 /// The clients of this instance.
 #[derive(Default)]
@@ -92,7 +92,7 @@ impl DirectoryClients {
         if recent.len() == RECENT_BINDS {
             recent.pop_front();
         }
-        recent.push_back(took.min(LONGEST_BIND));
+        recent.push_back(took.min(MAX_BIND_TIME));
     }
 
     /// Returns how long one of the recent binds of a source took, for refusals without a bind;

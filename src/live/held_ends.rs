@@ -15,7 +15,7 @@ use std::{
 
 /// Most ends that are held. Each came from a person with a session, or from a rule that applied to
 /// one.
-const MOST_HELD: usize = 10_000;
+const MAX_HELD: usize = 10_000;
 
 /// Which sessions an end covers.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,7 +101,7 @@ impl HeldEnds {
         if let Some((id, _)) = list.ends.iter().find(|(_, held)| same(held)) {
             return Some(*id);
         }
-        if list.ends.len() >= MOST_HELD {
+        if list.ends.len() >= MAX_HELD {
             return None;
         }
         let id = HeldEndId(list.next);

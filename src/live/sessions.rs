@@ -55,7 +55,7 @@ struct SessionNotes {
 /// Most foreign addresses that are recorded of one session, so that nobody fills the audit log.
 const MAX_RECORDED: usize = 16;
 /// Most sessions that are kept as they were before something about them changed.
-const MOST_FORMER: usize = 10_000;
+const MAX_FORMER: usize = 10_000;
 /// Shortest time between two renewals of a cookie.
 const RENEWAL_PAUSE: Span = Span::from_secs(300);
 /// Most refused pages that are recorded per session and minute, for the same reason.
@@ -232,7 +232,7 @@ impl Sessions {
         Self {
             ids: Cache::new(capacity),
             by_id: Cache::new(capacity),
-            former: Cache::new(capacity.min(MOST_FORMER)),
+            former: Cache::new(capacity.min(MAX_FORMER)),
             pending: Mutex::default(),
             held: HeldEnds::default(),
             epoch,

@@ -1,7 +1,7 @@
 //! The latest proxy request of each subject. `applications` stores the applications.
 use super::{Conn, StoreError, instant::StoredInstant, per_backend::PortableStatement, schema::forwarded_requests};
 use crate::domain::{
-    forwarded::{Dialect, LastProxyRequest, MOST_STRANGERS, RequestSubject, TOLD_FOR},
+    forwarded::{Dialect, LastProxyRequest, MAX_STRANGERS, RequestSubject, TOLD_FOR},
     time::Timestamp,
 };
 use diesel::{
@@ -88,7 +88,7 @@ pub fn forget_old(c: &mut Conn, now: Timestamp) -> Result<(), StoreError> {
         let too_many: Vec<String> = forwarded_requests::table
             .filter(forwarded_requests::kind.eq(kind))
             .order((forwarded_requests::asked_at.desc(), forwarded_requests::subject))
-            .offset(MOST_STRANGERS)
+            .offset(MAX_STRANGERS)
             .limit(AT_ONCE)
             .select(forwarded_requests::subject)
             .load(c.db())?;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::domain::{
     list::Page,
-    lockout::{Counter, CounterKey, CounterKind, Lockout, LockoutFilter, LockoutListState, NAMES_KEPT},
+    lockout::{Counter, CounterKey, CounterKind, Lockout, LockoutFilter, LockoutListState, MAX_NAMES},
     network,
     time::Timestamp,
 };
@@ -58,7 +58,7 @@ impl LockoutRow {
     fn from_lockout(lockout: &Lockout) -> Result<LockoutRow, StoreError> {
         let key = &lockout.key;
         let names: Vec<&str> = {
-            let surplus = lockout.names_tried.len().saturating_sub(NAMES_KEPT);
+            let surplus = lockout.names_tried.len().saturating_sub(MAX_NAMES);
             lockout.names_tried.iter().skip(surplus).map(String::as_str).collect()
         };
         let instant = |micros: i64| StoredInstant::from(Timestamp::from_micros(micros));

@@ -28,7 +28,7 @@ const PING_LOST: Duration = Duration::from_secs(5);
 const SLOW_READ: Duration = Duration::from_secs(1);
 const SQLITE_POLL: Duration = Duration::from_millis(50);
 const BACK_OFF_FIRST: Duration = Duration::from_millis(100);
-const BACK_OFF_MOST: Duration = Duration::from_secs(5);
+const MAX_BACK_OFF: Duration = Duration::from_secs(5);
 
 /// An event of the connection that listens for changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,13 +112,13 @@ fn listen(location: &Location, stopped: &StopSignal, on_event: &impl Fn(ListenEv
         if !lost.replace(true) {
             tracing::warn!(%fault, "the change listener lost the database and will reconnect");
         }
-        if since.elapsed() > BACK_OFF_MOST {
+        if since.elapsed() > MAX_BACK_OFF {
             back_off = BACK_OFF_FIRST;
         }
         if stopped.stops_within(back_off) {
             return;
         }
-        back_off = (back_off * 2).min(BACK_OFF_MOST);
+        back_off = (back_off * 2).min(MAX_BACK_OFF);
     }
 }
 

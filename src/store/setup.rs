@@ -5,11 +5,11 @@ use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 
 const COMPLETED: &str = "setup.completed_at";
 /// Older links are deleted when a new one is made; `redeem` has its own limit.
-const KEPT: Span = Span::from_secs(7 * 86_400);
+const RETENTION: Span = Span::from_secs(7 * 86_400);
 
 /// Stores the digest of a setup link's token.
 pub fn create_token(c: &mut Conn, digest: &str, at: Timestamp) -> Result<(), StoreError> {
-    let stale = StoredInstant::from(at.saturating_sub(KEPT));
+    let stale = StoredInstant::from(at.saturating_sub(RETENTION));
     diesel::delete(setup_tokens::table.filter(setup_tokens::created_at.lt(stale))).execute(c.db())?;
     diesel::insert_into(setup_tokens::table)
         .values((

@@ -19,11 +19,11 @@ use std::{
 };
 
 /// Maximum number of writes in one transaction.
-const MOST: usize = 32;
+const MAX_WRITES: usize = 32;
 /// No write joins a transaction that has been open for longer, because the first one waits for the
 /// last one.
 /// (Tests must not depend on the speed of the machine.)
-const LONGEST_OPEN: Duration = Duration::from_millis(if cfg!(test) { 60_000 } else { 10 });
+const MAX_OPEN_TIME: Duration = Duration::from_millis(if cfg!(test) { 60_000 } else { 10 });
 
 /// An open transaction of several writes.
 pub(super) struct WriteGroup {
@@ -95,7 +95,7 @@ impl WriteGroup {
 
     /// Leaves the transaction to the next writer and waits for its end, or ends it.
     fn leave_or_end(mut self, turn: WriteTurn<'_, WriteGroup>) -> Result<(), StoreError> {
-        if self.ended_early || self.waiting.len() >= MOST - 1 || self.begun.elapsed() >= LONGEST_OPEN {
+        if self.ended_early || self.waiting.len() >= MAX_WRITES - 1 || self.begun.elapsed() >= MAX_OPEN_TIME {
             return self.end();
         }
         let ended = self.wait_for_end();

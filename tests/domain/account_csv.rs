@@ -110,8 +110,8 @@ fn more_lines_than_the_limit_are_refused() {
         let names: String = (0..number).map(|number| format!("user{number}\n")).collect();
         read(&format!("name\n{names}"))
     };
-    assert_eq!(lines(account_csv::MOST_LINES).lines.len(), account_csv::MOST_LINES);
-    let refused = lines(account_csv::MOST_LINES + 1);
+    assert_eq!(lines(account_csv::MAX_LINES).lines.len(), account_csv::MAX_LINES);
+    let refused = lines(account_csv::MAX_LINES + 1);
     assert_eq!((refused.lines.len(), refused.faults.len()), (0, 1));
 }
 

@@ -2,7 +2,7 @@
 
 use super::MICRO;
 use nightlatch_domain::{
-    bounce::{BounceCount, Configuration, MOST, WITHIN, causes},
+    bounce::{BounceCount, Configuration, MAX_BOUNCES, WITHIN, causes},
     policy::effective::SameSite,
     time::Timestamp,
 };
@@ -12,9 +12,9 @@ const NOW: Timestamp = Timestamp::from_micros(1_795_281_600_000_000);
 #[test]
 fn three_within_half_a_minute_are_a_circle() {
     let mut known = None;
-    for count in 1..=MOST {
+    for count in 1..=MAX_BOUNCES {
         let bounces = BounceCount::count_from(known, "wiki.example.org", NOW);
-        assert_eq!((bounces.count, bounces.is_loop()), (count, count == MOST));
+        assert_eq!((bounces.count, bounces.is_loop()), (count, count == MAX_BOUNCES));
         known = BounceCount::parse(&bounces.to_text());
         assert_eq!(known.as_ref(), Some(&bounces), "as the cookie carries it");
     }

@@ -5,7 +5,7 @@ use nightlatch_domain::{
     account::{AccountId, Role},
     factor::EnrolledFactors,
     policy::{Scope, effective::FactorPolicy},
-    simulate::factors::{AccountCount, FactorAccount, FactorConsequence, FactorImpact, MOST_SHOWN},
+    simulate::factors::{AccountCount, FactorAccount, FactorConsequence, FactorImpact, MAX_SHOWN},
 };
 use uuid::Uuid;
 
@@ -215,7 +215,7 @@ fn the_list_is_bounded_and_the_counts_are_not() {
         .map(|(name, number)| account(number, name, Role::Member, EnrolledFactors::NONE))
         .collect();
     let impact = impact(&accounts, &rules(&[]), &rules(&[("factor.required", "any")]), 0);
-    assert_eq!((impact.affected_total(), impact.affected().len()), (200, MOST_SHOWN));
+    assert_eq!((impact.affected_total(), impact.affected().len()), (200, MAX_SHOWN));
     assert_eq!(impact.affected().next().unwrap().name, "user000");
 }
 

@@ -7,7 +7,9 @@ use nightlatch_domain::{
     password::ChangeFacts,
     policy::{Scope, effective::EffectivePolicy},
     session::*,
-    simulate::preview::{KEPT, Listing, OpenSession, Preview, PreviewRuleCount, SoonerEndCounts, Viewer, unforeseen},
+    simulate::preview::{
+        Listing, MAX_LISTED, OpenSession, Preview, PreviewRuleCount, SoonerEndCounts, Viewer, unforeseen,
+    },
     time::{Span, Timestamp},
 };
 use proptest::{collection::vec, prelude::*};
@@ -466,7 +468,10 @@ fn the_list_keeps_the_first_fifty_and_can_be_narrowed() {
         preview(&sessions, &effective(&[]), &effective(&[(IDLE, "1h")]), 0, listing)
     };
     let all = asked(None, None);
-    assert_eq!((all.ends_now, all.matching, all.affected().len()), (120, 120, KEPT));
+    assert_eq!(
+        (all.ends_now, all.matching, all.affected().len()),
+        (120, 120, MAX_LISTED)
+    );
     let shown: Vec<_> = all.affected().map(|one| (one.draft.at, one.id)).collect();
     assert!(shown.is_sorted(), "soonest first, then by id");
     let worst = all.affected().last().unwrap().draft.at.unwrap();
@@ -491,7 +496,7 @@ fn the_list_keeps_the_first_fifty_and_can_be_narrowed() {
             (120, matching),
             "{text:?} {rule:?}"
         );
-        assert_eq!(narrowed.affected().len(), KEPT.min(matching as usize));
+        assert_eq!(narrowed.affected().len(), MAX_LISTED.min(matching as usize));
     }
     assert_eq!(all.rules(), [EndReason::Idle]);
 }

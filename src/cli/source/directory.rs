@@ -17,7 +17,7 @@ use serde_json::json;
 use std::{process::ExitCode, time::Duration};
 
 /// Longest time of the test of a directory.
-const LONGEST_TEST: Duration = Duration::from_secs(10 * 60);
+const MAX_TEST_TIME: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Args)]
 #[command(
@@ -60,7 +60,7 @@ fn not_found(name: &str, error: FlowError) -> CliError {
 impl TestSource {
     /// Runs the command.
     pub async fn run(self, context: &CommandContext) -> CommandResult {
-        let tested = test_source(&context.ctx, &self.name, self.account.as_deref(), LONGEST_TEST).await;
+        let tested = test_source(&context.ctx, &self.name, self.account.as_deref(), MAX_TEST_TIME).await;
         let test = tested.map_err(|error| not_found(&self.name, error))?;
         if self.json {
             output::print_json(&test_to_json(&test))?;

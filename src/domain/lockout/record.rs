@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{super::time::Timestamp, Counter, CounterKey};
 
 /// Maximum number of names stored per counter; the latest ones stay.
-pub const NAMES_KEPT: usize = 20;
+pub const MAX_NAMES: usize = 20;
 
 /// A stored counter of failed sign-in attempts, locked or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Lockout {
     pub last_attempt_at: Timestamp,
     /// The IP address of the latest attempt.
     pub last_ip: Option<IpAddr>,
-    /// At most [`NAMES_KEPT`] names as typed, latest last, for display.
+    /// At most [`MAX_NAMES`] names as typed, latest last, for display.
     pub names_tried: Vec<String>,
     /// Attempts refused while locked that are not in the audit yet.
     pub refused: i64,

@@ -61,7 +61,7 @@ const NEVER: Kind = Kind::Duration { min: 0, never: true };
 const DAY: i64 = 86_400;
 const UNLIMITED: i64 = 1_000_000;
 /// Upper bound of ceilings, because each counted failure is stored with its instant.
-const MOST_REMEMBERED: i64 = 10_000;
+const MAX_REMEMBERED: i64 = 10_000;
 
 catalogue! {
     Lifetimes {
@@ -181,21 +181,21 @@ catalogue! {
             "Adds the user agent to what is locked, so that one browser never locks out everyone else."
             synonyms ["user agent", "browser", "lock key"] from "Hue";
         AuthLoginIpCeiling "auth.login_ip_ceiling" "Failures per IP address"
-            [Kind::Number { min: 0, max: MOST_REMEMBERED }] = number 100,
+            [Kind::Number { min: 0, max: MAX_REMEMBERED }] = number 100,
             for everyone,
             words &[(0, "off")];
             "Locks an IP address after this many failures within the lockout duration, whatever usernames or browsers \
              they used."
             synonyms ["spray", "spraying", "ceiling", "rate limit"] from "Nightlatch";
         AuthLoginAccountCeiling "auth.login_account_ceiling" "Failures per account"
-            [Kind::Number { min: 0, max: MOST_REMEMBERED }] = number 100,
+            [Kind::Number { min: 0, max: MAX_REMEMBERED }] = number 100,
             for everyone,
             words &[(0, "off")];
             "Locks an account after this many failures within the lockout duration, at most 100. Failures from \
              networks that it recently signed in from are counted separately, with the same limit."
             synonyms ["targeted", "botnet", "ceiling", "throttling"] from "Nightlatch";
         AuthResetLimit "auth.reset_limit" "Password resets per hour"
-            [Kind::Number { min: 1, max: MOST_REMEMBERED }] = number 5,
+            [Kind::Number { min: 1, max: MAX_REMEMBERED }] = number 5,
             for everyone;
             "Further reset requests for one account or IP address within an hour get the same answer and send nothing."
             synonyms ["forgot password", "mail", "flood"] from "Nightlatch";
@@ -384,12 +384,12 @@ catalogue! {
 /// common.
 const ALIKE: f64 = 0.7;
 /// Longer names are not compared.
-const LONGEST_NAME: usize = 80;
+const MAX_NAME_LENGTH: usize = 80;
 
 impl Key {
     /// Finds the setting with the most similar name, if it is similar enough to be a typing error.
     pub fn nearest(name: &str) -> Option<Key> {
-        if name.len() > LONGEST_NAME {
+        if name.len() > MAX_NAME_LENGTH {
             return None;
         }
         let name = name.to_lowercase();

@@ -9,7 +9,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use super::{PolicyFault, Scope, import_file::fault_at};
 
 /// Maximum nesting depth; configuration files have about a dozen levels.
-const DEEPEST: usize = 64;
+const MAX_DEPTH: usize = 64;
 
 /// One value of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +122,7 @@ impl LeafCollector {
     }
 
     fn opens(&mut self, level: Level) -> Result<(), &'static str> {
-        if self.open.len() == DEEPEST {
+        if self.open.len() == MAX_DEPTH {
             return Err("nested too deeply for a configuration");
         }
         if let Some(Level::Object(None)) = self.open.last() {

@@ -86,29 +86,29 @@ fn renewable(period: Span, lease: Span) -> Span {
 /// 2.2.1), unless the timeout is shorter than 40 s: then it is half of the timeout. A closed window
 /// gets no warning.
 pub fn warn_before(policy: &EffectivePolicy) -> Option<Span> {
-    const LEAST: Span = Span::from_secs(20);
-    const MOST: Span = Span::from_secs(120);
+    const MIN_WARNING: Span = Span::from_secs(20);
+    const MAX_WARNING: Span = Span::from_secs(120);
     let idle = shortest_idle(policy)?;
     if idle < Span::from_secs(40) {
         return Some(Span::from_micros(idle.as_micros() / 2));
     }
     let warning = match policy.idle_warning {
-        None => Span::from_micros(idle.as_micros() / 5).min(MOST),
+        None => Span::from_micros(idle.as_micros() / 5).min(MAX_WARNING),
         Some(chosen) => chosen.min(idle),
     };
-    Some(warning.max(LEAST))
+    Some(warning.max(MIN_WARNING))
 }
 
 /// Returns how long before `end` the page warns. An end that cannot be postponed has a warning of
 /// two minutes, or of half the lifetime if that is shorter than four minutes. `None`: a closed
 /// window gets no warning.
 pub fn warning(end: &LifetimeEnd, life: &LifeFacts, policy: &EffectivePolicy) -> Option<Span> {
-    const MOST: Span = Span::from_secs(120);
+    const MAX_WARNING: Span = Span::from_secs(120);
     if end.reason == EndReason::Idle {
         return warn_before(policy);
     }
     let half = Span::from_micros(end.at.since(life.signed_in_at).as_micros() / 2);
-    (end.reason != EndReason::WindowClosed).then_some(half.min(MOST))
+    (end.reason != EndReason::WindowClosed).then_some(half.min(MAX_WARNING))
 }
 
 /// How often the page guard reports an open window.

@@ -14,7 +14,7 @@ use crate::{
 mod messages;
 
 /// Maximum number of accounts that are kept.
-pub const MOST_SHOWN: usize = 50;
+pub const MAX_SHOWN: usize = 50;
 
 /// A usable account before the change.
 #[derive(Debug, Clone, Copy)]
@@ -179,7 +179,7 @@ impl FactorImpact {
             self.own = consequence;
         }
         let place = (Reverse(consequence), name_key(account.name), account.id);
-        let shows = self.shown.len() < MOST_SHOWN || self.shown.last_key_value().is_some_and(|(last, _)| place < *last);
+        let shows = self.shown.len() < MAX_SHOWN || self.shown.last_key_value().is_some_and(|(last, _)| place < *last);
         if shows {
             let affected = FactorAffected {
                 id: account.id,
@@ -189,13 +189,13 @@ impl FactorImpact {
                 at_applications,
             };
             self.shown.insert(place, affected);
-            if self.shown.len() > MOST_SHOWN {
+            if self.shown.len() > MAX_SHOWN {
                 self.shown.pop_last();
             }
         }
     }
 
-    /// Returns the affected accounts, the worst first, then by name; at most [`MOST_SHOWN`].
+    /// Returns the affected accounts, the worst first, then by name; at most [`MAX_SHOWN`].
     pub fn affected(&self) -> impl ExactSizeIterator<Item = &FactorAffected> {
         self.shown.values()
     }

@@ -40,7 +40,7 @@ pub use devices::DeviceImpact;
 pub use messages::unforeseen;
 
 /// Maximum number of sessions that a preview keeps by default.
-pub const KEPT: usize = 50;
+pub const MAX_LISTED: usize = 50;
 
 /// A session that has not been marked as ended.
 #[derive(Debug, Clone, Copy)]
@@ -246,7 +246,7 @@ impl Preview {
             viewer,
             wanted: text.map(|text| (name_key(text), network::parse_filter(text))),
             listing,
-            most: KEPT,
+            most: MAX_LISTED,
             kept: BTreeMap::new(),
             live: 0,
             ends_now: 0,

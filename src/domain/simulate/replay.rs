@@ -21,7 +21,7 @@ mod outcome;
 mod stay;
 
 pub use attempts::{AttemptReplay, CounterRelease, LockedSignIn, RecordedAttempt, RecordedCheck};
-pub use outcome::{Certainty, KEPT, ReplayedEnd};
+pub use outcome::{Certainty, MAX_LISTED, ReplayedEnd};
 pub use stay::{MeasureComparison, RequestTrace, SessionRecord, StayImpact};
 
 /// A session that the draft would have ended before it ended, or before now.
@@ -139,7 +139,7 @@ impl Replay {
         }
         let newest = |one: &ShortenedSession| (one.draft.certainty, std::cmp::Reverse((one.draft.at, one.record.id)));
         report.shortened.sort_by_key(newest);
-        report.shortened.truncate(KEPT);
+        report.shortened.truncate(MAX_LISTED);
         report
     }
 

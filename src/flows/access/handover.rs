@@ -33,7 +33,7 @@ use std::{net::IpAddr, sync::Arc};
 const VALID: Span = Span::from_secs(30);
 /// Maximum number of codes of one session within that time: enough for the tabs that a browser
 /// opens at start. More means a redirect loop, because the browser stores no cookie there.
-const MOST: i64 = 32;
+const MAX_HANDOVERS: i64 = 32;
 /// Tabs of one browser that arrive within this time keep their own tokens. A new arrival revokes
 /// older tokens of that host, because its cookie replaces theirs.
 const TOGETHER: Span = Span::from_secs(60);
@@ -122,7 +122,7 @@ pub async fn issue_handover(
         .store
         .write(move |connection| {
             sessions::lock_account_sessions(connection, account)?;
-            let room = handovers::count_since(connection, handover.session, now.saturating_sub(VALID))? < MOST;
+            let room = handovers::count_since(connection, handover.session, now.saturating_sub(VALID))? < MAX_HANDOVERS;
             if room {
                 handovers::insert(connection, &handover)?;
             }

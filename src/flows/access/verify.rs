@@ -173,7 +173,7 @@ pub(super) async fn record_denial(
     origin: RequestOrigin,
 ) -> Result<(), FlowError> {
     /// Maximum number of characters stored of a refused address.
-    const KEPT: usize = 256;
+    const MAX_LENGTH: usize = 256;
     let initiator = Initiator {
         actor: Actor::Account {
             id: admitted.account.id,
@@ -184,7 +184,7 @@ pub(super) async fn record_denial(
     };
     // A query may contain secrets of the application.
     let url = target.url();
-    let address: String = url.chars().take_while(|c| *c != '?').take(KEPT).collect();
+    let address: String = url.chars().take_while(|c| *c != '?').take(MAX_LENGTH).collect();
     let entry = initiator
         .entry(Event::AccessDenied)
         .at_application(Some(&application.name))

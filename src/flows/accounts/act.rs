@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Maximum number of stored earlier passwords: the bound of `password.history`.
-const PASSWORDS_KEPT: i64 = 24;
+const MAX_PASSWORD_HISTORY: i64 = 24;
 
 /// An administrator's action on an account.
 #[derive(Clone)]
@@ -282,7 +282,13 @@ impl Write<'_> {
         if new.is_some() {
             // Every link, including an invitation, belongs to the previous password.
             self.void_links(id, LinkKind::ALL)?;
-            accounts::push_password(self.connection, id, &before.password_hash, self.now, PASSWORDS_KEPT)?;
+            accounts::push_password(
+                self.connection,
+                id,
+                &before.password_hash,
+                self.now,
+                MAX_PASSWORD_HISTORY,
+            )?;
         }
         if matches!(act, Act::Disable | Act::ExpireNow) {
             // An invitation stays: the owner has not signed in yet, and the link does not work

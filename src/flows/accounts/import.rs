@@ -7,7 +7,7 @@ mod results;
 pub use crate::store::import_results::ImportSubmission;
 pub use results::{ImportSummary, KeptImport, fetch_import, find_import, forget_old_imports};
 
-pub use plan::{ImportPlan, MOST_ONE_TIME, PlannedChange, PlannedLine, entry_of};
+pub use plan::{ImportPlan, MAX_ONE_TIME_PASSWORDS, PlannedChange, PlannedLine, entry_of};
 
 use super::act::{AccountActOutcome, Act};
 use crate::{

@@ -1,7 +1,7 @@
 //! The notes in a counter's row about the attempts that it counted.
 
 use crate::domain::{
-    lockout::{Lockout, NAMES_KEPT},
+    lockout::{Lockout, MAX_NAMES},
     network,
     time::Timestamp,
 };
@@ -27,7 +27,7 @@ pub(super) fn note_attempt(row: &mut Lockout, ip: IpAddr, now: Timestamp) {
 /// Stores a name that was tried without success; the latest ones stay, without duplicates.
 pub(super) fn note_name(row: &mut Lockout, name: &str) {
     row.names_tried.retain(|known| known != name);
-    let surplus = (row.names_tried.len() + 1).saturating_sub(NAMES_KEPT);
+    let surplus = (row.names_tried.len() + 1).saturating_sub(MAX_NAMES);
     row.names_tried.drain(..surplus);
     row.names_tried.push(name.to_owned());
 }

@@ -27,7 +27,7 @@ const BATCH: usize = 200;
 /// Most batches of one run.
 const BATCHES: usize = 100;
 /// Longest pause after a fault that may pass by itself.
-const LONGEST_PAUSE: i64 = 60;
+const MAX_PAUSE_SECS: i64 = 60;
 /// Pause after a fault that only a change at the receiver ends.
 const CHANGE_PAUSE: i64 = 300;
 /// Age of an entry from which a target is late. Entries are sealed within two minutes.
@@ -201,7 +201,7 @@ impl ShippingTurn<'_> {
 fn pause_after(fault: &ShippingFault, failures: i64) -> Span {
     Span::from_secs(match fault.needs_change() {
         true => CHANGE_PAUSE,
-        false => LONGEST_PAUSE.min(1 << failures.clamp(0, 6)),
+        false => MAX_PAUSE_SECS.min(1 << failures.clamp(0, 6)),
     })
 }
 

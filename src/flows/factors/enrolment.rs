@@ -44,7 +44,7 @@ use std::sync::Arc;
 /// How long an authenticator app waits for its first code.
 pub(super) const UNCONFIRMED: Span = Span::from_secs(15 * 60);
 /// Most passkeys per account.
-const MOST_PASSKEYS: u32 = 20;
+const MAX_PASSKEYS: u32 = 20;
 
 /// A session that enrols a factor, and what allows it.
 #[derive(Debug, Clone)]
@@ -326,7 +326,7 @@ impl Read<'_> {
         if kind == EnrolmentKind::App && needs_passkey {
             return Ok(Err(EnrolmentRefusal::PasskeyRequired));
         }
-        if kind == EnrolmentKind::Passkey && account.factors.passkeys >= MOST_PASSKEYS {
+        if kind == EnrolmentKind::Passkey && account.factors.passkeys >= MAX_PASSKEYS {
             return Ok(Err(EnrolmentRefusal::TooMany));
         }
         Ok(match self.find_enrolment_right(&account, &session, &rules, owner)? {

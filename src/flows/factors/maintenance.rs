@@ -16,7 +16,7 @@ const NOTED: i64 = 500;
 
 /// How long an answered challenge is remembered after it expired, so that a clock that falls back
 /// revives none.
-const USED_KEPT: Span = Span::from_secs(86_400);
+const SPENT_RETENTION: Span = Span::from_secs(86_400);
 
 /// Deletes expired pending sign-ins, answered challenges, links and trusted browsers, and
 /// unconfirmed apps.
@@ -24,7 +24,7 @@ pub async fn forget_old(ctx: &Ctx) -> Result<(), FlowError> {
     let now = ctx.now();
     let purge = move |connection: &mut Conn| {
         pending_sign_ins::purge(connection, now, PURGED)?;
-        used_passkey_challenges::purge(connection, now.saturating_sub(USED_KEPT), PURGED)?;
+        used_passkey_challenges::purge(connection, now.saturating_sub(SPENT_RETENTION), PURGED)?;
         enrolment_links::purge(connection, now, PURGED)?;
         trusted_browsers::purge(connection, now, PURGED)?;
         authenticator_apps::purge(connection, now.saturating_sub(UNCONFIRMED), PURGED)?;

@@ -35,7 +35,7 @@ use crate::{
 use std::sync::Arc;
 
 /// Most attempts at one second step, whatever the counters say.
-const MOST_ATTEMPTS: i32 = 20;
+const MAX_ATTEMPTS: i32 = 20;
 
 /// A browser in the second step.
 #[derive(Debug, Clone)]
@@ -169,7 +169,7 @@ impl Write<'_> {
         account: &Account,
     ) -> Result<Option<PendingSignIn>, StoreError> {
         let digest = step.digest();
-        if !pending_sign_ins::count_attempt(self.connection, &digest, MOST_ATTEMPTS, self.now)? {
+        if !pending_sign_ins::count_attempt(self.connection, &digest, MAX_ATTEMPTS, self.now)? {
             return Ok(None);
         }
         let entering = settlement.target.entering.as_deref();

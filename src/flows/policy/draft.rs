@@ -30,9 +30,9 @@ use crate::{
 use uuid::Uuid;
 
 /// Maximum number of drafts of one author; the oldest are deleted.
-const MOST_DRAFTS: i64 = 10;
+const MAX_DRAFTS: i64 = 10;
 /// How long an unsaved draft is kept.
-const KEPT: Span = Span::from_secs(7 * 86_400);
+const RETENTION: Span = Span::from_secs(7 * 86_400);
 
 /// Edits to be reviewed.
 pub struct Proposal {
@@ -162,7 +162,7 @@ pub async fn draft(ctx: &Ctx, initiator: &Initiator, id: Uuid) -> Result<Option<
 /// Lists the author's drafts, newest first.
 pub async fn list_drafts(ctx: &Ctx, initiator: &Initiator) -> Result<Vec<PolicyDraft>, FlowError> {
     let author = author(initiator)?;
-    ctx.read(move |r| Ok(rows::list(r.connection, author, MOST_DRAFTS)?))
+    ctx.read(move |r| Ok(rows::list(r.connection, author, MAX_DRAFTS)?))
         .await
 }
 
@@ -193,7 +193,7 @@ pub async fn discard(ctx: &Ctx, initiator: &Initiator, id: Uuid) -> Result<bool,
 
 /// Deletes drafts that were not saved in time.
 pub async fn forget_old_drafts(ctx: &Ctx) -> Result<(), FlowError> {
-    let before = ctx.now().saturating_sub(KEPT);
+    let before = ctx.now().saturating_sub(RETENTION);
     let purge = ctx
         .store
         .write(move |connection| rows::purge(connection, before, PURGED).map(drop));
@@ -481,8 +481,8 @@ impl Write<'_> {
             return Ok(ProposalOutcome::Unchanged);
         }
         rows::save(self.connection, &draft)?;
-        let drafts = rows::list(self.connection, draft.author, MOST_DRAFTS + 1)?;
-        for old in drafts.iter().skip(MOST_DRAFTS as usize) {
+        let drafts = rows::list(self.connection, draft.author, MAX_DRAFTS + 1)?;
+        for old in drafts.iter().skip(MAX_DRAFTS as usize) {
             rows::delete(self.connection, draft.author, old.id)?;
         }
         Ok(ProposalOutcome::Draft(draft.id))

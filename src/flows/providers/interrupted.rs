@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How long sign-outs are kept: longer than an exchange of tokens may take.
-pub(super) const SIGN_OUTS_KEPT: Span = Span::from_secs(20 * 60);
+pub(super) const SIGN_OUT_RETENTION: Span = Span::from_secs(20 * 60);
 
 /// Returns the digest under which a logout token is known.
 pub(super) fn token_digest(source: &IdentitySource, notice: &LogoutNotice) -> String {

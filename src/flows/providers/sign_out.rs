@@ -1,7 +1,7 @@
 //! Signing out at a provider: a provider that ended a session tells us (OpenID Connect Back-Channel
 //! Logout 1.0), and a person who signs out here may sign out there too (RP-Initiated Logout 1.0).
 
-use super::interrupted::{SIGN_OUTS_KEPT, person_of, token_digest};
+use super::interrupted::{SIGN_OUT_RETENTION, person_of, token_digest};
 use crate::{
     domain::{
         account::Account,
@@ -139,7 +139,7 @@ pub async fn forget_old(ctx: &Ctx) -> Result<(), FlowError> {
     let now = ctx.now();
     let purge = move |connection: &mut Conn| {
         spent_provider_values::purge(connection, now, PURGED)?;
-        provider_sign_outs::purge(connection, now.saturating_sub(SIGN_OUTS_KEPT), PURGED)?;
+        provider_sign_outs::purge(connection, now.saturating_sub(SIGN_OUT_RETENTION), PURGED)?;
         Ok::<_, StoreError>(())
     };
     Ok(ctx.store.write(purge).await?)

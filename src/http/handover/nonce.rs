@@ -13,7 +13,7 @@ use actix_web::{
 };
 
 /// Long enough for the redirects, and for the tabs that a browser opens at start.
-const KEPT: Duration = Duration::minutes(2);
+const LIFETIME: Duration = Duration::minutes(2);
 
 fn name(jar: CookieScope<'_>, secure: bool) -> String {
     let prefix = if secure { "__Host-" } else { "" };
@@ -61,7 +61,7 @@ pub fn store(headers: &mut HeaderMap, jar: CookieScope<'_>, ctx: &Ctx, nonce: &S
     cookie.set_secure(secure);
     // The browser must send it after the redirect from our own host.
     cookie.set_same_site(SameSite::Lax);
-    cookie.set_max_age(KEPT);
+    cookie.set_max_age(LIFETIME);
     let planted = session_cookie::expire_on_parent_domains(jar, &name);
     for line in planted.into_iter().chain([cookie.to_string()]) {
         if let Ok(line) = HeaderValue::from_str(&line) {

@@ -92,7 +92,7 @@ pub fn expire_on_parent_domains(scope: CookieScope<'_>, name: &str) -> Vec<Strin
 }
 
 /// Maximum number of path segments that [`expire_below`] checks; our paths have fewer.
-const DEEPEST: usize = 6;
+const MAX_DEPTH: usize = 6;
 
 /// Removes cookies that were planted for a part of our paths. The browser sends them with ours on
 /// this `path`, so that it is unclear which one is valid, but not on the sign-in page, which
@@ -125,13 +125,13 @@ fn cookie_paths(path: &str) -> Vec<&str> {
         .match_indices('/')
         .map(|(slash, _)| slash)
         .skip(1)
-        .take(DEEPEST)
+        .take(MAX_DEPTH)
         .collect();
     let mut parts: Vec<&str> = slashes
         .iter()
         .flat_map(|slash| [&path[..*slash], &path[..=*slash]])
         .collect();
-    if slashes.len() < DEEPEST {
+    if slashes.len() < MAX_DEPTH {
         parts.push(path);
     }
     parts.retain(|part| part.len() > 1);

@@ -15,7 +15,7 @@ use ldap3::{
 
 /// Most entries that a search for one person asks for: the second one shows that the name is
 /// ambiguous.
-const MOST_MATCHES: usize = 2;
+const MAX_MATCHES: usize = 2;
 
 /// Finds the one person that a filter matches.
 pub(super) async fn one_person(
@@ -26,7 +26,7 @@ pub(super) async fn one_person(
     let settings = pool.settings();
     let search = async |connection: DirectoryConnection| {
         let mut operation = connection.operation();
-        operation.with_search_options(SearchOptions::new().sizelimit(MOST_MATCHES as i32));
+        operation.with_search_options(SearchOptions::new().sizelimit(MAX_MATCHES as i32));
         // References to other servers are not followed: they would receive the password.
         let adapters: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> = vec![Box::new(EntriesOnly::new())];
         let mut stream = operation
@@ -41,7 +41,7 @@ pub(super) async fn one_person(
         let mut entries = Vec::new();
         while let Some(entry) = stream.next().await? {
             entries.push(entry);
-            if entries.len() > MOST_MATCHES {
+            if entries.len() > MAX_MATCHES {
                 // The server ignores the limit, and nobody knows when it would stop.
                 connection.close();
                 return Ok(entries);

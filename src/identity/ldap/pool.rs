@@ -19,7 +19,7 @@ use tokio::{
 
 /// Longest time after which a search is repeated on a new connection, if it began on one that had
 /// answered before. A sign-in waits four seconds in all.
-const LONGEST_SILENCE: Duration = Duration::from_millis(1_500);
+const MAX_SILENCE: Duration = Duration::from_millis(1_500);
 /// Shortest time without an answer after which a connection is not used again.
 const SUSPICIOUS_WAIT: Duration = Duration::from_secs(1);
 
@@ -191,7 +191,7 @@ impl ConnectionPool {
     /// Returns how long a search on a connection that has answered before may take until it is
     /// repeated on a new one.
     fn silence(&self) -> Duration {
-        LONGEST_SILENCE.min(duration(self.connector.settings.operation_timeout) / 2)
+        MAX_SILENCE.min(duration(self.connector.settings.operation_timeout) / 2)
     }
 
     /// Takes a connection out of use whose server is silent, and prefers other servers for a while.

@@ -187,7 +187,7 @@ impl OidcFault {
 
 /// Makes a text of a provider safe to show: one line, bounded, without invisible characters.
 pub(super) fn quote(text: &str) -> String {
-    const LONGEST: usize = 200;
-    let cut: String = text.chars().take(LONGEST).collect();
+    const MAX_LENGTH: usize = 200;
+    let cut: String = text.chars().take(MAX_LENGTH).collect();
     format!("“{}”", escape_invisible(&cut))
 }

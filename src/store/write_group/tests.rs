@@ -71,7 +71,7 @@ fn is_unavailable<T>(answer: &thread::Result<Result<T, StoreError>>) -> bool {
 fn waiting_writes_share_a_commit_up_to_a_limit() {
     let fixture = Fixture::new();
     let count_earlier = |c: &mut Conn| {
-        let mut names = (0..MOST + 2).map(key);
+        let mut names = (0..MAX_WRITES + 2).map(key);
         names.try_fold(0, |sum, name| {
             Ok::<_, StoreError>(sum + usize::from(meta::get(c, &name)?.is_some()))
         })
@@ -84,9 +84,9 @@ fn waiting_writes_share_a_commit_up_to_a_limit() {
             Ok((inside, committed))
         })
     };
-    let answers = fixture.write_together((0..MOST + 2).map(write).collect());
+    let answers = fixture.write_together((0..MAX_WRITES + 2).map(write).collect());
     for (number, answer) in answers.into_iter().enumerate() {
-        let committed = if number < MOST { 0 } else { MOST };
+        let committed = if number < MAX_WRITES { 0 } else { MAX_WRITES };
         assert_eq!(answer.unwrap(), Ok((number, committed)), "write {number}");
     }
 }

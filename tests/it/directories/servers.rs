@@ -13,7 +13,7 @@ use nightlatch::{
 use std::{net::TcpListener, time::Duration};
 
 /// Longest time of a test of a directory.
-const LONGEST: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// A server that accepts connections and says nothing.
 fn silent_server() -> (TcpListener, String) {
@@ -34,7 +34,7 @@ fn a_silent_first_server_is_skipped_and_then_tried_last() {
     ]);
     super::client::run(async {
         let directory = super::client::client(definition);
-        let probe = directory.probe(Some("ada.l"), SystemClock.now(), LONGEST).await;
+        let probe = directory.probe(Some("ada.l"), SystemClock.now(), MAX_WAIT).await;
         let steps: Vec<(&str, bool)> = probe
             .steps
             .iter()
@@ -51,7 +51,7 @@ fn a_silent_first_server_is_skipped_and_then_tried_last() {
         );
         // Now the other server comes first: each opening would have the wait in it otherwise.
         let person = probe.person.unwrap();
-        let again = directory.probe(None, SystemClock.now(), LONGEST).await;
+        let again = directory.probe(None, SystemClock.now(), MAX_WAIT).await;
         assert_eq!(again.steps.len(), 4, "{:?}", again.steps);
         let password = Secret::new(PERSON_PASSWORD.to_owned());
         let answer = directory.check_password(&person, &password).await.unwrap();

@@ -12,10 +12,10 @@ use serde_json::json;
 use std::time::Duration;
 
 /// Longest time of a test of a directory, which a provider's does not have.
-const LONGEST: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 fn dry_run(server: &TestServer) -> SourceTest {
-    server.run(test_source(&server.ctx, "corp", None, LONGEST)).unwrap()
+    server.run(test_source(&server.ctx, "corp", None, MAX_WAIT)).unwrap()
 }
 
 fn step<'a>(test: &'a SourceTest, code: &str) -> &'a SourceTestStep {
@@ -64,7 +64,7 @@ fn each_step_with_a_real_provider_succeeds_and_shows_what_to_register() {
     assert!(server.events().is_empty(), "nothing is changed");
     // A person is not known before they sign in.
     let test = server
-        .run(test_source(&server.ctx, "corp", Some("ada"), LONGEST))
+        .run(test_source(&server.ctx, "corp", Some("ada"), MAX_WAIT))
         .unwrap();
     assert!(!test.is_passed());
 }

@@ -22,7 +22,7 @@ const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 10));
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
 const DAY: Span = Span::from_secs(86_400);
-const MOST_LINES: usize = 50;
+const MAX_LINES: usize = 50;
 
 /// All fields as entered; empty if not given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -167,8 +167,8 @@ impl ScenarioReader {
         texts: &[String],
         read: fn(&Self, &str) -> Result<T, String>,
     ) -> Vec<T> {
-        if texts.len() > MOST_LINES {
-            self.faults.push((field, format!("At most {MOST_LINES} entries.")));
+        if texts.len() > MAX_LINES {
+            self.faults.push((field, format!("At most {MAX_LINES} entries.")));
             return Vec::new();
         }
         let (mut all, mut faults) = (Vec::new(), Vec::new());

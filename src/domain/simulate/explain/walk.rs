@@ -20,9 +20,9 @@ use crate::{
 
 /// Maximum number of steps. Each step skips at least one idle timeout: with one of 5 minutes, this
 /// covers more than two years.
-const MOST_STEPS: usize = 250_000;
+const MAX_STEPS: usize = 250_000;
 /// Maximum number of events of one kind; more would hide the chart.
-const MOST_MARKS: usize = 24;
+const MAX_MARKS: usize = 24;
 
 const MICRO: Span = Span::from_micros(1);
 const FOREVER: Timestamp = Timestamp::from_micros(i64::MAX);
@@ -111,7 +111,7 @@ impl<'a> ScenarioWalk<'a> {
     }
 
     fn walk(&mut self) -> Option<TimelineEnd> {
-        for _ in 0..MOST_STEPS {
+        for _ in 0..MAX_STEPS {
             let stop = self.stop(&self.life);
             let Some(at) = self.runs.iter().filter_map(|run| run.next(self.cursor)).min() else {
                 return stop.map(|stop| self.timeline_end(stop));
@@ -298,7 +298,7 @@ impl<'a> ScenarioWalk<'a> {
 
     fn mark(&mut self, at: Timestamp, kind: MarkKind, sentence: String) {
         let same = self.marks.iter().filter(|mark| mark.kind == kind).count();
-        if same < MOST_MARKS {
+        if same < MAX_MARKS {
             self.marks.push(Mark { at, kind, sentence });
         }
     }
@@ -356,7 +356,7 @@ impl<'a> ScenarioWalk<'a> {
         let Some(lease) = lease(&self.rules) else { return };
         let signed_in_at = self.life.signed_in_at;
         let leases = from.since(signed_in_at).as_micros().max(0) / lease.as_micros();
-        for number in leases + 1..=leases + MOST_MARKS as i64 {
+        for number in leases + 1..=leases + MAX_MARKS as i64 {
             let at = signed_in_at.saturating_add(Span::from_micros(lease.as_micros().saturating_mul(number)));
             if at >= until {
                 return;

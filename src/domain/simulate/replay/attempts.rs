@@ -8,7 +8,7 @@ use std::{
 use ipnetwork::IpNetwork;
 use uuid::Uuid;
 
-use super::outcome::{Certainty, KEPT};
+use super::outcome::{Certainty, MAX_LISTED};
 use crate::{
     lockout::{Counter, CounterKey, CounterKind, ReserveVerdict, counters_of, from_known_network, policy_for},
     network,
@@ -207,7 +207,7 @@ impl AttemptReplay {
                     kind,
                     certainty,
                 });
-                if self.newest.len() > KEPT {
+                if self.newest.len() > MAX_LISTED {
                     self.newest.pop_front();
                 }
             }

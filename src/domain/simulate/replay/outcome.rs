@@ -3,7 +3,7 @@
 use crate::{policy::Scope, session::EndReason, time::Timestamp};
 
 /// Maximum number of sessions, and of sign-ins, that a replay lists.
-pub const KEPT: usize = 50;
+pub const MAX_LISTED: usize = 50;
 
 /// The certainty of an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Maximum number of new accounts in a file that get one-time passwords; each costs a hash.
-pub const MOST_ONE_TIME: usize = 500;
+pub const MAX_ONE_TIME_PASSWORDS: usize = 500;
 
 /// The action of a line of the file.
 #[derive(Debug, Clone)]
@@ -318,10 +318,10 @@ impl Planner {
             .iter()
             .filter(|line| matches!(line.what, PlannedChange::Create(_)))
             .collect();
-        if let (Passwords::OneTime, Some(beyond)) = (self.passwords, new.get(MOST_ONE_TIME)) {
+        if let (Passwords::OneTime, Some(beyond)) = (self.passwords, new.get(MAX_ONE_TIME_PASSWORDS)) {
             let number = new.len();
             let message = format!(
-                "{number} new accounts: at most {MOST_ONE_TIME} can get one-time passwords in one import; import them \
+                "{number} new accounts: at most {MAX_ONE_TIME_PASSWORDS} can get one-time passwords in one import; import them \
                  in parts, or without passwords"
             );
             faults.push(AccountCsvFault {

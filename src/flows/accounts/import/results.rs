@@ -19,12 +19,12 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// How long a result is kept.
-const KEPT: Span = Span::from_secs(3_600);
+const RETENTION: Span = Span::from_secs(3_600);
 /// How long one-time passwords are shown again after they were fetched: the second click of two
 /// replaces the page of the first.
 const SHOWN_AGAIN: Span = Span::from_secs(10);
 /// After this time an import without a result is taken for one whose server died.
-const LONGEST: Span = Span::from_secs(15 * 60);
+const MAX_DURATION: Span = Span::from_secs(15 * 60);
 /// Most results that one run of the job deletes.
 const BATCH: i64 = 1000;
 
@@ -121,7 +121,7 @@ pub async fn forget_old_imports(ctx: &Ctx) -> Result<(), FlowError> {
     let now = ctx.now();
     let forget = move |c: &mut Conn| {
         import_results::drop_fetched_passwords(c, now.saturating_sub(SHOWN_AGAIN))?;
-        import_results::purge(c, now.saturating_sub(KEPT), BATCH)
+        import_results::purge(c, now.saturating_sub(RETENTION), BATCH)
     };
     Ok(ctx.store.write(forget).await.map(drop)?)
 }
@@ -132,7 +132,7 @@ impl Ctx {
         let now = self.now();
         let begin = move |c: &mut Conn| {
             // One with the same key that nobody finds any more would hide this one.
-            import_results::purge(c, now.saturating_sub(KEPT), BATCH)?;
+            import_results::purge(c, now.saturating_sub(RETENTION), BATCH)?;
             import_results::begin(c, &submission, now)
         };
         Ok(self.store.write(begin).await?)
@@ -142,11 +142,11 @@ impl Ctx {
 impl Read<'_> {
     pub(super) fn find_import(&mut self, submission: &ImportSubmission) -> Result<Option<KeptImport>, FlowError> {
         let record = import_results::find(self.connection, submission)?;
-        let Some(record) = record.filter(|record| self.now.since(record.begun_at) <= KEPT) else {
+        let Some(record) = record.filter(|record| self.now.since(record.begun_at) <= RETENTION) else {
             return Ok(None);
         };
         let Some(summary) = &record.summary else {
-            let is_running = self.now.since(record.begun_at) <= LONGEST;
+            let is_running = self.now.since(record.begun_at) <= MAX_DURATION;
             return Ok(is_running.then_some(KeptImport::Running));
         };
         let summary = serde_json::from_str(summary);

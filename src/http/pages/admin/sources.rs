@@ -108,9 +108,9 @@ fn named(faults: Vec<SourceFault>) -> FormFaults {
 }
 
 /// Longest time that the page waits for a test; the command line waits longer.
-const LONGEST_TEST: Duration = Duration::from_secs(4);
+const MAX_TEST_TIME: Duration = Duration::from_secs(4);
 /// Longest time of the steps of a directory: then the page shows which one waits.
-const LONGEST_PROBE: Duration = Duration::from_millis(3_500);
+const MAX_PROBE_TIME: Duration = Duration::from_millis(3_500);
 
 /// Whether the source is tested, and with which username.
 #[derive(Debug, Default, Deserialize)]
@@ -138,7 +138,7 @@ async fn detail(
 
 async fn test(ctx: &Ctx, name: &str, account: &str) -> Result<SourceTestView, PageError> {
     let account = Some(account).filter(|account| !account.is_empty());
-    match tokio::time::timeout(LONGEST_TEST, test_source(ctx, name, account, LONGEST_PROBE)).await {
+    match tokio::time::timeout(MAX_TEST_TIME, test_source(ctx, name, account, MAX_PROBE_TIME)).await {
         Ok(Ok(test)) => Ok(SourceTestView::new(&test)),
         Ok(Err(FlowError::SourceDown(_))) => Ok(SourceTestView::failed("The secret cannot be opened. Enter it again.")),
         Ok(Err(error)) => Err(error.into()),

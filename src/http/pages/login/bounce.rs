@@ -4,7 +4,7 @@
 
 use crate::{
     domain::{
-        bounce::{BounceCount, Configuration, MOST, WITHIN, causes},
+        bounce::{BounceCount, Configuration, MAX_BOUNCES, WITHIN, causes},
         duration::humanize,
         origin::ReturnTo,
         secret,
@@ -63,7 +63,7 @@ pub fn watched(
         causes: likely(ctx, https, &host),
         host,
         return_to: return_to.as_str().to_owned(),
-        often: MOST,
+        often: MAX_BOUNCES,
         within: humanize(WITHIN.as_secs()),
         cookie: ctx.config.cookie_name.clone(),
     };

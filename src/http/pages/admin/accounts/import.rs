@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::{
-        account_csv::{AccountColumn, AccountCsvFault, MOST_LINES},
+        account_csv::{AccountColumn, AccountCsvFault, MAX_LINES},
         spreadsheet,
     },
     flows::{
@@ -37,7 +37,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// Maximum number of lines and faults that a page lists; others are counted.
-const MOST_LISTED: usize = 200;
+const MAX_LISTED: usize = 200;
 
 /// Input that the page shows again.
 struct AccountImportInput {
@@ -74,7 +74,7 @@ impl Default for ApplyImportForm {
 
 impl CriticalForm for ApplyImportForm {
     /// The maximum size of a file, with each byte encoded as three.
-    const MOST_BYTES: usize = 3 * MAX_FORM_BYTES;
+    const MAX_BYTES: usize = 3 * MAX_FORM_BYTES;
 }
 
 fn passwords(word: &str) -> Passwords {
@@ -226,7 +226,7 @@ async fn answer(
         columns: AccountColumn::ALL
             .map(|column| (column.name(), column.accepts()))
             .to_vec(),
-        most_lines: MOST_LINES,
+        most_lines: MAX_LINES,
         faults: sent.faults,
         plan: plan.map(|plan| shown(&plan, ctx.new_id(ctx.now()))),
     };
@@ -249,10 +249,10 @@ fn shown(plan: &ImportPlan, key: Uuid) -> PlanView {
         changed: number(changed),
         unchanged: number(unchanged),
         good: number(created + changed),
-        more: number(told.len().saturating_sub(MOST_LISTED)),
-        lines: told.into_iter().take(MOST_LISTED).map(plan_line).collect(),
+        more: number(told.len().saturating_sub(MAX_LISTED)),
+        lines: told.into_iter().take(MAX_LISTED).map(plan_line).collect(),
         faults: fault_lines(&plan.faults),
-        more_faults: number(plan.faults.len().saturating_sub(MOST_LISTED)),
+        more_faults: number(plan.faults.len().saturating_sub(MAX_LISTED)),
         fault_count: number(plan.faults.len()),
         passed_over: plan.passed_over.join(", "),
         fingerprint: plan.fingerprint.clone(),
@@ -287,7 +287,7 @@ fn plan_line(line: &PlannedLine) -> PlanLine {
 }
 
 fn fault_lines(faults: &[AccountCsvFault]) -> Vec<FaultLine> {
-    let listed = faults.iter().take(MOST_LISTED).map(|fault| FaultLine {
+    let listed = faults.iter().take(MAX_LISTED).map(|fault| FaultLine {
         number: fault.line,
         column: fault.column.unwrap_or("–").to_owned(),
         message: fault.message.clone(),

@@ -139,7 +139,7 @@ pub fn submission(admin: &Admin, key: Uuid) -> ImportSubmission {
 }
 
 /// Maximum number of faults that a page lists.
-const MOST_LISTED: usize = 200;
+const MAX_LISTED: usize = 200;
 
 /// Renders the result of an import.
 pub async fn imported(
@@ -167,7 +167,7 @@ pub async fn imported(
         faults: summary
             .faults
             .into_iter()
-            .take(MOST_LISTED)
+            .take(MAX_LISTED)
             .map(|fault| FaultLine {
                 number: fault.line,
                 column: fault.column.unwrap_or_else(|| "–".to_owned()),

@@ -118,7 +118,7 @@ fn clock(health: &Health) -> HealthLine {
         format!(
             "Sessions end by the database’s clock. Beyond {} of difference this server reports that it is not ready. \
                  Synchronize both from one time source.",
-            humanize(skew::MOST.as_secs())
+            humanize(skew::MAX_SKEW.as_secs())
         ),
     )
 }

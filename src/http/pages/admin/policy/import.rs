@@ -25,7 +25,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 
 /// Maximum number of ignored keys that the page and the review list; a complete hue.ini has a few
 /// dozen.
-const MOST_LISTED: usize = 200;
+const MAX_LISTED: usize = 200;
 
 /// The form as it was sent, and messages about it.
 #[derive(Default)]
@@ -142,8 +142,8 @@ fn edits(old: &PolicyDocument, new: &PolicyDocument) -> Vec<Edit> {
 fn notes(imported: &ImportedDocument) -> Vec<String> {
     let aside = |remark: &FileComment| format!("Ignored: {remark}");
     let mut notes: Vec<String> = imported.notes.iter().map(FileComment::to_string).collect();
-    notes.extend(imported.ignored.iter().take(MOST_LISTED).map(aside));
-    if let Some(more) = imported.ignored.len().checked_sub(MOST_LISTED).filter(|more| *more > 0) {
+    notes.extend(imported.ignored.iter().take(MAX_LISTED).map(aside));
+    if let Some(more) = imported.ignored.len().checked_sub(MAX_LISTED).filter(|more| *more > 0) {
         notes.push(format!(
             "Ignored: {more} more keys that are not session policy settings"
         ));

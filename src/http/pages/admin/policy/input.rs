@@ -14,7 +14,7 @@ const UNSET: &str = ".unset";
 const SET: &str = ".set";
 
 /// Maximum number of characters of the reason for a save.
-const LONGEST_REASON: usize = 500;
+const MAX_REASON_LENGTH: usize = 500;
 
 /// The last value of each field, in the browser's format.
 #[derive(Debug, Clone, Default)]
@@ -237,7 +237,7 @@ fn read(key: Key, typed: &SettingInput, before: &Value) -> Result<Value, String>
 
 /// Returns the reason for a save as stored.
 pub(super) fn reason_of(text: &str) -> String {
-    text.trim().chars().take(LONGEST_REASON).collect()
+    text.trim().chars().take(MAX_REASON_LENGTH).collect()
 }
 
 #[cfg(test)]

@@ -248,13 +248,16 @@ fn ticks(scale: &Scale) -> Vec<Tick> {
         60 * DAY,
         730 * DAY,
     ];
-    const MOST: i64 = 6;
+    const MAX_TICKS: i64 = 6;
     let whole = scale.until.since(scale.from).as_secs().max(1);
-    let step = STEPS.into_iter().find(|step| whole / step < MOST).unwrap_or(730 * DAY);
+    let step = STEPS
+        .into_iter()
+        .find(|step| whole / step < MAX_TICKS)
+        .unwrap_or(730 * DAY);
     let start = scale.from.as_micros().div_euclid(1_000_000);
     let first = start.div_euclid(step) * step;
-    let ticks =
-        (0..=MOST + 1).map(|number| Timestamp::from_micros(0).saturating_add(Span::from_secs(first + number * step)));
+    let ticks = (0..=MAX_TICKS + 1)
+        .map(|number| Timestamp::from_micros(0).saturating_add(Span::from_secs(first + number * step)));
     let inside = ticks.filter(|at| *at >= scale.from && *at <= scale.until);
     let label = |at: Timestamp| {
         let words = crate::http::filters::format_utc(at);

@@ -4,7 +4,7 @@
 use crate::domain::{simulate::preview::AffectedSession, time::Timestamp};
 
 /// Maximum number of sessions in the chart.
-const MOST: usize = 12;
+const MAX_COLUMNS: usize = 12;
 /// The beginning and the end of the axis, in percent of the width; sessions that never end are
 /// right of it.
 const LEFT: f64 = 4.0;
@@ -13,7 +13,7 @@ const NEVER: f64 = 95.0;
 /// Height of a row, in pixels: a session's name with its line below.
 const ROW: f64 = 30.0;
 /// The longest time that the axis shows, in seconds.
-const LONGEST: f64 = 30.0 * 86_400.0;
+const MAX_SECONDS: f64 = 30.0 * 86_400.0;
 
 /// A label that a phone leaves out, because the ones around it need the space.
 const MINOR: &str = "1 week";
@@ -59,7 +59,7 @@ impl ImpactPicture {
     /// Draws the first affected sessions, at most 12.
     pub fn new(affected: &[&AffectedSession], now: Timestamp) -> Self {
         let bars: Vec<ImpactBar> = (0..)
-            .zip(affected.iter().take(MOST))
+            .zip(affected.iter().take(MAX_COLUMNS))
             .map(|(row, session)| bar(row, session, now))
             .collect();
         let axis = bars.len() as f64 * ROW + 4.0;
@@ -113,7 +113,7 @@ fn bar(row: i32, session: &AffectedSession, now: Timestamp) -> ImpactBar {
 /// Returns the horizontal position of the instant `secs` seconds from now, in percent of the width.
 fn place(secs: i64) -> f64 {
     let scaled = |secs: f64| (1.0 + secs / 10.0).ln();
-    let share = scaled((secs as f64).min(LONGEST)) / scaled(LONGEST);
+    let share = scaled((secs as f64).min(MAX_SECONDS)) / scaled(MAX_SECONDS);
     ((LEFT + (RIGHT - LEFT) * share) * 100.0).round() / 100.0
 }
 
