@@ -116,7 +116,7 @@ fn more_lines_than_the_limit_are_refused() {
 }
 
 #[test]
-fn what_the_list_tells_beside_is_passed_over() {
+fn extra_columns_of_the_list_are_ignored() {
     let reading = read("id,name,state,due_at\r\n7,ada,active,2999-01-01T00:00:00Z\r\n");
     assert_eq!(reading.passed_over, ["id", "state", "due_at"]);
     assert_eq!(reading.lines[0].expires_at, None);
@@ -199,7 +199,7 @@ proptest! {
     #![proptest_config(config(400))]
 
     #[test]
-    fn what_is_written_reads_back_and_changes_nothing(entry in entry()) {
+    fn an_export_reads_back_without_a_change(entry in entry()) {
         let written = format!("{}{}", account_csv::head(), entry.record());
         for cell in spreadsheet::rows(written.as_bytes()).unwrap().iter().flat_map(|row| &row.cells) {
             prop_assert!(!cell.starts_with(['=', '+', '-', '@']), "{}", cell);

@@ -165,7 +165,7 @@ fn all_faults_of_an_application_are_listed_together() {
 }
 
 #[test]
-fn what_was_typed_is_kept_sorted_once_and_in_one_form() {
+fn typed_lists_are_stored_sorted_without_duplicates_in_one_form() {
     let wiki = ApplicationFields {
         roles: vec![Role::Administrator, Role::Member, Role::Member],
         ..typed(
@@ -436,7 +436,7 @@ fn addresses_are_read_without_changing_them() {
 }
 
 #[test]
-fn who_may_enter() {
+fn access_follows_roles_and_groups() {
     let allowed = |roles: &[Role], groups: &[&str]| Application {
         roles: roles.to_vec(),
         groups: texts(groups),

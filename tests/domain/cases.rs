@@ -442,7 +442,7 @@ fn judgement_comes_in_its_order() {
 }
 
 #[test]
-fn what_a_session_must_have_proved_is_asked_for() {
+fn missing_proofs_of_a_session_are_requested() {
     run("factors.toml");
 }
 

@@ -216,7 +216,7 @@ fn the_words_of_a_flag() {
 }
 
 #[test]
-fn what_is_out_of_bounds_is_refused_with_the_accepted_range() {
+fn values_out_of_range_are_refused_with_the_accepted_range() {
     for (name, texts, accepted) in [
         (
             "session.ttl",

@@ -42,7 +42,7 @@ fn durations_are_read_as_people_type_them() {
 }
 
 #[test]
-fn what_is_no_duration_is_refused_with_words() {
+fn invalid_durations_are_refused_with_a_message() {
     let refused = [
         "",
         "   ",

@@ -96,7 +96,7 @@ fn an_end_by_a_person_names_no_setting() {
 }
 
 #[test]
-fn what_is_written_is_read_back() {
+fn written_values_are_read_back() {
     let policy = policy(document(&[("auth.idle_session_timeout", "30m")]));
     for reason in EndReason::ALL {
         let cause = EndCause::new(*reason, &life(), Role::Member, &["wiki".to_owned()], &policy);

@@ -365,7 +365,7 @@ fn ten_years_of_a_request_each_minute_take_no_time() {
 }
 
 #[test]
-fn what_takes_too_many_steps_says_how_far_it_was_followed() {
+fn an_overlong_simulation_says_how_far_it_was_followed() {
     let busy = document(&[("auth.idle_session_timeout", "2s"), ("session.ttl", "520 weeks")]);
     let timeline = member(busy, |typed| {
         typed.active = texts(&["08:00-2036-12-31 00:00"]);

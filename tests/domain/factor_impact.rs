@@ -46,7 +46,7 @@ const fn of(total: u64, administrators: u64) -> AccountCount {
 }
 
 #[test]
-fn who_has_no_factor_has_to_enrol_one() {
+fn an_account_without_a_factor_has_to_enrol_one() {
     let accounts = [
         account(1, "ada", Role::Administrator, EnrolledFactors::NONE),
         account(2, "grace", Role::Member, EnrolledFactors::NONE),

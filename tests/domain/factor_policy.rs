@@ -148,7 +148,7 @@ fn administrators_are_never_required_less_than_everyone() {
 }
 
 #[test]
-fn what_can_be_proved_comes_before_what_can_be_enrolled() {
+fn proving_a_factor_comes_before_enrolling_one() {
     let app = |recovery_codes| EnrolledFactors {
         authenticator_app: true,
         recovery_codes,

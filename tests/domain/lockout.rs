@@ -541,7 +541,7 @@ fn a_block_holds_whatever_the_switches_say_and_ends_like_a_lock() {
 }
 
 #[test]
-fn of_a_lock_and_a_block_the_longer_one_counts() {
+fn the_longer_of_lock_and_block_counts() {
     let policy = locking();
     for (blocked, until) in [(100, 2 + COOLOFF), (5_000, 5_000)] {
         let mut counter = locked(&policy);

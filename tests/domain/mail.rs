@@ -36,7 +36,7 @@ fn an_email_is_given_up_when_the_next_attempt_would_come_too_late() {
 }
 
 #[test]
-fn of_a_servers_words_one_line_is_kept_without_links() {
+fn messages_of_a_server_are_cut_to_one_line_without_links() {
     assert_eq!(truncate_words("550 5.1.1\r\n no such user"), "550 5.1.1 no such user");
     let echoed = "554 spam: http://login.example.org/password/reset?token=abc refused \u{1b}[31m";
     assert_eq!(truncate_words(echoed), "554 spam: … refused [31m");

@@ -15,7 +15,7 @@ use super::{
 const TTL: Key = Key::SessionTtl;
 
 #[test]
-fn what_does_not_overlap_is_merged() {
+fn edits_that_do_not_overlap_are_merged() {
     let base = document(&[("session.ttl", "1h")]);
     let mine = document(&[("session.ttl", "1h"), ("password.min_length", "14")]);
     let theirs = document(&[("session.ttl", "3h")]);

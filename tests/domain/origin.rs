@@ -131,7 +131,7 @@ fn a_page_of_a_registered_origin_is_followed_as_a_browser_reads_it() {
 }
 
 #[test]
-fn what_is_accepted_never_leaves_the_origin_when_a_browser_resolves_it() {
+fn accepted_return_addresses_never_leave_the_origin_in_a_browser() {
     let base = Url::parse("https://login.example.org/login").unwrap();
     for text in ["/a//b", "/a/../b", "/@me", "/?next=//evil.example", "/a;b"] {
         assert_eq!(

@@ -122,7 +122,7 @@ fn a_pattern_asks_for_letters_and_digits_when_it_refuses_each_alone() {
 }
 
 #[test]
-fn what_is_accepted_reads_as_people_say_it() {
+fn accepted_durations_read_as_people_say_them() {
     for (id, key, words) in [
         ("asvs-l2", Key::AuthIdleSessionTimeout, "at most 1 hour"),
         ("asvs-l2", Key::SessionSameSite, "Lax or Strict"),
@@ -226,7 +226,7 @@ fn a_remedy_meets_every_item_of_every_baseline_without_faults() {
 }
 
 #[test]
-fn what_the_environment_fixes_is_judged_and_left() {
+fn pinned_settings_are_judged_and_not_drafted() {
     let pinned = Policy::new(
         1,
         document(&[("auth.idle_session_timeout", "15m")]),
@@ -252,7 +252,7 @@ fn a_setting_derived_from_the_mode_is_fixed_by_changing_the_mode() {
 }
 
 #[test]
-fn what_is_stricter_than_a_baseline_meets_it() {
+fn a_value_stricter_than_a_baseline_meets_it() {
     let strict = [
         ("session.ttl", "12h"),
         ("auth.idle_session_timeout", "15m"),
@@ -416,7 +416,7 @@ fn administrators_without_a_second_factor_are_counted_where_one_is_required() {
 }
 
 #[test]
-fn what_a_draft_loosens_is_named_with_its_scope() {
+fn settings_loosened_by_a_draft_are_named_with_their_scope() {
     let mut strict = document(&[
         ("auth.idle_session_timeout", "10m"),
         ("password.max_age", "60 days"),

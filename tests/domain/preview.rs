@@ -403,7 +403,7 @@ fn new_duties_about_second_factors_are_counted_and_end_nothing() {
 }
 
 #[test]
-fn what_an_application_requires_is_counted_for_the_sessions_that_entered_it() {
+fn requirements_of_an_application_count_for_sessions_that_entered_it() {
     let mut draft = document(&[]);
     set(
         &mut draft,

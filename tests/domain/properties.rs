@@ -546,7 +546,7 @@ proptest! {
     }
 
     #[test]
-    fn what_hue_can_say_goes_through_a_hue_ini(document in documents()) {
+    fn settings_that_hue_knows_survive_a_round_trip_through_hue_ini(document in documents()) {
         let exported = interchange::export(PolicyFormat::Hue, &document).expect("it is written");
         let back = interchange::import(PolicyFormat::Hue, &exported.text, &PolicyDocument::default());
         let mut back = back.map_err(|faults| TestCaseError::fail(format!("{faults:?}\n{}", exported.text)))?.document;
@@ -829,7 +829,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_refused_leaves_no_trace(
+    fn refused_attempts_leave_no_trace(
         kind in select(CounterKind::ALL), policy in lockouts(), happenings in happenings(),
     ) {
         let (mut counter, now) = play(kind, &policy, &happenings, |_, _, _, _| Ok(()))?;

@@ -174,7 +174,7 @@ fn activity_that_may_not_have_been_written_is_allowed_for() {
 }
 
 #[test]
-fn what_counts_as_activity_decides_what_is_certain() {
+fn the_definition_of_activity_decides_what_is_certain() {
     let mut one = record(1, 1000, Some((5000, EndReason::SignedOut)));
     one.life.last_seen_at = at(4900);
     let idle = (IDLE, "15m");
@@ -463,7 +463,7 @@ fn sign_ins_are_locked_out_as_the_counters_lock() {
 }
 
 #[test]
-fn what_a_lock_refused_at_that_time_counts_for_nothing() {
+fn attempts_refused_by_a_lock_do_not_count() {
     let mut replayed = guesses(LOCK);
     for secs in 0..10 {
         replayed.attempt(&attempt(secs, "ada", "198.51.100.7", RecordedCheck::Never));
@@ -702,7 +702,7 @@ proptest! {
     #![proptest_config(config(200))]
 
     #[test]
-    fn what_is_certain_did_happen_and_no_later(asked in requests(), then in settings(), draft in settings()) {
+    fn certain_ends_happened_at_the_latest_then(asked in requests(), then in settings(), draft in settings()) {
         let (report, lived, truth) = both(&asked, &effective(&then), &effective(&draft));
         if let Some(one) = report.shortened.first().filter(|one| one.draft.certainty == Certainty::Certain) {
             let (ended_at, _) = truth.expect("a certain end is one");
@@ -729,7 +729,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_spared_really_lived_on(asked in requests(), then in settings(), draft in settings()) {
+    fn spared_sessions_really_lived_on(asked in requests(), then in settings(), draft in settings()) {
         let (then, draft) = (effective(&then), effective(&draft));
         let (report, _, truth) = both(&asked, &then, &draft);
         if report.spared > 0 && report.possible == 0 {

@@ -59,7 +59,7 @@ fn a_chosen_warning_is_never_below_twenty_seconds_nor_longer_than_the_timeout() 
 }
 
 #[test]
-fn nobody_is_warned_of_an_idle_end_that_does_not_come() {
+fn there_is_no_warning_of_an_idle_end_that_does_not_come() {
     assert_eq!(warning(&[]), None);
     assert_eq!(warning(&[("auth.idle_session_timeout", "0")]), None);
 }

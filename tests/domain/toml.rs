@@ -87,7 +87,7 @@ fn all_faults_come_at_once_with_their_lines() {
 }
 
 #[test]
-fn what_is_no_toml_is_a_fault_with_its_line() {
+fn invalid_toml_is_refused_with_its_line() {
     for (text, number) in [
         ("[everyone\n", 1),
         ("[everyone]\nsession.ttl = \n", 2),

@@ -246,7 +246,7 @@ fn the_outbox_is_emptied_by_itself_and_a_refusal_is_tried_again_later() {
 }
 
 #[test]
-fn what_is_refused_for_good_or_too_late_is_given_up_visibly_and_loses_its_link() {
+fn an_undeliverable_email_is_given_up_visibly_and_loses_its_link() {
     for on in [On::Sqlite, On::Postgres] {
         let smtp = SmtpServer::start(Manner::Recipient("550 5.1.1 no such user"));
         let server = TestServer::on(on).env("NIGHTLATCH_SMTP_URL", &smtp.url()).start();

@@ -76,7 +76,7 @@ fn identity_arrives_through_the_shipped_files_and_a_sign_out_ends_access_at_once
 }
 
 #[test]
-fn what_a_client_says_about_its_identity_never_arrives() {
+fn identity_headers_of_a_client_never_arrive() {
     for kind in EVERY {
         let chain = Chain::start(kind);
         chain.server.account("ada", Role::Member);

@@ -32,7 +32,7 @@ fn create(dir: &std::path::Path, env: &[(&str, &str)], name: &str, role: &str) {
 }
 
 #[test]
-fn what_cannot_start_says_why_in_one_line() {
+fn a_failed_start_gives_its_reason_in_one_line() {
     let dir = tempfile::tempdir().unwrap();
     let serve = |env: &[(&str, &str)]| run(dir.path(), env, &["serve", "--bind", "127.0.0.1:0"]);
     assert!(one_line(&serve(&[("DATABASE_URL", "sqlite:missing/there.db")])).contains("missing"));

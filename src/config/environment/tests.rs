@@ -3,7 +3,7 @@
 use super::Variable;
 
 #[test]
-fn what_kubernetes_injects_is_foreign() {
+fn variables_injected_by_kubernetes_are_foreign() {
     for (name, value) in [
         ("NIGHTLATCH_SERVICE_HOST", "10.96.12.7"),
         ("NIGHTLATCH_SERVICE_PORT", "80"),

@@ -55,7 +55,7 @@ fn quotes_hold_separators_quotes_and_line_ends_and_lines_are_still_counted() {
 }
 
 #[test]
-fn what_is_no_table_is_refused_with_its_line() {
+fn a_malformed_table_is_refused_with_its_line() {
     for (bytes, line, words) in [
         (&b"name\nada\n\"bob\ncarl\n"[..], 3, "never ends"),
         (b"name\nK\xe4the\n", 2, "CSV UTF-8"),

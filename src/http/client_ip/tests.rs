@@ -27,7 +27,7 @@ fn xff(peer: &str, trusted: &str, lines: &[&str]) -> String {
 }
 
 #[test]
-fn nobody_is_believed_by_default() {
+fn no_proxy_is_trusted_by_default() {
     assert_eq!(xff("203.0.113.9", "", &["10.0.0.1"]), "203.0.113.9");
     assert_eq!(xff("203.0.113.9", "127.0.0.0/8", &["10.0.0.1"]), "203.0.113.9");
 }
@@ -57,7 +57,7 @@ fn the_first_untrusted_hop_from_the_right_is_the_client() {
 }
 
 #[test]
-fn what_cannot_be_read_falls_back_to_the_peer() {
+fn an_unreadable_header_falls_back_to_the_peer() {
     assert_eq!(
         xff("127.0.0.1", "127.0.0.1", &["junk, 198.51.100.7"]),
         "198.51.100.7",

@@ -78,7 +78,7 @@ fn alike_ones_of_a_minute_are_one_sum_and_the_first_are_singles() {
 }
 
 #[test]
-fn what_only_had_singles_is_not_written_again() {
+fn a_window_with_only_single_refusals_is_not_written_again() {
     let refusals = RefusalCounts::default();
     assert!(refusals.note(&refused("eve", address(1), "locked"), timestamp(0), 20));
     assert_eq!(refusals.take_all().len(), 0);
@@ -131,7 +131,7 @@ fn beyond_the_bound_nothing_is_lost_but_name_and_address() {
 }
 
 #[test]
-fn what_could_not_be_written_is_kept_and_grows() {
+fn failed_writes_are_kept_and_added_to() {
     let refusals = RefusalCounts::default();
     let eve = refused("eve", address(1), "locked");
     refusals.note(&eve, timestamp(1), 0);

@@ -430,7 +430,7 @@ fn an_export_has_the_form_of_the_product_with_comments() {
 }
 
 #[test]
-fn what_a_hue_ini_cannot_say_is_reported() {
+fn settings_that_hue_ini_cannot_express_are_reported() {
     let mut base = document(&[
         ("auth.idle_session_timeout", "0"),
         ("auth.expire_superusers", "90d"),

@@ -122,7 +122,7 @@ fn all_faults_come_at_once() {
 }
 
 #[test]
-fn what_is_no_yaml_is_a_fault_with_its_line() {
+fn invalid_yaml_is_refused_with_its_line() {
     for (text, says, line) in [
         ("a: 1\nb: [\n", "not YAML", 3),
         ("a: 'open\n", "not YAML", 1),

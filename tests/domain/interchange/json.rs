@@ -51,7 +51,7 @@ fn each_fault_has_its_line() {
 }
 
 #[test]
-fn what_is_no_json_is_a_fault_with_its_line() {
+fn invalid_json_is_refused_with_its_line() {
     for (text, begins, line) in [
         ("", "not JSON: EOF", 1),
         ("{\n  \"everyone\": {,}\n}", "not JSON: ", 2),

@@ -92,7 +92,7 @@ fn a_save_that_asks_to_be_kept_counts_down_and_is_kept_or_undone() {
 }
 
 #[test]
-fn who_signs_themselves_out_by_a_save_signs_in_again_and_keeps_it_or_finds_it_undone() {
+fn a_save_that_signs_its_author_out_is_confirmed_after_a_new_sign_in_or_reverted() {
     let server = TestServer::start();
     server.account("ada", Role::Administrator);
     with_browser(&server.base.clone(), async |browser| {
@@ -121,7 +121,7 @@ fn who_signs_themselves_out_by_a_save_signs_in_again_and_keeps_it_or_finds_it_un
 }
 
 #[test]
-fn what_two_people_changed_is_asked_for_and_nothing_typed_is_lost() {
+fn conflicting_edits_are_resolved_by_choice_and_no_input_is_lost() {
     let server = TestServer::start();
     server.account("ada", Role::Administrator);
     with_browser(&server.base.clone(), async |browser| {

@@ -97,7 +97,7 @@ fn a_damaged_database_is_replaced_and_kept() {
 }
 
 #[test]
-fn what_is_no_copy_changes_nothing() {
+fn restoring_from_a_file_that_is_no_backup_changes_nothing() {
     let cli = Cli::fresh();
     cli.account("ada", "administrator");
     let before = cli.events();
@@ -143,7 +143,7 @@ fn postgres_is_left_to_its_own_tools() {
 }
 
 #[test]
-fn what_fails_before_the_end_leaves_the_database_as_it_was() {
+fn a_restore_that_fails_midway_leaves_the_database_unchanged() {
     let server = TestServer::start();
     server.admin("ada");
     let cli = Cli::beside(&server);

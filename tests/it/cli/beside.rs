@@ -59,7 +59,7 @@ fn a_policy_saved_at_the_command_line_governs_the_server() {
 }
 
 #[test]
-fn what_happens_to_an_account_holds_at_its_next_request() {
+fn changes_to_an_account_apply_at_its_next_request() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
         server.account("root", Role::Administrator);

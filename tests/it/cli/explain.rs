@@ -194,7 +194,7 @@ fn a_real_session_is_explained_beside_a_running_server() {
 }
 
 #[test]
-fn what_cannot_be_asked_is_refused_all_at_once() {
+fn invalid_queries_are_refused_with_all_errors_at_once() {
     let cli = Cli::fresh();
     cli.run(&[
         "policy",

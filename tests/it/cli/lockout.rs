@@ -134,7 +134,7 @@ fn a_lock_without_end_has_no_time() {
 }
 
 #[test]
-fn what_strangers_typed_does_not_steer_the_terminal() {
+fn text_of_strangers_sends_no_escapes_to_the_terminal() {
     let combined = [("auth.login_lock_out_by_combination_user_and_ip", "on")];
     let server = locked_server(On::Sqlite, &combined);
     fail(&server, "127.0.0.5", "\u{1b}[2Jeve\u{202e}\u{9b}31m", 1);

@@ -213,7 +213,7 @@ fn bad_arguments_of_set_are_usage() {
 }
 
 #[test]
-fn what_changes_nothing_says_so() {
+fn commands_without_effect_report_that_nothing_changed() {
     let cli = Cli::fresh();
     cli.run(&["policy", "set", IDLE, "15m"]).done();
     cli.run(&["policy", "set", IDLE, "900"])

@@ -239,7 +239,7 @@ impl Governing {
 }
 
 #[test]
-fn what_one_instance_does_governs_the_others_at_their_next_request() {
+fn changes_on_one_instance_govern_the_others_at_their_next_request() {
     let all = Installation::start(&[], &["ada", "bob", "eve", "grace"]);
     all.command(&["policy", "set", "session.ttl", "1h", "--scope", "administrators"]);
     all.command(&["policy", "set", "auth.login_lock_out_at_failure", "true"]);
@@ -362,7 +362,7 @@ fn two_hundred_parallel_guesses_over_three_instances_reach_the_hash_at_most_five
 }
 
 #[test]
-fn what_is_due_is_done_once_by_three_instances_and_by_one_that_is_left() {
+fn due_jobs_run_once_among_three_instances_and_on_the_last_one_left() {
     let mut all = Installation::start(&[], &["ada", "bob", "eve", "grace"]);
     for (setting, value) in [
         ("auth.login_lock_out_at_failure", "true"),

@@ -168,7 +168,7 @@ fn an_unwritten_address_is_the_one_that_is_judged() {
 }
 
 #[test]
-fn what_a_rule_in_force_ended_is_not_counted_before_it_is_marked() {
+fn a_session_past_its_limit_is_not_counted_before_it_is_marked_as_ended() {
     let server = TestServer::start();
     server.policy(&[(IDLE, "1h")]);
     server.member("ada");

@@ -200,7 +200,7 @@ fn sign_ins_that_the_draft_would_have_locked_out_are_listed() {
 }
 
 #[test]
-fn what_is_older_than_the_asked_days_is_left_out() {
+fn records_older_than_the_requested_days_are_left_out() {
     let server = TestServer::start();
     server.member("ada").post("/logout", &[]).expect(303);
     server.advance(8 * 86_400);

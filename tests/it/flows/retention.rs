@@ -125,7 +125,7 @@ fn a_run_is_bounded_and_the_next_one_goes_on() {
 }
 
 #[test]
-fn what_is_kept_for_ever_never_goes_and_revisions_never_do() {
+fn unlimited_retention_keeps_everything_and_revisions_always_stay() {
     for on in BOTH {
         let server = TestServer::on(on).start();
         let settings = ["audit", "sessions", "known_networks", "tokens", "mail", "pins"];
@@ -209,7 +209,7 @@ fn sessions_networks_ids_and_pins_go_when_their_time_is_over() {
 }
 
 #[test]
-fn what_became_of_an_email_is_forgotten_when_its_time_is_over() {
+fn the_fate_of_an_email_is_forgotten_after_its_retention() {
     for on in BOTH {
         let server = TestServer::on(on).start();
         server.policy(&[("retention.mail", "1 day")]);

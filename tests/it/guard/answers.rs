@@ -228,7 +228,7 @@ fn another_site_can_do_nothing_with_it() {
 }
 
 #[test]
-fn nobody_is_ever_sent_elsewhere() {
+fn endpoints_of_the_guard_never_redirect() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     let id = server.account("newcomer", Role::Member);

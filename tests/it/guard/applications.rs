@@ -351,7 +351,7 @@ fn the_applications_rules_hold_on_its_pages() {
 }
 
 #[test]
-fn of_several_applications_on_a_host_the_page_says_which() {
+fn the_page_decides_among_several_applications_of_a_host() {
     let server = server(On::Sqlite, "http");
     for (name, idle) in [("red", "10m"), ("blue", "20m")] {
         let change = ApplicationChange {

@@ -82,7 +82,7 @@ fn beyond_the_cookie_domain_one_and_the_same_page_is_a_circle() {
 }
 
 #[test]
-fn what_is_no_circle_is_not_counted() {
+fn redirects_without_a_loop_are_not_counted() {
     let server = server();
     let ada = server.member("ada");
     for host in ["wiki", "docs", "wiki", "docs"] {

@@ -115,7 +115,7 @@ fn without_a_log(on: On) -> (TestServer, Client) {
 }
 
 #[test]
-fn what_cannot_be_recorded_does_not_happen() {
+fn an_action_that_cannot_be_recorded_does_not_happen() {
     for on in [On::Sqlite, On::Postgres] {
         let (server, boss) = without_a_log(on);
         boss.get("/admin").expect(200);

@@ -47,7 +47,7 @@ fn program(client: Client) -> Client {
 }
 
 #[test]
-fn what_another_site_starts_is_refused_at_every_post_and_changes_nothing() {
+fn cross_site_posts_are_refused_everywhere_and_change_nothing() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
         let admin = program(server.admin("ada"));
@@ -186,7 +186,7 @@ fn a_foreign_referer_alone_is_refused_and_our_own_is_taken() {
 }
 
 #[test]
-fn what_our_own_pages_the_address_bar_and_programs_send_is_taken() {
+fn same_site_requests_and_programs_are_accepted() {
     let server = TestServer::start();
     let taken: Vec<Vec<(&str, &str)>> = vec![
         vec![("sec-fetch-site", "same-origin")],

@@ -225,7 +225,7 @@ fn either_address_can_refuse_also_what_the_other_has_confirmed() {
 }
 
 #[test]
-fn who_has_no_address_yet_confirms_at_the_new_one_alone() {
+fn a_first_email_address_is_confirmed_at_the_new_mailbox_alone() {
     for on in BOTH {
         let server = TestServer::on(on).start();
         let ada = server.member("ada");
@@ -666,7 +666,7 @@ fn a_locked_address_beyond_the_ceiling_tells_no_owner() {
 }
 
 #[test]
-fn of_the_names_that_were_tried_the_latest_stay() {
+fn the_latest_tried_names_are_kept() {
     for on in BOTH {
         let server = TestServer::on(on).start();
         for name in (0..25)
@@ -873,7 +873,7 @@ fn a_kind_that_policy_or_its_owner_switched_off_is_not_sent() {
 }
 
 #[test]
-fn what_tells_of_a_stolen_account_is_not_silenced_by_who_stole_it() {
+fn a_thief_cannot_silence_the_emails_that_reveal_the_theft() {
     for on in BOTH {
         let server = TestServer::on(on).start();
         let (id, ada) = ada(&server, Role::Member);

@@ -125,7 +125,7 @@ fn a_signed_in_request_passes_every_dialect_with_its_identity() {
 }
 
 #[test]
-fn nobody_signed_in_is_sent_to_the_sign_in_as_the_proxy_needs_it() {
+fn signed_out_requests_are_redirected_in_the_form_of_the_proxy() {
     let server = server(On::Sqlite);
     let browser = server.anyone();
     let login = format!(
@@ -350,7 +350,7 @@ fn the_scheme_is_read_as_a_list_of_tokens_without_case() {
 }
 
 #[test]
-fn who_may_enter_where_and_what_is_public() {
+fn access_follows_roles_paths_and_public_paths() {
     for on in [On::Sqlite, On::Postgres] {
         let server = server(on);
         let only = |roles: &[Role], groups: &[&str]| ApplicationChange {

@@ -278,7 +278,7 @@ fn an_end_on_either_host_is_one_on_both() {
 }
 
 #[test]
-fn nobody_is_signed_in_as_another_account() {
+fn a_handover_never_signs_in_another_account() {
     for on in [On::Sqlite, On::Postgres] {
         let server = server(on);
         server.account("ada", Role::Member);
@@ -383,7 +383,7 @@ fn a_code_is_good_once_for_thirty_seconds_in_one_browser_on_one_host() {
 }
 
 #[test]
-fn of_twenty_redemptions_at_once_one_succeeds() {
+fn one_of_twenty_parallel_redemptions_succeeds() {
     for on in [On::Sqlite, On::Postgres] {
         let server = server(on);
         server.account("ada", Role::Member);
@@ -473,7 +473,7 @@ fn a_code_that_arrived_where_it_does_not_work_works_nowhere_any_more() {
 }
 
 #[test]
-fn who_is_not_ready_is_sent_to_what_comes_first() {
+fn a_session_with_a_duty_is_redirected_to_its_duty() {
     let server = server(On::Sqlite);
     let id = server.account("ada", Role::Member);
     let browser = Browser::new(&server);

@@ -79,7 +79,7 @@ fn a_device_that_nobody_knows_is_ended_and_another_password_is_next() {
 }
 
 #[test]
-fn nobody_ends_or_disowns_what_is_not_theirs() {
+fn members_can_neither_end_nor_report_sessions_of_others() {
     let server = TestServer::start();
     let (ada, eve) = (server.member("ada"), server.member("eve"));
     let _more = server.signed_in("ada");

@@ -470,7 +470,7 @@ fn a_password_set_at_the_command_line_obeys_the_rules_and_ends_sessions() {
 }
 
 #[test]
-fn nobody_signed_in_cannot_change_a_password() {
+fn signed_out_requests_cannot_change_a_password() {
     let server = TestServer::start();
     server.account("ada", Role::Member);
     assert_eq!(

@@ -192,7 +192,7 @@ fn a_block_by_hand_is_no_way_to_fill_the_audit() {
 }
 
 #[test]
-fn what_cannot_be_written_is_kept_and_tried_again() {
+fn failed_writes_are_kept_and_retried() {
     for on in BOTH {
         let database = blocked(on, "eve");
         let (ctx, clock) = alone(&database);

@@ -195,7 +195,7 @@ fn a_newer_link_kills_the_older_and_all_run_out() {
 }
 
 #[test]
-fn of_twenty_who_use_a_link_at_once_one_succeeds() {
+fn one_of_twenty_parallel_uses_of_a_link_succeeds() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
         ada(&server);

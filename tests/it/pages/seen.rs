@@ -156,7 +156,7 @@ fn invented_hosts_fill_neither_memory_nor_table() {
 }
 
 #[test]
-fn what_was_asked_of_one_server_is_seen_at_another_and_goes_with_its_application() {
+fn requests_seen_by_one_server_are_shown_by_another_and_deleted_with_their_application() {
     for on in [On::Sqlite, On::Postgres] {
         // SQLite has one server at a time: the second one finds what the first wrote when it
         // stopped.

@@ -227,7 +227,7 @@ fn programs_get_a_code_and_send_the_password_along() {
 }
 
 #[test]
-fn what_one_person_typed_is_never_carried_out_for_another() {
+fn a_form_is_never_carried_out_for_another_person() {
     let server = TestServer::start();
     server.account("eve", Role::Administrator);
     let browser = server.admin("ada");

@@ -243,7 +243,7 @@ fn another_user_who_signs_in_over_a_page_does_not_change_it() {
 }
 
 #[test]
-fn what_the_page_asks_too_late_is_a_401_a_gate_and_nothing_more() {
+fn a_late_fetch_of_the_page_gets_a_401_and_the_lock_screen() {
     let chain = chain();
     with_browser(&origin(&chain, "wiki"), async |browser| {
         enter(&browser, &chain, "ada", "/tickets/new").await;

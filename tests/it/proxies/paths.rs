@@ -171,7 +171,7 @@ fn passes(chain: &Chain, request: &str, cookie: &str) -> bool {
 }
 
 #[test]
-fn what_the_application_gets_is_what_was_judged_or_nothing() {
+fn the_application_receives_the_judged_request_or_none() {
     for kind in EVERY {
         let chain = chain(kind);
         let cookie = chain.sign_in("ada").cookie_header();

@@ -14,7 +14,7 @@ use nightlatch::{
 on_both!(
     an_application_comes_back_as_it_was_written,
     parallel_writers_cannot_give_one_place_to_two_applications,
-    of_two_at_once_one_gets_the_host,
+    two_applications_saved_at_once_cannot_share_a_host,
     a_change_leaves_nothing_of_what_was_before,
     every_write_is_announced,
 );
@@ -69,7 +69,7 @@ fn parallel_writers_cannot_give_one_place_to_two_applications(db: &Fresh) {
     assert_eq!(db.read(|c| applications::find(c, "other")), Some(below));
 }
 
-fn of_two_at_once_one_gets_the_host(db: &Fresh) {
+fn two_applications_saved_at_once_cannot_share_a_host(db: &Fresh) {
     let other = db.other();
     let stores = [
         ("one", &db.store),

@@ -22,7 +22,7 @@ on_both!(
     a_count_stops_at_its_cap,
     a_search_looks_at_a_window_and_says_so,
     hours_are_counted,
-    what_concerns_an_account_or_a_session,
+    entries_are_found_by_account_and_by_session,
 );
 
 fn entry(event: Event) -> AuditEntry {
@@ -437,7 +437,7 @@ fn hours_are_counted(db: &Fresh) {
     assert_eq!(db.read(|c| audit::count_by_hour(c, Event::SignOut, at(0))), []);
 }
 
-fn what_concerns_an_account_or_a_session(db: &Fresh) {
+fn entries_are_found_by_account_and_by_session(db: &Fresh) {
     populate(db, 60);
     let session = Some(SessionId(id(7)));
     db.write(|c| {

@@ -15,7 +15,7 @@ on_both!(
     saying_it_twice_is_saying_it_once,
     too_many_become_everything,
     a_read_cannot_announce,
-    what_was_missed_is_read_or_known_to_be_lost,
+    missed_changes_are_read_or_reported_as_lost,
     many_writers_leave_no_gap,
     endings_and_account_writes_announce_themselves,
 );
@@ -97,7 +97,7 @@ fn a_read_cannot_announce(db: &Fresh) {
     assert!(matches!(said, Err(StoreError::Corrupt(_))), "{said:?}");
 }
 
-fn what_was_missed_is_read_or_known_to_be_lost(db: &Fresh) {
+fn missed_changes_are_read_or_reported_as_lost(db: &Fresh) {
     for number in 1..=10 {
         announce(db, &number.to_string());
     }

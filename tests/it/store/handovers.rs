@@ -11,7 +11,7 @@ use nightlatch::{
 
 on_both!(
     a_code_is_redeemed_once_by_exactly_what_it_is_bound_to,
-    of_two_families_one_is_not_held_against_a_code,
+    a_change_of_address_family_does_not_void_a_code,
     codes_that_ran_out_go_oldest_first_and_with_their_session,
 );
 
@@ -72,7 +72,7 @@ fn a_code_is_redeemed_once_by_exactly_what_it_is_bound_to(db: &Fresh) {
     assert_eq!(db.write(|c| handovers::redeem(c, &good, at(1))), None, "once");
 }
 
-fn of_two_families_one_is_not_held_against_a_code(db: &Fresh) {
+fn a_change_of_address_family_does_not_void_a_code(db: &Fresh) {
     with_session(db, 1);
     for (issued, shown, good) in [
         ("192.0.2.9", "2001:db8::1", true),

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 on_both!(
     a_fact_is_kept_and_replaced,
-    of_many_first_values_one_stands,
+    concurrent_first_values_leave_exactly_one,
     the_database_has_a_time_that_moves_on,
     the_schema_is_ours,
     the_data_version_moves_for_others_writes,
@@ -20,7 +20,7 @@ fn a_fact_is_kept_and_replaced(db: &Fresh) {
     assert_eq!(db.write(|c| meta::set_once(c, "other", "first")), "first");
 }
 
-fn of_many_first_values_one_stands(db: &Fresh) {
+fn concurrent_first_values_leave_exactly_one(db: &Fresh) {
     let other = db.other();
     let stood: Vec<String> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8)

@@ -245,7 +245,7 @@ fn a_file_that_others_could_open_is_tightened() {
 }
 
 #[test]
-fn what_is_deleted_leaves_nothing_in_the_file() {
+fn deleted_data_leaves_no_trace_in_the_file() {
     const MARKER: &str = "tell-tale-link-of-an-email";
     let db = Fresh::sqlite();
     let holds = || {
@@ -261,7 +261,7 @@ fn what_is_deleted_leaves_nothing_in_the_file() {
 
 #[test]
 #[cfg(unix)]
-fn nobody_else_can_hold_the_lock_of_a_server() {
+fn the_lock_of_a_server_cannot_be_taken_by_other_users() {
     use std::os::unix::fs::PermissionsExt;
     let db = Fresh::sqlite();
     let lock = format!("{}.lock", path(&db));

@@ -13,10 +13,10 @@ on_both!(
     an_email_has_one_holder_at_a_time,
     only_the_latest_lease_says_what_came_of_it,
     bodies_go_when_an_email_is_done_with,
-    what_was_given_up_is_tried_again_while_its_words_are_there,
+    an_abandoned_email_can_be_retried_while_its_text_exists,
     pages_follow_one_another,
     the_emails_of_an_account_are_taken_back_by_kind,
-    what_is_done_with_is_forgotten_after_a_while,
+    discarded_emails_are_forgotten_after_their_retention,
 );
 
 fn email(number: u32) -> NewEmail {
@@ -141,7 +141,7 @@ fn bodies_go_when_an_email_is_done_with(db: &Fresh) {
     assert!(!db.write(|c| outbox::discard(c, id(2), at(103))), "it was sent");
 }
 
-fn what_was_given_up_is_tried_again_while_its_words_are_there(db: &Fresh) {
+fn an_abandoned_email_can_be_retried_while_its_text_exists(db: &Fresh) {
     for (number, secret) in [(1, false), (2, true)] {
         db.write(|c| {
             outbox::queue(
@@ -239,7 +239,7 @@ fn the_emails_of_an_account_are_taken_back_by_kind(db: &Fresh) {
     );
 }
 
-fn what_is_done_with_is_forgotten_after_a_while(db: &Fresh) {
+fn discarded_emails_are_forgotten_after_their_retention(db: &Fresh) {
     for number in 1..=2 {
         db.write(|c| outbox::queue(c, &email(number)));
     }

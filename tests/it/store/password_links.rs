@@ -7,12 +7,12 @@ use nightlatch::{
 
 on_both!(
     the_newest_link_kills_those_before_it,
-    of_many_who_use_a_link_one_does,
+    a_link_used_by_many_at_once_works_for_one,
     requests_are_counted_under_every_key_or_none,
     a_flood_is_known_without_a_write,
     parallel_requests_never_pass_the_limit,
     a_request_is_taken_once,
-    what_ran_out_goes_and_invitations_stay,
+    expired_links_are_deleted_and_invitations_stay,
 );
 
 fn link(account: &Account, digest: &str, kind: LinkKind) -> PasswordLink {
@@ -48,7 +48,7 @@ fn the_newest_link_kills_those_before_it(db: &Fresh) {
     assert!(there("other") && there("invited"));
 }
 
-fn of_many_who_use_a_link_one_does(db: &Fresh) {
+fn a_link_used_by_many_at_once_works_for_one(db: &Fresh) {
     let ada = db.with_account("ada");
     db.write(|c| password_links::replace(c, &link(&ada, "one", LinkKind::Reset)));
     let other = db.other();
@@ -156,7 +156,7 @@ fn a_request_is_taken_once(db: &Fresh) {
     assert!(!db.read(password_links::has_request));
 }
 
-fn what_ran_out_goes_and_invitations_stay(db: &Fresh) {
+fn expired_links_are_deleted_and_invitations_stay(db: &Fresh) {
     let ada = db.with_account("ada");
     db.write(|c| password_links::replace(c, &link(&ada, "one", LinkKind::Reset)));
     db.write(|c| password_links::replace(c, &link(&ada, "two", LinkKind::Invitation)));

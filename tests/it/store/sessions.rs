@@ -41,7 +41,7 @@ on_both!(
     a_walk_tells_the_standing_of_the_owner,
     sweep_candidates_are_those_beyond_a_bound,
     the_past_is_what_is_live_and_what_ended_since,
-    who_came_and_went_is_counted_from_instant_to_instant,
+    arrivals_and_departures_are_counted_between_instants,
     ended_sessions_are_purged_oldest_first,
 );
 
@@ -957,7 +957,7 @@ fn the_past_is_what_is_live_and_what_ended_since(db: &Fresh) {
     assert_eq!(past(at(500), 2), (vec![6, 3], true));
 }
 
-fn who_came_and_went_is_counted_from_instant_to_instant(db: &Fresh) {
+fn arrivals_and_departures_are_counted_between_instants(db: &Fresh) {
     let ada = db.with_account("Ada");
     // IDs contain when a session began, in whole milliseconds.
     let hour = |hours: i64| Timestamp::from_micros(at(hours * 3600).as_micros() - 1);

@@ -5,7 +5,7 @@ use nightlatch::store::setup;
 on_both!(
     a_link_is_used_once_and_in_time,
     set_up_ends_once,
-    of_two_at_once_one_completes
+    concurrent_setups_complete_once
 );
 
 fn a_link_is_used_once_and_in_time(db: &Fresh) {
@@ -30,7 +30,7 @@ fn set_up_ends_once(db: &Fresh) {
     assert!(db.read(setup::is_completed));
 }
 
-fn of_two_at_once_one_completes(db: &Fresh) {
+fn concurrent_setups_complete_once(db: &Fresh) {
     for link in ["one", "two", "three"] {
         db.write(|c| setup::create_token(c, link, at(0)));
     }

@@ -26,7 +26,7 @@ fn a_pattern_holds_from_the_first_character() {
 }
 
 #[test]
-fn what_the_engine_lacks_is_refused_in_one_line() {
+fn unsupported_pattern_syntax_is_refused_in_one_line() {
     for text in ["(", "(?=a", "a(?=b)", r"(a)\1", "a{1000}{1000}{1000}"] {
         let fault = Pattern::parse(text).unwrap_err();
         assert!(!fault.is_empty() && !fault.contains('\n'), "{text}: {fault}");

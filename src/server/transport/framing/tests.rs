@@ -29,7 +29,7 @@ fn the_next_request_waits_for_the_answer() {
 }
 
 #[test]
-fn of_an_unfinished_head_one_byte_is_passed_on() {
+fn an_unfinished_head_passes_one_byte_on() {
     for head in [GET, b"GET /a HTTP/1.1\nHost: x\n\n".as_slice()] {
         let (mut framing, mut waiting) = (Framing::default(), Vec::new());
         for (at, byte) in head.iter().enumerate() {
@@ -87,7 +87,7 @@ fn an_answer_before_the_end_of_the_body_lets_the_next_request_follow() {
 }
 
 #[test]
-fn what_is_no_request_is_handed_over_as_it_is() {
+fn bytes_that_are_no_request_are_passed_on_unchanged() {
     for bytes in [
         b"\x16\x03\x01\n\n".as_slice(),
         b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",

@@ -222,7 +222,7 @@ fn an_unreadable_filter_is_a_fault_and_matches_nothing() {
 }
 
 #[test]
-fn what_is_so_already_is_counted_and_not_done_again() {
+fn accounts_without_a_change_are_counted_and_skipped() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     let (ada, bob) = (server.account("ada", Role::Member), server.account("bob", Role::Member));

@@ -129,7 +129,7 @@ fn with_a_fault_nothing_is_done_unless_the_good_lines_are_asked_for() {
 }
 
 #[test]
-fn what_changed_since_it_was_shown_is_shown_again_instead() {
+fn a_plan_that_changed_since_its_review_is_shown_again() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     let text = "name,email\nada,a@example.org\n";
@@ -257,7 +257,7 @@ fn all_faults_of_a_line_are_listed_together() {
 }
 
 #[test]
-fn what_is_no_file_of_accounts_is_refused_with_the_way_out() {
+fn a_file_that_is_no_account_csv_is_refused_with_advice() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     for (bytes, part) in [

@@ -325,7 +325,7 @@ fn expiring_and_disabling_at_once_leave_an_administrator() {
 }
 
 #[test]
-fn nobody_locks_themselves_out_by_their_own_page() {
+fn administrators_cannot_lock_themselves_out_on_their_own_page() {
     let server = TestServer::start();
     server.account("other", Role::Administrator);
     let id = server.account("boss", Role::Administrator);

@@ -39,7 +39,7 @@ fn each_format_is_a_download_that_is_read_again() {
 }
 
 #[test]
-fn what_is_only_read_or_unknown_is_refused() {
+fn import_only_and_unknown_formats_are_refused() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     for format in ["ibm", "bloomreach", "yaml", "%3Cb%3E"] {

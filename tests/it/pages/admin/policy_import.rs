@@ -190,7 +190,7 @@ fn a_long_list_of_keys_left_aside_is_cut_and_counted() {
 }
 
 #[test]
-fn what_is_no_upload_or_too_large_is_refused() {
+fn malformed_and_oversized_uploads_are_refused() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     boss.post(PAGE, &[("format", "hue"), ("text", "[desktop]")]).expect(415);

@@ -119,7 +119,7 @@ fn a_whole_baseline_becomes_one_draft() {
 }
 
 #[test]
-fn what_is_met_has_nothing_to_draft() {
+fn a_met_requirement_offers_no_draft() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     for form in [
@@ -131,7 +131,7 @@ fn what_is_met_has_nothing_to_draft() {
 }
 
 #[test]
-fn what_the_environment_fixes_has_no_draft() {
+fn a_pinned_setting_offers_no_draft() {
     let server = TestServer::on(On::Sqlite)
         .env("NIGHTLATCH_POLICY__AUTH__IDLE_SESSION_TIMEOUT", "7200")
         .start();

@@ -102,7 +102,7 @@ fn edits_of_several_scopes_gather_in_one_draft() {
 }
 
 #[test]
-fn what_does_not_overlap_is_merged() {
+fn edits_that_do_not_overlap_are_merged() {
     for on in BOTH {
         let server = TestServer::on(on).start();
         let boss = server.admin("boss");
@@ -120,7 +120,7 @@ fn what_does_not_overlap_is_merged() {
 }
 
 #[test]
-fn who_saves_what_was_reviewed_on_an_older_revision_is_shown_it_anew() {
+fn a_save_reviewed_on_an_older_revision_is_reviewed_again() {
     for on in BOTH {
         let server = TestServer::on(on).start();
         let boss = server.admin("boss");
@@ -141,7 +141,7 @@ fn who_saves_what_was_reviewed_on_an_older_revision_is_shown_it_anew() {
 }
 
 #[test]
-fn what_both_changed_is_asked_for_and_decided_either_way() {
+fn conflicts_are_shown_and_can_be_decided_either_way() {
     for on in BOTH {
         for (side, expected) in [("mine", "7200"), ("theirs", "10800")] {
             let server = TestServer::on(on).start();
@@ -166,7 +166,7 @@ fn what_both_changed_is_asked_for_and_decided_either_way() {
 }
 
 #[test]
-fn of_saves_at_once_on_one_base_one_wins() {
+fn one_of_several_saves_on_the_same_base_wins() {
     for on in BOTH {
         let server = TestServer::on(on).start();
         let boss = server.admin("boss");

@@ -156,7 +156,7 @@ fn a_member_reaches_no_source() {
 }
 
 #[test]
-fn what_a_source_decides_is_refused_with_its_title() {
+fn changes_to_facts_of_a_source_are_refused_with_its_title() {
     for on in [On::Sqlite, On::Postgres] {
         let server = TestServer::on(on).start();
         server.admin("boss");

@@ -174,7 +174,7 @@ fn the_result_of_an_import_outlives_the_server_that_performed_it() {
 }
 
 #[test]
-fn what_an_import_came_to_is_forgotten_after_an_hour() {
+fn the_result_of_an_import_is_forgotten_after_an_hour() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     let shown = boss

@@ -74,7 +74,7 @@ fn a_wrong_clock_is_reported_as_ahead_or_behind() {
 }
 
 #[test]
-fn what_is_not_well_is_a_warning_each() {
+fn each_problem_is_one_warning() {
     let deaf = Health { hears: false, ..well() };
     assert_eq!(warned(&deaf), ["Change notifications not working"]);
     let unasked = Health {

@@ -29,7 +29,7 @@ fn edits(base: &Policy, scope: &Scope, fields: &[(&str, &str)]) -> Vec<(Key, Opt
 }
 
 #[test]
-fn what_equals_the_shown_value_is_no_edit() {
+fn a_value_equal_to_the_shown_one_is_no_edit() {
     let fields = [
         ("session.ttl", "2 weeks"),
         ("auth.idle_session_timeout", ""),
