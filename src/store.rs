@@ -29,7 +29,7 @@ pub mod lockout_notices;
 pub mod lockouts;
 pub mod meta;
 mod migrations;
-pub mod notices;
+pub mod notifications;
 pub mod notify;
 pub mod outbox;
 pub mod passkeys;

@@ -85,7 +85,7 @@ events! {
     ProviderSignOutRefused "provider.sign_out_refused" "Sign-out by an identity provider refused",
     ProviderEvent "provider.event" "Security event from the identity provider",
     ProviderEventRefused "provider.event_refused" "Security event from an identity provider refused",
-    SignInDisowned "sign_in.disowned" "Sign-in reported as not mine",
+    SignInReported "sign_in.disowned" "Sign-in reported as not mine",
     AccountCreated "account.created" "Account created",
     AccountUpdated "account.updated" "Account updated",
     AccountDeleted "account.deleted" "Account deleted",

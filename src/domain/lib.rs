@@ -23,7 +23,7 @@ pub mod lost_cookie;
 pub mod mail;
 pub mod network;
 pub mod network_groups;
-pub mod notice;
+pub mod notification;
 pub mod origin;
 pub mod password;
 pub mod policy;

@@ -12,7 +12,7 @@ use crate::{
     domain::{
         account::{AccountId, Role},
         audit::Event,
-        notice::Notice,
+        notification::NotificationKind,
         password::NEVER,
         reset::LinkKind,
         secret,
@@ -23,7 +23,7 @@ use crate::{
     mail::render::{ResetReason, notifications::NotificationEmail},
     store::{
         Conn, StoreError, accounts,
-        notices::{self, Disavowal},
+        notifications::{self, SignInReportLink},
         sessions,
     },
 };
@@ -32,16 +32,16 @@ use crate::{
 const DEVICE_RETENTION: Span = Span::from_secs(365 * 86_400);
 
 /// Returns the kinds that the policy sends to the account, each with whether its owner receives it.
-pub async fn choices(ctx: &Ctx, id: AccountId, role: Role) -> Result<Vec<(Notice, bool)>, FlowError> {
+pub async fn choices(ctx: &Ctx, id: AccountId, role: Role) -> Result<Vec<(NotificationKind, bool)>, FlowError> {
     let off = ctx
         .store
-        .read(move |connection| notices::list_switched_off(connection, id))
+        .read(move |connection| notifications::list_switched_off(connection, id))
         .await?;
-    let sent = ctx.in_force().everyone().notices.clone();
+    let sent = ctx.in_force().everyone().notifications.clone();
     let theirs = sent
         .into_iter()
-        .filter(|notice| *notice != Notice::Digest || role == Role::Administrator);
-    let is_sent = |notice: Notice| notice.always() || !off.iter().any(|kind| kind == notice.as_str());
+        .filter(|notice| *notice != NotificationKind::Digest || role == Role::Administrator);
+    let is_sent = |notice: NotificationKind| notice.always() || !off.iter().any(|kind| kind == notice.as_str());
     Ok(theirs.map(|notice| (notice, is_sent(notice))).collect())
 }
 
@@ -51,23 +51,23 @@ pub async fn choose(
     ctx: &Ctx,
     initiator: &Initiator,
     id: AccountId,
-    offered: Vec<Notice>,
-    wanted: Vec<Notice>,
+    offered: Vec<NotificationKind>,
+    wanted: Vec<NotificationKind>,
 ) -> Result<(), FlowError> {
     ctx.write(initiator, move |w| {
         let account = accounts::find(w.connection, id)?.ok_or(FlowError::NotFound)?;
-        let before = notices::list_switched_off(w.connection, id)?;
+        let before = notifications::list_switched_off(w.connection, id)?;
         let mut off = Vec::new();
         for notice in offered.into_iter().filter(|notice| !notice.always()) {
             let unwanted = !wanted.contains(&notice);
-            notices::set_switch(w.connection, id, notice.as_str(), unwanted)?;
+            notifications::set_switch(w.connection, id, notice.as_str(), unwanted)?;
             off.extend(unwanted.then_some(notice));
         }
         let codes: Vec<&str> = off.iter().map(|notice| notice.as_str()).collect();
         let entry = w.entry(Event::AccountUpdated).with_account(id, &account.name);
         w.record(&entry.with_detail(serde_json::json!({ "letters_switched_off": codes })))?;
         off.retain(|notice| !before.iter().any(|kind| kind == notice.as_str()));
-        if off.contains(&Notice::SignIn) {
+        if off.contains(&NotificationKind::SignIn) {
             let email = NotificationEmail::switched_off(&account.name, w.now, &off, w.initiator.origin.ip);
             w.enqueue_email(&account, &email, EmailOptions::default())?;
         }
@@ -77,7 +77,7 @@ pub async fn choose(
 }
 
 /// Finds the sign-in that a link reports, and its account's name; `None`: the link is not valid.
-pub async fn find_report(ctx: &Ctx, token: &str) -> Result<Option<(Disavowal, String)>, FlowError> {
+pub async fn find_report(ctx: &Ctx, token: &str) -> Result<Option<(SignInReportLink, String)>, FlowError> {
     let digest = secret::digest(token);
     ctx.read(move |r| Ok(valid_report(r.connection, &digest, r.now)?)).await
 }
@@ -86,8 +86,8 @@ fn valid_report(
     connection: &mut Conn,
     digest: &str,
     now: Timestamp,
-) -> Result<Option<(Disavowal, String)>, StoreError> {
-    let found = notices::find_disavowal(connection, digest)?;
+) -> Result<Option<(SignInReportLink, String)>, StoreError> {
+    let found = notifications::find_report_link(connection, digest)?;
     let Some(link) = found.filter(|link| now.since(link.made_at) <= REPORT_LIFETIME) else {
         return Ok(None);
     };
@@ -123,16 +123,16 @@ pub async fn report_sign_in(ctx: &Ctx, initiator: &Initiator, token: &str) -> Re
 pub async fn forget_old(ctx: &Ctx) -> Result<(), FlowError> {
     let now = ctx.now();
     let purge = move |connection: &mut Conn| {
-        notices::purge_disavowals(connection, now.saturating_sub(REPORT_LIFETIME), PURGED)?;
-        notices::purge_devices(connection, now.saturating_sub(DEVICE_RETENTION), PURGED).map(drop)
+        notifications::purge_report_links(connection, now.saturating_sub(REPORT_LIFETIME), PURGED)?;
+        notifications::purge_devices(connection, now.saturating_sub(DEVICE_RETENTION), PURGED).map(drop)
     };
     Ok(ctx.store.write(purge).await?)
 }
 
 impl Write<'_> {
-    fn write_report(&mut self, link: &Disavowal, unusable_hash: String) -> Result<usize, FlowError> {
+    fn write_report(&mut self, link: &SignInReportLink, unusable_hash: String) -> Result<usize, FlowError> {
         let id = link.account;
-        notices::delete_disavowals(self.connection, id)?;
+        notifications::delete_report_links(self.connection, id)?;
         self.void_links(id, LinkKind::ALL)?;
         self.forget_stranger(id, &link.device, link.ip.parse().ok())?;
         let account = accounts::find(self.connection, id)?.ok_or(FlowError::NotFound)?;
@@ -151,8 +151,8 @@ impl Write<'_> {
         self.forget_account(id);
         // The person who reported the sign-in can read the account's email, so the new password is
         // chosen through it.
-        self.send_reset_link(&account, ResetReason::Disowned)?;
-        let entry = self.entry(Event::SignInDisowned).with_account(id, &account.name);
+        self.send_reset_link(&account, ResetReason::SignInReported)?;
+        let entry = self.entry(Event::SignInReported).with_account(id, &account.name);
         self.record(&entry.with_detail(serde_json::json!({
             "device": link.device, "ip": link.ip, "signed_in_at": link.made_at.to_rfc3339(), "ended_sessions": ended,
         })))?;

@@ -7,14 +7,14 @@ use crate::{
         account::{Account, AccountId},
         agent,
         network_groups::NetworkGroups,
-        notice::Notice,
+        notification::NotificationKind,
         secret,
         time::{Span, Timestamp},
     },
     mail::render::notifications::NotificationEmail,
     store::{
         StoreError, accounts,
-        notices::{self, Disavowal},
+        notifications::{self, SignInReportLink},
     },
 };
 use std::net::IpAddr;
@@ -34,21 +34,21 @@ impl Write<'_> {
     pub(super) fn notify(
         &mut self,
         to: &Account,
-        notice: Notice,
+        notice: NotificationKind,
         email: &NotificationEmail,
     ) -> Result<bool, StoreError> {
-        if !self.is_notice_wanted(to, notice)? {
+        if !self.is_notification_wanted(to, notice)? {
             return Ok(false);
         }
         self.enqueue_email(to, email, EmailOptions::default())
     }
 
-    fn is_notice_wanted(&mut self, account: &Account, notice: Notice) -> Result<bool, StoreError> {
-        if account.email.is_none() || !self.ctx.in_force().everyone().notices.contains(&notice) {
+    fn is_notification_wanted(&mut self, account: &Account, notice: NotificationKind) -> Result<bool, StoreError> {
+        if account.email.is_none() || !self.ctx.in_force().everyone().notifications.contains(&notice) {
             return Ok(false);
         }
         let is_switched_off = |off: Vec<String>| off.iter().any(|kind| kind == notice.as_str());
-        Ok(notice.always() || !is_switched_off(notices::list_switched_off(self.connection, account.id)?))
+        Ok(notice.always() || !is_switched_off(notifications::list_switched_off(self.connection, account.id)?))
     }
 
     /// Stores the device, and notifies the owner if the device or the network is new to the
@@ -56,12 +56,12 @@ impl Write<'_> {
     pub(super) fn notify_sign_in(&mut self, sign_in: &SignInNotification<'_>) -> Result<(), StoreError> {
         let account = sign_in.account;
         // Switched off: nothing is looked up or stored.
-        if !self.is_notice_wanted(account, Notice::SignIn)? {
+        if !self.is_notification_wanted(account, NotificationKind::SignIn)? {
             return Ok(());
         }
         let device = agent::describe(sign_in.user_agent);
-        let known = notices::knows_device(self.connection, account.id, &device)?;
-        notices::remember_device(self.connection, account.id, &device, self.now)?;
+        let known = notifications::knows_device(self.connection, account.id, &device)?;
+        notifications::remember_device(self.connection, account.id, &device, self.now)?;
         // Its network is not stored yet.
         let groups = self.network_groups();
         let network_known =
@@ -74,18 +74,18 @@ impl Write<'_> {
         }
         let token = secret::token(self.ctx.random_bytes());
         let ip = sign_in.ip.to_string();
-        let report = Disavowal {
+        let report = SignInReportLink {
             digest: secret::digest(token.expose()),
             account: account.id,
             made_at: self.now,
             device: device.clone(),
             ip: ip.clone(),
         };
-        notices::add_disavowal(self.connection, &report)?;
+        notifications::add_report_link(self.connection, &report)?;
         let link = format!("{}/not-me?token={}", self.ctx.config.base_url(), token.expose());
         let until = self.now.saturating_add(REPORT_LIFETIME);
         let email = NotificationEmail::new_sign_in(&account.name, self.now, &device, &ip, link, until);
-        self.notify(account, Notice::SignIn, &email).map(drop)
+        self.notify(account, NotificationKind::SignIn, &email).map(drop)
     }
 
     /// Notifies the owner of a new password. `by_owner`: the owner chose it, and the email names
@@ -97,7 +97,7 @@ impl Write<'_> {
         let device = agent.map(|agent| agent::describe(Some(agent)));
         let email =
             NotificationEmail::password_changed(&account.name, self.now, by_owner, device.as_deref(), ip.as_deref());
-        self.notify(account, Notice::Password, &email).map(drop)
+        self.notify(account, NotificationKind::Password, &email).map(drop)
     }
 
     /// Notifies the old and the new address of a change.
@@ -108,7 +108,7 @@ impl Write<'_> {
         let email =
             NotificationEmail::email_changed(&after.name, self.now, before.email.as_deref(), after.email.as_deref());
         for to in [before, after] {
-            self.notify(to, Notice::Email, &email)?;
+            self.notify(to, NotificationKind::Email, &email)?;
         }
         Ok(())
     }
@@ -116,13 +116,13 @@ impl Write<'_> {
     /// Notifies the owner that the account has expired.
     pub(super) fn notify_expired(&mut self, account: &Account) -> Result<(), StoreError> {
         let email = NotificationEmail::expired(&account.name, self.now);
-        self.notify(account, Notice::Expiry, &email).map(drop)
+        self.notify(account, NotificationKind::Expiry, &email).map(drop)
     }
 
     /// Notifies the owner that an expired account can be used again.
     pub(super) fn notify_reactivated(&mut self, account: &Account) -> Result<(), StoreError> {
         let email = NotificationEmail::reactivated(&account.name, self.now);
-        self.notify(account, Notice::Expiry, &email).map(drop)
+        self.notify(account, NotificationKind::Expiry, &email).map(drop)
     }
 
     /// Forgets a device and a network that a stranger used. The owner is notified of their next
@@ -133,7 +133,7 @@ impl Write<'_> {
         device: &str,
         ip: Option<IpAddr>,
     ) -> Result<(), StoreError> {
-        notices::forget_device(self.connection, account, device)?;
+        notifications::forget_device(self.connection, account, device)?;
         match ip {
             Some(ip) => accounts::forget_networks(self.connection, account, ip, &self.network_groups()),
             None => Ok(()),

@@ -5,8 +5,8 @@ use super::{Ctx, FlowError, Initiator, factor_assertions::CHALLENGE_LIFETIME};
 use crate::{
     domain::{audit::Event, factor::FactorInventory},
     store::{
-        email_changes, enrolment_links, factor_inventory, handovers, import_results, notices, outbox, password_links,
-        pending_sign_ins, setup, trusted_browsers, used_passkey_challenges,
+        email_changes, enrolment_links, factor_inventory, handovers, import_results, notifications, outbox,
+        password_links, pending_sign_ins, setup, trusted_browsers, used_passkey_challenges,
     },
 };
 
@@ -19,7 +19,7 @@ pub async fn forget_keys(ctx: &Ctx, initiator: &Initiator, ended: usize) -> Resu
         handovers::drop_all(w.connection)?;
         password_links::drop_resets(w.connection)?;
         email_changes::drop_all(w.connection)?;
-        notices::drop_disavowals(w.connection)?;
+        notifications::drop_report_links(w.connection)?;
         setup::drop_tokens(w.connection)?;
         pending_sign_ins::drop_all(w.connection)?;
         // The copy does not know which of them were answered since.

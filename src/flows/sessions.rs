@@ -243,7 +243,7 @@ pub async fn report_own_session(
         }
         let device = agent::describe(session.binding.user_agent.as_deref());
         w.forget_stranger(account, &device, Some(session.signed_in_ip))?;
-        let entry = w.entry(Event::SignInDisowned).with_account(account, &owner.name);
+        let entry = w.entry(Event::SignInReported).with_account(account, &owner.name);
         w.record(&entry.with_detail(serde_json::json!({
             "device": device, "ip": session.signed_in_ip, "signed_in_at": session.signed_in_at.to_rfc3339(),
         })))?;

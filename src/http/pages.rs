@@ -132,7 +132,7 @@ fn own_account_routes() -> Vec<Route> {
         Route::post(paths::SETUP_STRENGTH, Audience::Anyone, setup::strength),
         Route::get(paths::HOME, Audience::Member, home::show),
         Route::post(paths::SESSION_END, Audience::Member, home::end).step_up(),
-        Route::post(paths::SESSION_DISOWN, Audience::Member, home::report_session).step_up(),
+        Route::post(paths::SESSION_REPORT, Audience::Member, home::report_session).step_up(),
         Route::post(paths::EMAIL, Audience::Member, email::request).step_up(),
         Route::get(paths::EMAIL_CONFIRM, Audience::Anyone, email::show_change),
         Route::post(paths::EMAIL_CONFIRM, Audience::Anyone, email::confirm),

@@ -122,7 +122,7 @@ pub enum ResetReason {
         ip: String,
     },
     /// The owner reported a sign-in as not theirs, which disabled the password.
-    Disowned,
+    SignInReported,
     /// An administrator sent it.
     Administrator,
 }
@@ -134,7 +134,7 @@ impl PasswordResetEmail {
             ResetReason::Forgotten { .. } => {
                 "If you did not request this, ignore this email: your password stays as it is."
             }
-            ResetReason::Disowned => "Until you choose a new password, nobody can sign in with a password.",
+            ResetReason::SignInReported => "Until you choose a new password, nobody can sign in with a password.",
             ResetReason::Administrator => {
                 "Your current password keeps working until you choose a new one. If you did not expect this, ask an \
                  administrator."

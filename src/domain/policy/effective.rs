@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
-    account::Role, factor::FactorRequirement, network_groups::NetworkGroups, notice::Notice, policy::catalogue::Kind,
-    time::Span,
+    account::Role, factor::FactorRequirement, network_groups::NetworkGroups, notification::NotificationKind,
+    policy::catalogue::Kind, time::Span,
 };
 
 mod factors;
@@ -232,7 +232,7 @@ impl Policy {
             validation: read.validation(),
             device: read.device(),
             retention: read.retention(),
-            notices: read.notices(),
+            notifications: read.notifications(),
         }
     }
 
@@ -281,14 +281,14 @@ fn derived(mode: ValidationMode, source: &Source) -> Source {
 }
 
 /// Returns the setting that switches a kind of notification on.
-pub const fn notification_key(notice: Notice) -> Key {
+pub const fn notification_key(notice: NotificationKind) -> Key {
     match notice {
-        Notice::SignIn => Key::NoticesSignIn,
-        Notice::Password => Key::NoticesPassword,
-        Notice::Email => Key::NoticesEmail,
-        Notice::Lockout => Key::NoticesLockout,
-        Notice::Expiry => Key::NoticesExpiry,
-        Notice::Digest => Key::NoticesDigest,
+        NotificationKind::SignIn => Key::NoticesSignIn,
+        NotificationKind::Password => Key::NoticesPassword,
+        NotificationKind::Email => Key::NoticesEmail,
+        NotificationKind::Lockout => Key::NoticesLockout,
+        NotificationKind::Expiry => Key::NoticesExpiry,
+        NotificationKind::Digest => Key::NoticesDigest,
     }
 }
 
@@ -425,8 +425,8 @@ impl DocumentReader<'_> {
         FactorRequirement::parse(&read.text(Key::FactorRequired)).unwrap_or(FactorRequirement::Passkey)
     }
 
-    fn notices(&self) -> Vec<Notice> {
-        let sent = Notice::ALL
+    fn notifications(&self) -> Vec<NotificationKind> {
+        let sent = NotificationKind::ALL
             .iter()
             .copied()
             .filter(|notice| self.flag(notification_key(*notice)));

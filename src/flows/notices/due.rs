@@ -6,13 +6,13 @@ use crate::{
         account::{AccountFilter, AccountId, AccountListState, Role},
         audit::{AuditFilter, AuditRecord, Event},
         digest::{DigestEvent, LOOKED_AT, describe_locked, digest},
-        notice::Notice,
+        notification::NotificationKind,
         time::{Span, Timestamp},
     },
     flows::{Ctx, FlowError, Write, expiry::expiry_bounds},
     live::policy::PolicyInForce,
     mail::render::notifications::NotificationEmail,
-    store::{Conn, StoreError, accounts, audit, meta, notices},
+    store::{Conn, StoreError, accounts, audit, meta, notifications},
 };
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub async fn notify_expiring(ctx: &Ctx) -> Result<usize, FlowError> {
     let Some(notice) = policy
         .accounts
         .expiry_notice
-        .filter(|_| policy.notices.contains(&Notice::Expiry))
+        .filter(|_| policy.notifications.contains(&NotificationKind::Expiry))
     else {
         return Ok(0);
     };
@@ -69,25 +69,25 @@ async fn notify_if_due(
     notice: Span,
 ) -> Result<bool, FlowError> {
     let in_force = in_force.clone();
-    let kind = Notice::Expiry.as_str();
+    let kind = NotificationKind::Expiry.as_str();
     let due = ctx.read(move |r| {
         let found = accounts::find(r.connection, id)?.into_iter().collect();
         let view = r.account_views(&in_force, found)?.pop();
         let expires = view.and_then(|view| view.expires);
         let soon = expires.filter(|(at, _)| at.since(r.now) <= notice);
-        let notified = notices::find_latest(r.connection, id, kind)?;
+        let notified = notifications::find_latest(r.connection, id, kind)?;
         Ok(soon.filter(|(at, _)| notified != Some(*at)))
     });
     let Some((at, rule)) = due.await? else { return Ok(false) };
     ctx.write_as_system(move |w| {
         let account = accounts::find(w.connection, id)?.ok_or(FlowError::NotFound)?;
         // Another instance may have been first.
-        if notices::find_latest(w.connection, id, kind)? == Some(at) {
+        if notifications::find_latest(w.connection, id, kind)? == Some(at) {
             return Ok(false);
         }
-        notices::set_latest(w.connection, id, kind, at)?;
+        notifications::set_latest(w.connection, id, kind, at)?;
         let email = NotificationEmail::expires_soon(&account.name, at, rule);
-        Ok(w.notify(&account, Notice::Expiry, &email)?)
+        Ok(w.notify(&account, NotificationKind::Expiry, &email)?)
     })
     .await
 }
@@ -108,7 +108,12 @@ pub async fn send_digest(ctx: &Ctx) -> Result<usize, FlowError> {
             return Ok(0);
         }
         meta::set(w.connection, DIGEST_UNTIL, &w.now.to_rfc3339())?;
-        let is_wanted = w.ctx.in_force().everyone().notices.contains(&Notice::Digest);
+        let is_wanted = w
+            .ctx
+            .in_force()
+            .everyone()
+            .notifications
+            .contains(&NotificationKind::Digest);
         match since.filter(|_| is_wanted) {
             Some(since) => w.write_digest(since),
             None => Ok(0),
@@ -135,7 +140,7 @@ impl Write<'_> {
         let email = NotificationEmail::digest(since, self.now, &lines, &self.ctx.config.base_url());
         let mut sent = 0;
         for account in accounts::list(self.connection, &administrators)?.items {
-            sent += usize::from(self.notify(&account, Notice::Digest, &email)?);
+            sent += usize::from(self.notify(&account, NotificationKind::Digest, &email)?);
         }
         Ok(sent)
     }

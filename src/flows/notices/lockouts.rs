@@ -8,7 +8,7 @@ use crate::{
         audit::RequestOrigin,
         lockout::{CounterKind, Lockout},
         mail::EmailKind,
-        notice::Notice,
+        notification::NotificationKind,
         time::Span,
     },
     flows::{Ctx, FlowError, Write},
@@ -16,7 +16,7 @@ use crate::{
     store::{
         StoreError, accounts,
         lockout_notices::{self, LockoutNotice},
-        notices,
+        notifications,
     },
 };
 
@@ -50,7 +50,13 @@ impl Write<'_> {
         lock: &Lockout,
         origin: &RequestOrigin,
     ) -> Result<(), StoreError> {
-        if !self.ctx.in_force().everyone().notices.contains(&Notice::Lockout) {
+        if !self
+            .ctx
+            .in_force()
+            .everyone()
+            .notifications
+            .contains(&NotificationKind::Lockout)
+        {
             return Ok(());
         }
         for account_key in names(lock) {
@@ -78,13 +84,13 @@ impl Write<'_> {
             return Ok(());
         };
         let since = self.now.saturating_sub(PAUSE);
-        if notices::has_email_since(self.connection, account.id, EmailKind::LockedOut.as_str(), since)? {
+        if notifications::has_email_since(self.connection, account.id, EmailKind::LockedOut.as_str(), since)? {
             return Ok(());
         }
         let ip = notice.ip.map(|ip| ip.to_string());
         let (began_at, failures) = (notice.began_at, notice.failures);
         let email = NotificationEmail::locked_out(&account.name, began_at, failures, ip.as_deref(), notice.by_address);
-        self.notify(&account, Notice::Lockout, &email).map(drop)
+        self.notify(&account, NotificationKind::Lockout, &email).map(drop)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
         audit::Event,
         expiry::ExpiryRule,
         factor::EnrolledFactors,
-        notice::Notice,
+        notification::NotificationKind,
         policy::{Scope, effective::EnrolmentBarrier},
         session::{EndReason, SessionId},
         time::{Span, Timestamp},
@@ -250,8 +250,8 @@ pub async fn choose_notices(
 ) -> Result<HttpResponse, PageError> {
     let visitor = &member.0;
     let offered = notices::choices(&ctx, visitor.account, visitor.role).await?;
-    let offered: Vec<Notice> = offered.into_iter().map(|(notice, _)| notice).collect();
-    let wanted = |notice: &Notice| form.0.notice.iter().any(|code| code == notice.as_str());
+    let offered: Vec<NotificationKind> = offered.into_iter().map(|(notice, _)| notice).collect();
+    let wanted = |notice: &NotificationKind| form.0.notice.iter().any(|code| code == notice.as_str());
     let wanted = offered.iter().copied().filter(wanted).collect();
     notices::choose(&ctx, &visitor.initiator, visitor.account, offered, wanted).await?;
     Ok(flash::redirect(

@@ -2,7 +2,7 @@
 //! do.
 
 use super::{EmailContext, EmailTemplate, RenderedEmail, format_utc};
-use crate::domain::{expiry::ExpiryRule, mail::EmailKind, notice::Notice, time::Timestamp};
+use crate::domain::{expiry::ExpiryRule, mail::EmailKind, notification::NotificationKind, time::Timestamp};
 use askama::Template;
 use std::net::IpAddr;
 
@@ -283,7 +283,7 @@ impl NotificationEmail {
 
     /// Reports that notifications of these kinds were switched off. It is the last one before they
     /// stop.
-    pub fn switched_off(name: &str, at: Timestamp, kinds: &[Notice], ip: Option<IpAddr>) -> Self {
+    pub fn switched_off(name: &str, at: Timestamp, kinds: &[NotificationKind], ip: Option<IpAddr>) -> Self {
         let mut facts = vec![("When", format_utc(at))];
         facts.extend(ip.map(|ip| ("IP address", ip.to_string())));
         facts.extend(kinds.iter().map(|kind| ("No longer sent", kind.label().to_owned())));

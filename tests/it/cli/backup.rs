@@ -14,7 +14,7 @@ use nightlatch::{
         OpenOptions, Store, StoreError,
         email_changes::{self, EmailChange},
         handovers::{self, Handover, HandoverBinding},
-        notices::{self, Disavowal},
+        notifications::{self, SignInReportLink},
         password_links::{self, PasswordLink},
         setup,
     },
@@ -228,9 +228,9 @@ fn links_and_codes_of_the_time_of_the_copy_open_nothing() {
                 old_confirmed_at: None,
             },
         )?;
-        notices::add_disavowal(
+        notifications::add_report_link(
             c,
-            &Disavowal {
+            &SignInReportLink {
                 digest: "disavowal".to_owned(),
                 account: ada,
                 made_at: now,
@@ -250,7 +250,7 @@ fn links_and_codes_of_the_time_of_the_copy_open_nothing() {
         Ok::<_, StoreError>([
             password_links::find(c, "reset")?.is_some(),
             email_changes::find(c, ada)?.is_some(),
-            notices::find_disavowal(c, "disavowal")?.is_some(),
+            notifications::find_report_link(c, "disavowal")?.is_some(),
             setup::is_valid(c, "token", now)?,
             handovers::count_since(c, session, now)? > 0,
         ])

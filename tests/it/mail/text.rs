@@ -1,7 +1,7 @@
 //! The text of every email, as snapshots with sample data.
 
 use nightlatch::{
-    domain::{expiry::ExpiryRule, notice::Notice, time::Timestamp},
+    domain::{expiry::ExpiryRule, notification::NotificationKind, time::Timestamp},
     mail::render::{
         EmailContext, EmailTemplate, InvitationEmail, PasswordResetEmail, PasswordWasResetEmail, ResetReason,
         TestEmail, notifications::NotificationEmail,
@@ -43,7 +43,7 @@ fn emails_with_a_link_to_choose_a_password() {
         reason,
     };
     check("reset_forgotten", &reset(ResetReason::Forgotten { ip: IP.to_owned() }));
-    check("reset_disowned", &reset(ResetReason::Disowned));
+    check("reset_disowned", &reset(ResetReason::SignInReported));
     check("reset_administrator", &reset(ResetReason::Administrator));
     let invitation = InvitationEmail {
         username: "ada".to_owned(),
@@ -112,7 +112,7 @@ fn emails_about_sign_ins() {
     );
     let by_address = NotificationEmail::locked_out("ada", AT, 3, Some(IP), true);
     check("locked_out_by_address", &by_address);
-    let kinds = [Notice::SignIn, Notice::Lockout];
+    let kinds = [NotificationKind::SignIn, NotificationKind::Lockout];
     let switched_off = NotificationEmail::switched_off("ada", AT, &kinds, IP.parse().ok());
     check("switched_off", &switched_off);
 }

@@ -14,7 +14,7 @@ use nightlatch::{
         digest::{DigestEvent, LOOKED_AT, describe_locked, digest},
         lockout::{CounterKind, LockoutFilter},
         mail::EmailFilter,
-        notice::Notice,
+        notification::NotificationKind,
         time::Span,
     },
     flows::{
@@ -855,7 +855,10 @@ fn a_kind_that_policy_or_its_owner_switched_off_is_not_sent() {
         set_email(&server, other, "eve@example.org");
         let eve = server.signed_in("eve");
         let page = eve.get("/").expect(200);
-        assert!(page.text().contains(Notice::Password.label()) && !page.text().contains(Notice::Digest.label()));
+        assert!(
+            page.text().contains(NotificationKind::Password.label())
+                && !page.text().contains(NotificationKind::Digest.label())
+        );
         let expire = |id| {
             let before = count(&server);
             server.act(id, Act::ExpireNow);
@@ -889,11 +892,11 @@ fn a_thief_cannot_silence_the_emails_that_reveal_the_theft() {
         assert_eq!(count(&server), before + 1, "{on:?}: told once");
         let emails = server.deliver().join("\n").replace("=\r\n", "");
         assert!(
-            emails.contains("127.0.0.1") && emails.contains(Notice::SignIn.label()),
+            emails.contains("127.0.0.1") && emails.contains(NotificationKind::SignIn.label()),
             "{on:?}"
         );
         assert!(
-            !emails.contains(Notice::Password.label()),
+            !emails.contains(NotificationKind::Password.label()),
             "{on:?}: it was not switched off"
         );
         let page = ada.get("/").expect(200);

@@ -49,7 +49,7 @@ impl OcsfActivity {
             | E::FactorRefused
             | E::FactorProved
             | E::RecoveryCodeUsed
-            | E::SignInDisowned => (AUTHENTICATION, OTHER),
+            | E::SignInReported => (AUTHENTICATION, OTHER),
             E::SessionOpened | E::AccessDenied => (AUTHORIZE_SESSION, 1),
             E::SetupCompleted | E::AccountCreated => (ACCOUNT_CHANGE, 1),
             E::AccountEnabled => (ACCOUNT_CHANGE, 2),

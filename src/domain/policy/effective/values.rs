@@ -4,7 +4,7 @@ use super::{factors::FactorPolicy, validation::ValidationPolicy};
 use crate::{
     account::Role,
     network_groups::NetworkGroups,
-    notice::Notice,
+    notification::NotificationKind,
     policy::{Scope, glob::Glob, pattern::Pattern},
     time::Span,
 };
@@ -42,7 +42,7 @@ pub struct EffectivePolicy {
     /// How long data is kept.
     pub retention: RetentionPolicy,
     /// The kinds of emails that are sent.
-    pub notices: Vec<Notice>,
+    pub notifications: Vec<NotificationKind>,
 }
 
 /// The lifetimes that one scope requires, each value with its fallback.

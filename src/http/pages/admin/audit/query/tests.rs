@@ -23,7 +23,7 @@ fn a_noun_asks_for_all_its_events() {
     };
     assert_eq!(
         query.filter(Timestamp::default()).events,
-        [Event::SignInAccepted, Event::SignInRefused, Event::SignInDisowned]
+        [Event::SignInAccepted, Event::SignInRefused, Event::SignInReported]
     );
     let unknown = AuditListQuery {
         event: "nonsense".into(),

@@ -112,7 +112,7 @@ pub fn forget_device(c: &mut Conn, account: AccountId, device: &str) -> Result<(
 
 /// A link in an email, and the sign-in that it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Disavowal {
+pub struct SignInReportLink {
     /// The digest of the link's token.
     pub digest: String,
     /// The account.
@@ -127,7 +127,7 @@ pub struct Disavowal {
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = disavowals)]
-struct DisavowalRow {
+struct ReportLinkRow {
     digest: String,
     account_id: String,
     made_at: StoredInstant,
@@ -136,9 +136,9 @@ struct DisavowalRow {
 }
 
 /// Stores the link with which an owner reports a sign-in.
-pub fn add_disavowal(c: &mut Conn, link: &Disavowal) -> Result<(), StoreError> {
+pub fn add_report_link(c: &mut Conn, link: &SignInReportLink) -> Result<(), StoreError> {
     diesel::insert_into(disavowals::table)
-        .values(DisavowalRow {
+        .values(ReportLinkRow {
             digest: link.digest.clone(),
             account_id: link.account.0.to_string(),
             made_at: link.made_at.into(),
@@ -150,14 +150,14 @@ pub fn add_disavowal(c: &mut Conn, link: &Disavowal) -> Result<(), StoreError> {
 }
 
 /// Finds a link by its digest.
-pub fn find_disavowal(c: &mut Conn, digest: &str) -> Result<Option<Disavowal>, StoreError> {
-    let row: Option<DisavowalRow> = disavowals::table
+pub fn find_report_link(c: &mut Conn, digest: &str) -> Result<Option<SignInReportLink>, StoreError> {
+    let row: Option<ReportLinkRow> = disavowals::table
         .find(digest)
-        .select(DisavowalRow::as_select())
+        .select(ReportLinkRow::as_select())
         .first(c.db())
         .optional()?;
     row.map(|row| {
-        Ok(Disavowal {
+        Ok(SignInReportLink {
             account: account_rows::parse_id(&row.account_id)?,
             digest: row.digest,
             made_at: row.made_at.into(),
@@ -169,19 +169,19 @@ pub fn find_disavowal(c: &mut Conn, digest: &str) -> Result<Option<Disavowal>, S
 }
 
 /// Deletes all such links of the account; using one consumes them all.
-pub fn delete_disavowals(c: &mut Conn, account: AccountId) -> Result<(), StoreError> {
+pub fn delete_report_links(c: &mut Conn, account: AccountId) -> Result<(), StoreError> {
     diesel::delete(disavowals::table.filter(disavowals::account_id.eq(account.0.to_string()))).execute(c.db())?;
     Ok(())
 }
 
 /// Deletes all links.
-pub fn drop_disavowals(c: &mut Conn) -> Result<(), StoreError> {
+pub fn drop_report_links(c: &mut Conn) -> Result<(), StoreError> {
     diesel::delete(disavowals::table).execute(c.db())?;
     Ok(())
 }
 
 /// Deletes links made before `before`, the oldest first, about `limit` at most.
-pub fn purge_disavowals(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
+pub fn purge_report_links(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
     Ok(purge_oldest!(c, disavowals.made_at before before, limit))
 }
 
