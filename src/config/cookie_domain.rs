@@ -2,8 +2,8 @@
 
 use url::Url;
 
-/// Parses a domain name with a dot. A dot before it is dropped, as browsers do, and so is the dot of
-/// a fully qualified name, with which they would refuse the cookie.
+/// Parses a domain name with a dot. A dot before it is dropped, as browsers do, and so is the dot
+/// of a fully qualified name, with which they would refuse the cookie.
 pub(super) fn parse_cookie_domain(text: &str) -> Result<String, String> {
     let domain = text.trim_start_matches('.');
     let domain = domain.strip_suffix('.').unwrap_or(domain).to_ascii_lowercase();

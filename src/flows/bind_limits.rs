@@ -17,7 +17,7 @@ use crate::{
 use std::time::{Duration, Instant};
 
 /// Longest time for which a sign-in waits for the answers to parallel ones of the same person.
-const MAX_WAIT_SECS: Duration = Duration::from_secs(2);
+const MAX_WAIT: Duration = Duration::from_secs(2);
 /// How often it looks whether they were answered.
 const WAIT_STEP: Duration = Duration::from_millis(100);
 
@@ -65,7 +65,7 @@ impl Ctx {
             match self.write_as_system(reserve).await? {
                 (BindReservation::Granted, at) => return Ok(Some(at)),
                 (BindReservation::Limited, _) => return Ok(None),
-                (BindReservation::Waiting, _) if began.elapsed() < MAX_WAIT_SECS => {
+                (BindReservation::Waiting, _) if began.elapsed() < MAX_WAIT => {
                     tokio::time::sleep(WAIT_STEP).await;
                 }
                 (BindReservation::Waiting, _) => {

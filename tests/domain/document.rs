@@ -443,7 +443,7 @@ fn a_diff_lists_what_is_set_changed_and_unset_in_every_scope() {
         sentences,
         [
             "Absolute lifetime: 1 hour → 2 hours (Everyone)",
-            "Secure: on → default (off) (Everyone)",
+            "Secure: on → default (on if the public URL is https, otherwise off) (Everyone)",
             "Idle timeout: inherited → 10 minutes (Application wiki)",
         ]
     );

@@ -33,8 +33,9 @@ const USUAL_NAMES: [&str; 12] = [
 
 /// Returns whether a text looks like a password that was typed into the username field. In doubt it
 /// does, because a name that is wrongly masked costs less than a password in the audit log: texts
-/// of fewer than eight characters are names, and so are email addresses, one or two words, and up to
-/// three parts of letters between separators (`.`, `-`, `_`, `/`, `\`), which may end in two digits.
+/// of fewer than eight characters are names, and so are email addresses, one or two words, and up
+/// to three parts of letters between separators (`.`, `-`, `_`, `/`, `\`), which may end in two
+/// digits.
 pub fn looks_like_password(text: &str) -> bool {
     let text = text.trim();
     if text.chars().count() < MIN_CHARS || text.chars().any(is_invisible) || is_email(text) {

@@ -49,8 +49,8 @@ pub struct EndedBy<'a> {
 /// What the names of operators at the command line begin with (`audit::Actor`).
 const OPERATOR: &str = "cli:";
 
-/// Returns the subject of the sentence. Only administrators and operators end what is not theirs, so
-/// a username that begins like an operator's makes no other claim.
+/// Returns the subject of the sentence. Only administrators and operators end what is not theirs,
+/// so a username that begins like an operator's makes no other claim.
 fn describe_person(person: &str) -> Cow<'_, str> {
     match person.strip_prefix(OPERATOR) {
         Some(operator) => format!("An administrator at the command line, {operator},").into(),
