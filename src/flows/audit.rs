@@ -1,7 +1,6 @@
 //! Reading the audit log. The flows that act write it; entries are only ever added.
 
 pub mod seals;
-pub mod shipping;
 
 use super::{Ctx, FlowError, Initiator};
 use crate::{

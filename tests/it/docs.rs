@@ -86,8 +86,7 @@ fn the_readme_can_be_read_in_one_go() {
 #[test]
 fn the_inventory_names_every_table() {
     let inventory = read("docs/data.md");
-    let files = ["schema.rs", "schema/identity.rs", "schema/shipping.rs"];
-    let schema: String = files.iter().map(|file| read(&format!("src/store/{file}"))).collect();
+    let schema = read("src/store/schema.rs") + &read("src/store/schema/identity.rs");
     for table in schema.split("diesel::table! {").skip(1) {
         let line = table
             .lines()

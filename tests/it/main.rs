@@ -18,7 +18,6 @@ mod oidc;
 mod packaging;
 mod pages;
 mod proxies;
-mod shipping;
 mod start;
 mod store;
 mod structure;

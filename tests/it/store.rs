@@ -4,7 +4,6 @@
 mod accounts;
 mod applications;
 mod audit;
-mod audit_targets;
 mod changes;
 mod concurrent_writes;
 mod directory_binds;
