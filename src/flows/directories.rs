@@ -208,23 +208,18 @@ impl Ctx {
         // On the heap: both are large, and this stands deep inside a sign-in.
         let judging = Box::pin(self.judge_lookup(decisive, password, account));
         let others = Box::pin(self.find_silent(lookups));
-        Ok(match select(judging, others).await {
-            Either::Left((Ok(DirectoryVerdict::Refused(reason)), others)) => DirectoryAnswer {
-                verdict: DirectoryVerdict::Refused(reason),
-                outage: others.await?,
-            },
-            Either::Left((verdict, _)) => DirectoryAnswer {
-                verdict: verdict?,
-                outage: None,
+        // Who may sign in waits for no other directory.
+        let (verdict, outage) = match select(judging, others).await {
+            Either::Left((verdict, others)) => match verdict? {
+                admitted @ DirectoryVerdict::Admitted(_) => (admitted, None),
+                refused @ DirectoryVerdict::Refused(_) => (refused, others.await?),
             },
             Either::Right((outage, judging)) => match judging.await? {
-                DirectoryVerdict::Refused(reason) => DirectoryAnswer {
-                    verdict: DirectoryVerdict::Refused(reason),
-                    outage: outage?,
-                },
-                verdict @ DirectoryVerdict::Admitted(_) => DirectoryAnswer { verdict, outage: None },
+                admitted @ DirectoryVerdict::Admitted(_) => (admitted, None),
+                refused @ DirectoryVerdict::Refused(_) => (refused, outage?),
             },
-        })
+        };
+        Ok(DirectoryAnswer { verdict, outage })
     }
 
     /// Decides by what one directory found.

@@ -110,6 +110,18 @@ impl SourceField {
         }
     }
 
+    /// Describes the certificate authorities, which every kind of source has.
+    pub(super) const fn certificate_authorities() -> Self {
+        Self::new(
+            FieldGroup::Connection,
+            "ca_file",
+            "Certificate authorities",
+            FieldForm::Text,
+            "",
+            "A PEM file on the server. Empty: the authorities that the system trusts.",
+        )
+    }
+
     /// Describes a setting that few administrators change.
     pub(super) const fn rare(self) -> Self {
         Self { is_rare: true, ..self }

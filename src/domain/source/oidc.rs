@@ -424,15 +424,7 @@ impl OidcSettings {
             "How often the provider is asked for new security events.",
         )
         .rare(),
-        SourceField::new(
-            FieldGroup::Connection,
-            "ca_file",
-            "Certificate authorities",
-            Text,
-            "",
-            "A PEM file on the server. Empty: the authorities that the system trusts.",
-        )
-        .rare(),
+        SourceField::certificate_authorities().rare(),
         SourceField::new(
             FieldGroup::Connection,
             "timeout",

@@ -34,14 +34,7 @@ impl LdapSettings {
             "false",
             "Encrypts connections to ldap:// addresses. Without it, ldap:// is allowed for a loopback address only.",
         ),
-        SourceField::new(
-            FieldGroup::Connection,
-            "ca_file",
-            "Certificate authorities",
-            Text,
-            "",
-            "A PEM file on the server. Empty: the authorities that the system trusts.",
-        ),
+        SourceField::certificate_authorities(),
         SourceField::new(
             FieldGroup::Connection,
             "bind_dn",
