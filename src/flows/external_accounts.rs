@@ -111,7 +111,11 @@ pub(super) fn find_claim(
     if let Some(listed) = accounts::find_listed(c, source.id, name.key())? {
         return Ok(AccountClaim::Listed(listed));
     }
+    let is_own =
+        |account: &Account| account.source == Some(source.id) && account.external_id.as_deref() == Some(external_id);
     Ok(match accounts::find_by_name_key(c, name.key())? {
+        // Another request created it between these statements.
+        Some(own) if is_own(&own) => AccountClaim::Own(own),
         Some(other) if other.source == Some(source.id) => AccountClaim::Refused(ExternalRefusal::IdentityChanged),
         Some(_) => AccountClaim::Refused(ExternalRefusal::NameTaken),
         None if source.definition.provision == Provision::Listed => AccountClaim::Refused(ExternalRefusal::NotListed),
