@@ -199,9 +199,18 @@ impl Slapd {
         self.replace(&person_dn(name), "pwdAccountLockedTime", &["000001010000Z"]);
     }
 
-    /// Stops answering; connections stay open.
+    /// Stops answering; connections stay open. A thread that is at work stops a moment after the
+    /// signal, and could answer once more.
     pub fn freeze(&self) {
         self.signal(libc::SIGSTOP);
+        let threads = format!("/proc/{}/task", self.child.id());
+        eventually("every thread of slapd is stopped", || {
+            std::fs::read_dir(&threads).unwrap().all(|thread| {
+                let stat = std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
+                // The state follows the name, which is in parentheses.
+                stat.rsplit(')').next().unwrap().trim_start().starts_with('T')
+            })
+        });
     }
 
     pub fn thaw(&self) {
