@@ -10,6 +10,7 @@ pub mod agent;
 pub mod application;
 pub mod audit;
 pub mod bounce;
+pub mod client;
 pub mod digest;
 pub mod duration;
 pub mod email_change;

@@ -5,12 +5,13 @@
 use super::{
     Ctx, FlowError, Initiator, Read, Write,
     attempts::{AttemptReservation, PasswordAttempt},
-    factor_checks::{FactorClient, FactorReservation, refusal_entry},
+    factor_checks::{FactorReservation, refusal_entry},
     factor_emails::FactorNews,
 };
 use crate::{
     domain::{
         account::Account,
+        client::Client,
         factor::Proof,
         login::SignInRefusal,
         secret,
@@ -53,7 +54,7 @@ impl OpenChallenge {
 /// A passkey's answer to verify.
 pub(super) struct AssertionCheck {
     pub(super) initiator: Initiator,
-    pub(super) client: FactorClient,
+    pub(super) client: Client,
     pub(super) binding: ChallengeBinding,
     /// `None`: it cannot be read, and is refused like any other wrong answer.
     pub(super) answer: Option<PasskeyAnswer>,

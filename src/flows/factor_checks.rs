@@ -10,10 +10,10 @@ use super::{
 use crate::{
     domain::{
         account::{Account, AccountId},
-        audit::{Actor, AuditEntry, Event, RequestOrigin},
+        audit::{Actor, AuditEntry, Event},
+        client::Client,
         factor::Proof,
         login::SignInRefusal,
-        network,
         policy::effective::{FactorPolicy, LockoutPolicy},
         secret::Secret,
     },
@@ -31,37 +31,6 @@ const WRONG_CODE: &str = "code";
 const REPLAYED: &str = "replayed";
 const KEY_LOST: &str = "key_lost";
 const BLOCKED: &str = "blocked";
-
-/// Where an attempt at a second factor comes from.
-#[derive(Debug, Clone)]
-pub struct FactorClient {
-    /// The client's address, behind trusted proxies.
-    pub ip: IpAddr,
-    /// Its user agent; `None` without the header.
-    pub user_agent: Option<String>,
-    /// The request's id in the log.
-    pub request_id: Option<String>,
-}
-
-impl FactorClient {
-    /// Returns an initiator that is not signed in.
-    pub(super) fn anonymous(&self) -> Initiator {
-        Initiator {
-            actor: Actor::Anonymous,
-            origin: RequestOrigin {
-                ip: Some(network::canonical(self.ip)),
-                user_agent: self.user_agent.clone(),
-                request_id: self.request_id.clone(),
-            },
-            session: None,
-        }
-    }
-
-    /// Returns the network as rows of second factors store it.
-    pub(super) fn network(&self) -> String {
-        network::known_network(self.ip).to_string()
-    }
-}
 
 /// The outcome of reserving an attempt at a factor.
 pub(super) enum FactorReservation {
@@ -234,7 +203,7 @@ impl Write<'_> {
     pub(super) fn clear_password_failures(
         &mut self,
         account: &Account,
-        client: &FactorClient,
+        client: &Client,
         policy: &LockoutPolicy,
     ) -> Result<(), StoreError> {
         let attempt = PasswordAttempt {

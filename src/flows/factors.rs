@@ -18,7 +18,6 @@ mod settlement;
 mod sign_in;
 
 pub use super::{
-    factor_checks::FactorClient,
     mailed_links::EnrolmentLinkOutcome,
     pending_sign_in::{FactorDue, FactorMethods},
 };

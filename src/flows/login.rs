@@ -19,9 +19,9 @@ pub use super::{
 use crate::{
     domain::{
         account::{Account, AccountId, Role, name_key},
-        audit::{Actor, AuditEntry, Event, RequestOrigin},
+        audit::{AuditEntry, Event},
+        client::Client,
         login::{LoginAccount, LoginFacts, LoginVerdict, ONE_TIME_OVER, SignInRefusal, decide},
-        network,
         password::{self, ChangeReason},
         policy::effective::EffectivePolicy,
         secret::Secret,
@@ -32,7 +32,7 @@ use crate::{
     store::{StoreError, accounts},
 };
 use proof::{PasswordVerdict, TypedCredentials, prove_password};
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 use uuid::Uuid;
 
 /// The audit reason of an attempt that a source could not answer.
@@ -44,12 +44,8 @@ pub struct SignInAttempt {
     pub username: String,
     /// The password as typed.
     pub password: Secret,
-    /// The IP address.
-    pub ip: IpAddr,
-    /// The user agent.
-    pub user_agent: Option<String>,
-    /// The ID of the request in the log.
-    pub request_id: Option<String>,
+    /// The client of the request.
+    pub client: Client,
     /// The place where the session will be valid.
     pub target: SessionTarget,
     /// Where to redirect after the sign-in, validated. It is stored while the second factor is
@@ -186,22 +182,14 @@ async fn reserve(
 
 impl SignInAttempt {
     fn initiator(&self) -> Initiator {
-        Initiator {
-            actor: Actor::Anonymous,
-            origin: RequestOrigin {
-                ip: Some(network::canonical(self.ip)),
-                user_agent: self.user_agent.clone(),
-                request_id: self.request_id.clone(),
-            },
-            session: None,
-        }
+        Initiator::anonymous(&self.client)
     }
 
     fn credentials(&self) -> TypedCredentials<'_> {
         TypedCredentials {
             username: &self.username,
             password: &self.password,
-            client: HashingClient::new(HashingPurpose::SignIn, Some(self.ip)),
+            client: HashingClient::new(HashingPurpose::SignIn, Some(self.client.ip)),
             initiator: self.initiator(),
         }
     }
@@ -211,15 +199,14 @@ impl SignInAttempt {
             typed: &name.shown,
             name_key: &name.key,
             account,
-            ip: self.ip,
-            user_agent: self.user_agent.as_deref(),
+            ip: self.client.ip,
+            user_agent: self.client.user_agent.as_deref(),
         }
     }
 
     fn password_step(&self) -> PasswordStep<'_> {
         PasswordStep {
-            ip: self.ip,
-            user_agent: self.user_agent.as_deref(),
+            client: &self.client,
             target: &self.target,
             return_to: &self.return_to,
             trusted_browser: self.trusted.as_ref(),
@@ -348,8 +335,7 @@ impl Write<'_> {
             account,
             proofs,
             must_change,
-            ip: attempt.ip,
-            user_agent: attempt.user_agent.as_deref(),
+            client: &attempt.client,
             target: &attempt.target,
             in_force: &reserved.in_force,
         })?;

@@ -6,6 +6,7 @@ use crate::{
     domain::{
         account::{Account, AccountId},
         agent,
+        client::Client,
         network_groups::NetworkGroups,
         notification::NotificationKind,
         secret,
@@ -25,8 +26,7 @@ pub(super) const REPORT_LIFETIME: Span = Span::from_secs(7 * 86_400);
 /// A sign-in and the facts in its email.
 pub(super) struct SignInNotification<'a> {
     pub(super) account: &'a Account,
-    pub(super) ip: IpAddr,
-    pub(super) user_agent: Option<&'a str>,
+    pub(super) client: &'a Client,
 }
 
 impl Write<'_> {
@@ -59,13 +59,18 @@ impl Write<'_> {
         if !self.is_notification_wanted(account, NotificationKind::SignIn)? {
             return Ok(());
         }
-        let device = agent::describe(sign_in.user_agent);
+        let device = agent::describe(sign_in.client.user_agent.as_deref());
         let known = notifications::knows_device(self.connection, account.id, &device)?;
         notifications::remember_device(self.connection, account.id, &device, self.now)?;
         // Its network is not stored yet.
         let groups = self.network_groups();
-        let network_known =
-            accounts::knows_network(self.connection, account.id, sign_in.ip, &groups, Timestamp::default())?;
+        let network_known = accounts::knows_network(
+            self.connection,
+            account.id,
+            sign_in.client.ip,
+            &groups,
+            Timestamp::default(),
+        )?;
         // No device is stored: notifications were off until now, or the only device was reported
         // together with its network.
         let first = account.last_sign_in_at.is_none() || (known.is_none() && network_known);
@@ -73,7 +78,7 @@ impl Write<'_> {
             return Ok(());
         }
         let token = secret::token(self.ctx.random_bytes());
-        let ip = sign_in.ip.to_string();
+        let ip = sign_in.client.ip.to_string();
         let report = SignInReportLink {
             digest: secret::digest(token.expose()),
             account: account.id,

@@ -9,6 +9,7 @@ use crate::{
     domain::{
         account::{Account, AccountId},
         audit::Event,
+        client::Client,
         factor::Proofs,
         login::SignInRefusal,
         password::{self, ChangeReason, MAX_CHARS, NewPasswordFacts, PasswordFault, Reuse},
@@ -21,7 +22,6 @@ use crate::{
     live::policy::PolicyInForce,
     store::{accounts, sessions},
 };
-use std::net::IpAddr;
 
 /// A new password, with the current one that authorizes it.
 pub struct PasswordChange {
@@ -29,10 +29,8 @@ pub struct PasswordChange {
     pub account: AccountId,
     /// The session that continues.
     pub session: SessionId,
-    /// The IP address.
-    pub ip: IpAddr,
-    /// The user agent.
-    pub user_agent: Option<String>,
+    /// The client of the request.
+    pub client: Client,
     /// The current password.
     pub current: Secret,
     /// The new one.
@@ -95,8 +93,7 @@ pub async fn change(
     let check = PasswordCheck {
         initiator: initiator.clone(),
         account: account.clone(),
-        ip: change.ip,
-        user_agent: change.user_agent.clone(),
+        client: change.client.clone(),
         password: change.current.clone(),
         event: Event::PasswordChanged,
     };
@@ -109,7 +106,7 @@ pub async fn change(
     if !faults.is_empty() {
         return Ok(PasswordChangeOutcome::Faulty(faults));
     }
-    let client = HashingClient::new(HashingPurpose::OwnPassword, Some(change.ip));
+    let client = HashingClient::new(HashingPurpose::OwnPassword, Some(change.client.ip));
     let hash = ctx.hasher.hash(&client, change.new.clone(), ctx.salt()).await?;
     let keep = i64::from(in_force.everyone().password.history).max(1);
     ctx.write(initiator, move |w| w.change_password(&change, &account, hash, keep))
@@ -133,7 +130,7 @@ async fn faults(
         let earlier = ctx
             .store
             .read(move |connection| accounts::list_passwords(connection, id, wanted));
-        let client = HashingClient::new(HashingPurpose::OwnPassword, Some(change.ip));
+        let client = HashingClient::new(HashingPurpose::OwnPassword, Some(change.client.ip));
         for old in earlier.await? {
             let candidate = ComparisonHash::Stored(old);
             if ctx.hasher.verify(&client, change.new.clone(), candidate).await? {

@@ -10,21 +10,21 @@ use crate::{
     domain::{
         account::Account,
         audit::{AuditEntry, Event},
+        client::Client,
         login::SignInRefusal,
         password::MAX_CHARS,
         secret::Secret,
     },
     hashing::{ComparisonHash, HashingClient, HashingPurpose},
 };
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 /// A password that was entered, and the account that it should belong to.
 pub(super) struct PasswordCheck {
     pub(super) initiator: Initiator,
     /// The account as read before. The caller compares its hash again in its own write.
     pub(super) account: Account,
-    pub(super) ip: IpAddr,
-    pub(super) user_agent: Option<String>,
+    pub(super) client: Client,
     pub(super) password: Secret,
     /// The event that is recorded if the password is refused.
     pub(super) event: Event,
@@ -77,8 +77,8 @@ impl Ctx {
                 typed: &asked.account.name,
                 name_key: &asked.account.name_key,
                 account: Some(&asked.account),
-                ip: asked.ip,
-                user_agent: asked.user_agent.as_deref(),
+                ip: asked.client.ip,
+                user_agent: asked.client.user_agent.as_deref(),
             };
             let snapshot = w.as_read().attempt_counters(&in_force.everyone().lockout, &attempt)?;
             let outcome = w.reserve_attempt(snapshot, &attempt)?;
@@ -104,7 +104,7 @@ impl Ctx {
                 DirectoryVerdict::Refused(reason) => Some(reason),
             });
         }
-        let client = HashingClient::new(HashingPurpose::OwnPassword, Some(check.ip));
+        let client = HashingClient::new(HashingPurpose::OwnPassword, Some(check.client.ip));
         let candidate = ComparisonHash::Stored(check.account.password_hash.clone());
         let matches = self.hasher.verify(&client, check.password.clone(), candidate).await?;
         Ok(if matches { None } else { wrong })

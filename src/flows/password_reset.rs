@@ -11,6 +11,7 @@ use crate::{
     domain::{
         account::{Account, AccountId, name_key},
         audit::{Actor, AuditFilter, Event, EventOutcome, RequestOrigin},
+        client::Client,
         lockout, network,
         password::{self, NewPasswordFacts, PasswordFault, Reuse},
         policy::effective::PasswordPolicy,
@@ -27,7 +28,6 @@ use crate::{
         sessions,
     },
 };
-use std::net::IpAddr;
 
 /// Maximum number of requests answered in one run of the job.
 const BATCH: usize = 50;
@@ -41,12 +41,8 @@ const REUSED: &str = "reused";
 pub struct PasswordResetRequest {
     /// The username as typed.
     pub username: String,
-    /// The IP address.
-    pub ip: IpAddr,
-    /// The user agent.
-    pub user_agent: Option<String>,
-    /// The ID of the request in the log.
-    pub request_id: Option<String>,
+    /// The client of the request.
+    pub client: Client,
 }
 
 /// Queues the request, or does nothing beyond `auth.reset_limit`; the response does not show which.
@@ -58,9 +54,9 @@ pub async fn request(ctx: &Ctx, request: PasswordResetRequest) -> Result<(), Flo
     let queued = ResetRequest {
         id: ctx.new_id(now),
         account_key: name_key(&request.username),
-        ip: network::canonical(request.ip),
-        user_agent: request.user_agent,
-        request_id: request.request_id,
+        ip: network::canonical(request.client.ip),
+        user_agent: request.client.user_agent,
+        request_id: request.client.request_id,
         requested_at: now,
     };
     // The address comes first: an address at its limit leaves no trace of the names that it tries.

@@ -1,14 +1,12 @@
 //! Sign-ins between the password and the second factor. No session is open yet. A row stores what
 //! was proved and for which account, under the digest of a token that the browser holds.
 
-use super::{
-    FlowError, Write, factor_checks::FactorClient, provider_sessions::ProviderSessionFacts,
-    session_opening::SessionTarget,
-};
+use super::{FlowError, Write, provider_sessions::ProviderSessionFacts, session_opening::SessionTarget};
 use crate::{
     domain::{
         account::{Account, AccountId},
         agent,
+        client::Client,
         factor::{EnrolledFactors, FactorRequirement, Proof, Proofs},
         network,
         network_groups::NetworkGroups,
@@ -22,7 +20,6 @@ use crate::{
         trusted_browsers,
     },
 };
-use std::net::IpAddr;
 
 /// How long the second step may take.
 const LIFETIME: Span = Span::from_secs(5 * 60);
@@ -119,8 +116,7 @@ pub struct FactorDue {
 
 /// The browser that sent the password, as far as the second step must come from the same one.
 pub(super) struct PasswordStep<'a> {
-    pub(super) ip: IpAddr,
-    pub(super) user_agent: Option<&'a str>,
+    pub(super) client: &'a Client,
     pub(super) target: &'a SessionTarget,
     /// Where the browser goes on, validated.
     pub(super) return_to: &'a str,
@@ -171,8 +167,8 @@ impl Write<'_> {
             account: account.id,
             proofs,
             password_changed_at: account.password_changed_at,
-            user_agent: stored_agent(step.user_agent),
-            network: network::known_network(step.ip).to_string(),
+            user_agent: stored_agent(step.client.user_agent.as_deref()),
+            network: network::known_network(step.client.ip).to_string(),
             host: step.target.host.clone(),
             application: step.target.entering.as_deref().map(|entering| entering.name.clone()),
             return_to: step.return_to.to_owned(),
@@ -210,12 +206,12 @@ impl Write<'_> {
 /// between IPv4 and IPv6 is allowed, and one within a network group.
 pub(super) fn is_carried_on(
     pending: &PendingSignIn,
-    client: &FactorClient,
+    client: &Client,
     host: &str,
     groups: &NetworkGroups,
     now: Timestamp,
 ) -> bool {
-    let network = client.network();
+    let network = network::known_network(client.ip).to_string();
     let is_grouped = || {
         pending
             .network

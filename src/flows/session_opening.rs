@@ -8,6 +8,7 @@ use crate::{
         account::Account,
         application::Application,
         audit::{Actor, AuditEntry, Event},
+        client::Client,
         factor::Proofs,
         network,
         password::ChangeReason,
@@ -18,7 +19,7 @@ use crate::{
     live::policy::PolicyInForce,
     store::{StoreError, accounts, sessions},
 };
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 /// The place where a session will be valid, and the form of its cookie.
 pub struct SessionTarget {
@@ -40,8 +41,7 @@ pub(super) struct SessionRequest<'a> {
     /// The proofs of the sign-in.
     pub(super) proofs: Proofs,
     pub(super) must_change: Option<ChangeReason>,
-    pub(super) ip: IpAddr,
-    pub(super) user_agent: Option<&'a str>,
+    pub(super) client: &'a Client,
     pub(super) target: &'a SessionTarget,
     pub(super) in_force: &'a PolicyInForce,
 }
@@ -90,10 +90,9 @@ impl Write<'_> {
         sessions::insert(self.connection, &session)?;
         self.notify_sign_in(&SignInNotification {
             account,
-            ip: network::canonical(request.ip),
-            user_agent: request.user_agent,
+            client: request.client,
         })?;
-        let network = network::known_network(request.ip).to_string();
+        let network = network::known_network(request.client.ip).to_string();
         accounts::record_sign_in(self.connection, account.id, &network, self.now)?;
         let proofs = self.ctx.sign_in_detail(&request);
         let entries = [
@@ -194,7 +193,7 @@ impl Ctx {
 
     /// Creates a session with its first token in memory; nothing is written.
     fn new_session(&self, request: &SessionRequest<'_>, now: Timestamp) -> (Session, Secret) {
-        let ip = network::canonical(request.ip);
+        let ip = network::canonical(request.client.ip);
         let token = secret::token(self.random_bytes());
         let entering = request.target.entering.iter();
         let session = Session {
@@ -205,7 +204,7 @@ impl Ctx {
             last_seen_at: now,
             ip,
             signed_in_ip: ip,
-            binding: Binding::at_sign_in(ip, request.user_agent),
+            binding: Binding::at_sign_in(ip, request.client.user_agent.as_deref()),
             applications: entering.map(|entered| entered.name.clone()).collect(),
             ended_at: None,
             end_reason: None,

@@ -14,6 +14,7 @@ use crate::{
     domain::{
         account::{Account, AccountId},
         audit::Event,
+        client::Client,
         factor::{FactorRequirement, Proofs},
         login::SignInRefusal,
         secret::Secret,
@@ -24,7 +25,7 @@ use crate::{
     store::accounts,
 };
 use serde_json::json;
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 /// The proof that a step-up asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,10 +67,8 @@ pub struct StepUpRequest {
     pub session: SessionId,
     /// The digest of the token that the request used.
     pub token_digest: String,
-    /// The IP address.
-    pub ip: IpAddr,
-    /// The user agent.
-    pub user_agent: Option<String>,
+    /// The client of the request.
+    pub client: Client,
     /// The password.
     pub password: Secret,
     /// The typed code, if one is required.
@@ -117,8 +116,7 @@ pub async fn prove(ctx: &Ctx, initiator: &Initiator, request: StepUpRequest) -> 
     let check = PasswordCheck {
         initiator: initiator.clone(),
         account: account.clone(),
-        ip: request.ip,
-        user_agent: request.user_agent.clone(),
+        client: request.client.clone(),
         password: request.password.clone(),
         event: Event::StepUpRefused,
     };
@@ -129,7 +127,7 @@ pub async fn prove(ctx: &Ctx, initiator: &Initiator, request: StepUpRequest) -> 
     };
     let code = match request.code.clone().filter(|_| is_asked_for_code) {
         None => None,
-        Some(code) => match ctx.reserve_code(initiator, &account, request.ip).await? {
+        Some(code) => match ctx.reserve_code(initiator, &account, request.client.ip).await? {
             FactorReservation::Granted(place) => Some((code, place)),
             FactorReservation::Refused(refusal) => {
                 ctx.release_attempt(reservation).await?;
@@ -254,7 +252,7 @@ impl Write<'_> {
         let proved = self.prove_session(&SessionProof {
             session: request.session,
             token_digest: &request.token_digest,
-            ip: request.ip,
+            ip: request.client.ip,
             proofs,
             is_step_up: true,
         })?;

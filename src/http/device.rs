@@ -7,15 +7,18 @@ use super::{
     client::read_request_client,
     device_cookie::DeviceScope,
     headers, host,
-    judged::{Client, JudgedRequest, JudgedSession},
+    judged::{JudgedRequest, JudgedSession},
     paths,
     problem::Problem,
     route::{Audience, Route},
     site::Site,
 };
-use crate::flows::{
-    self, Ctx,
-    devices::{BearerToBind, DeviceAnswerRequest, DeviceRefresh, ProvedDevice, refresh_device, register_device},
+use crate::{
+    domain::client::Client,
+    flows::{
+        self, Ctx,
+        devices::{BearerToBind, DeviceAnswerRequest, DeviceRefresh, ProvedDevice, refresh_device, register_device},
+    },
 };
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse,
@@ -113,7 +116,7 @@ async fn answer_refresh(req: &HttpRequest, ctx: &Ctx, id: &str) -> HttpResponse 
     let Some(scope) = DeviceScope::find(&ctx.config, &site) else {
         return refuse(StatusCode::NOT_FOUND);
     };
-    let client = read_request_client(req, ctx, id.to_owned());
+    let client = read_request_client(req, ctx, Some(id.to_owned()));
     let answer = read_answer(req, ctx, &site, &client, paths::DEVICE_REFRESH);
     let key = text_of(req, &SESSION_ID).unwrap_or_default();
     match refresh_device(ctx, key.trim_matches('"'), site.token_host(), answer).await {

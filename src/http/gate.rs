@@ -7,7 +7,7 @@ use super::{
     device_cookie, device_offer,
     error::PageError,
     flash,
-    judged::{Client, IssuedTo, JudgedRequest, JudgedSession},
+    judged::{IssuedTo, JudgedRequest, JudgedSession},
     paths,
     request_kind::request_kind,
     session_cookie::{self, CookieKeys, CookieScope, PresentedCookie, WrittenCookie},
@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     domain::{
-        account::Role, activity::RequestKind, policy::effective::EffectivePolicy, secret, session::RequestFacts,
-        time::Timestamp,
+        account::Role, activity::RequestKind, client::Client, policy::effective::EffectivePolicy, secret,
+        session::RequestFacts, time::Timestamp,
     },
     flows::{
         Ctx, FlowError,

@@ -10,7 +10,7 @@ use super::{
     device_cookie,
     error::{NO_ENTRY, PageError, device_login_url, factor_url, login_url},
     forms::Query,
-    judged::{Client, IssuedTo},
+    judged::IssuedTo,
     link_token::discreet,
     negotiation::wants_html,
     no_entry::render_no_entry,
@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     domain::{
+        client::Client,
         policy::effective::SameSite,
         secret::{Secret, digest},
         session::Duty,
@@ -180,8 +181,7 @@ fn handover_request(host: String, nonce: String, client: Client) -> HandoverRequ
     HandoverRequest {
         host,
         nonce,
-        ip: client.ip,
-        user_agent: client.user_agent,
+        client,
         device: None,
     }
 }

@@ -3,32 +3,13 @@
 use crate::{
     domain::{
         account::Role,
-        audit::RequestOrigin,
+        client::Client,
         session::{DeviceFault, EndReason},
         time::Timestamp,
     },
     flows::{access::AdmittedSession, login::OpenedSession},
 };
-use std::{net::IpAddr, rc::Rc};
-
-/// The origin of a request, for decisions and records.
-#[derive(Debug, Clone)]
-pub struct Client {
-    pub ip: IpAddr,
-    pub user_agent: Option<String>,
-    pub request_id: String,
-}
-
-impl Client {
-    /// Returns the origin of the request, for records.
-    pub fn origin(&self) -> RequestOrigin {
-        RequestOrigin {
-            ip: Some(self.ip),
-            user_agent: self.user_agent.clone(),
-            request_id: Some(self.request_id.clone()),
-        }
-    }
-}
+use std::rc::Rc;
 
 /// The results of the gate, for extractors.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@
 use super::{
     destination::{destination_address, return_to},
     error::PageError,
-    judged::{Client, IssuedTo},
+    judged::IssuedTo,
     onward, paths,
     problem::{Problem, set_retry_after},
     respond::redirect_to,
@@ -23,8 +23,8 @@ use crate::{
     flows::{
         Ctx,
         factors::{
-            self, CodeStep, CompletedSignIn, FactorClient, FactorStepOutcome, PasskeySignIn, PasskeyStep, PendingStep,
-            PendingView, SecondStepOptions, SignInOptions,
+            self, CodeStep, CompletedSignIn, FactorStepOutcome, PasskeySignIn, PasskeyStep, PendingStep, PendingView,
+            SecondStepOptions, SignInOptions,
         },
     },
 };
@@ -102,19 +102,10 @@ pub fn trusted_token(req: &HttpRequest) -> Option<Secret> {
     TRUSTED.read(req).map(Secret::new)
 }
 
-/// Describes where an attempt at a factor comes from.
-pub fn factor_client(client: &Client) -> FactorClient {
-    FactorClient {
-        ip: client.ip,
-        user_agent: client.user_agent.clone(),
-        request_id: Some(client.request_id.clone()),
-    }
-}
-
 fn pending_step(req: &HttpRequest, site: &Site, anyone: &Anyone) -> Option<PendingStep> {
     Some(PendingStep {
         token: PENDING.read(req).map(Secret::new)?,
-        client: factor_client(&anyone.client),
+        client: anyone.client.clone(),
         host: site.token_host().to_owned(),
     })
 }
@@ -190,16 +181,14 @@ pub async fn settle_passkey(
 
 /// Begins a sign-in with a passkey alone.
 pub async fn start_sign_in(ctx: &Ctx, anyone: &Anyone) -> StepResult<Json> {
-    Ok(
-        match factors::sign_in_options(ctx, &factor_client(&anyone.client)).await? {
-            SignInOptions::Options(options) => Ok(options),
-            SignInOptions::Off => Err(StepRefusal::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "passkeys_off",
-                "Passkeys cannot be used to sign in here. Use your password.",
-            )),
-        },
-    )
+    Ok(match factors::sign_in_options(ctx, &anyone.client).await? {
+        SignInOptions::Options(options) => Ok(options),
+        SignInOptions::Off => Err(StepRefusal::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "passkeys_off",
+            "Passkeys cannot be used to sign in here. Use your password.",
+        )),
+    })
 }
 
 /// Signs in with a passkey alone.
@@ -212,7 +201,7 @@ pub async fn finish_sign_in(
 ) -> StepResult<FinishedSignIn> {
     let request = PasskeySignIn {
         answer,
-        client: factor_client(&anyone.client),
+        client: anyone.client.clone(),
         target: session_target(ctx, site, anyone),
     };
     let outcome = factors::sign_in_with_passkey(ctx, request).await?;

@@ -2,12 +2,7 @@
 //! `flows::factors` decides what proves a factor.
 
 use super::{
-    enrolment_link,
-    error::PageError,
-    paths,
-    second_step::{StepRefusal, factor_client},
-    session_store::PREPARED_TOKEN,
-    site::Site,
+    enrolment_link, error::PageError, paths, second_step::StepRefusal, session_store::PREPARED_TOKEN, site::Site,
     visitor::Visitor,
 };
 use crate::{
@@ -113,7 +108,7 @@ pub fn proving_session(visitor: &Visitor) -> ProvingSession {
         account: visitor.account,
         session: visitor.session,
         token_digest: visitor.admitted.token_digest.clone(),
-        client: factor_client(&visitor.client),
+        client: visitor.client.clone(),
     }
 }
 

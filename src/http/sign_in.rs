@@ -28,9 +28,7 @@ pub fn sign_in_attempt(ctx: &Ctx, site: &Site, anyone: &Anyone, username: String
     SignInAttempt {
         username,
         password: Secret::new(password),
-        ip: anyone.client.ip,
-        user_agent: anyone.client.user_agent.clone(),
-        request_id: Some(anyone.client.request_id.clone()),
+        client: anyone.client.clone(),
         target: session_target(ctx, site, anyone),
         return_to: String::new(),
         trusted: None,

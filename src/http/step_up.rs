@@ -327,8 +327,7 @@ async fn confirm<W: StepUpVisitor, F: StepUpInput>(
         account: visitor.account,
         session: visitor.session,
         token_digest: visitor.admitted.token_digest.clone(),
-        ip: visitor.client.ip,
-        user_agent: visitor.client.user_agent.clone(),
+        client: visitor.client.clone(),
         password,
         code: typed.code.clone(),
     };

@@ -3,13 +3,14 @@
 
 use super::{
     error::PageError,
-    judged::{Client, JudgedRequest, JudgedSession},
+    judged::{JudgedRequest, JudgedSession},
     site::Site,
 };
 use crate::{
     domain::{
         account::{AccountId, Role},
         audit::Actor,
+        client::Client,
         factor::FactorDuty,
         policy::effective::EffectivePolicy,
         session::{Duty, EndReason, LifetimeEnd, SessionId, ends_at},

@@ -1,7 +1,7 @@
 //! The initiator of an action: the actor and the request. Every event of the action names them.
 
 use super::{
-    super::{account::AccountId, session::SessionId},
+    super::{account::AccountId, client::Client, session::SessionId},
     Actor, AuditEntry, Event, RequestOrigin,
 };
 
@@ -22,6 +22,15 @@ impl Initiator {
         Self {
             actor: Actor::System,
             origin: RequestOrigin::default(),
+            session: None,
+        }
+    }
+
+    /// A client that is not signed in.
+    pub fn anonymous(client: &Client) -> Self {
+        Self {
+            actor: Actor::Anonymous,
+            origin: client.origin(),
             session: None,
         }
     }

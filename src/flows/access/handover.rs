@@ -9,6 +9,7 @@ use crate::{
         activity::RequestKind,
         application::{Application, Applications, RequestTarget},
         audit::{Actor, Event, RequestOrigin},
+        client::Client,
         network,
         network_groups::NetworkGroup,
         secret::{self, Secret},
@@ -27,7 +28,7 @@ use crate::{
         sessions,
     },
 };
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 /// Validity of a code, inclusive.
 const VALID: Span = Span::from_secs(30);
@@ -45,9 +46,8 @@ pub struct HandoverRequest {
     pub host: String,
     /// The digest of the nonce that the browser holds on that host.
     pub nonce: String,
-    /// The browser's address.
-    pub ip: IpAddr,
-    pub user_agent: Option<String>,
+    /// The browser.
+    pub client: Client,
     /// The proof of the device on that host.
     pub device: Option<DeviceProof>,
 }
@@ -138,13 +138,16 @@ pub async fn issue_handover(
 
 fn binding(in_force: &PolicyInForce, request: &HandoverRequest, code: &Secret) -> HandoverBinding {
     let validation = &in_force.everyone().validation;
-    let group = validation.groups.find(request.ip).and_then(NetworkGroup::identity);
+    let group = validation
+        .groups
+        .find(request.client.ip)
+        .and_then(NetworkGroup::identity);
     HandoverBinding {
         digest: secret::digest(code.expose()),
         host: request.host.clone(),
         nonce: request.nonce.clone(),
-        user_agent: request.user_agent.clone().unwrap_or_default(),
-        network: group.unwrap_or_else(|| network::session_network(request.ip, validation.subnet_bits)),
+        user_agent: request.client.user_agent.clone().unwrap_or_default(),
+        network: group.unwrap_or_else(|| network::session_network(request.client.ip, validation.subnet_bits)),
     }
 }
 
@@ -286,8 +289,8 @@ impl HandoverArrival {
             .in_force
             .effective(account.role, &entered, Some(application.name.as_str()));
         let request = RequestFacts {
-            ip: self.request.ip,
-            user_agent: self.request.user_agent.as_deref(),
+            ip: self.request.client.ip,
+            user_agent: self.request.client.user_agent.as_deref(),
             kind: RequestKind {
                 check: true,
                 ..RequestKind::default()

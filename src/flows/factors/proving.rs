@@ -6,6 +6,7 @@ use crate::{
     domain::{
         account::{Account, AccountId},
         audit::Event,
+        client::Client,
         factor::Proof,
         login::SignInRefusal,
         policy::effective::FactorPolicy,
@@ -15,7 +16,7 @@ use crate::{
     flows::{
         Ctx, FlowError, Initiator, Write,
         factor_assertions::{AssertionCheck, AssertionOutcome},
-        factor_checks::{CodeVerdict, FactorClient, FactorReservation},
+        factor_checks::{CodeVerdict, FactorReservation},
         factor_rules::factors_in_session,
         session_tokens::{ProvedSession, SessionProof},
     },
@@ -35,7 +36,7 @@ pub struct ProvingSession {
     /// Digest of the id under which it was asked.
     pub token_digest: String,
     /// Where the request comes from.
-    pub client: FactorClient,
+    pub client: Client,
 }
 
 /// The outcome of a proof.

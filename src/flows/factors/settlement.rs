@@ -6,6 +6,7 @@ use crate::{
         account::{Account, Role},
         agent,
         audit::Event,
+        client::Client,
         factor::{Proof, Proofs},
         login::SignInRefusal,
         password,
@@ -18,7 +19,7 @@ use crate::{
         attempts::AttemptReservation,
         expiry::may_expire,
         factor_assertions::VerifiedAssertion,
-        factor_checks::{CodeVerdict, FactorClient},
+        factor_checks::CodeVerdict,
         factor_emails::FactorNews,
         factor_rules::factors_at_sign_in,
         pending_sign_in::is_carried_on,
@@ -43,7 +44,7 @@ pub struct PendingStep {
     /// The token from the first step ([`super::FactorDue::token`]).
     pub token: Secret,
     /// Where the request comes from.
-    pub client: FactorClient,
+    pub client: Client,
     /// The host for which the session will count, as tokens name it. It must be the host of the
     /// first step.
     pub host: String,
@@ -85,7 +86,7 @@ pub enum FactorStepOutcome {
 pub(super) struct Settlement {
     /// The account as read before the write.
     pub(super) account: Account,
-    pub(super) client: FactorClient,
+    pub(super) client: Client,
     /// The first step; `None` for a passkey sign-in.
     pub(super) step: Option<PendingStep>,
     pub(super) target: SessionTarget,
@@ -256,8 +257,7 @@ impl Write<'_> {
             account,
             proofs,
             must_change,
-            ip: settlement.client.ip,
-            user_agent: settlement.client.user_agent.as_deref(),
+            client: &settlement.client,
             target: &settlement.target,
             in_force: &settlement.in_force,
         })?;
@@ -288,7 +288,7 @@ impl Write<'_> {
     fn trust_browser(
         &mut self,
         account: &Account,
-        client: &FactorClient,
+        client: &Client,
         trusted_for: Span,
     ) -> Result<(Secret, Timestamp), StoreError> {
         let token = secret::token(self.ctx.random_bytes());

@@ -4,6 +4,7 @@ use super::settlement::{FactorGiven, FactorStepOutcome, PendingStep, Settlement}
 use crate::{
     domain::{
         account::{Account, AccountId},
+        client::Client,
         factor::FactorRequirement,
         secret::{self, Secret},
         time::{Span, Timestamp},
@@ -11,7 +12,7 @@ use crate::{
     flows::{
         Ctx, FlowError, Initiator,
         factor_assertions::{AssertionCheck, AssertionOutcome},
-        factor_checks::{FactorClient, FactorReservation},
+        factor_checks::FactorReservation,
         factor_rules::factors_at_sign_in,
         pending_sign_in::{FactorMethods, is_carried_on},
         session_opening::SessionTarget,
@@ -72,7 +73,7 @@ pub struct PasskeySignIn {
     /// The browser's `PublicKeyCredential`, as `toJSON()` gives it.
     pub answer: Json,
     /// Where the request comes from.
-    pub client: FactorClient,
+    pub client: Client,
     /// Where the session will count.
     pub target: SessionTarget,
 }
@@ -140,7 +141,7 @@ pub async fn sign_in_with_code(ctx: &Ctx, request: CodeStep) -> Result<FactorSte
         return Ok(FactorStepOutcome::Over);
     };
     let in_force = ctx.current_policy().await?;
-    let initiator = request.step.client.anonymous();
+    let initiator = Initiator::anonymous(&request.step.client);
     let reservation = match ctx.reserve_code(&initiator, &account, request.step.client.ip).await? {
         FactorReservation::Granted(reservation) => reservation,
         FactorReservation::Refused(refusal) => return Ok(FactorStepOutcome::Refused(refusal)),
@@ -193,7 +194,7 @@ pub async fn sign_in_with_pending_passkey(ctx: &Ctx, request: PasskeyStep) -> Re
 }
 
 /// Starts a sign-in with a passkey alone.
-pub async fn sign_in_options(ctx: &Ctx, client: &FactorClient) -> Result<SignInOptions, FlowError> {
+pub async fn sign_in_options(ctx: &Ctx, client: &Client) -> Result<SignInOptions, FlowError> {
     let rules = ctx.current_policy().await?.everyone().factors;
     if !rules.passwordless {
         return Ok(SignInOptions::Off);
@@ -224,7 +225,7 @@ pub async fn sign_in_with_passkey(ctx: &Ctx, request: PasskeySignIn) -> Result<F
 /// A passkey's answer, with or without a first step.
 struct PasskeyArrival {
     binding: ChallengeBinding,
-    client: FactorClient,
+    client: Client,
     step: Option<PendingStep>,
     target: SessionTarget,
     trust: bool,
@@ -234,7 +235,7 @@ struct PasskeyArrival {
 impl PasskeyArrival {
     async fn settle(self, ctx: &Ctx) -> Result<FactorStepOutcome, FlowError> {
         let in_force = ctx.current_policy().await?;
-        let initiator = self.client.anonymous();
+        let initiator = Initiator::anonymous(&self.client);
         let check = AssertionCheck {
             initiator: initiator.clone(),
             client: self.client.clone(),

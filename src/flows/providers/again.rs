@@ -2,7 +2,10 @@
 
 use super::{outcome::ProviderRefusal, sign_in::CallbackRequest};
 use crate::{
-    domain::source::{ExternalIdentity, IdentitySource},
+    domain::{
+        audit::Initiator,
+        source::{ExternalIdentity, IdentitySource},
+    },
     flows::{Ctx, FlowError},
     identity::oidc::OidcFault,
     store::accounts,
@@ -28,7 +31,7 @@ impl Ctx {
             return Ok(None);
         }
         let message = format!("{} signed in another person than {owner}.", source.title);
-        let (code, initiator) = (OidcFault::other_person().code(), request.client.anonymous());
+        let (code, initiator) = (OidcFault::other_person().code(), Initiator::anonymous(&request.client));
         let username = Some(identity.name.as_str());
         let refusal = self.refuse_person(&initiator, source, code, message, username).await?;
         Ok(Some(refusal))

@@ -9,6 +9,7 @@ use crate::{
     domain::{
         account::{Account, AccountId},
         audit::Event,
+        client::Client,
         factor::Proofs,
         secret::Secret,
         session::SessionId,
@@ -16,7 +17,6 @@ use crate::{
     },
     flows::{
         Ctx, FlowError, Initiator, Write,
-        factor_checks::FactorClient,
         provider_sessions::ProviderSessionFacts,
         session_tokens::{ProvedSession, SessionProof},
     },
@@ -43,7 +43,7 @@ pub struct ProviderConfirmation {
     /// The digest of the token that the request used.
     pub token_digest: String,
     /// Where the request comes from.
-    pub client: FactorClient,
+    pub client: Client,
 }
 
 /// The result of a confirmation at a provider.

@@ -6,6 +6,7 @@ use crate::{
     domain::{
         account::{Account, Role},
         audit::Event,
+        client::Client,
         factor::{Proof, Proofs},
         login::SignInRefusal,
         secret::Secret,
@@ -14,7 +15,6 @@ use crate::{
     flows::{
         Write,
         external_accounts::{ExternalRefusal, IdentifiedPerson, PersonWriteError},
-        factor_checks::FactorClient,
         factor_rules::factors_at_sign_in,
         login::SessionTarget,
         pending_sign_in::PasswordStep,
@@ -42,7 +42,7 @@ pub(super) struct ProviderSettlement {
     /// The provider's latest sign-out before the tokens were fetched.
     pub(super) last_sign_out: Option<Timestamp>,
     pub(super) in_force: Arc<PolicyInForce>,
-    pub(super) client: FactorClient,
+    pub(super) client: Client,
     pub(super) target: SessionTarget,
     pub(super) trusted: Option<Secret>,
 }
@@ -112,8 +112,7 @@ impl Write<'_> {
         let rules = factors_at_sign_in(&settlement.in_force, &account, target.entering.as_deref());
         self.note_requirement(&mut account, &rules)?;
         let step = PasswordStep {
-            ip: settlement.client.ip,
-            user_agent: settlement.client.user_agent.as_deref(),
+            client: &settlement.client,
             target,
             return_to: &settlement.pending.return_to,
             trusted_browser: settlement.trusted.as_ref(),
@@ -134,8 +133,7 @@ impl Write<'_> {
             account,
             proofs,
             must_change: None,
-            ip: settlement.client.ip,
-            user_agent: settlement.client.user_agent.as_deref(),
+            client: &settlement.client,
             target,
             in_force: &settlement.in_force,
         })?;

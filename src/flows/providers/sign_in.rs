@@ -7,6 +7,7 @@ use super::{
 use crate::{
     domain::{
         audit::{AuditEntry, Event},
+        client::Client,
         factor::{Proof, Proofs},
         secret::Secret,
         source::{ExternalIdentity, FactorTrust, IdentitySource, OidcSettings, SourceId},
@@ -15,7 +16,6 @@ use crate::{
     flows::{
         Ctx, FlowError, Initiator,
         external_accounts::{ExternalRefusal, IdentifiedPerson},
-        factor_checks::FactorClient,
         login::SessionTarget,
     },
     identity::oidc::{AuthorizationRequest, CallbackQuery, OidcFault, ProviderSignIn, SignInSecrets},
@@ -54,7 +54,7 @@ pub struct CallbackRequest {
     /// The address of the callback, as the request to the provider named it.
     pub redirect_uri: String,
     /// Where the request comes from.
-    pub client: FactorClient,
+    pub client: Client,
     /// Where the session will be valid.
     pub target: SessionTarget,
     /// Token of a trusted browser, if the request had its cookie.
@@ -76,7 +76,7 @@ pub struct SignInRequest {
 /// Starts a sign-in at the provider of a source. `redirect_uri`: where the answer comes back.
 pub async fn start(
     ctx: &Ctx,
-    client: &FactorClient,
+    client: &Client,
     asked: SignInRequest,
     redirect_uri: &str,
 ) -> Result<SignInStart, FlowError> {
@@ -109,8 +109,13 @@ pub async fn start(
             },
         ))),
         Err(fault) => SignInStart::Refused(
-            ctx.refuse_fault(&client.anonymous(), Event::SignInRefused, &live.source, &fault)
-                .await?,
+            ctx.refuse_fault(
+                &Initiator::anonymous(client),
+                Event::SignInRefused,
+                &live.source,
+                &fault,
+            )
+            .await?,
         ),
     })
 }
@@ -127,6 +132,7 @@ pub async fn complete(ctx: &Ctx, request: CallbackRequest) -> Result<ProviderSig
         return Ok(ProviderSignInOutcome::Unknown);
     };
     let source = &live.source;
+    let initiator = Initiator::anonymous(&request.client);
     let pending = request.pending.as_ref();
     let since = pending
         .filter(|_| request.again.is_some())
@@ -138,20 +144,16 @@ pub async fn complete(ctx: &Ctx, request: CallbackRequest) -> Result<ProviderSig
     let (pending, signed_in) = match checked {
         Ok(checked) => checked,
         Err(fault) => {
-            let refusal = ctx
-                .refuse_fault(&request.client.anonymous(), Event::SignInRefused, source, &fault)
-                .await?;
-            return Ok(ProviderSignInOutcome::Refused(refusal));
+            let refusal = ctx.refuse_fault(&initiator, Event::SignInRefused, source, &fault);
+            return Ok(ProviderSignInOutcome::Refused(refusal.await?));
         }
     };
     let username = signed_in.claims.name.as_deref();
     let identity = match identity_of(settings, &signed_in) {
         Ok(identity) => identity,
         Err((code, message)) => {
-            let refusal = ctx
-                .refuse_person(&request.client.anonymous(), source, code, message, username)
-                .await?;
-            return Ok(ProviderSignInOutcome::Refused(refusal));
+            let refusal = ctx.refuse_person(&initiator, source, code, message, username);
+            return Ok(ProviderSignInOutcome::Refused(refusal.await?));
         }
     };
     if let Some(refusal) = ctx.refuse_other_person(source, &identity, &request).await? {
@@ -170,7 +172,6 @@ pub async fn complete(ctx: &Ctx, request: CallbackRequest) -> Result<ProviderSig
         target: request.target,
         trusted: request.trusted,
     };
-    let initiator = request.client.anonymous();
     let settlement = Arc::new(settlement);
     let settled = ctx.write_about_person(&initiator, move |w| w.settle_provider_sign_in(&settlement));
     match settled.await? {

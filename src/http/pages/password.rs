@@ -121,8 +121,7 @@ pub async fn submit(
     let wanted = PasswordChange {
         account: visitor.account,
         session: visitor.session,
-        ip: visitor.client.ip,
-        user_agent: visitor.client.user_agent.clone(),
+        client: visitor.client.clone(),
         current: Secret::new(form.current_password),
         new: Secret::new(form.new_password),
         again: Secret::new(form.new_password_again),

@@ -3,11 +3,12 @@
 
 use crate::{
     domain::{
+        client::Client,
         password::{PasswordFault, rate},
         policy::effective::PasswordPolicy,
     },
     flows::Ctx,
-    http::{error::PageError, judged::Client},
+    http::error::PageError,
 };
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;

@@ -4,7 +4,7 @@
 use crate::harness::server::{On, PASSWORD, TestServer, block_on, eventually};
 use nightlatch::{
     clock::SystemClock,
-    domain::{account::Role, secret::Secret},
+    domain::{account::Role, client::Client, secret::Secret},
     flows::{
         Ctx, decoys,
         login::{SessionTarget, SignInAttempt, SignInOutcome, sign_in},
@@ -70,9 +70,11 @@ fn attempt(name: &str, password: &str) -> SignInAttempt {
         trusted: None,
         username: name.to_owned(),
         password: Secret::new(password.to_owned()),
-        ip: [192, 0, 2, 1].into(),
-        user_agent: None,
-        request_id: None,
+        client: Client {
+            ip: [192, 0, 2, 1].into(),
+            user_agent: None,
+            request_id: None,
+        },
         target: SessionTarget {
             replaces: None,
             cookie_form: String::new(),

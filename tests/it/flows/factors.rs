@@ -10,6 +10,7 @@ use crate::harness::{
 use nightlatch::{
     domain::{
         account::{AccountId, Role},
+        client::Client,
         factor::{FactorDuty, Proof, Proofs},
         login::SignInRefusal,
         secret::Secret,
@@ -20,9 +21,9 @@ use nightlatch::{
         Ctx, Initiator,
         accounts::Act,
         factors::{
-            self, AppConfirmation, CodeStep, CompletedSignIn, EnrolmentLinkOutcome, EnrolmentRefusal, FactorClient,
-            FactorDue, FactorOwner, FactorStepOutcome, PasskeyEnrolment, PasskeyOptions, PasskeySignIn, PasskeyStep,
-            PendingStep, ProofOutcome, ProvingSession, RemovalOutcome, ResetKind, SecondStepOptions, SignInOptions,
+            self, AppConfirmation, CodeStep, CompletedSignIn, EnrolmentLinkOutcome, EnrolmentRefusal, FactorDue,
+            FactorOwner, FactorStepOutcome, PasskeyEnrolment, PasskeyOptions, PasskeySignIn, PasskeyStep, PendingStep,
+            ProofOutcome, ProvingSession, RemovalOutcome, ResetKind, SecondStepOptions, SignInOptions,
         },
         login::{OpenedSession, SessionTarget, SignInAttempt, SignInOutcome, sign_in},
         step_up::{self, StepUpMethod, StepUpOutcome, StepUpRequest},
@@ -41,8 +42,8 @@ fn server(on: On) -> TestServer {
     TestServer::on(on).env("NIGHTLATCH_PUBLIC_URL", ORIGIN).start()
 }
 
-fn client() -> FactorClient {
-    FactorClient {
+fn client() -> Client {
+    Client {
         ip: [192, 0, 2, 7].into(),
         user_agent: Some(BROWSER.to_owned()),
         request_id: None,
@@ -62,9 +63,7 @@ fn attempt(name: &str, trusted: Option<Secret>) -> SignInAttempt {
     SignInAttempt {
         username: name.to_owned(),
         password: Secret::new(PASSWORD.to_owned()),
-        ip: client().ip,
-        user_agent: client().user_agent,
-        request_id: None,
+        client: client(),
         target: target(),
         return_to: "/page".to_owned(),
         trusted,
@@ -733,8 +732,7 @@ fn a_session_without_the_factor_neither_enrols_nor_steps_up() {
                 account: ada,
                 session: early.session,
                 token_digest: nightlatch::domain::secret::digest(early.token.expose()),
-                ip: client().ip,
-                user_agent: client().user_agent,
+                client: client(),
                 password: secret(PASSWORD),
                 code: code.map(secret),
             };
@@ -935,7 +933,7 @@ fn challenges_are_not_stored_and_are_answered_once() {
         let answer = passkey.answer(&options);
         let elsewhere = PasskeySignIn {
             answer: answer.clone(),
-            client: FactorClient {
+            client: Client {
                 user_agent: Some("curl/8".to_owned()),
                 ..client()
             },

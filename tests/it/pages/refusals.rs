@@ -10,6 +10,7 @@ use nightlatch::{
     domain::{
         account::Role,
         audit::{AuditFilter, AuditRecord, Event, EventOutcome},
+        client::Client,
         secret::Secret,
         time::Span,
     },
@@ -132,9 +133,11 @@ fn refuse(ctx: &Ctx, name: &str, times: usize) {
             trusted: None,
             username: name.to_owned(),
             password: Secret::new("not the password".to_owned()),
-            ip: [192, 0, 2, 1].into(),
-            user_agent: None,
-            request_id: None,
+            client: Client {
+                ip: [192, 0, 2, 1].into(),
+                user_agent: None,
+                request_id: None,
+            },
             target: SessionTarget {
                 replaces: None,
                 cookie_form: String::new(),

@@ -6,7 +6,7 @@ use crate::harness::{
     statements::Statements,
 };
 use nightlatch::{
-    domain::{account::Role, login::SignInRefusal, secret::Secret},
+    domain::{account::Role, client::Client, login::SignInRefusal, secret::Secret},
     flows::{
         Ctx,
         accounts::Act,
@@ -22,9 +22,11 @@ fn attempt(name: &str, password: &str) -> SignInAttempt {
         trusted: None,
         username: name.to_owned(),
         password: Secret::new(password.to_owned()),
-        ip: [192, 0, 2, 1].into(),
-        user_agent: Some("curl".to_owned()),
-        request_id: None,
+        client: Client {
+            ip: [192, 0, 2, 1].into(),
+            user_agent: Some("curl".to_owned()),
+            request_id: None,
+        },
         target: SessionTarget {
             replaces: None,
             cookie_form: String::new(),
@@ -53,9 +55,11 @@ fn asking(ctx: &Ctx, asked: &Statements, name: &str) -> (Vec<String>, u64) {
     asked.take();
     let request = PasswordResetRequest {
         username: name.to_owned(),
-        ip: [192, 0, 2, 1].into(),
-        user_agent: None,
-        request_id: None,
+        client: Client {
+            ip: [192, 0, 2, 1].into(),
+            user_agent: None,
+            request_id: None,
+        },
     };
     block_on(password_reset::request(ctx, request)).unwrap();
     let statements = asked.take();

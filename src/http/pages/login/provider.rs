@@ -21,7 +21,7 @@ use crate::{
         paths,
         provider_cookie::{self, ProviderErrand},
         respond::{redirect_to, render_page},
-        second_step::{self, factor_client},
+        second_step,
         session_proof::renew,
         shell::Shell,
         sign_in::{hand_over_session, session_target},
@@ -193,7 +193,7 @@ async fn send(
         ProviderErrand::Again(user) => OnRefusal::Retry(again_address(&request.source, user, &request.return_to)),
         ProviderErrand::SignIn | ProviderErrand::Confirm(_) => OnRefusal::SignInPage(request.return_to.clone()),
     };
-    match providers::start(ctx, &factor_client(&anyone.client), request, &redirect_uri).await? {
+    match providers::start(ctx, &anyone.client, request, &redirect_uri).await? {
         SignInStart::Redirect(started) => {
             let (url, pending) = *started;
             let mut response = discreet(redirect_to(url.as_str()));
@@ -246,7 +246,7 @@ pub async fn callback(
                     account: visitor.account,
                     session,
                     token_digest: visitor.admitted.token_digest.clone(),
-                    client: factor_client(&anyone.client),
+                    client: anyone.client.clone(),
                 };
                 finish_confirmation(&req, &ctx, visitor, request).await?
             }
@@ -263,7 +263,7 @@ pub async fn callback(
                 pending,
                 again: errand.and_then(ProviderErrand::into_owner),
                 redirect_uri,
-                client: factor_client(&anyone.client),
+                client: anyone.client.clone(),
                 target: session_target(&ctx, &Site::Own, &anyone),
                 trusted: second_step::trusted_token(&req),
             };

@@ -61,9 +61,7 @@ pub async fn submit(
     }
     let wanted = PasswordResetRequest {
         username: form.username,
-        ip: anyone.client.ip,
-        user_agent: anyone.client.user_agent.clone(),
-        request_id: Some(anyone.client.request_id.clone()),
+        client: anyone.client.clone(),
     };
     password_reset::request(&ctx, wanted).await?;
     Ok(flash::redirect(&req, paths::LOGIN, &Flash::info(SAID)))
