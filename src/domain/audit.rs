@@ -276,7 +276,7 @@ pub enum Actor {
         /// The account's name at that time.
         name: String,
     },
-    /// A visitor who is not signed in; [`Entry::account`] has the name they typed.
+    /// A visitor who is not signed in; [`AuditEntry::account`] has the name they typed.
     Anonymous,
     /// The server itself (sweeps, expiry, reverts).
     System,

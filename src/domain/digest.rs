@@ -20,7 +20,7 @@ pub const LOOKED_AT: usize = 2_000;
 pub struct DigestEvent {
     /// The kind of event.
     pub event: Event,
-    /// The account that it concerns, or the name that was typed.
+    /// The account that the event is about, or the name that was typed.
     pub account: Option<String>,
     /// The actor.
     pub actor: String,

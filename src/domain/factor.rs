@@ -108,7 +108,7 @@ impl Proofs {
     }
 
     /// Returns whether a second factor was proved in the session itself. A trusted browser only
-    /// stands for an earlier proof: it spares a sign-in the question and nothing else.
+    /// stands for an earlier proof: it lets a sign-in skip the question, and has no other effect.
     pub const fn has_own_factor(self) -> bool {
         Proofs(self.0 & !Proof::TrustedBrowser.bit()).has_second_factor()
     }
@@ -200,7 +200,7 @@ impl FactorRequirement {
         FactorRequirement::Passkey,
     ];
 
-    /// Returns the word of the setting.
+    /// Returns the value as the setting spells it.
     pub const fn as_str(self) -> &'static str {
         match self {
             FactorRequirement::Off => "off",

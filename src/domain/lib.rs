@@ -1,6 +1,6 @@
-//! The rules of Nightlatch: facts in, verdict out. There is no clock, I/O, async, log or randomness
-//! here. This is a separate crate so that the compiler checks that, and so that a changed rule and
-//! its tests (`tests/domain`) build without the web server and the database.
+//! The rules of Nightlatch: facts in, decision out. There is no clock, I/O, async, log or
+//! randomness here. This is a separate crate so that the compiler checks that, and so that a
+//! changed rule and its tests (`tests/domain`) build without the web server and the database.
 #![warn(missing_docs)]
 
 pub mod account;

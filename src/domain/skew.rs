@@ -7,7 +7,7 @@ use super::time::{Span, Timestamp};
 /// ready.
 pub const MAX_SKEW: Span = Span::from_secs(1);
 
-/// Returns how far the other clock is ahead of ours (negative: behind). It showed `told` at some
+/// Returns how far the other clock is ahead of ours (negative: behind). It showed `told` at an
 /// instant between `before` and `after` by ours, so that the time the query took does not count as
 /// a difference.
 pub const fn measure(before: Timestamp, told: Timestamp, after: Timestamp) -> Span {

@@ -15,7 +15,7 @@ const PASSWORD_WORDS: [&str; 14] = [
     "passw", "kennwort", "letmein", "iloveyou", "welcome", "changeme", "qwert", "azert", "asdf", "yxcv", "zxcv",
     "qazwsx", "1q2w", "12345",
 ];
-/// Names that attackers try, also with digits after them (`admin2024`): they are no secrets.
+/// Names that attackers try, with or without digits after them (`admin2024`): they are not secrets.
 const USUAL_NAMES: [&str; 12] = [
     "admin",
     "administrator",

@@ -142,9 +142,9 @@ fn is_plain(name: &str) -> bool {
             .all(|label| !label.is_empty() && !label.starts_with("xn--"))
 }
 
-/// Decodes the path if every server would read it alike. `None` for `//` and dot segments (also
-/// with parameters), for encoded slashes, dots, backslashes or percent signs that decode further,
-/// for control characters, and for text that is not UTF-8.
+/// Decodes the path if every server would read it the same way. `None` for `//` and dot segments
+/// (also with parameters), for encoded slashes, dots, backslashes or percent signs that decode
+/// further, for control characters, and for text that is not UTF-8.
 pub fn canonical_path(path: &str) -> Option<String> {
     let bytes = path.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());

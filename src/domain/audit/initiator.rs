@@ -35,7 +35,7 @@ impl Initiator {
         }
     }
 
-    /// An audit event of this initiator, of which nothing else is known yet.
+    /// Creates an audit entry for this initiator; the caller adds the other fields.
     pub fn entry(&self, event: Event) -> AuditEntry {
         AuditEntry {
             session: self.session,
@@ -51,8 +51,8 @@ impl Initiator {
         }
     }
 
-    /// Whether somebody acted whose name is known: a signed-in user, or an operator at the command
-    /// line.
+    /// Returns whether the actor is a person with a known name: a signed-in user, or an operator at
+    /// the command line.
     pub fn is_person(&self) -> bool {
         match self.actor {
             Actor::Account { .. } | Actor::Cli { .. } => true,

@@ -33,7 +33,7 @@ impl PolicyFormat {
     /// The formats that can be exported.
     pub const WRITTEN: [PolicyFormat; 3] = [PolicyFormat::Hue, PolicyFormat::Toml, PolicyFormat::Json];
 
-    /// Returns the word used in commands and addresses, such as `hue`.
+    /// Returns the name used in commands and URLs, such as `hue`.
     pub const fn as_str(self) -> &'static str {
         match self {
             PolicyFormat::Hue => "hue",
@@ -44,7 +44,7 @@ impl PolicyFormat {
         }
     }
 
-    /// Parses the word of a format; `None` for an unknown one.
+    /// Parses the name of a format; `None` for an unknown one.
     pub fn parse(word: &str) -> Option<PolicyFormat> {
         PolicyFormat::ALL.into_iter().find(|format| format.as_str() == word)
     }

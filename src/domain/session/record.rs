@@ -47,7 +47,7 @@ pub struct Session {
     pub proved_at: Timestamp,
     /// The proofs of the session since it began.
     pub proofs: Proofs,
-    /// Its tokens; empty where a function says so.
+    /// Its tokens. Functions that do not read them say so, and leave this empty.
     pub tokens: Vec<SessionToken>,
     /// The keys to which it is bound, at most one per host.
     pub devices: Vec<DeviceKey>,
@@ -81,7 +81,7 @@ impl Session {
         self.devices.iter().find(|key| key.host == token.host)
     }
 
-    /// Returns whether a key was registered so lately that the browser may have sent a request
+    /// Returns whether a key was registered so recently that the browser may have sent a request
     /// before it had the proof.
     pub fn was_just_bound(&self, now: Timestamp) -> bool {
         let latest = self.devices.iter().map(|key| key.registered_at).max();

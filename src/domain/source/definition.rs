@@ -67,7 +67,7 @@ impl Provision {
         }
     }
 
-    /// Parses the word; `None` for any other.
+    /// Parses the code; `None` for any other.
     pub fn parse(word: &str) -> Option<Self> {
         match word {
             "auto" => Some(Provision::Auto),
@@ -80,7 +80,7 @@ impl Provision {
 /// What happens to live sessions while a source does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnOutage {
-    /// They go on.
+    /// They continue.
     Keep,
     /// They end once the source has not answered for this long.
     EndAfter(Span),
@@ -321,8 +321,8 @@ impl SourceDefinition {
         texts
     }
 
-    /// Returns every setting as text. [`SourceDefinition::parse`] reads the same settings back;
-    /// there is no secret among them.
+    /// Returns every setting as text. [`SourceDefinition::parse`] reads the same settings back.
+    /// Secrets are not included.
     pub fn texts(&self) -> SettingTexts {
         let own = match &self.settings {
             SourceSettings::Ldap(settings) => settings.texts(),

@@ -51,7 +51,7 @@ pub enum GroupLookup {
 }
 
 impl GroupLookup {
-    /// Returns the word of the setting.
+    /// Returns the value as the setting spells it.
     pub const fn as_str(self) -> &'static str {
         match self {
             GroupLookup::Off => "off",

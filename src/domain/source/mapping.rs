@@ -7,7 +7,7 @@ use crate::{account::Role, text::fold, text::is_invisible};
 /// Maximum number of rules of one source.
 const MAX_RULES: usize = 500;
 
-/// The role or group that a rule gives.
+/// The role or group that a rule grants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MappingTarget {
     /// A role.
@@ -16,12 +16,12 @@ pub enum MappingTarget {
     Group(String),
 }
 
-/// One rule: whoever has the group gets the target.
+/// One rule: members of the group get the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MappingRule {
     /// The group at the source, by name or by distinguished name; `*` matches every account.
     pub group: String,
-    /// The role or group that the rule gives.
+    /// The role or group that the rule grants.
     pub target: MappingTarget,
 }
 
@@ -34,12 +34,12 @@ pub struct Mapping {
     pub allowed_groups: Vec<String>,
 }
 
-/// The rights that the rules give to one account.
+/// The rights that the rules grant to one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MappedRights {
     /// Whether the account may sign in at all.
     pub allowed: bool,
-    /// Its role: member, unless a rule gives administrator.
+    /// Its role: member, unless a rule grants administrator.
     pub role: Role,
     /// Its groups with us, sorted, each once.
     pub groups: Vec<String>,

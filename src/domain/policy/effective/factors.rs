@@ -153,7 +153,7 @@ impl EnrolmentMode {
             .find(|mode| mode.as_str() == word)
     }
 
-    /// Returns the word of the setting.
+    /// Returns the value as the setting spells it.
     pub const fn as_str(self) -> &'static str {
         match self {
             EnrolmentMode::AtSignIn => "at_sign_in",

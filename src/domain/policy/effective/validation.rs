@@ -57,7 +57,7 @@ impl ValidationMode {
         ValidationMode::Off,
     ];
 
-    /// Returns the word of the setting.
+    /// Returns the value as the setting spells it.
     pub const fn as_str(self) -> &'static str {
         match self {
             ValidationMode::Strict => "strict",

@@ -1,4 +1,5 @@
-//! The requests of a scenario as a few regular runs, so that ten years of them need no list.
+//! The requests of a scenario as a few regular runs, so that ten years of requests need not be
+//! listed one by one.
 
 use std::net::IpAddr;
 
