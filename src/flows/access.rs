@@ -80,8 +80,8 @@ pub struct AdmittedSession {
     pub token_digest: String,
     /// The `cookie_form` of the presented token: how its cookie was issued.
     pub cookie_form: String,
-    /// Whether only memory said so, because the database did not answer. Such a visitor may end
-    /// sessions and do nothing else.
+    /// Whether this comes from memory alone, because the database did not answer. Such a visitor
+    /// may end sessions and do nothing else.
     pub is_from_memory: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Reading the audit log. The flows that act write it; entries are only ever added.
+//! Reading the audit log. Each flow writes its own entries, and entries are only ever added.
 
 pub mod seals;
 

@@ -49,8 +49,8 @@ pub(super) enum PasswordRoute {
 pub(super) struct AskedDirectories {
     /// Those that may know the person, in order.
     deciding: Vec<LiveSource>,
-    /// Those that only search the name, for an account of another one: otherwise the number of
-    /// searches would tell which names have an account.
+    /// Those that only search for the name, for an account of another directory: otherwise the
+    /// number of searches would reveal which names have an account.
     beside: Vec<LiveSource>,
 }
 
@@ -137,7 +137,7 @@ impl Ctx {
 
     /// Asks the enabled directories about a name that nobody has, and returns the name of a source
     /// that does not answer. A refused password that no directory checks waits for this: otherwise
-    /// an outage would tell which names are known without a directory.
+    /// an outage would reveal which names are known without a directory.
     pub(super) async fn find_outage(&self) -> Result<Option<String>, FlowError> {
         let known = self.live.sources();
         let asked = AskedDirectories {
@@ -205,7 +205,7 @@ impl Ctx {
         let Some(decisive) = decisive else {
             return Ok(DirectoryAnswer::refused(DirectoryRefusal::WrongPassword.code()));
         };
-        // On the heap: both are large, and this stands deep inside a sign-in.
+        // On the heap: both futures are large, and the call is deep inside a sign-in.
         let judging = Box::pin(self.judge_lookup(decisive, password, account));
         let others = Box::pin(self.find_silent(lookups));
         // Who may sign in waits for no other directory.
@@ -263,7 +263,7 @@ impl Ctx {
     }
 
     /// Refuses without asking the directory about the password, after the time that a recent check
-    /// took: the time must not tell whether a directory knows the name.
+    /// took: the time must not reveal whether a directory knows the name.
     async fn refuse_unasked(&self, live: &LiveSource, reason: &'static str) -> DirectoryVerdict {
         let [pick, ..] = self.random_bytes();
         tokio::time::sleep(self.live.directories.recent_bind(live.source.id, pick)).await;

@@ -58,8 +58,8 @@ pub struct Explanation {
     pub provider: Option<ExplainedProvider>,
 }
 
-/// What the identity provider says about a live session. It never extends the session: the earlier
-/// end counts, which is always that of the policy.
+/// What the identity provider states about a live session. It never extends the session, whose end
+/// always comes from the policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExplainedProvider {
     /// The title of the source.

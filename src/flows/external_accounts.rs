@@ -1,5 +1,5 @@
 //! Accounts whose identity is proved at a source: found by their identity there, never by their
-//! name alone, created or claimed at the first sign-in, and made to follow what the source says.
+//! name alone, created or claimed at the first sign-in, and updated to match the source.
 //! Directories and identity providers share these rules.
 
 use super::{Ctx, FlowError, Initiator, Write};
@@ -286,9 +286,9 @@ impl Write<'_> {
         Ok(!sources::hold(self.connection, id)?.is_some_and(|source| source.enabled))
     }
 
-    /// Makes an account follow what its source says, and records what changed. A name that is taken
-    /// stays as it was. The caller has locked what [`IdentifiedPerson::concerns_administrators`]
-    /// asks for.
+    /// Updates an account to match its source, and records what changed. A name that is taken stays
+    /// as it was. The caller has locked what [`IdentifiedPerson::concerns_administrators`] asks
+    /// for.
     pub(super) fn follow_source(&mut self, before: Account, person: &IdentifiedPerson) -> Result<Account, StoreError> {
         let mut account = person.describe(&before);
         if account.name_key != before.name_key

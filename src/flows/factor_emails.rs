@@ -23,7 +23,7 @@ pub(super) enum FactorNews<'a> {
     /// Its counter went backwards, as it does after the original of a copy was used.
     PasskeyCopied(&'a str),
     RecoveryCodesMade,
-    /// `few`: so few codes are left that the owner should make new ones.
+    /// `few`: so few codes are left that the owner should generate new ones.
     RecoveryCodeUsed {
         left: u32,
         few: bool,

@@ -284,7 +284,7 @@ impl Write<'_> {
     }
 
     /// Returns the current account with its row locked; if a rule has just expired it, that is
-    /// written first. With a wrong password all accounts are answered alike, so this work is
+    /// written first. With a wrong password all accounts get the same response, so this work is
     /// skipped.
     fn account_signing_in(&mut self, reserved: &ReservedAttempt, matches: bool) -> Result<Option<Account>, StoreError> {
         let known = reserved.account.as_ref();

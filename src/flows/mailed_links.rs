@@ -39,8 +39,8 @@ pub enum EnrolmentLinkOutcome {
     Sent,
     /// The caller must pass the link on.
     Link(Secret),
-    /// It would be for the administrator who asked for it: whoever has stolen the password of one
-    /// must not make themselves a link.
+    /// The account is the administrator's own. Someone who has stolen an administrator's password
+    /// must not be able to make a link with it.
     OwnAccount,
     /// There is nowhere to send it.
     NoAddress,

@@ -46,7 +46,7 @@ pub async fn choices(ctx: &Ctx, id: AccountId, role: Role) -> Result<Vec<(Notifi
 }
 
 /// Switches the notifications of `offered` on that are in `wanted`, and the others off. If this
-/// switches off emails that would reveal a stranger's sign-in, a last email says so.
+/// switches off emails that would reveal a stranger's sign-in, a final email says so.
 pub async fn choose(
     ctx: &Ctx,
     initiator: &Initiator,

@@ -118,7 +118,7 @@ pub struct FactorDue {
 pub(super) struct PasswordStep<'a> {
     pub(super) client: &'a Client,
     pub(super) target: &'a SessionTarget,
-    /// Where the browser goes on, validated.
+    /// Where the browser continues, validated.
     pub(super) return_to: &'a str,
     /// Token of a trusted browser, if the request had one.
     pub(super) trusted_browser: Option<&'a Secret>,

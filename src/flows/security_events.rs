@@ -1,7 +1,7 @@
 //! Security events of identity providers (Shared Signals, CAEP): every instance polls them in turns
 //! (RFC 8936). An event that revokes a session or changes a credential ends the person's sessions
-//! here; it is acknowledged after the commit, so a crash in between brings it again, and its second
-//! arrival does nothing.
+//! here; it is acknowledged after the commit, so after a crash in between it arrives again, and has
+//! no further effect.
 
 use super::{Ctx, FlowError, Initiator, Write};
 use crate::{
@@ -309,7 +309,7 @@ impl Write<'_> {
     }
 
     /// Stops the sign-ins under way that an event names, unless the event is so old that their
-    /// sessions would go on. The caller holds the source.
+    /// sessions would continue. The caller holds the source.
     fn interrupt_sign_ins_of_event(
         &mut self,
         source: SourceId,

@@ -55,7 +55,7 @@ pub enum SyncOutcome {
         /// How many sessions ended.
         ended: usize,
     },
-    /// The source is no directory; there is nothing to compare.
+    /// The source is not a directory; there is nothing to compare.
     NoDirectory,
 }
 

@@ -1,5 +1,5 @@
 //! The test of a source: each step with its time, and for a directory what the source's rules would
-//! give. It changes nothing.
+//! grant. It changes nothing.
 
 use super::{Ctx, FlowError, directories::identify, external_accounts::IdentifiedPerson};
 use crate::{
@@ -30,7 +30,7 @@ pub struct SourceTestStep {
     pub took: Duration,
     /// What it found, or why it failed.
     pub result: Result<String, String>,
-    /// What to do about a fault, in a sentence; `None`: the documentation of directories tells.
+    /// What to do about a fault, in a sentence; `None`: docs/sources.md has one.
     pub remedy: Option<String>,
 }
 

@@ -243,7 +243,7 @@ pub async fn set(
             if new != old {
                 sources::update(w.connection, &new, w.now)?;
             }
-            // What failed before says nothing about the new settings.
+            // Earlier failures say nothing about the new settings.
             sources::clear_fault(w.connection, id)?;
             if let Some(secret) = &sealed.secret {
                 sources::set_secret(w.connection, id, secret.as_ref())?;

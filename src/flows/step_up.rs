@@ -149,9 +149,8 @@ pub async fn prove(ctx: &Ctx, initiator: &Initiator, request: StepUpRequest) -> 
 
 /// Returns whether a session confirmed its owner's identity within `limit`. Where the account has a
 /// second factor, the session itself must have proved one: a password from before the factor was
-/// enrolled is no confirmation, and neither is a trusted browser.
-/// An id that a confirmation has replaced does not have that confirmation.
-/// `token_digest`: that of the presented id.
+/// enrolled is not a confirmation, and neither is a trusted browser. An id that a confirmation has
+/// replaced does not have that confirmation. `token_digest`: that of the presented id.
 pub fn is_confirmed(ctx: &Ctx, account: &Account, session: &Session, token_digest: &str, limit: Span) -> bool {
     let in_force = ctx.in_force();
     let is_enough = match ctx.step_up_method(&in_force, account) {
@@ -177,7 +176,7 @@ impl Ctx {
     }
 
     /// Returns the strongest step-up method that the account can use here. Where a passkey is
-    /// required, no code stands in for it.
+    /// required, a code cannot replace it.
     fn step_up_method(&self, in_force: &PolicyInForce, account: &Account) -> StepUpMethod {
         let policy = factors_at_sign_in(in_force, account, None);
         let usable = policy.usable(account.factors);

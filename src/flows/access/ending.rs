@@ -42,7 +42,7 @@ pub(super) async fn end(
         at: by_rule.map_or(now, |(at, _)| at),
         initiator,
         detail: detail(session, reason),
-        // A rule needs nobody's permission.
+        // A rule needs no permission.
         is_unverified: false,
     };
     ctx.end_now(end).await.map(drop)

@@ -178,7 +178,8 @@ impl BulkOutcome {
 
 impl BulkAct {
     /// Returns whether the initiator's own account is skipped, because the action would take away
-    /// console access or end the session, or because nobody makes an enrolment link for themselves.
+    /// console access or end the session, or because administrators cannot make enrolment links for
+    /// themselves.
     fn skips_own_account(&self) -> bool {
         match self {
             Self::Disable

@@ -30,7 +30,8 @@ impl EnrolmentRefusals {
     /// Returns why neither kind can be enrolled; `None`: at least one can.
     pub fn of_every_kind(self) -> Option<EnrolmentRefusal> {
         match (self.app?, self.passkey?) {
-            // Why there is no passkey says more than that an app would not be enough.
+            // The reason why there is no passkey is more useful than that an app would not be
+            // enough.
             (EnrolmentRefusal::Off | EnrolmentRefusal::PasskeyRequired, passkey) => Some(passkey),
             (app, _) => Some(app),
         }

@@ -52,7 +52,7 @@ pub enum ProofOutcome {
 }
 
 /// Proves a code of the authenticator app, or a recovery code. `FlowError::NotFound`: the account
-/// or session ended meanwhile. A code alone is no step-up, which also asks for the password.
+/// or session ended meanwhile. A code alone is not a step-up, which also asks for the password.
 pub async fn prove_with_code(
     ctx: &Ctx,
     initiator: &Initiator,

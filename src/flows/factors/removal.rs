@@ -126,7 +126,7 @@ pub async fn rename_passkey(
 }
 
 /// Replaces the recovery codes and returns the new ones, to be shown once. `None`: the account has
-/// no factor that they could stand in for.
+/// no factor that they could replace.
 pub async fn make_recovery_codes(
     ctx: &Ctx,
     initiator: &Initiator,

@@ -35,7 +35,7 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// Most attempts at one second step, whatever the counters say.
+/// Maximum number of attempts at one second step, regardless of the counters.
 const MAX_ATTEMPTS: i32 = 20;
 
 /// A browser in the second step.

@@ -125,7 +125,7 @@ pub async fn has_passkeys_here(ctx: &Ctx, account: AccountId) -> Result<bool, Fl
     ctx.read(move |r| Ok(r.has_passkeys_here(account)?)).await
 }
 
-/// Drops a pending sign-in, because its browser signed out or signs in anew.
+/// Drops a pending sign-in, because its browser signed out or signs in again.
 pub async fn abandon_pending(ctx: &Ctx, token: &Secret) -> Result<(), FlowError> {
     let digest = secret::digest(token.expose());
     ctx.write(&Initiator::system(), move |w| {

@@ -84,7 +84,7 @@ pub(super) async fn prove_password(
     }
 }
 
-/// Checks the stored hash and asks the sources at the same time, so that the time does not tell
+/// Checks the stored hash and asks the sources at the same time, so that the time does not reveal
 /// whether a directory knows the name: without a hash of its own, a name gets a decoy's.
 async fn check_and_ask(
     ctx: &Ctx,

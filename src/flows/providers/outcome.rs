@@ -30,7 +30,7 @@ pub struct PendingProviderSignIn {
 pub struct ProviderRefusal {
     /// The audit's reason code.
     pub code: &'static str,
-    /// What to tell the person, who reads it to an administrator.
+    /// The message for the person, who may read it to an administrator.
     pub message: String,
     /// Whether the provider is out of service, so that it is worth trying again.
     pub is_outage: bool,

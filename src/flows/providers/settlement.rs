@@ -27,7 +27,7 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// What a person is told whom the provider identified, but who gets no account.
+/// The message for a person whom the provider identified, but who gets no account.
 pub(super) const NO_ACCOUNT: &str =
     "The identity provider signed you in, but you have no account here that may be used.";
 

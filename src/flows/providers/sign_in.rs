@@ -65,7 +65,7 @@ pub struct CallbackRequest {
 pub struct SignInRequest {
     /// The name of the source.
     pub source: String,
-    /// Where the browser goes on, validated; may be empty.
+    /// Where the browser continues, validated; may be empty.
     pub return_to: String,
     /// The username for the provider's form.
     pub hint: Option<String>,

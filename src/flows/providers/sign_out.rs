@@ -1,5 +1,6 @@
-//! Signing out at a provider: a provider that ended a session tells us (OpenID Connect Back-Channel
-//! Logout 1.0), and a person who signs out here may sign out there too (RP-Initiated Logout 1.0).
+//! Signing out at a provider: a provider that ended a session notifies us (OpenID Connect
+//! Back-Channel Logout 1.0), and a person who signs out here may sign out there too (RP-Initiated
+//! Logout 1.0).
 
 use super::interrupted::{SIGN_OUT_RETENTION, person_of, token_digest};
 use crate::{

@@ -1,6 +1,6 @@
-//! The results of imports, kept for an hour: whoever sends the form twice, also to two instances,
-//! gets one result, and an instance that stops takes none with it. The transaction of the import
-//! writes them. One-time passwords are sealed, and fetched once.
+//! The results of imports, kept for an hour: a form that is sent twice, even to two instances, gets
+//! one result, and no result is lost when an instance stops. The transaction of the import writes
+//! them. One-time passwords are sealed, and fetched once.
 
 use super::{ImportedAccounts, Passwords};
 use crate::{
@@ -127,11 +127,11 @@ pub async fn forget_old_imports(ctx: &Ctx) -> Result<(), FlowError> {
 }
 
 impl Ctx {
-    /// Records that an import was begun, so that other instances say that it runs.
+    /// Records that an import has begun, so that other instances report it as running.
     pub(super) async fn begin_import(&self, submission: ImportSubmission) -> Result<(), FlowError> {
         let now = self.now();
         let begin = move |c: &mut Conn| {
-            // One with the same key that nobody finds any more would hide this one.
+            // An outdated result with the same key would hide this one.
             import_results::purge(c, now.saturating_sub(RETENTION), BATCH)?;
             import_results::begin(c, &submission, now)
         };
