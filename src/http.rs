@@ -153,7 +153,7 @@ pub fn app_and(
         .app_data(web::Data::from(keys))
         // Proxies request a decision before every forwarded request; they skip this middleware.
         .configure(forward_auth::register)
-        // Browsers give a device up for good at any other refusal than those of its own.
+        // Browsers drop a device key permanently after any refusal other than those of this route.
         .configure(device::register)
         .service(people)
         // Requests whose target does not begin with a slash: `OPTIONS *`.

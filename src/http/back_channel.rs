@@ -1,4 +1,4 @@
-//! `POST /oidc/{source}/backchannel-logout`: an identity provider tells that a session of its own
+//! `POST /oidc/{source}/backchannel-logout`: an identity provider reports that one of its sessions
 //! has ended (OpenID Connect Back-Channel Logout 1.0). The sessions here end before the answer.
 
 use super::{
@@ -39,7 +39,7 @@ pub async fn accept(
 ) -> Result<HttpResponse, PageError> {
     let token = Secret::new(form.logout_token);
     match accept_sign_out(&ctx, anyone.client.origin(), &source, &token).await? {
-        // Every answer of ours says `no-store`.
+        // Every response already has `no-store`.
         BackChannelOutcome::Ended(_) => Ok(HttpResponse::Ok().finish()),
         BackChannelOutcome::Refused(fault) => Ok(HttpResponse::BadRequest().json(serde_json::json!({
             "error": "invalid_request", "error_description": fault.code(),

@@ -50,7 +50,7 @@ fn warn_of_other_header(peer: IpAddr, headers: &HeaderMap, expected: ForwardedHe
 }
 
 /// Returns the address at the other end of the connection. Without a peer address (our listeners
-/// never make such a connection) it is an unusable address that nobody trusts.
+/// never make such a connection) it is an unusable address that is never trusted.
 pub fn peer(peer: Option<SocketAddr>) -> IpAddr {
     peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| canonical(peer.ip()))
 }

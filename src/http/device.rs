@@ -1,7 +1,7 @@
 //! `/nightlatch/device/…`: where browsers register the key of their device and prove it (W3C Device
-//! Bound Session Credentials). A refresh skips the middleware of pages, because browsers give a
-//! device up for good at any answer but these: 204, 403 with a challenge, 404 (the session is over)
-//! and 503 (not now).
+//! Bound Session Credentials). A refresh skips the middleware of pages, because browsers drop a
+//! device key permanently after any response but these: 204, 403 with a challenge, 404 (the session
+//! is over) and 503 (not now).
 
 use super::{
     client::read_request_client,

@@ -20,8 +20,8 @@ pub enum DeviceScope<'a> {
 
 impl<'a> DeviceScope<'a> {
     /// Returns the scope in which a session can be bound here. `None`: not at all, because browsers
-    /// do not reach us over https, or because other hosts share the cookie and this one cannot
-    /// speak for them.
+    /// do not reach us over https, or because other hosts share the cookie and this one may not
+    /// bind sessions for them.
     pub fn find(config: &'a Config, site: &Site) -> Option<Self> {
         if !config.https() {
             return None;

@@ -20,7 +20,7 @@ pub struct MomentTag {
     now: Timestamp,
 }
 
-/// An icon. It never stands alone: text goes with it.
+/// An icon. It is always shown together with text.
 #[derive(Template)]
 #[template(path = "parts/icon.html")]
 pub struct Icon<'a> {
@@ -37,7 +37,7 @@ pub struct IsolatedName<'a> {
     after: &'a str,
 }
 
-/// `{{ question.title|isolate(name) }}`: the first occurrence of the name stands in `<bdi>`.
+/// `{{ question.title|isolate(name) }}`: wraps the first occurrence of the name in `<bdi>`.
 #[askama::filter_fn]
 pub fn isolate<'a>(sentence: &'a str, _: &dyn Values, name: &'a str) -> Result<Safe<IsolatedName<'a>>> {
     let found = sentence.split_once(name).filter(|_| !name.is_empty());

@@ -95,8 +95,8 @@ async fn respond(req: &HttpRequest, ctx: &Ctx, keys: &CookieKeys, dialect: Diale
         let why = "This is an error on our side. It was logged.";
         problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", why, None)
     });
-    // The response may reach a browser on the application's host; whether that host is https only
-    // is not ours to say.
+    // The response may reach a browser on the application's host; it is not for us to decide
+    // whether that host is https only.
     headers::add_security_headers(response.headers_mut(), false, &id);
     count_answer(response.status(), began.elapsed());
     response

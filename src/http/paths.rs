@@ -19,7 +19,7 @@ pub const LOGIN_OIDC_CALLBACK: &str = "/login/oidc/{source}/callback";
 pub const LOGIN_OIDC_CONFIRM: &str = "/login/oidc/{source}/confirm";
 /// Sends the owner of a covered page to their identity provider to sign in again.
 pub const LOGIN_OIDC_AGAIN: &str = "/login/oidc/{source}/again";
-/// Where an identity provider tells that a session of its own has ended.
+/// Where an identity provider reports that one of its sessions has ended.
 pub const OIDC_BACK_CHANNEL: &str = "/oidc/{source}/backchannel-logout";
 /// After a sign-out: the way to sign out at the identity provider too.
 pub const LOGOUT_PROVIDER: &str = "/logout/provider";

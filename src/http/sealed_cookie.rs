@@ -34,7 +34,7 @@ impl SealedCookie {
         Some(opened.value().to_owned())
     }
 
-    /// Returns whether a header contains such a cookie, whoever wrote it.
+    /// Returns whether a header contains such a cookie, genuine or not.
     pub fn is_sent(&self, ctx: &Ctx, headers: &HeaderMap) -> bool {
         let name = self.name(ctx);
         headers

@@ -1,6 +1,6 @@
-//! `GET /nightlatch/session/events`: tells an open page what happens to its session, as server-sent
-//! events. An event says only that something happened; the page then asks for the state, which is
-//! judged as always.
+//! `GET /nightlatch/session/events`: notifies an open page of what happens to its session, with
+//! server-sent events. An event says only that something happened; the page then requests the
+//! state, which is judged as usual.
 
 use crate::{
     domain::session::Duty,
@@ -102,7 +102,7 @@ struct EventStream {
     heartbeat: Interval,
     /// What the page knows.
     known: Observation,
-    /// What the page is still to be told, because the session could not be read when it happened.
+    /// A change of which the page has not been notified yet, because the session could not be read.
     unread: Option<UnreadChange>,
     phase: Phase,
 }
@@ -148,7 +148,8 @@ impl EventStream {
                     }
                 }
                 _ = self.heartbeat.tick() => {
-                    // Without announcements nothing would arrive: the page must ask by itself.
+                    // Without announcements nothing would arrive: the stream ends, and the page
+                    // polls.
                     let is_fresh = self.ctx.live.freshness.is_fresh();
                     return is_fresh.then(|| Bytes::from_static(b":\n\n"));
                 }

@@ -1,5 +1,5 @@
 //! `/logout`: only by POST; the response tells the browser to delete what it stored. A session that
-//! began at an identity provider may end there too, from a page of its own: a form that led to
+//! began at an identity provider may end there too, from a separate page: a form that led to
 //! another site would be blocked by our content security policy.
 
 use crate::{
@@ -38,7 +38,7 @@ struct ProviderSignOutView {
     title: String,
     /// The provider's address that signs out there.
     address: String,
-    /// Whether the browser goes there by itself.
+    /// Whether the browser goes there automatically.
     is_automatic: bool,
     back: String,
 }

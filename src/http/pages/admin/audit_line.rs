@@ -159,7 +159,8 @@ fn factor_refusal(code: &str) -> &'static str {
     }
 }
 
-/// Describes the event; a second factor is named, and a refused act does not read as done.
+/// Describes the event; a second factor is named, and a refused action does not read as if it were
+/// done.
 fn describe_event(row: &AuditRecord) -> String {
     let text = |name: &str| row.detail.get(name).and_then(Value::as_str);
     let act = match row.event {

@@ -138,7 +138,7 @@ pub async fn confirm(
         Some(BegunAct::New(act)) => Some(act),
         None => None,
     };
-    // Finished even if the browser gives this request up for its second one.
+    // Runs to its end even if the browser drops this request for a second one.
     let confirmed = actix_web::rt::spawn(enable_app(
         ctx.clone().into_inner(),
         factor_owner(&req, &enrolling.0),
@@ -177,7 +177,7 @@ async fn enable_app(
         }
         Ok(AppConfirmation::Wrong | AppConfirmation::NoneStarted | AppConfirmation::Refused(_)) | Err(_) => {
             ctx.live.long_acts.forget(account, key);
-            // Whoever waits for it need not wait longer.
+            // A request that waits for the result need not wait any longer.
             act.finish(Arc::new(()));
         }
     }

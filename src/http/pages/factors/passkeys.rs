@@ -38,7 +38,7 @@ struct PasskeyPage {
     shell: Shell,
     /// The domain for which it is made.
     domain: String,
-    /// Whether to say what a change of the domain costs: before an administrator's first one.
+    /// Whether to warn about a later change of the domain: before an administrator's first passkey.
     advises: bool,
     /// Suggested name.
     suggested: String,

@@ -38,7 +38,7 @@ use actix_web::{
 use askama::Template;
 use serde::Deserialize;
 
-/// Where the sign-in goes on.
+/// Where the sign-in continues.
 #[derive(Deserialize)]
 pub struct ProviderStartQuery {
     #[serde(default)]
@@ -67,17 +67,17 @@ pub struct ProviderAnswerQuery {
     again: Option<String>,
 }
 
-/// A page on which the browser goes on by itself, or the end of a confirmation.
+/// A page from which the browser continues automatically, or the end of a confirmation.
 #[derive(Template)]
 #[template(path = "pages/login/provider.html")]
 struct ProviderPage {
     shell: Shell,
     message: String,
-    /// Where it goes on; `None`: the tab can be closed.
+    /// The URL at which it continues; `None`: the tab can be closed.
     on: Option<String>,
     /// Where a failed sign-in begins again.
     retry: Option<String>,
-    /// Whether this is the end of a confirmation: the page that asked for it learns of it.
+    /// Whether this is the end of a confirmation: the page that asked for it is notified.
     is_confirmed: bool,
 }
 

@@ -1,6 +1,6 @@
 //! `/admin/accounts/acts/{id}`: the progress and result of a long import or bulk action, which a
-//! person can leave and return to, without scripts. A form that is submitted twice acts once, and
-//! both responses show the result.
+//! person can leave and return to, without scripts. A form that is submitted twice has its effect
+//! once, and both responses show the result.
 use super::view::{BulkDonePage, FaultLine, ImportedPage, LongActPage};
 use crate::{
     domain::secret::Secret,

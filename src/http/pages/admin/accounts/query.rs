@@ -24,7 +24,7 @@ pub struct AccountListQuery {
     pub factor: String,
     /// The name of a source, or `local`.
     pub source: String,
-    /// Name keys of the page.
+    /// The name keys after which, or before which, the page begins.
     pub after: String,
     pub before: String,
     pub limit: String,

@@ -45,8 +45,8 @@ const COLUMNS: &[&str] = &[
     "source",
 ];
 
-/// By POST, because the export is an event of the audit log; if that cannot be written, nothing is
-/// exported.
+/// Streams the list. It is a POST, because the export is recorded in the audit log; if that fails,
+/// nothing is exported.
 pub async fn download(
     ctx: web::Data<Ctx>,
     Confirmed(admin, _): Confirmed<Admin, Download>,
