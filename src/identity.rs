@@ -1,5 +1,6 @@
-//! Conversations with directories and identity providers: what they say about a person, and whether
-//! it can be believed. This layer keeps nothing in the database; `flows` decides what follows.
+//! Communication with directories and identity providers: what they state about a person, and
+//! whether it can be trusted. This layer stores nothing in the database; `flows` decides what
+//! happens next.
 
 pub mod ldap;
 pub mod oidc;

@@ -4,7 +4,7 @@
 use super::{entry::DirectoryEntry, refusal::DirectoryRefusal};
 use crate::domain::time::Timestamp;
 
-/// Attributes that tell the state; most are operational and must be requested by name.
+/// Attributes that contain the state; most are operational and must be requested by name.
 pub(super) const STATE_ATTRIBUTES: [&str; 6] = [
     "userAccountControl",
     "msDS-User-Account-Control-Computed",

@@ -96,7 +96,7 @@ pub(super) async fn find_people(
                 return Ok((people, count));
             }
         }
-        // A search that a limit cut short ends like a complete one; only the result code tells.
+        // A search that a limit cut short ends like a complete one; only the result code differs.
         stream.finish().await.success()?;
         Ok::<_, LdapError>((people, count))
     };

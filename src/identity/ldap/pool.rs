@@ -141,7 +141,7 @@ impl ConnectionPool {
             true => self.silence(),
             false => Duration::MAX,
         };
-        // On the heap: searches are large, and this stands deep inside a sign-in.
+        // On the heap: the futures of searches are large, and the call is deep inside a sign-in.
         let mut first = Box::pin(self.perform(connection.clone(), &operation));
         let second = Box::pin(async {
             let connection = self.service_connection().await?;

@@ -16,10 +16,10 @@ const POLL_ENDPOINT: &str = "the poll endpoint";
 /// One request for security events.
 #[derive(Debug, Default, Serialize)]
 pub struct EventPoll {
-    /// The most events that are wanted; 0: none, the request only acknowledges.
+    /// Maximum number of events in the answer; 0: the request only acknowledges.
     #[serde(rename = "maxEvents")]
     pub max_events: u32,
-    /// Always: the provider does not wait for new events.
+    /// Always true: the provider does not wait for new events.
     #[serde(rename = "returnImmediately")]
     pub return_immediately: bool,
     /// IDs of tokens whose effect is stored.
@@ -32,9 +32,9 @@ pub struct EventPoll {
 /// Why a token was refused, for the provider (RFC 8935, 2.4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EventRefusal {
-    /// The code.
+    /// The error code.
     pub err: &'static str,
-    /// The sentence.
+    /// The description, a sentence.
     pub description: &'static str,
 }
 
@@ -58,7 +58,7 @@ impl EventPoll {
 }
 
 impl EventRefusal {
-    /// Returns what the provider is told about a token that a check refused. `None`: the token was
+    /// Creates the report to the provider about a token that a check refused. `None`: the token was
     /// not judged, so the provider keeps it.
     pub fn new(fault: &OidcFault) -> Option<Self> {
         let OidcFault::Check { check, .. } = fault else {

@@ -108,7 +108,7 @@ pub enum OidcFault {
     Check {
         /// The check.
         check: FailedCheck,
-        /// Expected and found values that are no secrets; may be empty.
+        /// Expected and found values, without secrets; may be empty.
         detail: String,
     },
 }

@@ -102,7 +102,8 @@ impl<'a> DecodedToken<'a> {
     }
 
     /// Verifies the signature with a key of the set that fits the header. A fault with
-    /// [`FailedCheck::Key`] or [`FailedCheck::Signature`] may be cured by fetching the keys again.
+    /// [`FailedCheck::Key`] or [`FailedCheck::Signature`] may disappear once the keys are fetched
+    /// again.
     pub(super) fn verify(&self, keys: &CoreJsonWebKeySet) -> Result<(), OidcFault> {
         let accepted = ACCEPTED.iter().find(|(name, _)| *name == self.header.alg);
         let Some((_, algorithm)) = accepted else {

@@ -1,5 +1,5 @@
-//! Logout tokens, which tell about the end of a provider's session (OpenID Connect Back-Channel
-//! Logout 1.0). The library does not know them; the provider's keys verify them.
+//! Logout tokens, which report the end of a provider's session (OpenID Connect Back-Channel Logout
+//! 1.0). The library does not know them; the provider's keys verify them.
 
 use super::{
     fault::{FailedCheck, OidcFault},
@@ -43,7 +43,7 @@ pub(super) fn verify_logout_token(
     let events = decoded.payload.get("events").and_then(Json::as_object);
     match decoded.kind().as_deref() {
         Some("logout+jwt") => {}
-        // Older providers send no type of their own: the event tells it from an ID token.
+        // Older providers send no specific type: the event distinguishes it from an ID token.
         None | Some("jwt") if events.is_some() => {}
         None | Some(_) => return Err(OidcFault::failed(FailedCheck::Type)),
     }

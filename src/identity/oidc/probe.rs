@@ -49,7 +49,7 @@ impl ProviderStepFault {
         }
     }
 
-    /// Describes a fault. `remedy`: what to do if the fault itself does not tell.
+    /// Describes a fault. `remedy`: what to do if the fault itself does not say.
     fn describe(fault: &OidcFault, remedy: &str) -> Self {
         let known = match fault {
             OidcFault::Unreachable { .. } => {

@@ -1,4 +1,4 @@
-//! Security event tokens (RFC 8417), by which a provider tells that a session was revoked or a
+//! Security event tokens (RFC 8417), by which a provider reports that a session was revoked or a
 //! credential changed (OpenID Shared Signals Framework 1.0, CAEP 1.0).
 
 use super::{
