@@ -2,9 +2,9 @@
 //! row of its session or account changes, the policy changes, or the next instant comes at which
 //! its session warns or ends. Nothing is polled.
 //!
-//! A stream that is told the end of its session asks nothing. Streams that must read a row take
-//! turns: thousands that wake together would otherwise wait for the database until they give up,
-//! and requests would wait behind them.
+//! A stream that is notified of the end of its session asks nothing. Streams that must read a row
+//! take turns: thousands that wake together would otherwise wait for the database until they give
+//! up, and requests would wait behind them.
 
 use crate::domain::{account::AccountId, session::SessionId, time::Timestamp};
 use std::{
@@ -114,7 +114,8 @@ impl EventStreams {
             is_warned: false,
             scheduled: None,
         };
-        // Checked last: whoever closes all streams either sees this one or was before.
+        // Checked last: code that closes all streams either sees this one or has set the flag
+        // already.
         (!self.closed.load(Ordering::SeqCst)).then_some(stream)
     }
 
@@ -160,7 +161,7 @@ impl EventStreams {
         }
     }
 
-    /// Wakes the streams of a session that was active, if any stream told of its coming end.
+    /// Wakes the streams of a session that was active, if any stream has announced its coming end.
     pub fn wake_active(&self, id: SessionId) {
         if self.warned.load(Ordering::SeqCst) > 0 {
             self.wake_session(id);

@@ -41,8 +41,8 @@ pub fn on_event(live: &Weak<LiveState>, store: &Store, clock: &dyn Clock, event:
     match event {
         ListenEvent::DatabaseTime { told, took } => clock.learn_database_time(told, took),
         ListenEvent::Lost => live.freshness.mark_lost(),
-        // While changes are known to be missing, memory is not believed, whatever the connection
-        // says.
+        // While changes are known to be missing, memory is not trusted, even if the connection is
+        // alive.
         ListenEvent::Alive if !live.is_behind() => live.freshness.mark_alive(),
         ListenEvent::Alive | ListenEvent::Connected | ListenEvent::Change { .. } => match apply_changes(&live, store) {
             Ok(()) => live.set_behind(false),
@@ -119,8 +119,8 @@ fn forget_everything(live: &LiveState, store: &Store) -> Result<(), StoreError> 
     reload_policy(live, store)
 }
 
-/// Tells the streams of sessions whose rows changed: those that are over at once, and the others to
-/// look for themselves. What is over is read for many sessions together.
+/// Notifies the streams of sessions whose rows changed: those of ended sessions that it is over,
+/// and the others that they must read their session. The ends are read for many sessions together.
 fn tell_streams(live: &LiveState, store: &Store, mut changed: Vec<SessionId>) -> Result<(), StoreError> {
     changed.sort();
     changed.dedup();

@@ -41,7 +41,7 @@ pub struct ProvisionalPeriod {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Combination(Role, Vec<String>, Option<String>);
 
-/// A borrowed [`Combination`] for lookups, hashed alike without an allocation.
+/// A borrowed [`Combination`] for lookups, with the same hash and without an allocation.
 #[derive(Hash)]
 struct CombinationRef<'a>(Role, &'a [String], Option<&'a str>);
 

@@ -52,7 +52,7 @@ struct SessionNotes {
     renewed: Option<(String, Timestamp)>,
 }
 
-/// Most foreign addresses that are recorded of one session, so that nobody fills the audit log.
+/// Maximum number of foreign addresses recorded per session, so that nobody can fill the audit log.
 const MAX_RECORDED: usize = 16;
 /// Most sessions that are kept as they were before something about them changed.
 const MAX_FORMER: usize = 10_000;
@@ -128,7 +128,7 @@ impl LiveSession {
         self.ended.set(reason).is_ok()
     }
 
-    /// Remembers the IP address to show. A move within the accepted network is no change of the
+    /// Remembers the IP address to show. A move within the accepted network does not change the
     /// row.
     pub fn note_address(&self, ip: IpAddr) {
         let mut notes = self.notes();
@@ -359,7 +359,7 @@ impl Sessions {
         self.streams.wake_session(id);
     }
 
-    /// Forgets sessions whose rows changed; the caller finds out what their streams are told.
+    /// Forgets sessions whose rows changed; the caller notifies their streams.
     pub(super) fn forget_quietly(&self, ids: &[SessionId]) {
         self.epoch.advance();
         ids.iter().for_each(|id| self.retire(*id));
@@ -411,7 +411,7 @@ impl Sessions {
         self.streams.wake_all();
     }
 
-    /// Forgets every cached session; the caller finds out what streams are told.
+    /// Forgets every cached session; the caller notifies the streams.
     pub(super) fn forget_all_quietly(&self) {
         let known: Vec<_> = self.by_id.iter().map(|(id, _)| id).collect();
         self.forget_quietly(&known);

@@ -56,7 +56,7 @@ pub struct LiveState {
     pub directories: DirectoryClients,
     /// The open event streams of page guards.
     pub streams: Arc<EventStreams>,
-    /// Wakes whoever follows the accounts: one changed, here or in another instance.
+    /// Wakes the tasks that follow the accounts: one changed, here or on another instance.
     pub accounts_changed: Notify,
     policy: ArcSwap<PolicyInForce>,
     applications: ArcSwap<ApplicationSnapshot>,
@@ -118,7 +118,8 @@ impl LiveState {
     }
 
     /// Returns the instant for the id of an audit entry that is made now. It is never below the
-    /// newest seal, wherever the clock went: an entry below a seal would look like a forgery.
+    /// newest seal, even if the clock was set back: an entry below a seal would look like a
+    /// forgery.
     pub fn after_seal(&self, now: Timestamp) -> Timestamp {
         let sealed = Timestamp::from_micros(self.sealed_until.load(Ordering::SeqCst));
         now.max(sealed.saturating_add(Span::from_micros(1_000)))

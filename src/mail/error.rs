@@ -5,7 +5,7 @@
 #[error("mail: {0}")]
 pub struct MailError(pub String);
 
-/// An email that was not accepted, with the reason in the server's words.
+/// An email that was not accepted, with the reason as the server stated it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendError {
     /// It may be accepted later.

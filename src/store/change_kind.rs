@@ -1,6 +1,6 @@
 //! The kinds of changes that are announced to other instances.
 
-/// The kind of a change that other instances hear of.
+/// The kind of a change that is announced to other instances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChangeKind {
     Session,

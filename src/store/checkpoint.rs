@@ -1,5 +1,5 @@
 //! Emptying SQLite's write-ahead log: it keeps copies of pages, and with them deleted data, such as
-//! the links of emails, until a checkpoint starts it anew.
+//! the links of emails, until a checkpoint restarts it.
 
 use super::{Store, StoreError, conn::AnyConn};
 use diesel::connection::SimpleConnection;

@@ -33,7 +33,8 @@ struct Tries {
 }
 
 impl Tries {
-    /// Reads a row. A row with one list is of an earlier version, which counted all tries alike.
+    /// Reads a row. A row with one list is from an earlier version, which did not distinguish
+    /// attempts.
     fn parse(stored: &str) -> Result<Self, StoreError> {
         let corrupt = |_| StoreError::Corrupt("the binds of a person".into());
         if let Ok((refused, waiting)) = serde_json::from_str(stored) {
@@ -127,8 +128,8 @@ pub fn purge(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, Store
     Ok(purge_oldest!(c, directory_binds.last_at before before, limit))
 }
 
-/// Reads the row of a person and locks it; it is made if there is none. One statement, because
-/// another sign-in may delete the row at any time before it is locked.
+/// Reads the row of a person and locks it; it is inserted if it is missing. This is one statement,
+/// because another sign-in may delete the row at any time before it is locked.
 fn lock(c: &mut Conn, subject: &str, now: Timestamp) -> Result<Tries, StoreError> {
     macro_rules! statement {
         () => {

@@ -1,4 +1,4 @@
-//! Why the store cannot do what it is asked, and what a fault of Diesel means for its callers.
+//! Errors of the store, and their conversion from errors of Diesel.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 

@@ -1,5 +1,5 @@
-//! Sessions that providers have ended lately. A sign-in whose tokens were being fetched meanwhile
-//! asks whether its session is among them.
+//! Sessions that providers have ended recently. A sign-in whose tokens were being fetched in the
+//! meantime checks whether its session is among them.
 use super::{
     Conn, StoreError,
     instant::StoredInstant,
@@ -35,9 +35,9 @@ pub fn latest(c: &mut Conn, source: SourceId) -> Result<Option<Timestamp>, Store
     Ok(latest.map(Timestamp::from))
 }
 
-/// Inserts one; returns false if it is there. `digest`: of the token that named it. It gets an
-/// instant after all others of the source, whatever the clocks of the instances say: call this with
-/// the source's row locked.
+/// Inserts an end; returns false if it is already stored. `digest`: that of the token that named
+/// it. It gets an instant after all others of the source, whatever the clocks of the instances say:
+/// call this with the source's row locked.
 pub fn insert(c: &mut Conn, digest: &str, ended: EndedAtProvider<'_>, now: Timestamp) -> Result<bool, StoreError> {
     let cleaned = |value: Option<&str>| value.map(|value| text::clean(value).into_owned());
     let next = latest(c, ended.source)?.map(|latest| latest.saturating_add(Span::from_micros(1)));

@@ -1,4 +1,4 @@
-//! Searchable text that behaves alike on both databases: folded here (the databases fold
+//! Searchable text that behaves the same on both databases: folded here (the databases fold
 //! differently), with LIKE wildcards escaped, sort keys independent of collations, and the one
 //! character replaced that Postgres refuses.
 use crate::domain::text;

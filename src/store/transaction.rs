@@ -4,7 +4,7 @@ use super::{Conn, StoreError, WAIT, changes, conn};
 use std::time::{Duration, Instant};
 
 /// Returns how long to wait for a place, a connection or a turn. Nothing is started for a caller
-/// who has gone.
+/// that has stopped waiting.
 pub(super) fn wait_until(deadline: Instant) -> Result<Duration, StoreError> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {

@@ -1,8 +1,8 @@
 //! One writer at a time on SQLite: writers take turns in the order in which they arrive. A writer
 //! may leave something for the next one, which then holds it together with the turn.
 //!
-//! The turn is handed over through a channel without a buffer: either the next writer has received
-//! it, or its holder still has it. A writer that stops waiting at that moment therefore cannot lose
+//! The turn is passed through a channel without a buffer: either the next writer has received it,
+//! or its holder still has it. A writer that stops waiting at that moment therefore cannot lose
 //! what was left for it.
 
 use super::StoreError;

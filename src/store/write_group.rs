@@ -114,7 +114,7 @@ impl WriteGroup {
     /// Commits, and tells everyone who waits for it whether that succeeded.
     fn end(mut self) -> Result<(), StoreError> {
         let ended = if self.holds_writes && !self.ended_early {
-            // Whatever the reason is, it is nobody's own fault.
+            // The reason concerns all writers of the group, not a single one.
             conn::commit(self.conn.db()).map_err(|fault| StoreError::Unavailable(format!("cannot commit: {fault}")))
         } else {
             roll_back(&mut self.conn);

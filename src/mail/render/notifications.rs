@@ -28,7 +28,7 @@ pub struct EmailLink {
     pub label: &'static str,
     /// Its address.
     pub url: String,
-    /// Whether its reader can act with it.
+    /// Whether the link gives access to something, so that it is treated as a secret.
     is_secret: bool,
 }
 
