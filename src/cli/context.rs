@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// the others.
 const CONNECTIONS: u32 = 2;
 
-/// Everything that a command works with.
+/// What a command works with.
 pub struct CommandContext {
     /// Database, clock, memory and configuration.
     pub ctx: Ctx,

@@ -286,7 +286,7 @@ impl DoctorFindings {
         }
     }
 
-    /// Checks whose forwarded client addresses are believed.
+    /// Checks which proxies are trusted to forward client addresses.
     fn check_trusted_proxies(&mut self, config: &Config) {
         let trusts_everyone = config.trusted_proxies.iter().any(|network| network.prefix() == 0);
         if trusts_everyone {

@@ -104,7 +104,7 @@ pub enum InstantInput {
 }
 
 impl InstantInput {
-    /// Returns the instant that is meant at `now`.
+    /// Returns the instant that the input means at `now`.
     pub fn resolve(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(at) => at,
@@ -139,7 +139,7 @@ pub fn parse_network(text: &str) -> Result<IpNetwork, String> {
         .ok_or_else(|| "write an IP address or a network, like 203.0.113.9 or 10.0.0.0/8".to_owned())
 }
 
-/// Parses the reason for an act: one line for the audit log.
+/// Parses the reason for an action: one line for the audit log.
 pub fn parse_reason(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.chars().any(is_invisible) {

@@ -130,7 +130,7 @@ impl ListLockouts {
                 .items
                 .last()
                 .map(|view| (view.lockout.last_attempt_at, view.lockout.id));
-            // Stored counters that have cooled off since are over.
+            // Skips stored counters whose cool-off has passed in the meantime.
             let is_current = |view: &&LockoutView| view.locked.is_some() || (view.failures > 0 && !self.locked);
             for view in page.items.iter().filter(is_current) {
                 list.add(|| lockout_to_json(view), || lockout_to_row(view))?;

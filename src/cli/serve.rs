@@ -26,7 +26,7 @@ pub struct Serve {
 }
 
 impl Serve {
-    /// Serves until the process is told to stop.
+    /// Serves until a signal stops the process.
     pub fn run(self, options: &GlobalOptions) -> CommandResult {
         let options = options.clone();
         let flags = Flags {
@@ -37,7 +37,7 @@ impl Serve {
         };
         let load = move || options.load_config(flags.clone());
         let system = actix_web::rt::System::new();
-        // First of all: a SIGHUP that comes while the server starts must not end it.
+        // This comes first: a SIGHUP during the start must not end the server.
         let harmless = system.block_on(async { HarmlessSignals::install() });
         let harmless = harmless.map_err(StartError::from)?;
         let config = load()?;
@@ -59,14 +59,14 @@ async fn serve(
         tracing::info!("serving http://{address}");
     }
     if let Some(link) = server.setup_link() {
-        // The one declared exception to "no secrets in logs": without it nobody could start.
+        // The one declared exception to "no secrets in logs": without the link nobody could begin.
         tracing::info!("there is no account yet: create the first administrator at {link}");
     }
     notify_service_manager(&[NotifyState::Ready]);
     match server.run_with_signals(harmless, load).await {
         Err(error @ StartError::Unwritten(_)) => {
             output::print_note(&error.to_string());
-            // Leaving in order would wait for threads that wait for the database.
+            // An orderly exit would wait for threads that wait for the database.
             std::process::exit(1)
         }
         stopped => stopped?,

@@ -1,4 +1,4 @@
-//! `nightlatch account disable`, `enable`, `delete`, `set-…`, `expire` and `unlock`: acts on one
+//! `nightlatch account disable`, `enable`, `delete`, `set-…`, `expire` and `unlock`: actions on one
 //! account.
 
 use crate::{
@@ -99,12 +99,12 @@ impl AccountArgument {
         print_done(&format!("{name} is disabled.{}", SessionsEnded(ended)))
     }
 
-    /// Enables the account, also when it has expired.
+    /// Enables the account, even if it has expired.
     pub async fn enable(self, context: &CommandContext) -> CommandResult {
         let (account, view) = find_view(context, &self.name).await?;
         let name = escape_text(&account.name);
-        // An account that is due counts as expired, even if no server runs that would have marked
-        // it.
+        // An account whose expiry is due counts as expired, even if no running server has marked it
+        // yet.
         let is_due = view.expires.is_some_and(|(at, _)| at < context.ctx.now());
         if account.is_enabled() && !is_due {
             return print_nothing_to_do(&format!("{name} is already enabled."));
@@ -231,8 +231,8 @@ pub async fn find_view(context: &CommandContext, name: &str) -> Result<(Account,
     }
 }
 
-/// Performs an act and returns the one-time password it made and the number of sessions it ended.
-/// `refused` completes "the last administrator cannot be …".
+/// Performs an action. Returns the one-time password that it made and the number of sessions that
+/// it ended. `refused` completes "the last administrator cannot be …".
 pub async fn perform(
     context: &CommandContext,
     account: &Account,
@@ -257,7 +257,7 @@ pub async fn perform(
     }
 }
 
-/// Refuses what the source of an account decides.
+/// Refuses a change that only the source of the account can make.
 pub fn managed_by(account: &Account, title: &str) -> CliError {
     let advice = match title {
         DELETED_SOURCE => "it can only be deleted",

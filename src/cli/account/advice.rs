@@ -6,7 +6,7 @@ use crate::{
     flows,
 };
 
-/// Prints what is still missing. `first`: the account ended setup, and nobody chose a policy.
+/// Prints what is still missing. `first`: the account ended setup, and no policy was chosen.
 pub async fn print_advice(context: &CommandContext, first: bool) -> Result<(), CliError> {
     if flows::setup::lacks_administrator(&context.ctx).await? {
         output::print_warning(flows::setup::NO_ADMINISTRATOR);

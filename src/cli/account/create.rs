@@ -22,7 +22,7 @@ use crate::{
 use clap::Args;
 use std::process::ExitCode;
 
-/// Options that decide what a source decides about its accounts.
+/// Options that conflict with `--source`, because the source decides about these.
 const LOCAL_OPTIONS: [&str; 6] = ["password_stdin", "one_time", "must_change", "invite", "role", "groups"];
 
 #[derive(Args)]
@@ -108,7 +108,7 @@ impl CreateAccount {
         match flows::accounts::create(&context.ctx, &context.initiator, new).await? {
             CreateOutcome::Faulty(faults) => Err(faults_to_error(faults)),
             CreateOutcome::Created { one_time_password, .. } => {
-                // Setup ends with a local account only: a source may fail.
+                // Only a local account ends setup, because a source may be unavailable.
                 let first = is_local && flows::setup::close(&context.ctx, &context.initiator).await?;
                 match one_time_password {
                     Some(password) => {
@@ -117,7 +117,7 @@ impl CreateAccount {
                     }
                     None => output::print_line(&done)?,
                 }
-                // Whoever chose a baseline is not told that there are baselines.
+                // With `--baseline`, the advice about baselines is not needed.
                 print_advice(context, first && self.baseline.is_none()).await?;
                 Ok(ExitCode::SUCCESS)
             }

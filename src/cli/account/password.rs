@@ -73,8 +73,7 @@ impl ResetPassword {
     }
 }
 
-/// Prints a one-time password, the only time that it is shown: even a reader that went away is a
-/// failure here.
+/// Prints a one-time password. It is shown only this once, so a closed pipe is an error here.
 pub fn print_one_time_password(password: &Secret) -> Result<(), CliError> {
     output::print_line(password.expose()).map_err(|error| {
         let again = "generate another one with `nightlatch account reset-password NAME --one-time`";

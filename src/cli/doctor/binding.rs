@@ -34,7 +34,7 @@ enum Arrival {
     Right,
     /// The answer is not the one that browsers need, for this reason.
     Wrong(String),
-    /// There was no answer, for this reason. Browsers may reach it all the same.
+    /// There was no answer, for this reason. Browsers may reach it nevertheless.
     Unreachable,
 }
 

@@ -57,7 +57,7 @@ pub fn print_note(text: &str) {
     writeln!(io::stderr(), "nightlatch: {text}").ok();
 }
 
-/// Prints a warning on standard error about something that was done all the same.
+/// Prints a warning on standard error about something that was done anyway.
 pub fn print_warning(text: &str) {
     print_note(&format!("warning: {text}"));
 }

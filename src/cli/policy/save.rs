@@ -24,7 +24,7 @@ use crate::{
 use clap::Args;
 use std::{io, process::ExitCode};
 
-/// Number of saves by others in between after which a command gives up.
+/// Number of intervening saves by others after which a command gives up.
 const ATTEMPTS: usize = 20;
 /// Most characters of a faulty value that are shown.
 const MAX_VALUE_CHARS: usize = 120;
@@ -56,7 +56,7 @@ pub struct LockoutOption {
 }
 
 impl LockoutOption {
-    /// Refuses changes after which nobody could get in, unless that was accepted.
+    /// Refuses changes after which nobody could sign in, unless that was accepted.
     fn check(self, context: &CommandContext, changes: &[Change]) -> Result<(), CliError> {
         let lockouts = lockouts(context, changes);
         if self.accept_lockout || lockouts.is_empty() {
@@ -94,7 +94,7 @@ pub enum SaveOutcome {
         changes: Vec<Change>,
         warnings: Vec<Warning>,
     },
-    /// The policy already said so.
+    /// The policy already had these values.
     Unchanged,
 }
 
@@ -223,7 +223,7 @@ pub fn print_outcome(context: &CommandContext, outcome: SaveOutcome) -> CommandR
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints on standard error what deserves a second look.
+/// Prints warnings about the save on standard error.
 pub fn print_warnings(context: &CommandContext, changes: &[Change], warnings: &[Warning]) {
     for warning in warnings {
         output::print_warning(&format!("{}: {}: {}", warning.scope, warning.key, warning.message));

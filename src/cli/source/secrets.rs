@@ -31,7 +31,7 @@ pub fn read_secret(file: Option<&PathBuf>) -> Result<Option<Secret>, CliError> {
     Ok(Some(Secret::new(text.to_owned())))
 }
 
-/// Describes whether a secret is stored, without it.
+/// Describes whether a secret is stored, without revealing it.
 pub fn secret_state(is_set: bool, is_lost: bool) -> &'static str {
     match (is_set, is_lost) {
         (_, true) => "cannot be opened: enter it again",
