@@ -22,7 +22,7 @@ pub trait Clock: Send + Sync + 'static {
         self.now()
     }
 
-    /// Records that the database's clock showed `told` at some instant of the last `took`.
+    /// Records that the database reported the time `told`, in response to a query that took `took`.
     fn learn_database_time(&self, told: Timestamp, took: Duration) {
         let _ = (told, took);
     }

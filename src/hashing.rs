@@ -243,7 +243,7 @@ fn work(cost: HashCost, number: usize, jobs: &Mutex<Receiver<Job>>, shared: &Has
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(IDLE);
         match job {
             Ok(job) => shared.run_job(job, cost, number),
-            // The other threads wait for this one, so it acts for all of them.
+            // The other threads wait for this one, so it releases the workspaces of all.
             Err(RecvTimeoutError::Timeout) => shared.release_workspaces(),
             Err(RecvTimeoutError::Disconnected) => return,
         }

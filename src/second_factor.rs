@@ -1,6 +1,6 @@
 //! Verification of second factors (codes of an authenticator app, recovery codes and passkeys) and
-//! of device keys, and the keys that protect them at rest. There is no database here: an answer is
-//! checked against what the caller found.
+//! of device keys, and the keys that protect them at rest. This layer has no database: an answer is
+//! checked against what the caller has read.
 
 pub mod challenge;
 pub mod device_key;

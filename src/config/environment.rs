@@ -20,12 +20,12 @@ pub(super) enum Variable {
     Pin,
     /// A variable that is not for this program.
     Foreign,
-    /// A variable that looks like a setting and is none, with what to do.
+    /// A variable that looks like a setting but is not one, with advice on what to do.
     Unknown(String),
 }
 
 impl Variable {
-    /// Classifies a variable by its name, and by its value where only that tells.
+    /// Classifies a variable by its name, or by its value where the name is not enough.
     pub fn classify(name: &str, value: &str) -> Self {
         if name.starts_with(PIN_PREFIX) {
             return Self::Pin;

@@ -30,7 +30,8 @@ pub enum ChallengePurpose {
     DeviceRegistration,
     /// A proof of a device key.
     DeviceProof,
-    /// The cookie after a proof of a device key. It is no challenge, but made like one.
+    /// The cookie after a proof of a device key. It is not a challenge, but is made in the same
+    /// way.
     DeviceCookie,
 }
 

@@ -1,7 +1,7 @@
 //! Passkey ceremonies (W3C WebAuthn Level 3): the options for the browser, and the verification of
-//! its answers. The library's states contain nothing but the challenge that differs from one
-//! ceremony to the next, so that none is stored: a state is made anew for the challenge of an
-//! answer, which the caller has checked ([`super::challenge`]).
+//! its answers. The library's states differ only in their challenge, so that none is stored: a new
+//! state is made for the challenge of an answer, which the caller has checked
+//! ([`super::challenge`]).
 
 use crate::domain::account::AccountId;
 use data_encoding::BASE64URL_NOPAD;
@@ -96,8 +96,8 @@ impl PasskeyAnswer {
     }
 
     /// Returns an answer to a challenge as the library reads it. None is accepted from inside a
-    /// frame of another site (WebAuthn Level 3, 7.2): Nightlatch's pages never stand in one. The
-    /// library checks that only at registration.
+    /// frame of another site (WebAuthn Level 3, 7.2): Nightlatch's pages are never embedded in one.
+    /// The library checks that only at registration.
     fn assertion(&self) -> Result<PublicKeyCredential, AnswerFault> {
         if self.is_framed {
             return Err(AnswerFault::Invalid);

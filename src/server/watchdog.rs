@@ -46,7 +46,7 @@ pub fn reachable_address(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// Requests `/healthz`, which needs no database: a missing database is no reason to restart.
+/// Requests `/healthz`, which needs no database: a missing database is not a reason to restart.
 async fn expect_answer(address: SocketAddr) -> io::Result<()> {
     let mut socket = TcpStream::connect(address).await?;
     let request = format!(

@@ -145,7 +145,7 @@ impl Framing {
         let length = waiting.len() + usize::from(self.first.is_some());
         let has_new_line = waiting.get(self.searched..).is_some_and(|bytes| bytes.contains(&b'\n'));
         self.searched = waiting.len();
-        // The first bytes show what is no request at all, such as a TLS handshake.
+        // The first bytes reveal data that is not a request, such as a TLS handshake.
         if !has_new_line && self.first.is_some() {
             if length > MAX_HEAD {
                 self.state = State::TooLong;
