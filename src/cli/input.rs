@@ -15,12 +15,12 @@ use std::{
     path::Path,
 };
 
-/// Most bytes that are read of a password on standard input: the longest password, four bytes per
-/// character, and a line end.
+/// Maximum number of bytes that are read of a password on standard input: the longest password,
+/// four bytes per character, and a line end.
 const MAX_PASSWORD_BYTES: u64 = password::MAX_CHARS as u64 * 4 + 2;
-/// Most bytes of a file that is imported: policies and accounts are far smaller.
+/// Maximum number of bytes of a file that is imported: policies and accounts are far smaller.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
-/// Most characters of a reason.
+/// Maximum number of characters of a reason.
 const MAX_REASON_CHARS: usize = 500;
 
 /// Reads a new password: asks for it twice at a terminal, otherwise reads standard input if that

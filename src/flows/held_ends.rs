@@ -12,7 +12,7 @@ use crate::{
     store::{StoreError, accounts, sessions},
 };
 
-/// Most sessions that one write of an end by filter ends.
+/// Maximum number of sessions that one write of an end by filter ends.
 const BATCH: i64 = 500;
 
 /// The outcome of writing a held end.

@@ -23,9 +23,9 @@ use crate::{
 use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Most events that one request asks for.
+/// Maximum number of events that one request asks for.
 const EVENTS_PER_REQUEST: u32 = 50;
-/// Most requests of one poll; further events wait for the next poll.
+/// Maximum number of requests of one poll; further events wait for the next poll.
 const MAX_REQUESTS: usize = 20;
 /// How long the ID of an event is remembered. An event that comes again after that time does no
 /// harm: it ends only sessions that are older than it.

@@ -225,7 +225,7 @@ pub async fn end_own_session(ctx: &Ctx, initiator: &Initiator, id: SessionId) ->
     Ok(ctx.end_now(end).await? == 1)
 }
 
-/// Ends a session that its owner does not recognise, like [`end_own_session`]. The account also
+/// Ends a session that its owner does not recognize, like [`end_own_session`]. The account also
 /// forgets the device and the network of its sign-in.
 pub async fn report_own_session(
     ctx: &Ctx,

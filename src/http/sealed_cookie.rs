@@ -12,7 +12,7 @@ use actix_web::{
 
 /// A cookie that is encrypted with the newest key and lives for a short time.
 ///
-/// Over https its name begins with `__Host-`, so that no neighbouring host can plant one (RFC
+/// Over https its name begins with `__Host-`, so that no neighboring host can plant one (RFC
 /// 6265bis, 4.1.3.2): such a cookie could be sealed by us, but for another browser.
 pub struct SealedCookie {
     suffix: &'static str,

@@ -5,7 +5,7 @@ use crate::domain::account::{Account, AccountId};
 use quick_cache::sync::Cache;
 use std::{collections::HashSet, sync::Arc};
 
-/// Most accounts that are kept as they were before their row changed.
+/// Maximum number of accounts that are kept as they were before their row changed.
 const MAX_FORMER: usize = 10_000;
 
 /// A cache of accounts. An entry is removed when its row changes.

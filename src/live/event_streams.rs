@@ -17,13 +17,13 @@ use std::{
 };
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
-/// Most streams of one session. A browser has one per host; when a page is left, its stream is
-/// noticed as closed only later.
+/// Maximum number of streams of one session. A browser has one per host; when a page is left, its
+/// stream is noticed as closed only later.
 pub const MAX_PER_SESSION: usize = 12;
-/// Most streams of one instance.
+/// Maximum number of streams of one instance.
 pub const MAX_OPEN: usize = 20_000;
 
-/// Most streams that read the database at the same time.
+/// Maximum number of streams that read the database at the same time.
 const MAX_READING: usize = 4;
 
 const CHANGED: u8 = 1;

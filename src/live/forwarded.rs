@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-/// Most requests of strangers that are remembered between two writes.
+/// Maximum number of requests of strangers that are remembered between two writes.
 const MAX_STRANGERS: usize = 64;
 
 /// The proxy behind a request, its dialect, and what was missing.

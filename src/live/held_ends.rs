@@ -13,8 +13,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Most ends that are held. Each came from a person with a session, or from a rule that applied to
-/// one.
+/// Maximum number of ends that are held. Each came from a person with a session, or from a rule
+/// that applied to one.
 const MAX_HELD: usize = 10_000;
 
 /// Which sessions an end covers.

@@ -11,7 +11,7 @@ use crate::domain::{
 use quick_cache::{Equivalent, sync::Cache};
 use std::sync::Arc;
 
-/// Most typed policies of sessions in applications that are cached per revision.
+/// Maximum number of typed policies of sessions in applications that are cached per revision.
 const MAX_COMBINATIONS: usize = 1024;
 
 /// One revision with its pins. It is replaced as a whole.

@@ -15,9 +15,9 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// Most counts that are kept, apart from those without name and IP address.
+/// Maximum number of counts that are kept, apart from those without name and IP address.
 const MAX_COUNTS: usize = 1_000;
-/// Most names that are counted apart from one network within a minute.
+/// Maximum number of names that are counted apart from one network within a minute.
 const MAX_NAMES: usize = 20;
 
 /// The facts that refusals share if they are counted together.

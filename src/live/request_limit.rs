@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// Most networks with a counter of their own per minute; all others share one.
+/// Maximum number of networks with a counter of their own per minute; all others share one.
 const MAX_NETWORKS: usize = 4_096;
 
 /// Requests of each network within the current minute.

@@ -54,11 +54,11 @@ struct SessionNotes {
 
 /// Maximum number of foreign addresses recorded per session, so that nobody can fill the audit log.
 const MAX_RECORDED: usize = 16;
-/// Most sessions that are kept as they were before something about them changed.
+/// Maximum number of sessions that are kept as they were before something about them changed.
 const MAX_FORMER: usize = 10_000;
 /// Shortest time between two renewals of a cookie.
 const RENEWAL_PAUSE: Span = Span::from_secs(300);
-/// Most refused pages that are recorded per session and minute, for the same reason.
+/// Maximum number of refused pages that are recorded per session and minute, for the same reason.
 const MAX_DENIALS_PER_MINUTE: u32 = 5;
 
 impl LiveSession {

@@ -54,7 +54,7 @@ impl ChallengePurpose {
 pub struct ChallengeBinding {
     /// What an answer is for.
     pub purpose: ChallengePurpose,
-    /// Whose passkeys may answer; `None`: anybody's.
+    /// Whose passkeys may answer; `None`: anyone's.
     pub account: Option<AccountId>,
     /// The browser: its pending sign-in, its session, or its user agent.
     subject: String,

@@ -121,7 +121,7 @@ impl WriteGroup {
             if self.holds_writes { Err(ended_early()) } else { Ok(()) }
         };
         self.conn.pooled.mark_used(ended.is_ok());
-        // Gives the connection back before anybody is woken.
+        // Gives the connection back before anyone is woken.
         drop(self.conn);
         for tell in self.waiting {
             // Its thread has ended if this fails.

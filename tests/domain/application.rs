@@ -332,7 +332,7 @@ fn without_path_rules_any_path_is_the_application() {
             "{path}"
         );
     }
-    // A neighbour's rules concern the whole host.
+    // A neighbor's rules concern the whole host.
     let applications = Applications::new(vec![
         application("site", &["example.org"], &[]),
         application("wiki", &["example.org"], &["/wiki"]),

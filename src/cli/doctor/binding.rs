@@ -24,7 +24,7 @@ use url::Url;
 const CHECK: &str = "device_binding";
 /// How long one address may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Most bytes of an answer that are read.
+/// Maximum number of bytes of an answer that are read.
 const MAX_BODY: usize = 64 * 1024;
 
 /// What became of a request that this machine made as a browser would.

@@ -1,4 +1,4 @@
-//! Tables: plain text without borders or colours, on a terminal and in a pipe.
+//! Tables: plain text without borders or colors, on a terminal and in a pipe.
 
 use super::format::escape_text;
 use comfy_table::{ContentArrangement, presets};

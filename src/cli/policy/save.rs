@@ -26,7 +26,7 @@ use std::{io, process::ExitCode};
 
 /// Number of intervening saves by others after which a command gives up.
 const ATTEMPTS: usize = 20;
-/// Most characters of a faulty value that are shown.
+/// Maximum number of characters of a faulty value that are shown.
 const MAX_VALUE_CHARS: usize = 120;
 
 /// The reason for a change.

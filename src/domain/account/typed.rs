@@ -6,9 +6,9 @@ use crate::text::is_invisible;
 const MIN_CHARS: usize = 8;
 /// Longest part of a name that is made of letters only, in characters.
 const MAX_NAME_PART: usize = 16;
-/// Most digits that end a part of a name of several parts (`backup-01`).
+/// Maximum number of digits that end a part of a name of several parts (`backup-01`).
 const MAX_NAME_DIGITS: usize = 2;
-/// Most parts of a name with separators; more are a passphrase.
+/// Maximum number of parts of a name with separators; more are a passphrase.
 const MAX_NAME_PARTS: usize = 3;
 /// Words that occur in passwords: the usual ones, and neighbors on keyboards.
 const PASSWORD_WORDS: [&str; 14] = [

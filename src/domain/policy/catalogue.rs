@@ -43,7 +43,7 @@ pub struct Setting {
     pub effect: &'static str,
     /// Other search terms for it.
     pub synonyms: &'static [&'static str],
-    /// The product that defines its behaviour: `Hue`, `Bloomreach`, `IBM`, `Nightlatch`.
+    /// The product that defines its behavior: `Hue`, `Bloomreach`, `IBM`, `Nightlatch`.
     pub source: &'static str,
 }
 

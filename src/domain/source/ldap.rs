@@ -7,7 +7,7 @@ use crate::{duration, time::Span};
 use url::Url;
 
 /// The make of a directory. It sets the defaults of attributes, and how disabled accounts are
-/// recognised.
+/// recognized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DirectoryKind {
     /// OpenLDAP and others that follow the standards.

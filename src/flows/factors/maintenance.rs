@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// Most accounts of each role that one run records.
+/// Maximum number of accounts of each role that one run records.
 const NOTED: i64 = 500;
 
 /// How long an answered challenge is remembered after it expired, so that a clock that falls back

@@ -67,7 +67,7 @@ pub struct PasskeyStep {
 }
 
 /// A passkey's answer that signs in without a password, on the sign-in page or a lock screen. Like
-/// a password, it may be anybody's: a covered page that another account unlocks is left
+/// a password, it may be anyone's: a covered page that another account unlocks is left
 /// (`static/guard.js`).
 pub struct PasskeySignIn {
     /// The browser's `PublicKeyCredential`, as `toJSON()` gives it.

@@ -197,7 +197,7 @@ pub async fn end(
     Ok(flash::redirect(&req, paths::HOME, &Flash::ok("The session was ended.")))
 }
 
-/// `POST /sessions/{id}/disown`: ends a session that its owner does not recognise and leads to the
+/// `POST /sessions/{id}/disown`: ends a session that its owner does not recognize and leads to the
 /// password change, because the person who used the session may know the password.
 pub async fn report_session(
     req: HttpRequest,

@@ -27,7 +27,7 @@ pub struct PresentedCookie {
     pub any: bool,
 }
 
-/// The cookies with one of our names. Values that none of our keys signed are ignored: a neighbour
+/// The cookies with one of our names. Values that none of our keys signed are ignored: a neighbor
 /// on a parent domain may have set them (docs/policy.md, "The session cookie").
 #[derive(Default)]
 struct SentValues {
@@ -51,7 +51,7 @@ impl SentValues {
 }
 
 /// Removes spaces and tabs around the text, and nothing else: to a browser a name that begins with
-/// any other kind of space has no prefix, so that every neighbouring host may set it.
+/// any other kind of space has no prefix, so that every neighboring host may set it.
 pub fn trimmed(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }

@@ -13,8 +13,8 @@ use ldap3::{
     adapters::{Adapter, EntriesOnly, PagedResults},
 };
 
-/// Most entries that a search for one person asks for: the second one shows that the name is
-/// ambiguous.
+/// Maximum number of entries that a search for one person asks for: the second one shows that the
+/// name is ambiguous.
 const MAX_MATCHES: usize = 2;
 
 /// Finds the one person that a filter matches.

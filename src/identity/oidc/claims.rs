@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 /// Longest accepted value of a text claim, in characters.
 const MAX_TEXT: usize = 256;
-/// Most groups of one person.
+/// Maximum number of groups of one person.
 const MAX_GROUPS: usize = 5_000;
 
 /// The claims that a source reads.

@@ -23,7 +23,7 @@ const ENDING_EVENTS: [(&str, &str); 2] = [
 ];
 /// Largest accepted distance of the time of issue into the future.
 const FROM_FUTURE: Span = Span::from_secs(120);
-/// Most identifiers of a subject that are read.
+/// Maximum number of identifiers of a subject that are read.
 const MAX_IDENTIFIERS: usize = 16;
 
 /// What a verified security event token says.

@@ -142,7 +142,7 @@ fn by_link_only_the_link_opens_the_setup() {
             owner.get(went.location()).expect(303).location().starts_with("/login"),
             "{on:?}: the password first"
         );
-        // Somebody else's link opens nothing.
+        // Someone else's link opens nothing.
         server.account("bob", Role::Member);
         owner.sign_in("bob", PASSWORD).expect(303);
         let page = owner.get("/factor").expect(200).page();

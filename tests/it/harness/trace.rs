@@ -6,7 +6,7 @@ use std::{
 };
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Everything from a level upwards, without colours.
+/// Everything from a level upwards, without colors.
 #[derive(Clone, Default)]
 pub struct Trace(Arc<Mutex<Vec<u8>>>);
 

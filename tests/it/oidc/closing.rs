@@ -1,4 +1,4 @@
-//! A source that is changed or disabled while somebody signs in through it. Its row is changed
+//! A source that is changed or disabled while someone signs in through it. Its row is changed
 //! behind the server's back, so that the server still knows the old rules, as it does while a
 //! provider keeps its answer back.
 

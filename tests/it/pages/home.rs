@@ -1,4 +1,4 @@
-//! `/` and `/history`: my devices, what I do not recognise, and what is on record about my account.
+//! `/` and `/history`: my devices, what I do not recognize, and what is on record about my account.
 
 use super::kit::{NOBODY, link};
 use crate::harness::{

@@ -237,7 +237,7 @@ fn a_cookie_planted_for_a_part_of_our_paths_goes_where_it_is_sent() {
     server.account("boss", Role::Administrator);
     let boss = server.anyone().header("host", "login.example.org");
     boss.sign_in("boss", PASSWORD).expect(303);
-    // A neighbour of ours set it for /admin on example.org: the sign-in page never sees it.
+    // A neighbor of ours set it for /admin on example.org: the sign-in page never sees it.
     server.account("mallory", Role::Member);
     let mallory = server.anyone().header("host", "login.example.org");
     mallory.sign_in("mallory", PASSWORD).expect(303);
@@ -571,7 +571,7 @@ fn the_sign_in_page_says_which_limit_ended_the_session_and_since_when() {
         assert!(page.shows("Last activity"), "{on:?}: {}", page.text());
         let since = format!(".callout time[datetime='{last_active}']");
         assert_eq!(page.all(&since).len(), 1, "{on:?}: {}", page.text());
-        // Whoever has only the address learns nothing about anybody's session.
+        // Whoever has only the address learns nothing about anyone's session.
         let page = server.anyone().get(&sign_in).expect(200).page();
         assert!(
             page.shows("You were signed out after a period of inactivity."),

@@ -25,7 +25,7 @@ const RETENTION: Span = Span::from_secs(3_600);
 const SHOWN_AGAIN: Span = Span::from_secs(10);
 /// After this time an import without a result is taken for one whose server died.
 const MAX_DURATION: Span = Span::from_secs(15 * 60);
-/// Most results that one run of the job deletes.
+/// Maximum number of results that one run of the job deletes.
 const BATCH: i64 = 1000;
 
 /// What an import did, without passwords.

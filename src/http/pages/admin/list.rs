@@ -64,7 +64,7 @@ pub trait ListQuery {
         query(self.pairs().into_iter().chain([("after", after), ("before", before)]))
     }
 
-    /// Returns the links to the neighbouring pages.
+    /// Returns the links to the neighboring pages.
     fn pager(&self, ends: PageEnds, labels: (&'static str, &'static str)) -> Pager {
         let link = |name: &'static str, place: Option<String>| {
             place.map(|place| href(Self::PATH, self.pairs().into_iter().chain([(name, place.as_str())])))

@@ -1,4 +1,4 @@
-//! Shared parts of the console's pages: a status, a choice, the links to neighbouring pages, a line
+//! Shared parts of the console's pages: a status, a choice, the links to neighboring pages, a line
 //! of a diff. Their markup is in `templates/parts`.
 use crate::{
     domain::policy::{Scope, Value, diff::Change},
@@ -6,7 +6,7 @@ use crate::{
 };
 use askama::{Template, filters::HtmlSafe};
 
-/// A status: icon, word and colour together, never colour alone.
+/// A status: icon, word and color together, never color alone.
 #[derive(Debug, Clone, PartialEq, Eq, Template)]
 #[template(path = "parts/badge.html")]
 pub struct Badge {
@@ -54,7 +54,7 @@ impl Badge {
         }
     }
 
-    /// Returns a badge without colour.
+    /// Returns a badge without color.
     pub fn plain(icon: &'static str, text: impl Into<String>) -> Self {
         Self {
             kind: "plain",
@@ -91,7 +91,7 @@ impl Choice {
     }
 }
 
-/// Links to the neighbouring pages of a list.
+/// Links to the neighboring pages of a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Template)]
 #[template(path = "parts/pager.html")]
 pub struct Pager {

@@ -114,7 +114,7 @@ fn a_source_is_made_changed_enabled_and_deleted_on_the_screen() {
     }
 }
 
-/// The form posts every field as it was shown; those are not set by anybody.
+/// The form posts every field as it was shown; those are not set by anyone.
 #[test]
 fn defaults_follow_the_make_of_the_directory_on_the_screen_too() {
     let server = TestServer::start();
