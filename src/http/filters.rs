@@ -194,7 +194,7 @@ pub fn format_relative(at: Timestamp, now: Timestamp) -> String {
     let past = secs >= 0;
     let secs = secs.unsigned_abs();
     let whole = |unit: u64| if past { secs / unit } else { (secs + unit / 2) / unit };
-    let words = match (secs, whole(60), whole(3_600), whole(86_400)) {
+    let distance = match (secs, whole(60), whole(3_600), whole(86_400)) {
         (0..10, ..) => return if past { "now".into() } else { "in a moment".into() },
         (10..60, ..) => format!("{secs} s"),
         (2_592_000.., ..) => return format_utc(at).get(..10).unwrap_or_default().to_owned(),
@@ -204,9 +204,9 @@ pub fn format_relative(at: Timestamp, now: Timestamp) -> String {
         (_, _, _, days) => format!("{days} days"),
     };
     if past {
-        format!("{words} ago")
+        format!("{distance} ago")
     } else {
-        format!("in {words}")
+        format!("in {distance}")
     }
 }
 

@@ -227,8 +227,8 @@ async fn dress_cookies(
                     )));
                 }
                 ours = true;
-                let told = response.request().extensions().get::<IssuedTo>().copied();
-                let (policy, signed_in_at) = life_of(ctx, told, &token, admitted);
+                let issued_to = response.request().extensions().get::<IssuedTo>().copied();
+                let (policy, signed_in_at) = life_of(ctx, issued_to, &token, admitted);
                 lines.extend(issue_lines(ctx, jar, keys, &policy, &token, signed_in_at)?);
                 issued = Some(token);
             }

@@ -214,11 +214,11 @@ pub async fn arrive(
     let form = session_cookie::form(jar, &policy);
     match access::redeem(&ctx, &code, request, form, origin).await? {
         HandoverOutcome::Carried(carried) => {
-            let told = IssuedTo {
+            let issued_to = IssuedTo {
                 role: carried.account.role,
                 signed_in_at: carried.signed_in_at,
             };
-            hand_over_session(&req, carried.account.id, told, &carried.token)?;
+            hand_over_session(&req, carried.account.id, issued_to, &carried.token)?;
             if policy.cookie.same_site != SameSite::Strict {
                 return Ok(redirect_onward(&carried.return_to));
             }

@@ -464,8 +464,8 @@ fn own_address(req: &HttpRequest) -> String {
 
 /// Redirects to the page that requested the file, which fetches it.
 fn redirect_to_download(req: &HttpRequest, typed: &SubmittedForm) -> actix_web::Error {
-    let said = Flash::ok("Confirmed.").with_download(own_address(req));
-    replace_response(flash::redirect(req, &previous_page(req, typed), &said), None)
+    let flash = Flash::ok("Confirmed.").with_download(own_address(req));
+    replace_response(flash::redirect(req, &previous_page(req, typed), &flash), None)
 }
 
 /// Returns the page that the visitor came from: a page of ours, or home.

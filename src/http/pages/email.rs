@@ -36,7 +36,7 @@ pub async fn request(
     Confirmed(member, form): Confirmed<Member, Form<EmailChangeForm>>,
 ) -> Result<HttpResponse, PageError> {
     let visitor = &member.0;
-    let said = match email_change::request(&ctx, &visitor.initiator, visitor.account, &form.0.email).await? {
+    let flash = match email_change::request(&ctx, &visitor.initiator, visitor.account, &form.0.email).await? {
         EmailChangeOutcome::Sent { to_both: true } => Flash::ok(
             "We sent one link to the new address and one to your current address. The change takes effect once you \
                  confirm both, within 24 hours.",
@@ -51,7 +51,7 @@ pub async fn request(
         EmailChangeOutcome::TooOften => Flash::error("You requested this too often today. Try again later."),
         EmailChangeOutcome::Faulty(why) => Flash::error(why),
     };
-    Ok(flash::redirect(&req, paths::HOME, &said))
+    Ok(flash::redirect(&req, paths::HOME, &flash))
 }
 
 /// `GET /email/confirm` and `GET /email/cancel`: shows the change behind an emailed link.
@@ -121,7 +121,7 @@ pub async fn confirm(
 ) -> Result<HttpResponse, PageError> {
     match email_change::answer(&ctx, &anonymous_acting(&anyone), &given.token, EmailLinkAnswer::Confirm).await? {
         Some(asked) => {
-            let said = if asked.awaits_other {
+            let message = if asked.awaits_other {
                 let other = other_link(asked.side);
                 format!(
                     "Confirmed. The account {} will use {} once {other} is confirmed too.",
@@ -130,7 +130,7 @@ pub async fn confirm(
             } else {
                 format!("The account {} uses {} from now on.", asked.name, asked.new)
             };
-            Ok(flash::redirect(&req, paths::HOME, &Flash::ok(said)))
+            Ok(flash::redirect(&req, paths::HOME, &Flash::ok(message)))
         }
         None => render_link(&req, &ctx, &given.token, None),
     }
@@ -149,11 +149,11 @@ pub async fn cancel(
                 MailboxSide::New => "",
                 MailboxSide::Old => " If someone else requested it, choose a new password now.",
             };
-            let said = format!(
+            let message = format!(
                 "Cancelled: the email address of the account {} stays unchanged.{advice}",
                 asked.name
             );
-            Ok(flash::redirect(&req, paths::HOME, &Flash::ok(said)))
+            Ok(flash::redirect(&req, paths::HOME, &Flash::ok(message)))
         }
         None => render_link(&req, &ctx, &given.token, None),
     }

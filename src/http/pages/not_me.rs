@@ -58,10 +58,10 @@ pub async fn submit(
     match notices::report_sign_in(&ctx, &anonymous_acting(&anyone), &given.token).await? {
         Some(ended) => {
             let ended = format_count(i64::try_from(ended).unwrap_or(i64::MAX), "session");
-            let said = format!(
+            let message = format!(
                 "{ended} ended, and the password no longer works. Choose a new one with the link we emailed you."
             );
-            Ok(flash::redirect(&req, paths::HOME, &Flash::ok(said)))
+            Ok(flash::redirect(&req, paths::HOME, &Flash::ok(message)))
         }
         None => render_link(&req, &ctx, &given.token, None),
     }

@@ -146,8 +146,8 @@ async fn create(
     match applications::create(&ctx, &admin.0.initiator, &fields.name, fields.change()).await? {
         ApplicationOutcome::Done => {
             let name = fields.name.trim();
-            let said = Flash::ok(format!("{name} is registered; now configure the proxy."));
-            Ok(redirect(&req, &page_address(name), &said))
+            let flash = Flash::ok(format!("{name} is registered; now configure the proxy."));
+            Ok(redirect(&req, &page_address(name), &flash))
         }
         ApplicationOutcome::Faulty(faults) => {
             let shown = shown_list(&req, &ctx, &admin, fields, named(faults)).await?;
@@ -244,10 +244,10 @@ async fn submit(
     };
     match verdict {
         ApplicationOutcome::Done if deletes => {
-            let said = Flash::ok(format!(
+            let flash = Flash::ok(format!(
                 "{name} was removed. Forwarded requests for it are now refused."
             ));
-            Ok(redirect(&req, paths::ADMIN_APPLICATIONS, &said))
+            Ok(redirect(&req, paths::ADMIN_APPLICATIONS, &flash))
         }
         ApplicationOutcome::Done => Ok(redirect(
             &req,

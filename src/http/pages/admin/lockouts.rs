@@ -219,7 +219,7 @@ async fn unlock(
     };
     let ids = form_ids.iter().map(|id| Uuid::parse_str(id));
     let ids: Vec<Uuid> = ids.collect::<Result<_, _>>().map_err(|_| PageError::NotFound)?;
-    let said = match (ids.len(), lockouts::unlock(&ctx, &admin.0.initiator, ids).await?) {
+    let flash = match (ids.len(), lockouts::unlock(&ctx, &admin.0.initiator, ids).await?) {
         (0, _) => Flash::info("Nothing was selected."),
         (_, 0) => Flash::info("Nothing to unlock: it had already ended."),
         (_, 1) => Flash::ok("Unlocked. The lock and its counter were cleared."),
@@ -228,6 +228,6 @@ async fn unlock(
     Ok(redirect(
         &req,
         &return_address(paths::ADMIN_LOCKOUTS, &form.0.back),
-        &said,
+        &flash,
     ))
 }

@@ -204,7 +204,7 @@ async fn act(
         ),
         _ => return Err(PageError::BadRequest("There is no such action.".to_owned())),
     };
-    let said = match done {
+    let flash = match done {
         Ok(true) => Flash::ok(words),
         Ok(false) => Flash::info(refused),
         Err(FlowError::NotFound) => return Err(PageError::NotFound),
@@ -213,6 +213,6 @@ async fn act(
     Ok(redirect(
         &req,
         &return_address(paths::ADMIN_MAIL, &fields.0.back),
-        &said,
+        &flash,
     ))
 }

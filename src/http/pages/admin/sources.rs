@@ -86,8 +86,8 @@ async fn create(
     };
     match sources::create(&ctx, &admin.0.initiator, &input.name, kind, input.change(kind, None)).await? {
         SourceOutcome::Done => {
-            let said = Flash::ok("The source was created. Test it before you enable it.");
-            Ok(redirect(&req, &page_address(input.name.trim()), &said))
+            let flash = Flash::ok("The source was created. Test it before you enable it.");
+            Ok(redirect(&req, &page_address(input.name.trim()), &flash))
         }
         SourceOutcome::Faulty(faults) => {
             let form = SourceForm::typed(kind, &input);
@@ -193,7 +193,7 @@ async fn submit(
     let change = input.change(view.source.kind(), Some(&view.source.definition.texts()));
     match sources::set(&ctx, &admin.0.initiator, &name, change).await? {
         SourceOutcome::Done => {
-            let said = match input.act.as_str() {
+            let message = match input.act.as_str() {
                 "enable" => "The source is enabled: people can sign in through it.",
                 "disable" => "The source is disabled: no one can sign in through it. Sessions go on.",
                 _ => "Saved. It applies to the next sign-in.",
@@ -202,7 +202,7 @@ async fn submit(
             Ok(redirect(
                 &req,
                 &page_address(&name),
-                &Flash::ok(format!("{said}{live}")),
+                &Flash::ok(format!("{message}{live}")),
             ))
         }
         SourceOutcome::Faulty(faults) => {
@@ -248,8 +248,8 @@ async fn delete(
     let fault = if input.confirm_name.trim() == name {
         match sources::delete(ctx, &admin.0.initiator, name, !input.with_accounts.is_empty()).await? {
             SourceDeletion::Deleted { disabled } => {
-                let said = Flash::ok(format!("The source was deleted. Accounts disabled: {disabled}."));
-                return Ok(redirect(req, paths::ADMIN_SOURCES, &said));
+                let flash = Flash::ok(format!("The source was deleted. Accounts disabled: {disabled}."));
+                return Ok(redirect(req, paths::ADMIN_SOURCES, &flash));
             }
             SourceDeletion::InFile => return Ok(redirect(req, &page_address(name), &in_file())),
             SourceDeletion::Unknown => return Err(PageError::NotFound),

@@ -113,16 +113,16 @@ pub async fn submit(
             one_time_password,
             ended,
         } => {
-            let said = Flash::ok(describe_done(&act, ended));
-            let said = one_time_password
+            let flash = Flash::ok(describe_done(&act, ended));
+            let flash = one_time_password
                 .iter()
-                .fold(said, |said, secret| said.with_secret(secret));
+                .fold(flash, |flash, secret| flash.with_secret(secret));
             let to = if matches!(act, Act::Delete) {
                 paths::ADMIN_ACCOUNTS.to_owned()
             } else {
                 format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0)
             };
-            return Ok(redirect(&req, &to, &said));
+            return Ok(redirect(&req, &to, &flash));
         }
         AccountActOutcome::LastAdministrator => vec![(
             "acts-h".to_owned(),
@@ -152,24 +152,24 @@ fn describe_managed(title: &str) -> String {
 
 /// Sends an invitation, or sends it again.
 async fn invite(req: &HttpRequest, ctx: &Ctx, admin: &Admin, id: AccountId) -> Result<HttpResponse, PageError> {
-    let said = match password_reset::invite(ctx, &admin.0.initiator, id).await? {
+    let flash = match password_reset::invite(ctx, &admin.0.initiator, id).await? {
         InvitationOutcome::Sent => Flash::ok("The invitation was sent; the previous link stops working."),
         InvitationOutcome::NoAddress => Flash::error("This account has no email address."),
         InvitationOutcome::Managed(title) => Flash::error(describe_managed(&title)),
         InvitationOutcome::NotInvited => Flash::info("Only an active account that has never signed in can be invited."),
     };
-    Ok(redirect(req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &said))
+    Ok(redirect(req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &flash))
 }
 
 /// Sends a link instead of setting a one-time password.
 async fn mail_link(req: &HttpRequest, ctx: &Ctx, admin: &Admin, id: AccountId) -> Result<HttpResponse, PageError> {
-    let said = match password_reset::mail_link(ctx, &admin.0.initiator, id).await? {
+    let flash = match password_reset::mail_link(ctx, &admin.0.initiator, id).await? {
         MailLinkOutcome::Sent => Flash::ok("A password reset link was sent; it works for 30 minutes."),
         MailLinkOutcome::NoAddress => Flash::error("This account has no email address."),
         MailLinkOutcome::Managed(title) => Flash::error(describe_managed(&title)),
         MailLinkOutcome::Unusable => Flash::info("The account is disabled or expired: enable it first."),
     };
-    Ok(redirect(req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &said))
+    Ok(redirect(req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &flash))
 }
 
 /// Removes every factor of the account and ends its sessions.
@@ -179,12 +179,12 @@ async fn reset_factors(req: &HttpRequest, ctx: &Ctx, admin: &Admin, id: AccountI
         0 => String::new(),
         ended => format!(" {} ended.", format_count(ended, "session")),
     };
-    let said = if reset.is_empty() {
+    let flash = if reset.is_empty() {
         Flash::info("The account has no second factor. Nothing was changed.")
     } else {
         Flash::ok(format!("The second factors were removed.{sessions}"))
     };
-    Ok(redirect(req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &said))
+    Ok(redirect(req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &flash))
 }
 
 /// Mails or shows a link to enrol a first factor.
@@ -201,7 +201,7 @@ async fn enrolment_link(
     } else {
         factors::make_enrolment_link(ctx, initiator, id).await?
     };
-    let said = match outcome {
+    let flash = match outcome {
         EnrolmentLinkOutcome::Sent => Flash::ok("An enrolment link was sent; it works once, for 72 hours."),
         EnrolmentLinkOutcome::Link(link) => {
             Flash::ok("Hand this link to the owner. An earlier link stops working.").with_link(&link)
@@ -217,7 +217,7 @@ async fn enrolment_link(
              the second factors first.",
         ),
     };
-    Ok(redirect(req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &said))
+    Ok(redirect(req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &flash))
 }
 
 /// Renders the page again, with the input.

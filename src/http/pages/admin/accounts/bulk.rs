@@ -178,7 +178,7 @@ pub async fn submit(
         let note_progress = |done, total| begun.note_progress(done, total);
         match accounts::act_on_all_observed(&work, &initiator, chosen, act.clone(), &note_progress).await {
             Ok(done) => Ok(ActResult::Bulk {
-                said: describe_done(&act, &done),
+                summary: describe_done(&act, &done),
                 skipped: describe_skipped(done),
                 back,
             }),
@@ -317,7 +317,7 @@ const fn is_danger(act: &BulkAct) -> bool {
 fn describe_done(act: &BulkAct, done: &BulkOutcome) -> String {
     let count = |count: usize, noun: &str| format_count(i64::try_from(count).unwrap_or(i64::MAX), noun);
     let accounts = count(done.done, "account");
-    let mut said = match act {
+    let mut summary = match act {
         BulkAct::Disable => format!("{accounts} disabled."),
         BulkAct::Enable => format!("{accounts} enabled."),
         BulkAct::ForceChange => format!("{accounts} must change the password."),
@@ -329,12 +329,12 @@ fn describe_done(act: &BulkAct, done: &BulkOutcome) -> String {
         BulkAct::EnrolmentLink => format!("Enrolment links were sent to {accounts}."),
     };
     if done.ended > 0 {
-        said.push_str(&format!(" {} ended.", count(done.ended, "session")));
+        summary.push_str(&format!(" {} ended.", count(done.ended, "session")));
     }
     if done.already > 0 {
-        said.push_str(&format!(" No change for {}.", count(done.already, "account")));
+        summary.push_str(&format!(" No change for {}.", count(done.already, "account")));
     }
-    said
+    summary
 }
 
 const fn describe_reason(why: SkipReason) -> &'static str {

@@ -38,7 +38,7 @@ const REFRESH: &str = "2";
 pub enum ActResult {
     /// An action on many accounts.
     Bulk {
-        said: String,
+        summary: String,
         /// Address of the account, its name, and why it was left as it is.
         skipped: Vec<(String, String, &'static str)>,
         back: String,
@@ -81,13 +81,13 @@ pub async fn answer(
     (result, shows_passwords): (&ActResult, bool),
 ) -> Result<HttpResponse, PageError> {
     match result {
-        ActResult::Bulk { said, skipped, back } if skipped.is_empty() => {
-            Ok(redirect(req, back, &Flash::ok(said.clone())))
+        ActResult::Bulk { summary, skipped, back } if skipped.is_empty() => {
+            Ok(redirect(req, back, &Flash::ok(summary.clone())))
         }
-        ActResult::Bulk { said, skipped, back } => {
+        ActResult::Bulk { summary, skipped, back } => {
             let view = BulkDonePage {
                 shell: Shell::admin(req, ctx, admin, "Accounts", "accounts").await?,
-                said: said.clone(),
+                summary: summary.clone(),
                 skipped: skipped.clone(),
                 back: back.clone(),
             };

@@ -125,15 +125,15 @@ pub async fn create(
                     "" => "",
                     _ => " It waits for its owner to sign in through the source.",
                 };
-                let said = Flash::ok(format!(
+                let flash = Flash::ok(format!(
                     "Account {} was created.{}{mailed}{way}",
                     fields.name.trim(),
                     expiry.unwrap_or_default()
                 ));
-                let said = one_time_password
+                let flash = one_time_password
                     .iter()
-                    .fold(said, |said, secret| said.with_secret(secret));
-                return Ok(redirect(&req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &said));
+                    .fold(flash, |flash, secret| flash.with_secret(secret));
+                return Ok(redirect(&req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &flash));
             }
             CreateOutcome::Faulty(found) => {
                 faults.extend(found.into_iter().map(|(field, message)| (field.to_owned(), message)))

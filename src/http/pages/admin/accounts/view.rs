@@ -291,7 +291,7 @@ pub struct BulkPage {
 #[template(path = "pages/admin/accounts/bulk_done.html")]
 pub struct BulkDonePage {
     pub shell: Shell,
-    pub said: String,
+    pub summary: String,
     /// The address of the account, its name, and why it was skipped.
     pub skipped: Vec<(String, String, &'static str)>,
     pub back: String,

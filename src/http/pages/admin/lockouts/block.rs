@@ -93,11 +93,11 @@ pub async fn submit(
     if faults.is_empty() {
         match lockouts::block(&ctx, &admin.0.initiator, subject, until, &fields.reason).await? {
             BlockOutcome::Done => {
-                let said = Flash::ok("Blocked. Matching sign-ins are refused until the block ends or is removed.");
+                let flash = Flash::ok("Blocked. Matching sign-ins are refused until the block ends or is removed.");
                 return Ok(redirect(
                     &req,
                     &return_address(paths::ADMIN_LOCKOUTS, &fields.back),
-                    &said,
+                    &flash,
                 ));
             }
             BlockOutcome::Unknown => return Err(PageError::NotFound),

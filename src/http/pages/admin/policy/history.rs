@@ -158,9 +158,9 @@ pub async fn restore(
         )),
         ProposalOutcome::Faulty(faults) => {
             let words: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            let said = format!("Revision {number} can no longer be restored: {}.", words.join("; "));
+            let message = format!("Revision {number} can no longer be restored: {}.", words.join("; "));
             let back = paths::ADMIN_POLICY_REVISION.replace("{number}", &number.to_string());
-            Ok(redirect(&req, &back, &Flash::error(said)))
+            Ok(redirect(&req, &back, &Flash::error(message)))
         }
     }
 }
