@@ -91,15 +91,15 @@ impl Clock for SteadyClock {
     fn now(&self) -> Timestamp {
         let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
         let measured = Instant::now();
-        let told = self.machine.now().as_micros().saturating_add(anchor.added);
+        let reported = self.machine.now().as_micros().saturating_add(anchor.added);
         let passed = measured.saturating_duration_since(anchor.measured);
         let expected = anchor.at.saturating_add(micros(passed));
-        let jump = told.saturating_sub(expected);
+        let jump = reported.saturating_sub(expected);
         if !skew::is_too_much(Span::from_micros(jump)) {
             if passed > ANCHORED_FOR {
-                (anchor.measured, anchor.at) = (measured, told);
+                (anchor.measured, anchor.at) = (measured, reported);
             }
-            return Timestamp::from_micros(told);
+            return Timestamp::from_micros(reported);
         }
         // A jump ahead is accepted if no database contradicts it: the machine slept, or its clock
         // was corrected.

@@ -166,14 +166,14 @@ impl UnlockSignIns {
 
 impl BlockSignIns {
     async fn run(self, context: &CommandContext) -> CommandResult {
-        let what = match self.id {
+        let target = match self.id {
             Some(id) => BlockTarget::Listed(id),
             None => BlockTarget::Key {
                 account: self.account,
                 ip: self.ip.map(network::canonical),
             },
         };
-        match flows::lockouts::block(&context.ctx, &context.initiator, what, self.until, &self.reason).await? {
+        match flows::lockouts::block(&context.ctx, &context.initiator, target, self.until, &self.reason).await? {
             BlockOutcome::Done => output::print_line("Blocked.")?,
             BlockOutcome::Unknown => return Err(CliError::refused("there is no such lock or counter")),
             BlockOutcome::Faulty(faults) => {

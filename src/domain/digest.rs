@@ -74,24 +74,24 @@ pub fn digest(happenings: &[DigestEvent]) -> Vec<String> {
 /// Describes how many locks began, and their subjects.
 fn locks(happenings: &[DigestEvent]) -> Option<String> {
     let count = of_event(happenings, Event::LockoutBegan).count();
-    let on: BTreeSet<&str> = of_event(happenings, Event::LockoutBegan)
+    let subjects: BTreeSet<&str> = of_event(happenings, Event::LockoutBegan)
         .filter_map(|happening| happening.locked.as_deref())
         .collect();
-    let words = match count {
+    let lockouts = match count {
         0 => return None,
         1 => "1 lockout".to_owned(),
         LOOKED_AT.. => format!("At least {LOOKED_AT} lockouts"),
         _ => format!("{count} lockouts"),
     };
-    if on.is_empty() {
-        return Some(format!("{words} began."));
+    if subjects.is_empty() {
+        return Some(format!("{lockouts} began."));
     }
-    let shown: Vec<&str> = on.iter().copied().take(NAMED).collect();
-    let more = match on.len() - shown.len() {
+    let shown: Vec<&str> = subjects.iter().copied().take(NAMED).collect();
+    let more = match subjects.len() - shown.len() {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    Some(format!("{words} began: {}{more}.", shown.join(", ")))
+    Some(format!("{lockouts} began: {}{more}.", shown.join(", ")))
 }
 
 /// Returns a line for each of the newest events of a kind, and one line for the number of others.

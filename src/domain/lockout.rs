@@ -332,18 +332,18 @@ impl Counter {
 
     /// Releases a block or lock that has ended; the counter then starts at zero.
     fn release_expired_lock(&mut self, policy: &LockoutPolicy, now: Timestamp) -> bool {
-        let over = |until: Option<i64>| until.is_some_and(|until| now.as_micros() > until);
+        let has_passed = |until: Option<i64>| until.is_some_and(|until| now.as_micros() > until);
         let lock_until = self
             .locked_at
             .map(|at| cool_off_end(at, policy).map_or(Self::FOR_EVER, Timestamp::as_micros));
-        if !over(self.blocked_until) && !over(lock_until) {
+        if !has_passed(self.blocked_until) && !has_passed(lock_until) {
             return false;
         }
-        if over(self.blocked_until) {
+        if has_passed(self.blocked_until) {
             self.blocked_until = None;
             self.block_reason.clear();
         }
-        if over(lock_until) {
+        if has_passed(lock_until) {
             self.locked_at = None;
         }
         // Of a block and a lock the longer one counts.

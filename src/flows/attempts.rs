@@ -458,7 +458,7 @@ fn earlier_keys(attempt: &PasswordAttempt<'_>, policy: &LockoutPolicy, network_k
 
 /// Returns the ceilings that the policy switches off, and the strangers' ceiling of an owner.
 fn ceilings(attempt: &PasswordAttempt<'_>, policy: &LockoutPolicy, network_known: bool) -> Vec<CounterKey> {
-    let on = LockoutPolicy {
+    let with_ceilings = LockoutPolicy {
         ip_ceiling: 1,
         account_ceiling: 1,
         ..policy.clone()
@@ -466,7 +466,7 @@ fn ceilings(attempt: &PasswordAttempt<'_>, policy: &LockoutPolicy, network_known
     let is_meant = |kind: CounterKind| {
         lockout::limit(kind, policy).is_none() || (network_known && kind == CounterKind::AccountCeiling)
     };
-    lockout::counters_of(attempt.name_key, attempt.ip, attempt.user_agent, &on)
+    lockout::counters_of(attempt.name_key, attempt.ip, attempt.user_agent, &with_ceilings)
         .into_iter()
         .filter(|key| key.kind != CounterKind::Key && is_meant(key.kind))
         .collect()

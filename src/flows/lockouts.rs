@@ -343,12 +343,12 @@ impl Write<'_> {
                 continue;
             };
             let locked_at = row.counter.locked_at;
-            let over = self.settle_counter(&mut row, policy, &RequestOrigin::default())?;
+            let has_ended = self.settle_counter(&mut row, policy, &RequestOrigin::default())?;
             // This includes the lock of a clock that ran ahead, which begins now.
-            if over || row.counter.locked_at != locked_at {
+            if has_ended || row.counter.locked_at != locked_at {
                 lockouts::save_all(self.connection, &[row])?;
             }
-            ended += usize::from(over);
+            ended += usize::from(has_ended);
         }
         if let Some(cooloff) = policy.cooloff {
             lockouts::purge_idle(self.connection, self.now.saturating_sub(cooloff), limit)?;

@@ -69,9 +69,9 @@ pub async fn remove_old(ctx: &Ctx) -> Result<RemovedCounts, FlowError> {
         mail: ctx.remove("mail", before(keep.mail), outbox::purge).await?,
         pins: ctx.remove("pins", before(keep.pins), policies::purge_pins).await?,
     };
-    let notices = now.saturating_sub(CHANGE_RETENTION);
+    let cutoff = now.saturating_sub(CHANGE_RETENTION);
     ctx.store
-        .write(move |connection| changes::prune(connection, notices, MIN_CHANGES))
+        .write(move |connection| changes::prune(connection, cutoff, MIN_CHANGES))
         .await?;
     if removed != RemovedCounts::default() {
         tracing::info!(

@@ -294,8 +294,8 @@ impl SyncComparison<'_> {
             }
         }
         // Who was not found in a complete search is gone.
-        let gone = std::mem::take(&mut self.open).into_values().collect();
-        self.counts.ended += self.ctx.end_directory_sessions(gone).await?;
+        let missing = std::mem::take(&mut self.open).into_values().collect();
+        self.counts.ended += self.ctx.end_directory_sessions(missing).await?;
         Ok(())
     }
 

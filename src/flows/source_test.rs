@@ -175,9 +175,9 @@ async fn test_directory(
         }
         Ok(Err(error)) => test.note_fault(began, error),
         Ok(Ok((sampled, administrators))) => {
-            let words = format!("{} of {sampled} people become administrators", administrators.len());
+            let summary = format!("{} of {sampled} people become administrators", administrators.len());
             (test.sampled, test.administrators) = (sampled, administrators);
-            test.note("sample", began, Ok(words));
+            test.note("sample", began, Ok(summary));
         }
     }
     Ok(test)

@@ -152,7 +152,7 @@ impl ImportReport {
         let ignored = self
             .ignored
             .iter()
-            .map(|remark| json!({ "line": remark.line, "key": remark.key, "reason": remark.sentence }));
+            .map(|comment| json!({ "line": comment.line, "key": comment.key, "reason": comment.sentence }));
         let kept = self
             .kept
             .iter()
@@ -185,12 +185,12 @@ impl ImportReport {
         for (scope, key) in &self.kept {
             out.write_line(&format!("  {scope}: {key}: {}", explain_kept(*key)))?;
         }
-        for (title, remarks) in [("Notes:", &self.notes), ("Ignored:", &self.ignored)] {
-            if !remarks.is_empty() {
+        for (title, comments) in [("Notes:", &self.notes), ("Ignored:", &self.ignored)] {
+            if !comments.is_empty() {
                 out.write_line(title)?;
             }
-            for remark in remarks {
-                out.write_line(&format!("  {}", escape_text(&remark.to_string())))?;
+            for comment in comments {
+                out.write_line(&format!("  {}", escape_text(&comment.to_string())))?;
             }
         }
         out.finish()

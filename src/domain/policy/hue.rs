@@ -96,15 +96,15 @@ fn value(key: Key, written: &ini::IniText) -> Result<(Value, Option<String>), St
     let setting = key.setting();
     let text = written.text.trim();
     let negative = text.starts_with('-') && text.parse::<i64>().is_ok();
-    let said = |number: i64, note: &str| Ok((Value::Number(number), Some(note.to_owned())));
+    let with_note = |number: i64, note: &str| Ok((Value::Number(number), Some(note.to_owned())));
     match (key, setting.kind) {
         (Key::AuthIdleSessionTimeout, _) if text.parse() == Ok(0) => {
-            said(-1, "0 switches idle timeouts off in Hue: imported as never (-1)")
+            with_note(-1, "0 switches idle timeouts off in Hue: imported as never (-1)")
         }
         (Key::AuthLoginCooloffTime, _) if text.eq_ignore_ascii_case("none") => {
-            said(-1, "None locks until an administrator unlocks: imported as never (-1)")
+            with_note(-1, "None locks until an administrator unlocks: imported as never (-1)")
         }
-        (Key::AuthLoginCooloffTime, _) if text.parse() == Ok(0) => said(
+        (Key::AuthLoginCooloffTime, _) if text.parse() == Ok(0) => with_note(
             -1,
             "0 locks until an administrator unlocks in Hue: imported as never (-1)",
         ),

@@ -55,9 +55,9 @@ fn unreadable(error: &serde_json::Error) -> PolicyFault {
         "not JSON"
     };
     // serde puts the line at the end of its message.
-    let words = error.to_string();
-    let words = words.split(" at line ").next().unwrap_or_default();
-    fault_at(error.line(), Scope::Everyone, "", "", &format!("{what}: {words}"))
+    let message = error.to_string();
+    let message = message.split(" at line ").next().unwrap_or_default();
+    fault_at(error.line(), Scope::Everyone, "", "", &format!("{what}: {message}"))
 }
 
 struct JsonReader<'t> {

@@ -43,8 +43,8 @@ pub fn factor_duty_at(
         factor_duty(&facts, required, &policy.factors, ctx.now()).map(|duty| (duty, required))
     };
     let own = duty_under(None);
-    let there = application.and_then(|application| Some((duty_under(Some(application))?, application)));
-    match (own, there) {
+    let in_application = application.and_then(|application| Some((duty_under(Some(application))?, application)));
+    match (own, in_application) {
         (Some((duty, required)), None) => Some(FactorDutyAt {
             duty,
             required,

@@ -63,24 +63,24 @@ impl Write<'_> {
         let current = self.hold_source(source.id)?;
         self.lock_owners(known, settlement.target.replaces, concerns_administrators)?;
         if !self.spend_state(&settlement.pending)? {
-            let words = "This sign-in was already used. Sign in again.";
-            return Ok(self.refuse_settlement(person, None, OidcFault::state().code(), words)?);
+            let message = "This sign-in was already used. Sign in again.";
+            return Ok(self.refuse_settlement(person, None, OidcFault::state().code(), message)?);
         }
         if self.is_interrupted(&settlement.facts, settlement.last_sign_out)? {
-            let words = "The identity provider has ended this session meanwhile. Sign in again.";
-            return Ok(self.refuse_settlement(person, known, OidcFault::ended_session().code(), words)?);
+            let message = "The identity provider has ended this session meanwhile. Sign in again.";
+            return Ok(self.refuse_settlement(person, known, OidcFault::ended_session().code(), message)?);
         }
         sources::clear_fault(self.connection, source.id)?;
         let mut account = match self.external_account(person, current.as_ref())? {
             Ok(account) => account,
             Err(refusal) => {
-                let words = match refusal {
+                let message = match refusal {
                     ExternalRefusal::SourceChanged => {
                         "The identity provider's settings were just changed. Sign in again."
                     }
                     _ => NO_ACCOUNT,
                 };
-                return Ok(self.refuse_settlement(person, known, refusal.code(), words)?);
+                return Ok(self.refuse_settlement(person, known, refusal.code(), message)?);
             }
         };
         if account.role != Role::Administrator || concerns_administrators {
@@ -97,8 +97,8 @@ impl Write<'_> {
             )),
             (None, None) => None,
         };
-        if let Some((refusal, words)) = refused {
-            return Ok(self.refuse_settlement(person, Some(&account), refusal.code(), words)?);
+        if let Some((refusal, message)) = refused {
+            return Ok(self.refuse_settlement(person, Some(&account), refusal.code(), message)?);
         }
         self.open_provider_session(settlement, account)
     }
@@ -152,18 +152,18 @@ impl Write<'_> {
         person: &IdentifiedPerson,
         account: Option<&Account>,
         code: &'static str,
-        words: &str,
+        message: &str,
     ) -> Result<ProviderSignInOutcome, StoreError> {
         let entry = self.entry(Event::SignInRefused);
         let entry = match account {
             Some(account) => entry.with_account(account.id, &account.name),
             None => entry,
         };
-        let entry = refusal_entry(entry, &person.source, code, words);
+        let entry = refusal_entry(entry, &person.source, code, message);
         self.record(&with_username(entry, Some(&person.identity.name)))?;
         Ok(ProviderSignInOutcome::Refused(ProviderRefusal {
             code,
-            message: words.to_owned(),
+            message: message.to_owned(),
             is_outage: false,
         }))
     }

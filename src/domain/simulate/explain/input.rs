@@ -217,8 +217,9 @@ impl ScenarioReader {
             ActivityKind::parse(word)
         };
         manner.unwrap_or_else(|| {
-            let words: Vec<&str> = ActivityKind::ALL.iter().map(|(_, word, _)| *word).collect();
-            self.faults.push(("doing", format!("Accepted: {}.", words.join(", "))));
+            let accepted: Vec<&str> = ActivityKind::ALL.iter().map(|(_, word, _)| *word).collect();
+            self.faults
+                .push(("doing", format!("Accepted: {}.", accepted.join(", "))));
             ActivityKind::default()
         })
     }

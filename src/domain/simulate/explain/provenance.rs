@@ -44,20 +44,20 @@ pub fn provenance(policy: &Policy, role: Role, applications: &[String]) -> Vec<P
         let entered = applications.iter().filter(|_| key.setting().applications);
         let entered = entered.map(|name| find_provenance(policy, role, *key, Some(name)));
         // An application that inherits adds no rows.
-        let mut said = vec![own];
+        let mut rows = vec![own];
         for other in entered {
-            if !said.iter().any(|known| known.source == other.source) {
-                said.push(other);
+            if !rows.iter().any(|known| known.source == other.source) {
+                rows.push(other);
             }
         }
-        if said.len() > 1
+        if rows.len() > 1
             && let Some(binding) = binding(*key, &rules)
         {
-            for row in &mut said {
+            for row in &mut rows {
                 row.binds = row.scope == binding;
             }
         }
-        all.extend(said);
+        all.extend(rows);
     }
     all
 }

@@ -9,37 +9,37 @@ impl ReplayReport {
     /// Returns the result, one sentence each.
     pub fn sentences(&self) -> Vec<String> {
         let guesses = &self.guesses;
-        let mut said = vec![format!(
+        let mut sentences = vec![format!(
             "Of {}, {} would certainly have ended earlier, {} possibly.",
             format_count(self.sessions, "session"),
             self.certain,
             self.possible
         )];
         if self.spared > 0 {
-            said.push(format!(
+            sentences.push(format!(
                 "{} that a rule ended would have lasted longer.",
                 format_count(self.spared, "session")
             ));
         }
-        said.push(format!(
+        sentences.push(format!(
             "Of {}, {} that succeeded would have been locked out; {} would have begun.",
             format_count(guesses.sign_ins, "sign-in"),
             guesses.locked_out,
             format_count(guesses.locks, "lock")
         ));
         if guesses.refused_earlier > 0 {
-            said.push(format!(
+            sentences.push(format!(
                 "{} with a wrong password would have been refused by a lock.",
                 format_count(guesses.refused_earlier, "sign-in")
             ));
         }
         if guesses.let_through > 0 {
-            said.push(format!(
+            sentences.push(format!(
                 "{} that a lock refused would have been let through to the password check.",
                 format_count(guesses.let_through, "sign-in")
             ));
         }
-        said
+        sentences
     }
 
     /// Returns the data and the limits of the replay, one sentence each.
@@ -52,7 +52,7 @@ impl ReplayReport {
             sessions_cut_at,
             sessions_kept_since,
         } = self.data;
-        let mut said = vec![format!(
+        let mut sentences = vec![format!(
             "From {} and {} recorded between {} and {}.",
             format_count(self.sessions, "session"),
             format_count(events, "event"),
@@ -60,25 +60,25 @@ impl ReplayReport {
             until.to_rfc3339()
         )];
         if let Some(at) = events_cut_at {
-            said.push(format!(
+            sentences.push(format!(
                 "There are more events than this replay reads: events before {} are not included.",
                 at.to_rfc3339()
             ));
         }
         if let Some(at) = sessions_cut_at {
-            said.push(format!(
+            sentences.push(format!(
                 "There are more sessions than this replay reads: sessions that began before {} are not included.",
                 at.to_rfc3339()
             ));
         }
         if let Some(at) = sessions_kept_since {
-            said.push(format!(
+            sentences.push(format!(
                 "Sessions that ended before {} are no longer kept (retention.sessions).",
                 at.to_rfc3339()
             ));
         }
-        said.extend(CANNOT_SHOW.map(str::to_owned));
-        said
+        sentences.extend(CANNOT_SHOW.map(str::to_owned));
+        sentences
     }
 
     /// Converts to the JSON of `policy preview --replay --json` and of the page's data.

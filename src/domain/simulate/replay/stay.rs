@@ -229,12 +229,12 @@ fn end_between_requests(
         known.push(until);
         known.sort_unstable();
         for gap in known.windows(2) {
-            let standing = LifeFacts {
+            let life_at_gap = LifeFacts {
                 signed_in_at: life.signed_in_at,
                 last_active_at: gap[0],
                 last_seen_at: gap[0],
             };
-            let ends = candidates(&standing, draft).filter(|end| end.reason == reason && end.at < gap[1]);
+            let ends = candidates(&life_at_gap, draft).filter(|end| end.reason == reason && end.at < gap[1]);
             for end in ends {
                 would.note(replayed_end(&end, draft, Certainty::Possible));
             }

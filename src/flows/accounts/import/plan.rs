@@ -276,8 +276,8 @@ impl Planner {
         let uninvitable = self.passwords == Passwords::Invitation && new.email.is_none();
         let no_address = uninvitable
             .then(|| AccountCsvFault::in_column(number, AccountColumn::Email, "an invitation needs an email address"));
-        let over = self.expiry_fault(number, new.expires_at, None);
-        no_address.into_iter().chain(over).collect()
+        let expired = self.expiry_fault(number, new.expires_at, None);
+        no_address.into_iter().chain(expired).collect()
     }
 
     fn plan_line(
