@@ -167,7 +167,8 @@ fn proving_a_factor_comes_before_enrolling_one() {
     assert_eq!(barrier(&on, EnrolledFactors::NONE, password, true), None);
     assert_eq!(barrier(&on, app(0), password, true), Some(unproved));
     assert_eq!(barrier(&on, app(0), proved, false), None);
-    // A provider's factor is none of the account's own: it opens no first one without a link.
+    // A provider's factor is not the account's own: it does not permit a first enrolment without a
+    // link.
     let vouched = Proofs::from(Proof::ProviderSignIn).with(Proof::IdentityProvider);
     assert_eq!(barrier(&on, EnrolledFactors::NONE, vouched, false), Some(link));
     assert_eq!(barrier(&on, EnrolledFactors::NONE, vouched, true), None);

@@ -217,7 +217,7 @@ proptest! {
         let together = groups.find_common(a, b).is_some();
         prop_assert_eq!(same, same_session_network(a, b, bits) || together);
         prop_assert_eq!(together, groups.find(a).is_some() && groups.find(a) == groups.find(b));
-        // Who was seen at one of two grouped addresses is known from the other.
+        // An account seen at one of two grouped addresses is known at the other.
         if together {
             prop_assert!(groups.is_known(a, known_network(b)) && groups.is_known(b, known_network(a)));
         }

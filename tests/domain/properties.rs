@@ -718,7 +718,7 @@ fn lockouts() -> impl Strategy<Value = LockoutPolicy> {
         )
 }
 
-/// Plays happenings on a counter; hands each state, with its time, to `look`.
+/// Applies events to a counter; passes each state, with its time, to `look`.
 fn play(
     kind: CounterKind,
     policy: &LockoutPolicy,
@@ -857,7 +857,7 @@ proptest! {
 }
 
 proptest! {
-    // zxcvbn is slow without optimisation.
+    // zxcvbn is slow without optimization.
     #![proptest_config(config(50))]
 
     #[test]

@@ -20,7 +20,7 @@ use nightlatch::{
     http::{paths, route::Route, routes},
 };
 
-/// Answers of GET routes that are no pages: files, programs' answers, redirects, downloads.
+/// Responses of GET routes that are not pages: files, responses for programs, redirects, downloads.
 const NO_PAGES: &[&str] = &[
     paths::STATIC,
     paths::HEALTHZ,

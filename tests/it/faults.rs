@@ -66,7 +66,7 @@ fn timed<T>(act: impl FnOnce() -> T) -> (T, Duration) {
     (act(), began.elapsed())
 }
 
-/// Runs all acts in parallel; a panic in one of them fails the test.
+/// Runs all actions in parallel; a panic in one of them fails the test.
 fn at_once<'a>(acts: Vec<Box<dyn FnOnce() + Send + 'a>>) {
     std::thread::scope(|scope| {
         let started: Vec<_> = acts.into_iter().map(|act| scope.spawn(act)).collect();

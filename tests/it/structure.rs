@@ -76,7 +76,7 @@ const KNOWN_SIBLINGS: &[(&str, &str)] = &[
     ("overview", "sessions"),
 ];
 
-/// What several siblings need stands in a private module beside them, or in a lower layer.
+/// Code that several siblings need belongs in a private module beside them, or in a lower layer.
 #[test]
 fn flows_and_pages_do_not_import_their_siblings() {
     let imports = Imports::of(files());

@@ -150,7 +150,7 @@ fn a_thief_without_the_device_can_neither_end_nor_use_the_session() {
         let owner = Bound::sign_in(&server, "ada");
         let thief = owner.stolen().from("127.0.0.9").header("user-agent", "curl/8.0");
         refused(&thief, "device_unproven");
-        // The word of the client relaxes nothing.
+        // The client's claim relaxes nothing.
         let skipped = format!("quota_exceeded;session_identifier=\"{}\"", owner.id);
         let headers = [
             ("secure-session-skipped", skipped.as_str()),

@@ -40,7 +40,7 @@ fn bound_hosts(chain: &Chain) -> Vec<String> {
 }
 
 /// Returns the status of a page of the application for another program with these cookies, which
-/// speaks as the proxy does.
+/// talks to it as the proxy does.
 fn ask(chain: &Chain, cookies: &Cookies) -> u16 {
     apart(|| {
         let program = chain.server.anyone().header("host", &chain.authority("wiki"));

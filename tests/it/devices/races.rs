@@ -43,7 +43,7 @@ fn of_two_tabs_that_refresh_at_once_one_proves_and_the_other_is_asked_again() {
             let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status()).collect();
             statuses.sort_unstable();
             assert_eq!(statuses, [204, 403], "{on:?}");
-            // The other goes on with the challenge that it was given.
+            // The other continues with the challenge that it received.
             let (next, _) = challenged(answers.iter().find(|answer| answer.status() == 403).unwrap());
             owner.challenge = next;
             owner.refresh();
@@ -155,9 +155,9 @@ fn an_offer_binds_on_its_own_host_and_over_its_own_session_alone() {
         let bob = browser(&server);
         bob.sign_in("bob", PASSWORD).expect(303);
         device.register_with(&bob, &offer).expect(404);
-        // Nobody's.
+        // The session of no one.
         device.register_with(&browser(&server), &offer).expect(404);
-        // A proof's challenge is no offer, and an offer is no proof's challenge.
+        // The challenge of a proof is not an offer, and an offer is not the challenge of a proof.
         let owner = Bound::sign_in(&server, "bob");
         device.register_with(&client, &owner.challenge).expect(404);
         owner.device.refresh(&owner.client, &owner.id, Some(&offer)).expect(403);

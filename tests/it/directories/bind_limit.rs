@@ -40,7 +40,7 @@ fn parallel_right_passwords_are_never_refused_as_wrong() {
             running.into_iter().map(|sign_in| sign_in.join().unwrap()).collect()
         });
         assert!(statuses.contains(&303), "{statuses:?} {on:?}");
-        // A busy machine may take too long; that is said as it is.
+        // A busy machine may take too long; the test then reports that.
         let is_answered = |status: &u16| matches!(status, 303 | 503);
         assert!(statuses.iter().all(is_answered), "{statuses:?} {on:?}");
     }

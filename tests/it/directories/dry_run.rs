@@ -8,7 +8,7 @@ use crate::harness::{
 use nightlatch::flows::source_test::{SourceTest, test_source};
 use std::time::Duration;
 
-/// Longest time of a test.
+/// Maximum time of a test.
 const LONGEST: Duration = Duration::from_secs(60);
 
 fn dry_run(server: &TestServer, account: Option<&str>) -> SourceTest {

@@ -12,7 +12,7 @@ use nightlatch::{
 };
 use std::{net::TcpListener, time::Duration};
 
-/// Longest time of a test of a directory.
+/// Maximum time of a test of a directory.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// A server that accepts connections and says nothing.

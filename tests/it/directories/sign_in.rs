@@ -292,7 +292,7 @@ fn an_outage_is_answered_as_one_and_local_accounts_sign_in() {
         let shown: Vec<String> = page.all("h1, p.soft").iter().map(|part| part.text()).collect();
         answers.push(shown);
     }
-    // Nothing tells whether a name is local, known or unknown.
+    // Nothing reveals whether a name is local, known or unknown.
     assert!(answers[0].len() > 1, "{answers:?}");
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
@@ -304,7 +304,7 @@ fn an_outage_is_answered_as_one_and_local_accounts_sign_in() {
         .filter_map(|row| row.reason)
         .collect();
     assert!(reasons.contains(&"credentials".to_owned()), "{reasons:?}");
-    // A local account does not wait for the directory, and live sessions go on.
+    // A local account does not wait for the directory, and live sessions continue.
     let began = Instant::now();
     signed_in(&server, "boss", PASSWORD);
     linus.get("/").expect(200);

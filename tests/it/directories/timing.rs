@@ -1,4 +1,4 @@
-//! The time of a refusal does not tell whether a directory knows the name.
+//! The time of a refusal does not reveal whether a directory knows the name.
 
 use super::add_source;
 use crate::harness::{server::TestServer, slapd::Slapd};

@@ -1,4 +1,5 @@
-//! What the owner of a factor is told when it was replaced, may have been copied, or no longer opens.
+//! Notifications to the owner of a factor that was replaced, may have been copied, or no longer
+//! opens.
 
 use super::kit::{App, JSON, at_localhost, enrol_app, enrol_passkey, refused, shown, signed_in_at_localhost};
 use crate::harness::server::{On, TestServer};

@@ -154,7 +154,7 @@ fn removing_the_only_factor_of_a_kind_asks_once_and_says_what_it_means() {
         let ada = server.member("ada");
         ada.get("/factors/totp/remove").expect(404);
         enrol_app(&server, &ada);
-        // No script is needed: the list leads to the question, and the question has a form.
+        // No script is needed: the list links to the confirmation page, which has a form.
         assert!(
             ada.get("/factors")
                 .expect(200)
@@ -183,12 +183,13 @@ fn removing_the_only_factor_of_a_kind_asks_once_and_says_what_it_means() {
             "{on:?}: {}",
             asked.text()
         );
-        // The last one of an account that requires one stays; the page says so before the click.
+        // The last factor of an account that requires one stays; the page says so before the click.
         server.policy(&[("factor.required", "any")]);
         let asked = ada.get("/factors/totp/remove").expect(200).page();
         assert!(asked.shows("this is the last one"), "{on:?}: {}", asked.text());
         assert!(asked.all("form[action='/factors/totp/remove']").is_empty(), "{on:?}");
-        // An app that does not meet the requirement goes, and the page says what comes next.
+        // An app that does not meet the requirement can be removed, and the page says what comes
+        // next.
         server.policy(&[("factor.required", "passkey"), ("factor.enrolment_grace", "7d")]);
         let asked = ada.get("/factors/totp/remove").expect(200).page();
         assert!(
@@ -329,7 +330,7 @@ fn without_script_a_passkey_owner_steps_up_with_password_and_code() {
         let code = app.code(&server);
         let form = [("step_up_password", PASSWORD), ("step_up_code", code.as_str())];
         ada.post("/factors/recovery", &form).expect(200);
-        // Where a passkey is required, nothing stands in for it.
+        // Where a passkey is required, nothing replaces it.
         server.policy(&[("factor.required", "passkey")]);
         server.advance(600);
         let asked = ada.post("/factors/recovery", &[]);
@@ -377,7 +378,7 @@ fn a_second_click_on_turn_on_the_app_gets_the_same_recovery_codes() {
             .submit(&page.page().form_with("code"), &[("code", "000000")])
             .expect(422);
         let act = wrong.page().form_with("code").field("act");
-        // Both clicks send the cookie of before.
+        // Both clicks send the earlier cookie.
         let (first, second) = (ada.thief(), ada.thief());
         let code = app.code(&server);
         let codes = at_once(2, |index| {

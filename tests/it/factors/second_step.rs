@@ -102,7 +102,7 @@ fn a_browser_that_is_trusted_is_not_asked_again() {
         browser.post("/login/factor", &form).expect(303);
         browser.post("/logout", &[]).expect(303);
         assert_eq!(browser.sign_in("ada", PASSWORD).expect(303).location(), "/", "{on:?}");
-        // It spares the question at the sign-in; it is no proof for a change.
+        // It skips the question at the sign-in; it is not a proof for a change.
         for change in ["/factors/recovery", "/factors/totp/remove", "/factors/totp/start"] {
             let asked = browser.post(change, &[]).expect(403);
             assert!(

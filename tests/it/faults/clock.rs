@@ -1,5 +1,5 @@
-//! One instance with a wrong clock, and clocks that are set: no session ends by it, no lock lasts
-//! longer, and nothing looks like tampering.
+//! One instance with a wrong clock, and clocks that are changed: no session ends because of it, no
+//! lock lasts longer, and nothing looks like tampering.
 
 use super::{ready, verify, within};
 use crate::harness::server::{On, PASSWORD, TestServer, eventually};
@@ -12,10 +12,10 @@ use std::{sync::Arc, time::Duration};
 
 const HOUR: Span = Span::from_secs(3600);
 
-/// A machine's clock that is wrong by so much.
-struct Wrong(Span);
+/// A machine's clock that is wrong by this much.
+struct SkewedClock(Span);
 
-impl Clock for Wrong {
+impl Clock for SkewedClock {
     fn now(&self) -> Timestamp {
         SystemClock.now().saturating_add(self.0)
     }
@@ -29,7 +29,7 @@ fn an_instance_with_a_wrong_clock_judges_by_the_databases_time() {
         let ada = server.member("ada");
         let wrong = TestServer::beside(&server.database)
             .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
-            .machine(Arc::new(Wrong(wrong)))
+            .machine(Arc::new(SkewedClock(wrong)))
             .start();
         let there = ada.thief().at(&wrong.base);
         verify(&there).expect(200);
@@ -47,7 +47,7 @@ fn an_instance_with_a_wrong_clock_judges_by_the_databases_time() {
 
 #[test]
 fn an_instance_whose_clock_is_set_ahead_ends_nobodys_session() {
-    let machine = Arc::new(Moved(std::sync::Mutex::new(Span::ZERO)));
+    let machine = Arc::new(SettableClock(std::sync::Mutex::new(Span::ZERO)));
     let server = TestServer::on(On::Postgres).machine(machine.clone()).start();
     server.policy(&[("auth.idle_session_timeout", "15m")]);
     let ada = server.member("ada");
@@ -62,9 +62,9 @@ fn an_instance_whose_clock_is_set_ahead_ends_nobodys_session() {
 }
 
 /// A machine's clock that the test sets.
-struct Moved(std::sync::Mutex<Span>);
+struct SettableClock(std::sync::Mutex<Span>);
 
-impl Clock for Moved {
+impl Clock for SettableClock {
     fn now(&self) -> Timestamp {
         SystemClock.now().saturating_add(*self.0.lock().unwrap())
     }
@@ -122,7 +122,7 @@ fn a_clock_that_went_back_is_no_tampering() {
 
 #[test]
 fn the_listener_brings_the_databases_time() {
-    let machine = Arc::new(Moved(std::sync::Mutex::new(Span::ZERO)));
+    let machine = Arc::new(SettableClock(std::sync::Mutex::new(Span::ZERO)));
     let server = TestServer::on(On::Postgres).machine(machine.clone()).start();
     *machine.0.lock().unwrap() = HOUR;
     eventually("it is told that it is wrong", || {

@@ -1,5 +1,5 @@
-//! A PostgreSQL server that is killed, stops, or has no connection left: what is answered meanwhile,
-//! and the recovery.
+//! A PostgreSQL server that is killed, stops, or has no connection left: what is answered
+//! meanwhile, and the recovery.
 
 use super::{RECOVERED, ready, silent::all_answer_in_time, verify, within};
 use crate::harness::{
@@ -40,7 +40,7 @@ fn survives(
     boss.get("/admin").expect(200);
     let eves = super::revocations::session_of(server, "eve");
     let taken = begin(&installation.cluster);
-    // Until then memory is believed.
+    // Until then memory is trusted.
     std::thread::sleep(Duration::from_millis(1_200));
     all_answer_in_time(server, &ada, true);
     let ended = boss.post("/admin/sessions/end", &[("only", &eves)]).expect(503);

@@ -467,7 +467,7 @@ fn an_instance_that_hears_nothing_believes_nothing_until_it_hears_again() {
     for client in [&ada, &bob, &eve] {
         assert_eq!(there(client), 200);
     }
-    // The listener's connection is cut: memory is not believed, the database is asked.
+    // The listener's connection is cut: memory is not trusted, and the database is queried.
     all.database.sql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
          WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE 'LISTEN%'",
@@ -480,7 +480,7 @@ fn an_instance_that_hears_nothing_believes_nothing_until_it_hears_again() {
     all.relay.as_ref().unwrap().hold_open_ones();
     let began = Instant::now();
     end(&bob);
-    // Memory is believed for a second after the last sign of life.
+    // Memory is trusted for a second after the last sign of life.
     std::thread::sleep(Duration::from_millis(1_100));
     let mut last = 0;
     while last != 303 {
@@ -492,7 +492,7 @@ fn an_instance_that_hears_nothing_believes_nothing_until_it_hears_again() {
     within(RECOVERED - began.elapsed().min(RECOVERED), "all is well again", || {
         there(&eve) == 200
     });
-    // It hears again at once.
+    // It receives changes again immediately.
     end(&eve);
     within(Duration::from_secs(1), "the next sign-out arrives", || {
         there(&eve) == 303

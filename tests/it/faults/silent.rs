@@ -109,7 +109,7 @@ fn connections_that_hang_for_good_are_replaced_by_themselves() {
     for _ in 0..5 {
         server.signed_in("bob");
     }
-    // The listener's new connection brings what other instances change.
+    // The listener's new connection delivers the changes of other instances.
     ada.thief().at(&there.base).post("/logout", &[]).expect(303);
     within(Duration::from_secs(1), "the sign-out elsewhere arrives", || {
         verify(&ada).status() == 401
@@ -123,7 +123,7 @@ fn whatever_a_frozen_database_holds_every_answer_comes_in_time() {
     server.member("bob");
     verify(&ada).expect(200);
     relay.freeze();
-    // Until then memory is believed.
+    // Until then memory is trusted.
     std::thread::sleep(Duration::from_millis(1_100));
     all_answer_in_time(&server, &ada, true);
     all_answer_in_time(&server, &ada, true);

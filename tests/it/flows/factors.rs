@@ -618,7 +618,8 @@ fn policy_between_the_steps_counts() {
             .run(factors::sign_in_with_pending_passkey(&server.ctx, request))
             .unwrap();
         assert_eq!(describe(&outcome), "wrong");
-        // An enrolled factor is asked for even though its kind is off: recovery codes stand in.
+        // An enrolled factor is asked for even though its kind is off: recovery codes can replace
+        // it.
         assert_eq!(self::due(server, "ada").methods.codes(), ["recovery"]);
     });
 }

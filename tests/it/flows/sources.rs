@@ -143,7 +143,8 @@ fn a_new_key_seals_the_secrets_of_sources_again_at_the_next_start() {
         assert_ne!(before, after, "{on:?}");
         assert_eq!(open_secret(&server).as_deref(), Some("correct horse"), "{on:?}");
         server.stop();
-        // The older key can go; without the new one the secret is lost, and the page says so.
+        // The older key can be removed; without the new one the secret is lost, and the page says
+        // so.
         let server = start(KEYS[1]);
         assert_eq!(open_secret(&server).as_deref(), Some("correct horse"), "{on:?}");
         server.stop();

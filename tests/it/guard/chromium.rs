@@ -82,7 +82,7 @@ fn the_warning_is_shown_and_one_key_postpones_the_end() {
             browser.has("html:not([data-nightlatch-covered])").await,
             "the page stays readable"
         );
-        // The pointer alone is no answer.
+        // Moving the pointer alone is not an answer.
         browser.move_mouse(40.0, 40.0).await;
         browser.move_mouse(300.0, 200.0).await;
         server.advance(65);
@@ -267,7 +267,7 @@ fn an_end_by_an_administrator_shows_at_once_and_another_user_is_led_home() {
         browser.guard_goes().await;
         // The exit from the lock screen, for signing in as another user.
         browser.forget_cookies().await;
-        // No event tells of it: the page asks when it is looked at.
+        // No event announces it: the page asks when it becomes visible.
         browser.script("dispatchEvent(new Event('focus'))").await;
         browser
             .guard("dialog.cover a[href='/login']")

@@ -1,4 +1,4 @@
-//! `GET /nightlatch/session/events`: what an open page is told, and who may listen.
+//! `GET /nightlatch/session/events`: what an open page is notified of, and who may listen.
 
 use crate::harness::{
     client::{Client, FIREFOX},

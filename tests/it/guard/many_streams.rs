@@ -55,7 +55,7 @@ fn open_many(server: &TestServer, session: &Session, account: AccountId, many: u
         .collect()
 }
 
-/// Counts the streams that are told the end of their session, and waits until all are.
+/// Counts the streams that are notified of the end of their session, and waits until all are.
 fn all_are_told(streams: &[OpenStream]) {
     let mut waiting: Vec<&OpenStream> = streams.iter().collect();
     eventually("every stream is told the end", || {

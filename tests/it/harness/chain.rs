@@ -61,7 +61,8 @@ impl Setting {
         self
     }
 
-    /// Serves https, and the file by which a domain lets its login host speak for all hosts.
+    /// Serves https, and the file by which a domain lets its login host bind sessions for all its
+    /// hosts.
     pub fn https(mut self) -> Self {
         assert_eq!(self.kind, Kind::Nginx);
         self.https = true;

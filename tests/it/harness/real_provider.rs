@@ -87,7 +87,7 @@ impl RealProvider {
         self.control("rotate", &json!({}));
     }
 
-    /// Returns how often the keys were fetched, and what became of back-channel logouts.
+    /// Returns how often the keys were fetched, and the outcomes of back-channel logouts.
     pub fn state(&self) -> Json {
         self.control("state", &json!({}))
     }

@@ -399,7 +399,7 @@ impl Drop for TestServer {
     }
 }
 
-/// The initiator of acts that prepare a test.
+/// The initiator of the actions that prepare a test.
 pub fn operator() -> Initiator {
     Initiator {
         actor: Actor::Cli {

@@ -46,7 +46,7 @@ impl Instrumentation for Recorder {
                 let text = query.to_string();
                 let words = text.split(" -- binds").next().unwrap_or_default();
                 let asks = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH "];
-                // Statements that set up or check a connection belong to no act.
+                // Statements that set up or check a connection are not counted.
                 if !watched.is_empty()
                     && self.url.contains(watched.as_str())
                     && asks.iter().any(|verb| words.starts_with(verb))

@@ -10,7 +10,7 @@ use std::{
 /// The access token that the transmitter accepts.
 pub const EVENTS_TOKEN: &str = "access token of the event stream";
 
-/// What the transmitter holds and was told.
+/// What the transmitter holds and has received.
 #[derive(Default)]
 pub struct Stream {
     /// Tokens by ID, until they are acknowledged or refused.

@@ -62,7 +62,7 @@ impl Case {
         }
     }
 
-    /// The claims of a good ID token.
+    /// The claims of a valid ID token.
     fn claims(&self) -> Json {
         let now = numeric_date(self.now);
         json!({
@@ -98,7 +98,7 @@ impl Case {
         code(&self.complete(&self.answer(), None))
     }
 
-    /// The same for the good claims with some changed; `null` leaves one out.
+    /// The same for the valid claims with some changed; `null` leaves one out.
     fn verdict_with(&self, changes: &[(&str, Json)]) -> &'static str {
         self.verdict(self.key.sign(None, &changed(self.claims(), changes)))
     }
@@ -226,7 +226,7 @@ fn an_id_token_is_accepted_only_with_a_signature_of_the_provider() {
     assert_eq!(case.verdict(case.key.sign_under(&header, &claims)), "token_key");
     let critical = json!({ "alg": "ES256", "kid": "first", "crit": ["exp"] });
     assert_eq!(case.verdict(case.key.sign_under(&critical, &claims)), "token_type");
-    // Another payload under a good signature.
+    // Another payload under a valid signature.
     let good = case.key.sign(None, &claims);
     let other = case.key.sign(None, &changed(claims, &[("sub", json!("eve"))]));
     let (start, end) = (other.rsplit_once('.').unwrap().0, good.rsplit_once('.').unwrap().1);
@@ -435,6 +435,6 @@ fn a_logout_token_is_accepted_only_if_every_claim_fits() {
     assert_eq!(verdict(unsigned(&claims)), "token_algorithm");
     assert_eq!(verdict(signed_with_secret(CLIENT_SECRET, &claims)), "token_algorithm");
     assert_eq!(verdict(SigningKey::new("first").sign(typ, &claims)), "token_signature");
-    // An ID token is no logout token.
+    // An ID token is not a logout token.
     assert_eq!(verdict(case.key.sign(None, &case.claims())), "token_type");
 }

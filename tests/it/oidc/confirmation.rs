@@ -36,7 +36,7 @@ fn a_critical_action_is_confirmed_at_the_provider_and_goes_on() {
         assert_eq!(client.get(&path).expect(303).location(), "/", "{on:?}");
         assert_eq!(server.events().last().unwrap(), "step_up.refused other_person");
         client.submit(&form, &[]).expect(403);
-        // The owner does, although the provider has a session: it must ask anew.
+        // The owner does, although the provider has a session: it must ask again.
         let path = callback(&client, &at_provider, &there, &[("login", "ada")]);
         assert_eq!(client.get(&path).expect(200).page().heading(), "Confirmed");
         assert_eq!(server.events().last().unwrap(), "step_up.accepted");

@@ -11,7 +11,7 @@ use nightlatch::flows::source_test::{SourceTest, SourceTestStep, test_source};
 use serde_json::json;
 use std::time::Duration;
 
-/// Longest time of a test of a directory, which a provider's does not have.
+/// Maximum time of a test of a directory, which a provider's does not have.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
 fn dry_run(server: &TestServer) -> SourceTest {

@@ -101,7 +101,7 @@ impl Case {
         client.get(&callback)
     }
 
-    /// The claims of a good event about a person.
+    /// The claims of a valid event about a person.
     fn claims(&self, id: &str, event: &str, subject: &Json) -> Json {
         json!({
             "iss": self.provider.issuer, "aud": CLIENT_ID, "iat": numeric_date(self.server.now()), "jti": id,
@@ -257,7 +257,7 @@ fn an_event_whose_acknowledgement_is_lost_comes_again_and_does_nothing_twice() {
             "not acknowledged"
         );
         case.transmitter.with(|stream| stream.loses_acknowledgements = false);
-        // A session that began within the tolerance of clocks shows whether it acts again.
+        // A session that began within the tolerance of clocks shows whether it has an effect again.
         let again = case.sign_in("ada", "a2");
         assert_eq!(case.poll(), counts(1, 1, 0), "{on:?}");
         again.get("/").expect(200);
@@ -365,7 +365,7 @@ fn forged_foreign_and_replayed_tokens_are_refused_reported_and_recorded() {
             assert_eq!(told.as_deref(), Some(err), "{id} {on:?}");
         }
         ada.get("/").expect(200);
-        // A good one, and the same one again after it was acknowledged.
+        // A valid one, and the same one again after it was acknowledged.
         let token = case.key.sign(Some("secevent+jwt"), &good("z"));
         case.transmitter.send("z", token.clone());
         assert_eq!(case.poll(), counts(1, 0, 1), "{on:?}");

@@ -104,7 +104,7 @@ fn a_sign_out_during_the_exchange_of_tokens_counts() {
             assert!(message.contains("ended this session"), "{message}");
             client.get("/").expect(303);
         }
-        // Another person's or another session's end is no reason to refuse.
+        // Another person's or another session's end is not a reason to refuse.
         let client = case.server.anyone();
         let act = case.sign_out("of another", &[("sub", "bob"), ("sid", "two")]);
         case.forged.change(|answers| answers.meanwhile = Some(act));

@@ -77,7 +77,7 @@ fn a_full_queue_sends_sign_ins_away_counts_nothing_and_holds_nobody_else_up() {
         assert_eq!(problem.json()["code"], "busy");
         program.sign_in("eve", "wrong").expect(503);
         boss.confirm(&asked, "wrong").expect(503);
-        // Who is signed in does not wait behind passwords.
+        // Signed-in users do not wait behind passwords.
         ada.get("/").expect(200);
         let everything = LockoutFilter {
             limit: 9,

@@ -818,7 +818,7 @@ fn a_path_is_judged_as_it_came_over_the_wire() {
         let got = asked(&format!("/api/authz/ext-authz{path}"), headers);
         assert_eq!(got, [status], "{path}");
     }
-    // Other spellings of our own address are no way round its gate.
+    // Other spellings of our own address do not bypass its gate.
     let own = format!(
         "Host: {}\r\nUser-Agent: {FIREFOX}\r\nX-Original-URL: {PAGE}\r\nX-Original-Method: GET\r\n",
         authority(&server)

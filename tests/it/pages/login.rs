@@ -542,7 +542,7 @@ fn a_lost_cookie_is_explained_on_the_page_and_in_the_log() {
         assert!(!other.get("/login").expect(200).page().shows(told), "{on:?}");
         server.advance(61);
         assert!(!server.anyone().get("/login").expect(200).page().shows(told), "{on:?}");
-        // A browser that keeps it is not warned either, also if its session ended at once.
+        // A browser that keeps it is not warned either, even if its session ended immediately.
         let ada = server.signed_in("ada");
         ada.get("/").expect(200);
         assert!(!server.anyone().get("/login").expect(200).page().shows(told), "{on:?}");
@@ -571,7 +571,7 @@ fn the_sign_in_page_says_which_limit_ended_the_session_and_since_when() {
         assert!(page.shows("Last activity"), "{on:?}: {}", page.text());
         let since = format!(".callout time[datetime='{last_active}']");
         assert_eq!(page.all(&since).len(), 1, "{on:?}: {}", page.text());
-        // Whoever has only the address learns nothing about anyone's session.
+        // Someone who has only the URL learns nothing about any session.
         let page = server.anyone().get(&sign_in).expect(200).page();
         assert!(
             page.shows("You were signed out after a period of inactivity."),

@@ -160,7 +160,7 @@ fn audit_of(ctx: &Ctx) -> Vec<AuditRecord> {
     rows
 }
 
-/// Blocked by hand while no ceiling is on.
+/// Blocked by an administrator while no ceiling is on.
 fn blocked(on: On, name: &str) -> Arc<TestDatabase> {
     let database = Arc::new(TestDatabase::fresh(on));
     let server = TestServer::beside(&database).start();

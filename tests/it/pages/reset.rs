@@ -211,7 +211,7 @@ fn one_of_twenty_parallel_uses_of_a_link_succeeds() {
         let statuses = at_once(20, |number| {
             loop {
                 let status = choose(&browsers[number], &format!("quartz lantern meadow {number}")).status();
-                // A full hashing queue is no answer.
+                // A full hashing queue is not an answer.
                 if status != 503 {
                     return status;
                 }
@@ -664,6 +664,6 @@ fn the_token_of_a_mailed_link_is_soon_in_no_file_of_the_database() {
             !bytes.windows(token.len()).any(|window| window == token.as_bytes())
         })
     });
-    // The link works all the same.
+    // The link works nevertheless.
     open(&server.anyone(), &link).expect(200);
 }

@@ -87,7 +87,7 @@ fn check(route: &Route, visit: Visit, page: &Answer, problem: &Answer) {
             assert_eq!((page.status(), problem.status()), (403, 403), "{what}");
             assert_eq!(code(problem).as_deref(), Some("forbidden"), "{what}");
         }
-        // Without a sign-in that waits for its second step, it begins anew.
+        // Without a pending sign-in, it starts over.
         Expected::In if route.path == paths::LOGIN_FACTOR => {
             assert_eq!((page.status(), page.location()), (303, "/login"), "{what}");
             if route.method == "POST" {

@@ -142,7 +142,7 @@ fn moderate_accepts_one_network_change_rotates_the_id_and_ends_at_the_second() {
         server.account("ada", Role::Member);
         ada.sign_in("ada", PASSWORD).expect(303);
         let first = ada.cookie("nightlatch").unwrap();
-        // The same /24 is no change.
+        // The same /24 is not a change.
         let ada = ada.header("x-forwarded-for", "198.51.100.200");
         ada.get("/").expect(200);
         assert_eq!(ada.cookie("nightlatch").unwrap(), first);

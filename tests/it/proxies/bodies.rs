@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 
 const MIB: usize = 1024 * 1024;
 
-/// Bytes that are no text and repeat nowhere soon.
+/// Binary bytes with a very long period.
 fn body(length: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_u32;
     let next = |_| {

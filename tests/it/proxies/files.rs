@@ -1,5 +1,5 @@
-//! The files for Traefik and Envoy, which no test runs: they are YAML, and say what the tested ones
-//! say.
+//! The files for Traefik and Envoy, which no test runs: they are YAML, and agree with the files
+//! that are tested.
 
 use crate::harness::yaml::{values, values_of};
 use std::{fs, path::Path};

@@ -84,7 +84,7 @@ fn no_other_protocol_is_let_through() {
     }
 }
 
-/// Opens an event stream of the application, which says something ten times a second.
+/// Opens an event stream of the application, which sends an event ten times a second.
 fn listen(chain: &Chain, cookie: &str) -> TcpStream {
     let host = chain.authority("wiki");
     let request = format!(

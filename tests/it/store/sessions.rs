@@ -139,7 +139,7 @@ fn a_session_ends_once_and_keeps_its_first_reason(db: &Fresh) {
     let ada = db.with_account("Grace");
     let other = super::session(&ada, 2);
     db.write(|c| sessions::insert(c, &other));
-    // Of two parallel calls one does it.
+    // One of two parallel calls ends it.
     let done: Vec<bool> = std::thread::scope(|scope| {
         let ending = |by: &'static str| {
             move || db.write(|c| sessions::end(c, other.id, EndReason::Revoked, at(12), Some(by), None))

@@ -16,7 +16,7 @@ const KNOWN_LONG_FUNCTIONS: usize = 0;
 const KNOWN_WIDE_COMMENTS: usize = 0;
 const KNOWN_WIDE_LINES: usize = 7;
 
-/// Least share of public items with a doc comment, in per cent.
+/// Minimum share of public items with a doc comment, in per cent.
 const DOCUMENTED: usize = 95;
 
 /// A function with the lines of code in its body.

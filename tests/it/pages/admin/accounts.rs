@@ -275,7 +275,7 @@ fn two_administrators_who_remove_each_other_at_once_never_leave_none() {
         for round in 0..8 {
             let fields = moves[round % 3];
             let admins = [server.signed_in("anna"), server.signed_in("berta")];
-            // Who was faster is answered with the account's page; the other is out, or refused.
+            // The faster one gets the account's page; the other is signed out, or refused.
             let answers = at_once(2, |index| {
                 act(&admins[index], ids[1 - index], fields).location().to_owned()
             });
@@ -291,7 +291,7 @@ fn two_administrators_who_remove_each_other_at_once_never_leave_none() {
             }
             assert_eq!(usable(&server), 2);
         }
-        // By different means, and one of them for good.
+        // In different ways, and one of them permanently.
         let admins = [server.signed_in("anna"), server.signed_in("berta")];
         let fields: [&[(&str, &str)]; 2] = [&[("act", "delete"), ("confirm_name", "berta")], moves[1]];
         at_once(2, |index| act(&admins[index], ids[1 - index], fields[index]).status());

@@ -144,7 +144,7 @@ fn a_passkey_cannot_be_required_for_good_where_its_saver_has_none() {
         );
         server.advance(61);
         boss.get("/admin").expect(200);
-        // Under its name the server has passkeys, and the same save is no risk.
+        // Under its name the server has passkeys, and the same save is not a risk.
         let named = signed_in_at_localhost(&server, "boss");
         let review = reviewing(&server, &named, &edits);
         let page = named.get(&review).expect(200).page();

@@ -33,7 +33,7 @@ fn everyone(settings: &[(Key, Value)]) -> Overrides {
 }
 
 /// Returns the visible text of a page.
-fn words(page: &Answer) -> String {
+fn visible_text(page: &Answer) -> String {
     let text = page
         .text()
         .replace("&#38;", "&")
@@ -60,7 +60,7 @@ fn a_pasted_hue_ini_goes_to_the_review_with_what_was_left_aside_and_is_saved_the
         let sent = pasted(&boss, "", HUE).expect(303);
         assert_eq!(document(&server).everyone.len(), 1, "{on:?}: nothing is in force yet");
         let review = boss.get(sent.location()).expect(200);
-        let said = words(&review);
+        let shown = visible_text(&review);
         for part in [
             "An import, based on revision 2.",
             "moving in",
@@ -70,9 +70,9 @@ fn a_pasted_hue_ini_goes_to_the_review_with_what_was_left_aside_and_is_saved_the
             "Ignored: line 2: desktop.secret_key: ",
             "Ignored: line 4: desktop.auth.backend: setup does this",
         ] {
-            assert!(said.contains(part), "{on:?} {part}\n{said}");
+            assert!(shown.contains(part), "{on:?} {part}\n{shown}");
         }
-        assert!(!said.contains("hunter2"));
+        assert!(!shown.contains("hunter2"));
         save_reviewed(&boss, sent.location(), &[("reason", "moving in")]).expect(303);
         let expected = [
             (Key::SessionTtl, Value::Number(3600)),
@@ -91,12 +91,12 @@ fn a_chosen_file_goes_before_the_text() {
     let map = b"kind: ConfigMap\ndata:\n  TOKEN_EXPIRY_TIME: \"0.5\"\n";
     let sent = boss.upload(PAGE, &[("format", ""), ("text", "[desktop]")], Some(("cm.yaml", map)));
     let review = boss.get(sent.expect(303).location()).expect(200);
-    assert!(words(&review).contains("30 minutes"));
-    assert!(words(&review).contains("TOKEN_REFRESH_PERIOD: not in the file"));
+    assert!(visible_text(&review).contains("30 minutes"));
+    assert!(visible_text(&review).contains("TOKEN_REFRESH_PERIOD: not in the file"));
     let by_name = boss
         .upload(PAGE, &[], Some(("hue.ini", b"[beeswax]\nx=1\n")))
         .expect(200);
-    assert!(words(&by_name).contains("Ignored: line 2: beeswax.x: not about sessions"));
+    assert!(visible_text(&by_name).contains("Ignored: line 2: beeswax.x: not about sessions"));
 }
 
 #[test]
@@ -111,10 +111,10 @@ fn every_format_can_be_given_or_detected() {
         ("toml", "[everyone]\nsession.ttl = '3h'", "3 hours"),
         ("json", "{\"everyone\":{\"session.ttl\":14400}}", "4 hours"),
     ] {
-        for said in [format, ""] {
-            let sent = pasted(&boss, said, text).expect(303);
+        for given in [format, ""] {
+            let sent = pasted(&boss, given, text).expect(303);
             let review = boss.get(sent.location()).expect(200);
-            assert!(words(&review).contains(shows), "{format} {said}");
+            assert!(visible_text(&review).contains(shows), "{format} {given}");
         }
     }
 }
@@ -126,7 +126,7 @@ fn faults_name_their_lines_and_keep_everything_that_was_sent() {
     let before = document(&server);
     let text = "[desktop]\n[[session]]\nttl=<b>soon</b>\nsecure=maybe\n# </textarea><i>\n";
     let refused = pasted(&boss, "hue", text).expect(422);
-    let said = words(&refused);
+    let shown = visible_text(&refused);
     for part in [
         "2 things need your attention",
         "desktop.session.ttl = <b>soon</b>: not a duration",
@@ -136,15 +136,17 @@ fn faults_name_their_lines_and_keep_everything_that_was_sent() {
         "value=\"moving in\"",
         "<option value=\"hue\" selected>",
     ] {
-        assert!(said.contains(part), "{part}\n{said}");
+        assert!(shown.contains(part), "{part}\n{shown}");
     }
     assert!(!refused.text().contains("<b>") && !refused.text().contains("<i>"));
     let file = boss.upload(PAGE, &[("format", "json")], Some(("p.json", b"{\n\"everyone\": 5}")));
-    let said = words(&file.expect(422));
-    assert!(said.contains("a scope is an object of settings (line 2)") && said.contains("\"everyone\": 5}</textarea>"));
+    let shown = visible_text(&file.expect(422));
+    assert!(
+        shown.contains("a scope is an object of settings (line 2)") && shown.contains("\"everyone\": 5}</textarea>")
+    );
     // Rules across settings apply to the document as a whole.
     let whole = pasted(&boss, "toml", "[everyone]\nsession.same_site = 'None'\n").expect(422);
-    assert!(words(&whole).contains("session.same_site = None: browsers refuse"));
+    assert!(visible_text(&whole).contains("session.same_site = None: browsers refuse"));
     for (format, text, says) in [
         ("", "what is this", "choose it"),
         ("yaml", "a: 1", "There is no such format"),
@@ -152,10 +154,10 @@ fn faults_name_their_lines_and_keep_everything_that_was_sent() {
         ("json", "{", "not JSON"),
     ] {
         let refused = pasted(&boss, format, text).expect(422);
-        assert!(words(&refused).contains(says), "{says}");
+        assert!(visible_text(&refused).contains(says), "{says}");
     }
     let binary = boss.upload(PAGE, &[], Some(("p.ini", b"\xff\xfe[\0"))).expect(422);
-    assert!(words(&binary).contains("not UTF-8 text"));
+    assert!(visible_text(&binary).contains("not UTF-8 text"));
     assert_eq!(document(&server), before);
 }
 
@@ -165,9 +167,10 @@ fn a_file_that_changes_nothing_says_so() {
     let boss = server.admin("boss");
     server.policy(&[("session.ttl", "1h")]);
     let same = pasted(&boss, "hue", "[desktop]\nhttp_port=1\n[[session]]\nttl=3600\n").expect(200);
-    let said = words(&same);
+    let shown = visible_text(&same);
     assert!(
-        said.contains("Nothing to review") && said.contains("Ignored: line 2: desktop.http_port: configured at start")
+        shown.contains("Nothing to review")
+            && shown.contains("Ignored: line 2: desktop.http_port: configured at start")
     );
     let exported = boss.get("/admin/policy/export?format=hue").expect(200);
     pasted(&boss, "hue", exported.text()).expect(200);
@@ -184,9 +187,9 @@ fn a_long_list_of_keys_left_aside_is_cut_and_counted() {
         &format!("[desktop]\n[[session]]\nttl=60\n[beeswax]\n{many}"),
     )
     .expect(303);
-    let said = words(&boss.get(sent.location()).expect(200));
-    assert_eq!(said.matches("Ignored: line ").count(), 200);
-    assert!(said.contains("Ignored: 50 more keys"));
+    let shown = visible_text(&boss.get(sent.location()).expect(200));
+    assert_eq!(shown.matches("Ignored: line ").count(), 200);
+    assert!(shown.contains("Ignored: 50 more keys"));
 }
 
 #[test]

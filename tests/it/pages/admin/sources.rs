@@ -248,7 +248,7 @@ fn no_source_closes_the_door_of_local_administrators() {
         let server = TestServer::on(on).start();
         let boss = server.account("boss", Role::Administrator);
         let source = with_source(&server);
-        // An administrator of the source is no reason to let the local one go.
+        // An administrator from the source is not a reason to give up the local one.
         let chief = of_source(&server, "chief", Role::Administrator, source);
         assert_door_stays(&server, boss);
         // A mapping that makes nobody an administrator.
