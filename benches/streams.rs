@@ -24,7 +24,7 @@ const STREAMS: usize = 10_000;
 const SIGNING_IN: usize = 16;
 const PEOPLE: usize = 100;
 const QUIET: Duration = Duration::from_secs(60);
-/// Longest wait for an event to reach every stream.
+/// Maximum wait for an event to reach every stream.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What has arrived so far.

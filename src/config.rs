@@ -45,10 +45,10 @@ use url::{Host, Url};
 
 /// Largest cost of a password hash, in KiB or passes.
 const MAX_HASH_COST: u32 = 4_194_304;
-/// Longest `stop_delay` in seconds.
+/// Maximum `stop_delay` in seconds.
 const MAX_STOP_DELAY: u64 = 300;
 
-/// Longest `client_timeout` in seconds.
+/// Maximum `client_timeout` in seconds.
 const MAX_CLIENT_TIMEOUT: u64 = 600;
 
 /// A checked configuration. Its secrets never show in `Debug`.

@@ -220,12 +220,12 @@ impl Store {
         done
     }
 
-    /// Does [`Store::read`] on threads that may block: CLI, jobs, tests.
+    /// Works like [`Store::read`], on threads that may block: CLI, jobs, tests.
     pub fn read_now<T, E: From<StoreError>>(&self, f: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<T, E> {
         self.read_until(Instant::now() + MAX_WAIT, f)
     }
 
-    /// Does [`Store::write`] on threads that may block: CLI, jobs, tests.
+    /// Works like [`Store::write`], on threads that may block: CLI, jobs, tests.
     pub fn write_now<T, E: From<StoreError>>(&self, f: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<T, E> {
         self.write_until(Instant::now() + MAX_WAIT, f)
     }

@@ -99,7 +99,7 @@ fn file_error(path: &Path, why: &str) -> CliError {
 pub enum InstantInput {
     /// An absolute instant.
     At(Timestamp),
-    /// So long before now.
+    /// This long before now.
     Ago(Span),
 }
 

@@ -7,7 +7,7 @@ use super::settings::{SETTINGS, SettingInfo};
 pub(super) const PIN_PREFIX: &str = "NIGHTLATCH_POLICY__";
 const PREFIX: &str = "NIGHTLATCH";
 const FILE_SUFFIX: &str = "_FILE";
-/// Least similarity (Jaro-Winkler) of a name that is suggested for an unknown one.
+/// Minimum similarity (Jaro-Winkler) of a name that is suggested for an unknown one.
 const MIN_SIMILARITY: f64 = 0.85;
 
 /// The meaning of an environment variable.

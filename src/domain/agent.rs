@@ -97,7 +97,7 @@ fn find_platform(browser: &str) -> Option<Platform> {
 }
 
 /// Returns whether a browser can bind a session to its device (docs/device-binding.md): Chrome and
-/// browsers made from it, from version 145 on Windows and 147 on macOS.
+/// browsers based on it, from version 145 on Windows and 147 on macOS.
 pub fn can_bind_device(agent: Option<&str>) -> bool {
     let agent = agent.map(cut).unwrap_or_default();
     let version = agent.split_once("Chrome/").and_then(|(_, rest)| {

@@ -25,7 +25,7 @@ macro_rules! events {
             /// All events, in the order in which lists show them.
             pub const ALL: &[Event] = &[$(Event::$variant,)+];
 
-            /// Returns the stable code, `noun.happening`.
+            /// Returns the stable code: a noun and what happened to it, such as `session.ended`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Event::$variant => $code,)+ }
             }

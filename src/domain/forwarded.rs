@@ -71,10 +71,10 @@ impl Dialect {
     }
 }
 
-/// The subject of a kept request, and what became of the request.
+/// The subject of a kept request, and the outcome of the request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RequestSubject {
-    /// A request for this application that was answered, with yes or no.
+    /// A request for this application that was answered, whether it was allowed or denied.
     Answered(String),
     /// A request that is most likely for this application, with unreadable headers.
     Unreadable(String),

@@ -7,7 +7,7 @@ pub use outbox::{EmailFilter, NewEmail, OutboxEmail};
 
 use super::time::{Span, Timestamp};
 
-/// How long sending is retried by default. Older news would confuse more than help.
+/// How long sending is retried by default. Later, the email would confuse more than help.
 pub const MAX_TRYING_TIME: Span = Span::from_secs(2 * 86_400);
 
 /// The first and the longest delay after a failure, in seconds.

@@ -29,13 +29,13 @@ pub fn same_session_network(a: IpAddr, b: IpAddr, v4_bits: u8) -> bool {
     }
 }
 
-/// Does [`same_session_network`] for two IPv4 addresses.
+/// Works like [`same_session_network`], for two IPv4 addresses.
 pub(crate) fn same_v4(a: Ipv4Addr, b: Ipv4Addr, v4_bits: u8) -> bool {
     let differing = u32::from(a) ^ u32::from(b);
     differing.leading_zeros() >= u32::from(v4_bits.min(32))
 }
 
-/// Does [`same_session_network`] for two IPv6 addresses.
+/// Works like [`same_session_network`], for two IPv6 addresses.
 pub(crate) fn same_v6(a: Ipv6Addr, b: Ipv6Addr, v4_bits: u8) -> bool {
     let differing = u128::from(a) ^ u128::from(b);
     differing.leading_zeros() >= u32::from(v6_bits(v4_bits))

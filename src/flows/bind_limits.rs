@@ -16,7 +16,7 @@ use crate::{
 };
 use std::time::{Duration, Instant};
 
-/// Longest time for which a sign-in waits for the answers to parallel ones of the same person.
+/// Maximum time for which a sign-in waits for the answers to parallel ones of the same person.
 const MAX_WAIT: Duration = Duration::from_secs(2);
 /// How often it looks whether they were answered.
 const WAIT_STEP: Duration = Duration::from_millis(100);

@@ -15,9 +15,9 @@ const KEY: &str = "hashing.decoy_key";
 /// The row with every cost that was configured so far: `19456,2;65536,3`.
 const COSTS: &str = "hashing.costs";
 
-/// Longest time between two counts.
+/// Maximum time between two counts.
 const MAX_AGE: Duration = Duration::from_secs(60);
-/// Shortest time between two counts, so that a wave of changes costs one count each time.
+/// Minimum time between two counts, so that a wave of changes costs one count each time.
 const SHORTEST: Duration = Duration::from_millis(250);
 
 /// Waits until the accounts must be counted again: one of them changed, here or in another

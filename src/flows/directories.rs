@@ -27,10 +27,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Longest time for which a sign-in waits for directories, so that every response comes within five
+/// Maximum time for which a sign-in waits for directories, so that every response comes within five
 /// seconds (docs/failure-modes.md).
 const MAX_WAIT: Duration = Duration::from_secs(4);
-/// Longest time of the search of a typed name in one directory, so that the one that is silent is
+/// Maximum time of the search of a typed name in one directory, so that the one that is silent is
 /// known before the sign-in is given up.
 const MAX_SEARCH_TIME: Duration = Duration::from_millis(3_500);
 

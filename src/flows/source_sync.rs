@@ -293,7 +293,7 @@ impl SyncComparison<'_> {
                 self.compare(people).await?;
             }
         }
-        // Who was not found in a complete search is gone.
+        // Accounts that a complete search did not find no longer exist there.
         let missing = std::mem::take(&mut self.open).into_values().collect();
         self.counts.ended += self.ctx.end_directory_sessions(missing).await?;
         Ok(())

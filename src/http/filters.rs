@@ -28,7 +28,8 @@ pub struct Icon<'a> {
     size: u8,
 }
 
-/// A sentence with a foreign name in it, which is isolated so that its direction stays its own.
+/// A sentence that contains a name from elsewhere, which is isolated so that its text direction
+/// does not affect the sentence.
 #[derive(Template)]
 #[template(path = "parts/isolated.html")]
 pub struct IsolatedName<'a> {
@@ -45,7 +46,8 @@ pub fn isolate<'a>(sentence: &'a str, _: &dyn Values, name: &'a str) -> Result<S
     Ok(Safe(IsolatedName { before, name, after }))
 }
 
-/// `{{ name|visible }}`: a foreign text in which invisible characters are shown as `\u{202e}`.
+/// `{{ name|visible }}`: a text from elsewhere, in which invisible characters are shown as
+/// `\u{202e}`.
 #[askama::filter_fn]
 pub fn visible<T: std::fmt::Display>(text: T, _: &dyn Values) -> Result<String> {
     Ok(text::escape_invisible(&text.to_string()))

@@ -1,6 +1,6 @@
 //! The gate in front of every page: it finds the session of the cookie, judges it, and sets the
-//! cookies' attributes from the live policy. In doubt it refuses: without the database the response
-//! is a 503.
+//! cookies' attributes from the live policy. If in doubt, it refuses: without the database the
+//! response is a 503.
 
 use super::{
     client::read_client,

@@ -37,7 +37,7 @@ pub async fn find_duty(
 }
 
 /// Returns the kinds of factors that a visitor can prove for a duty; `None`: only setting one up
-/// fulfils it. The user of a recovery code may have found the passkey again.
+/// fulfills it. The user of a recovery code may have found the passkey again.
 pub fn methods(admitted: &AdmittedSession, duty: FactorDuty, required: FactorRequirement) -> Option<FactorMethods> {
     let methods = FactorMethods::in_session(&admitted.policy.factors, admitted.account.factors, required);
     (duty == FactorDuty::Prove || methods.passkey).then_some(methods)

@@ -21,7 +21,7 @@ const FAULT_EVERY: Span = Span::from_secs(60);
 
 /// Number of recent binds of a source whose times are kept.
 const RECENT_BINDS: usize = 16;
-/// Longest time of a bind that is kept, so that a refusal without a bind stays within a response.
+/// Maximum time of a bind that is kept, so that a refusal without a bind stays within a response.
 const MAX_BIND_TIME: Duration = Duration::from_secs(2);
 
 /// The clients of this instance.

@@ -64,7 +64,7 @@ struct Entry {
 pub struct EventStreams {
     by_session: Mutex<HashMap<SessionId, Vec<Entry>>>,
     open: AtomicUsize,
-    /// Streams whose session warns: only for these is activity news.
+    /// Streams whose session warns: only these must be woken by activity.
     warned: AtomicUsize,
     due: Mutex<BinaryHeap<Reverse<(Timestamp, SessionId)>>>,
     closed: AtomicBool,
@@ -254,7 +254,7 @@ impl OpenStream {
         }
     }
 
-    /// Remembers whether the session warns, which makes activity news.
+    /// Remembers whether the session warns, so that activity wakes the stream.
     pub fn set_warned(&mut self, is_warned: bool) {
         if is_warned && !self.is_warned {
             self.streams.warned.fetch_add(1, Ordering::SeqCst);

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Longest silence after which memory is still trusted. Beyond it every decision queries the
+/// Maximum silence after which memory is still trusted. Beyond it every decision queries the
 /// database.
 pub const MAX_SILENCE: Duration = Duration::from_secs(1);
 

@@ -56,7 +56,7 @@ struct SessionNotes {
 const MAX_RECORDED: usize = 16;
 /// Maximum number of sessions that are kept as they were before something about them changed.
 const MAX_FORMER: usize = 10_000;
-/// Shortest time between two renewals of a cookie.
+/// Minimum time between two renewals of a cookie.
 const RENEWAL_PAUSE: Span = Span::from_secs(300);
 /// Maximum number of refused pages that are recorded per session and minute, for the same reason.
 const MAX_DENIALS_PER_MINUTE: u32 = 5;

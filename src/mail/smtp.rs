@@ -24,9 +24,9 @@ use lettre::{
 use std::{error::Error, net::Ipv4Addr, time::Duration};
 use tokio::time::timeout;
 
-/// Longest time for one step of the conversation.
+/// Maximum time for one step of the conversation.
 const STEP_TIMEOUT: Duration = Duration::from_secs(20);
-/// Longest time for the whole conversation. The lease of a queued email is longer.
+/// Maximum time for the whole conversation. The lease of a queued email is longer.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A client of the configured mail server.

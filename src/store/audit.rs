@@ -200,7 +200,7 @@ pub fn insert(c: &mut Conn, id: Uuid, at: Timestamp, entry: &AuditEntry) -> Resu
     Ok(())
 }
 
-/// Does [`insert`] for several entries in one statement.
+/// Works like [`insert`], for several entries in one statement.
 pub fn insert_many<'a>(
     c: &mut Conn,
     entries: impl IntoIterator<Item = (Uuid, Timestamp, &'a AuditEntry)>,

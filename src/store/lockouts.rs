@@ -182,7 +182,8 @@ pub fn lock_all(c: &mut Conn, keys: &[CounterKey], now: Timestamp) -> Result<Vec
         .collect()
 }
 
-/// Does [`lock_all`] for counters that very likely exist: locking a row costs less than writing it.
+/// Works like [`lock_all`], for counters that very likely exist: locking a row costs less than
+/// writing it.
 pub fn hold_rows(c: &mut Conn, keys: &[CounterKey], now: Timestamp) -> Result<Vec<Lockout>, StoreError> {
     let rows = lockouts::table
         .filter(lockouts::id.eq_any(ids_of(keys)?))

@@ -166,8 +166,8 @@ impl ExportAccounts {
     }
 }
 
-/// Prints names and one-time passwords, the only time that they are shown: even a reader that went
-/// away is a failure here.
+/// Prints names and one-time passwords. They are shown only this once, so a closed pipe is an error
+/// here.
 fn print_one_time_passwords(done: &ImportedAccounts) -> Result<(), CliError> {
     let mut out = StandardOutput::new();
     let mut print = || -> io::Result<()> {

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Maximum number of bytes of an answer that are read.
 const MAX_BODY: usize = 64 * 1024;
 
-/// What became of a request that this machine made as a browser would.
+/// The outcome of a request that this machine made as a browser would.
 #[derive(Debug, PartialEq, Eq)]
 enum Arrival {
     /// It arrived, and the answer is right.

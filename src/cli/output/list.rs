@@ -37,7 +37,7 @@ impl JsonArray {
     }
 }
 
-/// A list for scripts, written while it is read, or for people, as a table at its end.
+/// A list: for scripts, written while it is read; for people, printed as a table at the end.
 pub enum ListPrinter {
     /// Each item as JSON.
     Json(JsonArray),
@@ -55,7 +55,7 @@ impl ListPrinter {
         }
     }
 
-    /// Adds an item, of which only the form that is printed is made.
+    /// Adds an item; only the form that is printed is made.
     pub fn add<const N: usize>(
         &mut self,
         to_json: impl FnOnce() -> Value,

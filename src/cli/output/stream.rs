@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use tracing_subscriber::EnvFilter;
 
-/// Buffered standard output. A reader that goes away is an error, not a panic.
+/// Buffered standard output. A closed pipe is an error, not a panic.
 pub struct StandardOutput(BufWriter<Stdout>);
 
 impl StandardOutput {

@@ -16,7 +16,7 @@ use clap::Args;
 use serde_json::json;
 use std::{process::ExitCode, time::Duration};
 
-/// Longest time of the test of a directory.
+/// Maximum time of the test of a directory.
 const MAX_TEST_TIME: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Args)]

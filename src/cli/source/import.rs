@@ -95,7 +95,7 @@ impl ImportSources {
     }
 }
 
-/// Reports every fault of every directory, so that nothing is created by halves.
+/// Reports every fault of every directory, so that either all sources are created or none.
 async fn check(context: &CommandContext, imported: &[ImportedDirectory]) -> Result<(), CliError> {
     let known = sources::list(&context.ctx).await?;
     let mut taken: BTreeSet<String> = known

@@ -1,4 +1,4 @@
-//! What became of a change of a source, and why there was none.
+//! The outcome of a change to a source, and the refusals.
 
 use crate::{
     cli::{

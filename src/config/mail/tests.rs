@@ -1,4 +1,4 @@
-//! Cases of [`super`].
+//! Tests of [`super`].
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Cases of [`super`].
+//! Tests of [`super`].
 
 use super::{check_passkey_domain, parse_passkey_domain};
 use crate::config::{Config, Flags};

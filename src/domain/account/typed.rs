@@ -2,9 +2,9 @@
 
 use crate::text::is_invisible;
 
-/// Shortest text that looks like a password, in characters.
+/// Minimum length of a text that looks like a password, in characters.
 const MIN_CHARS: usize = 8;
-/// Longest part of a name that is made of letters only, in characters.
+/// Maximum length of a part of a name that consists of letters only, in characters.
 const MAX_NAME_PART: usize = 16;
 /// Maximum number of digits that end a part of a name of several parts (`backup-01`).
 const MAX_NAME_DIGITS: usize = 2;
@@ -31,11 +31,11 @@ const USUAL_NAMES: [&str; 12] = [
     "user",
 ];
 
-/// Returns whether a text looks like a password that was typed into the username field. In doubt it
-/// does, because a name that is wrongly masked costs less than a password in the audit log: texts
-/// of fewer than eight characters are names, and so are email addresses, one or two words, and up
-/// to three parts of letters between separators (`.`, `-`, `_`, `/`, `\`), which may end in two
-/// digits.
+/// Returns whether a text looks like a password that was typed into the username field. If in
+/// doubt, it does, because a name that is wrongly masked costs less than a password in the audit
+/// log: texts of fewer than eight characters are names, and so are email addresses, one or two
+/// words, and up to three parts of letters between separators (`.`, `-`, `_`, `/`, `\`), which may
+/// end in two digits.
 pub fn looks_like_password(text: &str) -> bool {
     let text = text.trim();
     if text.chars().count() < MIN_CHARS || text.chars().any(is_invisible) || is_email(text) {

@@ -39,12 +39,12 @@ pub struct FactorTotals {
     pub recovery_codes: usize,
 }
 
-/// The factors of one account that one state has and the other has not.
+/// The factors of one account that one state has and the other does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FactorDifference {
     /// The account's name.
     pub account: String,
-    /// Whether it has an app that the other state has not.
+    /// Whether it has an app that the other state lacks.
     pub authenticator_app: bool,
     /// The names of such passkeys.
     pub passkeys: Vec<String>,
@@ -81,7 +81,7 @@ impl FactorInventory {
         }
     }
 
-    /// Returns what this state has and `other` has not, by the names of the accounts.
+    /// Returns what this state has and `other` lacks, by the names of the accounts.
     pub fn beyond(&self, other: &Self) -> Vec<FactorDifference> {
         let mut found: Vec<FactorDifference> = self
             .0

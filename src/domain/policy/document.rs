@@ -42,7 +42,7 @@ impl PolicyDocument {
         }
     }
 
-    /// Does [`PolicyDocument::set`], or [`PolicyDocument::unset`] for `None`.
+    /// Works like [`PolicyDocument::set`], or like [`PolicyDocument::unset`] for `None`.
     pub fn put(&mut self, scope: &Scope, key: Key, value: Option<Value>) {
         match value {
             Some(value) => self.set(scope, key, value),

@@ -31,7 +31,7 @@ pub struct Policy(Arc<PolicyContents>);
 pub struct PolicyEnvironment {
     /// Values that the environment fixes.
     pub pins: Pins,
-    /// Development mode: idle endings are off for everyone (`serve --dev`).
+    /// Development mode: idle timeouts are off for everyone (`serve --dev`).
     pub dev: bool,
     /// Whether the public URL is https; if so, `session.secure` is on by default.
     pub https: bool,
@@ -50,7 +50,7 @@ struct PolicyContents {
 }
 
 impl Policy {
-    /// Returns the policy of a server without a public https URL. `dev`: idle endings are off for
+    /// Returns the policy of a server without a public https URL. `dev`: idle timeouts are off for
     /// everyone (`serve --dev`).
     pub fn new(revision: i64, document: PolicyDocument, pins: Pins, dev: bool) -> Self {
         let https = false;

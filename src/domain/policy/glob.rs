@@ -17,7 +17,7 @@ impl Glob {
         Self::fits(&self.0, path)
     }
 
-    /// Does [`Self::matches`] for a pattern that is stored elsewhere.
+    /// Works like [`Self::matches`], for a pattern that is stored elsewhere.
     ///
     /// After a mismatch only the latest `*` takes one more byte: earlier ones need no second
     /// attempt, which bounds the work by the product of both lengths.

@@ -36,7 +36,7 @@ pub(super) fn import(text: &str, base: &PolicyDocument) -> Result<ImportedDocume
     }
     let patterns = Patterns::from_entries(&entries);
     for entry in &entries {
-        // Hue's documentation capitalises some keys, and writes idle-session_timeout once.
+        // Hue's documentation capitalizes some keys, and writes idle-session_timeout once.
         let name = entry.key.to_lowercase().replace('-', "_");
         if entry.section == PASSWORD_POLICY && patterns.handle_section_key(&name, entry, &mut reading) {
             continue;

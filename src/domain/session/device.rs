@@ -100,7 +100,7 @@ pub const SETTLING: Span = Span::from_secs(10);
 
 /// Browsers refresh a proof that counts for less than this much longer.
 const REFRESH_AHEAD: Span = Span::from_secs(120);
-/// Shortest time between two signatures: browsers make at most six in nine minutes per site.
+/// Minimum time between two signatures: browsers make at most six in nine minutes per site.
 const SIGNATURE_PAUSE: Span = Span::from_secs(90);
 
 /// Returns how long a proof counts for a session that is bound on `hosts` hosts: the setting, or

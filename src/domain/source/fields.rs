@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// The settings of a source as texts by key: what a form, `key=value` arguments and a table of the
-/// configuration file all become. Lists have one item a line.
+/// configuration file all become. Lists have one item per line.
 pub type SettingTexts = BTreeMap<String, String>;
 
 /// How a setting is written, and which form control it has.

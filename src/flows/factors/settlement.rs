@@ -272,7 +272,7 @@ impl Write<'_> {
             Some(trusted_for) => Some(self.trust_browser(&owner, &settlement.client, trusted_for)?),
             None => None,
         };
-        // Last: an address's counter is everybody's behind it.
+        // Comes last, because the counter of an address is shared by everyone behind it.
         self.complete_attempt(&settlement.reservation)?;
         if settlement.step.is_some() {
             self.clear_password_failures(&owner, &settlement.client, &policy.lockout)?;

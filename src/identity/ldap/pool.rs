@@ -17,10 +17,10 @@ use tokio::{
     time::timeout,
 };
 
-/// Longest time after which a search is repeated on a new connection, if it began on one that had
+/// Maximum time after which a search is repeated on a new connection, if it began on one that had
 /// answered before. A sign-in waits four seconds in all.
 const MAX_SILENCE: Duration = Duration::from_millis(1_500);
-/// Shortest time without an answer after which a connection is not used again.
+/// Minimum time without an answer after which a connection is not used again.
 const SUSPICIOUS_WAIT: Duration = Duration::from_secs(1);
 
 /// The connections of a source.

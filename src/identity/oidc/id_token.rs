@@ -19,7 +19,7 @@ use std::str::FromStr;
 pub(super) const SKEW: Span = Span::from_secs(60);
 /// Longest subject, in characters.
 const MAX_SUBJECT: usize = 255;
-/// Longest time between the issue of an ID token and its arrival.
+/// Maximum time between the issue of an ID token and its arrival.
 const MAX_AGE: Span = Span::from_secs(10 * 60);
 
 /// The values that an ID token must contain to be accepted.

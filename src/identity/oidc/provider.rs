@@ -28,8 +28,8 @@ const USERINFO_ENDPOINT: &str = "the userinfo endpoint";
 const REFRESH_AFTER: Span = Span::from_secs(60 * 60);
 /// Age up to which they are used while the provider cannot be reached.
 const USABLE_FOR: Span = Span::from_secs(24 * 60 * 60);
-/// Shortest time between two fetches of the keys because a token has an unknown one, and between
-/// two attempts to reach a provider that is out of service.
+/// Minimum time between two fetches of the keys because a token has an unknown one, and between two
+/// attempts to reach a provider that is out of service.
 const RETRY_AFTER: Span = Span::from_secs(10);
 
 /// Our registration at a provider.

@@ -1,4 +1,4 @@
-//! Cases of [`super`].
+//! Tests of [`super`].
 
 use super::{DeviceAnswer, PublicKey};
 use data_encoding::BASE64URL_NOPAD;

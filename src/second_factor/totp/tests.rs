@@ -1,4 +1,4 @@
-//! Cases of [`super`].
+//! Tests of [`super`].
 
 use super::{check_code, read_code, setup};
 use crate::domain::time::Timestamp;

@@ -31,7 +31,7 @@ impl Fixture {
         self.store.inner.gate.as_ref().unwrap()
     }
 
-    /// Has the writes queue in this order before the first one begins.
+    /// Makes the writes queue in this order before the first one begins.
     fn write_together<T: Send>(&self, writes: Vec<TestWrite<'_, T>>) -> Vec<thread::Result<Result<T, StoreError>>> {
         thread::scope(|scope| {
             let (turn, _) = self.gate().wait_for_turn(Duration::from_secs(60)).unwrap();

@@ -1,4 +1,4 @@
-//! Cases of [`super`].
+//! Tests of [`super`].
 
 use super::{Arrival, ProbeAnswer, judge_file, judge_refresh, make_http_client, probe, registration_file};
 use reqwest::StatusCode;

@@ -39,6 +39,6 @@ pub enum Kind {
     Globs,
     /// Addresses and networks.
     Cidrs,
-    /// Network groups: one a line, its addresses and networks separated by commas.
+    /// Network groups: one per line, its addresses and networks separated by commas.
     NetworkGroups,
 }

@@ -107,9 +107,9 @@ fn named(faults: Vec<SourceFault>) -> FormFaults {
     faults.into_iter().map(sentence).collect()
 }
 
-/// Longest time that the page waits for a test; the command line waits longer.
+/// Maximum time that the page waits for a test; the command line waits longer.
 const MAX_TEST_TIME: Duration = Duration::from_secs(4);
-/// Longest time of the steps of a directory: then the page shows which one waits.
+/// Maximum time of the steps of a directory: then the page shows which one waits.
 const MAX_PROBE_TIME: Duration = Duration::from_millis(3_500);
 
 /// Whether the source is tested, and with which username.

@@ -41,7 +41,7 @@ pub struct SourcePage {
     pub line: SourceLine,
     /// The address to register at a provider.
     pub callback: Option<String>,
-    /// The address of this server, without a slash at its end.
+    /// The address of this server, without a trailing slash.
     pub base_url: String,
     pub audit: String,
     pub form: SourceForm,
