@@ -30,8 +30,8 @@ use std::{process::ExitCode, sync::LazyLock};
 
 /// A session-security gateway and admin console: exact, live, explainable session policy.
 ///
-/// Without a command it serves. All other commands work beside a running server, on the same
-/// database: their changes take effect there within a tenth of a second, without a restart.
+/// Without a command, it runs the server. All other commands work beside a running server, on the
+/// same database: their changes take effect there within a tenth of a second, without a restart.
 #[derive(Parser)]
 #[command(name = "nightlatch", version = VERSION.as_str(), after_help = AFTER_HELP)]
 struct Cli {
@@ -87,7 +87,7 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Copy an SQLite database to a file, also while a server runs
     Backup(backup::BackupDatabase),
-    /// Replace the SQLite database with a backup and end all its sessions; no server may run
+    /// Replace the SQLite database with a backup and end all its sessions; stop the server first
     Restore(backup::RestoreDatabase),
     /// Check the installation for problems
     Doctor(doctor::Doctor),

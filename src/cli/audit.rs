@@ -85,7 +85,7 @@ struct FilterOptions {
     /// Only entries that concern this account
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
-    /// Only acts of this actor as the list shows it: a username, system, anonymous or 'cli:root
+    /// Only actions of this actor, as the list shows it: a username, system, anonymous or 'cli:root
     /// (uid 0)'
     #[arg(long, value_name = "NAME")]
     actor: Option<String>,

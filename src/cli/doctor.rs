@@ -41,7 +41,7 @@ pub struct Doctor {
     /// Print JSON: [{"check","status","message"}]; status is ok, warning or fault
     #[arg(long)]
     json: bool,
-    /// Send an email to this address, past the queue, and print the result
+    /// Send an email to this address, bypassing the queue, and print the result
     #[arg(long, value_name = "ADDRESS")]
     send_test_mail: Option<String>,
     /// Also check the installation and the policy against the baselines, and fail on warnings too

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const MAX_ANSWER: u64 = 16 * 1024;
 
 #[derive(Args)]
-#[command(after_help = "The server of the first address in `bind` is asked for /readyz, by plain http.")]
+#[command(after_help = "Requests /readyz at the first address in `bind`, over plain http.")]
 pub struct HealthCheck {}
 
 impl HealthCheck {

@@ -39,7 +39,7 @@ pub enum SourceCommand {
     Set(SetSource),
     /// Delete a source
     Delete(DeleteSource),
-    /// Try each step of a source, and show what a person of a directory would get
+    /// Try each step of a source, and show what a person from a directory would get
     Test(directory::TestSource),
     /// Compare the accounts with live sessions with their directory now
     Sync(directory::SyncSource),
@@ -51,7 +51,7 @@ pub enum SourceCommand {
 
 #[derive(Args)]
 #[command(after_help = "\
-Settings are KEY=VALUE; a list has its KEY several times. `nightlatch source show NAME` prints them all.
+Settings are KEY=VALUE; repeat the KEY for each item of a list. `nightlatch source show NAME` prints them all.
 For example: nightlatch source create corp --kind ldap --title 'Corp directory' --secret-file corp.secret \\
   urls=ldaps://ldap.example.org base=ou=people,dc=example,dc=org bind_dn=cn=nightlatch,dc=example,dc=org")]
 pub struct CreateSource {
@@ -60,13 +60,13 @@ pub struct CreateSource {
     /// What it is
     #[arg(long, value_parser = ["ldap", "oidc"])]
     kind: String,
-    /// What people read on buttons and in messages [default: the name]
+    /// Name that people see on buttons and in messages [default: NAME]
     #[arg(long)]
     title: Option<String>,
     /// Create it disabled
     #[arg(long)]
     disabled: bool,
-    /// Its place among all sources, from 1 [default: the last]
+    /// Its position among all sources, from 1 [default: the last]
     #[arg(long, value_name = "NUMBER")]
     position: Option<usize>,
     /// File with the bind password or the client secret (-: standard input)
@@ -87,19 +87,19 @@ For example: nightlatch source set corp 'mapping=cn=admins,ou=groups,dc=example,
 pub struct SetSource {
     /// Name of the source
     name: String,
-    /// What people read on buttons and in messages
+    /// Name that people see on buttons and in messages
     #[arg(long)]
     title: Option<String>,
     /// Let people sign in through it
     #[arg(long, conflicts_with = "disable")]
     enable: bool,
-    /// Let no one sign in through it; sessions go on
+    /// Let no one sign in through it; sessions continue
     #[arg(long)]
     disable: bool,
     /// End the live sessions of its accounts
     #[arg(long)]
     end_sessions: bool,
-    /// Its place among all sources, from 1
+    /// Its position among all sources, from 1
     #[arg(long, value_name = "NUMBER")]
     position: Option<usize>,
     /// File with the bind password or the client secret (-: standard input)
@@ -279,7 +279,7 @@ impl ListSources {
 }
 
 fn sources_to_table(all: &[SourceView]) -> Table {
-    let mut table = Table::new(&["NAME", "KIND", "TITLE", "STATE", "ACCOUNTS", "LAST SYNC", "LAST FAULT"]);
+    let mut table = Table::new(&["NAME", "KIND", "TITLE", "STATE", "ACCOUNTS", "LAST SYNC", "LAST ERROR"]);
     for view in all {
         table.add_row([
             view.source.name.as_str().to_owned(),
@@ -319,8 +319,8 @@ impl ShowSource {
         add("Created", format_time(view.created_at));
         add("Changed", format_time(view.changed_at));
         add("Last sync", format_time_or_dash(view.state.synced_at));
-        add("Fault since", format_time_or_dash(view.state.fault_at));
-        add("Last fault", text_or_dash(view.state.fault.as_deref()));
+        add("Failing since", format_time_or_dash(view.state.fault_at));
+        add("Last error", text_or_dash(view.state.fault.as_deref()));
         for (name, text) in events::facts(&view) {
             add(name, text);
         }

@@ -34,7 +34,8 @@ pub struct CreateAccount {
     /// Role of the account
     #[arg(long, value_parser = role_parser(), default_value = "member")]
     role: Role,
-    /// Read the password from standard input (without one line end); otherwise a terminal is asked
+    /// Read the password from standard input (without one line end) instead of asking for it at the
+    /// terminal
     #[arg(long)]
     password_stdin: bool,
     /// Generate a one-time password and print it once, alone on standard output; it must be changed
@@ -44,7 +45,7 @@ pub struct CreateAccount {
     /// Mail a link to choose the first password; it works once, for 72 hours
     #[arg(long, conflicts_with_all = ["password_stdin", "one_time", "must_change"], requires = "email")]
     invite: bool,
-    /// The owner signs in through this source, which decides about password, role and groups
+    /// The owner signs in through this source, which controls password, role and groups
     #[arg(long, value_name = "NAME", conflicts_with_all = LOCAL_OPTIONS)]
     source: Option<String>,
     /// Email address

@@ -25,7 +25,8 @@ pub const ONE_TIME_NOTE: &str = "The one-time password works for 72 hours.";
 pub struct ResetPassword {
     /// Name of the account
     name: String,
-    /// Read the password from standard input (without one line end); otherwise a terminal is asked
+    /// Read the password from standard input (without one line end) instead of asking for it at the
+    /// terminal
     #[arg(long)]
     password_stdin: bool,
     /// Generate a one-time password and print it once, alone on standard output; it must be changed

@@ -20,14 +20,12 @@ use std::{process::ExitCode, time::Duration};
 const MAX_TEST_TIME: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Args)]
-#[command(
-    after_help = "No password of a person is needed, and nothing is changed. The exit status is 1 if a step fails."
-)]
+#[command(after_help = "No user's password is needed, and nothing is changed. The exit status is 1 if a step fails.")]
 pub struct TestSource {
     /// Name of the source
     name: String,
-    /// Username of a person, of a directory alone: also searches this person and shows what the
-    /// rules give
+    /// Username of a person, only for a directory: also looks up this person and shows what the
+    /// rules grant
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
     /// Print JSON: {"steps":[{"step","milliseconds","found","fault","remedy"}],
