@@ -106,7 +106,8 @@ pub async fn refresh(req: HttpRequest, ctx: web::Data<Ctx>) -> HttpResponse {
 async fn answer_refresh(req: &HttpRequest, ctx: &Ctx, id: &str) -> HttpResponse {
     let site = match host::find_site(ctx, req).await {
         Ok(Some(site)) => site,
-        // A proxy that names another host is mended some day; the device need not be lost by then.
+        // A proxy that names another host will be fixed some day; the device key should not be lost
+        // until then.
         Ok(None) => return refuse(StatusCode::SERVICE_UNAVAILABLE),
         Err(error) => {
             tracing::error!(%error, "the host of a device is not known");

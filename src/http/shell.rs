@@ -88,7 +88,7 @@ impl Shell {
         })
     }
 
-    /// Creates the frame of a page for someone who is signed in.
+    /// Creates the shell of a page for someone who is signed in.
     pub fn member(
         req: &HttpRequest,
         ctx: &Ctx,
@@ -122,7 +122,7 @@ impl Shell {
         }
     }
 
-    /// Creates the frame of a page for someone who is not signed in.
+    /// Creates the shell of a page for someone who is not signed in.
     pub fn anonymous(req: &HttpRequest, ctx: &Ctx, title: impl Into<String>) -> Self {
         Self {
             title: title.into(),

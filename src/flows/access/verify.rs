@@ -1,6 +1,6 @@
 //! The decision about a forwarded request: which application it is for, whether its session is live
 //! under that application's rules too, and whether its account has access. Entering is recorded
-//! before the first response that passes. In doubt the request is refused.
+//! before the first response that passes. If in doubt, the request is refused.
 
 use super::{Access, AdmittedSession, EntryPoint, PresentedToken, admit, reread};
 use crate::{

@@ -15,8 +15,9 @@ use crate::{
     store::{StoreError, accounts, recovery_codes, sessions},
 };
 
-/// Returns what a second submission gets of the first one's result. The caller has made sure that
-/// both came from this session. `FlowError::NotFound`: the account or session ended meanwhile.
+/// Returns the part of the first submission's result that a second one gets. The caller has made
+/// sure that both came from this session. `FlowError::NotFound`: the account or session ended
+/// meanwhile.
 pub async fn repeat_confirmation(
     ctx: &Ctx,
     repeated: &ProvingSession,

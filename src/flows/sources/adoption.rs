@@ -1,4 +1,4 @@
-//! Taking over the sources of the configuration file at start, and sealing secrets anew under the
+//! Taking over the sources of the configuration file at start, and resealing secrets under the
 //! newest key.
 
 use super::{Ctx, FlowError, Initiator, SourceRollback};

@@ -13,7 +13,7 @@ use crate::{
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
-/// Most checks per network and minute: far more than typing needs.
+/// Maximum number of checks per network and minute: far more than typing needs.
 const MAX_A_MINUTE: u32 = 120;
 
 /// The current input, for the strength meter.

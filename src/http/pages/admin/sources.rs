@@ -195,7 +195,7 @@ async fn submit(
         SourceOutcome::Done => {
             let message = match input.act.as_str() {
                 "enable" => "The source is enabled: people can sign in through it.",
-                "disable" => "The source is disabled: no one can sign in through it. Sessions go on.",
+                "disable" => "The source is disabled: no one can sign in through it. Sessions continue.",
                 _ => "Saved. It applies to the next sign-in.",
             };
             let live = live_sessions(&ctx, &view, &name).await?;
