@@ -299,13 +299,13 @@ fn issue_lines(
 /// Returns the policy and the sign-in of the session for which a token was just made.
 fn life_of(
     ctx: &Ctx,
-    told: Option<IssuedTo>,
+    issued_to: Option<IssuedTo>,
     token: &str,
     admitted: Option<&AdmittedSession>,
 ) -> (Arc<EffectivePolicy>, Timestamp) {
     let in_force = ctx.in_force();
-    if let Some(told) = told {
-        return (in_force.effective(told.role, &[], None), told.signed_in_at);
+    if let Some(issued_to) = issued_to {
+        return (in_force.effective(issued_to.role, &[], None), issued_to.signed_in_at);
     }
     if let Some(session) = ctx.live.sessions.get(&secret::digest(token)) {
         let role = ctx

@@ -49,12 +49,12 @@ pub fn session_target(ctx: &Ctx, site: &Site, anyone: &Anyone) -> SessionTarget 
 pub fn hand_over_session(
     req: &HttpRequest,
     account: AccountId,
-    told: IssuedTo,
+    issued_to: IssuedTo,
     token: &Secret,
 ) -> Result<(), PageError> {
     let fault =
         |error: &dyn std::fmt::Display| PageError::Internal(format!("the session cannot be handed over: {error}"));
-    req.extensions_mut().insert(told);
+    req.extensions_mut().insert(issued_to);
     Identity::login(&req.extensions(), account.0.to_string()).map_err(|error| fault(&error))?;
     req.get_session()
         .insert(PREPARED_TOKEN, token.expose())

@@ -90,9 +90,13 @@ fn print(ctx: &Ctx, test: &AccessTest) -> Result<(), CliError> {
             format_visitor(outcome),
             escape_text(&outcome.decision.sentence())
         ))?;
-        for told in list_answers(ctx, &test.target, &outcome.decision) {
-            out.write_line(&format!("  /api/authz/{}: {}", told.dialect.as_str(), told.status))?;
-            for (name, value) in &told.headers {
+        for response in list_answers(ctx, &test.target, &outcome.decision) {
+            out.write_line(&format!(
+                "  /api/authz/{}: {}",
+                response.dialect.as_str(),
+                response.status
+            ))?;
+            for (name, value) in &response.headers {
                 out.write_line(&format!("    {name}: {}", escape_text(value)))?;
             }
         }
@@ -162,13 +166,13 @@ fn outcome_json(ctx: &Ctx, target: &RequestTarget, outcome: &SessionTest) -> Val
     });
     let answers: Vec<Value> = list_answers(ctx, target, &outcome.decision)
         .into_iter()
-        .map(|told| {
-            let headers: serde_json::Map<String, Value> = told
+        .map(|response| {
+            let headers: serde_json::Map<String, Value> = response
                 .headers
                 .into_iter()
                 .map(|(name, value)| (name, value.into()))
                 .collect();
-            json!({ "dialect": told.dialect.as_str(), "status": told.status, "headers": headers })
+            json!({ "dialect": response.dialect.as_str(), "status": response.status, "headers": headers })
         })
         .collect();
     json!({ "session": session, "decision": decision, "reason": reason, "answers": answers })

@@ -239,7 +239,7 @@ fn number(count: usize) -> i64 {
 
 fn shown(plan: &ImportPlan, key: Uuid) -> PlanView {
     let (created, changed, unchanged) = plan.counts();
-    let told: Vec<&PlannedLine> = plan
+    let changed_lines: Vec<&PlannedLine> = plan
         .lines
         .iter()
         .filter(|line| !matches!(line.what, PlannedChange::Unchanged))
@@ -249,8 +249,8 @@ fn shown(plan: &ImportPlan, key: Uuid) -> PlanView {
         changed: number(changed),
         unchanged: number(unchanged),
         good: number(created + changed),
-        more: number(told.len().saturating_sub(MAX_LISTED)),
-        lines: told.into_iter().take(MAX_LISTED).map(plan_line).collect(),
+        more: number(changed_lines.len().saturating_sub(MAX_LISTED)),
+        lines: changed_lines.into_iter().take(MAX_LISTED).map(plan_line).collect(),
         faults: fault_lines(&plan.faults),
         more_faults: number(plan.faults.len().saturating_sub(MAX_LISTED)),
         fault_count: number(plan.faults.len()),
@@ -263,18 +263,18 @@ fn shown(plan: &ImportPlan, key: Uuid) -> PlanView {
 fn plan_line(line: &PlannedLine) -> PlanLine {
     let (what, differences) = match &line.what {
         PlannedChange::Create(entry) => {
-            let told = AccountColumn::ALL
+            let columns = AccountColumn::ALL
                 .into_iter()
                 .filter(|column| *column != AccountColumn::Name);
-            let cells = told.map(|column| (column.name(), String::new(), entry.cell(column)));
+            let cells = columns.map(|column| (column.name(), String::new(), entry.cell(column)));
             let filled = cells.filter(|(_, _, cell)| !cell.is_empty() && cell != "no");
             (Badge::info("New"), filled.collect())
         }
         PlannedChange::Update(_, differences) => {
-            let told = differences
+            let changes = differences
                 .iter()
                 .map(|difference| (difference.column.name(), difference.old.clone(), difference.new.clone()));
-            (Badge::warn("Changed").with_icon("info"), told.collect())
+            (Badge::warn("Changed").with_icon("info"), changes.collect())
         }
         PlannedChange::Unchanged => (Badge::plain("ok", "Unchanged"), Vec::new()),
     };

@@ -116,11 +116,11 @@ fn outcome_line(ctx: &Ctx, target: &RequestTarget, outcome: &SessionTest) -> Tes
         signed_in: tried.map(|tried| tried.signed_in_at),
         sentence: outcome.decision.sentence(),
         answers: answers
-            .map(|told| EndpointResponseLine {
-                path: format!("/api/authz/{}", told.dialect.as_str()),
-                proxies: told.dialect.proxies(),
-                status: told.status,
-                headers: told.headers,
+            .map(|response| EndpointResponseLine {
+                path: format!("/api/authz/{}", response.dialect.as_str()),
+                proxies: response.dialect.proxies(),
+                status: response.status,
+                headers: response.headers,
             })
             .collect(),
     }

@@ -36,7 +36,7 @@ struct PolicyImportInput {
     reason: String,
     faults: Vec<(String, String)>,
     /// Comments on a file that changes nothing.
-    told: Option<Vec<String>>,
+    comments: Option<Vec<String>>,
 }
 
 /// `GET /admin/policy/import`
@@ -72,7 +72,7 @@ pub async fn submit(
     match policy::propose(&ctx, &admin.0.initiator, proposal).await? {
         ProposalOutcome::Draft(draft) => Ok(redirect_to(&review_href(draft))),
         ProposalOutcome::Unchanged => {
-            sent.told = Some(notes);
+            sent.comments = Some(notes);
             render_import(&req, &ctx, &admin, StatusCode::OK, sent).await
         }
         ProposalOutcome::Faulty(faults) => {
@@ -166,7 +166,7 @@ async fn render_import(
         text: sent.text,
         reason: sent.reason,
         faults: sent.faults,
-        told: sent.told,
+        comments: sent.comments,
     };
     render_page(status, &view)
 }

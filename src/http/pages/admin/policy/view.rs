@@ -374,5 +374,5 @@ pub struct PolicyImportPage {
     /// Fields with their error messages.
     pub faults: Vec<(String, String)>,
     /// Comments on a file that changes nothing.
-    pub told: Option<Vec<String>>,
+    pub comments: Option<Vec<String>>,
 }
