@@ -101,7 +101,7 @@ impl ListEmails {
             "STATE",
             "ATTEMPTS",
             "NEXT ATTEMPT",
-            "SERVER SAID",
+            "SERVER RESPONSE",
         ];
         let mut list = ListPrinter::new(self.json, &headings);
         loop {

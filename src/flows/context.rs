@@ -52,7 +52,7 @@ pub enum FlowError {
     #[error("the database is not available: {0}")]
     Unavailable(String),
     /// An end of sessions that holds here already and is written as soon as the database answers.
-    #[error("the database did not take the end of the sessions: {0}")]
+    #[error("the database did not accept the end of the sessions: {0}")]
     EndHeld(String),
     #[error(transparent)]
     HashingBusy(#[from] HashingBusyError),

@@ -116,7 +116,7 @@ impl Ctx {
             }
             WrittenEnd::Refused => {
                 let actor = end.initiator.name();
-                tracing::warn!(%actor, "an end of sessions was dropped: its initiator had been signed out before");
+                tracing::warn!(%actor, "an end of sessions was dropped: its initiator had already been signed out");
                 // Sessions that ended only here are read again.
                 self.live.sessions.forget_all();
                 Ok(0)

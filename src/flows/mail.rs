@@ -86,7 +86,7 @@ async fn send(ctx: &Ctx, email: OutboxEmail) -> Result<bool, FlowError> {
     match &outcome {
         LeaseOutcome::Sent => {}
         LeaseOutcome::Later(_) => {
-            tracing::warn!(id = %email.id, kind = email.kind, words, "an email was not accepted; it is tried again")
+            tracing::warn!(id = %email.id, kind = email.kind, words, "an email was not accepted and will be retried")
         }
         LeaseOutcome::GivenUp => {
             tracing::error!(id = %email.id, kind = email.kind, words, "an email failed permanently")

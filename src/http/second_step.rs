@@ -88,7 +88,7 @@ pub async fn abandon(req: &HttpRequest, ctx: &Ctx, headers: &mut HeaderMap) {
 async fn abandon_row(req: &HttpRequest, ctx: &Ctx) {
     let Some(token) = PENDING.read(req) else { return };
     if let Err(error) = factors::abandon_pending(ctx, &Secret::new(token)).await {
-        tracing::warn!(%error, "a second step that was left cannot be dropped; it expires by itself");
+        tracing::warn!(%error, "an abandoned second step cannot be deleted; it will expire");
     }
 }
 

@@ -17,7 +17,7 @@ pub async fn write_and_close(ctx: &Ctx, jobs: Jobs, listener: ListenerHandle) ->
             drop(listener);
             return Ok(());
         }
-        Ok(Err(error)) => tracing::error!(%error, "what is held in memory could not be written"),
+        Ok(Err(error)) => tracing::error!(%error, "data held in memory could not be written"),
         Err(_) => tracing::error!("the database did not answer within {} s", WRITE_TIMEOUT.as_secs()),
     }
     // Closing it would wait for the same database.

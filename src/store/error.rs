@@ -14,7 +14,7 @@ pub enum StoreError {
     #[error("conflicting {0}")]
     Conflict(&'static str),
     /// A stored value that this program cannot read, or a call that is not allowed.
-    #[error("the database holds something unreadable: {0}")]
+    #[error("the database contains an unreadable value: {0}")]
     Corrupt(String),
     /// Only the operator can help: wrong URL, missing directory, newer database …
     #[error("{0}")]

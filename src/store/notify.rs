@@ -96,7 +96,7 @@ fn listen(location: &Location, stopped: &StopSignal, on_event: &impl Fn(ListenEv
     let lost = Cell::new(false);
     let on_event = |event: ListenEvent| {
         if event == ListenEvent::Connected && lost.replace(false) {
-            tracing::info!("the change listener has the database again");
+            tracing::info!("the change listener is connected to the database again");
         }
         on_event(event);
     };

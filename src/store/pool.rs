@@ -58,7 +58,7 @@ impl r2d2::ManageConnection for ConnectionManager {
     fn connect(&self) -> Result<PooledConnection, StoreError> {
         let (any, line) = self.location.connect_watched()?;
         if self.loss.0.swap(false, Ordering::SeqCst) {
-            tracing::info!("the database takes connections again");
+            tracing::info!("the database accepts connections again");
         }
         Ok(PooledConnection {
             any,

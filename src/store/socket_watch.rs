@@ -105,7 +105,7 @@ impl SocketWatch {
     fn shut(&self) {
         self.clear_limit();
         if let Err(fault) = shutdown(&self.socket, Shutdown::Both) {
-            tracing::debug!(%fault, "a connection that hangs was closed already");
+            tracing::debug!(%fault, "a connection that hangs was already closed");
         }
     }
 }
@@ -198,7 +198,7 @@ fn shut_openings(marks: &[u32]) {
         if tcp_user_timeout(&socket).is_ok_and(|mark| marks.contains(&mark))
             && let Err(fault) = shutdown(&socket, Shutdown::Both)
         {
-            tracing::debug!(%fault, "a connection that does not open was closed already");
+            tracing::debug!(%fault, "a connection that does not open was already closed");
         }
     }
 }

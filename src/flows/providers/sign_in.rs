@@ -263,7 +263,7 @@ impl Ctx {
             fault if fault.is_outage() => format!("{} cannot be reached now. Try again in a moment.", source.title),
             OidcFault::Refused(_) | OidcFault::ClientRefused(_) => format!("{} did not sign you in.", source.title),
             _ => format!(
-                "The answer of {} was not accepted. An administrator finds the reason in the audit: {}.",
+                "The answer of {} was not accepted. An administrator can find the reason in the audit log: {}.",
                 source.title,
                 fault.code()
             ),

@@ -76,7 +76,7 @@ pub enum OidcFault {
         status: u16,
     },
     /// An answer that is too long or not the expected JSON.
-    #[error("{endpoint} answered something unusable: {problem}")]
+    #[error("{endpoint} sent an unusable response: {problem}")]
     Answer {
         /// The endpoint, in words.
         endpoint: &'static str,
@@ -90,7 +90,7 @@ pub enum OidcFault {
     #[error("{0}")]
     Configuration(String),
     /// The metadata belong to another issuer.
-    #[error("the provider calls itself {found}, but the source says {expected}; both must be equal to the byte")]
+    #[error("the provider calls itself {found}, but the source says {expected}; both must match byte for byte")]
     OtherIssuer {
         /// The issuer of the source.
         expected: String,

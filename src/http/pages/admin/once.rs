@@ -52,7 +52,7 @@ where
                 let panicked = |_| Err(FlowError::Internal("an act panicked".to_owned()));
                 let result = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(panicked);
                 if let Err(error) = &result {
-                    tracing::warn!(%error, "an act that was asked for failed");
+                    tracing::warn!(%error, "a requested action failed");
                     ctx.live.long_acts.forget(owner, key);
                 }
                 act.finish(Arc::new(result));
