@@ -15,7 +15,7 @@ const COMPOSE: &str = "contrib/container/compose.yaml";
 
 /// Returns the words of the last instruction with a name in the Containerfile, with its continued
 /// lines joined.
-fn instruction(name: &str) -> Vec<String> {
+pub(super) fn instruction(name: &str) -> Vec<String> {
     let text = read(CONTAINERFILE).replace("\\\n", "");
     let lines: Vec<&str> = text
         .lines()

@@ -1,6 +1,6 @@
 //! The Kubernetes manifests: settings, ports, probes and the time to stop.
 
-use super::{assert_is_setting, port, read};
+use super::{assert_is_setting, container::instruction, port, read};
 use crate::harness::yaml::{values, values_of};
 use nightlatch::{
     config::{Config, Flags},
@@ -51,6 +51,12 @@ fn the_server_accepts_the_settings_of_the_manifests() {
             fs::write(&file, secret).unwrap();
             *value = file.to_str().unwrap().to_owned();
         }
+    }
+    // The program also gets what the image sets: a setting that both give, one as a value and one
+    // as a file, is refused.
+    for pair in instruction("ENV") {
+        let (name, value) = pair.split_once('=').unwrap();
+        settings.entry(name.to_owned()).or_insert(value.to_owned());
     }
     let empty = tempfile::NamedTempFile::new().unwrap();
     Config::load(Some(empty.path()), settings.into_iter(), Flags::default()).unwrap();
