@@ -185,6 +185,9 @@ fn every_spelling_of_a_claimed_identity_is_dropped() {
             "Remote_Groups: boss\r\nRemote-Groups: boss",
             "X-Nightlatch-Session-Ends: boss",
             "X-Nightlatch-Factors: boss",
+            "X_Nightlatch_Factors: boss",
+            "x-nightlatch_FACTORS: boss",
+            "X_Nightlatch-Session_Ends: boss",
             "Remote-User:\tboss\r\n\tboss",
         ] {
             for cookie in [format!("Cookie: {cookie}\r\n"), String::new()] {

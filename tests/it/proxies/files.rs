@@ -15,7 +15,12 @@ fn traefiks_file_asks_about_everything_and_takes_identity_from_the_answer_alone(
     let identity = ["Remote-User", "Remote-Name", "Remote-Email", "Remote-Groups"];
     let told = [&identity[..], &["X-Nightlatch-Session-Ends", "X-Nightlatch-Factors"]].concat();
     assert_eq!(values_of(&values, "forwardAuth.authResponseHeaders"), told);
-    for name in ["X-Nightlatch-Session-Ends", "X-Nightlatch-Factors"] {
+    for name in [
+        "X-Nightlatch-Session-Ends",
+        "X-Nightlatch-Factors",
+        "X_Nightlatch-Session_Ends",
+        "X_Nightlatch_Factors",
+    ] {
         assert_eq!(values_of(&values, &format!("customRequestHeaders.{name}")), [""]);
     }
     for name in identity {
