@@ -7,6 +7,7 @@ mod initiator;
 mod record;
 pub mod repeated;
 pub mod seal;
+pub mod shipping;
 
 pub use initiator::Initiator;
 pub use record::{AuditFilter, AuditRecord};
