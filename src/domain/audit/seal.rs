@@ -38,7 +38,7 @@ impl Seal {
             last,
             entries: entries.len() as u64,
             previous: before.to_owned(),
-            digest: digest(before, entries),
+            digest: digest(before, texts(entries)),
         })
     }
 
@@ -50,7 +50,7 @@ impl Seal {
             return Some(SealBreak::Chain);
         }
         let found = entries.len() as u64;
-        let intact = found == self.entries && digest(&self.previous, entries) == self.digest;
+        let intact = found == self.entries && digest(&self.previous, texts(entries)) == self.digest;
         (!intact).then_some(SealBreak::Entries { found })
     }
 }
@@ -73,12 +73,16 @@ pub fn entry_time(id: Uuid) -> Timestamp {
     Timestamp::from_micros(i64::try_from(high >> 16).unwrap_or(0).saturating_mul(1000))
 }
 
+fn texts(entries: &[(Uuid, String)]) -> impl Iterator<Item = &str> {
+    entries.iter().map(|(_, text)| text.as_str())
+}
+
 /// Returns the SHA-256, in hexadecimal digits, of the previous digest and of each entry's length
 /// and text.
-fn digest(previous: &str, entries: &[(Uuid, String)]) -> String {
+pub(super) fn digest<'a>(previous: &str, texts: impl Iterator<Item = &'a str>) -> String {
     let mut hash = Sha256::new();
     hash.update(previous);
-    for (_, text) in entries {
+    for text in texts {
         hash.update((text.len() as u64).to_be_bytes());
         hash.update(text);
     }

@@ -3,6 +3,7 @@
 
 pub mod cloud_events;
 mod ocsf;
+pub mod received;
 mod record;
 pub mod syslog;
 mod target;
