@@ -2,6 +2,7 @@
 //! reported together, and unknown keys are refused. The session policy is not here: it is in the
 //! database.
 
+mod audit_targets;
 mod checker;
 mod cookie_domain;
 mod environment;
@@ -22,12 +23,14 @@ pub use sources::{Flags, SettingOrigin};
 
 use crate::{
     domain::{
+        audit::shipping::AuditTarget,
         duration,
         origin::is_within,
         policy::{Key, Pins},
     },
     hashing::HashCost,
 };
+use audit_targets::comparable;
 use checker::Checker;
 use cookie_domain::{check_cookie_domain, parse_cookie_domain, registrable_domain};
 use environment::PIN_PREFIX;
@@ -93,6 +96,8 @@ pub struct Config {
     pub pins: Pins,
     /// Sources of identities that the file sets.
     pub sources: Vec<ConfiguredSource>,
+    /// Systems to which the audit is shipped.
+    pub audit_targets: Vec<AuditTarget>,
     /// Whether pending migrations are applied at start.
     pub migrate: bool,
     /// Development mode: no session ends for inactivity.
@@ -133,9 +138,10 @@ impl Config {
         flags: Flags,
     ) -> Result<Self, ConfigError> {
         let mut faults = Vec::new();
-        let (settings, pins, sources) = SettingsReader::read(file, environment, &flags, &mut faults);
+        let (settings, pins, tables) = SettingsReader::read(file, environment, &flags, &mut faults);
         let mut config = Self::check(settings, pins, &flags, &mut faults);
-        config.sources = sources;
+        config.sources = tables.sources;
+        config.audit_targets = tables.audit_targets;
         if faults.is_empty() {
             Ok(config)
         } else {
@@ -185,6 +191,7 @@ impl Config {
             database_connections: checker.value("database_connections", "8", parse_positive),
             pins: check_pins(pins, checker.faults),
             sources: Vec::new(),
+            audit_targets: Vec::new(),
             migrate: !flags.no_migrate,
             dev: flags.dev,
             stop_delay: checker.value("stop_delay", "0", parse_stop_delay),
@@ -214,6 +221,10 @@ impl Config {
         };
         if sources(self) != sources(other) {
             changed.push("sources".to_owned());
+        }
+        let targets = |config: &Self| -> Vec<String> { config.audit_targets.iter().map(comparable).collect() };
+        if targets(self) != targets(other) {
+            changed.push("audit_targets".to_owned());
         }
         changed.dedup();
         changed

@@ -1,11 +1,13 @@
 //! The sources of settings: flags, environment, configuration file. `config` checks the values.
 
 use super::{
+    audit_targets::read_audit_targets,
     environment::Variable,
     identity_sources::{ConfiguredSource, read_sources},
     secrets::DatabaseUrl,
     settings::{SETTINGS, Secrecy, SettingInfo},
 };
+use crate::domain::audit::shipping::AuditTarget;
 use std::{
     collections::BTreeMap,
     fmt, io,
@@ -96,12 +98,21 @@ pub(super) struct SettingsReader<'a> {
     /// Policy pins: variable and text.
     pins: BTreeMap<String, String>,
     /// Sources of identities.
-    sources: Vec<ConfiguredSource>,
+    tables: ConfiguredTables,
     faults: &'a mut Vec<String>,
 }
 
-/// What was given: settings, policy pins (variable and text) and sources of identities.
-type GivenSettings = (Settings, BTreeMap<String, String>, Vec<ConfiguredSource>);
+/// What was given: settings, policy pins (variable and text) and tables.
+type GivenSettings = (Settings, BTreeMap<String, String>, ConfiguredTables);
+
+/// The tables of the configuration file.
+#[derive(Debug, Default)]
+pub(super) struct ConfiguredTables {
+    /// Sources of identities.
+    pub sources: Vec<ConfiguredSource>,
+    /// Systems to which the audit is shipped.
+    pub audit_targets: Vec<AuditTarget>,
+}
 
 impl<'a> SettingsReader<'a> {
     /// Reads everything that was given, and apart from it the policy pins.
@@ -114,7 +125,7 @@ impl<'a> SettingsReader<'a> {
         let mut reader = Self {
             settings: Settings::default(),
             pins: BTreeMap::new(),
-            sources: Vec::new(),
+            tables: ConfiguredTables::default(),
             faults,
         };
         reader.read_file(file);
@@ -124,7 +135,7 @@ impl<'a> SettingsReader<'a> {
                 reader.set(info, text.clone(), SettingOrigin::Flag);
             }
         }
-        (reader.settings, reader.pins, reader.sources)
+        (reader.settings, reader.pins, reader.tables)
     }
 
     fn read_file(&mut self, given: Option<&Path>) {
@@ -143,9 +154,16 @@ impl<'a> SettingsReader<'a> {
             }
         };
         for (key, value) in table {
-            if key == "sources" {
-                self.sources = read_sources(&value, self.faults);
-                continue;
+            match key.as_str() {
+                "sources" => {
+                    self.tables.sources = read_sources(&value, self.faults);
+                    continue;
+                }
+                "audit_targets" => {
+                    self.tables.audit_targets = read_audit_targets(&value, self.faults);
+                    continue;
+                }
+                _ => {}
             }
             let Some(info) = SettingInfo::find(&key) else {
                 self.read_file_key(path, &key, &value);
