@@ -1,6 +1,7 @@
 //! The audit log. Rows are written once and removed only by retention. Lists walk one index from
 //! the newest row; a text search reads a bounded number of rows and reports it.
 pub mod seals;
+pub mod shipping;
 
 use super::{
     Conn, StoreError, accounts as account_rows,

@@ -2,8 +2,10 @@
 
 mod identity;
 mod imports;
+mod shipping;
 
 pub use imports::import_results;
+pub use shipping::audit_targets;
 
 pub use identity::{device_keys, event_streams, provider_sessions, provider_sign_outs, sources, spent_provider_values};
 

@@ -4,6 +4,7 @@
 mod accounts;
 mod applications;
 mod audit;
+mod audit_targets;
 mod changes;
 mod concurrent_writes;
 mod directory_binds;

@@ -132,7 +132,7 @@ pub fn count_before(c: &mut Conn, before: Uuid) -> Result<i64, StoreError> {
 }
 
 /// Returns the complete content of a row as an unambiguous list of its columns.
-fn sealed_text(row: &AuditListRow) -> Result<(Uuid, String), StoreError> {
+pub(super) fn sealed_text(row: &AuditListRow) -> Result<(Uuid, String), StoreError> {
     let id = Uuid::parse_str(&row.id).map_err(|_| corrupt("id"))?;
     let columns = serde_json::json!([
         row.id,
