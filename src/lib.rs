@@ -11,6 +11,7 @@
 //! | [`config`] | the operator's settings, read at start |
 //! | [`second_factor`] | codes and passkeys, and the keys that protect them at rest |
 //! | [`identity`] | conversations with directories and identity providers |
+//! | [`shipping`] | sending audit records to other systems |
 //! | [`security_log`] | the security log file |
 //! | [`store`] | the database: the only module that uses Diesel |
 //! | [`mail`] | emails: their text, the message, the mail server or a folder |
@@ -31,6 +32,7 @@ pub mod config;
 pub mod identity;
 pub mod second_factor;
 pub mod security_log;
+pub mod shipping;
 
 pub mod store;
 

@@ -12,7 +12,7 @@ use source::files;
 use std::collections::BTreeSet;
 
 /// The layers, lowest first: a layer may import only itself and earlier ones.
-const LAYERS: [&str; 16] = [
+const LAYERS: [&str; 17] = [
     "domain",
     "clock",
     "random",
@@ -20,6 +20,7 @@ const LAYERS: [&str; 16] = [
     "config",
     "second_factor",
     "identity",
+    "shipping",
     "security_log",
     "store",
     "mail",
