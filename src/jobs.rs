@@ -1,7 +1,7 @@
 //! Background jobs: they write activity and counted refusals, mark ended sessions, expire accounts,
-//! record the end of locks, renew pins, send emails, seal the audit log and remove old rows. Each
-//! job is bounded per run. Several instances may run the same job, because every write is
-//! conditional.
+//! record the end of locks, renew pins, send emails, seal and ship the audit log and remove old
+//! rows. Each job is bounded per run. Several instances may run the same job, because every write
+//! is conditional.
 
 use crate::flows::{
     Ctx, FlowError, access, accounts, applications, audit, decoys, email_change, factors, lockouts, mail, notices,
@@ -104,7 +104,7 @@ impl JobList<'_> {
         });
     }
 
-    /// Adds the jobs that seal the audit log and remove old rows.
+    /// Adds the jobs that seal and ship the audit log and remove old rows.
     fn add_cleaning(&mut self) {
         let live = self.ctx.live.clone();
         self.add_when(
@@ -116,6 +116,10 @@ impl JobList<'_> {
         self.add(60, "audit seal", async |ctx| {
             audit::seals::seal_due(ctx).await.map(drop)
         });
+        for shipper in audit::shipping::make_shippers(self.ctx) {
+            let ship = async move |ctx: &Ctx| audit::shipping::ship_due(ctx, &shipper).await;
+            self.add(1, "audit shipping", ship);
+        }
         self.add(60, "retention", async |ctx| {
             retention::remove_old(ctx).await?;
             access::forget_old_handovers(ctx).await?;

@@ -1,6 +1,7 @@
 //! Reading the audit log. Each flow writes its own entries, and entries are only ever added.
 
 pub mod seals;
+pub mod shipping;
 
 use super::{Ctx, FlowError, Initiator};
 use crate::{

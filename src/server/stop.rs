@@ -26,6 +26,8 @@ pub async fn write_and_close(ctx: &Ctx, jobs: Jobs, listener: ListenerHandle) ->
 }
 
 async fn write_all(ctx: &Ctx, jobs: Jobs) -> Result<(), StartError> {
+    // A job that waits for another system gives up.
+    ctx.live.mark_stopping();
     jobs.stop().await;
     let activity = flows::access::flush_activity(ctx).await;
     let forwarded = flows::applications::flush_seen(ctx).await;
