@@ -77,7 +77,7 @@ enum Command {
     /// List, retry or cancel queued mail
     #[command(subcommand)]
     Mail(mail::MailCommand),
-    /// Read, export and verify the audit log
+    /// Read, export, verify and ship the audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
     /// Check and show the configuration
@@ -117,7 +117,7 @@ pub fn main() -> ExitCode {
         Command::Source(command) => options.run_with_context(async |context| command.run(context).await),
         Command::Lockout(command) => options.run_with_context(async |context| command.run(context).await),
         Command::Mail(command) => options.run_with_context(async |context| command.run(context).await),
-        Command::Audit(command) => options.run_with_context(async |context| command.run(context).await),
+        Command::Audit(command) => command.run(&options),
         Command::Config(command) => command.run(&options),
         Command::Migrate(migrate) => migrate.run(&options),
         Command::Backup(backup) => backup.run(&options),

@@ -1,10 +1,14 @@
-//! `nightlatch audit …`: reads, exports and verifies the audit log. An export is itself an entry of
-//! the log.
+//! `nightlatch audit …`: reads, exports and verifies the audit log, and shows how it is shipped. An
+//! export is itself an entry of the log.
+
+mod received;
+mod targets;
 
 use super::{
     context::CommandContext,
     error::{CliError, CommandResult},
     input::{self, InstantInput},
+    options::GlobalOptions,
     output::{self, ListPrinter, StandardOutput, escape_text, format_count, format_time, text_or_dash, time_to_json},
 };
 use crate::{
@@ -21,7 +25,7 @@ use clap::{
 };
 use ipnetwork::IpNetwork;
 use serde_json::{Value, json};
-use std::{borrow::Cow, process::ExitCode};
+use std::{borrow::Cow, path::PathBuf, process::ExitCode};
 
 #[derive(Subcommand)]
 pub enum AuditCommand {
@@ -31,6 +35,8 @@ pub enum AuditCommand {
     Export(ExportAudit),
     /// Check that no entry was changed, removed or inserted since it was sealed
     Verify(VerifyAudit),
+    /// Show the systems to which the audit is shipped, and how far
+    Targets(targets::ListTargets),
 }
 
 #[derive(Args)]
@@ -65,6 +71,9 @@ pub struct VerifyAudit {
     /// A digest that an earlier run printed: the log must still have it
     #[arg(long, value_name = "DIGEST")]
     noted: Option<String>,
+    /// Check shipped entries in this file instead of the database (- for standard input)
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -124,11 +133,21 @@ const DEFAULT_LIMIT: usize = 100;
 
 impl AuditCommand {
     /// Runs the command.
-    pub async fn run(self, context: &CommandContext) -> CommandResult {
+    pub fn run(self, options: &GlobalOptions) -> CommandResult {
+        if let Self::Verify(VerifyAudit { json, noted, file }) = &self
+            && let Some(file) = file
+        {
+            return received::verify_file(file, noted.as_deref(), *json);
+        }
+        options.run_with_context(async |context| self.run_on(context).await)
+    }
+
+    async fn run_on(self, context: &CommandContext) -> CommandResult {
         match self {
             Self::List(list) => list.run(context).await,
             Self::Export(export) => export.run(context).await,
             Self::Verify(verify) => verify.run(context).await,
+            Self::Targets(targets) => targets.run(context).await,
         }
     }
 }

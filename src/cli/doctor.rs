@@ -1,5 +1,6 @@
 //! `nightlatch doctor`: checks the installation for problems, and changes nothing.
 
+mod audit_targets;
 mod binding;
 mod passkeys;
 mod secrets;
@@ -116,6 +117,7 @@ impl Doctor {
                     findings.check_trusted_proxies(&config);
                     findings.check_security_log(&config);
                     findings.check_mail(&config);
+                    findings.check_audit_targets(&config).await;
                     if self.strict {
                         findings.check_posture(config.clone(), self.baseline).await;
                     }

@@ -87,6 +87,7 @@ pub const ADMIN_LOCKOUTS_EXPORT: &str = "/admin/lockouts/export";
 pub const ADMIN_LOCKOUTS_UNLOCK: &str = "/admin/lockouts/unlock";
 pub const ADMIN_AUDIT: &str = "/admin/audit";
 pub const ADMIN_AUDIT_EXPORT: &str = "/admin/audit/export";
+pub const ADMIN_AUDIT_TARGETS: &str = "/admin/audit/targets";
 pub const ADMIN_ACCOUNTS: &str = "/admin/accounts";
 pub const ADMIN_ACCOUNTS_EXPORT: &str = "/admin/accounts/export";
 pub const ADMIN_ACCOUNTS_NEW: &str = "/admin/accounts/new";

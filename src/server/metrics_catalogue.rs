@@ -8,7 +8,7 @@ pub const TIME_BUCKETS: [f64; 14] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
-const COUNTERS: [(&str, &str); 8] = [
+const COUNTERS: [(&str, &str); 10] = [
     ("nightlatch_events_total", "Audit events, by code and reason."),
     (
         "nightlatch_session_lookups_total",
@@ -27,6 +27,11 @@ const COUNTERS: [(&str, &str); 8] = [
         "nightlatch_email_attempts_total",
         "Attempts to send an email, by outcome.",
     ),
+    ("nightlatch_audit_shipped_total", "Audit entries shipped, by target."),
+    (
+        "nightlatch_audit_shipping_faults_total",
+        "Attempts to ship the audit that failed, by target.",
+    ),
     ("nightlatch_removed_rows_total", "Old rows removed, by kind."),
     (
         "nightlatch_malformed_requests_total",
@@ -34,11 +39,19 @@ const COUNTERS: [(&str, &str); 8] = [
     ),
 ];
 
-const GAUGES: [(&str, &str); 9] = [
+const GAUGES: [(&str, &str); 11] = [
     ("nightlatch_sessions_live", "Sessions that have not ended."),
     ("nightlatch_sessions_remembered", "Sessions in this instance's memory."),
     ("nightlatch_event_streams", "Open event streams of pages."),
     ("nightlatch_emails", "Emails in the outbox, by state."),
+    (
+        "nightlatch_audit_shipping_lag_entries",
+        "Sealed audit entries that wait for a target.",
+    ),
+    (
+        "nightlatch_audit_shipping_lag_seconds",
+        "Age of the oldest of them; 0 if none waits.",
+    ),
     ("nightlatch_hashing_queue", "Passwords that wait or are being hashed."),
     (
         "nightlatch_hashing_queue_limit",

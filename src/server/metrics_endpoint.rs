@@ -7,7 +7,7 @@ use super::{
     transport,
 };
 use crate::{
-    flows::{Ctx, overview},
+    flows::{Ctx, audit::shipping, overview},
     store::with_patience,
 };
 use actix_server::ServerBuilder;
@@ -83,6 +83,7 @@ async fn run_upkeep(recorder: PrometheusHandle) {
 /// Measures values at the moment of a scrape.
 async fn measure(ctx: &Ctx) {
     measure_rows(ctx).await;
+    measure_targets(ctx).await;
     let (live, hasher) = (&ctx.live, &ctx.hasher);
     metrics::gauge!("nightlatch_sessions_remembered").set(live.sessions.len() as f64);
     metrics::gauge!("nightlatch_event_streams").set(live.streams.count() as f64);
@@ -107,5 +108,27 @@ async fn measure_rows(ctx: &Ctx) {
             metrics::gauge!("nightlatch_emails", "state" => "given_up").set(rows.given_up_emails as f64);
         }
         Err(error) => tracing::debug!(%error, "rows could not be counted for the metrics"),
+    }
+}
+
+/// Measures how far the audit was shipped. Without an answer the previous values stay.
+async fn measure_targets(ctx: &Ctx) {
+    match with_patience(COUNTING_TIMEOUT, shipping::list_targets(ctx)).await {
+        Ok(reports) => {
+            for report in reports {
+                let name = report.target.name.as_str().to_owned();
+                for counter in [
+                    "nightlatch_audit_shipped_total",
+                    "nightlatch_audit_shipping_faults_total",
+                ] {
+                    metrics::counter!(counter, "target" => name.clone()).increment(0);
+                }
+                metrics::gauge!("nightlatch_audit_shipping_lag_entries", "target" => name.clone())
+                    .set(report.waiting as f64);
+                metrics::gauge!("nightlatch_audit_shipping_lag_seconds", "target" => name)
+                    .set(report.age.as_micros() as f64 / 1e6);
+            }
+        }
+        Err(error) => tracing::debug!(%error, "the lag of audit targets could not be measured"),
     }
 }

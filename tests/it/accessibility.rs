@@ -85,6 +85,7 @@ const PAGES: &[(&str, &[&str])] = &[
         paths::ADMIN_AUDIT,
         &["", "?q=nothing-is-called-so", "?event=no&session=no"],
     ),
+    (paths::ADMIN_AUDIT_TARGETS, &[""]),
     (paths::ADMIN_ACCOUNTS, &["", "?role=boss"]),
     (paths::ADMIN_ACCOUNTS_NEW, &[""]),
     (paths::ADMIN_ACCOUNTS_IMPORT, &[""]),

@@ -35,6 +35,7 @@ impl Watched {
         let server = TestServer::on(On::Sqlite)
             .env("NIGHTLATCH_METRICS_BIND", &address)
             .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
+            .file("[audit_targets.disk]\nkind = \"file\"\npath = \"/nowhere/audit\"\n")
             .start();
         Self { server, address }
     }

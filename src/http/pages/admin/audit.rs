@@ -27,6 +27,7 @@ use query::AuditListQuery;
 use view::AuditPage;
 
 mod query;
+mod targets;
 mod view;
 
 /// Lists the routes of the audit.
@@ -34,6 +35,7 @@ pub fn routes() -> Vec<Route> {
     vec![
         Route::get(paths::ADMIN_AUDIT, Audience::Administrator, list),
         Route::post(paths::ADMIN_AUDIT_EXPORT, Audience::Administrator, download).step_up(),
+        Route::get(paths::ADMIN_AUDIT_TARGETS, Audience::Administrator, targets::list),
     ]
 }
 

@@ -2,7 +2,7 @@
 use super::session_line::SessionLine;
 use crate::{
     domain::{lockout::AttackPattern, policy::Key, time::Timestamp},
-    flows::{Ctx, lockouts, overview},
+    flows::{Ctx, audit::shipping, lockouts, overview},
     http::{
         error::PageError,
         paths,
@@ -36,6 +36,7 @@ async fn show(req: HttpRequest, ctx: web::Data<Ctx>, admin: Admin) -> Result<Htt
     let patterns = lockouts::list_patterns(&ctx).await?;
     let mut health = health::lines(&seen.health);
     health.extend(health::mail(seen.mail.1, seen.mail_fault.as_deref()));
+    health.extend(health::audit_targets(&shipping::list_targets(&ctx).await?));
     let sum = |hours: &[(Timestamp, i64)]| hours.iter().map(|(_, count)| count).sum();
     let view = OverviewPage {
         shell: Shell::admin(&req, &ctx, &admin, "Overview", "overview").await?,

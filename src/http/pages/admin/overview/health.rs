@@ -2,7 +2,7 @@
 use super::view::HealthLine;
 use crate::{
     domain::{duration::humanize, forwarded::LastProxyRequest, skew, time::Span},
-    flows::overview::Health,
+    flows::{audit::shipping::TargetReport, overview::Health},
     http::{filters::format_count, paths},
 };
 
@@ -53,6 +53,26 @@ pub fn mail(failed: i64, fault: Option<&str>) -> Option<HealthLine> {
             false,
             "Emails could not be sent",
             format!("{} failed.", format_count(failed, "email")),
+        ),
+    };
+    Some(HealthLine { link, ..line })
+}
+
+/// Returns a line for the shipping of the audit, if it has targets.
+pub fn audit_targets(reports: &[TargetReport]) -> Option<HealthLine> {
+    let link = Some((paths::ADMIN_AUDIT_TARGETS, "See Audit targets"));
+    let late: Vec<&str> = reports
+        .iter()
+        .filter(|report| report.needs_attention())
+        .map(|report| report.target.name.as_str())
+        .collect();
+    let line = match (reports, late.as_slice()) {
+        ([], _) => return None,
+        (_, []) => health_line(true, "The audit is shipped", ""),
+        (_, late) => health_line(
+            false,
+            "The audit is not shipped completely",
+            format!("{}.", late.join(", ")),
         ),
     };
     Some(HealthLine { link, ..line })
