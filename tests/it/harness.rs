@@ -45,6 +45,7 @@
 //! | ask an LDAP directory, freeze or kill it, or one that never stops | [`slapd::Slapd`], [`forged_directory`] |
 //! | answer LDAP requests like Active Directory | [`active_directory::ActiveDirectory`] |
 //! | receive emails, or refuse them | [`smtp`] |
+//! | receive the shipped audit, or run rsyslog | [`collector`] |
 //! | compare the statements that a database is asked | [`statements::Statements`] |
 //! | read the log | [`trace::Trace`] |
 //! | read a YAML file of the repository | [`yaml`] |
@@ -56,6 +57,7 @@ pub mod chain;
 pub mod chromium;
 pub mod client;
 pub mod cluster;
+pub mod collector;
 pub mod device;
 pub mod forged_directory;
 pub mod forged_provider;

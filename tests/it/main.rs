@@ -18,6 +18,7 @@ mod oidc;
 mod packaging;
 mod pages;
 mod proxies;
+mod shipping;
 mod start;
 mod store;
 mod structure;

@@ -3,7 +3,9 @@
 
 use super::{client::Client, postgres, template};
 use actix_web::dev::ServerHandle;
-use diesel::{Connection, PgConnection, SqliteConnection, connection::SimpleConnection};
+use diesel::{
+    Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, connection::SimpleConnection, sql_query,
+};
 use nightlatch::{
     clock::{Clock, FixedClock, SteadyClock, SystemClock},
     config::{Config, Flags},
@@ -74,6 +76,23 @@ impl TestDatabase {
         }
     }
 
+    /// Returns the number of rows: `sessions WHERE ended_at IS NULL`.
+    pub fn count(&self, rows: &str) -> i64 {
+        let query = sql_query(format!("SELECT count(*) AS number FROM {rows}"));
+        match self {
+            Self::Sqlite(dir) => {
+                let mut connection = SqliteConnection::establish(dir.path().join("test.db").to_str().unwrap()).unwrap();
+                connection.batch_execute("PRAGMA busy_timeout = 5000").unwrap();
+                query.get_result::<RowCount>(&mut connection)
+            }
+            Self::Postgres(database) => {
+                query.get_result::<RowCount>(&mut PgConnection::establish(database.url()).unwrap())
+            }
+        }
+        .unwrap()
+        .number
+    }
+
     /// Runs SQL on the server's database, as anyone with the database password could.
     pub fn sql(&self, sql: &str) {
         match self {
@@ -84,6 +103,12 @@ impl TestDatabase {
         }
         .unwrap();
     }
+}
+
+#[derive(QueryableByName)]
+struct RowCount {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    number: i64,
 }
 
 /// A running server.
@@ -379,6 +404,12 @@ impl TestServer {
 
     pub fn stop(mut self) {
         self.shut_down();
+    }
+
+    /// Stops the server and gives its database up, which another server or program can then serve.
+    pub fn leave(mut self) -> Arc<TestDatabase> {
+        self.shut_down();
+        self.database.clone()
     }
 
     /// Stops the server; its address no longer answers.
