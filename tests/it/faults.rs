@@ -3,6 +3,7 @@
 
 mod clock;
 mod cluster;
+mod crashes;
 mod instances;
 mod memory;
 mod revocations;
