@@ -6,10 +6,10 @@
 //! password ([`attempts`], [`password_check`]) or a second factor ([`factor_checks`],
 //! [`factor_assertions`], [`factor_rules`], [`pending_sign_in`]), opening and ending sessions
 //! ([`session_opening`], [`session_ends`], [`held_ends`]), expiring accounts ([`expiry`]),
-//! accounts of sources ([`external_accounts`], [`provider_sessions`]), turns of jobs about sources
-//! ([`source_turns`]), asking directories
-//! ([`directories`]), and emails ([`emails`], [`notifications`], [`factor_emails`],
-//! [`mailed_links`]).
+//! results of forms ([`form_submissions`], [`performed_form`]), accounts of sources
+//! ([`external_accounts`], [`provider_sessions`]), turns of jobs about sources ([`source_turns`]),
+//! asking directories ([`directories`]), and emails ([`emails`], [`notifications`],
+//! [`factor_emails`], [`mailed_links`]).
 
 pub mod access;
 pub mod accounts;
@@ -31,6 +31,7 @@ mod factor_checks;
 mod factor_emails;
 mod factor_rules;
 pub mod factors;
+mod form_submissions;
 mod held_ends;
 pub mod lockouts;
 pub mod login;
@@ -45,6 +46,7 @@ mod password_check;
 pub mod password_reset;
 mod patience;
 mod pending_sign_in;
+mod performed_form;
 pub mod policy;
 pub mod posture;
 pub mod preview;
@@ -72,6 +74,9 @@ mod write;
 
 pub use crate::domain::audit::Initiator;
 pub use context::{Ctx, FlowError};
+pub use form_submissions::{
+    FormOutcome, FormSubmission, KeptForm, abandon_form, begin_form, fetch_form, find_form, forget_old_forms,
+};
 pub use patience::answer_in_time;
 use write::{Read, Write};
 

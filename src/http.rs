@@ -15,6 +15,7 @@ pub mod error;
 pub mod error_page;
 pub mod filters;
 pub mod flash;
+pub mod form_key;
 pub mod form_token;
 pub mod forms;
 pub mod forward_auth;

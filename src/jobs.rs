@@ -4,8 +4,8 @@
 //! is conditional.
 
 use crate::flows::{
-    Ctx, FlowError, access, accounts, applications, audit, decoys, email_change, factors, lockouts, mail, notices,
-    password_reset, policy, providers, refusals, retention, security_events, sessions, source_sync,
+    Ctx, FlowError, access, accounts, applications, audit, decoys, email_change, factors, forget_old_forms, lockouts,
+    mail, notices, password_reset, policy, providers, refusals, retention, security_events, sessions, source_sync,
 };
 use futures_util::FutureExt;
 use std::{panic::AssertUnwindSafe, time::Duration};
@@ -127,7 +127,7 @@ impl JobList<'_> {
             email_change::forget_old(ctx).await?;
             notices::forget_old(ctx).await?;
             factors::forget_old(ctx).await?;
-            accounts::forget_old_imports(ctx).await?;
+            forget_old_forms(ctx).await?;
             providers::forget_old(ctx).await?;
             source_sync::forget_old(ctx).await?;
             policy::forget_old_drafts(ctx).await

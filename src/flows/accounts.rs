@@ -14,9 +14,9 @@ pub use bulk::{AccountSelection, BulkAct, BulkOutcome, SkipReason, act_on_all, a
 pub use create::{CreateOutcome, NewAccount, NewPassword, create, new_account_faults};
 pub use expiry::{expire_due, expires_under};
 pub use import::{
-    ImportConfirmation, ImportFile, ImportOutcome, ImportPlan, ImportSubmission, ImportSummary, ImportedAccounts,
-    KeptImport, MAX_ONE_TIME_PASSWORDS, Passwords, PlannedChange, PlannedLine, entry_of, export, fetch_import,
-    find_import, forget_old_imports, import, import_once, plan_import,
+    ImportConfirmation, ImportFile, ImportOutcome, ImportPlan, ImportSummary, ImportedAccounts, KeptImport,
+    MAX_ONE_TIME_PASSWORDS, Passwords, PlannedChange, PlannedLine, entry_of, export, fetch_import, find_import, import,
+    import_once, plan_import,
 };
 
 use super::{Ctx, FlowError, Read, bind_limits::BindCount};

@@ -1,6 +1,7 @@
 //! The context of every flow: the parts of this instance, the initiator of an action, and the
 //! errors of flows.
 
+use super::performed_form::PerformedForm;
 use crate::{
     clock::Clock,
     config::Config,
@@ -44,6 +45,8 @@ pub struct Ctx {
     pub security_log: Option<Arc<SecurityLog>>,
     /// Keys that seal authenticator secrets and digest recovery codes.
     pub factor_keys: Arc<FactorKeys>,
+    /// The form that the flow performs, if it may be sent twice.
+    pub(crate) form: Option<PerformedForm>,
 }
 
 /// The reason why a flow failed; expected refusals are results, not errors.

@@ -57,6 +57,15 @@ impl Ctx {
         })
     }
 
+    /// Does the same as [`Ctx::end_now`], with the form that asked for the end, if there is one. The
+    /// claim of its key does not delay the end here.
+    pub(super) async fn end_with_form(&self, end: HeldEnd) -> Result<usize, FlowError> {
+        self.live.sessions.hold(end.clone());
+        let (act, held) = (end.clone(), end);
+        let done = self.perform_form(async move |ctx: Ctx| ctx.end_now(act).await).await;
+        self.hold_on_failure(done, || vec![held])
+    }
+
     /// Holds ends whose write failed because the database is unavailable.
     pub(super) fn hold_on_failure<T>(
         &self,

@@ -5,7 +5,7 @@ use super::{Ctx, FlowError, Initiator, factor_assertions::CHALLENGE_LIFETIME};
 use crate::{
     domain::{audit::Event, factor::FactorInventory},
     store::{
-        email_changes, enrolment_links, factor_inventory, handovers, import_results, notifications, outbox,
+        email_changes, enrolment_links, factor_inventory, form_submissions, handovers, notifications, outbox,
         password_links, pending_sign_ins, setup, trusted_browsers, used_passkey_challenges,
     },
 };
@@ -26,7 +26,7 @@ pub async fn forget_keys(ctx: &Ctx, initiator: &Initiator, ended: usize) -> Resu
         used_passkey_challenges::void_all(w.connection, w.now.saturating_add(CHALLENGE_LIFETIME))?;
         trusted_browsers::drop_all(w.connection)?;
         enrolment_links::drop_all(w.connection)?;
-        import_results::drop_all(w.connection)?;
+        form_submissions::drop_all(w.connection)?;
         outbox::discard_links(w.connection, "invitation", w.now)?;
         let entry = w.entry(Event::DatabaseRestored);
         w.record(&entry.with_detail(serde_json::json!({ "ended_sessions": ended })))?;

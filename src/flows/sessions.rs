@@ -184,8 +184,8 @@ pub async fn explain_own_end(ctx: &Ctx, token_digest: String) -> Result<Option<O
 
 /// Ends these sessions for an administrator and returns how many were live.
 pub async fn end(ctx: &Ctx, initiator: &Initiator, ids: Vec<SessionId>) -> Result<usize, FlowError> {
-    ctx.end_now(ctx.new_end(initiator, HeldScope::Sessions(ids), EndReason::Revoked))
-        .await
+    let end = ctx.new_end(initiator, HeldScope::Sessions(ids), EndReason::Revoked);
+    ctx.end_with_form(end).await
 }
 
 /// Ends every live session that matches except `keep`, including those that a page does not show;
@@ -209,7 +209,7 @@ pub async fn end_matching(
         ..filter
     });
     let scope = HeldScope::Matching { filter, keep };
-    with_long_patience(ctx.end_now(ctx.new_end(initiator, scope, EndReason::Revoked))).await
+    with_long_patience(ctx.end_with_form(ctx.new_end(initiator, scope, EndReason::Revoked))).await
 }
 
 /// Ends all sessions of an account and returns how many were live.

@@ -122,7 +122,10 @@ impl Ctx {
                 initiator,
                 memory,
             };
+            let form = ctx.form_of::<T>();
+            form.map_or(Ok(()), |form| write.claim_form(form))?;
             let done = act(&mut write)?;
+            form.map_or(Ok(()), |form| write.keep_form(form, &done))?;
             Ok((done, write.memory))
         };
         let (done, memory) = self.store.write(write).await?;

@@ -7,6 +7,7 @@ use super::{
     error::PageError,
     filters,
     flash::{self, Flash},
+    form_key::note_form,
     forms::{Form, Json, MAX_JSON_BYTES, fill_placeholders},
     negotiation::wants_html,
     paths,
@@ -235,6 +236,7 @@ impl<W: StepUpVisitor, F: StepUpInput> FromRequest for Confirmed<W, F> {
             if form.is_critical() && !is_confirmed_by(&who, &ctx)? {
                 confirm::<W, F>(&req, &ctx, &who, &typed).await?;
             }
+            note_form(&req, who.visitor().account, &typed.fields);
             if F::IS_DOWNLOAD && typed.account.is_some() && wants_html(&req) {
                 return Err(redirect_to_download(&req, &typed));
             }

@@ -14,7 +14,7 @@ const SALT: &[u8] = b"nightlatch second factors";
 const SEALING: &[u8] = b"totp secret, v1";
 const RECOVERY: &[u8] = b"recovery code, v1";
 const SOURCE_SEALING: &[u8] = b"source secret, v1";
-const IMPORT_SEALING: &[u8] = b"imported passwords, v1";
+const RESULT_SEALING: &[u8] = b"imported passwords, v1";
 const CHALLENGE: &[u8] = b"passkey challenge, v1";
 const IDENTITY: &[u8] = b"key id, v1";
 
@@ -34,7 +34,7 @@ struct DerivedKeys {
     id: String,
     sealing: LessSafeKey,
     source_sealing: LessSafeKey,
-    import_sealing: LessSafeKey,
+    result_sealing: LessSafeKey,
     recovery: hmac::Key,
     challenge: hmac::Key,
 }
@@ -57,7 +57,7 @@ impl DerivedKeys {
             id: HEXLOWER.encode(&id),
             sealing: LessSafeKey::new(UnboundKey::from(master.expand(&[SEALING], &AES_256_GCM).ok()?)),
             source_sealing: LessSafeKey::new(UnboundKey::from(master.expand(&[SOURCE_SEALING], &AES_256_GCM).ok()?)),
-            import_sealing: LessSafeKey::new(UnboundKey::from(master.expand(&[IMPORT_SEALING], &AES_256_GCM).ok()?)),
+            result_sealing: LessSafeKey::new(UnboundKey::from(master.expand(&[RESULT_SEALING], &AES_256_GCM).ok()?)),
             recovery: hmac::Key::from(master.expand(&[RECOVERY], hmac::HMAC_SHA256).ok()?),
             challenge: hmac::Key::from(master.expand(&[CHALLENGE], hmac::HMAC_SHA256).ok()?),
         })
@@ -107,17 +107,17 @@ impl FactorKeys {
         open_with(&key.source_sealing, source.0, sealed)
     }
 
-    /// Seals the one-time passwords of an import for the account that imported, like
+    /// Seals the secrets of a form's result for the account that sent it, like
     /// [`FactorKeys::seal`], under a key of its own purpose.
-    pub fn seal_import(&self, owner: AccountId, passwords: &[u8], nonce: [u8; NONCE_LEN]) -> Option<SealedSecret> {
+    pub fn seal_result(&self, owner: AccountId, secrets: &[u8], nonce: [u8; NONCE_LEN]) -> Option<SealedSecret> {
         let key = self.0.first()?;
-        seal_with(&key.import_sealing, &key.id, owner.0, passwords, nonce)
+        seal_with(&key.result_sealing, &key.id, owner.0, secrets, nonce)
     }
 
-    /// Opens the sealed passwords of an import, like [`FactorKeys::open`].
-    pub fn open_import(&self, owner: AccountId, sealed: &SealedSecret) -> Option<Vec<u8>> {
+    /// Opens the sealed secrets of a form's result, like [`FactorKeys::open`].
+    pub fn open_result(&self, owner: AccountId, sealed: &SealedSecret) -> Option<Vec<u8>> {
         let key = self.0.iter().find(|key| key.id == sealed.key_id)?;
-        open_with(&key.import_sealing, owner.0, sealed)
+        open_with(&key.result_sealing, owner.0, sealed)
     }
 
     /// Returns the digests of an account's recovery code, one for each key, newest first. A code

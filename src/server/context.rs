@@ -86,6 +86,7 @@ pub fn context(
         config: Arc::new(config),
         security_log,
         factor_keys: Arc::new(factor_keys),
+        form: None,
     })
 }
 

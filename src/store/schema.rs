@@ -1,13 +1,12 @@
 //! The tables for diesel, written by hand to match `migrations/` for both databases.
 
+mod forms;
 mod identity;
-mod imports;
 mod shipping;
 
-pub use imports::import_results;
-pub use shipping::audit_targets;
-
+pub use forms::form_submissions;
 pub use identity::{device_keys, event_streams, provider_sessions, provider_sign_outs, sources, spent_provider_values};
+pub use shipping::audit_targets;
 
 diesel::table! {
     /// Diesel's own record of applied migrations.

@@ -132,14 +132,23 @@ async fn check_and_act(
     let one_time_password = password
         .filter(|_| matches!(act, Act::ResetPassword))
         .map(|(password, _)| password);
-    let verdict = ctx.write(initiator, move |w| w.change_account(id, act, hash)).await?;
-    Ok(match verdict {
-        AccountActOutcome::Done { ended, .. } => AccountActOutcome::Done {
-            one_time_password,
-            ended,
-        },
-        refused => refused,
+    ctx.write(initiator, move |w| {
+        Ok(w.change_account(id, act, hash)?.with_password(one_time_password))
     })
+    .await
+}
+
+impl AccountActOutcome {
+    /// Adds the one-time password to what was done.
+    fn with_password(self, one_time_password: Option<Secret>) -> Self {
+        match self {
+            Self::Done { ended, .. } => Self::Done {
+                one_time_password,
+                ended,
+            },
+            refused => refused,
+        }
+    }
 }
 
 /// The hash of a new password.

@@ -140,6 +140,17 @@ pub async fn act_on_all_observed(
     act: BulkAct,
     note_progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<BulkOutcome, FlowError> {
+    let act_on_all = async move |ctx: Ctx| act_in_batches(&ctx, initiator, selection, act, note_progress).await;
+    ctx.perform_form(act_on_all).await
+}
+
+async fn act_in_batches(
+    ctx: &Ctx,
+    initiator: &Initiator,
+    selection: AccountSelection,
+    act: BulkAct,
+    note_progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<BulkOutcome, FlowError> {
     let ids: Vec<AccountId> = match selection {
         AccountSelection::These(ids) => ids,
         AccountSelection::Matching(filter) => {

@@ -146,30 +146,31 @@ pub async fn create(ctx: &Ctx, initiator: &Initiator, new: NewAccount) -> Result
         },
         ..ctx.new_account(&name, new.role, hash, now)
     };
-    let taken = CreateOutcome::Faulty(vec![(
-        "name",
-        format!("There is already an account named {}.", account.name),
-    )]);
+    let taken_name = taken(&account);
     let created = ctx.write_at(now, initiator, move |w| {
         if accounts::find_by_name_key(w.connection, &account.name_key)?.is_some() {
-            return Ok(None);
+            return Ok(taken(&account));
         }
         w.create_account(&account, one_time.is_some())?;
         if invited {
             w.send_invitation(&account)?;
         }
-        Ok::<_, StoreError>(Some(CreateOutcome::Created {
+        Ok::<_, StoreError>(CreateOutcome::Created {
             id: account.id,
             one_time_password: one_time,
             invited,
-        }))
+        })
     });
     match created.await {
         // Another request created it at the same moment.
-        Ok(None) | Err(StoreError::Conflict("account name")) => Ok(taken),
-        Ok(Some(created)) => Ok(created),
-        Err(error) => Err(error.into()),
+        Err(StoreError::Conflict("account name")) => Ok(taken_name),
+        created => Ok(created?),
     }
+}
+
+fn taken(account: &Account) -> CreateOutcome {
+    let message = format!("There is already an account named {}.", account.name);
+    CreateOutcome::Faulty(vec![("name", message)])
 }
 
 impl Write<'_> {

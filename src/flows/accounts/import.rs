@@ -4,8 +4,7 @@
 mod plan;
 mod results;
 
-pub use crate::store::import_results::ImportSubmission;
-pub use results::{ImportSummary, KeptImport, fetch_import, find_import, forget_old_imports};
+pub use results::{ImportSummary, KeptImport, fetch_import, find_import};
 
 pub use plan::{ImportPlan, MAX_ONE_TIME_PASSWORDS, PlannedChange, PlannedLine, entry_of};
 
@@ -17,9 +16,12 @@ use crate::{
         password::{NEVER, ONE_TIME},
         secret::{self, Secret},
     },
-    flows::{Ctx, FlowError, Initiator, Write, patience::with_long_patience},
+    flows::{
+        Ctx, FlowError, FormSubmission, Initiator, KeptForm, Write, abandon_form, begin_form,
+        patience::with_long_patience,
+    },
     hashing::{HashingClient, HashingPurpose},
-    store::{accounts, import_results},
+    store::accounts,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -97,13 +99,13 @@ pub async fn import_once(
     initiator: &Initiator,
     file: ImportFile,
     confirmation: ImportConfirmation,
-    submission: ImportSubmission,
+    (submission, route): (FormSubmission, &str),
     note_progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<bool, FlowError> {
     if let Some(KeptImport::Done { .. }) = find_import(ctx, submission).await? {
         return Ok(true);
     }
-    ctx.begin_import(submission).await?;
+    begin_form(ctx, submission, route).await?;
     let outcome = perform(ctx, initiator, file, confirmation, Some(submission), note_progress).await;
     if let Ok(Some(ImportOutcome::Done(_)) | None) = outcome {
         return Ok(true);
@@ -112,9 +114,7 @@ pub async fn import_once(
     if let Some(KeptImport::Done { .. }) = find_import(ctx, submission).await? {
         return Ok(true);
     }
-    ctx.store
-        .write(move |c| import_results::forget_unfinished(c, &submission))
-        .await?;
+    abandon_form(ctx, submission).await?;
     outcome.map(|_| false)
 }
 
@@ -124,7 +124,7 @@ async fn perform(
     initiator: &Initiator,
     file: ImportFile,
     confirmation: ImportConfirmation,
-    submission: Option<ImportSubmission>,
+    submission: Option<FormSubmission>,
     note_progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Option<ImportOutcome>, FlowError> {
     let plan = plan_import(ctx, initiator, file.clone()).await?;
@@ -245,12 +245,12 @@ impl Write<'_> {
         file: &ImportFile,
         expected: &str,
         mut hashes: MadePasswords,
-        submission: Option<ImportSubmission>,
+        submission: Option<FormSubmission>,
     ) -> Result<Option<ImportOutcome>, FlowError> {
         // Imports take turns from here on.
         accounts::lock_administrators(self.connection)?;
         if let Some(submission) = &submission
-            && let Some(KeptImport::Done { .. }) = self.as_read().find_import(submission)?
+            && let Some(KeptForm { outcome: Some(_), .. }) = self.find_form(submission)?
         {
             return Ok(None);
         }
@@ -281,7 +281,8 @@ impl Write<'_> {
         }
         let done = ImportedAccounts { created, plan, ended };
         if let Some(submission) = &submission {
-            self.keep_import(submission, &done, file.passwords)?;
+            let outcome = done.to_outcome(file.passwords, self.now)?;
+            self.finish_form(submission, &outcome)?;
         }
         Ok(Some(ImportOutcome::Done(done)))
     }

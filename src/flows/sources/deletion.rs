@@ -74,16 +74,22 @@ pub async fn delete(
             after = last;
         }
     }
-    let deleted = ctx.write_at(ctx.now(), initiator, move |w| w.delete_source(id)).await;
-    match deleted {
-        Ok(Some(accounts)) => return Ok(SourceDeletion::HasAccounts(accounts)),
-        Ok(None) => {}
-        Err(SourceRollback::Refused(SourceOutcome::InFile)) => return Ok(SourceDeletion::InFile),
-        Err(SourceRollback::Refused(_)) => return Ok(SourceDeletion::Unknown),
+    let deleted = ctx.write_at(ctx.now(), initiator, move |w| {
+        Ok(match w.delete_source(id)? {
+            Some(accounts) => SourceDeletion::HasAccounts(accounts),
+            None => SourceDeletion::Deleted { disabled },
+        })
+    });
+    let deletion = match deleted.await {
+        Ok(deletion) => deletion,
+        Err(SourceRollback::Refused(SourceOutcome::InFile)) => SourceDeletion::InFile,
+        Err(SourceRollback::Refused(_)) => SourceDeletion::Unknown,
         Err(SourceRollback::Failed(error)) => return Err(error),
+    };
+    if matches!(deletion, SourceDeletion::Deleted { .. }) {
+        ctx.reload_sources().await?;
     }
-    ctx.reload_sources().await?;
-    Ok(SourceDeletion::Deleted { disabled })
+    Ok(deletion)
 }
 
 impl Write<'_> {

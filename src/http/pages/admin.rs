@@ -16,6 +16,7 @@ mod sources;
 
 pub(super) mod audit_line;
 mod export;
+mod form_answer;
 pub(super) mod list;
 pub(super) mod part;
 mod session_line;

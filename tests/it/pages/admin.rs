@@ -26,3 +26,4 @@ mod secure_default;
 mod sessions;
 mod sources;
 mod twice;
+mod twice_forms;

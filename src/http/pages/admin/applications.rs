@@ -14,9 +14,12 @@ use crate::{
     },
     http::{
         error::PageError,
-        flash::{Flash, redirect},
+        flash::Flash,
         forms::{Form, Query},
-        pages::admin::list::FormFaults,
+        pages::admin::{
+            form_answer::{FormAnswer, answer_once, keep},
+            list::FormFaults,
+        },
         paths,
         respond::render_page,
         route::{Audience, Route},
@@ -142,15 +145,29 @@ async fn create(
     ctx: web::Data<Ctx>,
     Confirmed(admin, fields): Confirmed<Admin, Form<ApplicationInput>>,
 ) -> Result<HttpResponse, PageError> {
-    let fields = fields.0;
-    match applications::create(&ctx, &admin.0.initiator, &fields.name, fields.change()).await? {
-        ApplicationOutcome::Done => {
-            let name = fields.name.trim();
-            let flash = Flash::ok(format!("{name} is registered; now configure the proxy."));
-            Ok(redirect(&req, &page_address(name), &flash))
-        }
+    answer_once(&req, &ctx, &admin, create_application(&req, &ctx, &admin, fields.0)).await
+}
+
+async fn create_application(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    admin: &Admin,
+    fields: ApplicationInput,
+) -> Result<HttpResponse, PageError> {
+    let name = fields.name.trim().to_owned();
+    let flash = Flash::ok(format!("{name} is registered; now configure the proxy."));
+    let answer = FormAnswer::new(page_address(&name), flash);
+    match applications::create(
+        &keep(req, ctx, &answer),
+        &admin.0.initiator,
+        &fields.name,
+        fields.change(),
+    )
+    .await?
+    {
+        ApplicationOutcome::Done => Ok(answer.respond(req)),
         ApplicationOutcome::Faulty(faults) => {
-            let shown = shown_list(&req, &ctx, &admin, fields, named(faults)).await?;
+            let shown = shown_list(req, ctx, admin, fields, named(faults)).await?;
             render_page(StatusCode::UNPROCESSABLE_ENTITY, &shown)
         }
         ApplicationOutcome::Unknown => Err(PageError::NotFound),
@@ -227,35 +244,48 @@ async fn submit(
     Confirmed(admin, fields): Confirmed<Admin, Form<ApplicationInput>>,
     name: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let (name, fields) = (name.into_inner(), fields.0);
+    let name = name.into_inner();
+    answer_once(
+        &req,
+        &ctx,
+        &admin,
+        change_application(&req, &ctx, &admin, &name, fields.0),
+    )
+    .await
+}
+
+async fn change_application(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    admin: &Admin,
+    name: &str,
+    fields: ApplicationInput,
+) -> Result<HttpResponse, PageError> {
     let (initiator, deletes) = (&admin.0.initiator, fields.act == "delete");
     if deletes && fields.confirm_name.trim() != name {
         let faults = vec![(
             "confirm_name".to_owned(),
             format!("Type {name} to remove this application."),
         )];
-        let shown = shown(&req, &ctx, &admin, &name, None, faults).await?;
+        let shown = shown(req, ctx, admin, name, None, faults).await?;
         return render_page(StatusCode::UNPROCESSABLE_ENTITY, &shown);
     }
-    let verdict = if deletes {
-        applications::delete(&ctx, initiator, &name).await?
+    let answer = if deletes {
+        let flash = format!("{name} was removed. Forwarded requests for it are now refused.");
+        FormAnswer::new(paths::ADMIN_APPLICATIONS, Flash::ok(flash))
     } else {
-        applications::set(&ctx, initiator, &name, fields.change()).await?
+        FormAnswer::new(page_address(name), Flash::ok("Saved. It applies to the next request."))
+    };
+    let keeping = keep(req, ctx, &answer);
+    let verdict = if deletes {
+        applications::delete(&keeping, initiator, name).await?
+    } else {
+        applications::set(&keeping, initiator, name, fields.change()).await?
     };
     match verdict {
-        ApplicationOutcome::Done if deletes => {
-            let flash = Flash::ok(format!(
-                "{name} was removed. Forwarded requests for it are now refused."
-            ));
-            Ok(redirect(&req, paths::ADMIN_APPLICATIONS, &flash))
-        }
-        ApplicationOutcome::Done => Ok(redirect(
-            &req,
-            &page_address(&name),
-            &Flash::ok("Saved. It applies to the next request."),
-        )),
+        ApplicationOutcome::Done => Ok(answer.respond(req)),
         ApplicationOutcome::Faulty(faults) => {
-            let shown = shown(&req, &ctx, &admin, &name, Some(fields), named(faults)).await?;
+            let shown = shown(req, ctx, admin, name, Some(fields), named(faults)).await?;
             render_page(StatusCode::UNPROCESSABLE_ENTITY, &shown)
         }
         ApplicationOutcome::Unknown => Err(PageError::NotFound),

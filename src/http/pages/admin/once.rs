@@ -25,11 +25,6 @@ pub enum Once<T> {
     Running,
 }
 
-/// Reads the key of a form. `None`: it has none, and the action is performed without one.
-pub fn key_of(text: &str) -> Option<Uuid> {
-    Uuid::parse_str(text.trim()).ok()
-}
-
 /// Performs the visitor's action with this key, or waits for its result if it was started before. A
 /// failed action can be tried again.
 pub async fn run_once<T, F>(

@@ -1,7 +1,10 @@
 //! `/admin/sources`: the directories and identity providers that prove who people are; and one of
 //! them in full. Secrets are only written, never shown.
 
-use super::list::{FormFaults, href};
+use super::{
+    form_answer::{FormAnswer, Performed, answer_once, keep, perform},
+    list::{FormFaults, href},
+};
 use crate::{
     domain::source::{SourceFault, SourceKind},
     flows::{
@@ -80,18 +83,34 @@ async fn create(
     ctx: web::Data<Ctx>,
     Confirmed(admin, input): Confirmed<Admin, Form<SourceInput>>,
 ) -> Result<HttpResponse, PageError> {
-    let input = input.0;
+    answer_once(&req, &ctx, &admin, create_source(&req, &ctx, &admin, input.0)).await
+}
+
+async fn create_source(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    admin: &Admin,
+    input: SourceInput,
+) -> Result<HttpResponse, PageError> {
     let Some(kind) = SourceKind::parse(&input.kind) else {
         return Err(PageError::NotFound);
     };
-    match sources::create(&ctx, &admin.0.initiator, &input.name, kind, input.change(kind, None)).await? {
-        SourceOutcome::Done => {
-            let flash = Flash::ok("The source was created. Test it before you enable it.");
-            Ok(redirect(&req, &page_address(input.name.trim()), &flash))
-        }
+    let flash = Flash::ok("The source was created. Test it before you enable it.");
+    let answer = FormAnswer::new(page_address(input.name.trim()), flash);
+    let keeping = keep(req, ctx, &answer);
+    match sources::create(
+        &keeping,
+        &admin.0.initiator,
+        &input.name,
+        kind,
+        input.change(kind, None),
+    )
+    .await?
+    {
+        SourceOutcome::Done => Ok(answer.respond(req)),
         SourceOutcome::Faulty(faults) => {
             let form = SourceForm::typed(kind, &input);
-            let page = show_list(&req, &ctx, &admin, Some(form), named(faults)).await?;
+            let page = show_list(req, ctx, admin, Some(form), named(faults)).await?;
             render_page(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
         SourceOutcome::Unknown | SourceOutcome::InFile => Err(PageError::NotFound),
@@ -185,31 +204,41 @@ async fn submit(
     Confirmed(admin, input): Confirmed<Admin, Form<SourceInput>>,
     name: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let (name, input) = (name.into_inner(), input.0);
-    let view = find(&ctx, &name).await?;
+    let name = name.into_inner();
+    answer_once(&req, &ctx, &admin, change_source(&req, &ctx, &admin, &name, input.0)).await
+}
+
+async fn change_source(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    admin: &Admin,
+    name: &str,
+    input: SourceInput,
+) -> Result<HttpResponse, PageError> {
+    let view = find(ctx, name).await?;
     if input.act == "delete" {
-        return delete(&req, &ctx, &admin, &view, &input).await;
+        return delete(req, ctx, admin, &view, &input).await;
     }
     let change = input.change(view.source.kind(), Some(&view.source.definition.texts()));
-    match sources::set(&ctx, &admin.0.initiator, &name, change).await? {
+    match sources::set(ctx, &admin.0.initiator, name, change).await? {
         SourceOutcome::Done => {
             let message = match input.act.as_str() {
                 "enable" => "The source is enabled: people can sign in through it.",
                 "disable" => "The source is disabled: no one can sign in through it. Sessions continue.",
                 _ => "Saved. It applies to the next sign-in.",
             };
-            let live = live_sessions(&ctx, &view, &name).await?;
+            let live = live_sessions(ctx, &view, name).await?;
             Ok(redirect(
-                &req,
-                &page_address(&name),
+                req,
+                &page_address(name),
                 &Flash::ok(format!("{message}{live}")),
             ))
         }
         SourceOutcome::Faulty(faults) => {
-            let page = show(&req, &ctx, &admin, &view, Some(&input), named(faults)).await?;
+            let page = show(req, ctx, admin, &view, Some(&input), named(faults)).await?;
             render_page(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
-        SourceOutcome::InFile => Ok(redirect(&req, &page_address(&name), &in_file())),
+        SourceOutcome::InFile => Ok(redirect(req, &page_address(name), &in_file())),
         SourceOutcome::Unknown => Err(PageError::NotFound),
     }
 }
@@ -246,13 +275,22 @@ async fn delete(
 ) -> Result<HttpResponse, PageError> {
     let name = view.source.name.as_str();
     let fault = if input.confirm_name.trim() == name {
-        match sources::delete(ctx, &admin.0.initiator, name, !input.with_accounts.is_empty()).await? {
+        let describe = |deletion: &SourceDeletion| match deletion {
             SourceDeletion::Deleted { disabled } => {
                 let flash = Flash::ok(format!("The source was deleted. Accounts disabled: {disabled}."));
-                return Ok(redirect(req, paths::ADMIN_SOURCES, &flash));
+                Some(FormAnswer::new(paths::ADMIN_SOURCES, flash))
             }
+            SourceDeletion::InFile | SourceDeletion::Unknown | SourceDeletion::HasAccounts(_) => None,
+        };
+        let with_accounts = !input.with_accounts.is_empty();
+        let delete = async |ctx: Ctx| sources::delete(&ctx, &admin.0.initiator, name, with_accounts).await;
+        let deletion = match perform(req, ctx, describe, delete).await? {
+            Performed::Answered(response) => return Ok(response),
+            Performed::Refused(deletion) => deletion,
+        };
+        match deletion {
             SourceDeletion::InFile => return Ok(redirect(req, &page_address(name), &in_file())),
-            SourceDeletion::Unknown => return Err(PageError::NotFound),
+            SourceDeletion::Unknown | SourceDeletion::Deleted { .. } => return Err(PageError::NotFound),
             SourceDeletion::HasAccounts(number) => (
                 "with_accounts",
                 format!("Enabled accounts depend on this source ({number}). Choose to disable them, or keep it."),

@@ -9,7 +9,7 @@ use crate::{
     flows::{
         Ctx,
         accounts::{self, AccountActOutcome, Act},
-        factors::{self, EnrolmentLinkOutcome, ResetKind},
+        factors::{self, EnrolmentLinkOutcome, FactorReset, ResetKind},
         password_reset::{self, InvitationOutcome, MailLinkOutcome},
         sources::DELETED_SOURCE,
     },
@@ -18,7 +18,10 @@ use crate::{
         filters::{format_count, format_utc},
         flash::{Flash, redirect},
         forms::Form,
-        pages::admin::list::FormFaults,
+        pages::admin::{
+            form_answer::{FormAnswer, Performed, answer_once, perform},
+            list::FormFaults,
+        },
         paths,
         respond::render_page,
         step_up::{Confirmed, CriticalForm},
@@ -82,48 +85,80 @@ pub async fn submit(
     Confirmed(admin, fields): Confirmed<Admin, Form<AccountForm>>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let (id, fields) = (parse_account_id(&id)?, fields.0);
+    let id = parse_account_id(&id)?;
+    answer_once(&req, &ctx, &admin, act_on(&req, &ctx, &admin, id, fields.0)).await
+}
+
+async fn act_on(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    admin: &Admin,
+    id: AccountId,
+    fields: AccountForm,
+) -> Result<HttpResponse, PageError> {
     if fields.act != "end-sessions" {
         admin.0.looked_up()?;
     }
     match fields.act.as_str() {
-        "invite" => return invite(&req, &ctx, &admin, id).await,
-        "mail-link" => return mail_link(&req, &ctx, &admin, id).await,
-        "reset-factors" => return reset_factors(&req, &ctx, &admin, id).await,
-        "enrolment-link" => return enrolment_link(&req, &ctx, &admin, id, true).await,
-        "show-enrolment-link" => return enrolment_link(&req, &ctx, &admin, id, false).await,
+        "invite" => return invite(req, ctx, admin, id).await,
+        "mail-link" => return mail_link(req, ctx, admin, id).await,
+        "reset-factors" => return reset_factors(req, ctx, admin, id).await,
+        "enrolment-link" => return enrolment_link(req, ctx, admin, id, true).await,
+        "show-enrolment-link" => return enrolment_link(req, ctx, admin, id, false).await,
         _ => {}
     }
     let act = match fields.act() {
         Ok(act) => act,
-        Err(faults) => return refused(&req, &ctx, &admin, id, &fields, faults).await,
+        Err(faults) => return refused(req, ctx, admin, id, &fields, faults).await,
     };
     if matches!(act, Act::Delete) {
-        let name = accounts::name_of(&ctx, id).await?.ok_or(PageError::NotFound)?;
+        let name = accounts::name_of(ctx, id).await?.ok_or(PageError::NotFound)?;
         if fields.confirm_name.trim() != name {
             let faults = vec![(
                 "confirm_name".to_owned(),
                 format!("Type {name} to delete this account."),
             )];
-            return refused(&req, &ctx, &admin, id, &fields, faults).await;
+            return refused(req, ctx, admin, id, &fields, faults).await;
         }
     }
-    let faults = match accounts::act(&ctx, &admin.0.initiator, id, act.clone()).await? {
-        AccountActOutcome::Done {
-            one_time_password,
-            ended,
-        } => {
-            let flash = Flash::ok(describe_done(&act, ended));
-            let flash = one_time_password
-                .iter()
-                .fold(flash, |flash, secret| flash.with_secret(secret));
-            let to = if matches!(act, Act::Delete) {
-                paths::ADMIN_ACCOUNTS.to_owned()
-            } else {
-                format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0)
-            };
-            return Ok(redirect(&req, &to, &flash));
-        }
+    let (initiator, done) = (admin.0.initiator.clone(), act.clone());
+    let describe = move |outcome: &AccountActOutcome| answer_done(id, &done, outcome);
+    let act = async move |ctx: Ctx| accounts::act(&ctx, &initiator, id, act).await;
+    let faults = match perform(req, ctx, describe, act).await? {
+        Performed::Answered(response) => return Ok(response),
+        Performed::Refused(outcome) => describe_faults(outcome),
+    };
+    refused(req, ctx, admin, id, &fields, faults).await
+}
+
+/// Answers an act that was done. `None`: it was refused.
+fn answer_done(id: AccountId, act: &Act, outcome: &AccountActOutcome) -> Option<FormAnswer> {
+    let AccountActOutcome::Done {
+        one_time_password,
+        ended,
+    } = outcome
+    else {
+        return None;
+    };
+    let flash = Flash::ok(describe_done(act, *ended));
+    let flash = one_time_password
+        .iter()
+        .fold(flash, |flash, secret| flash.with_secret(secret));
+    Some(match act {
+        Act::Delete => FormAnswer::new(paths::ADMIN_ACCOUNTS, flash),
+        _ => FormAnswer::new(page_of(id), flash),
+    })
+}
+
+/// Returns the address of an account's page.
+fn page_of(id: AccountId) -> String {
+    format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0)
+}
+
+/// Says why an act was refused.
+fn describe_faults(outcome: AccountActOutcome) -> FormFaults {
+    match outcome {
+        AccountActOutcome::Done { .. } => FormFaults::new(),
         AccountActOutcome::LastAdministrator => vec![(
             "acts-h".to_owned(),
             "This is the last administrator who can sign in. Create another one first.".to_owned(),
@@ -137,8 +172,7 @@ pub async fn submit(
             .into_iter()
             .map(|(field, message)| (field.to_owned(), message))
             .collect(),
-    };
-    refused(&req, &ctx, &admin, id, &fields, faults).await
+    }
 }
 
 /// Says that the source of an account decides.
@@ -152,39 +186,58 @@ fn describe_managed(title: &str) -> String {
 
 /// Sends an invitation, or sends it again.
 async fn invite(req: &HttpRequest, ctx: &Ctx, admin: &Admin, id: AccountId) -> Result<HttpResponse, PageError> {
-    let flash = match password_reset::invite(ctx, &admin.0.initiator, id).await? {
-        InvitationOutcome::Sent => Flash::ok("The invitation was sent; the previous link stops working."),
-        InvitationOutcome::NoAddress => Flash::error("This account has no email address."),
-        InvitationOutcome::Managed(title) => Flash::error(describe_managed(&title)),
-        InvitationOutcome::NotInvited => Flash::info("Only an active account that has never signed in can be invited."),
+    let describe = move |outcome: &InvitationOutcome| {
+        let flash = Flash::ok("The invitation was sent; the previous link stops working.");
+        matches!(outcome, InvitationOutcome::Sent).then(|| FormAnswer::new(page_of(id), flash))
     };
-    Ok(redirect(req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &flash))
+    let invite = async |ctx: Ctx| password_reset::invite(&ctx, &admin.0.initiator, id).await;
+    let flash = match perform(req, ctx, describe, invite).await? {
+        Performed::Answered(response) => return Ok(response),
+        Performed::Refused(InvitationOutcome::NoAddress) => Flash::error("This account has no email address."),
+        Performed::Refused(InvitationOutcome::Managed(title)) => Flash::error(describe_managed(&title)),
+        Performed::Refused(InvitationOutcome::NotInvited | InvitationOutcome::Sent) => {
+            Flash::info("Only an active account that has never signed in can be invited.")
+        }
+    };
+    Ok(redirect(req, &page_of(id), &flash))
 }
 
 /// Sends a link instead of setting a one-time password.
 async fn mail_link(req: &HttpRequest, ctx: &Ctx, admin: &Admin, id: AccountId) -> Result<HttpResponse, PageError> {
-    let flash = match password_reset::mail_link(ctx, &admin.0.initiator, id).await? {
-        MailLinkOutcome::Sent => Flash::ok("A password reset link was sent; it works for 30 minutes."),
-        MailLinkOutcome::NoAddress => Flash::error("This account has no email address."),
-        MailLinkOutcome::Managed(title) => Flash::error(describe_managed(&title)),
-        MailLinkOutcome::Unusable => Flash::info("The account is disabled or expired: enable it first."),
+    let describe = move |outcome: &MailLinkOutcome| {
+        let flash = Flash::ok("A password reset link was sent; it works for 30 minutes.");
+        matches!(outcome, MailLinkOutcome::Sent).then(|| FormAnswer::new(page_of(id), flash))
     };
-    Ok(redirect(req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &flash))
+    let send = async |ctx: Ctx| password_reset::mail_link(&ctx, &admin.0.initiator, id).await;
+    let flash = match perform(req, ctx, describe, send).await? {
+        Performed::Answered(response) => return Ok(response),
+        Performed::Refused(MailLinkOutcome::NoAddress) => Flash::error("This account has no email address."),
+        Performed::Refused(MailLinkOutcome::Managed(title)) => Flash::error(describe_managed(&title)),
+        Performed::Refused(MailLinkOutcome::Unusable | MailLinkOutcome::Sent) => {
+            Flash::info("The account is disabled or expired: enable it first.")
+        }
+    };
+    Ok(redirect(req, &page_of(id), &flash))
 }
 
 /// Removes every factor of the account and ends its sessions.
 async fn reset_factors(req: &HttpRequest, ctx: &Ctx, admin: &Admin, id: AccountId) -> Result<HttpResponse, PageError> {
-    let reset = factors::reset_factors(ctx, &admin.0.initiator, id, ResetKind::All).await?;
-    let sessions = match i64::try_from(reset.ended_sessions).unwrap_or(i64::MAX) {
-        0 => String::new(),
-        ended => format!(" {} ended.", format_count(ended, "session")),
+    let describe = move |reset: &FactorReset| {
+        let sessions = match i64::try_from(reset.ended_sessions).unwrap_or(i64::MAX) {
+            0 => String::new(),
+            ended => format!(" {} ended.", format_count(ended, "session")),
+        };
+        let flash = Flash::ok(format!("The second factors were removed.{sessions}"));
+        (!reset.is_empty()).then(|| FormAnswer::new(page_of(id), flash))
     };
-    let flash = if reset.is_empty() {
-        Flash::info("The account has no second factor. Nothing was changed.")
-    } else {
-        Flash::ok(format!("The second factors were removed.{sessions}"))
-    };
-    Ok(redirect(req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &flash))
+    let reset = async |ctx: Ctx| factors::reset_factors(&ctx, &admin.0.initiator, id, ResetKind::All).await;
+    Ok(match perform(req, ctx, describe, reset).await? {
+        Performed::Answered(response) => response,
+        Performed::Refused(_) => {
+            let flash = Flash::info("The account has no second factor. Nothing was changed.");
+            redirect(req, &page_of(id), &flash)
+        }
+    })
 }
 
 /// Mails or shows a link to enrol a first factor.
@@ -195,29 +248,40 @@ async fn enrolment_link(
     id: AccountId,
     is_mailed: bool,
 ) -> Result<HttpResponse, PageError> {
+    let describe = move |outcome: &EnrolmentLinkOutcome| {
+        let flash = match outcome {
+            EnrolmentLinkOutcome::Sent => Flash::ok("An enrolment link was sent; it works once, for 72 hours."),
+            EnrolmentLinkOutcome::Link(link) => {
+                Flash::ok("Hand this link to the owner. An earlier link stops working.").with_link(link)
+            }
+            _ => return None,
+        };
+        Some(FormAnswer::new(page_of(id), flash))
+    };
     let initiator = &admin.0.initiator;
-    let outcome = if is_mailed {
-        factors::send_enrolment_link(ctx, initiator, id).await?
-    } else {
-        factors::make_enrolment_link(ctx, initiator, id).await?
+    let issue = async |ctx: Ctx| match is_mailed {
+        true => factors::send_enrolment_link(&ctx, initiator, id).await,
+        false => factors::make_enrolment_link(&ctx, initiator, id).await,
+    };
+    let outcome = match perform(req, ctx, describe, issue).await? {
+        Performed::Answered(response) => return Ok(response),
+        Performed::Refused(outcome) => outcome,
     };
     let flash = match outcome {
-        EnrolmentLinkOutcome::Sent => Flash::ok("An enrolment link was sent; it works once, for 72 hours."),
-        EnrolmentLinkOutcome::Link(link) => {
-            Flash::ok("Hand this link to the owner. An earlier link stops working.").with_link(&link)
-        }
         EnrolmentLinkOutcome::OwnAccount => Flash::error(
             "You cannot make an enrolment link for your own account. Ask another administrator, or use the command \
              line: nightlatch account enrolment-link.",
         ),
         EnrolmentLinkOutcome::NoAddress => Flash::error("This account has no email address."),
-        EnrolmentLinkOutcome::Unusable => Flash::info("The account is disabled or expired: enable it first."),
         EnrolmentLinkOutcome::HasFactor => Flash::error(
             "This account has a second factor already, so a link would open nothing. If the factor is lost, reset \
              the second factors first.",
         ),
+        EnrolmentLinkOutcome::Unusable | EnrolmentLinkOutcome::Sent | EnrolmentLinkOutcome::Link(_) => {
+            Flash::info("The account is disabled or expired: enable it first.")
+        }
     };
-    Ok(redirect(req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &flash))
+    Ok(redirect(req, &page_of(id), &flash))
 }
 
 /// Renders the page again, with the input.

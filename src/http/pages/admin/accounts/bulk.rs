@@ -15,10 +15,12 @@ use crate::{
         error::PageError,
         filters::format_count,
         flash::{Flash, redirect},
+        form_key::parse_key,
         forms::Form,
         pages::admin::{
+            form_answer::{FormAnswer, wait_for_result},
             list::{ListQuery, return_address},
-            once,
+            once::{self, Once},
             part::Choice,
         },
         paths,
@@ -144,10 +146,9 @@ pub async fn submit(
         Ok(act) => act,
         Err(message) => return back_to_the_list(&message),
     };
-    let key = once::key_of(&form.key).filter(|_| !form.confirmed.is_empty());
-    // The action was started before: what it would do now is not what it did.
-    if let Some(begun) = key.and_then(|key| ctx.live.long_acts.find(admin.0.account, key, ctx.now())) {
-        return long_act::answer_once(&req, &ctx, &admin, begun.key, once::join(&begun).await).await;
+    let key = parse_key(&form.key).filter(|_| !form.confirmed.is_empty());
+    if let Some(response) = answer_earlier(&req, &ctx, &admin, key).await? {
+        return Ok(response);
     }
     let chosen = form.selection()?;
     let (named, count) = accounts::find_selected(&ctx, &admin.0.initiator, chosen.clone(), &act, NAMED).await?;
@@ -173,28 +174,68 @@ pub async fn submit(
     }
     let key = key.unwrap_or_else(|| ctx.new_id(ctx.now()));
     let title = button_label(&act, count);
-    let (work, initiator, back) = ((**ctx).clone(), admin.0.initiator.clone(), form.way_back());
-    let carry_out = |begun: Arc<LongAct>| async move {
-        let note_progress = |done, total| begun.note_progress(done, total);
-        match accounts::act_on_all_observed(&work, &initiator, chosen, act.clone(), &note_progress).await {
-            Ok(done) => Ok(ActResult::Bulk {
-                summary: describe_done(&act, &done),
-                skipped: describe_skipped(done),
-                back,
-            }),
-            Err(error) => Err(error),
-        }
-    };
-    let once = once::run_once(&ctx, &admin, (key, title.as_str()), carry_out).await;
-    long_act::answer_once(&req, &ctx, &admin, key, once).await
+    perform(&req, &ctx, &admin, (key, &title), (chosen, act, form.way_back())).await
 }
 
-fn describe_skipped(done: BulkOutcome) -> Vec<(String, String, &'static str)> {
-    let line = |(id, name, why): (AccountId, String, SkipReason)| {
-        let href = format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0);
-        (href, name, describe_reason(why))
+/// Answers a form whose action was started before: what it would do now is not what it did.
+async fn answer_earlier(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    admin: &Admin,
+    key: Option<Uuid>,
+) -> Result<Option<HttpResponse>, PageError> {
+    let Some(key) = key else {
+        return Ok(None);
     };
-    done.skipped.into_iter().map(line).collect()
+    if let Some(begun) = ctx.live.long_acts.find(admin.0.account, key, ctx.now()) {
+        let once = once::join(&begun).await;
+        return long_act::answer_once(req, ctx, admin, key, once).await.map(Some);
+    }
+    match wait_for_result(ctx, long_act::submission(admin, key)).await {
+        Ok(Some(kept)) => long_act::show_kept(req, ctx, admin, key, kept).await.map(Some),
+        // An end of sessions is not delayed by a database that does not answer.
+        Ok(None) | Err(_) => Ok(None),
+    }
+}
+
+/// Performs the action once, and responds with its result or its progress.
+async fn perform(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    admin: &Admin,
+    (key, title): (Uuid, &str),
+    (chosen, act, back): (AccountSelection, BulkAct, String),
+) -> Result<HttpResponse, PageError> {
+    let submission = long_act::submission(admin, key);
+    let done = act.clone();
+    let describe = move |outcome: &BulkOutcome| answer_done(&done, outcome, &back);
+    let keep = describe.clone();
+    let keep = move |outcome: &BulkOutcome| keep(outcome).to_outcome();
+    let work = ctx.performing(submission, req.path(), keep);
+    let initiator = admin.0.initiator.clone();
+    let carry_out = |begun: Arc<LongAct>| async move {
+        let note_progress = |done, total| begun.note_progress(done, total);
+        let done = accounts::act_on_all_observed(&work, &initiator, chosen, act, &note_progress).await?;
+        Ok(ActResult::Bulk(describe(&done)))
+    };
+    let once = once::run_once(ctx, admin, (key, title), carry_out).await;
+    if matches!(&once, Once::Done { result, .. } if result.is_err())
+        && let Ok(Some(kept)) = wait_for_result(ctx, submission).await
+    {
+        return long_act::show_kept(req, ctx, admin, key, kept).await;
+    }
+    long_act::answer_once(req, ctx, admin, key, once).await
+}
+
+fn answer_done(act: &BulkAct, done: &BulkOutcome, back: &str) -> FormAnswer {
+    let line = |(id, name, why): &(AccountId, String, SkipReason)| {
+        let href = format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0);
+        (href, name.clone(), describe_reason(*why).to_owned())
+    };
+    FormAnswer {
+        skipped: done.skipped.iter().map(line).collect(),
+        ..FormAnswer::new(back, Flash::ok(describe_done(act, done)))
+    }
 }
 
 /// Renders the confirmation page: the action, the accounts and their number.

@@ -17,11 +17,13 @@ use crate::{
     },
     http::{
         error::PageError,
+        form_key::parse_key,
         forms::Form,
         pages::admin::{
             once::{self, Once},
             part::Badge,
         },
+        paths,
         request_body::MAX_FORM_BYTES,
         respond::render_page,
         shell::Shell,
@@ -139,7 +141,7 @@ pub async fn apply(
         shown: Some(fields.shown.clone()),
         good_lines: fields.lines == "good",
     };
-    let Some(key) = once::key_of(&fields.key) else {
+    let Some(key) = parse_key(&fields.key) else {
         return match accounts::import(&ctx, &admin.0.initiator, sent.file(), confirmed).await? {
             ImportOutcome::Done(done) => {
                 let summary = ImportSummary::new(&done, sent.passwords, ctx.now());
@@ -157,7 +159,15 @@ pub async fn apply(
     let (initiator, submission) = (admin.0.initiator.clone(), long_act::submission(&admin, key));
     let import = |act: Arc<LongAct>| async move {
         let note_progress = |done, total| act.note_progress(done, total);
-        let done = accounts::import_once(&work, &initiator, file, confirmed, submission, &note_progress).await?;
+        let done = accounts::import_once(
+            &work,
+            &initiator,
+            file,
+            confirmed,
+            (submission, paths::ADMIN_ACCOUNTS_IMPORT_APPLY),
+            &note_progress,
+        )
+        .await?;
         Ok(if done {
             ActResult::Imported
         } else {

@@ -5,13 +5,18 @@ use super::view::{BulkDonePage, FaultLine, ImportedPage, LongActPage};
 use crate::{
     domain::secret::Secret,
     flows::{
-        Ctx,
-        accounts::{ImportSubmission, ImportSummary, KeptImport, fetch_import, find_import},
+        Ctx, FormSubmission, KeptForm,
+        accounts::{ImportSummary, KeptImport, fetch_import, find_import},
+        find_form,
     },
     http::{
         error::PageError,
         flash::{Flash, redirect},
-        pages::admin::once::{self, Once},
+        form_key::parse_key,
+        pages::admin::{
+            form_answer::FormAnswer,
+            once::{self, Once},
+        },
         paths,
         respond::{redirect_to, render_page},
         shell::Shell,
@@ -37,12 +42,7 @@ const REFRESH: &str = "2";
 /// The result of an action on accounts.
 pub enum ActResult {
     /// An action on many accounts.
-    Bulk {
-        summary: String,
-        /// Address of the account, its name, and why it was left as it is.
-        skipped: Vec<(String, String, &'static str)>,
-        back: String,
-    },
+    Bulk(FormAnswer),
     /// An import; its result is in the database.
     Imported,
     /// Nothing was done, for this reason.
@@ -81,18 +81,7 @@ pub async fn answer(
     (result, shows_passwords): (&ActResult, bool),
 ) -> Result<HttpResponse, PageError> {
     match result {
-        ActResult::Bulk { summary, skipped, back } if skipped.is_empty() => {
-            Ok(redirect(req, back, &Flash::ok(summary.clone())))
-        }
-        ActResult::Bulk { summary, skipped, back } => {
-            let view = BulkDonePage {
-                shell: Shell::admin(req, ctx, admin, "Accounts", "accounts").await?,
-                summary: summary.clone(),
-                skipped: skipped.clone(),
-                back: back.clone(),
-            };
-            render_page(StatusCode::OK, &view)
-        }
+        ActResult::Bulk(done) => answer_bulk(req, ctx, admin, done).await,
         ActResult::Imported => match find_import(ctx, submission(admin, key)).await? {
             Some(kept @ KeptImport::Done { .. }) => show_import(req, ctx, admin, key, (kept, shows_passwords)).await,
             Some(KeptImport::Running) | None => Err(PageError::NotFound),
@@ -103,6 +92,25 @@ pub async fn answer(
             &Flash::error(message.clone()),
         )),
     }
+}
+
+/// Responds with the result of an action on many accounts.
+async fn answer_bulk(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    admin: &Admin,
+    done: &FormAnswer,
+) -> Result<HttpResponse, PageError> {
+    if done.skipped.is_empty() {
+        return Ok(done.respond(req));
+    }
+    let view = BulkDonePage {
+        shell: Shell::admin(req, ctx, admin, "Accounts", "accounts").await?,
+        summary: done.flash.text.clone(),
+        skipped: done.skipped.clone(),
+        back: done.to.clone(),
+    };
+    render_page(StatusCode::OK, &view)
 }
 
 /// Shows the result of an import. Passwords that were not fetched are shown if `shows_passwords`,
@@ -130,9 +138,9 @@ async fn show_import(
     imported(req, ctx, admin, summary, &[], fetch).await
 }
 
-/// Identifies an import by its administrator and the form that asked for it.
-pub fn submission(admin: &Admin, key: Uuid) -> ImportSubmission {
-    ImportSubmission {
+/// Identifies an action by its administrator and the form that asked for it.
+pub fn submission(admin: &Admin, key: Uuid) -> FormSubmission {
+    FormSubmission {
         owner: admin.0.account,
         key,
     }
@@ -185,18 +193,31 @@ pub async fn show(
     admin: Admin,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let key = once::key_of(&id).ok_or(PageError::NotFound)?;
+    let key = parse_key(&id).ok_or(PageError::NotFound)?;
     if let Some(act) = ctx.live.long_acts.find(admin.0.account, key, ctx.now()) {
         if act.result().is_some() {
             return answer_once(&req, &ctx, &admin, key, once::join(&act).await).await;
         }
         return show_progress(&req, &ctx, &admin, key, (&act.title, act.progress())).await;
     }
-    // Another server performed it, or does so now.
-    match find_import(&ctx, submission(&admin, key)).await? {
-        Some(KeptImport::Running) => show_progress(&req, &ctx, &admin, key, (IMPORT, (0, 0))).await,
-        Some(kept @ KeptImport::Done { .. }) => show_import(&req, &ctx, &admin, key, (kept, false)).await,
-        None => Err(PageError::NotFound),
+    let kept = find_form(&ctx, submission(&admin, key)).await?;
+    show_kept(&req, &ctx, &admin, key, kept.ok_or(PageError::NotFound)?).await
+}
+
+/// Shows an action that another server performed, or does so now.
+pub async fn show_kept(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    admin: &Admin,
+    key: Uuid,
+    kept: KeptForm,
+) -> Result<HttpResponse, PageError> {
+    let is_import = kept.route == paths::ADMIN_ACCOUNTS_IMPORT_APPLY;
+    let title = if is_import { IMPORT } else { "Accounts" };
+    match &kept.outcome {
+        None => show_progress(req, ctx, admin, key, (title, (0, 0))).await,
+        Some(_) if is_import => show_import(req, ctx, admin, key, (KeptImport::read(kept)?, false)).await,
+        Some(outcome) => answer_bulk(req, ctx, admin, &FormAnswer::from_outcome(outcome)?).await,
     }
 }
 
@@ -228,7 +249,7 @@ pub async fn fetch_passwords(
     Confirmed(admin, ()): Confirmed<Admin, ()>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let key = once::key_of(&id).ok_or(PageError::NotFound)?;
+    let key = parse_key(&id).ok_or(PageError::NotFound)?;
     match fetch_import(&ctx, submission(&admin, key)).await? {
         Some(KeptImport::Done { summary, passwords, .. }) => {
             imported(&req, &ctx, &admin, summary, &passwords, None).await

@@ -13,9 +13,13 @@ use crate::{
     http::{
         error::PageError,
         filters::format_utc,
-        flash::{Flash, redirect},
+        flash::Flash,
         forms::Form,
-        pages::admin::{list::filled, part::Choice},
+        pages::admin::{
+            form_answer::{FormAnswer, Performed, answer_once, perform},
+            list::filled,
+            part::Choice,
+        },
         paths,
         respond::render_page,
         shell::Shell,
@@ -105,45 +109,63 @@ pub async fn create(
     ctx: web::Data<Ctx>,
     Confirmed(admin, fields): Confirmed<Admin, Form<NewAccountForm>>,
 ) -> Result<HttpResponse, PageError> {
-    let fields = fields.0;
+    answer_once(&req, &ctx, &admin, create_account(&req, &ctx, &admin, fields.0)).await
+}
+
+async fn create_account(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    admin: &Admin,
+    fields: NewAccountForm,
+) -> Result<HttpResponse, PageError> {
     let (new, mut faults) = read(&fields);
     if faults.is_empty() {
-        let expires_at = new.expires_at;
-        match accounts::create(&ctx, &admin.0.initiator, new).await? {
-            CreateOutcome::Created {
-                id,
-                one_time_password,
-                invited,
-            } => {
-                let mailed = if invited {
-                    " An invitation was sent; its link works for 72 hours."
-                } else {
-                    ""
-                };
-                let expiry = expires_at.map(|at| format!(" It expires on {}.", format_utc(at)));
-                let way = match fields.source.trim() {
-                    "" => "",
-                    _ => " It waits for its owner to sign in through the source.",
-                };
-                let flash = Flash::ok(format!(
-                    "Account {} was created.{}{mailed}{way}",
-                    fields.name.trim(),
-                    expiry.unwrap_or_default()
-                ));
-                let flash = one_time_password
-                    .iter()
-                    .fold(flash, |flash, secret| flash.with_secret(secret));
-                return Ok(redirect(&req, &format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), &flash));
+        let named = new.clone();
+        let describe = move |outcome: &CreateOutcome| answer_created(&named, outcome);
+        let create = async |ctx: Ctx| accounts::create(&ctx, &admin.0.initiator, new).await;
+        match perform(req, ctx, describe, create).await? {
+            Performed::Answered(response) => return Ok(response),
+            Performed::Refused(CreateOutcome::Faulty(found)) => {
+                faults.extend(found.into_iter().map(|(field, message)| (field.to_owned(), message)));
             }
-            CreateOutcome::Faulty(found) => {
-                faults.extend(found.into_iter().map(|(field, message)| (field.to_owned(), message)))
-            }
+            Performed::Refused(CreateOutcome::Created { .. }) => {}
         }
     }
     render_page(
         StatusCode::UNPROCESSABLE_ENTITY,
-        &shown(&req, &ctx, &admin, &fields, faults).await?,
+        &shown(req, ctx, admin, &fields, faults).await?,
     )
+}
+
+/// Answers the creation of an account. `None`: it was refused.
+fn answer_created(new: &NewAccount, outcome: &CreateOutcome) -> Option<FormAnswer> {
+    let CreateOutcome::Created {
+        id,
+        one_time_password,
+        invited,
+    } = outcome
+    else {
+        return None;
+    };
+    let mailed = if *invited {
+        " An invitation was sent; its link works for 72 hours."
+    } else {
+        ""
+    };
+    let expiry = new
+        .expires_at
+        .map(|at| format!(" It expires on {}.", format_utc(at)))
+        .unwrap_or_default();
+    let way = match new.password {
+        NewPassword::Source(_) => " It waits for its owner to sign in through the source.",
+        NewPassword::OneTime | NewPassword::Invitation | NewPassword::Given { .. } => "",
+    };
+    let name = new.name.trim();
+    let flash = Flash::ok(format!("Account {name} was created.{expiry}{mailed}{way}"));
+    let flash = one_time_password
+        .iter()
+        .fold(flash, |flash, secret| flash.with_secret(secret));
+    Some(FormAnswer::new(format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0), flash))
 }
 
 fn read(fields: &NewAccountForm) -> (NewAccount, Vec<(String, String)>) {

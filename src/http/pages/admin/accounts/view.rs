@@ -293,6 +293,6 @@ pub struct BulkDonePage {
     pub shell: Shell,
     pub summary: String,
     /// The address of the account, its name, and why it was skipped.
-    pub skipped: Vec<(String, String, &'static str)>,
+    pub skipped: Vec<(String, String, String)>,
     pub back: String,
 }

@@ -2,6 +2,7 @@
 //! number first, and says if the visitor's own session is among them.
 use super::{
     super::{
+        form_answer::{FormAnswer, answer_again},
         list::{ListQuery, return_address},
         once::{self, Once},
     },
@@ -13,11 +14,12 @@ use crate::{
         agent,
         session::{SessionFilter, SessionId, SessionListState},
     },
-    flows::{Ctx, sessions},
+    flows::{Ctx, FormSubmission, sessions},
     http::{
         error::PageError,
         filters::format_count,
         flash::{Flash, redirect},
+        form_key::{derive_key, parse_key},
         forms::{Form, Query},
         paths,
         respond::render_page,
@@ -55,7 +57,7 @@ pub struct EndSessionsForm {
     back: String,
     /// The account whose page sent the form, to return to it.
     account: String,
-    /// Identifies the action on all matches, so that a second click does not repeat it.
+    /// Identifies the action on several sessions, so that a second click does not repeat it.
     key: String,
 }
 
@@ -78,6 +80,31 @@ impl EndSessionsForm {
     fn list_query(&self) -> Result<SessionListQuery, PageError> {
         serde_html_form::from_str(&self.back)
             .map_err(|_| PageError::BadRequest("The filter cannot be read.".to_owned()))
+    }
+
+    /// Identifies what was sent. `None`: the form has no key.
+    fn submission(&self, admin: &Admin) -> Option<FormSubmission> {
+        let parts: Vec<&str> = [&self.only, &self.what, &self.yours, &self.back]
+            .into_iter()
+            .chain(&self.id)
+            .map(String::as_str)
+            .collect();
+        Some(FormSubmission {
+            owner: admin.0.account,
+            key: derive_key(parse_key(&self.key)?, &parts),
+        })
+    }
+
+    /// Returns the context for the flow that ends the sessions.
+    fn perform(&self, ctx: &Ctx, admin: &Admin) -> Ctx {
+        let Some(sent) = self.submission(admin) else {
+            return ctx.clone();
+        };
+        let back = self.way_back();
+        ctx.performing(sent, paths::ADMIN_SESSIONS_END, move |ended: &usize| {
+            let answer = FormAnswer::new(back.clone(), ended_flash(*ended));
+            (*ended > 0).then(|| answer.to_outcome()).flatten()
+        })
     }
 
     fn way_back(&self) -> String {
@@ -202,9 +229,19 @@ pub async fn submit(
     admin: Admin,
     form: Form<EndSessionsForm>,
 ) -> Result<HttpResponse, PageError> {
-    match form.0.target()? {
-        EndTarget::Sessions(ids) => end_these(&req, &ctx, &admin, &form.0, ids).await,
-        EndTarget::Matching(list_query) => end_matching(&req, &ctx, &admin, &form.0, &list_query).await,
+    let form = form.0;
+    let sent = form.submission(&admin);
+    // The action was started before: the number of matches now is not the number that ended.
+    if let Some(begun) = sent.and_then(|sent| ctx.live.long_acts.find(sent.owner, sent.key, ctx.now())) {
+        return ended_once(&req, &form, once::join(&begun).await);
+    }
+    let ended = match form.target()? {
+        EndTarget::Sessions(ids) => Box::pin(end_these(&req, &ctx, &admin, &form, ids)).await,
+        EndTarget::Matching(list_query) => Box::pin(end_matching(&req, &ctx, &admin, &form, &list_query)).await,
+    };
+    match sent {
+        Some(sent) => answer_again(&req, &ctx, sent, &form.way_back(), ended).await,
+        None => ended,
     }
 }
 
@@ -237,7 +274,7 @@ async fn end_these(
         return render_page(StatusCode::OK, &view);
     }
     // The sessions end first: reading for the message must not delay that.
-    let ended = sessions::end(ctx, &admin.0.initiator, ids.clone()).await?;
+    let ended = sessions::end(&form.perform(ctx, admin), &admin.0.initiator, ids.clone()).await?;
     let whose = match ids.as_slice() {
         [one] => describe_session(ctx, *one).await,
         _ => None,
@@ -270,7 +307,9 @@ async fn render_selected(
     form: &EndSessionsForm,
     ids: &[SessionId],
 ) -> Result<EndSessionsPage, PageError> {
+    let key = ctx.new_id(ctx.now()).to_string();
     let fields = [
+        ("key", key.as_str()),
         ("what", "selected"),
         ("confirmed", "yes"),
         ("back", form.back.as_str()),
@@ -307,11 +346,6 @@ async fn end_matching(
     form: &EndSessionsForm,
     list_query: &SessionListQuery,
 ) -> Result<HttpResponse, PageError> {
-    let key = once::key_of(&form.key);
-    // The action was started before: the number of matches now is not the number that ended.
-    if let Some(begun) = key.and_then(|key| ctx.live.long_acts.find(admin.0.account, key, ctx.now())) {
-        return ended_once(req, form, once::join(&begun).await);
-    }
     let found = matching(ctx, admin, list_query).await?;
     let must_type = found.count > TYPED_FROM || found.yours;
     let numbers = (form.shown.trim(), form.typed.trim());
@@ -329,9 +363,11 @@ async fn end_matching(
         return render_page(StatusCode::UNPROCESSABLE_ENTITY, &view);
     }
     let keep = (form.yours == "kept").then_some(admin.0.session);
-    let (work, initiator) = (ctx.clone(), admin.0.initiator.clone());
+    let (work, initiator) = (form.perform(ctx, admin), admin.0.initiator.clone());
     let end = |_| async move { sessions::end_matching(&work, &initiator, found.filter, keep).await };
-    let key = key.unwrap_or_else(|| ctx.new_id(ctx.now()));
+    let key = form
+        .submission(admin)
+        .map_or_else(|| ctx.new_id(ctx.now()), |sent| sent.key);
     ended_once(req, form, once::run_once(ctx, admin, (key, "End sessions"), end).await)
 }
 
