@@ -153,7 +153,7 @@ pub async fn admit(
     let digest = secret::digest(token);
     let now = ctx.now();
     let in_force = ctx.current_policy().await?;
-    let Some((mut session, mut account)) = find(ctx, &digest).await? else {
+    let Some((mut session, mut account)) = find_settled(ctx, &digest).await? else {
         return Ok(Access::Anonymous);
     };
     if account.expires_at.is_some_and(|at| now > at) && account.expired_at.is_none() {
@@ -270,6 +270,20 @@ pub fn lacks_proof_in_memory(ctx: &Ctx, presented: &PresentedToken<'_>) -> bool 
         let rules = ctx.in_force().everyone().device;
         evidence.is_some_and(|evidence| device_fault(evidence, &rules, ctx.now()).is_some())
     })
+}
+
+/// Does the same as [`find`], for a session whose end is not in doubt. An end by filter that waits
+/// for the database may cover it: until that is written, nobody can tell.
+async fn find_settled(ctx: &Ctx, digest: &str) -> Result<Option<(Arc<LiveSession>, Arc<Account>)>, FlowError> {
+    let delayed = ctx.live.sessions.held.delayed();
+    let found = find(ctx, digest).await?;
+    match &found {
+        Some((session, _)) if delayed.iter().any(|end| end.may_cover(&session.row)) => {
+            let words = "an end of sessions by filter is not written yet";
+            Err(FlowError::Unavailable(words.to_owned()))
+        }
+        _ => Ok(found),
+    }
 }
 
 /// Finds session and account in memory, otherwise in the database.

@@ -10,7 +10,9 @@ mod profile;
 
 pub use crate::domain::account::profile::FieldFault;
 pub use act::{AccountActOutcome, Act, act};
-pub use bulk::{AccountSelection, BulkAct, BulkOutcome, SkipReason, act_on_all, act_on_all_observed, find_selected};
+pub use bulk::{
+    AccountSelection, BulkAct, BulkOutcome, SkipReason, act_on_all, act_on_all_observed, find_selected, hold_ends_of,
+};
 pub use create::{CreateOutcome, NewAccount, NewPassword, create, new_account_faults};
 pub use expiry::{expire_due, expires_under};
 pub use import::{

@@ -4,7 +4,7 @@
 use super::{Ctx, FlowError, Write, patience::with_long_patience, session_ends::SessionEnd};
 use crate::{
     domain::{
-        account::{Account, Role},
+        account::{Account, AccountFilter, Role},
         audit::{Actor, AuditEntry, Event, Initiator},
         session::{EndReason, Session, SessionFilter, SessionId, ends_at},
     },
@@ -51,14 +51,17 @@ impl Ctx {
         let end = held
             .and_then(|id| self.live.sessions.held.get(id))
             .map_or(end, |held| (*held).clone());
-        self.write_held(held, &end).await.map_err(|error| match error {
-            FlowError::Unavailable(words) if held.is_some() => FlowError::EndHeld(words),
-            error => error,
+        self.write_held(held, &end).await.map_err(|error| match (error, held) {
+            (FlowError::Unavailable(words), Some(id)) => {
+                self.live.sessions.held.note_delayed(id, true);
+                FlowError::EndHeld(words)
+            }
+            (error, _) => error,
         })
     }
 
-    /// Does the same as [`Ctx::end_now`], with the form that asked for the end, if there is one. The
-    /// claim of its key does not delay the end here.
+    /// Does the same as [`Ctx::end_now`], with the form that asked for the end, if there is one.
+    /// The claim of its key does not delay the end here.
     pub(super) async fn end_with_form(&self, end: HeldEnd) -> Result<usize, FlowError> {
         self.live.sessions.hold(end.clone());
         let (act, held) = (end.clone(), end);
@@ -73,15 +76,21 @@ impl Ctx {
         ends: impl FnOnce() -> Vec<HeldEnd>,
     ) -> Result<T, FlowError> {
         match result {
-            Err(FlowError::Unavailable(words) | FlowError::EndHeld(words)) => {
-                let held: Vec<_> = ends().into_iter().map(|end| self.live.sessions.hold(end)).collect();
-                Err(if !held.is_empty() && held.iter().all(Option::is_some) {
-                    FlowError::EndHeld(words)
-                } else {
-                    FlowError::Unavailable(words)
-                })
-            }
+            Err(FlowError::Unavailable(words) | FlowError::EndHeld(words)) => Err(self.hold_all(ends(), words)),
             other => other,
+        }
+    }
+
+    /// Holds ends that the database did not take, for this reason.
+    pub(super) fn hold_all(&self, ends: Vec<HeldEnd>, words: String) -> FlowError {
+        let held: Vec<_> = ends.into_iter().map(|end| self.live.sessions.hold(end)).collect();
+        for id in held.iter().flatten() {
+            self.live.sessions.held.note_delayed(*id, true);
+        }
+        if !held.is_empty() && held.iter().all(Option::is_some) {
+            FlowError::EndHeld(words)
+        } else {
+            FlowError::Unavailable(words)
         }
     }
 
@@ -95,7 +104,10 @@ impl Ctx {
                 Ok(_) => written += 1,
                 Err(error @ FlowError::Unavailable(_)) => return Err(error),
                 // An end that cannot be written does not delay the others.
-                Err(error) => failed = Some(error),
+                Err(error) => {
+                    self.live.sessions.held.note_delayed(id, false);
+                    failed = Some(error);
+                }
             }
         }
         failed.map_or(Ok(written), Err)
@@ -104,6 +116,7 @@ impl Ctx {
     async fn write_held(&self, id: Option<HeldEndId>, end: &HeldEnd) -> Result<usize, FlowError> {
         let written = match &end.scope {
             HeldScope::Matching { filter, keep } => self.write_matching(end, filter, *keep).await?,
+            HeldScope::MatchingAccounts(filter) => self.write_matching_accounts(end, filter).await?,
             HeldScope::Sessions(_)
             | HeldScope::OwnSessions(_)
             | HeldScope::OtherSessions
@@ -167,6 +180,29 @@ impl Ctx {
     }
 }
 
+impl Ctx {
+    /// Ends the sessions of the accounts that match a filter, account by account.
+    async fn write_matching_accounts(&self, end: &HeldEnd, filter: &AccountFilter) -> Result<WrittenEnd, FlowError> {
+        let filter = filter.clone();
+        let ids = self
+            .read(move |r| Ok(accounts::list_ids(r.connection, &filter)?))
+            .await?;
+        let mut all_ended = 0;
+        for id in ids.into_iter().filter(|id| end.initiator.account_id() != Some(*id)) {
+            let part = HeldEnd {
+                scope: HeldScope::Account(id),
+                ..end.clone()
+            };
+            let written = with_long_patience(self.write(&end.initiator, move |w| w.write_held(&part))).await?;
+            match written {
+                WrittenEnd::Ended(ended) => all_ended += ended,
+                WrittenEnd::Refused => return Ok(WrittenEnd::Refused),
+            }
+        }
+        Ok(WrittenEnd::Ended(all_ended))
+    }
+}
+
 impl Write<'_> {
     fn write_held(&mut self, end: &HeldEnd) -> Result<WrittenEnd, FlowError> {
         if end.is_unverified && !self.was_permitted(end)? {
@@ -202,7 +238,10 @@ impl Write<'_> {
             HeldScope::OwnSessions(_) | HeldScope::OtherSessions | HeldScope::Token(_) => true,
             // Signing out.
             HeldScope::Sessions(_) if end.reason == EndReason::SignedOut => true,
-            HeldScope::Sessions(_) | HeldScope::Account(_) | HeldScope::Matching { .. } => false,
+            HeldScope::Sessions(_)
+            | HeldScope::Account(_)
+            | HeldScope::Matching { .. }
+            | HeldScope::MatchingAccounts(_) => false,
         };
         Ok(!before(session.ended_at)
             && !before(account.disabled_at)
@@ -228,8 +267,8 @@ impl Write<'_> {
                 let found = sessions::find_by_digest(self.connection, digest)?;
                 found.into_iter().map(|session| session.id).collect()
             }
-            // Page by page, each as `Sessions`.
-            HeldScope::Matching { .. } => Vec::new(),
+            // In parts, as `Sessions` or `Account`.
+            HeldScope::Matching { .. } | HeldScope::MatchingAccounts(_) => Vec::new(),
         })
     }
 
@@ -249,7 +288,8 @@ impl Write<'_> {
             | HeldScope::OwnSessions(_)
             | HeldScope::OtherSessions
             | HeldScope::Account(_)
-            | HeldScope::Matching { .. } => end.initiator.clone(),
+            | HeldScope::Matching { .. }
+            | HeldScope::MatchingAccounts(_) => end.initiator.clone(),
         };
         // The job that writes held ends may already have written this very end.
         let is_this = session.ended_at == Some(end.at) && session.end_reason == Some(end.reason);

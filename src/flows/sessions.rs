@@ -196,8 +196,24 @@ pub async fn end_matching(
     filter: SessionFilter,
     keep: Option<SessionId>,
 ) -> Result<usize, FlowError> {
+    match matching_scope(filter, keep) {
+        Some(scope) => with_long_patience(ctx.end_with_form(ctx.new_end(initiator, scope, EndReason::Revoked))).await,
+        None => Ok(0),
+    }
+}
+
+/// Holds the end of every live session that matches, because the database does not answer. The
+/// filter is evaluated when it does. Returns [`FlowError::EndHeld`], or why it is not held.
+pub fn hold_matching(ctx: &Ctx, initiator: &Initiator, filter: SessionFilter, keep: Option<SessionId>) -> FlowError {
+    let end = matching_scope(filter, keep).map(|scope| ctx.new_end(initiator, scope, EndReason::Revoked));
+    let words = "the matching sessions could not be counted";
+    ctx.hold_all(end.into_iter().collect(), words.to_owned())
+}
+
+/// Returns the scope of the live sessions that match; `None`: there can be none.
+fn matching_scope(filter: SessionFilter, keep: Option<SessionId>) -> Option<HeldScope> {
     let state = match filter.state {
-        SessionListState::Ended => return Ok(0),
+        SessionListState::Ended => return None,
         SessionListState::All | SessionListState::Active => SessionListState::Active,
         SessionListState::Flagged => SessionListState::Flagged,
     };
@@ -208,8 +224,7 @@ pub async fn end_matching(
         limit: 0,
         ..filter
     });
-    let scope = HeldScope::Matching { filter, keep };
-    with_long_patience(ctx.end_with_form(ctx.new_end(initiator, scope, EndReason::Revoked))).await
+    Some(HeldScope::Matching { filter, keep })
 }
 
 /// Ends all sessions of an account and returns how many were live.

@@ -185,8 +185,8 @@ async fn find(
     }
 }
 
-/// Returns whether the request may end sessions. The form of an account does that and more; its
-/// handler refuses the rest to visitors who are known from memory alone.
+/// Returns whether the request may end sessions. The forms of accounts do that and more; their
+/// handlers refuse the rest to visitors who are known from memory alone.
 fn may_end_sessions(req: &ServiceRequest) -> bool {
     let path = req.path();
     let ends_own = path.starts_with("/sessions/") && path.ends_with("/end");
@@ -194,7 +194,12 @@ fn may_end_sessions(req: &ServiceRequest) -> bool {
         .strip_prefix(paths::ADMIN_ACCOUNTS)
         .and_then(|id| id.strip_prefix('/'));
     let of_account = account.is_some_and(|id| Uuid::parse_str(id).is_ok());
-    let ends = [paths::SESSIONS_END_OTHERS, paths::ADMIN_SESSIONS_END].contains(&path);
+    let ends = [
+        paths::SESSIONS_END_OTHERS,
+        paths::ADMIN_SESSIONS_END,
+        paths::ADMIN_ACCOUNTS_BULK,
+    ]
+    .contains(&path);
     *req.method() == Method::POST && (signs_out(req) || ends_own || of_account || ends)
 }
 

@@ -3,14 +3,17 @@
 //! exactly that.
 
 use crate::domain::{
-    account::AccountId,
+    account::{AccountFilter, AccountId},
     audit::Initiator,
     session::{EndReason, Session, SessionFilter, SessionId},
     time::Timestamp,
 };
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// Maximum number of ends that are held. Each came from a person with a session, or from a rule
@@ -37,6 +40,8 @@ pub enum HeldScope {
         /// The session that stays.
         keep: Option<SessionId>,
     },
+    /// All sessions of the accounts that match, except the initiator's.
+    MatchingAccounts(Box<AccountFilter>),
 }
 
 /// An end of sessions: which, why, when and by whom.
@@ -74,7 +79,22 @@ impl HeldEnd {
             HeldScope::Matching { filter, keep } => {
                 was_there && *keep != Some(session.id) && **filter == SessionFilter::default()
             }
+            HeldScope::MatchingAccounts(_) => false,
         }
+    }
+
+    /// Returns whether only the database can tell if the end covers this session.
+    pub fn may_cover(&self, session: &Session) -> bool {
+        let is_meant = match &self.scope {
+            HeldScope::Matching { filter, keep } => *keep != Some(session.id) && **filter != SessionFilter::default(),
+            HeldScope::MatchingAccounts(_) => self.initiator.account_id() != Some(session.account_id),
+            HeldScope::Sessions(_)
+            | HeldScope::OwnSessions(_)
+            | HeldScope::OtherSessions
+            | HeldScope::Token(_)
+            | HeldScope::Account(_) => false,
+        };
+        is_meant && session.signed_in_at <= self.at
     }
 }
 
@@ -84,12 +104,18 @@ pub struct HeldEndId(u64);
 
 /// The held ends, in order of arrival.
 #[derive(Debug, Default)]
-pub struct HeldEnds(Mutex<HeldEndList>);
+pub struct HeldEnds {
+    list: Mutex<HeldEndList>,
+    /// Whether an end waits for the database; read with every request.
+    has_delayed: AtomicBool,
+}
 
 #[derive(Debug, Default)]
 struct HeldEndList {
     next: u64,
     ends: BTreeMap<HeldEndId, Arc<HeldEnd>>,
+    /// Those that the database did not take at once.
+    delayed: BTreeSet<HeldEndId>,
 }
 
 impl HeldEnds {
@@ -117,7 +143,32 @@ impl HeldEnds {
 
     /// Drops an end that was written.
     pub fn release(&self, id: HeldEndId) {
-        self.list().ends.remove(&id);
+        let mut list = self.list();
+        list.ends.remove(&id);
+        list.delayed.remove(&id);
+        self.has_delayed.store(!list.delayed.is_empty(), Ordering::SeqCst);
+    }
+
+    /// Notes whether an end waits for the database. The sessions that it may cover then wait too.
+    pub fn note_delayed(&self, id: HeldEndId, is_delayed: bool) {
+        let mut list = self.list();
+        if is_delayed && list.ends.contains_key(&id) {
+            list.delayed.insert(id);
+        } else {
+            list.delayed.remove(&id);
+        }
+        self.has_delayed.store(!list.delayed.is_empty(), Ordering::SeqCst);
+    }
+
+    /// Returns the ends that wait for the database. What they may cover is in doubt until they are
+    /// written, so take them before reading a session.
+    pub fn delayed(&self) -> Vec<Arc<HeldEnd>> {
+        if !self.has_delayed.load(Ordering::SeqCst) {
+            return Vec::new();
+        }
+        let list = self.list();
+        let delayed = list.delayed.iter().filter_map(|id| list.ends.get(id));
+        delayed.cloned().collect()
     }
 
     /// Returns all held ends, oldest first.
@@ -152,7 +203,8 @@ impl HeldEnds {
                 | HeldScope::OtherSessions
                 | HeldScope::Token(_)
                 | HeldScope::Account(_)
-                | HeldScope::Matching { .. } => &[],
+                | HeldScope::Matching { .. }
+                | HeldScope::MatchingAccounts(_) => &[],
             };
             ids.iter().map(|id| (*id, end.reason, end.at))
         });
@@ -160,6 +212,6 @@ impl HeldEnds {
     }
 
     fn list(&self) -> MutexGuard<'_, HeldEndList> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -388,7 +388,10 @@ impl Sessions {
                     self.end_covered(&end, &session);
                 }
             }
-            HeldScope::OtherSessions | HeldScope::Account(_) | HeldScope::Matching { .. } => {
+            HeldScope::OtherSessions
+            | HeldScope::Account(_)
+            | HeldScope::Matching { .. }
+            | HeldScope::MatchingAccounts(_) => {
                 self.by_id
                     .iter()
                     .for_each(|(_, session)| self.end_covered(&end, &session));

@@ -1,6 +1,7 @@
 //! The answers of a page, a sign-in, a forward-auth request and a revocation while something is
 //! broken: their time, and the recovery.
 
+mod bulk_ends;
 mod clock;
 mod cluster;
 mod crashes;

@@ -45,7 +45,7 @@ impl AccountListState {
 }
 
 /// Conditions that every account of a list meets, and where its page starts.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccountFilter {
     /// Text within name, display name or email address, in any case.
     pub text: Option<String>,

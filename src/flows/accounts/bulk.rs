@@ -140,8 +140,36 @@ pub async fn act_on_all_observed(
     act: BulkAct,
     note_progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<BulkOutcome, FlowError> {
+    let ends = if act == BulkAct::EndSessions {
+        ends_of(ctx, initiator, &selection)
+    } else {
+        Vec::new()
+    };
     let act_on_all = async move |ctx: Ctx| act_in_batches(&ctx, initiator, selection, act, note_progress).await;
-    ctx.perform_form(act_on_all).await
+    let done = ctx.perform_form(act_on_all).await;
+    // Ending sessions is not delayed; what was done before is not repeated.
+    ctx.hold_on_failure(done, || ends)
+}
+
+/// Holds the end of the sessions of these accounts, because the database does not answer. Returns
+/// [`FlowError::EndHeld`], or why it is not held.
+pub fn hold_ends_of(ctx: &Ctx, initiator: &Initiator, selection: &AccountSelection) -> FlowError {
+    let words = "the selected accounts could not be counted";
+    ctx.hold_all(ends_of(ctx, initiator, selection), words.to_owned())
+}
+
+/// Returns the ends of the sessions of these accounts, without the initiator's.
+fn ends_of(ctx: &Ctx, initiator: &Initiator, selection: &AccountSelection) -> Vec<HeldEnd> {
+    let own = initiator.account_id();
+    let scopes: Vec<HeldScope> = match selection {
+        AccountSelection::These(ids) => {
+            let others = ids.iter().filter(|id| own != Some(**id));
+            others.map(|id| HeldScope::Account(*id)).collect()
+        }
+        AccountSelection::Matching(filter) => vec![HeldScope::MatchingAccounts(Box::new(filter.clone()))],
+    };
+    let end = |scope| ctx.new_end(initiator, scope, EndReason::Revoked);
+    scopes.into_iter().map(end).collect()
 }
 
 async fn act_in_batches(
@@ -160,19 +188,13 @@ async fn act_in_batches(
     };
     let in_force = ctx.current_policy().await?;
     let mut sum = BulkOutcome::default();
-    let ends: Vec<HeldEnd> = ids
-        .iter()
-        .filter(|id| act == BulkAct::EndSessions && initiator.account_id() != Some(**id))
-        .map(|id| ctx.new_end(initiator, HeldScope::Account(*id), EndReason::Revoked))
-        .collect();
     let total = ids.len();
     for (number, ids) in ids.chunks(BATCH).enumerate() {
         note_progress(number * BATCH, total);
         let (act, ids) = (act.clone(), ids.to_vec());
         let in_force = in_force.clone();
         let act = ctx.write(initiator, move |w| w.act_on_accounts(&in_force, &ids, &act));
-        // Ending sessions is not delayed; what was done before is not repeated.
-        let done = ctx.hold_on_failure(with_long_patience(act).await, || ends.clone())?;
+        let done = with_long_patience(act).await?;
         sum.done += done.done;
         sum.already += done.already;
         sum.skipped.extend(done.skipped);

@@ -21,7 +21,7 @@ use std::{sync::Arc, time::Duration};
 
 /// What is wrong with the database.
 #[derive(Debug, Clone, Copy)]
-enum Fault {
+pub(super) enum Fault {
     Stopped,
     Frozen,
     ReadOnly,
@@ -35,7 +35,7 @@ fn postgres(server: &TestServer) -> &Database {
 }
 
 impl Fault {
-    fn begin(self, server: &TestServer, relay: &Relay) {
+    pub(super) fn begin(self, server: &TestServer, relay: &Relay) {
         match self {
             Self::Stopped => postgres(server).allow_connections(false),
             Self::Frozen => return relay.freeze(),
@@ -46,7 +46,7 @@ impl Fault {
         std::thread::sleep(Duration::from_millis(1_200));
     }
 
-    fn end(self, server: &TestServer, relay: &Relay) {
+    pub(super) fn end(self, server: &TestServer, relay: &Relay) {
         match self {
             Self::Stopped => postgres(server).allow_connections(true),
             Self::Frozen => relay.thaw(),
@@ -91,7 +91,7 @@ pub(super) fn recorded(server: &TestServer, event: &str, account: &str) -> Vec<A
 }
 
 /// Returns who, from where and with which request.
-fn signature(row: &AuditRecord) -> (&str, bool, bool) {
+pub(super) fn signature(row: &AuditRecord) -> (&str, bool, bool) {
     (&row.actor, row.ip.is_some(), row.request_id.is_some())
 }
 

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     domain::account::{AccountId, profile::check_profile},
     flows::{
-        Ctx,
+        Ctx, FlowError,
         accounts::{self, AccountSelection, BulkAct, BulkOutcome, SkipReason},
     },
     http::{
@@ -79,9 +79,13 @@ pub struct BulkForm {
 }
 
 impl CriticalForm for BulkForm {
-    /// The confirmation page itself changes nothing.
+    /// The confirmation page itself changes nothing, and an end of sessions is never delayed.
     fn is_critical(&self) -> bool {
-        !self.confirmed.is_empty() || self.act().is_err()
+        match self.act() {
+            Ok(BulkAct::EndSessions) => false,
+            Ok(_) => !self.confirmed.is_empty(),
+            Err(_) => true,
+        }
     }
 }
 
@@ -109,6 +113,13 @@ impl BulkForm {
             "remove-group" => BulkAct::RemoveGroup(group()?),
             _ => return Err("Choose an action.".to_owned()),
         })
+    }
+
+    /// Returns whether the number was shown, and typed if that is required for it.
+    fn is_confirmed(&self) -> bool {
+        let (shown, typed) = (self.shown.trim(), self.typed.trim());
+        let is_few = shown.parse().is_ok_and(|shown: i64| shown <= TYPED_FROM);
+        !self.confirmed.is_empty() && (shown == typed || (typed.is_empty() && is_few))
     }
 
     fn list_query(&self) -> Result<AccountListQuery, PageError> {
@@ -146,12 +157,19 @@ pub async fn submit(
         Ok(act) => act,
         Err(message) => return back_to_the_list(&message),
     };
+    if act != BulkAct::EndSessions {
+        admin.0.looked_up()?;
+    }
     let key = parse_key(&form.key).filter(|_| !form.confirmed.is_empty());
     if let Some(response) = answer_earlier(&req, &ctx, &admin, key).await? {
         return Ok(response);
     }
     let chosen = form.selection()?;
-    let (named, count) = accounts::find_selected(&ctx, &admin.0.initiator, chosen.clone(), &act, NAMED).await?;
+    let found = accounts::find_selected(&ctx, &admin.0.initiator, chosen.clone(), &act, NAMED).await;
+    if matches!(found, Err(FlowError::Unavailable(_))) && act == BulkAct::EndSessions && form.is_confirmed() {
+        return Err(accounts::hold_ends_of(&ctx, &admin.0.initiator, &chosen).into());
+    }
+    let (named, count) = found?;
     if count == 0 {
         let none = if form.what == "matching" {
             "No other account matches."

@@ -14,7 +14,7 @@ use crate::{
         agent,
         session::{SessionFilter, SessionId, SessionListState},
     },
-    flows::{Ctx, FormSubmission, sessions},
+    flows::{Ctx, FlowError, FormSubmission, sessions},
     http::{
         error::PageError,
         filters::format_count,
@@ -95,6 +95,13 @@ impl EndSessionsForm {
         })
     }
 
+    /// Returns whether the number was shown, and typed if that is required for it.
+    fn is_confirmed(&self) -> bool {
+        let (shown, typed) = (self.shown.trim(), self.typed.trim());
+        let is_few = shown.parse().is_ok_and(|shown: i64| shown <= TYPED_FROM);
+        !shown.is_empty() && (shown == typed || (typed.is_empty() && is_few))
+    }
+
     /// Returns the context for the flow that ends the sessions.
     fn perform(&self, ctx: &Ctx, admin: &Admin) -> Ctx {
         let Some(sent) = self.submission(admin) else {
@@ -123,7 +130,8 @@ struct MatchingSessions {
     descriptions: Vec<String>,
 }
 
-async fn matching(ctx: &Ctx, admin: &Admin, list_query: &SessionListQuery) -> Result<MatchingSessions, PageError> {
+/// Returns the filter of the live sessions that match.
+fn live_filter(ctx: &Ctx, list_query: &SessionListQuery) -> Result<SessionFilter, PageError> {
     let mut filter = SessionFilter {
         after: None,
         before: None,
@@ -133,6 +141,11 @@ async fn matching(ctx: &Ctx, admin: &Admin, list_query: &SessionListQuery) -> Re
     if !matches!(filter.state, SessionListState::Active | SessionListState::Flagged) {
         filter.state = SessionListState::Active;
     }
+    Ok(filter)
+}
+
+async fn matching(ctx: &Ctx, admin: &Admin, list_query: &SessionListQuery) -> Result<MatchingSessions, PageError> {
+    let filter = live_filter(ctx, list_query)?;
     let count = sessions::count(ctx, filter.clone()).await?;
     let yours = includes_mine(ctx, admin, &filter).await?;
     let descriptions = list_query.describe(list_query.account_name(ctx).await?.as_deref());
@@ -346,7 +359,15 @@ async fn end_matching(
     form: &EndSessionsForm,
     list_query: &SessionListQuery,
 ) -> Result<HttpResponse, PageError> {
-    let found = matching(ctx, admin, list_query).await?;
+    let keep = (form.yours == "kept").then_some(admin.0.session);
+    let found = match matching(ctx, admin, list_query).await {
+        // An end that was confirmed is not delayed; nobody can count its sessions now.
+        Err(PageError::Flow(FlowError::Unavailable(_))) if form.is_confirmed() => {
+            let filter = live_filter(ctx, list_query)?;
+            return Err(sessions::hold_matching(ctx, &admin.0.initiator, filter, keep).into());
+        }
+        found => found?,
+    };
     let must_type = found.count > TYPED_FROM || found.yours;
     let numbers = (form.shown.trim(), form.typed.trim());
     let fault = match numbers {
@@ -362,7 +383,6 @@ async fn end_matching(
         let view = render_matching(req, ctx, admin, &found, &form.back, vec![("typed".to_owned(), message)]).await?;
         return render_page(StatusCode::UNPROCESSABLE_ENTITY, &view);
     }
-    let keep = (form.yours == "kept").then_some(admin.0.session);
     let (work, initiator) = (form.perform(ctx, admin), admin.0.initiator.clone());
     let end = |_| async move { sessions::end_matching(&work, &initiator, found.filter, keep).await };
     let key = form
