@@ -70,7 +70,7 @@ fn check_alive(session: &SessionFacts, policy: &EffectivePolicy, now: Timestamp)
 }
 
 /// Judges the token, the browser and the network. `proved`: the device proved the session's key, so
-/// that another browser or network is recorded and not counted.
+/// that another browser or network is recorded, not counted, and rotates nothing.
 fn live(
     session: &SessionFacts,
     request: &RequestFacts,
@@ -90,7 +90,9 @@ fn live(
     Ok(LiveEffect {
         touch: activity::counts(&request.kind, &policy.activity),
         seen: !request.kind.check,
-        rotate: network.rebind.is_some() && policy.validation.rotate_on_ip_change,
+        // A proof distinguishes the owner from a thief better than the use of a replaced token, and
+        // that use would end the session of an owner whose cookies were copied.
+        rotate: network.rebind.is_some() && policy.validation.rotate_on_ip_change && !proved,
         record: network.record.or(agent),
         rebind: network.rebind,
         enrol_by: None,

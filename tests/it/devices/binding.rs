@@ -150,6 +150,30 @@ fn with_a_proof_another_network_and_browser_end_nothing() {
 }
 
 #[test]
+fn copied_cookies_in_another_network_leave_the_owner_in_the_session() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = server(on);
+        server.policy(&[("session.device_proof_age", "300")]);
+        let mut owner = Bound::sign_in(&server, "ada");
+        let thief = owner.client.thief().from("127.0.0.9").header("user-agent", "curl/8.0");
+        admitted(&thief);
+        assert_eq!(
+            thief.cookie("__Host-nightlatch"),
+            owner.client.cookie("__Host-nightlatch"),
+            "{on:?}: not rotated"
+        );
+        // Longer than a replaced token works.
+        server.advance(15);
+        admitted(&owner.client);
+        owner.refresh();
+        server.advance(299);
+        refused(&thief, "device_unproven");
+        admitted(&owner.client);
+        assert!(!server.events().iter().any(|event| event.starts_with("session.ended")));
+    }
+}
+
+#[test]
 fn a_requirement_refuses_browsers_that_were_not_bound_within_a_minute() {
     for on in [On::Sqlite, On::Postgres] {
         let server = server(on);

@@ -64,7 +64,10 @@ fn a_rotation_keeps_the_device_and_an_end_refuses_it() {
         let before = owner.client.cookie("__Host-nightlatch");
         let challenge = owner.challenge.clone();
         let elsewhere = owner.client.thief().from("127.0.0.2");
+        // With a proof nothing rotates.
+        server.policy(&[("session.device_binding", "off")]);
         elsewhere.get("/").expect(200);
+        server.policy(&[("session.device_binding", "offer")]);
         assert_ne!(elsewhere.cookie("__Host-nightlatch"), before, "{on:?}: rotated");
         // A challenge from before the rotation is still answered, and the proof counts for both
         // tokens while the old one does.
