@@ -14,7 +14,8 @@ mod record;
 
 pub use cause::{EndCause, EndedBy};
 pub use device::{
-    DeviceEvidence, DeviceFault, DeviceKey, DeviceKeyId, DeviceProof, REGISTRATION_WINDOW, device_fault, proof_lifetime,
+    DeviceEvidence, DeviceFault, DeviceKey, DeviceKeyId, DeviceProof, REGISTRATION_WINDOW, device_fault,
+    proof_lifetime, usable_unbound_until,
 };
 pub use factor::factor_duty;
 pub use facts::{

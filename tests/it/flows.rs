@@ -8,3 +8,4 @@ mod replay;
 mod retention;
 mod seals;
 mod sources;
+mod watching;

@@ -131,6 +131,15 @@ pub(super) fn judge(evidence: DeviceEvidence, policy: &DevicePolicy, now: Timest
     }
 }
 
+/// Returns the last instant at which a session may be used without a key where one is required;
+/// `None`: it is bound, or no key is required.
+pub fn usable_unbound_until(evidence: DeviceEvidence, policy: &DevicePolicy) -> Option<Timestamp> {
+    match (policy.binding, evidence) {
+        (DeviceBinding::Require, DeviceEvidence::Unbound { registrable_until }) => Some(registrable_until),
+        (DeviceBinding::Off | DeviceBinding::Offer, _) | (_, DeviceEvidence::Bound { .. }) => None,
+    }
+}
+
 /// Returns why a session, judged by its device alone, cannot be used; `None`: it can.
 pub fn device_fault(evidence: DeviceEvidence, policy: &DevicePolicy, now: Timestamp) -> Option<DeviceFault> {
     judge(evidence, policy, now).err()

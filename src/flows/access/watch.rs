@@ -10,7 +10,10 @@ use crate::{
         account::{Account, AccountId},
         activity::RequestKind,
         application::Application,
-        session::{Duty, EndReason, RequestFacts, SessionId, SessionToken, SessionVerdict, ends_at, warning},
+        session::{
+            Duty, EndReason, RequestFacts, SessionId, SessionToken, SessionVerdict, ends_at, usable_unbound_until,
+            warning,
+        },
         time::{Span, Timestamp},
     },
     flows::{Ctx, FlowError},
@@ -67,12 +70,15 @@ impl Observation {
         }
     }
 
-    fn live(warns: bool, warns_at: Option<Timestamp>, ends_at: Option<Timestamp>, duty: Option<Duty>) -> Self {
-        let over_at = ends_at.map(|at| at.saturating_add(Span::from_micros(1)));
-        let (state, next) = match warns {
-            true => (WatchedState::Warned, over_at),
-            false => (WatchedState::Live, warns_at.or(over_at)),
+    /// `limits`: the last instants at which the session has no further duty.
+    fn live(warns_at: Option<Timestamp>, warns: bool, limits: &[Option<Timestamp>], duty: Option<Duty>) -> Self {
+        let after = |at: &Timestamp| at.saturating_add(Span::from_micros(1));
+        let over = limits.iter().flatten().map(after);
+        let (state, warning) = match warns {
+            true => (WatchedState::Warned, None),
+            false => (WatchedState::Live, warns_at),
         };
+        let next = over.chain(warning).min();
         Self { state, duty, next }
     }
 }
@@ -106,15 +112,16 @@ pub async fn observe(ctx: &Ctx, watched: &WatchedSession) -> Result<Observation,
             watched.application.as_deref(),
         );
         let now = ctx.now();
-        let request = (&owners_request(&session), assumed_device(&session, token, now));
+        let device = assumed_device(&session, token, now);
+        let request = (&owners_request(&session), device);
         let verdict = judge_row(&session, token, &account, request, &policy, now);
-        let duty = match verdict {
+        let (duty, enrol_by) = match verdict {
             SessionVerdict::Ended {
                 reason: EndReason::Idle | EndReason::WindowClosed,
-            } if !asked_the_store => None,
+            } if !asked_the_store => (None, None),
             SessionVerdict::Ended { .. } => return Ok(Observation::over(WatchedState::Ended)),
-            SessionVerdict::Live(_) => None,
-            SessionVerdict::Duty { what, .. } => Some(what),
+            SessionVerdict::Live(live) => (None, live.enrol_by),
+            SessionVerdict::Duty { what, .. } => (Some(what), None),
         };
         let life = session.life();
         let end = ends_at(&life, &policy);
@@ -130,7 +137,10 @@ pub async fn observe(ctx: &Ctx, watched: &WatchedSession) -> Result<Observation,
             };
             continue;
         }
-        return Ok(Observation::live(warns, warns_at, end.map(|end| end.at), duty));
+        // A duty that has begun has no further limit.
+        let bind_by = usable_unbound_until(device, &policy.device).filter(|by| now <= *by);
+        let limits = [end.map(|end| end.at), enrol_by, bind_by];
+        return Ok(Observation::live(warns_at, warns, &limits, duty));
     }
     Ok(Observation::over(WatchedState::Ended))
 }
