@@ -28,19 +28,35 @@ pub fn is_same(at_sign_in: Option<&str>, now: Option<&str>, family: bool) -> boo
 }
 
 fn same_family(a: &str, b: &str) -> bool {
-    match (parse(a), parse(b)) {
-        (Some(a), Some(b)) => shared_family(&a) == shared_family(&b),
+    match (shared_family(a), shared_family(b)) {
+        (Some(a), Some(b)) => a == b,
         (None, _) | (_, None) => false,
     }
 }
 
-/// Returns the family that is compared. Edge shows pages in Internet Explorer's compatibility mode
-/// under that browser's name, with its own cookies.
-fn shared_family<'a>(parsed: &WootheeResult<'a>) -> &'a str {
-    match family(parsed) {
-        "Internet Explorer" => "Edge",
-        name => name,
+/// Returns the family that is compared; `None`: unknown. Edge shows pages in Internet Explorer's
+/// compatibility mode under that browser's name, and iOS shows pages of the home screen under no
+/// name, each with the browser's cookies.
+fn shared_family(agent: &str) -> Option<&str> {
+    if is_home_screen_page(agent) {
+        return Some("Safari");
     }
+    match family(&parse(agent)?) {
+        "Internet Explorer" => Some("Edge"),
+        name => Some(name),
+    }
+}
+
+/// Returns whether an agent is that of a page that was put on the home screen of an iPhone or iPad:
+/// Safari's without the names of the browser at its end. Apps that show pages add a name of theirs.
+fn is_home_screen_page(agent: &str) -> bool {
+    let is_apple = ["Mozilla/5.0 (iPhone;", "Mozilla/5.0 (iPad;", "Mozilla/5.0 (iPod touch;"]
+        .iter()
+        .any(|start| agent.starts_with(start));
+    let build = agent
+        .rsplit_once(" (KHTML, like Gecko) Mobile/")
+        .map(|(_, build)| build);
+    is_apple && build.is_some_and(|build| !build.is_empty() && build.chars().all(|c| c.is_ascii_alphanumeric()))
 }
 
 /// The platform of a device, for programs to which its browsers pass requests.
@@ -53,20 +69,24 @@ enum Platform {
 
 /// Programs to which browsers pass requests together with their cookies: media players, download
 /// managers, fetchers of icons and previews. None of them opens pages.
-const COMPANIONS: [(&str, Platform); 13] = [
+const COMPANIONS: [(&str, Platform); 17] = [
     ("AppleCoreMedia/", Platform::Apple),
     ("QuickTime/", Platform::Apple),
     ("MobileSafari/", Platform::Apple),
     ("Safari/", Platform::Apple),
     ("NetworkingExtension/", Platform::Apple),
     ("com.apple.WebKit", Platform::Apple),
+    ("VideosUI/", Platform::Apple),
     ("stagefright/", Platform::Android),
     ("AndroidDownloadManager", Platform::Android),
     ("ExoPlayer", Platform::Android),
+    ("AndroidXMedia3/", Platform::Android),
     ("Dalvik/", Platform::Android),
     ("NSPlayer/", Platform::Windows),
     ("Windows-Media-Player/", Platform::Windows),
-    ("Microsoft Office/", Platform::Windows),
+    ("Microsoft Office", Platform::Windows),
+    ("Microsoft-WebDAV-MiniRedir/", Platform::Windows),
+    ("Mozilla/4.0 (compatible; ms-office;", Platform::Windows),
 ];
 
 /// Returns whether an agent is a program to which browsers of the sign-in's platform pass requests

@@ -96,6 +96,30 @@ const IPAD_AS_MAC: &str = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Apple
 const IE_MODE: &str = "Mozilla/5.0 (Windows NT 10.0; WOW64; Trident/7.0; .NET4.0C; .NET4.0E; rv:11.0) like Gecko";
 
 #[test]
+fn a_page_on_the_home_screen_is_safari_and_an_app_that_shows_pages_is_not() {
+    let page = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148";
+    assert!(is_same(Some(IPHONE), Some(page), true));
+    assert!(is_same(Some(page), Some(IPHONE), true));
+    assert!(
+        !is_same(Some(IPHONE), Some(page), false),
+        "exact compares the whole text"
+    );
+    assert!(!is_same(Some(ANDROID), Some(page), true));
+    assert!(!is_same(Some(CHROME), Some(page), true));
+    for app in [
+        format!("{page} [FBAN/FBIOS;FBAV/470.0;FBDV/iPhone14,5]"),
+        format!("{page} Instagram 337.0.0"),
+        page.replace("Mobile/15E148", "Mobile/"),
+        page.replace("Mozilla/5.0 (iPhone;", "curl/8.5.0 (iPhone;"),
+    ] {
+        assert!(!is_same(Some(IPHONE), Some(&app), true), "{app}");
+    }
+    // The view of an Android app has cookies of its own.
+    let view = "Mozilla/5.0 (Linux; Android 14; Pixel 8; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/126.0.0.0 Mobile Safari/537.36";
+    assert!(!is_same(Some(ANDROID), Some(view), true));
+}
+
+#[test]
 fn a_program_that_the_browser_hands_requests_to_is_its_companion() {
     for (browser, agent, companion) in [
         (IPHONE, PLAYER, true),
@@ -123,6 +147,18 @@ fn a_program_that_the_browser_hands_requests_to_is_its_companion() {
         ),
         (CHROME, "NSPlayer/12.00.19041.4355 WMFSDK/12.00.19041.4355", true),
         (EDGE, "Windows-Media-Player/12.0.19041.4355", true),
+        (IPHONE, "VideosUI/1 CFNetwork/1496.0.7 Darwin/23.5.0", true),
+        (ANDROID, "AndroidXMedia3/1.3.1", true),
+        (
+            EDGE,
+            "Microsoft Office/16.0 (Windows NT 10.0; Microsoft Word 16.0.17628; Pro)",
+            true,
+        ),
+        (EDGE, "Microsoft Office Existence Discovery", true),
+        (EDGE, "Mozilla/4.0 (compatible; ms-office; MSOffice 16)", true),
+        (CHROME, "Microsoft-WebDAV-MiniRedir/10.0.22631", true),
+        (MAC, "Microsoft Office Existence Discovery", false),
+        (FIREFOX, "VLC/3.0.20 LibVLC/3.0.20", false),
         (FIREFOX, PLAYER, false),
         (CHROME, PLAYER, false),
         (ANDROID, PLAYER, false),
