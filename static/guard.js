@@ -20,7 +20,7 @@
   const POLL_MS = 20000; // without an event stream
   const TRUST_MS = 300000; // with one
   const FIRST_MS = 5000; // a stream that says nothing for so long is held back by a proxy
-  const QUIET_MS = 40000; // and one that falls silent for so long is broken
+  const QUIET_MS = 50000; // and one that falls silent for so long is broken
   const TICK_MS = 500;
   const SAID_AT = [120, 60, 40, 20, 10]; // seconds left at which a screen reader is notified
   const COVERED = "data-nightlatch-covered";

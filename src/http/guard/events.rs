@@ -22,7 +22,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 /// How often a quiet stream sends a comment, so that neither proxies nor the page take it for
 /// broken.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+const HEARTBEAT: Duration = Duration::from_secs(20);
 /// How long a stream waits before it looks again at a session whose state could not be read.
 const RECHECK: Duration = Duration::from_millis(500);
 /// How long a page that found no room waits before it asks for a stream again, in seconds.
