@@ -193,6 +193,17 @@ impl LiveSession {
         self.row.tokens.iter().find(|token| token.digest == digest)
     }
 
+    /// Takes over what bounds the records of the session: otherwise each change of its row would
+    /// allow all of them once more.
+    fn keep_limits_of(&self, earlier: &Self) {
+        let (recorded, unproved, denied) = {
+            let notes = earlier.notes();
+            (notes.recorded.clone(), notes.unproved.clone(), notes.denied)
+        };
+        let mut notes = self.notes();
+        (notes.recorded, notes.unproved, notes.denied) = (recorded, unproved, denied);
+    }
+
     fn raise(&self, active: Timestamp, seen: Timestamp) {
         self.active.fetch_max(active.as_micros(), Ordering::AcqRel);
         self.seen.fetch_max(seen.as_micros(), Ordering::AcqRel);
@@ -264,6 +275,10 @@ impl Sessions {
         if let Some(unwritten) = self.pending().get(&session.id()) {
             let life = unwritten.life();
             session.raise(life.last_active_at, life.last_seen_at);
+        }
+        let id = session.id();
+        if let Some(earlier) = self.by_id.get(&id).or_else(|| self.former.get(&id)) {
+            session.keep_limits_of(&earlier);
         }
         // A row that is read while its end waits for the database must not revive the session.
         if let Some(reason) = self.held.reason_for(&session.row) {
