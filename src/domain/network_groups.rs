@@ -131,6 +131,15 @@ fn parse_group(line: usize, text: &str) -> Result<Vec<IpNetwork>, String> {
     Ok(group)
 }
 
+/// Writes a network as people do: a single address without a prefix.
+fn shown(network: IpNetwork) -> String {
+    let is_address = network.prefix() == if network.is_ipv6() { 128 } else { 32 };
+    match is_address {
+        true => network.ip().to_string(),
+        false => network.to_string(),
+    }
+}
+
 /// Returns the fault of two networks of different lines that share addresses. Networks are disjoint
 /// or nested, so that in order of their first address each needs to be compared only with the one
 /// that reaches furthest.
@@ -154,7 +163,10 @@ fn find_overlap(networks: Vec<(usize, IpNetwork)>) -> Option<String> {
                     };
                     return Some(format!(
                         "line {}: “{}” overlaps {} in line {}",
-                        later.0, later.1, earlier.1, earlier.0
+                        later.0,
+                        shown(later.1),
+                        shown(earlier.1),
+                        earlier.0
                     ));
                 }
             }

@@ -105,7 +105,7 @@ fn faults_name_the_line_and_the_value() {
         ),
         (
             "192.0.2.1\n192.0.2.1",
-            "line 2: “192.0.2.1/32” overlaps 192.0.2.1/32 in line 1",
+            "line 2: “192.0.2.1” overlaps 192.0.2.1 in line 1",
         ),
         (
             "2001:db8::/32\n2001:db8:1::/48",
@@ -113,7 +113,7 @@ fn faults_name_the_line_and_the_value() {
         ),
         (
             "10.0.0.1\n::ffff:10.0.0.1",
-            "line 2: “10.0.0.1/32” overlaps 10.0.0.1/32 in line 1",
+            "line 2: “10.0.0.1” overlaps 10.0.0.1 in line 1",
         ),
         (
             "10.0.0.0/8, 10.1.0.0/16\n10.1.2.0/24",

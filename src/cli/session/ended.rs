@@ -118,6 +118,14 @@ fn facts(view: &SessionView) -> Table {
     );
     add("Signed in", session.signed_in_at.to_rfc3339());
     add("Proved", session.proofs.display());
+    for key in &session.devices {
+        let host = if key.host.is_empty() { "Nightlatch" } else { &key.host };
+        let proved_at = key.proved_at.to_rfc3339();
+        add(
+            "Device",
+            format!("bound on {host}, key {}, proved {proved_at}", key.thumbprint),
+        );
+    }
     add("Last active", view.last_active_at.to_rfc3339());
     match &view.ended {
         Some(ended) => {
