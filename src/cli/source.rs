@@ -231,7 +231,11 @@ impl SetSource {
                 output::print_line(&format!(
                     "{} of its accounts are live, {} of administrators, and go on with the rights of their accounts. \
                      To end them: nightlatch source set {} --end-sessions",
-                    format_count(live.sessions, "session", "sessions"),
+                    format_count(
+                        usize::try_from(live.sessions).unwrap_or(usize::MAX),
+                        "session",
+                        "sessions"
+                    ),
                     live.administrators,
                     escape_text(&self.name)
                 ))?;

@@ -163,11 +163,11 @@ impl Ctx {
         if now <= silent_since.saturating_add(span) {
             return Ok(0);
         }
-        let accounts = self.accounts_with_sessions(id).await?;
-        self.end_directory_sessions(accounts.into_values().collect()).await
+        self.end_sessions_of_source(&Initiator::system(), &live.source.name, EndReason::Directory)
+            .await
     }
 
-    /// Ends the sessions of these accounts; returns their number.
+    /// Ends the sessions of people whom the directory no longer admits; returns their number.
     async fn end_directory_sessions(&self, mut accounts: Vec<AccountId>) -> Result<usize, FlowError> {
         // Rows are locked in this order everywhere.
         accounts.sort();

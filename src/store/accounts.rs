@@ -11,8 +11,8 @@ pub use expiry::list_expiry_candidates;
 pub use networks::{forget_networks, knows_network, list_networks, purge_networks, record_sign_in};
 pub(super) use of_source::restrict_to_source;
 pub use of_source::{
-    count_by_source, count_enabled_of_source, count_of_source, find_by_external_id, find_listed, list_of_source,
-    list_with_sessions,
+    LiveSessionCount, count_by_source, count_enabled_of_source, count_live_sessions, count_of_source,
+    find_by_external_id, find_listed, list_of_source, list_with_sessions,
 };
 pub use passwords::{choose_password, list_passwords, push_password, set_password_hash_if};
 pub(super) use row::{factors_of, parse_id, parse_role, parse_source_id};

@@ -3,11 +3,11 @@
 
 use super::{
     AccountSelect,
-    row::{AccountRow, parse_id, parse_source_id},
+    row::{AccountRow, parse_id, parse_role, parse_source_id},
 };
 use crate::{
     domain::{
-        account::{Account, AccountId},
+        account::{Account, AccountId, Role},
         source::{LOCAL, SourceId},
     },
     store::{
@@ -18,8 +18,8 @@ use crate::{
     },
 };
 use diesel::{
-    ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper,
-    dsl::exists,
+    AggregateExpressionMethods, ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl,
+    SelectableHelper, dsl::exists,
 };
 
 /// Finds the account with this identity at a source. In a write its row is locked, as by
@@ -96,6 +96,41 @@ pub fn list_with_sessions(
         .select((accounts::id, accounts::external_id))
         .load(c.db())?;
     let read = |(id, external_id): (String, Option<String>)| Ok((parse_id(&id)?, external_id.unwrap_or_default()));
+    rows.into_iter().map(read).collect()
+}
+
+/// Live sessions of the accounts of a source with one role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LiveSessionCount {
+    /// The role.
+    pub role: Role,
+    /// The number of sessions.
+    pub sessions: i64,
+    /// The number of accounts that have them.
+    pub accounts: i64,
+}
+
+/// Counts the live sessions of a source's accounts by role.
+pub fn count_live_sessions(c: &mut Conn, source: SourceId) -> Result<Vec<LiveSessionCount>, StoreError> {
+    let rows: Vec<(String, i64, i64)> = accounts::table
+        .inner_join(sessions::table)
+        .filter(accounts::source_id.eq(source.0.to_string()))
+        .filter(sessions::ended_at.is_null())
+        .group_by(accounts::role)
+        .select((
+            accounts::role,
+            diesel::dsl::count(sessions::id),
+            diesel::dsl::count(accounts::id).aggregate_distinct(),
+        ))
+        .load(c.db())?;
+    let read = |(role, sessions, accounts): (String, i64, i64)| {
+        let role = parse_role(&role)?;
+        Ok(LiveSessionCount {
+            role,
+            sessions,
+            accounts,
+        })
+    };
     rows.into_iter().map(read).collect()
 }
 
