@@ -106,6 +106,7 @@ pub const ADMIN_SOURCES: &str = "/admin/sources";
 pub const ADMIN_SOURCE: &str = "/admin/sources/{name}";
 /// The endpoints for proxies.
 pub const AUTHZ: &str = "/api/authz/";
+pub const ADMIN_SOURCE_END: &str = "/admin/sources/{name}/end-sessions";
 pub const AUTH_REQUEST: &str = "/api/authz/auth-request";
 pub const FORWARD_AUTH: &str = "/api/authz/forward-auth";
 pub const EXT_AUTHZ: &str = "/api/authz/ext-authz";

@@ -115,6 +115,8 @@ const REACHED: &[&str] = &[
     paths::ADMIN_APPLICATION_TEST,
     paths::ADMIN_SOURCE,
 ];
+    // `accessibility::source_pages` opens it.
+    paths::ADMIN_SOURCE_END,
 
 fn is_page(route: &Route) -> bool {
     // Endpoints for proxies and for other sites' pages are not pages.

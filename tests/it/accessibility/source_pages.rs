@@ -71,6 +71,7 @@ fn console(server: &TestServer) -> Vec<(&'static str, String)> {
         ("source-new-provider", "/admin/sources?new=oidc"),
         ("source-provider", "/admin/sources/corp"),
         ("source-directory", "/admin/sources/people"),
+        ("source-end-sessions", "/admin/sources/people/end-sessions"),
         ("source-tested", "/admin/sources/people?test=yes&account=linus"),
         ("account-new-of-source", "/admin/accounts/new"),
         ("accounts-of-source", "/admin/accounts?source=people"),

@@ -9,7 +9,7 @@ use crate::{
     },
 };
 use nightlatch::{
-    domain::account::Role,
+    domain::{account::Role, audit::Event},
     flows::source_sessions::{count_source_sessions, end_source_sessions},
 };
 use serde_json::json;
@@ -349,11 +349,68 @@ fn a_change_of_the_rules_names_the_live_sessions_which_can_be_ended() {
             page.text()
         );
         ada.get("/").expect(200);
-        let initiator = operator();
-        let ending = end_source_sessions(&server.ctx, &initiator, "corp");
-        assert_eq!(server.run(ending).unwrap(), 2, "{on:?}");
+        // The page says how much ends before it ends; the local administrator stays.
+        let page = boss.get("/admin/sources/corp/end-sessions").expect(200).page();
+        let text = page.text();
+        assert!(text.contains("2 live sessions of 2 accounts end"), "{text}");
+        assert!(
+            text.contains("1 session of administrators is among them"),
+            "{text}"
+        );
+        assert!(!text.contains("your own session"), "{text}");
+        ada.get("/").expect(200);
+        let form = page.form("/admin/sources/corp/end-sessions");
+        let ended = boss.submit(&form, &[]).expect(303);
+        assert_eq!(ended.location(), "/admin/sources/corp");
+        assert!(
+            boss.get(ended.location())
+                .expect(200)
+                .page()
+                .shows("Ended 2 sessions.")
+        );
         for client in [ada, bob] {
             client.get("/").expect(303);
         }
     }
+}
+        let ends = server
+            .audit()
+            .into_iter()
+            .filter(|entry| entry.event == Event::SessionEnded);
+        let by: Vec<_> = ends.map(|entry| (entry.actor, entry.reason)).collect();
+        let revoked = ("boss".to_owned(), Some("revoked".to_owned()));
+        assert_eq!(by, [revoked.clone(), revoked], "{on:?}");
+        assert!(
+            boss.get("/admin/sources/corp/end-sessions")
+                .expect(200)
+                .page()
+                .shows("none ends")
+        );
+        let initiator = operator();
+        let ending = end_source_sessions(&server.ctx, &initiator, "corp");
+        assert_eq!(server.run(ending).unwrap(), 0, "{on:?}");
+
+/// Whoever came through the source is told that their own session is one of them, and proves who
+/// they are first.
+#[test]
+fn ending_the_sessions_of_a_source_asks_for_a_proof_and_names_ones_own() {
+    let server = TestServer::start();
+    let real = corp(&server, &[]);
+    let ada = server.anyone();
+    sign_in(&ada, &real.browser(), "ada").expect(303);
+    let page = ada.get("/admin/sources/corp/end-sessions").expect(200).page();
+    assert!(page.shows("This includes your own session."));
+    let boss = server.admin("boss");
+    server.advance(700);
+    let asked = boss.post("/admin/sources/corp/end-sessions", &[]).expect(403);
+    assert_eq!(
+        server.run(count_source_sessions(&server.ctx, "corp")).unwrap().sessions,
+        1
+    );
+    boss.confirm(&asked, PASSWORD).expect(303);
+    assert_eq!(
+        server.run(count_source_sessions(&server.ctx, "corp")).unwrap().sessions,
+        0
+    );
+    server.member("lin").get("/admin/sources/corp/end-sessions").expect(403);
 }

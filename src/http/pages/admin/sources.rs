@@ -31,6 +31,7 @@ use serde::Deserialize;
 use std::time::Duration;
 use view::{EventsView, SourceForm, SourceLine, SourcePage, SourceTestView, SourcesPage, page_address};
 
+mod end;
 mod input;
 mod view;
 
@@ -41,6 +42,8 @@ pub fn routes() -> Vec<Route> {
         Route::post(paths::ADMIN_SOURCES, Audience::Administrator, create).step_up(),
         Route::get(paths::ADMIN_SOURCE, Audience::Administrator, detail),
         Route::post(paths::ADMIN_SOURCE, Audience::Administrator, submit).step_up(),
+        Route::get(paths::ADMIN_SOURCE_END, Audience::Administrator, end::show),
+        Route::post(paths::ADMIN_SOURCE_END, Audience::Administrator, end::submit).step_up(),
     ]
 }
 
@@ -256,7 +259,7 @@ async fn live_sessions(ctx: &Ctx, before: &SourceView, name: &str) -> Result<Str
         0 => String::new(),
         sessions => format!(
             " Live sessions of its accounts: {sessions}, of administrators: {}. They go on with the rights of their \
-             accounts; end them under Sessions or with nightlatch source set {name} --end-sessions.",
+             accounts; \u{201c}End all sessions\u{201d} below ends them.",
             live.administrators
         ),
     })
