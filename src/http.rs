@@ -34,6 +34,7 @@ pub mod pages;
 pub mod paths;
 pub mod problem;
 pub mod prove_form;
+pub mod provider_answer;
 pub mod provider_cookie;
 pub mod request_body;
 pub mod request_kind;

@@ -1,7 +1,5 @@
 // Confirming one's identity at an identity provider in a window of its own. The page on which it ends says so on a channel
 // and closes; the page that asked then sends its form. Without script the same takes a second click.
-// The provider's answer is used up; the address that stays in the window and its history needs none of it.
-if (location.pathname.endsWith("/callback")) history.replaceState(null, "", location.pathname);
 
 const channel = new BroadcastChannel("nightlatch-confirmation");
 

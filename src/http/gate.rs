@@ -121,6 +121,8 @@ fn is_public(path: &str) -> bool {
         || matches!(path, paths::GUARD_SCRIPT | paths::GUARD_STYLE)
         || path == paths::HEALTHZ
         || path == paths::READYZ
+        // It only takes the provider's answer out of the address, also while the database is away.
+        || (path.starts_with("/login/oidc/") && path.ends_with("/callback"))
 }
 
 fn may_enter(site: &Site, admitted: Option<&AdmittedSession>) -> bool {

@@ -50,6 +50,7 @@ fn sign_in_routes() -> Vec<Route> {
         Route::post(paths::LOGIN_PASSKEY, Audience::Anyone, login::passkey::submit),
         Route::get(paths::LOGIN_OIDC, Audience::Anyone, login::provider::start),
         Route::get(paths::LOGIN_OIDC_CALLBACK, Audience::Anyone, login::provider::callback),
+        Route::get(paths::LOGIN_OIDC_ANSWER, Audience::Anyone, login::provider::answer),
         Route::get(paths::LOGIN_OIDC_AGAIN, Audience::Anyone, login::provider::again),
         Route::get(paths::LOGIN_OIDC_CONFIRM, Audience::Member, login::provider::confirm),
         Route::get(paths::LOGOUT_PROVIDER, Audience::Anyone, logout::provider),

@@ -16,6 +16,8 @@ pub const LOGIN_OIDC: &str = "/login/oidc/{source}";
 /// Where an identity provider sends the browser back.
 pub const LOGIN_OIDC_CALLBACK: &str = "/login/oidc/{source}/callback";
 /// Sends a signed-in user to their identity provider to confirm their identity.
+/// Where the browser goes on once its answer has left the callback's address.
+pub const LOGIN_OIDC_ANSWER: &str = "/login/oidc/{source}/answer";
 pub const LOGIN_OIDC_CONFIRM: &str = "/login/oidc/{source}/confirm";
 /// Sends the owner of a covered page to their identity provider to sign in again.
 pub const LOGIN_OIDC_AGAIN: &str = "/login/oidc/{source}/again";
@@ -104,9 +106,9 @@ pub const ADMIN_APPLICATION: &str = "/admin/applications/{name}";
 pub const ADMIN_APPLICATION_TEST: &str = "/admin/applications/{name}/test";
 pub const ADMIN_SOURCES: &str = "/admin/sources";
 pub const ADMIN_SOURCE: &str = "/admin/sources/{name}";
+pub const ADMIN_SOURCE_END: &str = "/admin/sources/{name}/end-sessions";
 /// The endpoints for proxies.
 pub const AUTHZ: &str = "/api/authz/";
-pub const ADMIN_SOURCE_END: &str = "/admin/sources/{name}/end-sessions";
 pub const AUTH_REQUEST: &str = "/api/authz/auth-request";
 pub const FORWARD_AUTH: &str = "/api/authz/forward-auth";
 pub const EXT_AUTHZ: &str = "/api/authz/ext-authz";

@@ -28,6 +28,7 @@ const NO_PAGES: &[&str] = &[
     paths::CHANGE_PASSWORD,
     paths::HANDOVER,
     paths::LOGIN_OIDC,
+    paths::LOGIN_OIDC_CALLBACK,
     paths::LOGIN_OIDC_AGAIN,
     paths::LOGIN_OIDC_CONFIRM,
     paths::FACTORS_APP_START,
@@ -103,7 +104,7 @@ const REACHED: &[&str] = &[
     paths::FACTORS_APP_REMOVE,
     paths::FACTORS_PASSKEY_REMOVE,
     // `accessibility::source_pages` opens these two after a sign-in at a provider.
-    paths::LOGIN_OIDC_CALLBACK,
+    paths::LOGIN_OIDC_ANSWER,
     paths::LOGOUT_PROVIDER,
     paths::ADMIN_POLICY_REVIEW,
     paths::ADMIN_POLICY_REVISION,
@@ -114,9 +115,9 @@ const REACHED: &[&str] = &[
     paths::ADMIN_APPLICATION,
     paths::ADMIN_APPLICATION_TEST,
     paths::ADMIN_SOURCE,
-];
     // `accessibility::source_pages` opens it.
     paths::ADMIN_SOURCE_END,
+];
 
 fn is_page(route: &Route) -> bool {
     // Endpoints for proxies and for other sites' pages are not pages.

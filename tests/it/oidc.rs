@@ -1,5 +1,6 @@
 //! OpenID Connect: the checks of what a provider sends, and signing in with a real provider.
 
+mod callback;
 mod checks;
 mod closing;
 mod confirmation;

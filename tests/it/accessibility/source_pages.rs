@@ -11,7 +11,7 @@ use crate::{
         server::{TestServer, operator},
         slapd::{PERSON_PASSWORD, Slapd},
     },
-    oidc::kit::{callback, corp, find_account, sign_in},
+    oidc::kit::{arrive, callback, corp, find_account, sign_in},
 };
 use nightlatch::{
     domain::{account::Role, source::SourceKind},
@@ -156,7 +156,7 @@ fn no_page_around_a_source_has_an_accessibility_fault() {
         catch_up();
         look.browser.go("/login/oidc/corp/confirm").await;
         look.sign_in_there("ada").await;
-        look.browser.arrives_at("/login/oidc/corp/callback").await;
+        look.browser.arrives_at("/login/oidc/corp/answer").await;
         look.show("provider-confirmed").await;
         server.advance(11 * 60);
         look.browser.go("/admin/accounts/new").await;
@@ -183,7 +183,7 @@ fn every_page_around_a_source_is_valid_html() {
     keep("signed in", stranger.get("/nightlatch/signed-in").expect(200));
     let again = "/login/oidc/corp/again?user=ada";
     let path = callback(&stranger, &town.real.browser(), again, &[("login", "bob")]);
-    keep("another person", stranger.get(&path).expect(422));
+    keep("another person", arrive(&stranger, &path).expect(422));
     let (ada, at_provider) = (server.anyone(), town.real.browser());
     sign_in(&ada, &at_provider, "ada").expect(303);
     keep("home", ada.get("/").expect(200));
@@ -204,7 +204,7 @@ fn every_page_around_a_source_is_valid_html() {
         ada.post("/admin/sources/people", &faulty).expect(422),
     );
     let path = callback(&ada, &at_provider, "/login/oidc/corp/confirm", &[("login", "ada")]);
-    keep("confirmed", ada.get(&path).expect(200));
+    keep("confirmed", arrive(&ada, &path).expect(200));
     server.advance(11 * 60);
     let asked = ada.post("/admin/accounts", &[("name", "newcomer"), ("role", "member")]);
     keep("step-up", asked.expect(403));

@@ -1,6 +1,6 @@
 //! Confirming one's identity at the provider before a critical action.
 
-use super::kit::{callback, corp, find_account, knows_source, sign_in};
+use super::kit::{arrive, callback, corp, find_account, knows_source, sign_in};
 use crate::harness::server::{On, TestServer};
 
 #[test]
@@ -33,12 +33,12 @@ fn a_critical_action_is_confirmed_at_the_provider_and_goes_on() {
         client.submit(&form, &[]).expect(403);
         // Another person signs in at the provider: nothing is confirmed.
         let path = callback(&client, &real.browser(), &there, &[("login", "bob")]);
-        assert_eq!(client.get(&path).expect(303).location(), "/", "{on:?}");
+        assert_eq!(arrive(&client, &path).expect(303).location(), "/", "{on:?}");
         assert_eq!(server.events().last().unwrap(), "step_up.refused other_person");
         client.submit(&form, &[]).expect(403);
         // The owner does, although the provider has a session: it must ask again.
         let path = callback(&client, &at_provider, &there, &[("login", "ada")]);
-        assert_eq!(client.get(&path).expect(200).page().heading(), "Confirmed");
+        assert_eq!(arrive(&client, &path).expect(200).page().heading(), "Confirmed");
         assert_eq!(server.events().last().unwrap(), "step_up.accepted");
         client.submit(&form, &[]).expect(303);
         assert!(find_account(&server, "newcomer").is_some());
@@ -69,6 +69,6 @@ fn only_the_owner_can_begin_a_confirmation_and_only_at_the_own_provider() {
         &[("login", "bob")],
     );
     client.post("/logout", &[]).expect(303);
-    let again = client.get(&there).expect(200).page().link("Continue");
+    let again = arrive(&client, &there).expect(200).page().link("Continue");
     assert_eq!(client.get(&again).expect(303).location(), "/");
 }

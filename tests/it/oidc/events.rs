@@ -1,6 +1,6 @@
 //! Security events of a provider (Shared Signals, CAEP), polled from a real transmitter.
 
-use super::kit::{add_source, knows_source};
+use super::kit::{add_source, arrive, knows_source};
 use crate::{
     cli::Cli,
     factors::kit::enrol_app,
@@ -98,7 +98,7 @@ impl Case {
         });
         let issuer: String = url::form_urlencoded::byte_serialize(self.provider.issuer.as_bytes()).collect();
         let callback = format!("/login/oidc/corp/callback?code=x&state={}&iss={issuer}", asked("state"));
-        client.get(&callback)
+        arrive(client, &callback)
     }
 
     /// The claims of a valid event about a person.

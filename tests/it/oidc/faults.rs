@@ -1,6 +1,6 @@
 //! What the page of a source says about the last fault of its provider.
 
-use super::kit::add_source;
+use super::kit::{add_source, arrive};
 use crate::harness::{
     forged_provider::{ForgedProvider, SigningKey},
     server::TestServer,
@@ -35,7 +35,7 @@ fn a_wrong_client_secret_is_the_fault_of_the_source_until_its_settings_change() 
     let url = Url::parse(sent.location()).unwrap();
     let (_, state) = url.query_pairs().find(|(key, _)| key == "state").unwrap();
     let path = format!("/login/oidc/corp/callback?code=a&state={state}&iss={}", forged.issuer);
-    client.get(&path).expect(303);
+    arrive(&client, &path).expect(303);
     let shown = fault(&server, id).unwrap();
     assert!(shown.ends_with("client_auth: “invalid_client”"), "{shown}");
     let change = SourceChange {

@@ -75,10 +75,22 @@ pub fn callback(client: &Client, at_provider: &BrowserAtProvider, start: &str, f
     format!("/{path}")
 }
 
-/// Signs in at the provider and here; returns the answer of the callback.
+/// Comes back to the callback: whatever the answer is, it leaves the address at once. Returns what
+/// the browser gets there.
+pub fn arrive(client: &Client, path: &str) -> Answer {
+    let moved = client.get(path).expect(303);
+    let (page, _) = path.split_once("/callback").unwrap();
+    let key = moved.location().strip_prefix(&format!("{page}/answer?id="));
+    let is_key = |key: &str| key.len() == 16 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!(key.is_some_and(is_key), "{}", moved.location());
+    assert_eq!(moved.header("referrer-policy"), Some("no-referrer"));
+    client.get(moved.location())
+}
+
+/// Signs in at the provider and here; returns the answer after the callback.
 pub fn sign_in(client: &Client, at_provider: &BrowserAtProvider, login: &str) -> Answer {
     let path = callback(client, at_provider, "/login/oidc/corp", &[("login", login)]);
-    client.get(&path)
+    arrive(client, &path)
 }
 
 /// Finds an account by its name.

@@ -1,7 +1,7 @@
 //! Signing in again at the provider over a covered page: in a window of its own, by the same
 //! person, who proves it to the provider again.
 
-use super::kit::{add_source, corp, find_account, knows_source, sign_in};
+use super::kit::{add_source, arrive, corp, find_account, knows_source, sign_in};
 use crate::harness::{
     chromium::{Browser, with_browser},
     client::Client,
@@ -231,7 +231,7 @@ fn answer(server: &TestServer, forged: &ForgedProvider, key: &SigningKey, start:
     let query = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs([("code", "x"), ("state", &asked("state")), ("iss", &forged.issuer)])
         .finish();
-    client.get(&format!("/login/oidc/corp/callback?{query}")).status()
+    arrive(&client, &format!("/login/oidc/corp/callback?{query}")).status()
 }
 
 #[test]

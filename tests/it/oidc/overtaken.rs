@@ -1,6 +1,6 @@
 //! Sign-ins that the provider's sign-out overtakes, on two instances where there are two.
 
-use super::kit::{add_source, find_account, knows_source, refusal};
+use super::kit::{add_source, arrive, find_account, knows_source, refusal};
 use crate::{
     factors::kit::enrol_app,
     harness::{
@@ -61,7 +61,7 @@ impl Case {
             value("state"),
             self.forged.issuer
         );
-        client.get(&path)
+        arrive(client, &path)
     }
 
     /// Makes the act of the provider that sends a logout token, to the other instance if there is

@@ -1,6 +1,6 @@
 //! Several first sign-ins of one person at a provider at the same time.
 
-use super::kit::{callback, corp, find_account, refusal, sign_in};
+use super::kit::{arrive, callback, corp, find_account, refusal, sign_in};
 use crate::harness::{
     held_write::rename_during,
     server::{On, TestServer},
@@ -28,7 +28,7 @@ fn parallel_first_sign_ins_of_one_person_all_succeed() {
                 for (client, path) in &browsers {
                     scope.spawn(|| {
                         together.wait();
-                        let answer = client.get(path).expect(303);
+                        let answer = arrive(client, path).expect(303);
                         assert_eq!(answer.location(), "/", "{on:?}");
                         client.get("/").expect(200);
                     });

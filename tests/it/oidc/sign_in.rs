@@ -1,6 +1,6 @@
 //! Signing in at a real provider: accounts, rights, factors, and attacks on the way back.
 
-use super::kit::{add_source, callback, corp, find_account, refusal, sign_in};
+use super::kit::{add_source, arrive, callback, corp, find_account, refusal, sign_in};
 use crate::{
     factors::kit::enrol_app,
     harness::{
@@ -25,7 +25,7 @@ fn the_first_sign_in_creates_the_account_and_every_one_follows_the_provider() {
         let link = page.link("Sign in with The corp provider");
         assert_eq!(link, "/login/oidc/corp?return_to=%2Fhistory");
         let path = callback(&client, &real.browser(), &link, &[("login", "ada")]);
-        let answer = client.get(&path).expect(303);
+        let answer = arrive(&client, &path).expect(303);
         assert_eq!(answer.location(), "/history", "{on:?}");
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
         client.get("/history").expect(200);
@@ -151,7 +151,11 @@ fn a_second_factor_of_ones_own_follows_the_sign_in_at_the_provider() {
         let browser = server.anyone();
         let start = "/login/oidc/corp?return_to=%2Fhistory";
         let path = callback(&browser, &real.browser(), start, &[("login", "bob")]);
-        assert_eq!(browser.get(&path).expect(303).location(), "/login/factor", "{on:?}");
+        assert_eq!(
+            arrive(&browser, &path).expect(303).location(),
+            "/login/factor",
+            "{on:?}"
+        );
         assert!(browser.get("/").expect(303).location().starts_with("/login"), "{on:?}");
         browser.post("/login/factor", &[("code", "000000")]).expect(422);
         let done = browser
@@ -193,25 +197,28 @@ fn an_answer_counts_once_in_the_browser_that_asked_and_for_the_source_that_it_as
         // Login CSRF: a stranger's answer in this browser.
         let (stranger, victim) = (server.anyone(), server.anyone());
         let path = callback(&stranger, &real.browser(), "/login/oidc/corp", &[("login", "bob")]);
-        let answer = victim.get(&path);
+        let answer = arrive(&victim, &path);
         assert_eq!(refusal(&server, &victim, answer).1, "state", "{on:?}");
         // Mix-up: the answer of one provider at the callback of the other.
         let path = callback(&stranger, &real.browser(), "/login/oidc/corp", &[("login", "bob")]);
         let mixed = path.replace("/corp/", "/mallory/");
-        assert_eq!(refusal(&server, &stranger, stranger.get(&mixed)).1, "source");
+        assert_eq!(refusal(&server, &stranger, arrive(&stranger, &mixed)).1, "source");
         // The issuer in the answer must be that of the source.
         let path = callback(&stranger, &real.browser(), "/login/oidc/corp", &[("login", "bob")]);
         let own = real.issuer.trim_start_matches("http://127.0.0.1:");
         let other = mallory.issuer.trim_start_matches("http://127.0.0.1:");
         let forged = path.replace(&format!("%3A{own}"), &format!("%3A{other}"));
         assert_ne!(forged, path);
-        assert_eq!(refusal(&server, &stranger, stranger.get(&forged)).1, "response_issuer");
+        assert_eq!(
+            refusal(&server, &stranger, arrive(&stranger, &forged)).1,
+            "response_issuer"
+        );
         // A thief with the whole cookie jar and the address, after the owner arrived.
         let path = callback(&stranger, &real.browser(), "/login/oidc/corp", &[("login", "bob")]);
         let thief = stranger.thief();
-        stranger.get(&path).expect(303);
+        arrive(&stranger, &path).expect(303);
         stranger.get("/").expect(200);
-        let answer = thief.get(&path);
+        let answer = arrive(&thief, &path);
         let reason = refusal(&server, &thief, answer).1;
         // The provider takes no code twice.
         assert_eq!(reason, "provider_refused");
@@ -219,7 +226,7 @@ fn an_answer_counts_once_in_the_browser_that_asked_and_for_the_source_that_it_as
         let late = server.anyone();
         let path = callback(&late, &real.browser(), "/login/oidc/corp", &[("login", "bob")]);
         server.advance(15 * 60 + 1);
-        assert_eq!(refusal(&server, &late, late.get(&path)).1, "state");
+        assert_eq!(refusal(&server, &late, arrive(&late, &path)).1, "state");
     }
 }
 
@@ -236,7 +243,7 @@ fn a_refusal_or_an_outage_of_the_provider_leaves_the_local_door_open() {
         "/login/oidc/corp",
         &[("error", "access_denied")],
     );
-    let (message, reason) = refusal(&server, &client, client.get(&path));
+    let (message, reason) = refusal(&server, &client, arrive(&client, &path));
     assert_eq!(reason, "provider_refused");
     assert!(message.contains("did not sign you in"), "{message}");
     drop(real);
@@ -269,7 +276,7 @@ fn the_providers_second_factor_counts_only_if_the_source_trusts_it() {
         server.policy(&[("factor.required", "any")]);
         let client = server.anyone();
         let path = callback(&client, &real.browser(), "/login/oidc/corp", form);
-        client.get(&path).expect(303);
+        arrive(&client, &path).expect(303);
         let home = client.get("/");
         assert_eq!(
             home.status(),
@@ -321,7 +328,7 @@ fn a_trusted_sign_in_at_the_provider_enrols_no_first_factor_without_a_link() {
         let thief = server.anyone().header("accept", "application/json");
         let form = &[("login", "bob"), ("amr", "pwd otp")];
         let path = callback(&thief, &real.browser(), "/login/oidc/corp", form);
-        thief.get(&path).expect(303);
+        arrive(&thief, &path).expect(303);
         let refused = thief.post("/factors/totp/start", &[]).expect(403);
         assert_eq!(refused.json()["code"], "enrolment_link", "{on:?}: {}", refused.text());
         server.policy(&[("factor.required", "any"), ("factor.enrolment", "at_sign_in")]);
@@ -353,26 +360,16 @@ fn a_change_of_the_rules_names_the_live_sessions_which_can_be_ended() {
         let page = boss.get("/admin/sources/corp/end-sessions").expect(200).page();
         let text = page.text();
         assert!(text.contains("2 live sessions of 2 accounts end"), "{text}");
-        assert!(
-            text.contains("1 session of administrators is among them"),
-            "{text}"
-        );
+        assert!(text.contains("1 session of administrators is among them"), "{text}");
         assert!(!text.contains("your own session"), "{text}");
         ada.get("/").expect(200);
         let form = page.form("/admin/sources/corp/end-sessions");
         let ended = boss.submit(&form, &[]).expect(303);
         assert_eq!(ended.location(), "/admin/sources/corp");
-        assert!(
-            boss.get(ended.location())
-                .expect(200)
-                .page()
-                .shows("Ended 2 sessions.")
-        );
+        assert!(boss.get(ended.location()).expect(200).page().shows("Ended 2 sessions."));
         for client in [ada, bob] {
             client.get("/").expect(303);
         }
-    }
-}
         let ends = server
             .audit()
             .into_iter()
@@ -389,6 +386,8 @@ fn a_change_of_the_rules_names_the_live_sessions_which_can_be_ended() {
         let initiator = operator();
         let ending = end_source_sessions(&server.ctx, &initiator, "corp");
         assert_eq!(server.run(ending).unwrap(), 0, "{on:?}");
+    }
+}
 
 /// Whoever came through the source is told that their own session is one of them, and proves who
 /// they are first.

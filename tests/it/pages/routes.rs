@@ -108,7 +108,7 @@ fn check(route: &Route, visit: Visit, page: &Answer, problem: &Answer) {
                 );
             }
             assert!(
-                route.path == "/logout" || !page.location().starts_with("/login"),
+                ["/logout", paths::LOGIN_OIDC_CALLBACK].contains(&route.path) || !page.location().starts_with("/login"),
                 "{what}"
             );
         }

@@ -18,7 +18,7 @@ use crate::{
         forms::Query,
         judged::IssuedTo,
         link_token::discreet,
-        paths,
+        paths, provider_answer,
         provider_cookie::{self, ProviderErrand},
         respond::{redirect_to, render_page},
         second_step,
@@ -28,7 +28,6 @@ use crate::{
         site::Site,
         visitor::{Anyone, FactorVisitor, Visitor},
     },
-    identity::oidc::CallbackQuery,
 };
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -54,15 +53,11 @@ pub struct ProviderAgainQuery {
     return_to: String,
 }
 
-/// The provider's answer in the address.
+/// Which answer the browser brings from the callback.
 #[derive(Deserialize)]
 pub struct ProviderAnswerQuery {
     #[serde(default)]
-    code: String,
-    #[serde(default)]
-    state: String,
-    iss: Option<String>,
-    error: Option<String>,
+    id: String,
     /// Set by our own page, which opens the address again with a strict cookie.
     again: Option<String>,
 }
@@ -205,34 +200,35 @@ async fn send(
     }
 }
 
-/// `GET /login/oidc/{source}/callback`
-pub async fn callback(
+/// `GET /login/oidc/{source}/callback`: always a redirect to an address without the provider's
+/// parameters.
+pub async fn callback(req: HttpRequest) -> Result<HttpResponse, PageError> {
+    let path = req.path().strip_suffix("callback").ok_or(PageError::NotFound)?;
+    Ok(provider_answer::exchange(&req, &format!("{path}answer")))
+}
+
+/// `GET /login/oidc/{source}/answer`
+pub async fn answer(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     anyone: Anyone,
     source: web::Path<String>,
-    Query(answer): Query<ProviderAnswerQuery>,
+    Query(asked): Query<ProviderAnswerQuery>,
 ) -> Result<HttpResponse, PageError> {
     // Only an arriving browser uses up the answer, and not a check of a link.
     if *req.method() == Method::HEAD {
         return Err(PageError::NotFound);
     }
     let source = source.into_inner();
-    let is_repeated = answer.again.is_some();
-    let answer = CallbackQuery {
-        code: answer.code,
-        state: answer.state,
-        iss: answer.iss,
-        error: answer.error,
-    };
+    let answer = provider_answer::find(&req, &asked.id);
     let found = provider_cookie::find(&req, &answer);
     if let Some((_, ProviderErrand::Confirm(_))) = &found
         && anyone.session.is_none()
-        && !is_repeated
+        && asked.again.is_none()
     {
         // A strict cookie arrives after a redirect of ours, but not after one of another site.
-        let target = req.uri().path_and_query().map_or("", |target| target.as_str());
-        return continue_page(&req, &ctx, format!("{target}&again=1"));
+        let again = query(&[("id", asked.id.as_str()), ("again", "1")]);
+        return continue_page(&req, &ctx, format!("{}?{again}", req.path()));
     }
     let redirect_uri = redirect_uri(&ctx, &source);
     let mut response = match found {
@@ -240,7 +236,7 @@ pub async fn callback(
             Some(visitor) if visitor.session == session => {
                 let request = ProviderConfirmation {
                     source,
-                    query: CallbackQuery { ..answer.clone() },
+                    query: answer.clone(),
                     pending,
                     redirect_uri,
                     account: visitor.account,
@@ -259,7 +255,7 @@ pub async fn callback(
             let (pending, errand) = found.unzip();
             let request = CallbackRequest {
                 source,
-                query: CallbackQuery { ..answer.clone() },
+                query: answer.clone(),
                 pending,
                 again: errand.and_then(ProviderErrand::into_owner),
                 redirect_uri,
@@ -271,6 +267,7 @@ pub async fn callback(
         }
     };
     provider_cookie::forget(&req, response.headers_mut(), &answer);
+    provider_answer::forget(&req, response.headers_mut(), &answer);
     Ok(discreet(response))
 }
 
