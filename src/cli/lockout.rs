@@ -15,6 +15,7 @@ use crate::{
     },
     flows::{
         self,
+        bind_limits::{UsedUpBinds, list_used_up},
         lockouts::{BlockOutcome, BlockTarget, LockoutView},
     },
 };
@@ -29,7 +30,8 @@ const PAGE: i64 = 500;
 
 #[derive(Subcommand)]
 pub enum LockoutCommand {
-    /// List locks and counters of failed sign-ins, latest attempt first
+    /// List locks and counters of failed sign-ins, latest attempt first, then the people about whom
+    /// a directory is not asked (bind_limit)
     List(ListLockouts),
     /// Release locks and blocks and forget their failures
     #[command(visible_alias = "unblock")]
@@ -100,6 +102,17 @@ impl LockoutCommand {
     }
 }
 
+const HEADINGS: [&str; 8] = [
+    "ID",
+    "IP ADDRESS",
+    "ACCOUNT",
+    "USER AGENT",
+    "FAILURES",
+    "LIMIT",
+    "LOCKED",
+    "LAST ATTEMPT",
+];
+
 impl ListLockouts {
     async fn run(self, context: &CommandContext) -> CommandResult {
         let state = match self.locked {
@@ -113,17 +126,7 @@ impl ListLockouts {
             limit: PAGE,
             ..LockoutFilter::default()
         };
-        let headings = [
-            "ID",
-            "IP ADDRESS",
-            "ACCOUNT",
-            "USER AGENT",
-            "FAILURES",
-            "LIMIT",
-            "LOCKED",
-            "LAST ATTEMPT",
-        ];
-        let mut list = ListPrinter::new(self.json, &headings);
+        let mut list = ListPrinter::new(self.json, &HEADINGS);
         loop {
             let page = flows::lockouts::list(&context.ctx, filter.clone()).await?;
             filter.after = page
@@ -137,6 +140,17 @@ impl ListLockouts {
             }
             if !page.older || filter.after.is_none() {
                 break;
+            }
+        }
+        // A directory counts people, whatever address they come from.
+        if self.ip.is_none() {
+            let binds = list_used_up(&context.ctx, None).await?;
+            let is_asked = |binds: &&UsedUpBinds| {
+                let key = self.account.as_deref().map(name_key);
+                key.is_none_or(|key| name_key(binds.person()) == key)
+            };
+            for binds in binds.iter().filter(is_asked) {
+                list.add(|| binds_to_json(binds), || binds_to_row(binds))?;
             }
         }
         list.finish("No locks and no failed sign-ins.")?;
@@ -228,5 +242,32 @@ fn lockout_to_row(view: &LockoutView) -> [String; 8] {
         view.limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string()),
         locked,
         format_time(view.lockout.last_attempt_at),
+    ]
+}
+
+fn binds_to_json(binds: &UsedUpBinds) -> Value {
+    json!({
+        "id": binds.id,
+        "keys": { "ip": null, "account": binds.account.as_ref().map(|account| &account.name), "user_agent": null },
+        "source": binds.source.as_str(),
+        "person": binds.external_id,
+        "failures": binds.count.refused,
+        "limit": binds.count.limit,
+        "locked": true,
+        "locked_until": time_to_json(Some(binds.count.until)),
+    })
+}
+
+fn binds_to_row(binds: &UsedUpBinds) -> [String; 8] {
+    let until = format_time(binds.count.until);
+    [
+        binds.id.to_string(),
+        text_or_dash(None),
+        format!("{} ({})", binds.person(), binds.source.as_str()),
+        text_or_dash(None),
+        binds.count.refused.to_string(),
+        binds.count.limit.to_string(),
+        format!("until {until}"),
+        format_time(binds.last_at),
     ]
 }

@@ -133,24 +133,27 @@ pub async fn find(ctx: &Ctx, id: Uuid) -> Result<Option<LockoutView>, FlowError>
     .await
 }
 
-/// Releases locks, blocks and their counters; returns how many of those IDs existed.
+/// Releases locks, blocks and their counters, and the counts of directories
+/// ([`super::bind_limits::UsedUpBinds`]); returns how many of those IDs existed.
 pub async fn unlock(ctx: &Ctx, initiator: &Initiator, mut ids: Vec<Uuid>) -> Result<usize, FlowError> {
     // The order in which sign-ins lock the rows.
     ids.sort_unstable();
     ids.dedup();
     ctx.write(initiator, move |w| {
-        let mut released = 0;
+        let (mut released, mut others) = (0, Vec::new());
         for id in ids {
-            if let Some(row) = lockouts::find_by_id(w.connection, id)? {
-                let account_key = row.key.account.clone();
-                w.release_lockout(row)?;
-                if let Some(key) = account_key {
-                    w.release_binds_of(&key)?;
-                }
-                released += 1;
+            let Some(row) = lockouts::find_by_id(w.connection, id)? else {
+                others.push(id);
+                continue;
+            };
+            let account_key = row.key.account.clone();
+            w.release_lockout(row)?;
+            if let Some(key) = account_key {
+                w.release_binds_of(&key)?;
             }
+            released += 1;
         }
-        Ok(released)
+        Ok(released + w.release_used_up(&others)?)
     })
     .await
 }

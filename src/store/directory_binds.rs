@@ -117,6 +117,40 @@ pub fn list_refused(c: &mut Conn, subject: &str, now: Timestamp, window: Span) -
     Ok(tries.refused.into_iter().map(Timestamp::from_micros).collect())
 }
 
+/// The tries of one person.
+pub struct StoredBinds {
+    /// The person, as given to [`reserve`].
+    pub subject: String,
+    /// The latest try.
+    pub last_at: Timestamp,
+    tries: Tries,
+}
+
+impl StoredBinds {
+    /// Returns the instants of the refused tries within `window` before `now`.
+    pub fn refused(mut self, now: Timestamp, window: Span) -> Vec<Timestamp> {
+        self.tries.settle(now, window);
+        self.tries.refused.into_iter().map(Timestamp::from_micros).collect()
+    }
+}
+
+/// Lists the people whose last try was after `since`, latest first, at most `limit`.
+pub fn list_recent(c: &mut Conn, since: Timestamp, limit: i64) -> Result<Vec<StoredBinds>, StoreError> {
+    let rows: Vec<(String, String, StoredInstant)> = directory_binds::table
+        .filter(directory_binds::last_at.gt(StoredInstant::from(since)))
+        .order((directory_binds::last_at.desc(), directory_binds::subject))
+        .limit(limit)
+        .load(c.db())?;
+    let read = |(subject, instants, last_at): (String, String, StoredInstant)| {
+        Ok(StoredBinds {
+            subject,
+            last_at: last_at.into(),
+            tries: Tries::parse(&instants)?,
+        })
+    };
+    rows.into_iter().map(read).collect()
+}
+
 /// Forgets the tries of a person after the right password, as directories do.
 pub fn clear(c: &mut Conn, subject: &str) -> Result<(), StoreError> {
     diesel::delete(directory_binds::table.find(text::clean(subject).as_ref())).execute(c.db())?;

@@ -2,6 +2,11 @@
 
 use super::{Cli, PASSWORD, assert_instant, members};
 use crate::harness::server::{On, TestServer};
+use nightlatch::{
+    domain::time::Span,
+    flows::sources,
+    store::{Conn, StoreError, directory_binds},
+};
 use serde_json::{Value, json};
 
 fn locked_server(on: On, more: &[(&str, &str)]) -> TestServer {
@@ -189,5 +194,53 @@ fn a_name_is_blocked_and_unblocked_by_hand() {
         for lacks in [&["lockout", "block"][..], &["lockout", "block", "--reason", "left"]] {
             cli.run(lacks).usage().says(&["<ID|--account <NAME>|--ip <ADDRESS>>"]);
         }
+    }
+}
+
+#[test]
+fn people_whom_a_directory_is_not_asked_about_are_listed_and_unlocked() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = locked_server(on, &[]);
+        let cli = Cli::beside(&server);
+        let made = [
+            "source",
+            "create",
+            "corp",
+            "--kind",
+            "ldap",
+            "urls=ldaps://ldap.example.org",
+        ];
+        cli.run(&[&made[..], &["base=dc=example,dc=org", "bind_limit=2"]].concat())
+            .done();
+        let source = server.run(sources::find(&server.ctx, "corp")).unwrap().unwrap().source;
+        let (subject, now) = (format!("{} uuid-of-ada", source.id.0), server.now());
+        let refuse_twice = move |c: &mut Conn| -> Result<(), StoreError> {
+            for _ in 0..2 {
+                directory_binds::reserve(c, &subject, now, Span::from_secs(900), 2)?;
+                directory_binds::settle_refused(c, &subject, now, now)?;
+            }
+            Ok(())
+        };
+        server.ctx.store.write_now(refuse_twice).unwrap();
+        let list = cli.run(&["lockout", "list", "--locked", "--json"]).json();
+        let binds = &list[0];
+        assert_eq!(
+            (&binds["person"], &binds["source"]),
+            (&json!("uuid-of-ada"), &json!("corp")),
+            "{list}"
+        );
+        assert_eq!(
+            (&binds["failures"], &binds["limit"], &binds["locked"]),
+            (&json!(2), &json!(2), &json!(true))
+        );
+        assert_instant(&binds["locked_until"]);
+        cli.run(&["lockout", "list"]).done().prints(&["uuid-of-ada (corp)"]);
+        let others = ["lockout", "list", "--account", "bob", "--json"];
+        assert_eq!(cli.run(&others).json(), json!([]), "{on:?}");
+        let id = binds["id"].as_str().unwrap();
+        cli.run(&["lockout", "unlock", id])
+            .done()
+            .prints(&["Released 1 lock or counter."]);
+        assert_eq!(cli.run(&["lockout", "list", "--json"]).json(), json!([]), "{on:?}");
     }
 }

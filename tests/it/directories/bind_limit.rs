@@ -7,7 +7,10 @@ use crate::harness::{
 };
 use nightlatch::{
     domain::account::Role,
-    flows::{bind_limits::find_bind_count, lockouts::unlock_matching},
+    flows::{
+        bind_limits::{find_bind_count, list_used_up},
+        lockouts::unlock_matching,
+    },
 };
 use std::sync::Barrier;
 
@@ -85,5 +88,48 @@ fn an_administrator_sees_the_count_and_releases_it() {
         signed_in(&server, "ada.l", PERSON_PASSWORD);
         let page = boss.get(&format!("/admin/accounts/{}", account.id.0)).expect(200);
         assert!(!page.text().contains("the directory is not asked"), "{on:?}");
+    }
+}
+
+#[test]
+fn used_up_binds_are_in_the_list_of_lockouts_and_are_unlocked_there() {
+    let slapd = Slapd::start();
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        let boss = server.admin("boss");
+        add_source(&server, "corp", &slapd, &[("bind_limit", "2")]);
+        signed_in(&server, "ada.l", PERSON_PASSWORD);
+        let list = |text: Option<&str>| server.run(list_used_up(&server.ctx, text.map(str::to_owned))).unwrap();
+        // `grace` has no account yet, and is counted all the same.
+        for (number, name) in ["ada.l", "grace", "ada.l", "grace"].iter().enumerate() {
+            let stranger = server.anyone().from(&format!("127.0.0.{}", number + 2));
+            stranger.sign_in(name, "wrong").expect(422);
+        }
+        let all = list(None);
+        assert_eq!(all.len(), 2, "{on:?}: {all:?}");
+        let ada = list(Some("ADA")).pop().unwrap();
+        assert_eq!((ada.person(), ada.count.refused, ada.count.limit), ("ada.l", 2, 2));
+        let grace = all.into_iter().find(|binds| binds.id != ada.id).unwrap();
+        assert_eq!(
+            (grace.account.is_none(), grace.person()),
+            (true, grace.external_id.as_str())
+        );
+        let page = boss.get("/admin/lockouts?state=locked").expect(200).page();
+        for part in ["user ada.l", "source corp", "2 of 2", &grace.external_id] {
+            assert!(page.shows(part), "{on:?} {part}: {}", page.text());
+        }
+        let here = |path: &str| boss.get(path).expect(200).text().contains("source corp");
+        assert!(here("/admin/lockouts") && here("/admin/lockouts?q=ada.l"), "{on:?}");
+        assert!(!here("/admin/lockouts?state=counting"), "{on:?}");
+        let form = [("only", grace.id.to_string())];
+        let form = form.each_ref().map(|(name, id)| (*name, id.as_str()));
+        let unlocked = boss.post("/admin/lockouts/unlock", &form).expect(303);
+        assert!(boss.get(unlocked.location()).expect(200).page().shows("Unlocked."));
+        assert_eq!(list(None), [ada.clone()], "{on:?}");
+        let released = server.audit().pop().unwrap();
+        assert_eq!(released.detail["person"], grace.external_id.as_str(), "{on:?}");
+        // A window later nothing is used up any longer.
+        server.advance(15 * 60 + 1);
+        assert_eq!(list(None), [], "{on:?}");
     }
 }

@@ -12,7 +12,8 @@ use crate::{
     },
     flows::{
         Ctx,
-        lockouts::{self, LockoutList, LockoutView},
+        bind_limits::{UsedUpBinds, list_used_up},
+        lockouts::{self, LockoutView},
     },
     http::{
         error::PageError,
@@ -79,21 +80,31 @@ async fn list(
         Vec::new()
     };
     let patterns = lockouts::list_patterns(&ctx).await?;
+    let binds = match query.person() {
+        Some(text) => list_used_up(&ctx, text).await?,
+        None => Vec::new(),
+    };
+    let number = i64::try_from(binds.len()).unwrap_or(i64::MAX);
+    let locked = list.locked.saturating_add(number);
+    let first: Vec<LockoutLine> = match query.begins_with_binds() {
+        true => binds.iter().map(binds_line).collect(),
+        false => Vec::new(),
+    };
     let ends = PageEnds::from_items(&list.items, list.newer, list.older, |view| {
         write_place(view.lockout.last_attempt_at, view.lockout.id)
     });
     let view = LockoutsPage {
         shell: Shell::admin(&req, &ctx, &admin, "Lockouts", "lockouts").await?,
         faults: query.faults(),
-        tabs: tabs(&query, &list),
+        tabs: tabs(&query, locked, list.counting),
         q: query.q.clone(),
         state: query.state.clone(),
         sizes: sizes(&query.limit),
         filtered: query.is_filtered(),
-        total: if is_overview {
-            list.locked + list.counting
-        } else {
-            list.total
+        total: match (is_overview, query.state()) {
+            (true, _) => locked + list.counting,
+            (false, LockoutListState::Counting) => list.total,
+            (false, LockoutListState::All | LockoutListState::Locked) => list.total + number,
         },
         patterns: patterns.iter().map(AttackPattern::sentence).collect(),
         counting: (!counting.is_empty()).then(|| CountingSection {
@@ -112,12 +123,12 @@ async fn list(
             .filter(|_| list.one_address)
             .map(|ip| ip.to_string()),
         export: query.export_links(paths::ADMIN_LOCKOUTS_EXPORT),
-        rows: list.items.iter().map(lockout_line).collect(),
+        rows: first.into_iter().chain(list.items.iter().map(lockout_line)).collect(),
     };
     render_page(StatusCode::OK, &view)
 }
 
-fn tabs(query: &LockoutListQuery, list: &LockoutList) -> Vec<LockoutTab> {
+fn tabs(query: &LockoutListQuery, number_locked: i64, number_counting: i64) -> Vec<LockoutTab> {
     let tab = |(state, label): (&str, &'static str), count, this| LockoutTab {
         href: href(
             paths::ADMIN_LOCKOUTS,
@@ -129,9 +140,9 @@ fn tabs(query: &LockoutListQuery, list: &LockoutList) -> Vec<LockoutTab> {
     };
     let [all, locked, counting] = STATES;
     vec![
-        tab(all, list.locked + list.counting, LockoutListState::All),
-        tab(locked, list.locked, LockoutListState::Locked),
-        tab(counting, list.counting, LockoutListState::Counting),
+        tab(all, number_locked + number_counting, LockoutListState::All),
+        tab(locked, number_locked, LockoutListState::Locked),
+        tab(counting, number_counting, LockoutListState::Counting),
     ]
 }
 
@@ -190,6 +201,29 @@ fn lockout_line(view: &LockoutView) -> LockoutLine {
             None => lockout.names_tried.iter().map(|name| escape_invisible(name)).collect(),
         },
         refused: lockout.refused,
+        can_be_blocked: true,
+    }
+}
+
+/// A person about whom a directory is not asked.
+fn binds_line(binds: &UsedUpBinds) -> LockoutLine {
+    LockoutLine {
+        id: binds.id.to_string(),
+        chips: vec![
+            ("user", binds.person().to_owned()),
+            ("source", binds.source.as_str().to_owned()),
+        ],
+        kind: "wrong passwords at the directory, which is not asked for now",
+        state: Badge::danger("Locked").with_icon("lock"),
+        blocked: None,
+        failures: binds.count.refused,
+        limit: Some(binds.count.limit),
+        unlocks: UnlockTime::At(binds.count.until),
+        last_attempt: binds.last_at,
+        last_ip: None,
+        names: Vec::new(),
+        refused: 0,
+        can_be_blocked: false,
     }
 }
 

@@ -63,6 +63,17 @@ impl LockoutListQuery {
         }
     }
 
+    /// Returns whether the list begins with the people about whom a directory is not asked.
+    pub fn begins_with_binds(&self) -> bool {
+        self.state() != LockoutListState::Counting && self.after.is_empty() && self.before.is_empty()
+    }
+
+    /// Returns the part of a name that is searched; `None`: any. Counts of directories have no
+    /// address: with one, the query matches none of them.
+    pub fn person(&self) -> Option<Option<String>> {
+        network::parse_filter(&self.q).is_none().then(|| filled(&self.q))
+    }
+
     /// Returns the filter of the query.
     pub fn filter(&self, policy: &LockoutPolicy) -> LockoutFilter {
         let ip = network::parse_filter(&self.q);

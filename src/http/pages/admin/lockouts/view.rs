@@ -95,6 +95,8 @@ pub struct LockoutLine {
     /// The usernames that were tried, where the subject does not say them.
     pub names: Vec<String>,
     pub refused: i64,
+    /// Whether its subject can be blocked from here.
+    pub can_be_blocked: bool,
 }
 
 /// When a lock ends.
