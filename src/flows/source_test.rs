@@ -9,7 +9,7 @@ use crate::{
         time::Timestamp,
     },
     identity::{
-        ldap::{Directory, DirectoryError},
+        ldap::{Directory, DirectoryError, ProbeStep, find_remedy},
         oidc::{AuthorizationRequest, Provider, ProviderStep, RegisteredAddresses, SignInSecrets},
     },
     live::sources::{LiveSource, Sources},
@@ -30,7 +30,7 @@ pub struct SourceTestStep {
     pub took: Duration,
     /// What it found, or why it failed.
     pub result: Result<String, String>,
-    /// What to do about a fault, in a sentence; `None`: docs/sources.md has one.
+    /// What to do about a fault, in a sentence; `None`: the fault itself tells.
     pub remedy: Option<String>,
 }
 
@@ -45,6 +45,18 @@ impl From<ProviderStep> for SourceTestStep {
             took: step.took,
             result,
             remedy,
+        }
+    }
+}
+
+impl From<ProbeStep> for SourceTestStep {
+    fn from(step: ProbeStep) -> Self {
+        let fault = step.result.as_ref().err();
+        Self {
+            remedy: fault.and_then(|fault| find_remedy(step.step, fault)).map(str::to_owned),
+            step: step.step.as_str(),
+            took: step.took,
+            result: step.result,
         }
     }
 }
@@ -76,7 +88,11 @@ impl SourceTest {
     }
 
     fn note_fault(&mut self, began: Instant, error: DirectoryError) {
-        self.note(error.step.as_str(), began, Err(error.fault));
+        self.steps.push(SourceTestStep::from(ProbeStep {
+            step: error.step,
+            took: began.elapsed(),
+            result: Err(error.fault),
+        }));
     }
 }
 
@@ -145,12 +161,7 @@ async fn test_directory(
     let (source, now) = (&live.source, ctx.now());
     let probe = directory.probe(account, now, limit).await;
     let mut test = SourceTest::default();
-    test.steps.extend(probe.steps.into_iter().map(|step| SourceTestStep {
-        step: step.step.as_str(),
-        took: step.took,
-        result: step.result,
-        remedy: None,
-    }));
+    test.steps.extend(probe.steps.into_iter().map(SourceTestStep::from));
     if !test.is_passed() {
         return Ok(test);
     }

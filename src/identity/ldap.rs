@@ -15,6 +15,7 @@ mod person;
 mod pool;
 mod probe;
 mod refusal;
+mod remedy;
 mod tls;
 
 pub use directory::Directory;
@@ -23,3 +24,4 @@ pub use people::PeoplePages;
 pub use person::{DirectoryPerson, PersonLookup};
 pub use probe::{ProbeResult, ProbeStep};
 pub use refusal::{DirectoryRefusal, PasswordAnswer};
+pub use remedy::{find_remedy, remedy_table};

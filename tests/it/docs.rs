@@ -1,6 +1,10 @@
 //! The documentation agrees with the program.
 
-use nightlatch::{config::SETTINGS, domain::policy::catalogue, identity::oidc::FailedCheck};
+use nightlatch::{
+    config::SETTINGS,
+    domain::policy::catalogue,
+    identity::{ldap::remedy_table, oidc::FailedCheck},
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -52,6 +56,16 @@ fn every_check_of_a_providers_answer_has_a_remedy() {
     for check in FailedCheck::ALL {
         assert!(text.contains(&format!("`{}`", check.code())), "{}", check.code());
     }
+}
+
+/// The program and the page name the same remedies.
+#[test]
+fn the_faults_of_directories_are_those_that_source_test_explains() {
+    let table = remedy_table();
+    assert!(
+        read("docs/sources.md").contains(&table),
+        "docs/sources.md needs this table:\n{table}"
+    );
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! The test of a source: each step, and who becomes an administrator.
 
-use super::add_source;
+use super::{add_definition, add_source};
 use crate::harness::{
     server::TestServer,
-    slapd::{Slapd, person_dn},
+    slapd::{SERVICE_PASSWORD, Slapd, person_dn},
 };
 use nightlatch::flows::source_test::{SourceTest, test_source};
 use std::time::Duration;
@@ -57,4 +57,75 @@ fn the_page_of_a_directory_tests_it() {
     let failed = boss.get("/admin/sources/corp?test=yes&account=nobody").expect(200);
     assert!(failed.text().contains("The test failed."));
     assert!(failed.text().contains("Failed: no entry matches the name"));
+}
+
+/// Faults of settings and of directories, each with the step that fails and what to do.
+#[test]
+fn a_failed_step_names_its_remedy() {
+    let slapd = Slapd::start();
+    let server = TestServer::start();
+    let other = rcgen::generate_simple_self_signed(vec!["other".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let wrong_ca = folder.path().join("wrong.pem");
+    std::fs::write(&wrong_ca, other.cert.pem()).unwrap();
+    let wrong_ca = wrong_ca.display().to_string();
+    let (by_address, plain) = (slapd.tls_url("127.0.0.1"), slapd.plain_url("localhost"));
+    let tls_at_plain = plain.replace("ldap://", "ldaps://");
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let closed = format!("ldaps://localhost:{}", closed.port());
+    let cases: [(&[(&str, &str)], &str, &str, &str); 9] = [
+        (
+            &[("ca_file", &wrong_ca)],
+            SERVICE_PASSWORD,
+            "tls",
+            "Set ca_file to the certificate of the authority.",
+        ),
+        (
+            &[("ca_file", "/nowhere.pem")],
+            SERVICE_PASSWORD,
+            "tls",
+            "Set ca_file to a PEM file",
+        ),
+        (
+            &[("urls", &by_address)],
+            SERVICE_PASSWORD,
+            "tls",
+            "Use the name in the certificate",
+        ),
+        (&[("urls", &tls_at_plain)], SERVICE_PASSWORD, "tls", "start_tls = true"),
+        (
+            &[("urls", &closed)],
+            SERVICE_PASSWORD,
+            "connect",
+            "Check host and port in urls",
+        ),
+        (&[], "wrong", "bind", "Check bind_dn, and enter the secret again."),
+        (&[("bind_dn", "no DN")], SERVICE_PASSWORD, "bind", "Check bind_dn."),
+        (
+            &[("base", "ou=nowhere,dc=example,dc=test")],
+            SERVICE_PASSWORD,
+            "search",
+            "Check base",
+        ),
+        (
+            &[("user_filter", "(|(uid={})(objectClass=inetOrgPerson))")],
+            SERVICE_PASSWORD,
+            "search",
+            "Narrow it.",
+        ),
+    ];
+    for (number, (settings, secret, step, remedy)) in cases.into_iter().enumerate() {
+        let name = format!("case{number}");
+        add_definition(&server, &name, slapd.definition(settings), secret);
+        let test = server
+            .run(test_source(&server.ctx, &name, Some("grace"), LONGEST))
+            .unwrap();
+        let failed = test.steps.iter().find(|step| step.result.is_err());
+        let failed = failed.unwrap_or_else(|| panic!("{name}: {:?}", test.steps));
+        let named = failed.remedy.clone().unwrap_or_default();
+        assert!(failed.step == step && named.contains(remedy), "{name}: {failed:?}");
+    }
 }
