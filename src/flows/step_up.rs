@@ -40,6 +40,9 @@ pub enum StepUpMethod {
     IdentityProvider,
     /// One of its passkeys; in a browser that cannot use one, the password and a code.
     PasskeyOrCode,
+    /// Nothing: its only factors are passkeys that were made for another passkey domain. The
+    /// password alone would be less than what the account was protected with.
+    DeadPasskeys,
 }
 
 impl StepUpMethod {
@@ -94,10 +97,8 @@ pub enum StepUpOutcome {
 /// Returns what a step-up asks of an account. `FlowError::NotFound`: there is no such account.
 pub async fn find_method(ctx: &Ctx, id: AccountId) -> Result<StepUpMethod, FlowError> {
     let in_force = ctx.current_policy().await?;
-    let account = ctx
-        .read(move |r| accounts::find(r.connection, id)?.ok_or(FlowError::NotFound))
-        .await?;
-    Ok(ctx.step_up_method(&in_force, &account))
+    let (account, are_here) = ctx.read_for_step_up(id).await?;
+    Ok(ctx.step_up_method(&in_force, &account, are_here))
 }
 
 /// Checks the password, and the code if one is required. If both are correct, the session records
@@ -105,10 +106,8 @@ pub async fn find_method(ctx: &Ctx, id: AccountId) -> Result<StepUpMethod, FlowE
 pub async fn prove(ctx: &Ctx, initiator: &Initiator, request: StepUpRequest) -> Result<StepUpOutcome, FlowError> {
     let in_force = ctx.current_policy().await?;
     let id = request.account;
-    let account = ctx
-        .read(move |r| accounts::find(r.connection, id)?.ok_or(FlowError::NotFound))
-        .await?;
-    let method = ctx.step_up_method(&in_force, &account);
+    let (account, are_here) = ctx.read_for_step_up(id).await?;
+    let method = ctx.step_up_method(&in_force, &account, are_here);
     let is_asked_for_code = method.needs_code();
     if !method.takes_password() || (is_asked_for_code && request.code.is_none()) {
         return Ok(StepUpOutcome::MoreNeeded(method));
@@ -153,11 +152,13 @@ pub async fn prove(ctx: &Ctx, initiator: &Initiator, request: StepUpRequest) -> 
 /// replaced does not have that confirmation. `token_digest`: that of the presented id.
 pub fn is_confirmed(ctx: &Ctx, account: &Account, session: &Session, token_digest: &str, limit: Span) -> bool {
     let in_force = ctx.in_force();
-    let is_enough = match ctx.step_up_method(&in_force, account) {
+    // Dead passkeys count as others do: what a session had to prove does not become less.
+    let is_enough = match ctx.step_up_method(&in_force, account, true) {
         StepUpMethod::Password => true,
-        StepUpMethod::PasswordAndCode | StepUpMethod::Passkey | StepUpMethod::PasskeyOrCode => {
-            session.proofs.has_own_factor()
-        }
+        StepUpMethod::PasswordAndCode
+        | StepUpMethod::Passkey
+        | StepUpMethod::PasskeyOrCode
+        | StepUpMethod::DeadPasskeys => session.proofs.has_own_factor(),
         // The second step of the sign-in asked for a factor that the account has here.
         StepUpMethod::IdentityProvider => {
             let policy = factors_at_sign_in(&in_force, account, None);
@@ -175,16 +176,26 @@ impl Ctx {
         source.is_some_and(|live| live.source.oidc().is_some())
     }
 
+    /// Reads an account, and whether it has a passkey of the passkey domain of this server.
+    async fn read_for_step_up(&self, id: AccountId) -> Result<(Account, bool), FlowError> {
+        self.read(move |r| {
+            let account = accounts::find(r.connection, id)?.ok_or(FlowError::NotFound)?;
+            let are_here = account.factors.passkeys == 0 || r.has_passkeys_here(id)?;
+            Ok((account, are_here))
+        })
+        .await
+    }
+
     /// Returns the strongest step-up method that the account can use here. Where a passkey is
-    /// required, a code cannot replace it.
-    fn step_up_method(&self, in_force: &PolicyInForce, account: &Account) -> StepUpMethod {
+    /// required, no code stands in for it. `are_here`: its passkeys were made for this server.
+    fn step_up_method(&self, in_force: &PolicyInForce, account: &Account, are_here: bool) -> StepUpMethod {
         let policy = factors_at_sign_in(in_force, account, None);
         let usable = policy.usable(account.factors);
-        let has_passkey = usable.passkeys > 0 && self.config.passkey_domain().is_some();
+        let has_passkeys = usable.passkeys > 0 && self.config.passkey_domain().is_some();
         let has_code = usable.authenticator_app || usable.recovery_codes > 0;
         let is_of_provider = self.is_of_provider(account);
         let is_code_enough = has_code && !is_of_provider && policy.required != FactorRequirement::Passkey;
-        if has_passkey {
+        if has_passkeys && are_here {
             match is_code_enough {
                 true => StepUpMethod::PasskeyOrCode,
                 false => StepUpMethod::Passkey,
@@ -193,6 +204,8 @@ impl Ctx {
             StepUpMethod::IdentityProvider
         } else if has_code {
             StepUpMethod::PasswordAndCode
+        } else if has_passkeys {
+            StepUpMethod::DeadPasskeys
         } else {
             StepUpMethod::Password
         }

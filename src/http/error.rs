@@ -226,6 +226,10 @@ const fn describe_step_up(method: StepUpMethod) -> &'static str {
             "This action requires a new sign-in at your identity provider, which only a browser can do: open the \
              sign-in page of the provider, confirm there, and repeat the request."
         }
+        StepUpMethod::DeadPasskeys => {
+            "This action requires a confirmation, but the passkeys of your account were made for another domain. Ask \
+             an administrator to reset your second factor."
+        }
         StepUpMethod::PasskeyOrCode => {
             "This action requires your passkey (request its options at `/factor/options`, send the answer to \
              `/factor/passkey`, and repeat the request), or your password and a code: send them as \

@@ -36,7 +36,7 @@ use crate::{
     flows::{
         Ctx,
         access::AdmittedSession,
-        factors::FactorMethods,
+        factors::{self, FactorMethods},
         login::{FactorDue, SignInOutcome, sign_in},
         providers::{ProviderButton, buttons, find_confirming_source},
     },
@@ -195,6 +195,17 @@ impl<'a> Status<'a> {
         }
     }
 
+    /// Leaves passkeys out if all were made for another passkey domain.
+    async fn without_dead_passkeys(mut self, ctx: &Ctx) -> Result<Self, PageError> {
+        if let (Some(methods), Some(account)) = (&mut self.methods, self.account)
+            && methods.contains(&"passkey")
+            && !factors::has_passkeys_here(ctx, account.id).await?
+        {
+            methods.retain(|method| *method != "passkey");
+        }
+        Ok(self)
+    }
+
     fn with_links(self, req: &HttpRequest, site: &Site, ctx: &Ctx) -> Self {
         let is_signed_out = matches!(self.state, "ended" | "anonymous");
         let signs_in = is_signed_out && ctx.in_force().everyone().factors.passwordless;
@@ -264,7 +275,7 @@ pub async fn forbidden(req: HttpRequest, ctx: web::Data<Ctx>) -> Result<HttpResp
 }
 
 /// Returns the state of the session. This refreshes nothing, and queries no database while the
-/// session is in memory.
+/// session is in memory, unless it lacks a passkey.
 pub async fn session(req: HttpRequest, ctx: web::Data<Ctx>) -> Result<HttpResponse, PageError> {
     let judged = req
         .extensions()
@@ -272,7 +283,9 @@ pub async fn session(req: HttpRequest, ctx: web::Data<Ctx>) -> Result<HttpRespon
         .cloned()
         .ok_or(PageError::missing_middleware())?;
     let site = Site::from_request(&req);
-    let mut response = HttpResponse::Ok().json(Status::from_judged(&judged, ctx.now()).with_links(&req, &site, &ctx));
+    let status = Status::from_judged(&judged, ctx.now());
+    let status = status.without_dead_passkeys(&ctx).await?;
+    let mut response = HttpResponse::Ok().json(status.with_links(&req, &site, &ctx));
     if judged.ambiguous {
         // A second cookie was planted: both are deleted, because otherwise the user could no longer
         // sign in.

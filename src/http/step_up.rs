@@ -374,6 +374,8 @@ async fn request_confirmation<W: StepUpVisitor, F: StepUpInput>(
 /// What the page asks for.
 struct ProofWay {
     passkey: bool,
+    /// Whether nothing can be asked for, because the passkeys were made for another domain.
+    dead_passkeys: bool,
     password: bool,
     /// The code that is asked for with the password.
     code: Option<super::prove_form::CodeField>,
@@ -386,6 +388,7 @@ impl ProofWay {
         let provider = find_confirming_source(ctx, &visitor.admitted.account);
         Self {
             passkey: method.takes_passkey(),
+            dead_passkeys: method == StepUpMethod::DeadPasskeys,
             password: method.takes_password(),
             code: step_up_code(&visitor.admitted, method),
             provider: provider.filter(|_| method == StepUpMethod::IdentityProvider),

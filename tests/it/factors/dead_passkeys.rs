@@ -4,7 +4,7 @@
 use super::kit::{JSON, enrol_passkey, refused, signed_in_at_localhost};
 use crate::harness::{
     client::Client,
-    server::{On, TestServer, operator},
+    server::{On, PASSWORD, TestServer, operator},
 };
 use nightlatch::{
     domain::account::Role,
@@ -49,5 +49,52 @@ fn passkeys_of_another_domain_are_not_offered() {
             .unwrap();
         let browser = signed_in_at_localhost(&server, "ada");
         assert!(!takes_only_codes(&browser, "/login/factor"), "{on:?}: no code is left");
+    }
+}
+
+/// The page and the answers for programs and lock screens name only what works.
+#[test]
+fn no_confirmation_and_no_lock_screen_asks_for_a_passkey_of_another_domain() {
+    for on in [On::Sqlite, On::Postgres] {
+        let server = TestServer::on(on).start();
+        server.account("ada", Role::Member);
+        let early = signed_in_at_localhost(&server, "ada");
+        let browser = signed_in_at_localhost(&server, "ada");
+        enrol_passkey(&server, &browser, "laptop");
+        server.advance(301);
+        let asked = browser.post("/factors/recovery", &[]).expect(403).page();
+        assert_eq!(asked.all("[data-passkey]").len(), 1, "{on:?}: {}", asked.text());
+        server.database.sql("UPDATE passkeys SET domain = 'old.example'");
+        let asked = browser.post("/factors/recovery", &[]).expect(403).page();
+        assert!(asked.all("[data-passkey]").is_empty(), "{on:?}: {}", asked.text());
+        assert_eq!(
+            asked.all("input[name=step_up_code]").len(),
+            1,
+            "{on:?}: {}",
+            asked.text()
+        );
+        let program = browser.thief().header("accept", "application/json");
+        let told = program.post("/factors/recovery", &[]);
+        let told = refused(told, 403, "step_up").text().to_owned();
+        assert!(told.contains("`step_up_code`") && !told.contains("passkey"), "{told}");
+        server.policy(&[("factor.required", "any")]);
+        let status = early.get("/nightlatch/session").expect(200).json();
+        assert_eq!(status["methods"], json!(["recovery"]), "{on:?}: {status}");
+        // Without a code nothing is left, and the password alone would be less than before.
+        server.policy(&[("factor.required", "off")]);
+        server.database.sql("UPDATE accounts SET recovery_codes = 0");
+        let asked = browser.post("/factors/recovery", &[]).expect(403).page();
+        assert!(
+            asked.shows("Ask an administrator to reset your second factor."),
+            "{on:?}: {}",
+            asked.text()
+        );
+        assert!(
+            asked.all("[name=step_up_password]").is_empty(),
+            "{on:?}: {}",
+            asked.text()
+        );
+        let form = [("step_up_password", PASSWORD)];
+        browser.post("/factors/recovery", &form).expect(403);
     }
 }
