@@ -6,7 +6,7 @@ mod source_pages;
 use crate::{
     harness::{
         chromium::{Browser, with_browser},
-        server::{On, PASSWORD, TestServer, operator},
+        server::{Backend, PASSWORD, TestServer, operator},
     },
     pages::kit::NOBODY,
 };
@@ -303,7 +303,7 @@ async fn answers(look: &mut Look) {
 /// them.
 fn assert_accessible(visit: impl AsyncFnOnce(&mut Look, &TestServer)) {
     // In development mode, so that every page carries its bar too.
-    let server = TestServer::on(On::Sqlite).dev().start();
+    let server = TestServer::on(Backend::Sqlite).dev().start();
     with_browser(&server.base.clone(), async |browser| {
         let mut look = Look {
             browser,
@@ -404,7 +404,7 @@ fn html_faults(pages: &[(String, String)]) -> String {
 /// both.
 #[test]
 fn every_page_is_valid_html() {
-    let server = TestServer::on(On::Sqlite).dev().start();
+    let server = TestServer::on(Backend::Sqlite).dev().start();
     let stranger = server.anyone();
     let link = server.setup_link.as_deref().unwrap().trim_start_matches(&server.base);
     let mut pages: Vec<(String, String)> = [link, "/login", "/nowhere"]

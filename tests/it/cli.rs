@@ -18,7 +18,7 @@ mod preview;
 mod session;
 mod source;
 
-use crate::harness::server::{On, TestDatabase, TestServer};
+use crate::harness::server::{Backend, TestDatabase, TestServer};
 use serde_json::Value;
 use std::{
     io::Write,
@@ -39,11 +39,11 @@ pub struct Cli {
 
 impl Cli {
     pub fn fresh() -> Self {
-        Self::on(On::Sqlite)
+        Self::on(Backend::Sqlite)
     }
 
-    pub fn on(on: On) -> Self {
-        Self::of(&Arc::new(TestDatabase::fresh(on)))
+    pub fn on(backend: Backend) -> Self {
+        Self::of(&Arc::new(TestDatabase::fresh(backend)))
     }
 
     pub fn beside(server: &TestServer) -> Self {

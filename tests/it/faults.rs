@@ -13,7 +13,7 @@ mod silent;
 use crate::harness::{
     client::{Answer, Client},
     relay::Relay,
-    server::{On, Start, TestServer, operator},
+    server::{Backend, Start, TestServer, operator},
 };
 use nightlatch::{
     clock::SystemClock,
@@ -31,7 +31,7 @@ const RECOVERED: Duration = Duration::from_secs(15);
 
 /// Starts a server that reaches PostgreSQL through a relay.
 fn behind_relay() -> (TestServer, Relay) {
-    let start = TestServer::on(On::Postgres);
+    let start = TestServer::on(Backend::Postgres);
     let relay = Relay::before(start.config().database_url.expose());
     let url = relay.url(start.config().database_url.expose());
     (ready(start.database_url(&url)), relay)

@@ -4,7 +4,7 @@
 mod text;
 
 use crate::harness::{
-    server::{On, TestServer, block_on, eventually, operator},
+    server::{Backend, TestServer, block_on, eventually, operator},
     smtp::{Manner, SmtpServer, header},
 };
 use nightlatch::{
@@ -223,14 +223,18 @@ fn state(server: &TestServer, id: Uuid) -> OutboxEmail {
 
 #[test]
 fn the_outbox_is_emptied_by_itself_and_a_refusal_is_tried_again_later() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let smtp = SmtpServer::start(Manner::Recipient("451 4.3.0 later"));
-        let server = TestServer::on(on).env("NIGHTLATCH_SMTP_URL", &smtp.url()).start();
+        let server = TestServer::on(backend).env("NIGHTLATCH_SMTP_URL", &smtp.url()).start();
         let id = queue(&server, 1, true);
         eventually("the first attempt", || state(&server, id).words.contains("451"));
         let waiting = state(&server, id);
-        assert_eq!((waiting.state, waiting.attempts), (EmailState::Queued, 1), "{on:?}");
-        assert!(waiting.due_at > server.now(), "{on:?}");
+        assert_eq!(
+            (waiting.state, waiting.attempts),
+            (EmailState::Queued, 1),
+            "{backend:?}"
+        );
+        assert!(waiting.due_at > server.now(), "{backend:?}");
         smtp.behave(Manner::Takes);
         server.advance(60);
         eventually("it is taken", || state(&server, id).state == EmailState::Sent);
@@ -238,24 +242,28 @@ fn the_outbox_is_emptied_by_itself_and_a_refusal_is_tried_again_later() {
         assert_eq!(
             (sent.attempts, sent.body, sent.words.as_str()),
             (2, None, "250 2.0.0 taken as 4711"),
-            "{on:?}"
+            "{backend:?}"
         );
-        assert_eq!(smtp.received().len(), 1, "{on:?}");
-        assert_eq!(smtp.received()[0].header("Message-ID"), Some(sent.message_id), "{on:?}");
+        assert_eq!(smtp.received().len(), 1, "{backend:?}");
+        assert_eq!(
+            smtp.received()[0].header("Message-ID"),
+            Some(sent.message_id),
+            "{backend:?}"
+        );
     }
 }
 
 #[test]
 fn an_undeliverable_email_is_given_up_visibly_and_loses_its_link() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let smtp = SmtpServer::start(Manner::Recipient("550 5.1.1 no such user"));
-        let server = TestServer::on(on).env("NIGHTLATCH_SMTP_URL", &smtp.url()).start();
+        let server = TestServer::on(backend).env("NIGHTLATCH_SMTP_URL", &smtp.url()).start();
         let refused = queue(&server, 1, true);
         eventually("it is given up", || {
             state(&server, refused).state == EmailState::GivenUp
         });
         assert_eq!(state(&server, refused).body, None);
-        assert!(state(&server, refused).words.contains("550"), "{on:?}");
+        assert!(state(&server, refused).words.contains("550"), "{backend:?}");
         smtp.behave(Manner::Recipient("451 later"));
         let late = queue(&server, 2, true);
         eventually("the first attempt", || state(&server, late).words.contains("451"));
@@ -266,17 +274,17 @@ fn an_undeliverable_email_is_given_up_visibly_and_loses_its_link() {
         assert_eq!(
             events.iter().filter(|event| *event == "mail.given_up").count(),
             2,
-            "{on:?}: {events:?}"
+            "{backend:?}: {events:?}"
         );
         let said: String = server.audit().iter().map(|row| row.to_json().to_string()).collect();
-        assert!(!said.contains("canary-link"), "{on:?}");
+        assert!(!said.contains("canary-link"), "{backend:?}");
     }
 }
 
 #[test]
 fn a_crash_before_the_word_was_written_sends_it_again_under_the_same_id() {
     let smtp = SmtpServer::start(Manner::TakesSilently);
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_SMTP_URL", &smtp.url())
         .start();
     let id = queue(&server, 1, false);
@@ -293,7 +301,7 @@ fn a_crash_before_the_word_was_written_sends_it_again_under_the_same_id() {
 #[test]
 fn two_instances_send_each_email_once() {
     let smtp = SmtpServer::start(Manner::Takes);
-    let first = TestServer::on(On::Postgres)
+    let first = TestServer::on(Backend::Postgres)
         .env("NIGHTLATCH_SMTP_URL", &smtp.url())
         .start();
     let second = TestServer::beside(&first.database)
@@ -332,9 +340,9 @@ fn without_a_mail_server_emails_become_files_that_only_their_owner_reads() {
 
 #[test]
 fn administrators_try_again_and_take_back_and_both_are_on_record() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let smtp = SmtpServer::start(Manner::Recipient("550 no"));
-        let server = TestServer::on(on).env("NIGHTLATCH_SMTP_URL", &smtp.url()).start();
+        let server = TestServer::on(backend).env("NIGHTLATCH_SMTP_URL", &smtp.url()).start();
         let id = queue(&server, 1, false);
         eventually("it is given up", || state(&server, id).state == EmailState::GivenUp);
         smtp.behave(Manner::Takes);
@@ -364,7 +372,7 @@ fn administrators_try_again_and_take_back_and_both_are_on_record() {
             assert_eq!(
                 events.iter().filter(|known| *known == event).count(),
                 1,
-                "{on:?}: {events:?}"
+                "{backend:?}: {events:?}"
             );
         }
     }

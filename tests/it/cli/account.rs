@@ -1,26 +1,26 @@
 //! Accounts from the command line, the first one included.
 
 use super::{Cli, PASSWORD, actor, assert_instant, members};
-use crate::harness::server::{On, TestServer};
+use crate::harness::server::{Backend, TestServer};
 use std::time::{Duration, Instant};
 
 #[test]
 fn the_first_account_is_made_headless_and_no_setup_link_is_left() {
-    for on in [On::Sqlite, On::Postgres] {
-        let cli = Cli::on(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let cli = Cli::on(backend);
         cli.account("ada", "administrator");
-        assert_eq!(cli.events(), ["account.created", "setup.completed"], "{on:?}");
+        assert_eq!(cli.events(), ["account.created", "setup.completed"], "{backend:?}");
         assert_eq!(cli.revision(), 1);
         let server = TestServer::beside(cli.database()).start();
-        assert_eq!(server.setup_link, None, "{on:?}");
+        assert_eq!(server.setup_link, None, "{backend:?}");
         server.anyone().sign_in("ada", PASSWORD).expect(303);
     }
 }
 
 #[test]
 fn the_setup_page_says_what_is_left_to_do_once_an_account_exists() {
-    for on in [On::Sqlite, On::Postgres] {
-        let cli = Cli::on(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let cli = Cli::on(backend);
         let create = |name: &str, role: &str| {
             let arguments = ["account", "create", name, "--role", role, "--password-stdin"];
             cli.run_with(&arguments, PASSWORD.as_bytes()).done()
@@ -31,10 +31,10 @@ fn the_setup_page_says_what_is_left_to_do_once_an_account_exists() {
                       administrator`";
         create("bob", "member").says(&[nobody, defaults]);
         let second = create("carl", "member").says(&[nobody]);
-        assert!(!second.err.contains(defaults), "{on:?}: {}", second.err);
+        assert!(!second.err.contains(defaults), "{backend:?}: {}", second.err);
         let server = TestServer::beside(cli.database()).start();
-        assert_eq!(server.setup_link, None, "{on:?}");
-        assert_eq!(create("ada", "administrator").err, "", "{on:?}");
+        assert_eq!(server.setup_link, None, "{backend:?}");
+        assert_eq!(create("ada", "administrator").err, "", "{backend:?}");
         cli.run(&["account", "expire", "ada", "--at", "2999-01-01"])
             .done()
             .prints(&["ada expires at 2999-01-01T00:00:00Z, but not while it is the last enabled administrator."]);
@@ -519,8 +519,8 @@ const FILE: &str = "\u{feff}name;email;groups;expires_at\r\nbob;b@example.org;op
 
 #[test]
 fn a_file_of_accounts_is_imported_and_exported() {
-    for on in [On::Sqlite, On::Postgres] {
-        let cli = Cli::on(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let cli = Cli::on(backend);
         cli.account("ada", "administrator");
         let told = cli
             .run_with(&["account", "import", "-", "--dry-run", "--json"], FILE.as_bytes())
@@ -528,7 +528,7 @@ fn a_file_of_accounts_is_imported_and_exported() {
         assert_eq!(
             members(&told),
             ["created", "updated", "unchanged", "faults", "passed_over", "done"],
-            "{on:?}"
+            "{backend:?}"
         );
         assert_eq!(
             told["created"],
@@ -544,8 +544,8 @@ fn a_file_of_accounts_is_imported_and_exported() {
             .done()
             .prints(&["Created 2 accounts, changed 0, 0 unchanged."]);
         let bob = cli.run(&["account", "show", "bob", "--json"]).json();
-        assert_eq!(bob["groups"], serde_json::json!(["ops", "night"]), "{on:?}");
-        assert_eq!(bob["expires_at"], "2999-01-01T00:00:00Z", "{on:?}");
+        assert_eq!(bob["groups"], serde_json::json!(["ops", "night"]), "{backend:?}");
+        assert_eq!(bob["expires_at"], "2999-01-01T00:00:00Z", "{backend:?}");
         let exported = cli.run(&["account", "export"]).done().out;
         assert!(
             exported.starts_with("name,display_name,email,role,groups,expires_at,must_change,disabled\r\n"),
@@ -562,7 +562,7 @@ fn a_file_of_accounts_is_imported_and_exported() {
             (0, 3)
         );
         let ops = cli.run(&["account", "export", "--group", "ops"]).done().out;
-        assert_eq!(ops.lines().count(), 2, "{on:?} {ops}");
+        assert_eq!(ops.lines().count(), 2, "{backend:?} {ops}");
     }
 }
 

@@ -1,10 +1,10 @@
 //! Second factors of accounts from the command line.
 
 use super::{Cli, members};
-use crate::harness::server::On;
+use crate::harness::server::Backend;
 use serde_json::json;
 
-const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
+const BOTH: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
 
 /// Gives ada an authenticator app, a passkey and two recovery codes.
 const ENROL_ADA: &str = "
@@ -21,8 +21,8 @@ const ENROL_ADA: &str = "
     UPDATE accounts SET authenticator_app = TRUE, passkeys = 1, recovery_codes = 2 WHERE name = 'ada';
 ";
 
-fn enrolled(on: On) -> Cli {
-    let cli = Cli::on(on);
+fn enrolled(backend: Backend) -> Cli {
+    let cli = Cli::on(backend);
     cli.account("ada", "administrator");
     cli.account("bob", "member");
     cli.database().sql(ENROL_ADA);
@@ -31,11 +31,11 @@ fn enrolled(on: On) -> Cli {
 
 #[test]
 fn the_factors_of_an_account_are_listed() {
-    for on in BOTH {
-        let cli = enrolled(on);
+    for backend in BOTH {
+        let cli = enrolled(backend);
         let shown = cli.run(&["account", "factors", "ada", "--json"]).json();
         let names = ["account", "authenticator_app", "passkeys", "recovery_codes"];
-        assert_eq!(members(&shown), names, "{on:?}");
+        assert_eq!(members(&shown), names, "{backend:?}");
         assert_eq!(
             (&shown["account"], &shown["authenticator_app"], &shown["recovery_codes"]),
             (&json!("ada"), &json!(true), &json!(2))
@@ -60,8 +60,8 @@ fn the_factors_of_an_account_are_listed() {
 
 #[test]
 fn accounts_without_a_factor_are_listed_alone() {
-    for on in BOTH {
-        let cli = enrolled(on);
+    for backend in BOTH {
+        let cli = enrolled(backend);
         let list = cli.run(&["account", "list", "--without-factor", "--json"]).json();
         let names: Vec<&str> = list
             .as_array()
@@ -69,7 +69,7 @@ fn accounts_without_a_factor_are_listed_alone() {
             .iter()
             .map(|one| one["name"].as_str().unwrap())
             .collect();
-        assert_eq!(names, ["bob"], "{on:?}");
+        assert_eq!(names, ["bob"], "{backend:?}");
         let shown = cli.run(&["account", "show", "ada", "--json"]).json();
         assert_eq!(
             (&shown["authenticator_app"], &shown["passkeys"]),
@@ -80,8 +80,8 @@ fn accounts_without_a_factor_are_listed_alone() {
 
 #[test]
 fn factors_are_reset_all_at_once_or_by_kind() {
-    for on in BOTH {
-        let cli = enrolled(on);
+    for backend in BOTH {
+        let cli = enrolled(backend);
         cli.run(&["account", "reset-factors", "ada", "--kind", "passkeys"])
             .done()
             .prints(&["Removed 1 passkey of ada."]);
@@ -89,7 +89,7 @@ fn factors_are_reset_all_at_once_or_by_kind() {
         assert_eq!(
             (&left["authenticator_app"], &left["passkeys"], &left["recovery_codes"]),
             (&json!(true), &json!([]), &json!(2)),
-            "{on:?}"
+            "{backend:?}"
         );
         cli.run(&["account", "reset-factors", "ada"])
             .done()
@@ -100,35 +100,35 @@ fn factors_are_reset_all_at_once_or_by_kind() {
             (&json!(false), &json!(0))
         );
         let resets = cli.events().iter().filter(|event| *event == "factor.reset").count();
-        assert_eq!(resets, 2, "{on:?}");
+        assert_eq!(resets, 2, "{backend:?}");
         cli.run(&["account", "reset-factors", "ada"])
             .done()
             .prints(&["Found no such factors of ada."]);
         let resets = cli.events().iter().filter(|event| *event == "factor.reset").count();
-        assert_eq!(resets, 2, "{on:?}: nothing happened");
+        assert_eq!(resets, 2, "{backend:?}: nothing happened");
     }
 }
 
 #[test]
 fn an_enrolment_link_is_printed_alone_on_standard_output() {
-    for on in BOTH {
-        let cli = enrolled(on);
+    for backend in BOTH {
+        let cli = enrolled(backend);
         let ran = cli.run(&["account", "enrolment-link", "bob"]).done();
         let lines: Vec<&str> = ran.out.lines().collect();
-        assert_eq!(lines.len(), 1, "{on:?} {ran:?}");
-        assert!(lines[0].contains("/factors/enrol?token="), "{on:?} {}", lines[0]);
+        assert_eq!(lines.len(), 1, "{backend:?} {ran:?}");
+        assert!(lines[0].contains("/factors/enrol?token="), "{backend:?} {}", lines[0]);
         let token = lines[0].split("token=").nth(1).unwrap();
         let audit = cli.run(&["audit", "list", "--json"]).done();
-        assert!(!audit.out.contains(token), "{on:?}: no secret in the audit");
+        assert!(!audit.out.contains(token), "{backend:?}: no secret in the audit");
         cli.run(&["account", "factors", "bob"])
             .done()
             .prints(&["enrolment link works until"]);
         let json = cli.run(&["account", "enrolment-link", "bob", "--json"]).json();
-        assert_eq!(members(&json), ["account", "mailed", "link"], "{on:?}");
+        assert_eq!(members(&json), ["account", "mailed", "link"], "{backend:?}");
         assert_eq!((&json["account"], &json["mailed"]), (&json!("bob"), &json!(false)));
         assert!(
             json["link"].as_str().unwrap().contains("/factors/enrol?token="),
-            "{on:?}"
+            "{backend:?}"
         );
         cli.run(&["account", "enrolment-link", "bob", "--mail"])
             .refused(&["bob has no email address"]);

@@ -1,7 +1,7 @@
 //! The audit trail from the command line.
 
 use super::{Cli, actor, assert_instant, members};
-use crate::harness::server::{On, TestServer};
+use crate::harness::server::{Backend, TestServer};
 use serde_json::{Value, json};
 
 const SHAPE: [&str; 12] = [
@@ -21,8 +21,8 @@ const SHAPE: [&str; 12] = [
 
 #[test]
 fn events_are_listed_and_narrowed() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.admin("ada");
         server.anyone().sign_in("ada", "wrong");
         let cli = Cli::beside(&server);

@@ -2,7 +2,7 @@
 //! reviving ended sessions.
 
 use super::{Cli, PASSWORD, actor};
-use crate::harness::server::{On, TestServer, operator};
+use crate::harness::server::{Backend, TestServer, operator};
 use nightlatch::{
     domain::{
         account::Role,
@@ -73,7 +73,7 @@ fn a_copy_taken_beside_a_server_is_put_back_and_its_sessions_end() {
 
     // The previous database is complete.
     let kept = beside(&cli, ".before-restore");
-    let before = Cli::of(&Arc::new(crate::harness::server::TestDatabase::fresh(On::Sqlite)));
+    let before = Cli::of(&Arc::new(crate::harness::server::TestDatabase::fresh(Backend::Sqlite)));
     let url = format!("sqlite:{}", kept.display());
     let ran = before.run(&["policy", "get", "session.ttl", "--json", "--database-url", &url]);
     assert_eq!(ran.json()["value"], 5 * 3600);
@@ -135,7 +135,7 @@ fn a_copy_never_overwrites_a_file_and_leaves_none_half_written() {
 
 #[test]
 fn postgres_is_left_to_its_own_tools() {
-    let cli = Cli::on(On::Postgres);
+    let cli = Cli::on(Backend::Postgres);
     cli.account("ada", "administrator");
     cli.run(&["backup", "copy.db"]).refused(&["pg_dump"]);
     cli.run(&["restore", "copy.db"]).refused(&["pg_restore"]);

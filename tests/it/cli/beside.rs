@@ -1,7 +1,7 @@
 //! The command line next to a running server: its changes apply there immediately, and the reverse.
 
 use super::{Cli, PASSWORD};
-use crate::harness::server::{On, TestServer, eventually};
+use crate::harness::server::{Backend, TestServer, eventually};
 use nightlatch::domain::account::Role;
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,8 @@ const SOON: Duration = Duration::from_millis(100);
 
 #[test]
 fn a_change_reaches_the_server_within_a_tenth_of_a_second() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let cli = Cli::beside(&server);
         let mut took = Vec::new();
         for revision in 2..8 {
@@ -24,14 +24,14 @@ fn a_change_reaches_the_server_within_a_tenth_of_a_second() {
             });
             took.push(saved.elapsed());
         }
-        assert!(took.iter().any(|took| *took <= SOON), "{on:?}: {took:?}");
+        assert!(took.iter().any(|took| *took <= SOON), "{backend:?}: {took:?}");
     }
 }
 
 #[test]
 fn a_policy_saved_at_the_command_line_governs_the_server() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let ada = server.admin("ada");
         server.advance(600);
         ada.get("/").expect(200);
@@ -53,15 +53,15 @@ fn a_policy_saved_at_the_command_line_governs_the_server() {
         server.advance(301);
         ada.get("/").expect(303);
         server.policy(&[("session.ttl", "1h")]);
-        assert_eq!(cli.revision(), 3, "{on:?}");
+        assert_eq!(cli.revision(), 3, "{backend:?}");
         assert_eq!(cli.get("session.ttl"), 3600);
     }
 }
 
 #[test]
 fn changes_to_an_account_apply_at_its_next_request() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.account("root", Role::Administrator);
         let cli = Cli::beside(&server);
         cli.account("bob", "member");
@@ -90,9 +90,9 @@ fn changes_to_an_account_apply_at_its_next_request() {
 
 #[test]
 fn an_email_from_the_command_line_leads_to_the_servers_address() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let address = "https://login.example.org";
-        let server = TestServer::on(on).env("NIGHTLATCH_PUBLIC_URL", address).start();
+        let server = TestServer::on(backend).env("NIGHTLATCH_PUBLIC_URL", address).start();
         server.account("root", Role::Administrator);
         let create = ["account", "create", "eve", "--invite", "--email", "eve@example.org"];
         Cli::beside(&server).run(&create).done();

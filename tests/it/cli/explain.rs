@@ -2,7 +2,7 @@
 //! refuses.
 
 use super::{Cli, assert_instant, members};
-use crate::harness::server::{On, TestServer};
+use crate::harness::server::{Backend, TestServer};
 use serde_json::{Value, json};
 
 fn ibm(cli: &Cli) {
@@ -41,8 +41,8 @@ fn end(explained: &Value) -> (&str, &str, &str) {
 
 #[test]
 fn the_worked_examples_come_out_as_written() {
-    for on in [On::Sqlite, On::Postgres] {
-        let cli = Cli::on(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let cli = Cli::on(backend);
         ibm(&cli);
         cli.account("boss", "administrator");
         assert_eq!(end(&explained(&cli, &[])), ("08:30", "idle", "everyone"));
@@ -160,8 +160,8 @@ fn the_text_is_a_timeline_for_people() {
 
 #[test]
 fn a_real_session_is_explained_beside_a_running_server() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[("auth.idle_session_timeout", "1h")]);
         let _ada = server.member("ada");
         let cli = Cli::beside(&server);

@@ -1,7 +1,7 @@
 //! Policies in files: export, import, and the messages about an invalid file.
 
 use super::{Cli, members};
-use crate::harness::server::On;
+use crate::harness::server::Backend;
 use serde_json::json;
 
 #[test]
@@ -145,8 +145,8 @@ fn a_file_that_is_none_is_refused() {
 
 #[test]
 fn a_hue_ini_changes_what_it_names_and_lists_what_it_leaves_aside() {
-    for on in [On::Sqlite, On::Postgres] {
-        let cli = Cli::on(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let cli = Cli::on(backend);
         cli.run(&["policy", "set", "session.ttl", "1h"]).done();
         cli.file(
             "hue_safety_valve.ini",
@@ -187,7 +187,7 @@ fn a_hue_ini_changes_what_it_names_and_lists_what_it_leaves_aside() {
             exported.contains("[[session]]") && exported.contains("\n    ttl=3600\n"),
             "{exported}"
         );
-        let other = Cli::on(on);
+        let other = Cli::on(backend);
         other.run_with(&["policy", "import", "-"], exported.as_bytes()).done();
         assert_eq!(other.get("auth.login_failure_limit"), 5);
     }

@@ -1,7 +1,7 @@
 //! Lockouts from the command line.
 
 use super::{Cli, PASSWORD, assert_instant, members};
-use crate::harness::server::{On, TestServer};
+use crate::harness::server::{Backend, TestServer};
 use nightlatch::{
     domain::time::Span,
     flows::sources,
@@ -9,8 +9,8 @@ use nightlatch::{
 };
 use serde_json::{Value, json};
 
-fn locked_server(on: On, more: &[(&str, &str)]) -> TestServer {
-    let server = TestServer::on(on).start();
+fn locked_server(backend: Backend, more: &[(&str, &str)]) -> TestServer {
+    let server = TestServer::on(backend).start();
     server.policy(
         &[
             &[
@@ -34,9 +34,9 @@ fn fail(server: &TestServer, ip: &str, name: &str, times: usize) {
 
 #[test]
 fn locks_are_listed_and_released_by_id() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let server = locked_server(
-            on,
+            backend,
             &[("auth.login_ip_ceiling", "0"), ("auth.login_account_ceiling", "0")],
         );
         fail(&server, "127.0.0.5", "bob", 2);
@@ -95,7 +95,7 @@ fn locks_are_listed_and_released_by_id() {
 #[test]
 fn locks_are_released_by_address_and_by_name() {
     let combined = [("auth.login_lock_out_by_combination_user_and_ip", "on")];
-    let server = locked_server(On::Sqlite, &combined);
+    let server = locked_server(Backend::Sqlite, &combined);
     fail(&server, "127.0.0.5", "bob", 2);
     fail(&server, "127.0.0.6", "bob", 2);
     fail(&server, "127.0.0.6", "Eve", 2);
@@ -128,7 +128,7 @@ fn locks_are_released_by_address_and_by_name() {
 #[test]
 fn a_lock_without_end_has_no_time() {
     let server = locked_server(
-        On::Sqlite,
+        Backend::Sqlite,
         &[("auth.login_cooloff_time", "never"), ("auth.login_ip_ceiling", "0")],
     );
     fail(&server, "127.0.0.5", "bob", 2);
@@ -141,7 +141,7 @@ fn a_lock_without_end_has_no_time() {
 #[test]
 fn text_of_strangers_sends_no_escapes_to_the_terminal() {
     let combined = [("auth.login_lock_out_by_combination_user_and_ip", "on")];
-    let server = locked_server(On::Sqlite, &combined);
+    let server = locked_server(Backend::Sqlite, &combined);
     fail(&server, "127.0.0.5", "\u{1b}[2Jeve\u{202e}\u{9b}31m", 1);
     let cli = Cli::beside(&server);
     for arguments in [
@@ -178,17 +178,17 @@ fn bad_input_of_lockout_is_refused() {
 
 #[test]
 fn a_name_is_blocked_and_unblocked_by_hand() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = locked_server(on, &[]);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = locked_server(backend, &[]);
         let cli = Cli::beside(&server);
         let bob = || server.anyone().from("127.0.0.7").sign_in("bob", PASSWORD).status();
         cli.run(&["lockout", "block", "--account", "Bob", "--reason", "left"])
             .done();
-        assert_eq!(bob(), 403, "{on:?}");
+        assert_eq!(bob(), 403, "{backend:?}");
         let list = cli.run(&["lockout", "list", "--locked", "--json"]).json();
-        assert_eq!(list[0]["keys"]["account"], "bob", "{on:?}: {list}");
+        assert_eq!(list[0]["keys"]["account"], "bob", "{backend:?}: {list}");
         cli.run(&["lockout", "unblock", "--account", "bob"]).done();
-        assert_eq!(bob(), 303, "{on:?}");
+        assert_eq!(bob(), 303, "{backend:?}");
         cli.run(&["lockout", "block", "--account", "bob", "--until", "2000-01-01"])
             .refused(&["until: Enter a time in the future"]);
         for lacks in [&["lockout", "block"][..], &["lockout", "block", "--reason", "left"]] {
@@ -199,8 +199,8 @@ fn a_name_is_blocked_and_unblocked_by_hand() {
 
 #[test]
 fn people_whom_a_directory_is_not_asked_about_are_listed_and_unlocked() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = locked_server(on, &[]);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = locked_server(backend, &[]);
         let cli = Cli::beside(&server);
         let made = [
             "source",
@@ -236,11 +236,11 @@ fn people_whom_a_directory_is_not_asked_about_are_listed_and_unlocked() {
         assert_instant(&binds["locked_until"]);
         cli.run(&["lockout", "list"]).done().prints(&["uuid-of-ada (corp)"]);
         let others = ["lockout", "list", "--account", "bob", "--json"];
-        assert_eq!(cli.run(&others).json(), json!([]), "{on:?}");
+        assert_eq!(cli.run(&others).json(), json!([]), "{backend:?}");
         let id = binds["id"].as_str().unwrap();
         cli.run(&["lockout", "unlock", id])
             .done()
             .prints(&["Released 1 lock or counter."]);
-        assert_eq!(cli.run(&["lockout", "list", "--json"]).json(), json!([]), "{on:?}");
+        assert_eq!(cli.run(&["lockout", "list", "--json"]).json(), json!([]), "{backend:?}");
     }
 }

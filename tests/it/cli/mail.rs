@@ -2,15 +2,15 @@
 
 use super::{Cli, PASSWORD, assert_instant, members};
 use crate::harness::{
-    server::{On, TestServer, eventually},
+    server::{Backend, TestServer, eventually},
     smtp::{Manner, SmtpServer},
 };
 
 #[test]
 fn emails_are_listed_tried_again_and_taken_back() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let smtp = SmtpServer::start(Manner::Recipient("451 4.7.1 greylisted"));
-        let server = TestServer::on(on).env("NIGHTLATCH_SMTP_URL", &smtp.url()).start();
+        let server = TestServer::on(backend).env("NIGHTLATCH_SMTP_URL", &smtp.url()).start();
         let cli = Cli::beside(&server);
         cli.run(&["mail", "list"]).done().prints(&["No emails."]);
         let create = ["account", "create", "eve", "--invite", "--email", "eve@example.org"];
@@ -41,7 +41,7 @@ fn emails_are_listed_tried_again_and_taken_back() {
         assert_eq!(
             (&email["kind"], &email["state"]),
             (&"invitation".into(), &"queued".into()),
-            "{on:?}"
+            "{backend:?}"
         );
         let id = email["id"].as_str().unwrap().to_owned();
         cli.run(&["mail", "list"])
@@ -60,7 +60,7 @@ fn emails_are_listed_tried_again_and_taken_back() {
         let id = list()[0]["id"].as_str().unwrap().to_owned();
         cli.run(&["mail", "discard", &id]).done().prints(&["Cancelled."]);
         let discarded = cli.run(&["mail", "list", "--state", "discarded", "--json"]).json();
-        assert_eq!(discarded.as_array().unwrap().len(), 1, "{on:?}");
+        assert_eq!(discarded.as_array().unwrap().len(), 1, "{backend:?}");
         cli.run(&["mail", "list", "--state", "lost"]).usage();
     }
 }

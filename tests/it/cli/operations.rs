@@ -1,7 +1,7 @@
 //! Configuration, migrations, the doctor, completions; and how the program behaves towards shells.
 
 use super::{Cli, PASSWORD, members};
-use crate::harness::server::{On, TestDatabase, TestServer};
+use crate::harness::server::{Backend, TestDatabase, TestServer};
 use serde_json::{Value, json};
 use std::{process::Stdio, sync::Arc};
 
@@ -116,12 +116,12 @@ fn variables_that_are_no_text_do_not_stop_the_program() {
 
 #[test]
 fn migrate_says_what_was_done() {
-    for on in [On::Sqlite, On::Postgres] {
-        let cli = Cli::of(&Arc::new(TestDatabase::empty(on)));
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let cli = Cli::of(&Arc::new(TestDatabase::empty(backend)));
         cli.run(&["migrate"]).done().prints(&["Applied the pending migrations"]);
         cli.run(&["migrate"]).done().prints(&["Nothing to do"]);
         let server = TestServer::beside(cli.database()).start();
-        assert!(server.setup_link.is_some(), "{on:?}: migrating is not setting up");
+        assert!(server.setup_link.is_some(), "{backend:?}: migrating is not setting up");
     }
 }
 
@@ -260,8 +260,8 @@ fn secrets_that_protect_nothing_are_refused() {
 
 #[test]
 fn the_strict_doctor_fails_while_the_posture_has_faults() {
-    for on in [On::Sqlite, On::Postgres] {
-        let cli = Cli::on(on)
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let cli = Cli::on(backend)
             .env("NIGHTLATCH_PUBLIC_URL", "http://localhost:8080")
             .env("NIGHTLATCH_SECURITY_LOG", "security.log")
             .env("NIGHTLATCH_SMTP_URL", "smtp://127.0.0.1:1");
@@ -277,7 +277,7 @@ fn the_strict_doctor_fails_while_the_posture_has_faults() {
         assert_eq!(
             weak.code,
             Some(1),
-            "{on:?}: the baseline's rules hold for the first password"
+            "{backend:?}: the baseline's rules hold for the first password"
         );
         let made = cli
             .run_with(&[&create[..], &["--baseline", "asvs-l2"]].concat(), PASSWORD.as_bytes())
@@ -286,14 +286,14 @@ fn the_strict_doctor_fails_while_the_posture_has_faults() {
         assert_eq!(
             cli.run(&["policy", "revisions", "--json"]).json()[0]["revision"],
             2,
-            "{on:?}"
+            "{backend:?}"
         );
         cli.run(&["doctor"]).done();
         let strict = cli.run(&["doctor", "--strict"]);
         assert_eq!(
             strict.code,
             Some(1),
-            "{on:?}: plain http is a fault of the posture: {strict:?}"
+            "{backend:?}: plain http is a fault of the posture: {strict:?}"
         );
         strict.prints(&["Nightlatch is reached over plain http", "misses 2 requirements"]);
         cli.run(&["policy", "set", "session.secure", "true"]).done();
@@ -374,14 +374,14 @@ fn the_doctor_changes_nothing() {
 
 #[test]
 fn the_doctor_finds_a_healthy_installation_healthy() {
-    for on in [On::Sqlite, On::Postgres] {
-        let cli = Cli::on(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let cli = Cli::on(backend);
         cli.run(&["migrate"]).done();
         let (code, found) = checks(&cli);
         assert_eq!(
             (code, status(&found, "administrators")),
             (Some(0), "warning"),
-            "{on:?}: {found:?}"
+            "{backend:?}: {found:?}"
         );
         cli.account("ada", "administrator");
         let log = cli.directory().join("security.log");
@@ -392,8 +392,11 @@ fn the_doctor_finds_a_healthy_installation_healthy() {
             .env("NIGHTLATCH_SMTP_URL", "smtp://127.0.0.1:25");
         cli.run(&["policy", "set", "session.secure", "on"]).done();
         let (code, found) = checks(&cli);
-        assert_eq!(code, Some(0), "{on:?}: {found:?}");
-        assert!(found.iter().all(|check| check["status"] == "ok"), "{on:?}: {found:?}");
+        assert_eq!(code, Some(0), "{backend:?}: {found:?}");
+        assert!(
+            found.iter().all(|check| check["status"] == "ok"),
+            "{backend:?}: {found:?}"
+        );
         let names: Vec<&str> = found.iter().map(|check| check["check"].as_str().unwrap()).collect();
         assert_eq!(
             names,
@@ -450,8 +453,8 @@ fn the_doctor_names_what_is_wrong() {
 
 #[test]
 fn the_doctor_sees_factors_that_work_no_more() {
-    for on in [On::Sqlite, On::Postgres] {
-        let cli = Cli::on(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let cli = Cli::on(backend);
         cli.account("ada", "administrator");
         let (_, found) = checks(&cli);
         assert_eq!(status(&found, "passkeys"), "ok", "{found:?}");
@@ -463,7 +466,7 @@ fn the_doctor_sees_factors_that_work_no_more() {
              SELECT '01', id, 's', 'gone', 0, '2026-11-22 00:00:00', '2026-11-22 00:00:00' FROM accounts;",
         );
         let (code, found) = checks(&cli);
-        assert_eq!(code, Some(1), "{on:?}");
+        assert_eq!(code, Some(1), "{backend:?}");
         assert_eq!(status(&found, "passkeys"), "warning", "{found:?}");
         assert_eq!(status(&found, "factor_keys"), "fault", "{found:?}");
         cli.run(&["doctor"]).prints(&[
@@ -475,7 +478,7 @@ fn the_doctor_sees_factors_that_work_no_more() {
 
 #[test]
 fn the_doctor_sees_pins_that_differ_between_servers() {
-    let cli = Cli::on(On::Postgres);
+    let cli = Cli::on(Backend::Postgres);
     let pin = "NIGHTLATCH_POLICY__AUTH__IDLE_SESSION_TIMEOUT";
     let one = TestServer::beside(cli.database()).env(pin, "900").start();
     let (_, found) = checks(&cli);

@@ -2,7 +2,7 @@
 //! overwriting of parallel saves.
 
 use super::{Cli, actor, assert_instant, members};
-use crate::harness::server::On;
+use crate::harness::server::Backend;
 use nightlatch::domain::policy::Key;
 use serde_json::{Value, json};
 
@@ -10,8 +10,8 @@ const IDLE: &str = "auth.idle_session_timeout";
 
 #[test]
 fn show_is_complete_for_everyone_and_has_only_overrides_elsewhere() {
-    for on in [On::Sqlite, On::Postgres] {
-        let cli = Cli::on(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let cli = Cli::on(backend);
         cli.run(&["policy", "set", IDLE, "15m"]).done();
         cli.run(&["policy", "set", IDLE, "10m", "--scope", "administrators"])
             .done();
@@ -393,8 +393,8 @@ fn warnings_go_to_standard_error_and_do_not_refuse() {
 
 #[test]
 fn saves_at_the_same_moment_all_count() {
-    for on in [On::Sqlite, On::Postgres] {
-        let cli = Cli::on(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let cli = Cli::on(backend);
         cli.run(&["migrate"]).done();
         let settings = [
             "session.ttl=1h",
@@ -408,7 +408,7 @@ fn saves_at_the_same_moment_all_count() {
                 scope.spawn(move || cli.run(&["policy", "set", setting]).done());
             }
         });
-        assert_eq!(cli.revision(), 5, "{on:?}");
+        assert_eq!(cli.revision(), 5, "{backend:?}");
         assert_eq!(cli.get("session.ttl"), 3600);
         assert_eq!(cli.get(IDLE), 600);
         assert_eq!(cli.get("password.history"), 3);
@@ -461,33 +461,33 @@ fn the_posture_says_which_items_of_a_baseline_are_missed_and_where() {
 
 #[test]
 fn a_passkey_that_cannot_exist_is_not_required_unless_that_is_accepted() {
-    for on in [On::Sqlite, On::Postgres] {
-        let cli = Cli::on(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let cli = Cli::on(backend);
         cli.account("ada", "administrator");
         let named = cli.revision();
         let cli = cli.env("NIGHTLATCH_PUBLIC_URL", "https://192.0.2.10");
         let set = ["policy", "set", "factor.required", "passkey"];
         cli.run(&set)
             .refused(&["nobody could get in", "IP address", "--accept-lockout"]);
-        assert_eq!(cli.revision(), named, "{on:?}: nothing was saved");
+        assert_eq!(cli.revision(), named, "{backend:?}: nothing was saved");
         let preview = cli
             .run(&["policy", "preview", "factor.required=passkey", "--json"])
             .json();
         assert_eq!(
             preview["factors"]["cannot_enter"],
             json!({ "total": 1, "administrators": 1 }),
-            "{on:?}"
+            "{backend:?}"
         );
         let doctor = || {
             let found = cli.run(&["doctor", "--json"]).parsed();
             let passkeys = found.as_array().unwrap().iter().find(|one| one["check"] == "passkeys");
             passkeys.unwrap()["status"].clone()
         };
-        assert_eq!(doctor(), "ok", "{on:?}");
+        assert_eq!(doctor(), "ok", "{backend:?}");
         cli.run(&[&set[..], &["--accept-lockout"]].concat())
             .done()
             .says(&["nobody could get in"]);
-        assert_eq!(doctor(), "fault", "{on:?}");
+        assert_eq!(doctor(), "fault", "{backend:?}");
         cli.run(&["policy", "unset", "factor.required"]).done();
         let accepted = (named + 1).to_string();
         cli.run(&["policy", "restore", &accepted])

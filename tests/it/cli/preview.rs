@@ -2,7 +2,7 @@
 
 use super::{Cli, members};
 use crate::{
-    harness::server::{On, PASSWORD, TestServer},
+    harness::server::{Backend, PASSWORD, TestServer},
     pages::kit::{draft, save_reviewed},
 };
 use nightlatch::{
@@ -16,17 +16,17 @@ const IDLE: &str = "auth.idle_session_timeout";
 
 /// Starts a server whose clock is hours behind the machine's, so that the command line is later
 /// than the test's clock.
-fn hours_ago(on: On) -> TestServer {
+fn hours_ago(backend: Backend) -> TestServer {
     let clock = Arc::new(FixedClock::starting_at(
         SystemClock.now().saturating_sub(Span::from_secs(10_000)),
     ));
-    TestServer::on(on).clock(&clock).start()
+    TestServer::on(backend).clock(&clock).start()
 }
 
 #[test]
 fn the_command_line_the_page_and_what_then_happens_agree() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = hours_ago(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = hours_ago(backend);
         let mut people = Vec::new();
         for name in ["ada", "grace", "alan", "edsger"] {
             people.push((name, server.member(name)));
@@ -41,7 +41,7 @@ fn the_command_line_the_page_and_what_then_happens_agree() {
         let said = cli
             .run(&["policy", "preview", &format!("{IDLE}=1h15m"), "--json"])
             .json();
-        assert_eq!(said["sentence"], "Ends 3 of 5 sessions now.", "{on:?}");
+        assert_eq!(said["sentence"], "Ends 3 of 5 sessions now.", "{backend:?}");
         assert_eq!(
             said["rules"],
             serde_json::json!([{ "rule": "idle", "scope": "everyone", "now": 3, "sooner": 2 }])
@@ -50,7 +50,7 @@ fn the_command_line_the_page_and_what_then_happens_agree() {
         let review = draft(boss, base, &[(IDLE, "1h15m")]).expect(303);
         let page = boss.get(review.location()).expect(200);
         let sentence = "Ends 3 of 5 sessions now, and yours in 1 hour without activity.";
-        assert!(page.text().contains(sentence), "{on:?} {}", page.text());
+        assert!(page.text().contains(sentence), "{backend:?} {}", page.text());
         let export = review.location().replace("/review?", "/review/export?format=json&");
         let asked = boss.get(&export).expect(403);
         let exported = boss.confirm(&asked, PASSWORD).expect(200).json();
@@ -64,7 +64,7 @@ fn the_command_line_the_page_and_what_then_happens_agree() {
             ends.sort();
             ends
         };
-        assert_eq!(ends(&exported), ends(&said["affected"]), "{on:?}");
+        assert_eq!(ends(&exported), ends(&said["affected"]), "{backend:?}");
         // The password was just typed.
         save_reviewed(boss, review.location(), &[]).expect(303);
         let mut asked: Vec<(String, bool)> = people
@@ -73,13 +73,13 @@ fn the_command_line_the_page_and_what_then_happens_agree() {
             .collect();
         asked.sort();
         let told: Vec<(String, bool)> = ends(&said["affected"]);
-        assert_eq!(asked, told, "{on:?}");
+        assert_eq!(asked, told, "{backend:?}");
     }
 }
 
 #[test]
 fn a_preview_saves_nothing_and_says_what_it_knows() {
-    let server = hours_ago(On::Sqlite);
+    let server = hours_ago(Backend::Sqlite);
     server.member("ada");
     server.advance(10_000);
     let cli = Cli::beside(&server);
@@ -131,7 +131,7 @@ fn a_preview_saves_nothing_and_says_what_it_knows() {
 
 #[test]
 fn files_of_every_format_are_previewed() {
-    let server = hours_ago(On::Sqlite);
+    let server = hours_ago(Backend::Sqlite);
     server.member("ada");
     server.advance(10_000);
     let cli = Cli::beside(&server);
@@ -157,8 +157,8 @@ fn files_of_every_format_are_previewed() {
 
 #[test]
 fn a_replay_comes_with_what_it_worked_from() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = hours_ago(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = hours_ago(backend);
         let ada = server.member("ada");
         server.advance(5_000);
         ada.post("/logout", &[]).expect(303);
@@ -170,7 +170,7 @@ fn a_replay_comes_with_what_it_worked_from() {
         assert_eq!(
             (&json["live"], &replay["sessions"], &replay["certain"]),
             (&0.into(), &1.into(), &1.into()),
-            "{on:?}"
+            "{backend:?}"
         );
         assert_eq!(replay["shortened"][0]["would_end_by"], "ttl");
         assert_eq!(replay["shortened"][0]["end_reason"], "signed_out");
@@ -186,8 +186,8 @@ fn a_replay_comes_with_what_it_worked_from() {
 
 #[test]
 fn a_change_to_second_factors_is_previewed_for_accounts_that_are_not_signed_in_too() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = hours_ago(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = hours_ago(backend);
         server.account("ada", Role::Member);
         server.account("boss", Role::Administrator);
         let cli = Cli::beside(&server);
@@ -195,7 +195,7 @@ fn a_change_to_second_factors_is_previewed_for_accounts_that_are_not_signed_in_t
         assert_eq!(
             json["factors"]["must_enrol"],
             serde_json::json!({ "total": 2, "administrators": 1 }),
-            "{on:?}"
+            "{backend:?}"
         );
         let by_link = ["policy", "preview", "factor.required=any", "factor.enrolment=by_link"];
         cli.run(&by_link).done().prints(&[
@@ -213,9 +213,9 @@ fn a_change_to_second_factors_is_previewed_for_accounts_that_are_not_signed_in_t
             "--json",
         ];
         let json = cli.run(&administrators).json();
-        assert_eq!(json["factors"]["affected"][0]["account"], "boss", "{on:?}");
+        assert_eq!(json["factors"]["affected"][0]["account"], "boss", "{backend:?}");
         // This server is reached by an IP address, for which no passkey can exist.
-        assert_eq!(json["factors"]["cannot_enter"]["total"], 1, "{on:?}");
-        assert_eq!(json["factors"]["must_enrol"]["total"], 0, "{on:?}");
+        assert_eq!(json["factors"]["cannot_enter"]["total"], 1, "{backend:?}");
+        assert_eq!(json["factors"]["must_enrol"]["total"], 0, "{backend:?}");
     }
 }

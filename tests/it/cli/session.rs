@@ -3,7 +3,7 @@
 use super::{Cli, actor, assert_instant, members};
 use crate::harness::{
     client::FIREFOX,
-    server::{On, TestServer},
+    server::{Backend, TestServer},
 };
 use nightlatch::{
     clock::{Clock, FixedClock, SystemClock},
@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 #[test]
 fn live_sessions_are_listed_and_ended() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[("auth.idle_session_timeout", "15m")]);
         let (ada, bob) = (server.admin("ada"), server.member("bob"));
         let again = server.signed_in("bob");
@@ -118,7 +118,7 @@ fn the_end_of_a_session_is_named_by_its_code() {
 #[test]
 fn a_session_that_is_over_by_rule_is_not_listed() {
     let an_hour_ago = SystemClock.now().saturating_sub(Span::from_secs(3600));
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .clock(&Arc::new(FixedClock::starting_at(an_hour_ago)))
         .start();
     let _ada = server.admin("ada");
@@ -133,10 +133,10 @@ fn a_session_that_is_over_by_rule_is_not_listed() {
 
 #[test]
 fn why_a_session_ended_is_listed_and_shown() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let an_hour_ago = SystemClock.now().saturating_sub(Span::from_secs(3600));
         let clock = Arc::new(FixedClock::starting_at(an_hour_ago));
-        let server = TestServer::on(on).clock(&clock).start();
+        let server = TestServer::on(backend).clock(&clock).start();
         server.policy(&[("auth.idle_session_timeout", "15m")]);
         let (_frank, ada) = (server.member("frank"), server.member("ada"));
         ada.post("/logout", &[]).expect(303);
@@ -148,10 +148,10 @@ fn why_a_session_ended_is_listed_and_shown() {
             let list = cli.run(&[&["session", "list", "--json"], arguments].concat()).json();
             list.as_array().unwrap().clone()
         };
-        assert_eq!(listed(&["--ended"]).len(), 2, "{on:?}");
-        assert_eq!(listed(&["--reason", "signed_out"])[0]["account"], "ada", "{on:?}");
-        assert_eq!(listed(&["--since", "2h"]).len(), 2, "{on:?}");
-        assert_eq!(listed(&["--until", "2h"]).len(), 0, "{on:?}");
+        assert_eq!(listed(&["--ended"]).len(), 2, "{backend:?}");
+        assert_eq!(listed(&["--reason", "signed_out"])[0]["account"], "ada", "{backend:?}");
+        assert_eq!(listed(&["--since", "2h"]).len(), 2, "{backend:?}");
+        assert_eq!(listed(&["--until", "2h"]).len(), 0, "{backend:?}");
         let idle = listed(&["--reason", "idle"]);
         let frank = &idle[0];
         let due = signed_in.saturating_add(Span::from_secs(900)).to_rfc3339();
@@ -209,8 +209,8 @@ fn bad_input_of_session_is_refused() {
 
 #[test]
 fn an_end_from_the_command_line_says_who_ended_it() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let cli = Cli::beside(&server);
         for (name, command, act) in [
@@ -222,11 +222,11 @@ fn an_end_from_the_command_line_says_who_ended_it() {
             let id = listed[0]["id"].as_str().unwrap();
             cli.run(command).done();
             let shown = cli.run(&["session", "show", id, "--json"]).json();
-            assert_eq!(shown["ended_by"], actor(), "{on:?} {shown}");
+            assert_eq!(shown["ended_by"], actor(), "{backend:?} {shown}");
             let page = boss.get(&format!("/admin/sessions/{id}")).expect(200).page();
             let subject = actor().replacen("cli:", "An administrator at the command line, ", 1);
             for text in ["Ended by", &actor(), &format!("{subject}, {act}")] {
-                assert!(page.shows(text), "{on:?} {text}: {}", page.text());
+                assert!(page.shows(text), "{backend:?} {text}: {}", page.text());
             }
         }
     }

@@ -1,12 +1,12 @@
 //! Sources of identities from the command line and from the configuration file.
 
 use super::{Cli, members};
-use crate::harness::server::On;
+use crate::harness::server::Backend;
 use serde_json::json;
 
 fn on_both(test: impl Fn(&Cli)) {
-    for on in [On::Sqlite, On::Postgres] {
-        test(&Cli::on(on));
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        test(&Cli::on(backend));
     }
 }
 

@@ -4,15 +4,15 @@
 use super::kit::{Bound, DEVICE, admitted, browser, refused, server};
 use crate::harness::{
     device::{REFRESH, START, SoftDevice, challenged, offered},
-    server::{On, PASSWORD},
+    server::{Backend, PASSWORD},
 };
 use nightlatch::domain::account::Role;
 use reqwest::Method;
 
 #[test]
 fn another_key_proves_nothing() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         let mut owner = Bound::sign_in(&server, "ada");
         let other = SoftDevice::new();
         for answer in [
@@ -35,8 +35,8 @@ fn another_key_proves_nothing() {
 
 #[test]
 fn a_challenge_is_answered_once() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         let mut owner = Bound::sign_in(&server, "ada");
         let used = owner.challenge.clone();
         // A second one of the same age.
@@ -56,7 +56,7 @@ fn a_challenge_is_answered_once() {
 
 #[test]
 fn a_flood_of_wrong_proofs_is_recorded_a_few_times() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     let mut owner = Bound::sign_in(&server, "ada");
     for _ in 0..20 {
         SoftDevice::new()
@@ -75,7 +75,7 @@ fn a_flood_of_wrong_proofs_is_recorded_a_few_times() {
 
 #[test]
 fn the_key_of_one_session_proves_no_other() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     server.account("bob", Role::Member);
     let (ada, bob) = (Bound::sign_in(&server, "ada"), Bound::sign_in(&server, "bob"));
     bob.device
@@ -100,8 +100,8 @@ fn the_key_of_one_session_proves_no_other() {
 
 #[test]
 fn a_session_cannot_be_bound_later() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         let client = browser(&server);
         client.sign_in("ada", PASSWORD).expect(303);
         server.advance(30);
@@ -123,7 +123,7 @@ fn a_session_cannot_be_bound_later() {
 
 #[test]
 fn a_rotation_after_a_change_of_network_gives_no_further_time() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     server.policy(&[
         ("session.session_allow_ip_changes", "unlimited"),
         ("session.session_ip_subnet_bits", "32"),
@@ -143,8 +143,8 @@ fn a_rotation_after_a_change_of_network_gives_no_further_time() {
 
 #[test]
 fn a_thief_without_the_device_can_neither_end_nor_use_the_session() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         server.account("eve", Role::Member);
         server.policy(&[("session.session_validation_mode", "strict")]);
         let owner = Bound::sign_in(&server, "ada");
@@ -171,8 +171,8 @@ fn a_thief_without_the_device_can_neither_end_nor_use_the_session() {
 
 #[test]
 fn a_refresh_is_answered_only_in_ways_that_browsers_survive() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         let owner = Bound::sign_in(&server, "ada");
         let elsewhere = server.anyone().header("host", "login.evil.test");
         owner.device.refresh(&elsewhere, &owner.id, None).expect(503);
@@ -191,7 +191,7 @@ fn a_refresh_is_answered_only_in_ways_that_browsers_survive() {
 
 #[test]
 fn without_the_database_a_refresh_is_put_off() {
-    let server = server(On::Postgres);
+    let server = server(Backend::Postgres);
     let owner = Bound::sign_in(&server, "ada");
     server.database.sql("ALTER TABLE device_keys RENAME TO elsewhere");
     let answer = owner

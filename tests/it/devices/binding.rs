@@ -4,7 +4,7 @@
 use super::kit::{Bound, DEVICE, LOGIN, admitted, browser, refused, server};
 use crate::harness::{
     device::{REFRESH, SoftDevice, challenged, offered},
-    server::{On, PASSWORD, TestServer, operator},
+    server::{Backend, PASSWORD, TestServer, operator},
 };
 use nightlatch::{
     domain::account::Role,
@@ -15,8 +15,8 @@ use serde_json::json;
 
 #[test]
 fn a_session_is_bound_at_its_sign_in() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         let client = browser(&server);
         let signed_in = client.sign_in("ada", PASSWORD).expect(303);
         let device = SoftDevice::new();
@@ -57,8 +57,8 @@ fn a_session_is_bound_at_its_sign_in() {
 
 #[test]
 fn copied_cookies_die_with_the_proof_and_the_owners_session_lives() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         let mut owner = Bound::sign_in(&server, "ada");
         let thief = owner.client.thief();
         server.advance(600);
@@ -81,8 +81,8 @@ fn copied_cookies_die_with_the_proof_and_the_owners_session_lives() {
 
 #[test]
 fn a_refresh_needs_no_cookie_of_the_session_and_comes_from_anywhere() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         let owner = Bound::sign_in(&server, "ada");
         server.advance(700);
         let bare = browser(&server)
@@ -103,7 +103,7 @@ fn a_refresh_needs_no_cookie_of_the_session_and_comes_from_anywhere() {
 
 #[test]
 fn a_challenge_sent_ahead_outlives_the_cookie() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     let mut owner = Bound::sign_in(&server, "ada");
     server.advance(1200);
     owner.refresh();
@@ -124,8 +124,8 @@ fn a_challenge_sent_ahead_outlives_the_cookie() {
 
 #[test]
 fn with_a_proof_another_network_and_browser_end_nothing() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         server.policy(&[("session.session_validation_mode", "strict")]);
         let owner = Bound::sign_in(&server, "ada");
         let client = owner.client.from("127.0.0.2");
@@ -151,8 +151,8 @@ fn with_a_proof_another_network_and_browser_end_nothing() {
 
 #[test]
 fn copied_cookies_in_another_network_leave_the_owner_in_the_session() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         server.policy(&[("session.device_proof_age", "300")]);
         let mut owner = Bound::sign_in(&server, "ada");
         let thief = owner.client.thief().from("127.0.0.9").header("user-agent", "curl/8.0");
@@ -160,7 +160,7 @@ fn copied_cookies_in_another_network_leave_the_owner_in_the_session() {
         assert_eq!(
             thief.cookie("__Host-nightlatch"),
             owner.client.cookie("__Host-nightlatch"),
-            "{on:?}: not rotated"
+            "{backend:?}: not rotated"
         );
         // Longer than a replaced token works.
         server.advance(15);
@@ -175,8 +175,8 @@ fn copied_cookies_in_another_network_leave_the_owner_in_the_session() {
 
 #[test]
 fn a_requirement_refuses_browsers_that_were_not_bound_within_a_minute() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         server.policy(&[("session.device_binding", "require")]);
         let plain = browser(&server);
         plain.sign_in("ada", PASSWORD).expect(303);
@@ -195,7 +195,7 @@ fn a_requirement_refuses_browsers_that_were_not_bound_within_a_minute() {
 
 #[test]
 fn a_sign_in_binds_anew_and_leaves_the_other_session_alone() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     let owner = Bound::sign_in(&server, "ada");
     let lost = owner.stolen();
     let again = lost.sign_in("ada", PASSWORD).expect(303);
@@ -212,7 +212,7 @@ fn nothing_is_offered_over_plain_http_or_if_it_is_off() {
     let client = plain.anyone();
     assert_eq!(offered(&client.sign_in("ada", PASSWORD).expect(303)), None);
     assert_eq!(offered(&client.get("/nightlatch/session").expect(200)), None);
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     server.policy(&[("session.device_binding", "off")]);
     let client = browser(&server);
     assert_eq!(offered(&client.sign_in("ada", PASSWORD).expect(303)), None);
@@ -220,7 +220,7 @@ fn nothing_is_offered_over_plain_http_or_if_it_is_off() {
 
 #[test]
 fn switching_it_off_and_on_again_loses_no_device() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     let mut owner = Bound::sign_in(&server, "ada");
     let thief = owner.stolen();
     server.policy(&[("session.device_binding", "off")]);
@@ -233,8 +233,8 @@ fn switching_it_off_and_on_again_loses_no_device() {
 
 #[test]
 fn a_session_is_bound_on_the_host_of_an_application_too() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on)
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend)
             .env("NIGHTLATCH_PUBLIC_URL", &format!("https://{LOGIN}"))
             .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
             .start();
@@ -306,7 +306,7 @@ fn a_session_is_bound_on_the_host_of_an_application_too() {
 
 #[test]
 fn hosts_that_share_the_cookie_share_one_device_session() {
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_PUBLIC_URL", &format!("https://{LOGIN}"))
         .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
         .start();

@@ -4,17 +4,17 @@
 use super::kit::{Bound, DEVICE, admitted, browser, refused, server};
 use crate::harness::{
     device::{SoftDevice, offered},
-    server::{On, PASSWORD},
+    server::{Backend, PASSWORD},
 };
 use reqwest::Method;
 use serde_json::json;
 
-const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
+const BOTH: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
 
 #[test]
 fn an_old_proof_is_refused_everywhere_with_one_reason_and_the_session_lives() {
-    for on in BOTH {
-        let server = server(on);
+    for backend in BOTH {
+        let server = server(backend);
         server.policy(&[("session.device_proof_age", "300")]);
         let mut owner = Bound::sign_in(&server, "ada");
         server.advance(300);
@@ -42,8 +42,8 @@ fn an_old_proof_is_refused_everywhere_with_one_reason_and_the_session_lives() {
 
 #[test]
 fn an_administrator_sees_the_key_its_last_proof_and_how_long_one_counts() {
-    for on in BOTH {
-        let server = server(on);
+    for backend in BOTH {
+        let server = server(backend);
         let admin = browser(&server);
         server.account("root", nightlatch::domain::account::Role::Administrator);
         let _owner = Bound::sign_in(&server, "ada");
@@ -62,15 +62,15 @@ fn an_administrator_sees_the_key_its_last_proof_and_how_long_one_counts() {
         let bound = bound.expect("the detail of the bound session says so");
         let explained = admin.get(&format!("/admin/policy/explain?session={bound}")).expect(200);
         for words in ["Bound to a device", "A proof counts for 10 minutes"] {
-            assert!(explained.text().contains(words), "{on:?}: {words}");
+            assert!(explained.text().contains(words), "{backend:?}: {words}");
         }
     }
 }
 
 #[test]
 fn signing_in_again_in_place_binds_anew() {
-    for on in BOTH {
-        let server = server(on);
+    for backend in BOTH {
+        let server = server(backend);
         let owner = Bound::sign_in(&server, "ada");
         server.advance(601);
         refused(&owner.client, "device_unproven");
@@ -87,8 +87,8 @@ fn signing_in_again_in_place_binds_anew() {
 
 #[test]
 fn where_binding_is_required_a_session_is_bound_within_its_minute_or_not_at_all() {
-    for on in BOTH {
-        let server = server(on);
+    for backend in BOTH {
+        let server = server(backend);
         server.policy(&[("session.device_binding", "require")]);
         let (early, late) = (browser(&server), browser(&server));
         let offers: Vec<String> = [&early, &late]
@@ -100,7 +100,7 @@ fn where_binding_is_required_a_session_is_bound_within_its_minute_or_not_at_all(
         admitted(&early);
         refused(&late, "device_unbound");
         SoftDevice::new().register_with(&late, &offers[1]).expect(404);
-        assert_eq!(late.cookie(DEVICE), None, "{on:?}");
+        assert_eq!(late.cookie(DEVICE), None, "{backend:?}");
         refused(&late, "device_unbound");
         // The way back: a new session, and with it a new minute.
         let again = late.sign_in("ada", PASSWORD).expect(303);

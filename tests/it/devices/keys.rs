@@ -3,17 +3,17 @@
 use super::kit::{Bound, DEVICE, admitted, browser, refused, server};
 use crate::harness::{
     device::{REFRESH, START, SoftDevice, challenged, offered},
-    server::{On, PASSWORD},
+    server::{Backend, PASSWORD},
 };
 use reqwest::Method;
 use serde_json::json;
 
-const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
+const BOTH: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
 
 #[test]
 fn a_browser_binds_and_refreshes_with_an_rsa_key() {
-    for on in BOTH {
-        let server = server(on);
+    for backend in BOTH {
+        let server = server(backend);
         let client = browser(&server);
         let signed_in = client.sign_in("ada", PASSWORD).expect(303);
         let device = SoftDevice::rsa();
@@ -54,7 +54,7 @@ fn a_browser_binds_and_refreshes_with_an_rsa_key() {
 
 #[test]
 fn a_registration_with_another_algorithm_or_without_a_key_binds_nothing() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     let (rsa, p256) = (SoftDevice::rsa(), SoftDevice::new());
     for (device, header) in [
         (&rsa, json!({ "alg": "ES256", "jwk": rsa.jwk(), "typ": "dbsc+jwt" })),

@@ -3,7 +3,7 @@
 use crate::harness::{
     client::{Answer, Client},
     device::{SoftDevice, challenged},
-    server::{On, PASSWORD, TestServer},
+    server::{Backend, PASSWORD, TestServer},
 };
 use nightlatch::domain::account::Role;
 use reqwest::Method;
@@ -14,8 +14,8 @@ pub const LOGIN: &str = "login.example.org";
 pub const DEVICE: &str = "__Host-nightlatch-device";
 
 /// Starts a server that browsers reach over https, with the account `ada`.
-pub fn server(on: On) -> TestServer {
-    let server = TestServer::on(on)
+pub fn server(backend: Backend) -> TestServer {
+    let server = TestServer::on(backend)
         .env("NIGHTLATCH_PUBLIC_URL", &format!("https://{LOGIN}"))
         .start();
     server.account("ada", Role::Member);

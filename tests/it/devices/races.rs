@@ -5,12 +5,12 @@ use super::kit::{Bound, DEVICE, LOGIN, admitted, browser, server};
 use crate::harness::{
     client::http_client,
     device::{REFRESH, START, SoftDevice, challenged, offered},
-    server::{On, PASSWORD, TestServer},
+    server::{Backend, PASSWORD, TestServer},
 };
 use nightlatch::domain::account::Role;
 use reqwest::Method;
 
-const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
+const BOTH: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
 
 /// Sends a refresh with these header lines, also with several of one name.
 fn refresh_with(server: &TestServer, lines: &[(&str, &str)]) -> u16 {
@@ -27,8 +27,8 @@ fn refresh_with(server: &TestServer, lines: &[(&str, &str)]) -> u16 {
 
 #[test]
 fn of_two_tabs_that_refresh_at_once_one_proves_and_the_other_is_asked_again() {
-    for on in BOTH {
-        let server = server(on);
+    for backend in BOTH {
+        let server = server(backend);
         let mut owner = Bound::sign_in(&server, "ada");
         for _ in 0..4 {
             let tabs = [browser(&server), browser(&server)];
@@ -42,7 +42,7 @@ fn of_two_tabs_that_refresh_at_once_one_proves_and_the_other_is_asked_again() {
             });
             let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status()).collect();
             statuses.sort_unstable();
-            assert_eq!(statuses, [204, 403], "{on:?}");
+            assert_eq!(statuses, [204, 403], "{backend:?}");
             // The other continues with the challenge that it received.
             let (next, _) = challenged(answers.iter().find(|answer| answer.status() == 403).unwrap());
             owner.challenge = next;
@@ -54,8 +54,8 @@ fn of_two_tabs_that_refresh_at_once_one_proves_and_the_other_is_asked_again() {
 
 #[test]
 fn a_rotation_keeps_the_device_and_an_end_refuses_it() {
-    for on in BOTH {
-        let server = server(on);
+    for backend in BOTH {
+        let server = server(backend);
         server.policy(&[
             ("session.session_allow_ip_changes", "unlimited"),
             ("session.session_ip_subnet_bits", "32"),
@@ -68,7 +68,7 @@ fn a_rotation_keeps_the_device_and_an_end_refuses_it() {
         server.policy(&[("session.device_binding", "off")]);
         elsewhere.get("/").expect(200);
         server.policy(&[("session.device_binding", "offer")]);
-        assert_ne!(elsewhere.cookie("__Host-nightlatch"), before, "{on:?}: rotated");
+        assert_ne!(elsewhere.cookie("__Host-nightlatch"), before, "{backend:?}: rotated");
         // A challenge from before the rotation is still answered, and the proof counts for both
         // tokens while the old one does.
         assert_eq!(owner.challenge, challenge);
@@ -85,8 +85,8 @@ fn a_rotation_keeps_the_device_and_an_end_refuses_it() {
 
 #[test]
 fn a_sign_out_during_a_refresh_leaves_nothing_that_can_be_used() {
-    for on in BOTH {
-        let server = server(on);
+    for backend in BOTH {
+        let server = server(backend);
         for _ in 0..3 {
             let owner = Bound::sign_in(&server, "ada");
             let proof = owner.device.proof(&owner.challenge);
@@ -99,17 +99,17 @@ fn a_sign_out_during_a_refresh_leaves_nothing_that_can_be_used() {
                 let refreshed = scope.spawn(move || refreshing.send(Method::POST, REFRESH, None, &headers).status());
                 owner.client.post("/logout", &[]);
                 let status = refreshed.join().unwrap();
-                assert!([204, 404].contains(&status), "{on:?}: {status}");
+                assert!([204, 404].contains(&status), "{backend:?}: {status}");
             });
             owner.device.refresh(&browser(&server), &owner.id, None).expect(404);
-            assert_eq!(owner.client.get("/").status(), 303, "{on:?}");
+            assert_eq!(owner.client.get("/").status(), 303, "{backend:?}");
         }
     }
 }
 
 #[test]
 fn several_or_huge_headers_prove_nothing_and_lose_nothing() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     let mut owner = Bound::sign_in(&server, "ada");
     let (id, proof) = (owner.id.clone(), owner.device.proof(&owner.challenge));
     let (name, answer) = ("sec-secure-session-id", "secure-session-response");
@@ -146,15 +146,15 @@ fn several_or_huge_headers_prove_nothing_and_lose_nothing() {
 
 #[test]
 fn an_offer_binds_on_its_own_host_and_over_its_own_session_alone() {
-    for on in BOTH {
-        let server = server(on);
+    for backend in BOTH {
+        let server = server(backend);
         server.account("bob", Role::Member);
         let client = browser(&server);
         let offer = offered(&client.sign_in("ada", PASSWORD).expect(303)).unwrap();
         let device = SoftDevice::new();
         // Another name of this server, and another person's session.
         let elsewhere = client.thief().header("host", "other.example.org");
-        assert_ne!(device.register_with(&elsewhere, &offer).status(), 200, "{on:?}");
+        assert_ne!(device.register_with(&elsewhere, &offer).status(), 200, "{backend:?}");
         let bob = browser(&server);
         bob.sign_in("bob", PASSWORD).expect(303);
         device.register_with(&bob, &offer).expect(404);

@@ -3,7 +3,7 @@
 use super::{add_definition, find, last_refusal, refused_like_unknown, signed_in, unknown_body};
 use crate::harness::{
     active_directory::{ActiveDirectory, PERSON_PASSWORD, Person, SERVICE},
-    server::{On, TestServer},
+    server::{Backend, TestServer},
 };
 use nightlatch::domain::{
     account::Role,
@@ -47,17 +47,17 @@ fn the_diagnostics_of_a_refused_bind_are_reasons_in_the_audit_and_look_alike_on_
     let mut people: Vec<Person> = cases.iter().map(|(name, code, _)| person(name, Some(code))).collect();
     people.push(person("welcome", None));
     let directory = ActiveDirectory::start(people);
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         add_definition(&server, "corp", definition(&directory, &[]), SERVICE.1);
         let unknown = unknown_body(&server);
         for (name, code, reason) in cases {
             refused_like_unknown(&server.anyone().sign_in(name, PERSON_PASSWORD), name, &unknown);
-            assert_eq!(last_refusal(&server).1, reason, "{code} {on:?}");
-            assert!(find(&server, name).is_none(), "{code} {on:?}");
+            assert_eq!(last_refusal(&server).1, reason, "{code} {backend:?}");
+            assert!(find(&server, name).is_none(), "{code} {backend:?}");
             // With a wrong password the directory says nothing about the account, and so do we.
             refused_like_unknown(&server.anyone().sign_in(name, "wrong"), name, &unknown);
-            assert_eq!(last_refusal(&server).1, "credentials", "{code} {on:?}");
+            assert_eq!(last_refusal(&server).1, "credentials", "{code} {backend:?}");
         }
         signed_in(&server, "welcome", PERSON_PASSWORD);
     }
@@ -79,15 +79,15 @@ fn groups_beyond_the_1500th_value_count() {
             "group-3199 -> administrator\ngroup-0000 -> group first\ngroup-2999 -> group middle",
         ),
     ];
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.account("root", Role::Administrator);
         add_definition(&server, "corp", definition(&directory, &rules), SERVICE.1);
         directory.searches.lock().unwrap().clear();
         signed_in(&server, "ada", PERSON_PASSWORD);
         let ada = find(&server, "ada").unwrap();
-        assert_eq!(ada.role, Role::Administrator, "{on:?}");
-        assert_eq!(ada.groups, ["first", "middle"], "{on:?}");
+        assert_eq!(ada.role, Role::Administrator, "{backend:?}");
+        assert_eq!(ada.groups, ["first", "middle"], "{backend:?}");
         let ranges: Vec<String> = directory
             .searches
             .lock()
@@ -97,7 +97,11 @@ fn groups_beyond_the_1500th_value_count() {
             .filter(|name| name.contains("range="))
             .cloned()
             .collect();
-        assert_eq!(ranges, ["memberOf;range=1500-*", "memberOf;range=3000-*"], "{on:?}");
+        assert_eq!(
+            ranges,
+            ["memberOf;range=1500-*", "memberOf;range=3000-*"],
+            "{backend:?}"
+        );
         signed_in(&server, "bob", PERSON_PASSWORD);
         let bob = find(&server, "bob").unwrap();
         assert_eq!(

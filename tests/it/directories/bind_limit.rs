@@ -2,7 +2,7 @@
 
 use super::{add_source, find, last_refusal, signed_in};
 use crate::harness::{
-    server::{On, TestServer, operator},
+    server::{Backend, TestServer, operator},
     slapd::{PERSON_PASSWORD, Slapd, person_dn},
 };
 use nightlatch::{
@@ -18,8 +18,8 @@ use std::sync::Barrier;
 #[test]
 fn parallel_right_passwords_are_never_refused_as_wrong() {
     let slapd = Slapd::start();
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[("auth.login_account_ceiling", "0"), ("auth.login_ip_ceiling", "0")]);
         add_source(
             &server,
@@ -42,25 +42,25 @@ fn parallel_right_passwords_are_never_refused_as_wrong() {
                 .collect();
             running.into_iter().map(|sign_in| sign_in.join().unwrap()).collect()
         });
-        assert!(statuses.contains(&303), "{statuses:?} {on:?}");
+        assert!(statuses.contains(&303), "{statuses:?} {backend:?}");
         // A busy machine may take too long; the test then reports that.
         let is_answered = |status: &u16| matches!(status, 303 | 503);
-        assert!(statuses.iter().all(is_answered), "{statuses:?} {on:?}");
+        assert!(statuses.iter().all(is_answered), "{statuses:?} {backend:?}");
     }
 }
 
 #[test]
 fn an_administrator_sees_the_count_and_releases_it() {
     let slapd = Slapd::start();
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.account("root", Role::Administrator);
         let boss = server.admin("boss");
         add_source(&server, "corp", &slapd, &[("bind_limit", "2")]);
         signed_in(&server, "ada.l", PERSON_PASSWORD);
         let account = find(&server, "ada.l").unwrap();
         let count = || server.run(find_bind_count(&server.ctx, account.clone())).unwrap();
-        assert_eq!(count(), None, "{on:?}");
+        assert_eq!(count(), None, "{backend:?}");
         for number in 2..4 {
             let stranger = server.anyone().from(&format!("127.0.0.{number}"));
             stranger.sign_in("ada.l", "wrong").expect(422);
@@ -69,7 +69,7 @@ fn an_administrator_sees_the_count_and_releases_it() {
         assert_eq!(
             (counted.refused, counted.limit, counted.is_full()),
             (2, 2, true),
-            "{on:?}"
+            "{backend:?}"
         );
         let binds = slapd.binds(&person_dn("ada.l"));
         server
@@ -77,25 +77,28 @@ fn an_administrator_sees_the_count_and_releases_it() {
             .from("127.0.0.4")
             .sign_in("ada.l", PERSON_PASSWORD)
             .expect(422);
-        assert_eq!(last_refusal(&server).1, "bind_limit", "{on:?}");
+        assert_eq!(last_refusal(&server).1, "bind_limit", "{backend:?}");
         assert_eq!(slapd.binds(&person_dn("ada.l")), binds);
         let page = boss.get(&format!("/admin/accounts/{}", account.id.0)).expect(200);
-        assert!(page.text().contains("2 of 2: the directory is not asked"), "{on:?}");
+        assert!(
+            page.text().contains("2 of 2: the directory is not asked"),
+            "{backend:?}"
+        );
         let initiator = operator();
         let unlocking = unlock_matching(&server.ctx, &initiator, Some("ada.l"), None);
-        assert!(server.run(unlocking).unwrap() >= 1, "{on:?}");
-        assert_eq!(count(), None, "{on:?}");
+        assert!(server.run(unlocking).unwrap() >= 1, "{backend:?}");
+        assert_eq!(count(), None, "{backend:?}");
         signed_in(&server, "ada.l", PERSON_PASSWORD);
         let page = boss.get(&format!("/admin/accounts/{}", account.id.0)).expect(200);
-        assert!(!page.text().contains("the directory is not asked"), "{on:?}");
+        assert!(!page.text().contains("the directory is not asked"), "{backend:?}");
     }
 }
 
 #[test]
 fn used_up_binds_are_in_the_list_of_lockouts_and_are_unlocked_there() {
     let slapd = Slapd::start();
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         add_source(&server, "corp", &slapd, &[("bind_limit", "2")]);
         signed_in(&server, "ada.l", PERSON_PASSWORD);
@@ -106,7 +109,7 @@ fn used_up_binds_are_in_the_list_of_lockouts_and_are_unlocked_there() {
             stranger.sign_in(name, "wrong").expect(422);
         }
         let all = list(None);
-        assert_eq!(all.len(), 2, "{on:?}: {all:?}");
+        assert_eq!(all.len(), 2, "{backend:?}: {all:?}");
         let ada = list(Some("ADA")).pop().unwrap();
         assert_eq!((ada.person(), ada.count.refused, ada.count.limit), ("ada.l", 2, 2));
         let grace = all.into_iter().find(|binds| binds.id != ada.id).unwrap();
@@ -116,20 +119,23 @@ fn used_up_binds_are_in_the_list_of_lockouts_and_are_unlocked_there() {
         );
         let page = boss.get("/admin/lockouts?state=locked").expect(200).page();
         for part in ["user ada.l", "source corp", "2 of 2", &grace.external_id] {
-            assert!(page.shows(part), "{on:?} {part}: {}", page.text());
+            assert!(page.shows(part), "{backend:?} {part}: {}", page.text());
         }
         let here = |path: &str| boss.get(path).expect(200).text().contains("source corp");
-        assert!(here("/admin/lockouts") && here("/admin/lockouts?q=ada.l"), "{on:?}");
-        assert!(!here("/admin/lockouts?state=counting"), "{on:?}");
+        assert!(
+            here("/admin/lockouts") && here("/admin/lockouts?q=ada.l"),
+            "{backend:?}"
+        );
+        assert!(!here("/admin/lockouts?state=counting"), "{backend:?}");
         let form = [("only", grace.id.to_string())];
         let form = form.each_ref().map(|(name, id)| (*name, id.as_str()));
         let unlocked = boss.post("/admin/lockouts/unlock", &form).expect(303);
         assert!(boss.get(unlocked.location()).expect(200).page().shows("Unlocked."));
-        assert_eq!(list(None), [ada.clone()], "{on:?}");
+        assert_eq!(list(None), [ada.clone()], "{backend:?}");
         let released = server.audit().pop().unwrap();
-        assert_eq!(released.detail["person"], grace.external_id.as_str(), "{on:?}");
+        assert_eq!(released.detail["person"], grace.external_id.as_str(), "{backend:?}");
         // A window later nothing is used up any longer.
         server.advance(15 * 60 + 1);
-        assert_eq!(list(None), [], "{on:?}");
+        assert_eq!(list(None), [], "{backend:?}");
     }
 }

@@ -3,7 +3,7 @@
 use super::{add_source, find, last_refusal, signed_in};
 use crate::harness::{
     held_write::rename_during,
-    server::{On, TestServer},
+    server::{Backend, TestServer},
     slapd::{PERSON_PASSWORD, Slapd},
 };
 use nightlatch::{
@@ -15,8 +15,8 @@ use std::sync::Barrier;
 #[test]
 fn parallel_first_sign_ins_of_one_person_all_succeed() {
     let slapd = Slapd::start();
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         add_source(&server, "corp", &slapd, &[]);
         let together = Barrier::new(3);
         std::thread::scope(|scope| {
@@ -28,14 +28,14 @@ fn parallel_first_sign_ins_of_one_person_all_succeed() {
             }
         });
         let created = server.events().into_iter().filter(|event| event == "account.created");
-        assert_eq!(created.count(), 1, "{on:?}");
+        assert_eq!(created.count(), 1, "{backend:?}");
     }
 }
 
 #[test]
 fn a_name_that_is_taken_while_its_account_is_created_refuses_the_sign_in() {
     let slapd = Slapd::start();
-    let server = TestServer::on(On::Postgres).start();
+    let server = TestServer::on(Backend::Postgres).start();
     server.account("spare", Role::Member);
     add_source(&server, "corp", &slapd, &[]);
     let client = server.anyone();
@@ -50,7 +50,7 @@ fn a_name_that_is_taken_while_its_account_is_created_refuses_the_sign_in() {
 #[test]
 fn a_name_that_is_taken_during_a_comparison_leaves_the_person_the_old_one() {
     let slapd = Slapd::start();
-    let server = TestServer::on(On::Postgres).start();
+    let server = TestServer::on(Backend::Postgres).start();
     server.account("spare", Role::Member);
     add_source(&server, "corp", &slapd, &[("allowed_groups", "")]);
     for name in ["ada.l", "linus"] {

@@ -2,7 +2,7 @@
 
 use super::{add_source, find, last_refusal, signed_in};
 use crate::harness::{
-    server::{On, TestServer},
+    server::{Backend, TestServer},
     slapd::{PERSON_PASSWORD, Slapd},
 };
 use nightlatch::{
@@ -75,8 +75,8 @@ fn people_sign_in_although_the_first_server_is_silent() {
 #[test]
 fn known_and_unknown_names_cost_the_same_searches_in_every_directory() {
     let (first, second) = (Slapd::start(), Slapd::start());
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         add_source(&server, "one", &first, &[]);
         add_source(&server, "two", &second, &[]);
         signed_in(&server, "linus", PERSON_PASSWORD);
@@ -87,7 +87,7 @@ fn known_and_unknown_names_cost_the_same_searches_in_every_directory() {
             let before = count();
             server.anyone().sign_in(name, "wrong").expect(422);
             let after = count();
-            assert_eq!((after.0 - before.0, after.1 - before.1), (1, 1), "{name} {on:?}");
+            assert_eq!((after.0 - before.0, after.1 - before.1), (1, 1), "{name} {backend:?}");
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{
 use crate::{
     factors::kit::enrol_app,
     harness::{
-        server::{On, PASSWORD, TestServer, operator},
+        server::{Backend, PASSWORD, TestServer, operator},
         slapd::{PERSON_PASSWORD, Slapd, group_dn, person_dn},
     },
 };
@@ -28,8 +28,8 @@ use std::{
 #[test]
 fn the_first_sign_in_creates_the_account_and_later_ones_keep_it_up_to_date() {
     let slapd = Slapd::start();
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let source = add_source(&server, "corp", &slapd, &[]);
         assert!(find(&server, "linus").is_none());
         let linus = signed_in(&server, "LINUS", PERSON_PASSWORD);
@@ -46,13 +46,17 @@ fn the_first_sign_in_creates_the_account_and_later_ones_keep_it_up_to_date() {
         assert_eq!(
             server.events()[..],
             ["account.created", "sign_in.accepted", "session.opened"],
-            "{on:?}"
+            "{backend:?}"
         );
         let grace = signed_in(&server, "grace", PERSON_PASSWORD);
         grace.get("/admin/sessions").expect(200);
         // Nothing changed, so nothing but the sign-in is recorded.
         signed_in(&server, "linus", PERSON_PASSWORD);
-        assert_eq!(server.events()[6..], ["sign_in.accepted", "session.opened"], "{on:?}");
+        assert_eq!(
+            server.events()[6..],
+            ["sign_in.accepted", "session.opened"],
+            "{backend:?}"
+        );
         slapd.replace(
             &group_dn("admins"),
             "member",
@@ -76,8 +80,8 @@ fn refusals_look_alike_and_the_audit_tells_them_apart() {
     let slapd = Slapd::start();
     slapd.add_person("outsider");
     slapd.lock_person("grace");
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         add_source(&server, "corp", &slapd, &[]);
         let unknown = unknown_body(&server);
         for (name, password, reason) in [
@@ -89,7 +93,7 @@ fn refusals_look_alike_and_the_audit_tells_them_apart() {
             ("outsider", PERSON_PASSWORD, "not_in_allowed_group"),
         ] {
             refused_like_unknown(&server.anyone().sign_in(name, password), name, &unknown);
-            assert_eq!(last_refusal(&server).1, reason, "{name} {on:?}");
+            assert_eq!(last_refusal(&server).1, reason, "{name} {backend:?}");
             assert!(find(&server, name).is_none(), "{name}");
         }
         // Known and unknown names cost the same searches.
@@ -97,7 +101,7 @@ fn refusals_look_alike_and_the_audit_tells_them_apart() {
         server.anyone().sign_in("ada.l", "wrong").expect(422);
         server.anyone().sign_in("nobody2", "wrong").expect(422);
         let after = (slapd.searches("uid=ada.l)"), slapd.searches("uid=nobody2)"));
-        assert_eq!((after.0 - before.0, after.1 - before.1), (1, 1), "{on:?}");
+        assert_eq!((after.0 - before.0, after.1 - before.1), (1, 1), "{backend:?}");
         // Empty passwords never reach the directory, so they use up none of its binds.
         for _ in 0..4 {
             server.anyone().sign_in("ada.l", "").expect(422);
@@ -126,9 +130,9 @@ fn a_name_that_a_local_account_has_never_reaches_the_directory() {
 
 #[test]
 fn a_renamed_person_keeps_the_account_and_a_new_one_with_the_same_name_does_not_get_it() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let slapd = Slapd::start();
-        let server = TestServer::on(on).start();
+        let server = TestServer::on(backend).start();
         add_source(&server, "corp", &slapd, &[("allowed_groups", "")]);
         signed_in(&server, "ada.l", PERSON_PASSWORD);
         let account = find(&server, "ada.l").unwrap();
@@ -138,14 +142,14 @@ fn a_renamed_person_keeps_the_account_and_a_new_one_with_the_same_name_does_not_
         assert_eq!(
             (renamed.id, &renamed.external_id),
             (account.id, &account.external_id),
-            "{on:?}"
+            "{backend:?}"
         );
         assert!(find(&server, "ada.l").is_none());
         slapd.delete(&person_dn("ada.king"));
         slapd.add_person("ada.king");
         server.anyone().sign_in("ada.king", PERSON_PASSWORD).expect(422);
-        assert_eq!(last_refusal(&server).1, "identity_changed", "{on:?}");
-        assert_eq!(slapd.binds(&person_dn("ada.king")), 1, "{on:?}");
+        assert_eq!(last_refusal(&server).1, "identity_changed", "{backend:?}");
+        assert_eq!(slapd.binds(&person_dn("ada.king")), 1, "{backend:?}");
         ada.get("/").expect(200);
     }
 }
@@ -153,8 +157,8 @@ fn a_renamed_person_keeps_the_account_and_a_new_one_with_the_same_name_does_not_
 #[test]
 fn a_name_of_another_account_is_refused_before_the_password_is_asked_about() {
     let slapd = Slapd::start();
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.account("grace", Role::Administrator);
         add_source(
             &server,
@@ -167,8 +171,8 @@ fn a_name_of_another_account_is_refused_before_the_password_is_asked_about() {
             .anyone()
             .sign_in("grace@example.test", PERSON_PASSWORD)
             .expect(422);
-        assert_eq!(last_refusal(&server).1, "name_taken", "{on:?}");
-        assert_eq!(slapd.binds(&person_dn("grace")), before, "{on:?}");
+        assert_eq!(last_refusal(&server).1, "name_taken", "{backend:?}");
+        assert_eq!(slapd.binds(&person_dn("grace")), before, "{backend:?}");
         assert_eq!(find(&server, "grace").unwrap().source, None);
     }
 }
@@ -176,24 +180,24 @@ fn a_name_of_another_account_is_refused_before_the_password_is_asked_about() {
 #[test]
 fn the_directory_takes_the_role_from_its_last_administrator_too() {
     let slapd = Slapd::start();
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         add_source(&server, "corp", &slapd, &[("allowed_groups", "")]);
         let grace = signed_in(&server, "grace", PERSON_PASSWORD);
         let role = || find(&server, "grace").unwrap().role;
-        assert_eq!(role(), Role::Administrator, "{on:?}");
+        assert_eq!(role(), Role::Administrator, "{backend:?}");
         grace.get("/admin/sessions").expect(200);
         slapd.replace(&group_dn("admins"), "member", &[&person_dn("linus")]);
         server.run(sync_now(&server.ctx, "corp")).unwrap();
-        assert_eq!(role(), Role::Member, "{on:?}: after a comparison");
+        assert_eq!(role(), Role::Member, "{backend:?}: after a comparison");
         grace.get("/admin/sessions").expect(403);
         assert!(server.events().contains(&"account.role_changed".to_owned()));
         slapd.replace(&group_dn("admins"), "member", &[&person_dn("grace")]);
         signed_in(&server, "grace", PERSON_PASSWORD);
-        assert_eq!(role(), Role::Administrator, "{on:?}");
+        assert_eq!(role(), Role::Administrator, "{backend:?}");
         slapd.replace(&group_dn("admins"), "member", &[&person_dn("linus")]);
         signed_in(&server, "grace", PERSON_PASSWORD);
-        assert_eq!(role(), Role::Member, "{on:?}: after a sign-in");
+        assert_eq!(role(), Role::Member, "{backend:?}: after a sign-in");
         slapd.replace(&group_dn("admins"), "member", &[&person_dn("grace")]);
         // What the command line does.
         server.account("rescue", Role::Administrator);
@@ -236,8 +240,8 @@ fn only_listed_people_sign_in_where_the_source_says_so() {
 #[test]
 fn many_parallel_guesses_stay_below_the_directorys_own_limit() {
     let slapd = Slapd::start();
-    for (on, guesses) in [(On::Sqlite, 2), (On::Postgres, 10)] {
-        let server = TestServer::on(on).start();
+    for (backend, guesses) in [(Backend::Sqlite, 2), (Backend::Postgres, 10)] {
+        let server = TestServer::on(backend).start();
         server.policy(&[("auth.login_account_ceiling", "0"), ("auth.login_ip_ceiling", "0")]);
         add_source(
             &server,
@@ -260,7 +264,7 @@ fn many_parallel_guesses_stay_below_the_directorys_own_limit() {
             }
         });
         let tried = slapd.binds(&person_dn("ada.l")) - before;
-        assert!((1..=4).contains(&tried), "{tried} binds, {on:?}");
+        assert!((1..=4).contains(&tried), "{tried} binds, {backend:?}");
         // After the window the right password works again, and clears the count.
         server.advance(16 * 60);
         for _ in 0..6 {
@@ -322,7 +326,7 @@ fn an_outage_is_answered_as_one_and_local_accounts_sign_in() {
 fn a_slow_directory_slows_neither_the_sign_ins_of_others_nor_the_checks() {
     const LIMIT: Duration = Duration::from_secs(3);
     let (slow, quick) = (Slapd::start(), Slapd::start());
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_PUBLIC_URL", "https://login.example.org")
         .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
         .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
@@ -400,14 +404,17 @@ fn a_slow_directory_slows_neither_the_sign_ins_of_others_nor_the_checks() {
 #[test]
 fn a_second_factor_of_ones_own_follows_the_password_of_the_directory() {
     let slapd = Slapd::start();
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         add_source(&server, "corp", &slapd, &[]);
         let (app, _) = enrol_app(&server, &signed_in(&server, "linus", PERSON_PASSWORD));
         let browser = server.anyone();
         let asked = browser.sign_in("linus", PERSON_PASSWORD).expect(303);
-        assert_eq!(asked.location(), "/login/factor", "{on:?}");
-        assert!(browser.get("/").expect(303).location().starts_with("/login"), "{on:?}");
+        assert_eq!(asked.location(), "/login/factor", "{backend:?}");
+        assert!(
+            browser.get("/").expect(303).location().starts_with("/login"),
+            "{backend:?}"
+        );
         browser.post("/login/factor", &[("code", "000000")]).expect(422);
         browser
             .post("/login/factor", &[("code", &app.code(&server))])
@@ -449,8 +456,8 @@ fn the_lock_screen_and_the_step_up_ask_the_directory_again() {
 #[test]
 fn a_directory_that_was_disabled_while_it_checked_the_password_admits_nobody() {
     let slapd = Slapd::start();
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         add_source(&server, "corp", &slapd, &[]);
         signed_in(&server, "linus", PERSON_PASSWORD);
         let unknown = unknown_body(&server);
@@ -459,8 +466,8 @@ fn a_directory_that_was_disabled_while_it_checked_the_password_admits_nobody() {
         for (name, reason) in [("linus", "source_disabled"), ("grace", "source_changed")] {
             let answer = server.anyone().sign_in(name, PERSON_PASSWORD);
             refused_like_unknown(&answer, name, &unknown);
-            assert_eq!(last_refusal(&server).1, reason, "{on:?} {name}");
+            assert_eq!(last_refusal(&server).1, reason, "{backend:?} {name}");
         }
-        assert!(find(&server, "grace").is_none(), "{on:?}");
+        assert!(find(&server, "grace").is_none(), "{backend:?}");
     }
 }

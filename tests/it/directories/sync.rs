@@ -2,7 +2,7 @@
 
 use super::{add_source, find, signed_in};
 use crate::harness::{
-    server::{On, TestServer},
+    server::{Backend, TestServer},
     slapd::{PERSON_PASSWORD, Slapd, group_dn, person_dn},
 };
 use nightlatch::{
@@ -30,9 +30,9 @@ fn down(server: &TestServer) -> usize {
 
 #[test]
 fn sessions_of_people_who_are_gone_locked_or_left_the_group_end() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let slapd = Slapd::start();
-        let server = TestServer::on(on).start();
+        let server = TestServer::on(backend).start();
         add_source(
             &server,
             "corp",
@@ -57,19 +57,23 @@ fn sessions_of_people_who_are_gone_locked_or_left_the_group_end() {
         let stays = signed_in(&server, "stays", PERSON_PASSWORD);
         let locked = signed_in(&server, "ada.l", PERSON_PASSWORD);
         let none = sync(&server);
-        assert_eq!((none.compared, none.changed, none.ended), (4, 0, 0), "{on:?}");
+        assert_eq!((none.compared, none.changed, none.ended), (4, 0, 0), "{backend:?}");
 
         slapd.delete(&person_dn("gone"));
         slapd.lock_person("ada.l");
         slapd.replace(&group_dn("everyone"), "member", &[&person_dn("stays")]);
         slapd.replace(&person_dn("stays"), "cn", &["Stays On"]);
         let counts = sync(&server);
-        assert_eq!((counts.compared, counts.changed, counts.ended), (4, 1, 3), "{on:?}");
+        assert_eq!(
+            (counts.compared, counts.changed, counts.ended),
+            (4, 1, 3),
+            "{backend:?}"
+        );
         for client in [gone, leaves, locked] {
             assert_eq!(
                 client.get("/").expect(303).location(),
                 "/login?reason=directory",
-                "{on:?}"
+                "{backend:?}"
             );
         }
         stays.get("/").expect(200);

@@ -2,7 +2,7 @@
 
 use super::kit::{JSON, at_localhost, enrol_app, enrol_passkey, refused, signed_in_at_localhost, unknown_passkey};
 use crate::{
-    harness::server::{On, PASSWORD, TestServer},
+    harness::server::{Backend, PASSWORD, TestServer},
     pages::kit::at_once,
 };
 use nightlatch::{domain::account::Role, flows::accounts::Act};
@@ -13,8 +13,8 @@ const PENDING: &str = "nightlatch-factor";
 
 #[test]
 fn a_stolen_pending_cookie_opens_nothing_in_another_browser_or_network() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let (app, _) = enrol_app(&server, &server.member("ada"));
         let owner = server.signed_in("ada");
         let code = app.code(&server);
@@ -25,7 +25,7 @@ fn a_stolen_pending_cookie_opens_nothing_in_another_browser_or_network() {
                 .expect(303)
                 .location(),
             "/login",
-            "{on:?}"
+            "{backend:?}"
         );
         let elsewhere = owner.thief().from("127.99.0.9");
         assert_eq!(
@@ -34,10 +34,10 @@ fn a_stolen_pending_cookie_opens_nothing_in_another_browser_or_network() {
                 .expect(303)
                 .location(),
             "/login",
-            "{on:?}"
+            "{backend:?}"
         );
         for thief in [&other_browser, &elsewhere] {
-            assert_eq!(thief.get("/").expect(303).location(), "/login", "{on:?}");
+            assert_eq!(thief.get("/").expect(303).location(), "/login", "{backend:?}");
         }
         owner.post("/login/factor", &[("code", &code)]).expect(303);
     }
@@ -93,8 +93,8 @@ fn a_sign_in_gives_the_browser_a_new_session() {
 
 #[test]
 fn one_code_sent_at_once_opens_one_session() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let (app, _) = enrol_app(&server, &server.member("ada"));
         let browsers: Vec<_> = (0..8).map(|_| server.signed_in("ada")).collect();
         let code = app.code(&server);
@@ -104,7 +104,7 @@ fn one_code_sent_at_once_opens_one_session() {
         assert_eq!(
             outcomes.iter().filter(|status| **status == 303).count(),
             1,
-            "{on:?}: {outcomes:?}"
+            "{backend:?}: {outcomes:?}"
         );
         server.anyone().post("/login/factor", &[("code", &code)]).expect(303);
     }
@@ -112,8 +112,8 @@ fn one_code_sent_at_once_opens_one_session() {
 
 #[test]
 fn an_answer_for_another_origin_or_challenge_or_key_is_refused() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.account("ada", Role::Member);
         let (mut passkey, _) = enrol_passkey(&server, &signed_in_at_localhost(&server, "ada"), "laptop");
         let (stranger, _) = at_localhost(&server);
@@ -154,8 +154,11 @@ fn an_answer_for_another_origin_or_challenge_or_key_is_refused() {
         let body = json!({ "credential": passkey.answer(&options()) });
         refused(again.post_json("/login/passkey", &body, JSON), 422, "wrong_factor");
         let counter = server.events().iter().any(|event| event == "factor.refused counter");
-        assert!(counter, "{on:?}: {:?}", server.events());
-        assert!(again.get("/").expect(303).location().starts_with("/login"), "{on:?}");
+        assert!(counter, "{backend:?}: {:?}", server.events());
+        assert!(
+            again.get("/").expect(303).location().starts_with("/login"),
+            "{backend:?}"
+        );
     }
 }
 
@@ -188,8 +191,8 @@ fn a_passkey_that_was_removed_or_never_registered_signs_nobody_in() {
 
 #[test]
 fn an_account_disabled_or_a_policy_changed_between_the_steps_is_judged_anew() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let id = server.account("ada", Role::Member);
         let (app, _) = enrol_app(&server, &server.signed_in("ada"));
         let browser = server.signed_in("ada");
@@ -200,8 +203,15 @@ fn an_account_disabled_or_a_policy_changed_between_the_steps_is_judged_anew() {
         let browser = server.signed_in("ada");
         server.act(id, Act::Disable);
         let refusal = browser.post("/login/factor", &[("code", &app.code(&server))]);
-        assert!([303, 403].contains(&refusal.status()), "{on:?}: {}", refusal.status());
-        assert!(browser.get("/").expect(303).location().starts_with("/login"), "{on:?}");
+        assert!(
+            [303, 403].contains(&refusal.status()),
+            "{backend:?}: {}",
+            refusal.status()
+        );
+        assert!(
+            browser.get("/").expect(303).location().starts_with("/login"),
+            "{backend:?}"
+        );
     }
 }
 

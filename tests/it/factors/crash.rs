@@ -6,7 +6,7 @@ use crate::harness::{
     client::Client,
     passkey::SoftPasskey,
     program::Program,
-    server::{On, PASSWORD, TestDatabase, TestServer, eventually},
+    server::{Backend, PASSWORD, TestDatabase, TestServer, eventually},
 };
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, connection::SimpleConnection, sql_query};
 use nightlatch::{
@@ -40,7 +40,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let server = TestServer::on(On::Postgres)
+        let server = TestServer::on(Backend::Postgres)
             .machine(Arc::new(SystemClock))
             .env("NIGHTLATCH_PUBLIC_URL", ORIGIN)
             .start();

@@ -4,7 +4,7 @@
 use super::kit::enrol_app;
 use crate::harness::{
     client::{Answer, Client},
-    server::{On, TestServer, operator},
+    server::{Backend, TestServer, operator},
 };
 use nightlatch::{
     domain::account::Role,
@@ -73,8 +73,8 @@ impl Expected {
 }
 
 /// A server behind a proxy at 127.0.0.1, with `wiki` protected.
-fn server(on: On) -> TestServer {
-    let server = TestServer::on(on)
+fn server(backend: Backend) -> TestServer {
+    let server = TestServer::on(backend)
         .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
         .start();
     let change = ApplicationChange {
@@ -199,9 +199,9 @@ fn check_lock_screen(client: &Client, duty: &Expected) {
 
 #[test]
 fn every_kind_of_request_is_told_the_duty() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         for duty in [PASSWORD_CHANGE, PROVE, ENROL] {
-            let server = server(on);
+            let server = server(backend);
             let ada = session_with(&server, &duty);
             check_own_pages(&ada, &duty);
             check_proxies(&server, &ada, &duty);

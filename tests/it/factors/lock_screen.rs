@@ -4,7 +4,7 @@ use super::kit::{at_localhost, enrol_app, enrol_passkey, refused, signed_in_at_l
 use crate::harness::{
     client::{Answer, Client},
     passkey::SoftPasskey,
-    server::{On, PASSWORD, TestServer, operator},
+    server::{Backend, PASSWORD, TestServer, operator},
 };
 use nightlatch::{
     domain::account::Role,
@@ -22,24 +22,24 @@ fn sign_in(client: &Client, name: &str) -> Answer {
 
 #[test]
 fn a_code_follows_the_password_in_place() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let (app, _) = enrol_app(&server, &server.member("ada"));
         let page = server.anyone();
         let asked = refused(sign_in(&page, "ada"), 401, "factor");
-        assert_eq!(asked.json()["methods"], json!(["totp", "recovery"]), "{on:?}");
+        assert_eq!(asked.json()["methods"], json!(["totp", "recovery"]), "{backend:?}");
         assert_eq!(
             page.get("/nightlatch/session").expect(200).json()["state"],
             "anonymous",
-            "{on:?}"
+            "{backend:?}"
         );
         refused(post(&page, "factor", &json!({ "code": "000000" })), 401, "wrong_factor");
         let done = post(&page, "factor", &json!({ "code": app.code(&server) })).expect(200);
-        assert_eq!(done.json()["user"], "ada", "{on:?}");
+        assert_eq!(done.json()["user"], "ada", "{backend:?}");
         assert_eq!(
             page.get("/nightlatch/session").expect(200).json()["state"],
             "live",
-            "{on:?}"
+            "{backend:?}"
         );
         refused(
             post(&server.anyone(), "factor", &json!({ "code": "123456" })),
@@ -73,8 +73,8 @@ fn a_passkey_follows_the_password_or_stands_in_for_it() {
 
 #[test]
 fn a_live_session_is_asked_in_place_when_the_policy_becomes_stricter() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let early = server.member("ada");
         let (app, _) = enrol_app(&server, &server.signed_in("ada"));
         server.policy(&[("factor.required", "any")]);
@@ -82,16 +82,16 @@ fn a_live_session_is_asked_in_place_when_the_policy_becomes_stricter() {
         assert_eq!(
             (&status["state"], &status["duty"]),
             (&json!("live"), &json!("factor")),
-            "{on:?}"
+            "{backend:?}"
         );
-        assert_eq!(status["methods"], json!(["totp", "recovery"]), "{on:?}");
+        assert_eq!(status["methods"], json!(["totp", "recovery"]), "{backend:?}");
         refused(post(&early, "touch", &json!({})), 401, "factor");
         let done = post(&early, "factor", &json!({ "code": app.code(&server) })).expect(200);
-        assert_eq!(done.json()["user"], "ada", "{on:?}");
+        assert_eq!(done.json()["user"], "ada", "{backend:?}");
         assert_eq!(
             early.get("/nightlatch/session").expect(200).json()["duty"],
             Value::Null,
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
@@ -101,7 +101,7 @@ fn a_live_session_is_asked_in_place_when_the_policy_becomes_stricter() {
 #[test]
 fn outside_the_passkey_domain_the_lock_screen_leads_to_the_sign_in_host() {
     const OWN: &str = "https://login.example.org";
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_PUBLIC_URL", OWN)
         .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
         .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")

@@ -2,7 +2,7 @@
 //! opens.
 
 use super::kit::{App, JSON, at_localhost, enrol_app, enrol_passkey, refused, shown, signed_in_at_localhost};
-use crate::harness::server::{On, TestServer};
+use crate::harness::server::{Backend, TestServer};
 use nightlatch::{
     domain::account::{AccountId, Role},
     flows::accounts::Act,
@@ -21,8 +21,8 @@ fn with_email(server: &TestServer, id: AccountId) {
 
 #[test]
 fn the_owner_of_a_passkey_that_may_have_been_copied_gets_an_email() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         with_email(&server, server.account("ada", Role::Member));
         let (mut passkey, _) = enrol_passkey(&server, &signed_in_at_localhost(&server, "ada"), "laptop");
         let (stranger, _) = at_localhost(&server);
@@ -40,9 +40,9 @@ fn the_owner_of_a_passkey_that_may_have_been_copied_gets_an_email() {
             let about = |email: &&String| email.contains("may have been copied");
             emails.iter().filter(about).count()
         };
-        assert_eq!(copied(server.deliver()), 0, "{on:?}");
+        assert_eq!(copied(server.deliver()), 0, "{backend:?}");
         refused(sign_in(3), 422, "wrong_factor");
-        assert_eq!(copied(server.deliver()), 1, "{on:?}");
+        assert_eq!(copied(server.deliver()), 1, "{backend:?}");
     }
 }
 
@@ -75,8 +75,8 @@ fn a_replaced_app_is_recorded_and_mailed_as_replaced() {
 
 #[test]
 fn the_owner_hears_that_a_browser_is_trusted_and_the_record_names_the_owner() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let id = server.account("ada", Role::Member);
         with_email(&server, id);
         let (_, codes) = enrol_app(&server, &server.signed_in("ada"));
@@ -87,14 +87,14 @@ fn the_owner_hears_that_a_browser_is_trusted_and_the_record_names_the_owner() {
         browser.post("/login/factor", &form).expect(303);
         let emails = server.deliver();
         let told = emails.iter().filter(|email| email.contains("A browser is trusted"));
-        assert_eq!(told.count(), 1, "{on:?}: {emails:?}");
+        assert_eq!(told.count(), 1, "{backend:?}: {emails:?}");
         let entries = server.audit();
         let actors = |code: &str| -> Vec<Option<AccountId>> {
             let known = entries.iter().filter(|entry| entry.event.as_str() == code);
             known.map(|entry| entry.actor_id).collect()
         };
         // A wrong code says nothing about who sent it.
-        assert_eq!(actors("factor.refused"), [None], "{on:?}");
+        assert_eq!(actors("factor.refused"), [None], "{backend:?}");
         for code in [
             "recovery_code.used",
             "browser.trusted",
@@ -102,16 +102,19 @@ fn the_owner_hears_that_a_browser_is_trusted_and_the_record_names_the_owner() {
             "sign_in.accepted",
         ] {
             let found = actors(code);
-            assert!(!found.is_empty(), "{on:?} {code}");
-            assert!(found.iter().all(|actor| *actor == Some(id)), "{on:?} {code}: {found:?}");
+            assert!(!found.is_empty(), "{backend:?} {code}");
+            assert!(
+                found.iter().all(|actor| *actor == Some(id)),
+                "{backend:?} {code}: {found:?}"
+            );
         }
     }
 }
 
 #[test]
 fn a_code_of_an_app_whose_key_is_gone_is_refused_and_recorded() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let (app, codes) = enrol_app(&server, &server.member("ada"));
         server.database.sql("UPDATE authenticator_apps SET key_id = 'gone'");
         let browser = server.signed_in("ada");
@@ -121,7 +124,7 @@ fn a_code_of_an_app_whose_key_is_gone_is_refused_and_recorded() {
         let events = server.events();
         assert!(
             events.iter().any(|event| event == "factor.refused key_lost"),
-            "{on:?}: {events:?}"
+            "{backend:?}: {events:?}"
         );
         browser.post("/login/factor", &[("code", &codes[0])]).expect(303);
         browser.get("/").expect(200);

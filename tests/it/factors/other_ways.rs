@@ -3,7 +3,7 @@
 
 use super::kit::enrol_app;
 use crate::harness::{
-    server::{On, PASSWORD, TestServer, operator},
+    server::{Backend, PASSWORD, TestServer, operator},
     smtp,
 };
 use nightlatch::{
@@ -36,19 +36,19 @@ fn set_up(server: &TestServer) -> String {
 
 #[test]
 fn the_first_administrator_owes_what_is_required() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on)
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend)
             .env("NIGHTLATCH_POLICY__FACTOR__REQUIRED", "any")
             .start();
         set_up(&server);
         let ada = server.signed_in("ada");
         let led = ada.get("/admin").expect(303);
-        assert!(led.location().starts_with("/factor"), "{on:?}: {}", led.location());
+        assert!(led.location().starts_with("/factor"), "{backend:?}: {}", led.location());
         enrol_app(&server, &ada);
         ada.get("/admin").expect(200);
         let again = server.anyone();
         let asked = again.sign_in("ada", PASSWORD).expect(303);
-        assert_eq!(asked.location(), "/login/factor", "{on:?}");
+        assert_eq!(asked.location(), "/login/factor", "{backend:?}");
     }
 }
 
@@ -87,8 +87,8 @@ fn setup_offers_a_factor_that_may_be_skipped() {
 
 #[test]
 fn a_mailed_reset_replaces_the_password_and_not_the_factor() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let new = NewAccount {
             name: "ada".to_owned(),
             display_name: String::new(),
@@ -116,12 +116,18 @@ fn a_mailed_reset_replaces_the_password_and_not_the_factor() {
         browser.get(link.strip_prefix(&server.base).unwrap()).expect(303);
         let form = [("new_password", NEW), ("new_password_again", NEW)];
         let chosen = browser.post("/password/reset", &form);
-        assert!(chosen.status() < 400, "{on:?}: {}", chosen.text());
+        assert!(chosen.status() < 400, "{backend:?}: {}", chosen.text());
         // It opened no session.
-        assert!(browser.get("/").expect(303).location().starts_with("/login"), "{on:?}");
+        assert!(
+            browser.get("/").expect(303).location().starts_with("/login"),
+            "{backend:?}"
+        );
         let asked = browser.sign_in("ada", NEW).expect(303);
-        assert_eq!(asked.location(), "/login/factor", "{on:?}");
-        assert!(browser.get("/").expect(303).location().starts_with("/login"), "{on:?}");
+        assert_eq!(asked.location(), "/login/factor", "{backend:?}");
+        assert!(
+            browser.get("/").expect(303).location().starts_with("/login"),
+            "{backend:?}"
+        );
         browser
             .post("/login/factor", &[("code", &app.code(&server))])
             .expect(303);
@@ -137,8 +143,8 @@ fn a_session_with_a_duty_is_not_handed_over() {
         .append_pair("return_to", PAGE)
         .append_pair("nonce", &nonce)
         .finish();
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on)
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend)
             .env("NIGHTLATCH_PUBLIC_URL", "http://login.example.org")
             .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
             .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
@@ -161,7 +167,7 @@ fn a_session_with_a_duty_is_not_handed_over() {
                 let led = arrive();
                 assert!(
                     led.starts_with("/factor?return_to="),
-                    "{on:?} {scope:?} {required}: {led}"
+                    "{backend:?} {scope:?} {required}: {led}"
                 );
             }
             server.policy_in(&scope, &[("factor.required", "off")]);
@@ -169,7 +175,7 @@ fn a_session_with_a_duty_is_not_handed_over() {
         let led = arrive();
         assert!(
             led.starts_with("http://shop.other.test/nightlatch/handover?code="),
-            "{on:?}: {led}"
+            "{backend:?}: {led}"
         );
         // What the application requires is proved on the way.
         server.policy_in(&Scope::Application("shop".to_owned()), &[("factor.required", "any")]);
@@ -177,7 +183,7 @@ fn a_session_with_a_duty_is_not_handed_over() {
         let led = arrive();
         assert!(
             led.starts_with("http://shop.other.test/nightlatch/handover?code="),
-            "{on:?}: {led}"
+            "{backend:?}: {led}"
         );
     }
 }

@@ -4,7 +4,7 @@ use super::kit::{App, JSON, enrol_app, enrol_passkey, refused, shown, signed_in_
 use crate::{
     harness::{
         page::Page,
-        server::{On, PASSWORD, TestServer, operator},
+        server::{Backend, PASSWORD, TestServer, operator},
     },
     pages::kit::at_once,
 };
@@ -19,30 +19,30 @@ use serde_json::json;
 
 #[test]
 fn an_app_is_set_up_replaced_and_removed() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let ada = server.member("ada");
         let (app, codes) = enrol_app(&server, &ada);
         let page = ada.get("/factors").expect(200);
-        assert!(page.page().shows("10 of 10 left"), "{on:?}");
-        assert!(!page.text().contains(app.secret()), "{on:?}: shown once");
-        assert!(!page.text().contains(&codes[0]), "{on:?}: shown once");
+        assert!(page.page().shows("10 of 10 left"), "{backend:?}");
+        assert!(!page.text().contains(app.secret()), "{backend:?}: shown once");
+        assert!(!page.text().contains(&codes[0]), "{backend:?}: shown once");
         let made = ada.post("/factors/recovery", &[]).expect(200);
         let new = shown(&made, "[data-recovery-code]");
         assert_eq!(new.len(), 10);
-        assert!(new.iter().all(|code| !codes.contains(code)), "{on:?}");
+        assert!(new.iter().all(|code| !codes.contains(code)), "{backend:?}");
         assert_eq!(ada.post("/factors/totp/remove", &[]).expect(303).location(), "/factors");
         assert!(
             ada.get("/factors")
                 .expect(200)
                 .page()
                 .shows("You have no authenticator app."),
-            "{on:?}"
+            "{backend:?}"
         );
         assert_eq!(
             server.anyone().sign_in("ada", PASSWORD).expect(303).location(),
             "/",
-            "{on:?}"
+            "{backend:?}"
         );
         ada.post("/factors/totp/remove", &[]).expect(404);
     }
@@ -68,12 +68,12 @@ fn a_wrong_first_code_turns_nothing_on_and_shows_no_secret_again() {
 
 #[test]
 fn a_passkey_is_added_renamed_and_removed_by_its_owner_only() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.account("ada", Role::Member);
         let ada = signed_in_at_localhost(&server, "ada");
         let (_, added) = enrol_passkey(&server, &ada, " laptop ");
-        assert_eq!(added["name"], "laptop", "{on:?}");
+        assert_eq!(added["name"], "laptop", "{backend:?}");
         let id = added["id"].as_str().unwrap();
         server.account("eve", Role::Member);
         let eve = signed_in_at_localhost(&server, "eve");
@@ -83,19 +83,19 @@ fn a_passkey_is_added_renamed_and_removed_by_its_owner_only() {
         }
         ada.post(&format!("/factors/passkeys/{id}/rename"), &[("name", "phone")])
             .expect(303);
-        assert!(ada.get("/factors").expect(200).page().shows("phone"), "{on:?}");
+        assert!(ada.get("/factors").expect(200).page().shows("phone"), "{backend:?}");
         ada.post(&format!("/factors/passkeys/{id}/remove"), &[]).expect(303);
         assert!(
             ada.get("/factors").expect(200).page().shows("You have no passkey."),
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
 
 #[test]
 fn a_passkey_keeps_its_name_when_the_new_one_is_empty_or_too_long() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.account("ada", Role::Member);
         let ada = signed_in_at_localhost(&server, "ada");
         let (_, added) = enrol_passkey(&server, &ada, "laptop");
@@ -107,15 +107,15 @@ fn a_passkey_keeps_its_name_when_the_new_one_is_empty_or_too_long() {
             assert_eq!(
                 page.fault(&format!("name-{id}")).as_deref(),
                 Some(words),
-                "{on:?} {name:?}"
+                "{backend:?} {name:?}"
             );
-            assert!(page.shows("laptop"), "{on:?} {name:?}");
+            assert!(page.shows("laptop"), "{backend:?} {name:?}");
         }
         let program = ada.thief().header("accept", "application/json");
         refused(program.post(&address, &[("name", "")]), 422, "passkey_name");
         let longest = "é".repeat(64);
         ada.post(&address, &[("name", &longest)]).expect(303);
-        assert!(ada.get("/factors").page().shows(&longest), "{on:?}");
+        assert!(ada.get("/factors").page().shows(&longest), "{backend:?}");
     }
 }
 
@@ -149,8 +149,8 @@ fn the_last_factor_stays_while_one_is_required() {
 
 #[test]
 fn removing_the_only_factor_of_a_kind_asks_once_and_says_what_it_means() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let ada = server.member("ada");
         ada.get("/factors/totp/remove").expect(404);
         enrol_app(&server, &ada);
@@ -164,7 +164,7 @@ fn removing_the_only_factor_of_a_kind_asks_once_and_says_what_it_means() {
         let asked = ada.get("/factors/totp/remove").expect(200).page();
         assert!(
             asked.shows("You will sign in with your password alone; your 10 recovery codes stop working."),
-            "{on:?}: {}",
+            "{backend:?}: {}",
             asked.text()
         );
         asked.form_with("step_up_act");
@@ -180,21 +180,24 @@ fn removing_the_only_factor_of_a_kind_asks_once_and_says_what_it_means() {
         let asked = ada.get("/factors/totp/remove").expect(200).page();
         assert!(
             asked.shows("You will have to set up another one before you can open wiki."),
-            "{on:?}: {}",
+            "{backend:?}: {}",
             asked.text()
         );
         // The last factor of an account that requires one stays; the page says so before the click.
         server.policy(&[("factor.required", "any")]);
         let asked = ada.get("/factors/totp/remove").expect(200).page();
-        assert!(asked.shows("this is the last one"), "{on:?}: {}", asked.text());
-        assert!(asked.all("form[action='/factors/totp/remove']").is_empty(), "{on:?}");
+        assert!(asked.shows("this is the last one"), "{backend:?}: {}", asked.text());
+        assert!(
+            asked.all("form[action='/factors/totp/remove']").is_empty(),
+            "{backend:?}"
+        );
         // An app that does not meet the requirement can be removed, and the page says what comes
         // next.
         server.policy(&[("factor.required", "passkey"), ("factor.enrolment_grace", "7d")]);
         let asked = ada.get("/factors/totp/remove").expect(200).page();
         assert!(
             asked.shows("Your account requires a passkey, which you still have to set up."),
-            "{on:?}: {}",
+            "{backend:?}: {}",
             asked.text()
         );
     }
@@ -202,23 +205,23 @@ fn removing_the_only_factor_of_a_kind_asks_once_and_says_what_it_means() {
 
 #[test]
 fn an_account_with_a_factor_steps_up_with_it() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let ada = server.member("ada");
         let (app, _) = enrol_app(&server, &ada);
         server.advance(600);
         let asked = ada.post("/factors/totp/remove", &[]).expect(403);
-        assert!(!asked.page().all("input[name=step_up_code]").is_empty(), "{on:?}");
+        assert!(!asked.page().all("input[name=step_up_code]").is_empty(), "{backend:?}");
         let form = asked.page().form_with("step_up_password").fields();
         assert!(form.iter().any(|(name, _)| name == "step_up_code"));
         // The password alone is not enough.
         let alone = ada
             .post("/factors/totp/remove", &[("step_up_password", PASSWORD)])
             .expect(403);
-        assert!(!alone.page().all("input[name=step_up_code]").is_empty(), "{on:?}");
+        assert!(!alone.page().all("input[name=step_up_code]").is_empty(), "{backend:?}");
         let wrong = [("step_up_password", PASSWORD), ("step_up_code", "000000")];
         let wrong = ada.post("/factors/totp/remove", &wrong).expect(422);
-        assert!(wrong.page().fault("step_up_code").is_some(), "{on:?}");
+        assert!(wrong.page().fault("step_up_code").is_some(), "{backend:?}");
         let code = app.code(&server);
         let right = [("step_up_password", PASSWORD), ("step_up_code", code.as_str())];
         ada.post("/factors/totp/remove", &right).expect(303);
@@ -227,22 +230,22 @@ fn an_account_with_a_factor_steps_up_with_it() {
                 .expect(200)
                 .page()
                 .shows("You have no authenticator app."),
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
 
 #[test]
 fn a_session_from_before_the_factor_changes_nothing_without_it() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let (ada, earlier) = (server.member("ada"), server.signed_in("ada"));
         enrol_app(&server, &ada);
         for change in ["/factors/recovery", "/factors/totp/remove", "/factors/totp/start"] {
             let asked = earlier.post(change, &[]).expect(403);
             assert!(
                 !asked.page().all("input[name=step_up_code]").is_empty(),
-                "{on:?} {change}"
+                "{backend:?} {change}"
             );
         }
         ada.post("/factors/recovery", &[]).expect(200);
@@ -309,15 +312,19 @@ fn secrets_stand_in_no_audit_entry_and_in_no_log() {
 
 #[test]
 fn without_script_a_passkey_owner_steps_up_with_password_and_code() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.account("ada", Role::Member);
         let ada = signed_in_at_localhost(&server, "ada");
         let (app, _) = enrol_app(&server, &ada);
         enrol_passkey(&server, &ada, "laptop");
         server.advance(600);
         let asked = ada.post("/factors/recovery", &[]).expect(403).page();
-        assert_eq!(asked.all("[data-passkey='step-up']").len(), 1, "{on:?}: passkey first");
+        assert_eq!(
+            asked.all("[data-passkey='step-up']").len(),
+            1,
+            "{backend:?}: passkey first"
+        );
         assert!(
             asked
                 .form_with("step_up_password")
@@ -335,7 +342,7 @@ fn without_script_a_passkey_owner_steps_up_with_password_and_code() {
         server.advance(600);
         let asked = ada.post("/factors/recovery", &[]);
         let page = asked.page();
-        assert!(page.all("input[name=step_up_code]").is_empty(), "{on:?}");
+        assert!(page.all("input[name=step_up_code]").is_empty(), "{backend:?}");
     }
 }
 
@@ -368,8 +375,8 @@ fn a_program_hears_which_fields_confirm_its_identity() {
 
 #[test]
 fn a_second_click_on_turn_on_the_app_gets_the_same_recovery_codes() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let ada = server.member("ada");
         server.policy(&[("factor.required", "any")]);
         let page = ada.post("/factors/totp/start", &[]).expect(200);
@@ -389,16 +396,16 @@ fn a_second_click_on_turn_on_the_app_gets_the_same_recovery_codes() {
             browser.get("/").expect(200);
             shown(&done, "[data-recovery-code]")
         });
-        assert_eq!(codes[0].len(), 10, "{on:?}");
-        assert_eq!(codes[0], codes[1], "{on:?}");
-        assert_eq!(first.cookie("nightlatch"), second.cookie("nightlatch"), "{on:?}");
+        assert_eq!(codes[0].len(), 10, "{backend:?}");
+        assert_eq!(codes[0], codes[1], "{backend:?}");
+        assert_eq!(first.cookie("nightlatch"), second.cookie("nightlatch"), "{backend:?}");
         // Later the codes are shown to nobody.
         let late = ada.thief();
         server.advance(11);
         let led = late
             .post("/factors/totp", &[("code", &code), ("act", &act)])
             .expect(303);
-        assert!(led.location().starts_with("/login"), "{on:?}: {}", led.location());
+        assert!(led.location().starts_with("/login"), "{backend:?}: {}", led.location());
     }
 }
 
@@ -417,8 +424,8 @@ fn a_step_up_names_the_codes_that_the_account_has() {
 
 #[test]
 fn under_enrolment_by_link_the_page_says_why_nothing_can_be_added() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let id = server.account("ada", Role::Member);
         let ada = signed_in_at_localhost(&server, "ada");
         let buttons = |page: &Page| {
@@ -427,13 +434,18 @@ fn under_enrolment_by_link_the_page_says_why_nothing_can_be_added() {
         };
         let why = "Only a link from an administrator can add your first second factor.";
         let page = ada.get("/factors").expect(200).page();
-        assert_eq!((buttons(&page), page.shows(why)), (2, false), "{on:?}");
+        assert_eq!((buttons(&page), page.shows(why)), (2, false), "{backend:?}");
         server.policy(&[("factor.enrolment", "by_link")]);
         let page = ada.get("/factors").expect(200).page();
-        assert_eq!((buttons(&page), page.shows(why)), (0, true), "{on:?}: {}", page.text());
+        assert_eq!(
+            (buttons(&page), page.shows(why)),
+            (0, true),
+            "{backend:?}: {}",
+            page.text()
+        );
         assert!(
             page.shows("Ask an administrator to send you an enrolment link"),
-            "{on:?}"
+            "{backend:?}"
         );
         let made = server.run(make_enrolment_link(&server.ctx, &operator(), id)).unwrap();
         let EnrolmentLinkOutcome::Link(address) = made else {
@@ -444,10 +456,20 @@ fn under_enrolment_by_link_the_page_says_why_nothing_can_be_added() {
         let link = ada.get("/factors/enrol").expect(200).page();
         ada.submit(&link.form("/factors/enrol"), &[]).expect(303);
         let page = ada.get("/factors").expect(200).page();
-        assert_eq!((buttons(&page), page.shows(why)), (2, false), "{on:?}: {}", page.text());
+        assert_eq!(
+            (buttons(&page), page.shows(why)),
+            (2, false),
+            "{backend:?}: {}",
+            page.text()
+        );
         // With a first factor, the next one needs no link.
         enrol_app(&server, &ada);
         let page = ada.get("/factors").expect(200).page();
-        assert_eq!((buttons(&page), page.shows(why)), (2, false), "{on:?}: {}", page.text());
+        assert_eq!(
+            (buttons(&page), page.shows(why)),
+            (2, false),
+            "{backend:?}: {}",
+            page.text()
+        );
     }
 }

@@ -1,35 +1,35 @@
 //! The second step of a sign-in: what opens it, what completes it, and how it is refused.
 
 use super::kit::{JSON, at_localhost, enrol_app, enrol_passkey, refused, signed_in_at_localhost};
-use crate::harness::server::{On, PASSWORD, TestServer};
+use crate::harness::server::{Backend, PASSWORD, TestServer};
 use nightlatch::domain::account::Role;
 use serde_json::json;
 
 #[test]
 fn the_password_alone_opens_nothing_and_the_code_opens_the_session() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let (app, _) = enrol_app(&server, &server.member("ada"));
         let browser = server.anyone();
         let form = [("username", "ada"), ("password", PASSWORD), ("return_to", "/history")];
         assert_eq!(
             browser.post("/login", &form).expect(303).location(),
             "/login/factor",
-            "{on:?}"
+            "{backend:?}"
         );
         assert_eq!(
             browser.get("/").expect(303).location(),
             "/login",
-            "{on:?}: no session is open"
+            "{backend:?}: no session is open"
         );
         let page = browser.get("/login/factor").expect(200).page();
         assert_eq!(page.heading(), "Confirm it’s you");
         let wrong = browser.post("/login/factor", &[("code", "000000")]).expect(422);
-        assert!(wrong.page().shows("That code is wrong"), "{on:?}");
+        assert!(wrong.page().shows("That code is wrong"), "{backend:?}");
         let spaced = app.code(&server);
         let spaced = format!("{} {}", &spaced[..3], &spaced[3..]);
         let done = browser.post("/login/factor", &[("code", &spaced)]).expect(303);
-        assert_eq!(done.location(), "/history", "{on:?}");
+        assert_eq!(done.location(), "/history", "{backend:?}");
         browser.get("/").expect(200);
         let accepted = server
             .audit()
@@ -38,7 +38,7 @@ fn the_password_alone_opens_nothing_and_the_code_opens_the_session() {
         let detail = accepted.unwrap().detail.to_string();
         assert!(
             detail.contains("password") && detail.contains("totp"),
-            "{on:?}: {detail}"
+            "{backend:?}: {detail}"
         );
     }
 }
@@ -58,14 +58,14 @@ fn a_wrong_password_answers_the_same_whether_or_not_the_account_has_factors() {
 
 #[test]
 fn a_recovery_code_stands_in_once_however_it_is_typed() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let (_, codes) = enrol_app(&server, &server.member("ada"));
         let typed = codes[0].to_lowercase().replace('-', " ");
         let browser = server.signed_in("ada");
         browser.post("/login/factor", &[("code", &typed)]).expect(303);
         let page = browser.get("/factors").expect(200).page();
-        assert!(page.shows("9 of 10 left"), "{on:?}");
+        assert!(page.shows("9 of 10 left"), "{backend:?}");
         let again = server.signed_in("ada");
         again.post("/login/factor", &[("code", &typed)]).expect(422);
         again.post("/login/factor", &[("code", &codes[1])]).expect(303);
@@ -74,8 +74,8 @@ fn a_recovery_code_stands_in_once_however_it_is_typed() {
 
 #[test]
 fn wrong_codes_block_the_second_step_for_the_network_alone() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[("factor.failure_limit", "3")]);
         let (app, _) = enrol_app(&server, &server.member("ada"));
         let browser = server.signed_in("ada");
@@ -83,7 +83,7 @@ fn wrong_codes_block_the_second_step_for_the_network_alone() {
             browser.post("/login/factor", &[("code", "000000")]).expect(422);
         }
         let blocked = browser.post("/login/factor", &[("code", "000000")]).expect(429);
-        assert!(blocked.header("retry-after").is_some(), "{on:?}");
+        assert!(blocked.header("retry-after").is_some(), "{backend:?}");
         let program = browser.thief().header("accept", "application/json");
         let answer = program.post("/login/factor", &[("code", &app.code(&server))]);
         refused(answer, 429, "locked");
@@ -92,8 +92,8 @@ fn wrong_codes_block_the_second_step_for_the_network_alone() {
 
 #[test]
 fn a_browser_that_is_trusted_is_not_asked_again() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[("factor.trusted_browser", "7d")]);
         let (app, _) = enrol_app(&server, &server.member("ada"));
         let browser = server.signed_in("ada");
@@ -101,13 +101,17 @@ fn a_browser_that_is_trusted_is_not_asked_again() {
         let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
         browser.post("/login/factor", &form).expect(303);
         browser.post("/logout", &[]).expect(303);
-        assert_eq!(browser.sign_in("ada", PASSWORD).expect(303).location(), "/", "{on:?}");
+        assert_eq!(
+            browser.sign_in("ada", PASSWORD).expect(303).location(),
+            "/",
+            "{backend:?}"
+        );
         // It skips the question at the sign-in; it is not a proof for a change.
         for change in ["/factors/recovery", "/factors/totp/remove", "/factors/totp/start"] {
             let asked = browser.post(change, &[]).expect(403);
             assert!(
                 !asked.page().all("input[name=step_up_code]").is_empty(),
-                "{on:?} {change}"
+                "{backend:?} {change}"
             );
         }
         server.advance(30);
@@ -123,21 +127,21 @@ fn a_browser_that_is_trusted_is_not_asked_again() {
         assert_eq!(
             browser.sign_in("ada", PASSWORD).expect(303).location(),
             "/login/factor",
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
 
 #[test]
 fn a_passkey_completes_the_second_step_or_signs_in_alone() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.account("ada", Role::Member);
         let (mut passkey, added) = enrol_passkey(&server, &signed_in_at_localhost(&server, "ada"), "laptop");
         assert_eq!(
             added["recovery_codes"].as_array().unwrap().len(),
             10,
-            "{on:?}: with the first factor"
+            "{backend:?}: with the first factor"
         );
         let browser = signed_in_at_localhost(&server, "ada");
         let options = browser
@@ -146,7 +150,7 @@ fn a_passkey_completes_the_second_step_or_signs_in_alone() {
             .json();
         let body = json!({ "credential": passkey.answer(&options) });
         let done = browser.post_json("/login/factor/passkey", &body, JSON).expect(200);
-        assert_eq!(done.json()["location"], "/", "{on:?}");
+        assert_eq!(done.json()["location"], "/", "{backend:?}");
         browser.get("/").expect(200);
         let (stranger, _) = at_localhost(&server);
         let options = stranger
@@ -161,7 +165,7 @@ fn a_passkey_completes_the_second_step_or_signs_in_alone() {
         );
         let body = json!({ "credential": passkey.answer(&options), "return_to": "/history" });
         let done = stranger.post_json("/login/passkey", &body, JSON).expect(200);
-        assert_eq!(done.json()["location"], "/history", "{on:?}");
+        assert_eq!(done.json()["location"], "/history", "{backend:?}");
         stranger.get("/history").expect(200);
     }
 }
@@ -218,8 +222,8 @@ fn the_page_offers_only_what_is_of_use() {
 
 #[test]
 fn signing_out_or_in_drops_a_second_step_that_was_left() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         enrol_app(&server, &server.member("ada"));
         server.account("bob", Role::Member);
         let leave: [fn(&crate::harness::client::Client); 3] = [
@@ -235,10 +239,10 @@ fn signing_out_or_in_drops_a_second_step_that_was_left() {
             assert_eq!(
                 copy.get("/login/factor").expect(303).location(),
                 "/login",
-                "{on:?}, way {way}: the row is gone"
+                "{backend:?}, way {way}: the row is gone"
             );
             let is_open = browser.get("/login/factor").status() == 200;
-            assert_eq!(is_open, way == 2, "{on:?}, way {way}: only a new one is open");
+            assert_eq!(is_open, way == 2, "{backend:?}, way {way}: only a new one is open");
         }
     }
 }

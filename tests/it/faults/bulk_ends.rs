@@ -8,7 +8,7 @@ use super::{
 };
 use crate::harness::{
     client::{Answer, Client},
-    server::{On, TestDatabase, TestServer},
+    server::{Backend, TestDatabase, TestServer},
 };
 use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
 use nightlatch::{
@@ -143,28 +143,28 @@ fn ends_of_selected_accounts_and_by_filter_are_written_when_the_database_is_back
 
 #[test]
 fn nobody_is_let_in_whom_a_delayed_end_by_filter_may_cover() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let (ada, eve) = (server.member("ada"), server.member("eve"));
         let filter = SessionFilter {
             text: Some("eve".to_owned()),
             ..SessionFilter::default()
         };
         let held = sessions::hold_matching(&server.ctx, &Initiator::system(), filter, None);
-        assert!(matches!(held, FlowError::EndHeld(_)), "{on:?}: {held}");
+        assert!(matches!(held, FlowError::EndHeld(_)), "{backend:?}: {held}");
         // The job may have written it meanwhile: then it has ended.
-        assert_ne!(eve.get("/").status(), 200, "{on:?}");
+        assert_ne!(eve.get("/").status(), 200, "{backend:?}");
         within(RECOVERED, "it is written", || server.ctx.live.sessions.held.is_empty());
         eve.get("/").expect(303);
         ada.get("/").expect(200);
         let ended = recorded(&server, "session.ended", "eve");
-        assert_eq!((ended.len(), ended[0].actor.as_str()), (1, "system"), "{on:?}");
+        assert_eq!((ended.len(), ended[0].actor.as_str()), (1, "system"), "{backend:?}");
     }
 }
 
 #[test]
 fn a_locked_file_forgets_no_end_of_everybody() {
-    let server = super::ready(TestServer::on(On::Sqlite));
+    let server = super::ready(TestServer::on(Backend::Sqlite));
     let (boss, ada, eve) = (server.admin("boss"), server.member("ada"), server.member("eve"));
     let id = account(&server, "eve").0.to_string();
     let forms = [

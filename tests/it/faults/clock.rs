@@ -2,7 +2,7 @@
 //! lock lasts longer, and nothing looks like tampering.
 
 use super::{ready, verify, within};
-use crate::harness::server::{On, PASSWORD, TestServer, eventually};
+use crate::harness::server::{Backend, PASSWORD, TestServer, eventually};
 use nightlatch::{
     clock::{Clock, FixedClock, SteadyClock, SystemClock},
     domain::time::{Span, Timestamp},
@@ -24,7 +24,7 @@ impl Clock for SkewedClock {
 #[test]
 fn an_instance_with_a_wrong_clock_judges_by_the_databases_time() {
     for wrong in [HOUR, Span::from_micros(-HOUR.as_micros())] {
-        let server = ready(TestServer::on(On::Postgres));
+        let server = ready(TestServer::on(Backend::Postgres));
         server.policy(&[("auth.idle_session_timeout", "15m"), ("session.ttl", "30m")]);
         let ada = server.member("ada");
         let wrong = TestServer::beside(&server.database)
@@ -48,7 +48,7 @@ fn an_instance_with_a_wrong_clock_judges_by_the_databases_time() {
 #[test]
 fn an_instance_whose_clock_is_set_ahead_ends_nobodys_session() {
     let machine = Arc::new(SettableClock(std::sync::Mutex::new(Span::ZERO)));
-    let server = TestServer::on(On::Postgres).machine(machine.clone()).start();
+    let server = TestServer::on(Backend::Postgres).machine(machine.clone()).start();
     server.policy(&[("auth.idle_session_timeout", "15m")]);
     let ada = server.member("ada");
     ada.get("/").expect(200);
@@ -72,9 +72,9 @@ impl Clock for SettableClock {
 
 #[test]
 fn a_lock_lasts_its_time_though_the_clock_went_back_an_hour() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let clock = Arc::new(FixedClock::starting_at(SystemClock.now()));
-        let server = TestServer::on(on).clock(&clock).start();
+        let server = TestServer::on(backend).clock(&clock).start();
         server.policy(&[
             ("auth.login_lock_out_at_failure", "true"),
             ("auth.login_cooloff_time", "15m"),
@@ -87,7 +87,7 @@ fn a_lock_lasts_its_time_though_the_clock_went_back_an_hour() {
         clock.set(clock.now().saturating_sub(HOUR));
         server.run(lockouts::settle_due(&server.ctx)).unwrap();
         let locked = server.anyone().sign_in("ada", PASSWORD);
-        assert_eq!(locked.status(), 429, "{on:?}: it is still locked");
+        assert_eq!(locked.status(), 429, "{backend:?}: it is still locked");
         server.advance(15 * 60 + 2);
         server.signed_in("ada");
     }
@@ -95,9 +95,9 @@ fn a_lock_lasts_its_time_though_the_clock_went_back_an_hour() {
 
 #[test]
 fn a_clock_that_went_back_is_no_tampering() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let clock = Arc::new(FixedClock::starting_at(SystemClock.now()));
-        let server = TestServer::on(on).clock(&clock).start();
+        let server = TestServer::on(backend).clock(&clock).start();
         server.member("ada");
         server.advance(61);
         server.run(seals::seal_due(&server.ctx)).unwrap();
@@ -105,9 +105,9 @@ fn a_clock_that_went_back_is_no_tampering() {
         server.member("bob");
         // A start with the clock set back recognizes it too.
         let again = TestServer::beside(&server.database).clock(&clock);
-        let again = match on {
-            On::Postgres => Some(again.start()),
-            On::Sqlite => None,
+        let again = match backend {
+            Backend::Postgres => Some(again.start()),
+            Backend::Sqlite => None,
         };
         again.iter().for_each(|again| drop(again.member("eve")));
         for _ in 0..2 {
@@ -115,15 +115,15 @@ fn a_clock_that_went_back_is_no_tampering() {
             server.run(seals::seal_due(&server.ctx)).unwrap();
         }
         let verified = server.run(seals::verify(&server.ctx, None)).unwrap();
-        assert!(verified.faults.is_empty(), "{on:?}: {verified:?}");
-        assert_eq!(verified.unsealed, 0, "{on:?}");
+        assert!(verified.faults.is_empty(), "{backend:?}: {verified:?}");
+        assert_eq!(verified.unsealed, 0, "{backend:?}");
     }
 }
 
 #[test]
 fn the_listener_brings_the_databases_time() {
     let machine = Arc::new(SettableClock(std::sync::Mutex::new(Span::ZERO)));
-    let server = TestServer::on(On::Postgres).machine(machine.clone()).start();
+    let server = TestServer::on(Backend::Postgres).machine(machine.clone()).start();
     *machine.0.lock().unwrap() = HOUR;
     eventually("it is told that it is wrong", || {
         server.anyone().get("/readyz").status() == 503

@@ -14,7 +14,7 @@ mod person;
 
 use crate::harness::{
     program::Program,
-    server::{On, TestDatabase, TestServer, block_on, eventually},
+    server::{Backend, TestDatabase, TestServer, block_on, eventually},
 };
 use administrator::Administrator;
 use nightlatch::{
@@ -84,8 +84,8 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(on: On) -> Self {
-        let server = TestServer::on(on).start();
+    fn new(backend: Backend) -> Self {
+        let server = TestServer::on(backend).start();
         for name in PEOPLE {
             server.account(name, Role::Member);
         }
@@ -166,7 +166,7 @@ impl Scene {
     }
 }
 
-fn a_program_killed_at_random_keeps_what_it_acknowledged(on: On) {
+fn a_program_killed_at_random_keeps_what_it_acknowledged(backend: Backend) {
     let seconds = env::var("NIGHTLATCH_CRASH_SECONDS").map_or(6, |text| text.parse().unwrap());
     let seed = env::var("NIGHTLATCH_CRASH_SEED").map_or_else(
         |_| SystemClock.now().as_micros().unsigned_abs(),
@@ -174,7 +174,7 @@ fn a_program_killed_at_random_keeps_what_it_acknowledged(on: On) {
     );
     println!("NIGHTLATCH_CRASH_SEED={seed}");
     let mut numbers = SeededNumbers(seed);
-    let mut scene = Scene::new(on);
+    let mut scene = Scene::new(backend);
     let end = Instant::now() + Duration::from_secs(seconds);
     let mut kills = 0;
     while kills < MIN_KILLS || Instant::now() < end {
@@ -187,15 +187,15 @@ fn a_program_killed_at_random_keeps_what_it_acknowledged(on: On) {
         kills += 1;
     }
     scene.serve();
-    println!("{on:?}: {kills} kills");
+    println!("{backend:?}: {kills} kills");
 }
 
 #[test]
 fn a_program_killed_at_random_keeps_what_it_acknowledged_on_sqlite() {
-    a_program_killed_at_random_keeps_what_it_acknowledged(On::Sqlite);
+    a_program_killed_at_random_keeps_what_it_acknowledged(Backend::Sqlite);
 }
 
 #[test]
 fn a_program_killed_at_random_keeps_what_it_acknowledged_on_postgres() {
-    a_program_killed_at_random_keeps_what_it_acknowledged(On::Postgres);
+    a_program_killed_at_random_keeps_what_it_acknowledged(Backend::Postgres);
 }

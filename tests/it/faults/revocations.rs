@@ -6,7 +6,7 @@ use crate::harness::{
     client::Client,
     postgres::Database,
     relay::Relay,
-    server::{On, TestDatabase, TestServer},
+    server::{Backend, TestDatabase, TestServer},
 };
 use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
 use nightlatch::{
@@ -145,7 +145,7 @@ fn an_end_that_was_answered_503_is_written_when_the_database_is_back() {
 
 #[test]
 fn a_locked_or_read_only_file_forgets_no_end_either() {
-    let server = super::ready(TestServer::on(On::Sqlite));
+    let server = super::ready(TestServer::on(Backend::Sqlite));
     let (boss, ada, eve) = (server.admin("boss"), server.member("ada"), server.member("eve"));
     let eves = session_of(&server, "eve");
     let TestDatabase::Sqlite(directory) = &*server.database else {
@@ -326,7 +326,7 @@ const AUDIT: [&str; 19] = [
 
 #[test]
 fn an_end_that_was_written_is_not_answered_as_one_that_was_not() {
-    let server = super::ready(TestServer::on(On::Sqlite));
+    let server = super::ready(TestServer::on(Backend::Sqlite));
     let (boss, eve) = (server.admin("boss"), server.member("eve"));
     let eves = session_of(&server, "eve");
     let TestDatabase::Sqlite(directory) = &*server.database else {

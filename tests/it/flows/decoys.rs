@@ -1,7 +1,7 @@
 //! The cost of a password check for an unknown name: the same as for an account, even after the
 //! cost was raised.
 
-use crate::harness::server::{On, PASSWORD, TestServer, block_on, eventually};
+use crate::harness::server::{Backend, PASSWORD, TestServer, block_on, eventually};
 use nightlatch::{
     clock::SystemClock,
     domain::{account::Role, client::Client, secret::Secret},
@@ -94,8 +94,8 @@ fn work(ctx: &Ctx, name: &str) -> u64 {
 
 #[test]
 fn after_the_cost_was_raised_unknown_names_cost_as_much_as_known_ones() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.account("ada", Role::Member);
         let database = server.database.clone();
         server.stop();
@@ -105,36 +105,36 @@ fn after_the_cost_was_raised_unknown_names_cost_as_much_as_known_ones() {
         block_on(decoys::refresh(&ctx)).unwrap();
         let known = work(&ctx, "ada");
         for name in ["nobody", "no one", "eve", "mallory"] {
-            assert_eq!(work(&ctx, name), known, "{on:?} {name}");
+            assert_eq!(work(&ctx, name), known, "{backend:?} {name}");
         }
     }
 }
 
 #[test]
 fn other_instances_follow_a_raised_cost_at_once() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).machine(Arc::new(SystemClock)).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).machine(Arc::new(SystemClock)).start();
         server.account("ada", Role::Member);
         let before = work(&server.ctx, "ada");
-        assert_eq!(work(&server.ctx, "nobody"), before, "{on:?}");
+        assert_eq!(work(&server.ctx, "nobody"), before, "{backend:?}");
         // Another instance is configured with a higher cost, and ada signs in there.
         let there = TestServer::beside(&server.database)
             .env("NIGHTLATCH_ARGON2_ITERATIONS", "3")
             .context();
         block_on(decoys::refresh(&there)).unwrap();
         let signed_in = block_on(sign_in(&there, attempt("ada", PASSWORD))).unwrap();
-        assert!(matches!(signed_in, SignInOutcome::Accepted(_)), "{on:?}");
+        assert!(matches!(signed_in, SignInOutcome::Accepted(_)), "{backend:?}");
         let known = work(&server.ctx, "ada");
-        assert!(known > before, "{on:?}");
+        assert!(known > before, "{backend:?}");
         let began = Instant::now();
         eventually("unknown names cost as much", || work(&server.ctx, "nobody") == known);
         assert!(
             began.elapsed() < Duration::from_secs(5),
-            "{on:?}: {:?}",
+            "{backend:?}: {:?}",
             began.elapsed()
         );
         for name in ["no one", "eve", "mallory"] {
-            assert_eq!(work(&server.ctx, name), known, "{on:?} {name}");
+            assert_eq!(work(&server.ctx, name), known, "{backend:?} {name}");
         }
     }
 }

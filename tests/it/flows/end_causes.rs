@@ -1,6 +1,6 @@
 //! Why a session ended is kept with it, as it was then.
 
-use crate::harness::server::{On, TestServer};
+use crate::harness::server::{Backend, TestServer};
 use nightlatch::{
     domain::{
         audit::{AuditFilter, Event},
@@ -12,8 +12,8 @@ use nightlatch::{
 
 #[test]
 fn an_ended_session_keeps_its_rule_whatever_the_policy_says_later() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[("auth.idle_session_timeout", "5m")]);
         server.member("ada");
         server.advance(301);
@@ -29,7 +29,7 @@ fn an_ended_session_keeps_its_rule_whatever_the_policy_says_later() {
         let list = server.run(sessions::list(&server.ctx, filter)).unwrap();
         let ended = &list.items.first().expect("it is listed").row.session;
         let cause = ended.end_cause.clone().expect("it says why");
-        assert_eq!(cause.setting, Some(Key::AuthIdleSessionTimeout), "{on:?}");
+        assert_eq!(cause.setting, Some(Key::AuthIdleSessionTimeout), "{backend:?}");
         assert_eq!(
             (cause.scope.clone(), cause.limit.clone()),
             (Some(Scope::Everyone), Some(Value::Number(300)))

@@ -5,7 +5,7 @@ mod ways_in;
 
 use crate::harness::{
     passkey::SoftPasskey,
-    server::{On, TestServer, eventually, operator},
+    server::{Backend, TestServer, eventually, operator},
 };
 use nightlatch::{
     domain::{
@@ -38,8 +38,8 @@ const PASSWORD: &str = crate::harness::server::PASSWORD;
 const ORIGIN: &str = "https://login.example.test";
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
-fn server(on: On) -> TestServer {
-    TestServer::on(on).env("NIGHTLATCH_PUBLIC_URL", ORIGIN).start()
+fn server(backend: Backend) -> TestServer {
+    TestServer::on(backend).env("NIGHTLATCH_PUBLIC_URL", ORIGIN).start()
 }
 
 fn client() -> Client {
@@ -267,8 +267,8 @@ fn count(server: &TestServer, event: &str) -> usize {
 }
 
 fn on_both(test: impl Fn(&TestServer)) {
-    for on in [On::Sqlite, On::Postgres] {
-        test(&server(on));
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        test(&server(backend));
     }
 }
 
@@ -352,7 +352,7 @@ fn all_at_once(server: &TestServer, number: usize, request: impl Fn() -> CodeSte
 
 #[test]
 fn another_instance_settles_a_sign_in_and_counts_the_same_attempts() {
-    let first = server(On::Postgres);
+    let first = server(Backend::Postgres);
     let second = TestServer::beside(&first.database)
         .env("NIGHTLATCH_PUBLIC_URL", ORIGIN)
         .clock(&first.clock)
@@ -861,7 +861,7 @@ fn an_older_key_still_opens_secrets_and_is_replaced_on_use() {
         "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_",
         "-_zyxwvutsrqponmlkjihgfedcbaZYXWVUTSRQPONMLKJIHGFEDCBA9876543210",
     ];
-    let database = Arc::new(crate::harness::server::TestDatabase::fresh(On::Sqlite));
+    let database = Arc::new(crate::harness::server::TestDatabase::fresh(Backend::Sqlite));
     let start = |keys: &str| {
         let server = TestServer::beside(&database).env("NIGHTLATCH_SECRET_KEY", keys);
         server.env("NIGHTLATCH_PUBLIC_URL", ORIGIN).start()
@@ -903,7 +903,7 @@ fn an_older_key_still_opens_secrets_and_is_replaced_on_use() {
 
 #[test]
 fn rows_that_ran_out_go_by_themselves() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     server.account("ada", Role::Member);
     enrol_passkey(&server, &open(&server, "ada"));
     let due = due(&server, "ada");
@@ -974,7 +974,7 @@ fn answers_at_once(answers: &[(&Ctx, Value)]) -> Vec<&'static str> {
 
 #[test]
 fn answers_to_one_challenge_open_one_session_in_all_instances() {
-    let first = server(On::Postgres);
+    let first = server(Backend::Postgres);
     let second = TestServer::beside(&first.database)
         .env("NIGHTLATCH_PUBLIC_URL", ORIGIN)
         .clock(&first.clock)

@@ -3,7 +3,7 @@
 
 use crate::harness::{
     client::{CHROME, Client},
-    server::{On, TestServer, operator},
+    server::{Backend, TestServer, operator},
 };
 use nightlatch::{
     domain::{
@@ -81,8 +81,8 @@ fn ended_by(server: &TestServer, draft: &PolicyDocument, people: &[(&str, Client
 
 #[test]
 fn exactly_those_sessions_end_that_the_preview_ends() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[("session.session_validation_mode", "off")]);
         let mut people: Vec<(&str, Client)> = Vec::new();
         for name in ["ada", "grace", "alan", "edsger", "barbara"] {
@@ -115,7 +115,7 @@ fn exactly_those_sessions_end_that_the_preview_ends() {
         assert_eq!(
             preview.sentence(),
             "Ends 5 of 7 sessions now, including yours.",
-            "{on:?}"
+            "{backend:?}"
         );
         assert_eq!((preview.live, preview.ends_now, preview.at_next_request), (7, 5, 1));
         assert_eq!(preview.sooner.total(), 2);
@@ -128,7 +128,7 @@ fn exactly_those_sessions_end_that_the_preview_ends() {
         told.sort();
         let mut ended = ended_by(&server, &draft, &people);
         ended.sort();
-        assert_eq!(told, ended, "{on:?}");
+        assert_eq!(told, ended, "{backend:?}");
     }
 }
 
@@ -182,7 +182,7 @@ fn a_session_past_its_limit_is_not_counted_before_it_is_marked_as_ended() {
 
 #[test]
 fn a_pinned_value_holds_in_the_draft_as_well() {
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_POLICY__AUTH__IDLE_SESSION_TIMEOUT", "7200")
         .start();
     server.member("ada");
@@ -194,8 +194,8 @@ fn a_pinned_value_holds_in_the_draft_as_well() {
 
 #[test]
 fn pages_of_the_whole_list_hold_what_the_preview_counts() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let ada = server.member("ada");
         let id = session_of(&server, "ada");
         let template = server
@@ -232,7 +232,7 @@ fn pages_of_the_whole_list_hold_what_the_preview_counts() {
         assert_eq!(
             (preview.live, preview.ends_now, preview.sooner.total()),
             (9_001, 3_000, 6_001),
-            "{on:?}"
+            "{backend:?}"
         );
         for (rule, count) in [(None, 9_001), (Some(EndReason::Ttl), 3_000)] {
             let listing = Listing { text: None, rule };
@@ -248,7 +248,7 @@ fn pages_of_the_whole_list_hold_what_the_preview_counts() {
             }
             assert!(found.is_sorted());
             found.dedup();
-            assert_eq!(found.len(), count, "{on:?}");
+            assert_eq!(found.len(), count, "{backend:?}");
         }
         ada.get("/").expect(200);
         assert_eq!(preview.affected().len(), 50);

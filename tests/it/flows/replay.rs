@@ -3,7 +3,7 @@
 
 use crate::harness::{
     client::CHROME,
-    server::{On, PASSWORD, TestServer},
+    server::{Backend, PASSWORD, TestServer},
 };
 use nightlatch::{
     domain::{
@@ -18,7 +18,7 @@ use nightlatch::{
     },
 };
 
-const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
+const BOTH: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
 const IDLE: &str = "auth.idle_session_timeout";
 
 fn draft(server: &TestServer, settings: &[(&str, &str)]) -> PolicyDocument {
@@ -48,8 +48,8 @@ fn told(report: &ReplayReport) -> Vec<(String, EndReason, Certainty)> {
 
 #[test]
 fn sessions_that_the_draft_would_have_ended_are_listed_with_their_certainty() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let (ada, grace) = (server.member("ada"), server.member("grace"));
         server.advance(3000);
         ada.get("/").expect(200);
@@ -63,7 +63,7 @@ fn sessions_that_the_draft_would_have_ended_are_listed_with_their_certainty() {
                 ("ada".to_owned(), EndReason::Idle, Certainty::Possible),
                 ("grace".to_owned(), EndReason::Idle, Certainty::Certain)
             ],
-            "{on:?}"
+            "{backend:?}"
         );
         assert_eq!((report.sessions, report.certain, report.possible), (2, 1, 1));
         assert!(report.data.events > 4 && report.data.events_cut_at.is_none());
@@ -72,15 +72,15 @@ fn sessions_that_the_draft_would_have_ended_are_listed_with_their_certainty() {
             []
         );
         let shorter = replayed(&server, &[("session.ttl", "50m")], ReplayPeriod::Thirty);
-        assert_eq!((shorter.certain, shorter.possible), (2, 0), "{on:?}");
+        assert_eq!((shorter.certain, shorter.possible), (2, 0), "{backend:?}");
         grace.get("/").expect(200);
     }
 }
 
 #[test]
 fn moves_of_the_records_are_judged_by_the_draft() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         server.policy(&[("session.session_ip_subnet_bits", "32")]);
         let ada = server.member("ada");
         server.advance(10);
@@ -90,7 +90,7 @@ fn moves_of_the_records_are_judged_by_the_draft() {
         assert_eq!(
             told(&replayed(&server, &[], ReplayPeriod::Seven)),
             [],
-            "{on:?}: as it was"
+            "{backend:?}: as it was"
         );
         let strict = replayed(
             &server,
@@ -114,7 +114,7 @@ fn moves_of_the_records_are_judged_by_the_draft() {
             &[("session.session_ip_subnet_bits", "24")],
             ReplayPeriod::Seven,
         );
-        assert_eq!((looser.certain, looser.spared), (0, 1), "{on:?}");
+        assert_eq!((looser.certain, looser.spared), (0, 1), "{backend:?}");
         assert_eq!(replayed(&server, &[], ReplayPeriod::Seven).spared, 0);
     }
 }
@@ -141,8 +141,8 @@ fn another_browser_that_was_let_in_is_refused_by_a_draft_that_looks() {
 
 #[test]
 fn the_policy_that_was_in_force_ends_nothing_for_certain_and_locks_nobody_out_again() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         server.policy(&[
             (IDLE, "10m"),
             ("session.ttl", "1h"),
@@ -166,20 +166,25 @@ fn the_policy_that_was_in_force_ends_nothing_for_certain_and_locks_nobody_out_ag
         ada.get("/").expect(303);
         let report = replayed(&server, &[], ReplayPeriod::Seven);
         let guesses = &report.guesses;
-        assert_eq!((report.certain, report.spared), (0, 0), "{on:?} {:?}", report.shortened);
-        assert_eq!((guesses.sign_ins, guesses.locks), (10, 1), "{on:?}");
+        assert_eq!(
+            (report.certain, report.spared),
+            (0, 0),
+            "{backend:?} {:?}",
+            report.shortened
+        );
+        assert_eq!((guesses.sign_ins, guesses.locks), (10, 1), "{backend:?}");
         assert_eq!(
             (guesses.locked_out, guesses.refused_earlier, guesses.let_through),
             (0, 0, 0),
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
 
 #[test]
 fn sign_ins_that_the_draft_would_have_locked_out_are_listed() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         server.account("ada", Role::Member);
         for _ in 0..3 {
             server.anyone().sign_in("ada", "wrong");
@@ -188,7 +193,7 @@ fn sign_ins_that_the_draft_would_have_locked_out_are_listed() {
         server.signed_in("ada");
         let locks = [("auth.login_lock_out_at_failure", "true")];
         let report = replayed(&server, &locks, ReplayPeriod::Seven);
-        assert_eq!((report.guesses.locks, report.guesses.locked_out), (1, 1), "{on:?}");
+        assert_eq!((report.guesses.locks, report.guesses.locked_out), (1, 1), "{backend:?}");
         let one = report.guesses.newest().next().unwrap();
         assert_eq!((one.attempt.name.as_str(), one.certainty), ("ada", Certainty::Certain));
         let wider = [locks[0], ("auth.login_failure_limit", "4")];

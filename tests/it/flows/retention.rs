@@ -1,6 +1,6 @@
 //! Retention: by the policy, bounded, recorded, and found by age.
 
-use crate::harness::server::{On, TestServer, operator};
+use crate::harness::server::{Backend, TestServer, operator};
 use nightlatch::{
     domain::{
         account::Role,
@@ -18,7 +18,7 @@ use nightlatch::{
     store::{StoreError, accounts, audit as audit_rows, policies, sessions},
 };
 
-const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
+const BOTH: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
 const DAY: i64 = 86_400;
 
 fn run(server: &TestServer) -> RemovedCounts {
@@ -66,8 +66,8 @@ fn seal(server: &TestServer) {
 
 #[test]
 fn the_audit_goes_by_whole_days_and_says_so_itself() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         server.policy(&[("retention.audit", "30 days")]);
         let saved = server.events().len();
         server.clock.advance(to_midnight(&server));
@@ -82,31 +82,34 @@ fn the_audit_goes_by_whole_days_and_says_so_itself() {
         assert_eq!(
             run(&server).audit,
             0,
-            "{on:?}: a day is kept until it is over as a whole"
+            "{backend:?}: a day is kept until it is over as a whole"
         );
         server.clock.advance(Span::from_micros(1));
-        assert_eq!(run(&server).audit, saved + 1, "{on:?}");
+        assert_eq!(run(&server).audit, saved + 1, "{backend:?}");
         let left = server.audit();
         let purged = left.last().unwrap();
-        assert_eq!(purged.event, Event::AuditPurged, "{on:?}");
-        assert_eq!(left.len(), 3, "{on:?}: and what was written after midnight");
-        assert_eq!(purged.detail["removed"], saved + 1, "{on:?}");
-        assert_eq!(purged.detail["before"], midnight.to_rfc3339(), "{on:?}");
+        assert_eq!(purged.event, Event::AuditPurged, "{backend:?}");
+        assert_eq!(left.len(), 3, "{backend:?}: and what was written after midnight");
+        assert_eq!(purged.detail["removed"], saved + 1, "{backend:?}");
+        assert_eq!(purged.detail["before"], midnight.to_rfc3339(), "{backend:?}");
         // Younger rows stay, and a run that removes nothing writes nothing.
         server.advance(DAY - 1);
-        assert_eq!(run(&server).audit, 0, "{on:?}");
-        assert_eq!(server.events().len(), 3, "{on:?}");
+        assert_eq!(run(&server).audit, 0, "{backend:?}");
+        assert_eq!(server.events().len(), 3, "{backend:?}");
         // The remaining entries are still verified, except for the first seal, which was removed
         // with its entries.
         let verified = server.run(seals::verify(&server.ctx, None)).unwrap();
-        assert!(verified.faults.is_empty() && verified.seals == 1, "{on:?} {verified:?}");
+        assert!(
+            verified.faults.is_empty() && verified.seals == 1,
+            "{backend:?} {verified:?}"
+        );
     }
 }
 
 #[test]
 fn a_run_is_bounded_and_the_next_one_goes_on() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         server.policy(&[("retention.audit", "30 days")]);
         let before = server.events().len();
         entries(
@@ -116,18 +119,18 @@ fn a_run_is_bounded_and_the_next_one_goes_on() {
         );
         seal(&server);
         server.advance(32 * DAY);
-        assert_eq!(run(&server).audit, 5_000, "{on:?}");
-        assert_eq!(run(&server).audit, 500, "{on:?}");
-        assert_eq!(run(&server).audit, 0, "{on:?}");
+        assert_eq!(run(&server).audit, 5_000, "{backend:?}");
+        assert_eq!(run(&server).audit, 500, "{backend:?}");
+        assert_eq!(run(&server).audit, 0, "{backend:?}");
         let purged = server.events().iter().filter(|event| *event == "audit.purged").count();
-        assert_eq!(purged, 2, "{on:?}");
+        assert_eq!(purged, 2, "{backend:?}");
     }
 }
 
 #[test]
 fn unlimited_retention_keeps_everything_and_revisions_always_stay() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let settings = ["audit", "sessions", "known_networks", "tokens", "mail", "pins"];
         let never: Vec<(String, &str)> = settings
             .iter()
@@ -137,22 +140,22 @@ fn unlimited_retention_keeps_everything_and_revisions_always_stay() {
         server.policy(&never);
         server.member("ada").post("/logout", &[]).expect(303);
         server.advance(3_000 * DAY);
-        assert_eq!(run(&server), RemovedCounts::default(), "{on:?}");
+        assert_eq!(run(&server), RemovedCounts::default(), "{backend:?}");
         server.policy(&[("retention.audit", "30 days")]);
         seal(&server);
         server.advance(32 * DAY);
-        assert!(run(&server).audit > 0, "{on:?}");
+        assert!(run(&server).audit > 0, "{backend:?}");
         let revisions = server
             .run(server.ctx.store.read(|c| policies::list(c, None, 10)))
             .unwrap();
-        assert_eq!(revisions.len(), 3, "{on:?}");
+        assert_eq!(revisions.len(), 3, "{backend:?}");
     }
 }
 
 #[test]
 fn sessions_networks_ids_and_pins_go_when_their_time_is_over() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         server.policy(&[
             ("session.ttl", "1000 days"),
             ("retention.sessions", "1 day"),
@@ -177,22 +180,22 @@ fn sessions_networks_ids_and_pins_go_when_their_time_is_over() {
             }))
             .unwrap();
         server.advance(3600);
-        assert_eq!(run(&server).pins, 0, "{on:?}: inclusive");
+        assert_eq!(run(&server).pins, 0, "{backend:?}: inclusive");
         server.advance(1);
-        assert!(run(&server).pins >= 1, "{on:?}");
+        assert!(run(&server).pins >= 1, "{backend:?}");
         server.advance(DAY - 3601);
         let kept = run(&server);
         assert_eq!(
             (kept.sessions, kept.tokens, kept.known_networks),
             (0, 0, 0),
-            "{on:?}: inclusive"
+            "{backend:?}: inclusive"
         );
         server.advance(1);
         let removed = run(&server);
         assert_eq!(
             (removed.sessions, removed.tokens, removed.known_networks),
             (1, 1, 0),
-            "{on:?}"
+            "{backend:?}"
         );
         live.get("/").expect(200);
         let networks = || {
@@ -200,18 +203,18 @@ fn sessions_networks_ids_and_pins_go_when_their_time_is_over() {
                 .run(server.ctx.store.read(move |c| accounts::list_networks(c, id, 9)))
                 .unwrap()
         };
-        assert_eq!(networks().len(), 1, "{on:?}");
+        assert_eq!(networks().len(), 1, "{backend:?}");
         server.advance(29 * DAY);
-        assert_eq!(run(&server).known_networks, 1, "{on:?}");
-        assert_eq!(networks(), [], "{on:?}");
+        assert_eq!(run(&server).known_networks, 1, "{backend:?}");
+        assert_eq!(networks(), [], "{backend:?}");
         live.get("/").expect(200);
     }
 }
 
 #[test]
 fn the_fate_of_an_email_is_forgotten_after_its_retention() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         server.policy(&[("retention.mail", "1 day")]);
         let new = NewAccount {
             name: "ada".to_owned(),
@@ -224,12 +227,12 @@ fn the_fate_of_an_email_is_forgotten_after_its_retention() {
         };
         server.run(create(&server.ctx, &operator(), new)).unwrap();
         let counted = || server.run(mail::counts(&server.ctx)).unwrap().total();
-        assert_eq!(server.deliver().len(), 1, "{on:?}");
+        assert_eq!(server.deliver().len(), 1, "{backend:?}");
         server.advance(DAY);
-        assert_eq!((run(&server).mail, counted()), (0, 1), "{on:?}: inclusive");
+        assert_eq!((run(&server).mail, counted()), (0, 1), "{backend:?}: inclusive");
         server.advance(1);
         run(&server);
-        assert_eq!(counted(), 0, "{on:?}");
+        assert_eq!(counted(), 0, "{backend:?}");
     }
 }
 

@@ -2,15 +2,15 @@
 
 use crate::{
     cli::Cli,
-    harness::server::{On, TestServer},
+    harness::server::{Backend, TestServer},
 };
 use nightlatch::flows::audit::seals::{SealReport, seal_due, verify};
 
-const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
+const BOTH: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
 
 /// A server whose audit has some entries under two seals.
-fn sealed(on: On) -> TestServer {
-    let server = TestServer::on(on).start();
+fn sealed(backend: Backend) -> TestServer {
+    let server = TestServer::on(backend).start();
     server.admin("ada");
     server.anyone().sign_in("ada", "wrong");
     server.advance(61);
@@ -32,10 +32,10 @@ fn faults(server: &TestServer) -> String {
 
 #[test]
 fn entries_are_sealed_once_they_are_a_minute_old() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         server.admin("ada");
-        assert_eq!(server.run(seal_due(&server.ctx)).unwrap(), 0, "{on:?}");
+        assert_eq!(server.run(seal_due(&server.ctx)).unwrap(), 0, "{backend:?}");
         let young = check(&server);
         assert!(
             young.unsealed > 1 && young.seals == 0 && young.digest.is_none(),
@@ -53,13 +53,16 @@ fn entries_are_sealed_once_they_are_a_minute_old() {
 
 #[test]
 fn a_digest_that_was_noted_is_found_again() {
-    for on in BOTH {
-        let server = sealed(on);
+    for backend in BOTH {
+        let server = sealed(backend);
         let noted = check(&server).digest.unwrap();
         server.member("eve");
         server.advance(61);
         server.run(seal_due(&server.ctx)).unwrap();
-        assert!(server.run(verify(&server.ctx, Some(&noted))).unwrap().known, "{on:?}");
+        assert!(
+            server.run(verify(&server.ctx, Some(&noted))).unwrap().known,
+            "{backend:?}"
+        );
         assert!(!server.run(verify(&server.ctx, Some("0000"))).unwrap().known);
     }
 }
@@ -141,21 +144,21 @@ fn whatever_is_done_to_sealed_entries_shows() {
             "newer seals were removed",
         ),
     ];
-    for on in BOTH {
+    for backend in BOTH {
         for (sql, what, how) in done {
-            let server = sealed(on);
-            assert_eq!(faults(&server), "", "{on:?}");
+            let server = sealed(backend);
+            assert_eq!(faults(&server), "", "{backend:?}");
             server.database.sql(sql);
             let told = faults(&server);
-            assert!(told.contains(what) && told.contains(how), "{on:?} {sql}: {told}");
+            assert!(told.contains(what) && told.contains(how), "{backend:?} {sql}: {told}");
         }
     }
 }
 
 #[test]
 fn the_command_line_says_what_it_found() {
-    for on in BOTH {
-        let server = sealed(on);
+    for backend in BOTH {
+        let server = sealed(backend);
         let cli = Cli::beside(&server);
         let digest = check(&server).digest.unwrap();
         cli.run(&["audit", "verify"])

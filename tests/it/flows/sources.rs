@@ -1,7 +1,7 @@
 //! Sources beyond one instance and one start: other instances, the configuration file, and another
 //! key for the secrets.
 
-use crate::harness::server::{On, TestDatabase, TestServer, eventually, operator};
+use crate::harness::server::{Backend, TestDatabase, TestServer, eventually, operator};
 use nightlatch::{
     domain::{
         secret::Secret,
@@ -47,7 +47,7 @@ fn open_secret(server: &TestServer) -> Option<String> {
 /// A sign-in page of the second instance shows what was changed on the first.
 #[test]
 fn a_change_on_one_instance_replaces_the_sources_of_the_other() {
-    let first = TestServer::on(On::Postgres).start();
+    let first = TestServer::on(Backend::Postgres).start();
     let second = TestServer::beside(&first.database).clock(&first.clock).start();
     first.account("root", nightlatch::domain::account::Role::Administrator);
     let shows = |words: &str| second.anyone().get("/login?local=1").expect(200).page().shows(words);
@@ -79,8 +79,8 @@ const TABLE: &str = "[sources.corp]\nkind = \"oidc\"\ntitle = \"From the file\"\
 
 #[test]
 fn the_configuration_file_takes_a_source_over_and_gives_it_back() {
-    for on in [On::Sqlite, On::Postgres] {
-        let database = Arc::new(TestDatabase::fresh(on));
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let database = Arc::new(TestDatabase::fresh(backend));
         let server = TestServer::beside(&database).start();
         server.account("root", nightlatch::domain::account::Role::Administrator);
         create_provider(&server);
@@ -89,36 +89,40 @@ fn the_configuration_file_takes_a_source_over_and_gives_it_back() {
 
         let server = TestServer::beside(&database).file(TABLE).start();
         let taken = find(&server).source;
-        assert_eq!((taken.id, taken.in_file, taken.enabled), (id, true, true), "{on:?}");
+        assert_eq!(
+            (taken.id, taken.in_file, taken.enabled),
+            (id, true, true),
+            "{backend:?}"
+        );
         assert_eq!(taken.title, "From the file");
         assert_eq!(taken.oidc().unwrap().client_id, "other");
-        assert_eq!(open_secret(&server).as_deref(), Some("from the file"), "{on:?}");
+        assert_eq!(open_secret(&server).as_deref(), Some("from the file"), "{backend:?}");
         let root = server.signed_in("root");
         let page = root.get("/admin/sources/corp").expect(200).page();
         assert!(
             page.shows("[sources.corp]") && page.all("form input[name=title]").is_empty(),
-            "{on:?}"
+            "{backend:?}"
         );
         root.post("/admin/sources/corp", &[("act", "disable")]).expect(303);
-        assert!(find(&server).source.enabled, "the console changes nothing, {on:?}");
+        assert!(find(&server).source.enabled, "the console changes nothing, {backend:?}");
         server.stop();
 
         // Without its table it stays as it was, but off, and the console may change it again.
         let server = TestServer::beside(&database).start();
         let left = find(&server).source;
-        assert_eq!((left.id, left.in_file, left.enabled), (id, false, false), "{on:?}");
+        assert_eq!((left.id, left.in_file, left.enabled), (id, false, false), "{backend:?}");
         assert_eq!(left.title, "From the file");
         let root = server.signed_in("root");
         root.post("/admin/sources/corp", &[("act", "enable")]).expect(303);
-        assert!(find(&server).source.enabled, "{on:?}");
-        assert_eq!(open_secret(&server).as_deref(), Some("from the file"), "{on:?}");
+        assert!(find(&server).source.enabled, "{backend:?}");
+        assert_eq!(open_secret(&server).as_deref(), Some("from the file"), "{backend:?}");
         let told: Vec<String> = server
             .events()
             .into_iter()
             .filter(|event| event.starts_with("source."))
             .collect();
         let expected = ["source.created", "source.changed", "source.disabled", "source.enabled"];
-        assert_eq!(told, expected, "{on:?}");
+        assert_eq!(told, expected, "{backend:?}");
         server.stop();
     }
 }
@@ -129,8 +133,8 @@ fn a_new_key_seals_the_secrets_of_sources_again_at_the_next_start() {
         "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_",
         "-_zyxwvutsrqponmlkjihgfedcbaZYXWVUTSRQPONMLKJIHGFEDCBA9876543210",
     ];
-    for on in [On::Sqlite, On::Postgres] {
-        let database = Arc::new(TestDatabase::fresh(on));
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let database = Arc::new(TestDatabase::fresh(backend));
         let start = |keys: &str| TestServer::beside(&database).env("NIGHTLATCH_SECRET_KEY", keys).start();
         let by_key = |server: &TestServer| server.ctx.store.read_now(store::sources::count_by_key).unwrap();
         let server = start(KEYS[0]);
@@ -139,17 +143,17 @@ fn a_new_key_seals_the_secrets_of_sources_again_at_the_next_start() {
         server.stop();
         let server = start(&format!("{},{}", KEYS[1], KEYS[0]));
         let after = by_key(&server);
-        assert_eq!((before.len(), after.len()), (1, 1), "{on:?}");
-        assert_ne!(before, after, "{on:?}");
-        assert_eq!(open_secret(&server).as_deref(), Some("correct horse"), "{on:?}");
+        assert_eq!((before.len(), after.len()), (1, 1), "{backend:?}");
+        assert_ne!(before, after, "{backend:?}");
+        assert_eq!(open_secret(&server).as_deref(), Some("correct horse"), "{backend:?}");
         server.stop();
         // The older key can be removed; without the new one the secret is lost, and the page says
         // so.
         let server = start(KEYS[1]);
-        assert_eq!(open_secret(&server).as_deref(), Some("correct horse"), "{on:?}");
+        assert_eq!(open_secret(&server).as_deref(), Some("correct horse"), "{backend:?}");
         server.stop();
         let server = start(KEYS[0]);
-        assert!(find(&server).is_secret_lost, "{on:?}");
+        assert!(find(&server).is_secret_lost, "{backend:?}");
         server.stop();
     }
 }

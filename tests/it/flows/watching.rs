@@ -1,7 +1,7 @@
 //! When an open page is notified next although nothing happens: at the warning, after the end, and
 //! when a duty begins.
 
-use crate::harness::server::{On, PASSWORD, TestServer};
+use crate::harness::server::{Backend, PASSWORD, TestServer};
 use nightlatch::{
     domain::{
         account::Role,
@@ -17,7 +17,7 @@ use nightlatch::{
     },
 };
 
-const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
+const BOTH: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
 
 fn open(server: &TestServer, name: &str) -> OpenedSession {
     let attempt = SignInAttempt {
@@ -64,39 +64,43 @@ fn after(opened: &OpenedSession, seconds: i64) -> Option<Timestamp> {
 
 #[test]
 fn a_page_is_notified_when_its_minute_to_register_a_device_is_over() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         server.account("ada", Role::Member);
         server.policy(&[("session.device_binding", "require")]);
         let opened = open(&server, "ada");
         let seen = observed(&server, &opened);
-        assert_eq!((seen.state, seen.duty), (WatchedState::Live, None), "{on:?}");
-        assert_eq!(seen.next, after(&opened, 60), "{on:?}");
+        assert_eq!((seen.state, seen.duty), (WatchedState::Live, None), "{backend:?}");
+        assert_eq!(seen.next, after(&opened, 60), "{backend:?}");
         server.advance(60);
-        assert_eq!(observed(&server, &opened).duty, None, "{on:?}: the limit is inclusive");
+        assert_eq!(
+            observed(&server, &opened).duty,
+            None,
+            "{backend:?}: the limit is inclusive"
+        );
         server.advance(1);
         let seen = observed(&server, &opened);
-        assert_eq!(seen.duty, Some(Duty::DeviceProof(DeviceFault::Unbound)), "{on:?}");
+        assert_eq!(seen.duty, Some(Duty::DeviceProof(DeviceFault::Unbound)), "{backend:?}");
         assert_ne!(
             seen.next,
             after(&opened, 60),
-            "{on:?}: what is over is not awaited again"
+            "{backend:?}: what is over is not awaited again"
         );
     }
 }
 
 #[test]
 fn a_page_is_notified_when_the_time_to_set_up_a_factor_is_over() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         server.account("ada", Role::Member);
         server.policy(&[("factor.required", "any"), ("factor.enrolment_grace", "3600")]);
         let opened = open(&server, "ada");
         let seen = observed(&server, &opened);
-        assert_eq!((seen.state, seen.duty), (WatchedState::Live, None), "{on:?}");
-        assert_eq!(seen.next, after(&opened, 3600), "{on:?}");
+        assert_eq!((seen.state, seen.duty), (WatchedState::Live, None), "{backend:?}");
+        assert_eq!(seen.next, after(&opened, 3600), "{backend:?}");
         server.advance(3601);
         let seen = observed(&server, &opened);
-        assert_eq!(seen.duty, Some(Duty::Factor(FactorDuty::Enrol)), "{on:?}");
+        assert_eq!(seen.duty, Some(Duty::Factor(FactorDuty::Enrol)), "{backend:?}");
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     harness::{
         client::{Answer, Client, http_client},
-        server::{On, PASSWORD, TestServer, eventually},
+        server::{Backend, PASSWORD, TestServer, eventually},
     },
     pages::kit::filled,
 };
@@ -36,8 +36,8 @@ fn refused(answer: Answer, status: u16, code: &str) -> Answer {
 
 #[test]
 fn the_session_is_reported_as_judged_and_a_query_refreshes_nothing() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[("auth.idle_session_timeout", "10m")]);
         let ada = server.member("ada");
         let first = ada.get("/nightlatch/session").expect(200);
@@ -48,22 +48,22 @@ fn the_session_is_reported_as_judged_and_a_query_refreshes_nothing() {
             "heartbeat_every": null, "duty": null, "reason": null, "message": null, "may_enter": true,
             "login_url": "/login", "password_url": "/password",
         });
-        assert_eq!(first.json(), expected, "{on:?}");
+        assert_eq!(first.json(), expected, "{backend:?}");
         server.advance(479);
-        assert_eq!(status(&ada)["state"], "live", "{on:?}");
+        assert_eq!(status(&ada)["state"], "live", "{backend:?}");
         server.advance(1);
         assert_eq!(
             (&status(&ada)["state"], &status(&ada)["ends_in"]),
             (&json!("warning"), &json!(120.0))
         );
         server.advance(120);
-        assert_eq!(status(&ada)["ends_in"], 0.0, "valid at the very instant, {on:?}");
+        assert_eq!(status(&ada)["ends_in"], 0.0, "valid at the very instant, {backend:?}");
         server.advance(1);
         let over = status(&ada);
         assert_eq!(
             (&over["state"], &over["reason"]),
             (&json!("ended"), &json!("idle")),
-            "{on:?}"
+            "{backend:?}"
         );
         assert_eq!((&over["user"], &over["ends_in"]), (&Value::Null, &Value::Null));
         assert!(over["message"].as_str().unwrap().contains("inactivity"));
@@ -73,8 +73,8 @@ fn the_session_is_reported_as_judged_and_a_query_refreshes_nothing() {
 
 #[test]
 fn asking_costs_no_database_call() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let ada = server.member("ada");
         assert_eq!(status(&ada)["state"], "live");
         eventually("the line is alive", || server.ctx.live.freshness.is_fresh());
@@ -83,21 +83,21 @@ fn asking_costs_no_database_call() {
             status(&ada);
         }
         let asked = server.ctx.store.calls() - before;
-        assert!(asked < 100, "{on:?}: {asked} calls");
+        assert!(asked < 100, "{backend:?}: {asked} calls");
     }
 }
 
 #[test]
 fn real_input_refreshes_idle_time_whatever_counts_as_activity() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         for counts in ["every_request", "navigation", "interaction"] {
-            let server = TestServer::on(on).start();
+            let server = TestServer::on(backend).start();
             server.policy(&[("auth.idle_session_timeout", "10m"), ("activity.counts", counts)]);
             let ada = server.member("ada");
             server.advance(300);
             assert_eq!(status(&ada)["ends_in"], 300.0, "{counts}");
             let touched = post(&ada, "touch", &json!({})).expect(200);
-            assert_eq!(touched.json()["ends_in"], 600.0, "{on:?} {counts}");
+            assert_eq!(touched.json()["ends_in"], 600.0, "{backend:?} {counts}");
             server.advance(600);
             assert_eq!(status(&ada)["state"], "warning", "{counts}");
             server.advance(1);
@@ -109,8 +109,8 @@ fn real_input_refreshes_idle_time_whatever_counts_as_activity() {
 
 #[test]
 fn a_heartbeat_refreshes_the_window_and_nothing_else() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[("auth.idle_session_timeout", "0")]);
         let ada = server.member("ada");
         assert_eq!(status(&ada)["heartbeat_every"], 20.0);
@@ -124,7 +124,7 @@ fn a_heartbeat_refreshes_the_window_and_nothing_else() {
             assert_eq!(beat["warn_at"], Value::Null, "a closed window is nobody to warn");
         }
         server.advance(100);
-        assert_eq!(status(&ada)["ends_in"], 80.0, "asking is no sign of life, {on:?}");
+        assert_eq!(status(&ada)["ends_in"], 80.0, "asking is no sign of life, {backend:?}");
         server.advance(81);
         refused(post(&ada, "heartbeat", &json!({})), 401, "window_closed");
 
@@ -135,7 +135,7 @@ fn a_heartbeat_refreshes_the_window_and_nothing_else() {
         assert_eq!(
             (&beat["ends_in"], &beat["ends_by"]),
             (&json!(100.0), &json!("idle")),
-            "{on:?}"
+            "{backend:?}"
         );
         server.advance(101);
         refused(post(&ada, "heartbeat", &json!({})), 401, "idle");
@@ -286,8 +286,8 @@ fn endpoints_of_the_guard_never_redirect() {
 
 #[test]
 fn signing_in_again_in_place_opens_a_session_and_replaces_the_old_one() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[("auth.idle_session_timeout", "10m")]);
         let ada = server.member("ada");
         let thief = ada.thief();
@@ -296,7 +296,7 @@ fn signing_in_again_in_place_opens_a_session_and_replaces_the_old_one() {
         assert_eq!(in_place.header("cache-control"), Some("no-store"));
         assert!(!in_place.text().contains(&ada.cookie("nightlatch").unwrap()));
         assert_eq!(status(&ada)["state"], "live");
-        assert_eq!(status(&thief)["reason"], "signed_out", "{on:?}");
+        assert_eq!(status(&thief)["reason"], "signed_out", "{backend:?}");
         server.advance(601);
         assert_eq!(status(&ada)["state"], "ended");
         sign_in(&ada, "ada", PASSWORD).expect(200);
@@ -307,8 +307,8 @@ fn signing_in_again_in_place_opens_a_session_and_replaces_the_old_one() {
 
 #[test]
 fn refused_sign_ins_come_as_codes_with_the_words_of_the_page() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.account("boss", Role::Administrator);
         server.policy(&[
             ("auth.login_lock_out_at_failure", "true"),
@@ -340,7 +340,7 @@ fn refused_sign_ins_come_as_codes_with_the_words_of_the_page() {
             assert_eq!(
                 locked.json()["detail"],
                 "Too many attempts. Try again in 14 minutes.",
-                "{on:?}"
+                "{backend:?}"
             );
         }
         server.policy(&[("auth.login_cooloff_time", "never")]);
@@ -350,8 +350,8 @@ fn refused_sign_ins_come_as_codes_with_the_words_of_the_page() {
 
 #[test]
 fn a_required_password_change_is_shown_with_its_link() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let id = server.account("ada", Role::Member);
         let open = server.signed_in("ada");
         server.act(id, Act::ForceChange);
@@ -372,29 +372,29 @@ fn a_required_password_change_is_shown_with_its_link() {
         assert_eq!(
             (&after["state"], &after["duty"]),
             (&json!("live"), &Value::Null),
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
 
 #[test]
 fn signing_out_in_place_ends_the_session_for_good() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let ada = server.member("ada");
         let thief = ada.thief();
         let out = post(&ada, "logout", &json!({})).expect(200);
         assert_eq!(out.json(), json!({ "location": "/login" }));
         assert_eq!(out.header("clear-site-data"), Some("\"cache\", \"storage\""));
         assert_eq!(ada.cookie("nightlatch"), None);
-        assert_eq!(status(&thief)["reason"], "signed_out", "{on:?}");
+        assert_eq!(status(&thief)["reason"], "signed_out", "{backend:?}");
         post(&ada, "logout", &json!({})).expect(200);
     }
 }
 
 #[test]
 fn a_new_id_reaches_the_browser_with_the_guards_own_question() {
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1/32")
         .start();
     server.account("ada", Role::Member);

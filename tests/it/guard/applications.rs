@@ -4,7 +4,7 @@
 use crate::{
     harness::{
         client::{Answer, Client},
-        server::{On, PASSWORD, TestServer, operator},
+        server::{Backend, PASSWORD, TestServer, operator},
     },
     pages::kit::wire,
 };
@@ -37,8 +37,8 @@ fn protect(server: &TestServer, name: &str, change: ApplicationChange) {
     assert_eq!(server.run(made).unwrap(), ApplicationOutcome::Done);
 }
 
-fn server(on: On, scheme: &str) -> TestServer {
-    let server = TestServer::on(on)
+fn server(backend: Backend, scheme: &str) -> TestServer {
+    let server = TestServer::on(backend)
         .env("NIGHTLATCH_PUBLIC_URL", &format!("{scheme}://{LOGIN}"))
         .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
         .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
@@ -94,7 +94,7 @@ fn cookie<'a>(lines: &'a [String], name: &str) -> &'a str {
 
 #[test]
 fn an_applications_host_gets_the_guards_part_and_nothing_else() {
-    let server = server(On::Sqlite, "https");
+    let server = server(Backend::Sqlite, "https");
     for host in [
         WIKI,
         SHOP,
@@ -143,7 +143,7 @@ fn an_applications_host_gets_the_guards_part_and_nothing_else() {
 
 #[test]
 fn only_registered_names_of_trusted_proxies_are_answered() {
-    let server = server(On::Sqlite, "https");
+    let server = server(Backend::Sqlite, "https");
     let hosts = texts(&["port.example.org:8443"]);
     protect(
         &server,
@@ -192,7 +192,7 @@ fn only_registered_names_of_trusted_proxies_are_answered() {
 
 #[test]
 fn state_changes_come_from_the_applications_own_origin() {
-    let server = server(On::Sqlite, "https");
+    let server = server(Backend::Sqlite, "https");
     let client = at(&server, WIKI);
     let touch = |headers: &[(&str, &str)]| {
         client
@@ -228,8 +228,8 @@ fn state_changes_come_from_the_applications_own_origin() {
 
 #[test]
 fn under_the_cookies_domain_one_cookie_serves_all() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on, "http");
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend, "http");
         server.account("ada", Role::Member);
         let wiki = at(&server, WIKI);
         let opened = sign_in(&wiki, "ada").expect(200);
@@ -244,7 +244,7 @@ fn under_the_cookies_domain_one_cookie_serves_all() {
         assert_eq!(
             out.json(),
             json!({ "location": "http://login.example.org/login" }),
-            "{on:?}"
+            "{backend:?}"
         );
         assert_eq!(out.header("clear-site-data"), Some("\"cache\""));
         assert_eq!(wiki.cookie("nightlatch"), None);
@@ -254,22 +254,26 @@ fn under_the_cookies_domain_one_cookie_serves_all() {
 
 #[test]
 fn beyond_the_cookies_domain_a_host_has_a_cookie_that_counts_there_alone() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on, "http");
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend, "http");
         server.account("ada", Role::Member);
         let shop = at(&server, SHOP);
         let lines = sign_in(&shop, "ada").expect(200).cookies();
         let given = cookie(&lines, "nightlatch");
         assert!(!given.contains("Domain") && given.contains("HttpOnly"), "{given}");
-        assert_eq!(status(&shop)["state"], "live", "{on:?}");
+        assert_eq!(status(&shop)["state"], "live", "{backend:?}");
         forwarded(&then_at(&shop, LOGIN), "http://shop.other.test/").expect(200);
         // On another host the cookie is not valid.
         then_at(&shop, LOGIN).get("/").expect(303);
         for host in [LOGIN, WIKI] {
-            assert_eq!(status(&then_at(&shop, host))["state"], "anonymous", "{on:?} {host}");
+            assert_eq!(
+                status(&then_at(&shop, host))["state"],
+                "anonymous",
+                "{backend:?} {host}"
+            );
         }
         forwarded(&then_at(&shop, LOGIN), "http://wiki.example.org/").expect(401);
-        assert_eq!(status(&shop)["state"], "live", "{on:?}: and none the worse for it");
+        assert_eq!(status(&shop)["state"], "live", "{backend:?}: and none the worse for it");
         post(&shop, "logout", &json!({})).expect(200);
         forwarded(&then_at(&shop, LOGIN), "http://shop.other.test/").expect(401);
     }
@@ -277,7 +281,7 @@ fn beyond_the_cookies_domain_a_host_has_a_cookie_that_counts_there_alone() {
 
 #[test]
 fn over_https_names_carry_the_prefix_that_browsers_hold_them_to() {
-    let server = server(On::Sqlite, "https");
+    let server = server(Backend::Sqlite, "https");
     server.policy(&[("session.secure", "true")]);
     server.account("ada", Role::Member);
     let wiki = sign_in(&at(&server, WIKI), "ada").expect(200).cookies();
@@ -311,21 +315,21 @@ fn over_https_names_carry_the_prefix_that_browsers_hold_them_to() {
 
 #[test]
 fn the_applications_rules_hold_on_its_pages() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on, "http");
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend, "http");
         server.policy(&[("auth.idle_session_timeout", "30m"), ("activity.counts", "interaction")]);
         let wiki = Scope::Application("wiki".to_owned());
         server.policy_in(&wiki, &[("auth.idle_session_timeout", "10m")]);
         server.account("ada", Role::Member);
         let ada = at(&server, LOGIN);
         ada.sign_in("ada", PASSWORD).expect(303);
-        assert_eq!(status(&ada)["ends_in"], 1800.0, "{on:?}");
+        assert_eq!(status(&ada)["ends_in"], 1800.0, "{backend:?}");
         let there = then_at(&ada, WIKI);
         let told = status(&there);
         assert_eq!(
             (&told["ends_in"], &told["ends_by"]),
             (&json!(600.0), &json!("idle")),
-            "{on:?}"
+            "{backend:?}"
         );
         assert_eq!((&told["warn_at"], &told["may_enter"]), (&json!(120.0), &json!(true)));
         server.advance(599);
@@ -334,25 +338,25 @@ fn the_applications_rules_hold_on_its_pages() {
         assert_eq!(
             (&touched["state"], &touched["ends_in"]),
             (&json!("live"), &json!(600.0)),
-            "{on:?}"
+            "{backend:?}"
         );
         server.advance(601);
         let over = status(&there);
         assert_eq!(
             (&over["state"], &over["reason"]),
             (&json!("ended"), &json!("idle")),
-            "{on:?}"
+            "{backend:?}"
         );
         assert_eq!(status(&ada)["state"], "ended", "an end is one everywhere");
         // Signed in there, it is entered.
         sign_in(&there, "ada").expect(200);
-        assert_eq!(status(&then_at(&there, LOGIN))["ends_in"], 600.0, "{on:?}");
+        assert_eq!(status(&then_at(&there, LOGIN))["ends_in"], 600.0, "{backend:?}");
     }
 }
 
 #[test]
 fn the_page_decides_among_several_applications_of_a_host() {
-    let server = server(On::Sqlite, "http");
+    let server = server(Backend::Sqlite, "http");
     for (name, idle) in [("red", "10m"), ("blue", "20m")] {
         let change = ApplicationChange {
             hosts: texts(&["two.example.org"]),
@@ -380,12 +384,12 @@ fn the_page_decides_among_several_applications_of_a_host() {
 
 #[test]
 fn links_lead_to_our_own_host() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on, "https");
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend, "https");
         let id: AccountId = server.account("ada", Role::Member);
         let wiki = at(&server, WIKI);
         let told = status(&wiki);
-        assert_eq!(told["login_url"], "https://login.example.org/login", "{on:?}");
+        assert_eq!(told["login_url"], "https://login.example.org/login", "{backend:?}");
         assert_eq!(told["password_url"], "https://login.example.org/password");
         assert_eq!(told["may_enter"], Value::Null);
         let refused = post(&wiki, "touch", &json!({})).expect(401).json();
@@ -397,7 +401,7 @@ fn links_lead_to_our_own_host() {
         assert_eq!(refused["login_url"], "https://login.example.org/login?reason=revoked");
         server.act(id, Act::ForceChange);
         let told = sign_in(&wiki, "ada").expect(409).json();
-        assert_eq!(told["location"], "https://login.example.org/password", "{on:?}");
+        assert_eq!(told["location"], "https://login.example.org/password", "{backend:?}");
         assert_eq!(status(&wiki)["duty"], "password_change");
         let own = at(&server, LOGIN);
         assert_eq!(
@@ -409,8 +413,8 @@ fn links_lead_to_our_own_host() {
 
 #[test]
 fn no_access_is_shown_and_no_session_opens_there() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on, "http");
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend, "http");
         let change = ApplicationChange {
             hosts: texts(&["staff.example.org", "staff.other.test"]),
             groups: texts(&["staff"]),
@@ -422,10 +426,10 @@ fn no_access_is_shown_and_no_session_opens_there() {
             let client = at(&server, host);
             let before = server.events().len();
             let refused = sign_in(&client, "ada").expect(403);
-            assert_eq!(refused.json()["code"], "forbidden", "{on:?}");
+            assert_eq!(refused.json()["code"], "forbidden", "{backend:?}");
             assert_eq!(refused.json()["detail"], "You don’t have access to this application.");
-            assert_eq!(refused.cookies(), Vec::<String>::new(), "{on:?} {host}");
-            assert_eq!(server.events()[before..], ["access.denied role"], "{on:?}");
+            assert_eq!(refused.cookies(), Vec::<String>::new(), "{backend:?} {host}");
+            assert_eq!(server.events()[before..], ["access.denied role"], "{backend:?}");
         }
         // Access is revoked while the page is open: it is covered immediately, and activity is
         // refused.
@@ -436,7 +440,7 @@ fn no_access_is_shown_and_no_session_opens_there() {
         assert_eq!(
             (&told["state"], &told["may_enter"]),
             (&json!("live"), &json!(false)),
-            "{on:?}"
+            "{backend:?}"
         );
         let touch = post(&page, "touch", &json!({})).expect(403).json();
         assert_eq!(touch["code"], "forbidden");
@@ -446,14 +450,14 @@ fn no_access_is_shown_and_no_session_opens_there() {
             groups: vec!["staff".to_owned()],
         };
         server.act(id, profile);
-        assert_eq!(status(&page)["may_enter"], true, "{on:?}");
+        assert_eq!(status(&page)["may_enter"], true, "{backend:?}");
         sign_in(&at(&server, "staff.other.test"), "ada").expect(200);
     }
 }
 
 #[test]
 fn locks_apply_to_every_way_to_sign_in() {
-    let server = server(On::Sqlite, "http");
+    let server = server(Backend::Sqlite, "http");
     server.account("boss", Role::Administrator);
     server.policy(&[
         ("auth.login_lock_out_at_failure", "true"),
@@ -470,9 +474,9 @@ fn locks_apply_to_every_way_to_sign_in() {
 
 #[test]
 fn a_new_id_that_is_due_reaches_the_browser_with_the_guards_next_question() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         for host in [WIKI, SHOP] {
-            let server = server(on, "http");
+            let server = server(backend, "http");
             server.account("ada", Role::Member);
             let url = format!("http://{host}/");
             let ada = at(&server, host).header("x-forwarded-for", "203.0.113.9");
@@ -482,32 +486,35 @@ fn a_new_id_that_is_due_reaches_the_browser_with_the_guards_next_question() {
             forwarded(&ada.thief().header("host", LOGIN), &url).expect(200);
             assert!(
                 !server.events().contains(&"session.rotated".to_owned()),
-                "{on:?} {host}"
+                "{backend:?} {host}"
             );
             let answer = ada.get("/nightlatch/session").expect(200);
             let lines = answer.cookies();
             let line = cookie(&lines, "nightlatch");
             assert_eq!(line.contains("Domain=example.org"), host == WIKI, "{line}");
-            assert_ne!(ada.cookie("nightlatch").unwrap(), old, "{on:?} {host}");
-            assert!(server.events().contains(&"session.rotated".to_owned()), "{on:?} {host}");
+            assert_ne!(ada.cookie("nightlatch").unwrap(), old, "{backend:?} {host}");
+            assert!(
+                server.events().contains(&"session.rotated".to_owned()),
+                "{backend:?} {host}"
+            );
             server.advance(11);
             forwarded(&ada.thief().header("host", LOGIN), &url).expect(200);
             let elsewhere = then_at(&ada, LOGIN).get("/").status();
             assert_eq!(
                 elsewhere == 200,
                 host == WIKI,
-                "the new one counts where the old one did: {on:?} {host}"
+                "the new one counts where the old one did: {backend:?} {host}"
             );
             let late = ada.thief();
             late.set_cookie("nightlatch", &old);
-            assert_eq!(status(&late)["reason"], "rotated_reuse", "{on:?} {host}");
+            assert_eq!(status(&late)["reason"], "rotated_reuse", "{backend:?} {host}");
         }
     }
 }
 
 #[test]
 fn a_planted_second_cookie_shuts_nobody_out() {
-    let server = server(On::Sqlite, "http");
+    let server = server(Backend::Sqlite, "http");
     server.account("ada", Role::Member);
     let shop = at(&server, SHOP);
     sign_in(&shop, "ada").expect(200);

@@ -4,7 +4,7 @@
 use crate::harness::{
     chromium::{Browser, with_browser},
     gateway::Gateway,
-    server::{On, PASSWORD, TestServer, operator},
+    server::{Backend, PASSWORD, TestServer, operator},
 };
 use fantoccini::key::Key;
 use nightlatch::{
@@ -33,7 +33,7 @@ fn town() -> Town {
         format!("http://login.one.test:{port}"),
         format!("http://shop.two.test:{port}"),
     );
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_PUBLIC_URL", &login)
         .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
         .start();

@@ -2,7 +2,7 @@
 
 use crate::harness::{
     client::{Client, FIREFOX},
-    server::{On, PASSWORD, TestDatabase, TestServer, eventually},
+    server::{Backend, PASSWORD, TestDatabase, TestServer, eventually},
 };
 use nightlatch::{domain::account::Role, flows::accounts::Act, live::event_streams::MAX_PER_SESSION};
 use reqwest::Method;
@@ -15,7 +15,7 @@ use std::{
 };
 
 const PATH: &str = "/nightlatch/session/events";
-const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
+const BOTH: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
 
 /// An open event stream, read from its socket.
 pub struct Events {
@@ -100,15 +100,15 @@ impl Events {
 
 #[test]
 fn an_end_is_told_at_once_and_closes_the_stream() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let id = server.account("ada", Role::Member);
         let ada = server.signed_in("ada");
         let mut events = Events::of(&server, &ada);
-        assert!(events.is_quiet(), "{on:?}: {}", events.text);
+        assert!(events.is_quiet(), "{backend:?}: {}", events.text);
         server.act(id, Act::EndSessions);
         let took = events.wait_for("event: ended\ndata: {}\n\n");
-        assert!(took < Duration::from_secs(5), "{on:?}: {took:?}");
+        assert!(took < Duration::from_secs(5), "{backend:?}: {took:?}");
         events.closes();
         eventually("it is counted as closed", || server.ctx.live.streams.count() == 0);
         // Signing out is an end too.
@@ -161,13 +161,13 @@ fn only_a_live_session_has_a_stream_and_a_duty_does_not_prevent_it() {
 
 #[test]
 fn a_new_policy_is_told_and_what_it_ends_is_an_end() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let ada = server.member("ada");
         let mut events = Events::of(&server, &ada);
         server.policy(&[("session.ttl", "2h")]);
         events.wait_for("event: policy");
-        assert!(!events.text.contains("ended"), "{on:?}: {}", events.text);
+        assert!(!events.text.contains("ended"), "{backend:?}: {}", events.text);
         server.advance(3000);
         server.policy(&[("session.ttl", "40m")]);
         events.wait_for("event: ended");
@@ -177,13 +177,13 @@ fn a_new_policy_is_told_and_what_it_ends_is_an_end() {
 
 #[test]
 fn the_coming_end_is_told_and_taken_back_by_activity() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         server.policy(&[("auth.idle_session_timeout", "10m")]);
         let ada = server.member("ada");
         let mut events = Events::of(&server, &ada);
         server.advance(470);
-        assert!(events.is_quiet(), "{on:?}: {}", events.text);
+        assert!(events.is_quiet(), "{backend:?}: {}", events.text);
         server.advance(20);
         events.wait_for("event: warned");
         ada.post_json("/nightlatch/session/touch", &json!({}), &[]).expect(200);
@@ -196,7 +196,7 @@ fn the_coming_end_is_told_and_taken_back_by_activity() {
 
 #[test]
 fn one_instance_tells_what_happened_on_another() {
-    let database = Arc::new(TestDatabase::fresh(On::Postgres));
+    let database = Arc::new(TestDatabase::fresh(Backend::Postgres));
     let one = TestServer::beside(&database).start();
     let two = TestServer::beside(&database).clock(&one.clock).start();
     one.policy(&[("auth.idle_session_timeout", "10m")]);

@@ -3,7 +3,7 @@
 use super::events::Events;
 use crate::harness::{
     client::Client,
-    server::{On, PASSWORD, TestDatabase, TestServer, eventually, operator},
+    server::{Backend, PASSWORD, TestDatabase, TestServer, eventually, operator},
 };
 use futures_util::FutureExt;
 use nightlatch::{
@@ -17,7 +17,7 @@ use nightlatch::{
 };
 use std::{sync::Arc, time::Duration};
 
-const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
+const BOTH: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
 /// More than are announced one by one.
 const MANY: u128 = 600;
 
@@ -66,9 +66,9 @@ fn all_are_told(streams: &[OpenStream]) {
 
 #[test]
 fn the_end_of_many_sessions_is_told_to_every_stream_wherever_it_was_written() {
-    for on in BOTH {
+    for backend in BOTH {
         for many in [20, MANY] {
-            let database = Arc::new(TestDatabase::fresh(on));
+            let database = Arc::new(TestDatabase::fresh(backend));
             let server = TestServer::beside(&database).start();
             let id = server.account("ada", Role::Member);
             let ada = server.signed_in("ada");
@@ -89,8 +89,8 @@ fn the_end_of_many_sessions_is_told_to_every_stream_wherever_it_was_written() {
 
 #[test]
 fn a_changed_session_that_lives_is_not_told_an_end() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let id = server.account("ada", Role::Member);
         let ada = server.signed_in("ada");
         let session = only_session(&server);
@@ -98,11 +98,11 @@ fn a_changed_session_that_lives_is_not_told_an_end() {
         let mut events = Events::of(&server, &ada);
         server.act(id, Act::ForceChange);
         events.wait_for("event: duty");
-        assert!(!events.text.contains("ended"), "{on:?}: {}", events.text);
+        assert!(!events.text.contains("ended"), "{backend:?}: {}", events.text);
         eventually("the others are woken", || {
             others.iter().any(|stream| {
                 let woken = stream.woken().now_or_never();
-                assert!(!woken.is_some_and(|woken| woken.ended), "{on:?}: {woken:?}");
+                assert!(!woken.is_some_and(|woken| woken.ended), "{backend:?}: {woken:?}");
                 woken.is_some()
             })
         });
@@ -111,14 +111,14 @@ fn a_changed_session_that_lives_is_not_told_an_end() {
 
 #[test]
 fn a_stream_that_cannot_read_its_session_looks_again() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let ada: Client = server.member("ada");
         let mut events = Events::of(&server, &ada);
         let session = only_session(&server);
         server.database.sql("ALTER TABLE sessions RENAME TO elsewhere");
         server.ctx.live.sessions.forget(session.id);
-        assert!(events.is_quiet(), "{on:?}: {}", events.text);
+        assert!(events.is_quiet(), "{backend:?}: {}", events.text);
         // Nothing announces this.
         server.database.sql(&format!(
             "UPDATE elsewhere SET ended_at = signed_in_at, end_reason = 'revoked' WHERE id = '{}'; \
@@ -132,8 +132,8 @@ fn a_stream_that_cannot_read_its_session_looks_again() {
 
 #[test]
 fn every_stream_of_a_browser_closes_with_the_end_of_its_session() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let id = server.account("ada", Role::Member);
         let browsers: Vec<Client> = (0..4).map(|_| server.anyone()).collect();
         let mut streams = Vec::new();
@@ -145,13 +145,13 @@ fn every_stream_of_a_browser_closes_with_the_end_of_its_session() {
         server.act(id, Act::EndSessions);
         for events in &mut streams {
             let took = events.wait_for("event: ended\ndata: {}\n\n");
-            assert!(took < Duration::from_secs(10), "{on:?}: {took:?}");
+            assert!(took < Duration::from_secs(10), "{backend:?}: {took:?}");
             events.closes();
         }
         // The streams ask nothing: these are the end itself, and jobs.
         let calls = server.ctx.store.calls() - before;
         let asking = streams.len() as u64;
-        assert!(calls < asking || on == On::Postgres, "{on:?}: {calls}");
+        assert!(calls < asking || backend == Backend::Postgres, "{backend:?}: {calls}");
         eventually("all are counted as closed", || server.ctx.live.streams.count() == 0);
     }
 }

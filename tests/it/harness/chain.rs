@@ -4,7 +4,7 @@
 
 use super::{
     client::Client,
-    server::{On, PASSWORD, TestServer, eventually, operator},
+    server::{Backend, PASSWORD, TestServer, eventually, operator},
     upstream::{Answering, ReceivedRequest, Reply, Upstream},
 };
 use nightlatch::flows::applications::{self, ApplicationChange, ApplicationOutcome};
@@ -88,7 +88,7 @@ impl Setting {
     pub fn start(self) -> Chain {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let scheme = if self.https { "https" } else { "http" };
-        let server = TestServer::on(On::Sqlite)
+        let server = TestServer::on(Backend::Sqlite)
             .env(
                 "NIGHTLATCH_PUBLIC_URL",
                 &format!("{scheme}://login.{}:{port}", self.domain),

@@ -37,7 +37,7 @@ pub const PASSWORD: &str = "unlocked harbour violin";
 
 /// Which database a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum On {
+pub enum Backend {
     Sqlite,
     Postgres,
 }
@@ -50,22 +50,22 @@ pub enum TestDatabase {
 
 impl TestDatabase {
     /// Creates a database with every migration applied and no rows.
-    pub fn fresh(on: On) -> Self {
-        match on {
-            On::Sqlite => {
+    pub fn fresh(backend: Backend) -> Self {
+        match backend {
+            Backend::Sqlite => {
                 let directory = tempfile::tempdir().unwrap();
                 template::copy_sqlite(&directory.path().join("test.db"));
                 Self::Sqlite(directory)
             }
-            On::Postgres => Self::Postgres(postgres::Database::migrated()),
+            Backend::Postgres => Self::Postgres(postgres::Database::migrated()),
         }
     }
 
     /// A database without tables; on SQLite not even a file.
-    pub fn empty(on: On) -> Self {
-        match on {
-            On::Sqlite => Self::Sqlite(tempfile::tempdir().unwrap()),
-            On::Postgres => Self::Postgres(postgres::Database::fresh()),
+    pub fn empty(backend: Backend) -> Self {
+        match backend {
+            Backend::Sqlite => Self::Sqlite(tempfile::tempdir().unwrap()),
+            Backend::Postgres => Self::Postgres(postgres::Database::fresh()),
         }
     }
 
@@ -234,8 +234,8 @@ impl Start {
 }
 
 impl TestServer {
-    pub fn on(on: On) -> Start {
-        Self::beside(&Arc::new(TestDatabase::fresh(on)))
+    pub fn on(backend: Backend) -> Start {
+        Self::beside(&Arc::new(TestDatabase::fresh(backend)))
     }
 
     /// Starts a server on a database that other servers use too.
@@ -254,7 +254,7 @@ impl TestServer {
 
     /// Starts a server with SQLite and the defaults.
     pub fn start() -> Self {
-        Self::on(On::Sqlite).start()
+        Self::on(Backend::Sqlite).start()
     }
 
     pub fn anyone(&self) -> Client {

@@ -2,7 +2,7 @@
 //! and the referrer with the first answer, without script.
 
 use super::kit::{arrive, callback, corp, sign_in};
-use crate::harness::server::{On, TestDatabase, TestServer, eventually};
+use crate::harness::server::{Backend, TestDatabase, TestServer, eventually};
 use nightlatch::domain::account::Role;
 
 /// Values that no address and no page may contain after the callback.
@@ -10,8 +10,8 @@ const SENT: &str = "code=the-code&state=the-state&error=the-error&error_descript
 
 #[test]
 fn every_outcome_leaves_the_address_of_the_callback() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let real = corp(&server, &[]);
         let client = server.anyone();
         // `arrive` checks the redirect. Nothing of the provider is in what follows.
@@ -19,11 +19,11 @@ fn every_outcome_leaves_the_address_of_the_callback() {
             let answer = arrive(&client, &format!("/login/oidc/corp/callback?{query}")).expect(303);
             assert!(
                 answer.location().starts_with("/login?local=1"),
-                "{on:?}: {}",
+                "{backend:?}: {}",
                 answer.location()
             );
             let page = client.get(answer.location()).expect(200);
-            assert!(!page.text().contains("the-"), "{on:?} {query}: {}", page.text());
+            assert!(!page.text().contains("the-"), "{backend:?} {query}: {}", page.text());
         }
         arrive(&client, &format!("/login/oidc/nobody/callback?{SENT}")).expect(404);
         let long = format!("/login/oidc/corp/callback?state=s&code={}", "x".repeat(5_000));
@@ -39,13 +39,13 @@ fn every_outcome_leaves_the_address_of_the_callback() {
         assert_eq!(
             server.audit().pop().unwrap().reason.as_deref(),
             Some("provider_refused"),
-            "{on:?}"
+            "{backend:?}"
         );
         // Signed in; with strict cookies a page leads on.
         sign_in(&client, &real.browser(), "bob").expect(303);
         server.policy(&[("session.same_site", "Strict")]);
         let page = sign_in(&server.anyone(), &real.browser(), "bob").expect(200).page();
-        assert_eq!(page.link("Continue"), "/", "{on:?}");
+        assert_eq!(page.link("Continue"), "/", "{backend:?}");
     }
 }
 
@@ -84,7 +84,7 @@ fn the_cookie_of_an_answer_is_sealed_and_goes_once_it_is_used() {
 /// Nothing has to be looked up to take the answer out of the address.
 #[test]
 fn the_answer_leaves_the_address_while_the_database_is_away() {
-    let server = TestServer::on(On::Postgres).start();
+    let server = TestServer::on(Backend::Postgres).start();
     let real = corp(&server, &[]);
     let client = server.anyone();
     sign_in(&client, &real.browser(), "bob").expect(303);

@@ -1,12 +1,12 @@
 //! Confirming one's identity at the provider before a critical action.
 
 use super::kit::{arrive, callback, corp, find_account, knows_source, sign_in};
-use crate::harness::server::{On, TestServer};
+use crate::harness::server::{Backend, TestServer};
 
 #[test]
 fn a_critical_action_is_confirmed_at_the_provider_and_goes_on() {
-    for on in [On::Sqlite, On::Postgres] {
-        let first = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let first = TestServer::on(backend).start();
         let real = corp(&first, &[]);
         let (client, at_provider) = (first.anyone(), real.browser());
         sign_in(&client, &at_provider, "ada").expect(303);
@@ -33,7 +33,7 @@ fn a_critical_action_is_confirmed_at_the_provider_and_goes_on() {
         client.submit(&form, &[]).expect(403);
         // Another person signs in at the provider: nothing is confirmed.
         let path = callback(&client, &real.browser(), &there, &[("login", "bob")]);
-        assert_eq!(arrive(&client, &path).expect(303).location(), "/", "{on:?}");
+        assert_eq!(arrive(&client, &path).expect(303).location(), "/", "{backend:?}");
         assert_eq!(server.events().last().unwrap(), "step_up.refused other_person");
         client.submit(&form, &[]).expect(403);
         // The owner does, although the provider has a session: it must ask again.

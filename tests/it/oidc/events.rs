@@ -8,7 +8,7 @@ use crate::{
         client::{Answer, Client},
         forged_provider::{ForgedProvider, SigningKey, numeric_date, signed_with_secret, unsigned},
         real_provider::{CLIENT_ID, CLIENT_SECRET},
-        server::{On, TestServer, block_on, eventually},
+        server::{Backend, TestServer, block_on, eventually},
         transmitter::{EVENTS_TOKEN, Transmitter},
     },
 };
@@ -37,8 +37,8 @@ struct Case {
 
 impl Case {
     /// The job of the server polls only if the test lets it.
-    fn new(on: On, settings: &[(&str, &str)]) -> Self {
-        let server = TestServer::on(on).start();
+    fn new(backend: Backend, settings: &[(&str, &str)]) -> Self {
+        let server = TestServer::on(backend).start();
         let key = SigningKey::new("first");
         let provider = ForgedProvider::start(&key);
         let transmitter = Transmitter::start();
@@ -148,13 +148,13 @@ fn is_ended(client: &Client) {
 
 #[test]
 fn an_event_ends_the_sessions_that_it_names_and_is_acknowledged() {
-    for on in [On::Sqlite, On::Postgres] {
-        let case = Case::new(on, &[]);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let case = Case::new(backend, &[]);
         let ada = [case.sign_in("ada", "a1"), case.sign_in("ada", "a2")];
         let bob = [case.sign_in("bob", "b1"), case.sign_in("bob", "b2")];
-        assert_eq!(case.poll(), counts(0, 0, 0), "{on:?}");
+        assert_eq!(case.poll(), counts(0, 0, 0), "{backend:?}");
         case.send("one", &case.claims("one", REVOKED, &case.person("ada")));
-        assert_eq!(case.poll(), counts(1, 0, 2), "{on:?}");
+        assert_eq!(case.poll(), counts(1, 0, 2), "{backend:?}");
         ada.iter().for_each(is_ended);
         bob[1].get("/").expect(200);
         // One session of a person.
@@ -165,7 +165,7 @@ fn an_event_ends_the_sessions_that_it_names_and_is_acknowledged() {
         // Another kind of event is acknowledged and does nothing.
         let stream = json!({ "format": "opaque", "id": "stream" });
         case.send("three", &case.claims("three", VERIFICATION, &stream));
-        assert_eq!(case.poll(), counts(2, 0, 1), "{on:?}");
+        assert_eq!(case.poll(), counts(2, 0, 1), "{backend:?}");
         is_ended(&bob[0]);
         bob[1].get("/").expect(200);
         // A late event ends no session that began after it.
@@ -173,10 +173,10 @@ fn an_event_ends_the_sessions_that_it_names_and_is_acknowledged() {
         case.server.advance(120);
         let again = case.sign_in("ada", "a3");
         case.send("four", &old);
-        assert_eq!(case.poll(), counts(1, 0, 0), "{on:?}");
+        assert_eq!(case.poll(), counts(1, 0, 0), "{backend:?}");
         again.get("/").expect(200);
         case.transmitter.with(|stream| {
-            assert_eq!(stream.acknowledged, ["one", "three", "two", "four"], "{on:?}");
+            assert_eq!(stream.acknowledged, ["one", "three", "two", "four"], "{backend:?}");
             assert!(stream.waiting.is_empty() && stream.refused.is_empty());
         });
         assert_eq!(case.events("session.ended"), ["session.ended identity_provider"; 3]);
@@ -192,8 +192,8 @@ fn an_event_ends_the_sessions_that_it_names_and_is_acknowledged() {
 
 #[test]
 fn an_event_stops_the_sign_ins_that_are_under_way() {
-    for on in [On::Sqlite, On::Postgres] {
-        let case = Case::new(on, &[]);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let case = Case::new(backend, &[]);
         let session = json!({ "format": "complex", "session": { "format": "opaque", "id": "a1" } });
         // While the tokens are fetched.
         for (id, subject) in [("one", case.person("ada")), ("two", session.clone())] {
@@ -205,11 +205,11 @@ fn an_event_stops_the_sign_ins_that_are_under_way() {
             };
             case.provider.change(|answers| answers.meanwhile = Some(Arc::new(act)));
             let answer = case.come_back(&client, "ada", "a1").expect(303);
-            assert!(answer.location().starts_with("/login?local=1"), "{id} {on:?}");
+            assert!(answer.location().starts_with("/login?local=1"), "{id} {backend:?}");
             assert_eq!(
                 case.server.events().last().unwrap(),
                 "sign_in.refused ended_session",
-                "{id} {on:?}"
+                "{id} {backend:?}"
             );
             client.get("/").expect(303);
         }
@@ -219,7 +219,7 @@ fn an_event_stops_the_sign_ins_that_are_under_way() {
         for (id, subject) in [("three", case.person("ada")), ("four", session)] {
             let client = case.server.anyone();
             let answer = case.come_back(&client, "ada", "a1").expect(303);
-            assert_eq!(answer.location(), "/login/factor", "{id} {on:?}");
+            assert_eq!(answer.location(), "/login/factor", "{id} {backend:?}");
             case.send(id, &case.claims(id, CREDENTIAL, &subject));
             case.poll();
             case.server.advance(30);
@@ -228,7 +228,7 @@ fn an_event_stops_the_sign_ins_that_are_under_way() {
                 .expect(303);
             assert!(
                 answer.location().starts_with("/login"),
-                "{id} {on:?}: {}",
+                "{id} {backend:?}: {}",
                 answer.location()
             );
             client.get("/").expect(303);
@@ -238,14 +238,14 @@ fn an_event_stops_the_sign_ins_that_are_under_way() {
 
 #[test]
 fn an_event_whose_acknowledgement_is_lost_comes_again_and_does_nothing_twice() {
-    for on in [On::Sqlite, On::Postgres] {
-        let case = Case::new(on, &[]);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let case = Case::new(backend, &[]);
         let ada = case.sign_in("ada", "a1");
         case.send("one", &case.claims("one", REVOKED, &case.person("ada")));
         case.transmitter.with(|stream| stream.loses_acknowledgements = true);
         match case.server.run(poll_now(&case.server.ctx, "corp")).unwrap() {
             EventPollOutcome::Down { counts: found, fault } => {
-                assert_eq!(found, counts(1, 0, 1), "{on:?}");
+                assert_eq!(found, counts(1, 0, 1), "{backend:?}");
                 assert!(fault.to_string().contains("503"), "{fault}");
             }
             other => panic!("{other:?}"),
@@ -259,14 +259,14 @@ fn an_event_whose_acknowledgement_is_lost_comes_again_and_does_nothing_twice() {
         case.transmitter.with(|stream| stream.loses_acknowledgements = false);
         // A session that began within the tolerance of clocks shows whether it has an effect again.
         let again = case.sign_in("ada", "a2");
-        assert_eq!(case.poll(), counts(1, 1, 0), "{on:?}");
+        assert_eq!(case.poll(), counts(1, 1, 0), "{backend:?}");
         again.get("/").expect(200);
         case.transmitter
-            .with(|stream| assert_eq!(stream.acknowledged, ["one"], "{on:?}"));
+            .with(|stream| assert_eq!(stream.acknowledged, ["one"], "{backend:?}"));
         assert_eq!(
             case.events("provider."),
             ["provider.event", "provider.event_refused token_id"],
-            "{on:?}"
+            "{backend:?}"
         );
         assert_eq!(case.events("session.ended"), ["session.ended identity_provider"]);
     }
@@ -274,8 +274,8 @@ fn an_event_whose_acknowledgement_is_lost_comes_again_and_does_nothing_twice() {
 
 #[test]
 fn forged_foreign_and_replayed_tokens_are_refused_reported_and_recorded() {
-    for on in [On::Sqlite, On::Postgres] {
-        let case = Case::new(on, &[]);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let case = Case::new(backend, &[]);
         let ada = case.sign_in("ada", "a1");
         let person = case.person("ada");
         let good = |id: &str| case.claims(id, REVOKED, &person);
@@ -355,24 +355,24 @@ fn forged_foreign_and_replayed_tokens_are_refused_reported_and_recorded() {
             ("q", "no token".to_owned(), "token_format", "invalid_request"),
         ] {
             case.transmitter.send(id, token);
-            assert_eq!(case.poll(), counts(1, 1, 0), "{id} {on:?}");
+            assert_eq!(case.poll(), counts(1, 1, 0), "{id} {backend:?}");
             assert_eq!(
                 case.server.events().last().unwrap(),
                 &format!("provider.event_refused {reason}"),
-                "{id} {on:?}"
+                "{id} {backend:?}"
             );
             let told = case.transmitter.with(|stream| stream.refused.remove(id));
-            assert_eq!(told.as_deref(), Some(err), "{id} {on:?}");
+            assert_eq!(told.as_deref(), Some(err), "{id} {backend:?}");
         }
         ada.get("/").expect(200);
         // A valid one, and the same one again after it was acknowledged.
         let token = case.key.sign(Some("secevent+jwt"), &good("z"));
         case.transmitter.send("z", token.clone());
-        assert_eq!(case.poll(), counts(1, 0, 1), "{on:?}");
+        assert_eq!(case.poll(), counts(1, 0, 1), "{backend:?}");
         is_ended(&ada);
         let again = case.sign_in("ada", "a2");
         case.transmitter.send("z", token);
-        assert_eq!(case.poll(), counts(1, 1, 0), "{on:?}");
+        assert_eq!(case.poll(), counts(1, 1, 0), "{backend:?}");
         again.get("/").expect(200);
         assert_eq!(
             case.events("provider.").last().unwrap(),
@@ -390,7 +390,7 @@ fn the_client_gets_its_own_access_token_and_another_audience_may_be_set() {
         ("events_scopes", "ssf.read"),
         ("events_audience", "https://login.example.org"),
     ];
-    let case = Case::new(On::Sqlite, &settings);
+    let case = Case::new(Backend::Sqlite, &settings);
     case.transmitter
         .with(|stream| stream.other_token = Some("an access token"));
     let ada = case.sign_in("ada", "a1");
@@ -412,9 +412,9 @@ fn the_client_gets_its_own_access_token_and_another_audience_may_be_set() {
 /// Two instances: one polls, both end the session; the pages and the command line show the state.
 #[test]
 fn the_job_polls_and_the_state_and_the_last_fault_are_shown() {
-    for on in [On::Sqlite, On::Postgres] {
-        let case = Case::new(on, &[]);
-        let beside = (on == On::Postgres).then(|| {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let case = Case::new(backend, &[]);
+        let beside = (backend == Backend::Postgres).then(|| {
             TestServer::beside(&case.server.database)
                 .clock(&case.server.clock)
                 .start()
@@ -432,22 +432,25 @@ fn the_job_polls_and_the_state_and_the_last_fault_are_shown() {
         });
         eventually("every instance knows", || ada.get("/").status() == 303);
         is_ended(&ada);
-        assert_eq!(case.events("provider."), ["provider.event"], "{on:?}");
+        assert_eq!(case.events("provider."), ["provider.event"], "{backend:?}");
         let root = case.server.admin("root");
         let page = root.get("/admin/sources/corp").expect(200).page();
-        assert!(page.shows("1 received so far"), "{on:?}");
+        assert!(page.shows("1 received so far"), "{backend:?}");
         case.transmitter.with(|stream| stream.other_token = Some("another"));
         case.server.run(poll_now(&case.server.ctx, "corp")).unwrap();
         let words = "the poll endpoint answered with status 401";
         let page = root.get("/admin/sources/corp").expect(200).page();
         assert!(
             page.shows("Security events cannot be polled") && page.shows(words),
-            "{on:?}"
+            "{backend:?}"
         );
-        assert!(root.get("/admin/sources").expect(200).page().shows(words), "{on:?}");
+        assert!(
+            root.get("/admin/sources").expect(200).page().shows(words),
+            "{backend:?}"
+        );
         let cli = Cli::beside(&case.server);
         let shown = cli.run(&["source", "show", "corp", "--json"]).json();
-        assert_eq!(shown["events"]["last_fault"], words, "{on:?}");
+        assert_eq!(shown["events"]["last_fault"], words, "{backend:?}");
         assert_eq!(
             (&shown["events"]["received"], &shown["events"]["has_token"]),
             (&json!(1), &json!(true))
@@ -455,7 +458,11 @@ fn the_job_polls_and_the_state_and_the_last_fault_are_shown() {
         cli.run(&["source", "show", "corp"])
             .done()
             .prints(&[words, "Events token"]);
-        assert_eq!(cli.run(&["source", "poll", "corp", "--json"]).code, Some(1), "{on:?}");
+        assert_eq!(
+            cli.run(&["source", "poll", "corp", "--json"]).code,
+            Some(1),
+            "{backend:?}"
+        );
         assert!(!shown.to_string().contains(EVENTS_TOKEN));
     }
 }

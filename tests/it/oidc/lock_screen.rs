@@ -8,7 +8,7 @@ use crate::harness::{
     forged_provider::{ForgedProvider, SigningKey, numeric_date},
     gateway::Gateway,
     real_provider::{CLIENT_ID, RealProvider},
-    server::{On, TestServer, operator},
+    server::{Backend, TestServer, operator},
 };
 use nightlatch::{
     domain::account::{AccountId, Role},
@@ -148,7 +148,7 @@ fn on_another_domain_the_window_ends_on_the_host_of_the_covered_page() {
         let port = gateway.port();
         let login = format!("http://login.one.test:{port}");
         let shop = format!("http://shop.two.test:{port}");
-        let server = TestServer::on(On::Sqlite)
+        let server = TestServer::on(Backend::Sqlite)
             .env("NIGHTLATCH_PUBLIC_URL", &login)
             .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
             .start();
@@ -236,21 +236,25 @@ fn answer(server: &TestServer, forged: &ForgedProvider, key: &SigningKey, start:
 
 #[test]
 fn signing_in_again_needs_a_fresh_proof_at_the_provider_and_an_account_that_exists() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.account("root", Role::Administrator);
         let key = SigningKey::new("first");
         let forged = ForgedProvider::start(&key);
         add_source(&server, "corp", &forged.issuer, &[]);
         // Nobody has signed in as bob yet: this way creates no account.
-        assert_eq!(answer(&server, &forged, &key, AGAIN, 0), 422, "{on:?}");
+        assert_eq!(answer(&server, &forged, &key, AGAIN, 0), 422, "{backend:?}");
         assert_eq!(server.events().last().unwrap(), "sign_in.refused other_person");
         assert!(find_account(&server, "bob").is_none());
-        assert_eq!(answer(&server, &forged, &key, "/login/oidc/corp", 3600), 303, "{on:?}");
+        assert_eq!(
+            answer(&server, &forged, &key, "/login/oidc/corp", 3600),
+            303,
+            "{backend:?}"
+        );
         assert!(find_account(&server, "bob").is_some());
-        assert_eq!(answer(&server, &forged, &key, AGAIN, 3600), 422, "{on:?}");
+        assert_eq!(answer(&server, &forged, &key, AGAIN, 3600), 422, "{backend:?}");
         assert_eq!(server.events().last().unwrap(), "sign_in.refused auth_time");
-        assert_eq!(answer(&server, &forged, &key, AGAIN, 0), 303, "{on:?}");
+        assert_eq!(answer(&server, &forged, &key, AGAIN, 0), 303, "{backend:?}");
         let client = server.anyone();
         client.get("/login/oidc/nobody/again?user=bob").expect(404);
         client.get("/login/oidc/corp/again").expect(404);

@@ -7,7 +7,7 @@ use crate::{
         client::{Answer, Client},
         forged_provider::{ForgedProvider, SigningKey, numeric_date},
         real_provider::CLIENT_ID,
-        server::{On, TestServer, eventually},
+        server::{Backend, TestServer, eventually},
     },
 };
 use serde_json::{Value as Json, json};
@@ -23,13 +23,14 @@ struct Case {
 }
 
 impl Case {
-    fn on(on: On) -> Self {
-        let server = TestServer::on(on).start();
+    fn on(backend: Backend) -> Self {
+        let server = TestServer::on(backend).start();
         let key = SigningKey::new("first");
         let forged = ForgedProvider::start(&key);
         let id = add_source(&server, "corp", &forged.issuer, &[]);
         forged.change(|answers| answers.userinfo = json!({ "sub": "bob", "preferred_username": "bob" }));
-        let beside = (on == On::Postgres).then(|| TestServer::beside(&server.database).clock(&server.clock).start());
+        let beside =
+            (backend == Backend::Postgres).then(|| TestServer::beside(&server.database).clock(&server.clock).start());
         if let Some(beside) = &beside {
             knows_source(beside, id);
         }
@@ -91,8 +92,8 @@ impl Case {
 
 #[test]
 fn a_sign_out_during_the_exchange_of_tokens_counts() {
-    for on in [On::Sqlite, On::Postgres] {
-        let case = Case::on(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let case = Case::on(backend);
         let named: [&[(&str, &str)]; 3] = [&[("sub", "bob")], &[("sid", "one")], &[("sub", "bob"), ("sid", "one")]];
         for (number, named) in named.into_iter().enumerate() {
             let client = case.server.anyone();
@@ -100,7 +101,7 @@ fn a_sign_out_during_the_exchange_of_tokens_counts() {
             case.forged.change(|answers| answers.meanwhile = Some(act));
             let answer = case.sign_in(&client);
             let (message, reason) = refusal(&case.server, &client, answer);
-            assert_eq!(reason, "ended_session", "{on:?} {named:?}");
+            assert_eq!(reason, "ended_session", "{backend:?} {named:?}");
             assert!(message.contains("ended this session"), "{message}");
             client.get("/").expect(303);
         }
@@ -108,7 +109,7 @@ fn a_sign_out_during_the_exchange_of_tokens_counts() {
         let client = case.server.anyone();
         let act = case.sign_out("of another", &[("sub", "bob"), ("sid", "two")]);
         case.forged.change(|answers| answers.meanwhile = Some(act));
-        assert_eq!(case.sign_in(&client).expect(303).location(), "/", "{on:?}");
+        assert_eq!(case.sign_in(&client).expect(303).location(), "/", "{backend:?}");
         client.get("/").expect(200);
         // Nor is one that came before.
         case.sign_out("earlier", &[("sub", "bob")])();
@@ -122,24 +123,32 @@ fn a_sign_out_during_the_exchange_of_tokens_counts() {
             is_over
         });
         assert_eq!(location, "/login?reason=identity_provider");
-        assert_eq!(case.sign_in(&client).expect(303).location(), "/", "{on:?}");
+        assert_eq!(case.sign_in(&client).expect(303).location(), "/", "{backend:?}");
     }
 }
 
 #[test]
 fn a_sign_out_during_the_second_step_counts() {
-    for on in [On::Sqlite, On::Postgres] {
-        let case = Case::on(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let case = Case::on(backend);
         let owner = case.server.anyone();
         case.sign_in(&owner).expect(303);
         let (app, _) = enrol_app(&case.server, &owner);
         assert!(find_account(&case.server, "bob").unwrap().factors.has_any());
         let client = case.server.anyone();
-        assert_eq!(case.sign_in(&client).expect(303).location(), "/login/factor", "{on:?}");
+        assert_eq!(
+            case.sign_in(&client).expect(303).location(),
+            "/login/factor",
+            "{backend:?}"
+        );
         case.sign_out("during the second step", &[("sid", "one")])();
         let answer = client.post("/login/factor", &[("code", &app.code(&case.server))]);
         assert_eq!(answer.status(), 303, "{}", answer.text());
-        assert!(answer.location().starts_with("/login"), "{on:?} {}", answer.location());
+        assert!(
+            answer.location().starts_with("/login"),
+            "{backend:?} {}",
+            answer.location()
+        );
         client.get("/").expect(303);
     }
 }

@@ -3,7 +3,7 @@
 use super::kit::{arrive, callback, corp, find_account, refusal, sign_in};
 use crate::harness::{
     held_write::rename_during,
-    server::{On, TestServer},
+    server::{Backend, TestServer},
 };
 use nightlatch::domain::account::Role;
 use serde_json::json;
@@ -11,8 +11,8 @@ use std::sync::Barrier;
 
 #[test]
 fn parallel_first_sign_ins_of_one_person_all_succeed() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let real = corp(&server, &[]);
         for person in ["ines", "jan", "kofi"] {
             real.people(&json!({ person: { "preferred_username": person, "groups": ["staff"] } }));
@@ -29,7 +29,7 @@ fn parallel_first_sign_ins_of_one_person_all_succeed() {
                     scope.spawn(|| {
                         together.wait();
                         let answer = arrive(client, path).expect(303);
-                        assert_eq!(answer.location(), "/", "{on:?}");
+                        assert_eq!(answer.location(), "/", "{backend:?}");
                         client.get("/").expect(200);
                     });
                 }
@@ -37,13 +37,13 @@ fn parallel_first_sign_ins_of_one_person_all_succeed() {
             assert!(find_account(&server, person).is_some());
         }
         let created = server.events().into_iter().filter(|event| event == "account.created");
-        assert_eq!(created.count(), 3, "{on:?}");
+        assert_eq!(created.count(), 3, "{backend:?}");
     }
 }
 
 #[test]
 fn a_name_that_is_taken_while_its_account_is_created_refuses_the_sign_in() {
-    let server = TestServer::on(On::Postgres).start();
+    let server = TestServer::on(Backend::Postgres).start();
     server.account("spare", Role::Member);
     let real = corp(&server, &[]);
     let client = server.anyone();

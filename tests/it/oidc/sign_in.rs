@@ -5,7 +5,7 @@ use crate::{
     factors::kit::enrol_app,
     harness::{
         real_provider::RealProvider,
-        server::{On, PASSWORD, TestServer, operator},
+        server::{Backend, PASSWORD, TestServer, operator},
     },
 };
 use nightlatch::{
@@ -16,8 +16,8 @@ use serde_json::json;
 
 #[test]
 fn the_first_sign_in_creates_the_account_and_every_one_follows_the_provider() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.account("root", Role::Administrator);
         let real = corp(&server, &[]);
         let client = server.anyone();
@@ -26,7 +26,7 @@ fn the_first_sign_in_creates_the_account_and_every_one_follows_the_provider() {
         assert_eq!(link, "/login/oidc/corp?return_to=%2Fhistory");
         let path = callback(&client, &real.browser(), &link, &[("login", "ada")]);
         let answer = arrive(&client, &path).expect(303);
-        assert_eq!(answer.location(), "/history", "{on:?}");
+        assert_eq!(answer.location(), "/history", "{backend:?}");
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
         client.get("/history").expect(200);
         client.get("/admin").expect(200);
@@ -53,7 +53,7 @@ fn the_first_sign_in_creates_the_account_and_every_one_follows_the_provider() {
             .get(&format!("/admin/policy/explain?session={session}"));
         assert!(
             explained.expect(200).page().shows("Signed in at The corp provider"),
-            "{on:?}"
+            "{backend:?}"
         );
         // Renamed at the provider and without the administrators: the same account.
         real.people(&json!({ "ada": { "preferred_username": "ada.l", "groups": ["staff"] } }));
@@ -63,7 +63,10 @@ fn the_first_sign_in_creates_the_account_and_every_one_follows_the_provider() {
         assert_eq!((renamed.id, renamed.role, renamed.email), (ada.id, Role::Member, None));
         other.get("/admin").expect(403);
         let page = other.get("/password").expect(200).page();
-        assert!(page.shows("You sign in there, not with a password here."), "{on:?}");
+        assert!(
+            page.shows("You sign in there, not with a password here."),
+            "{backend:?}"
+        );
         // No password opens such an account.
         server.anyone().sign_in("ada.l", PASSWORD).expect(422);
         let words = server
@@ -77,8 +80,8 @@ fn the_first_sign_in_creates_the_account_and_every_one_follows_the_provider() {
 
 #[test]
 fn the_provider_takes_the_role_from_its_last_administrator_too() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let real = corp(&server, &[]);
         let client = server.anyone();
         sign_in(&client, &real.browser(), "ada").expect(303);
@@ -86,7 +89,7 @@ fn the_provider_takes_the_role_from_its_last_administrator_too() {
         real.people(&json!({ "ada": { "preferred_username": "ada", "groups": ["staff"] } }));
         sign_in(&server.anyone(), &real.browser(), "ada").expect(303);
         client.get("/admin").expect(403);
-        assert_eq!(find_account(&server, "ada").unwrap().role, Role::Member, "{on:?}");
+        assert_eq!(find_account(&server, "ada").unwrap().role, Role::Member, "{backend:?}");
         // What the command line does.
         server.account("rescue", Role::Administrator);
         server.signed_in("rescue").get("/admin").expect(200);
@@ -142,8 +145,8 @@ fn a_name_links_no_account_and_the_settings_limit_who_gets_one() {
 
 #[test]
 fn a_second_factor_of_ones_own_follows_the_sign_in_at_the_provider() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let real = corp(&server, &[]);
         let (client, at_provider) = (server.anyone(), real.browser());
         sign_in(&client, &at_provider, "bob").expect(303);
@@ -154,42 +157,45 @@ fn a_second_factor_of_ones_own_follows_the_sign_in_at_the_provider() {
         assert_eq!(
             arrive(&browser, &path).expect(303).location(),
             "/login/factor",
-            "{on:?}"
+            "{backend:?}"
         );
-        assert!(browser.get("/").expect(303).location().starts_with("/login"), "{on:?}");
+        assert!(
+            browser.get("/").expect(303).location().starts_with("/login"),
+            "{backend:?}"
+        );
         browser.post("/login/factor", &[("code", "000000")]).expect(422);
         let done = browser
             .post("/login/factor", &[("code", &app.code(&server))])
             .expect(303);
-        assert_eq!(done.location(), "/history", "{on:?}");
+        assert_eq!(done.location(), "/history", "{backend:?}");
         browser.get("/history").expect(200);
         let accepted = server
             .audit()
             .into_iter()
             .rfind(|row| row.event.as_str() == "sign_in.accepted");
-        assert!(accepted.unwrap().detail.to_string().contains("totp"), "{on:?}");
+        assert!(accepted.unwrap().detail.to_string().contains("totp"), "{backend:?}");
     }
 }
 
 #[test]
 fn another_subject_with_the_same_name_does_not_get_the_account() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let real = corp(&server, &[]);
         sign_in(&server.anyone(), &real.browser(), "ada").expect(303);
         let ada = find_account(&server, "ada").unwrap();
         real.people(&json!({ "ada-again": { "preferred_username": "ada", "groups": ["admins"] } }));
         let client = server.anyone();
         let (_, reason) = refusal(&server, &client, sign_in(&client, &real.browser(), "ada-again"));
-        assert_eq!(reason, "identity_changed", "{on:?}");
-        assert_eq!(find_account(&server, "ada"), Some(ada), "{on:?}");
+        assert_eq!(reason, "identity_changed", "{backend:?}");
+        assert_eq!(find_account(&server, "ada"), Some(ada), "{backend:?}");
     }
 }
 
 #[test]
 fn an_answer_counts_once_in_the_browser_that_asked_and_for_the_source_that_it_asked() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let real = corp(&server, &[]);
         let mallory = RealProvider::start();
         mallory.register("mallory", &[&server.base]);
@@ -198,7 +204,7 @@ fn an_answer_counts_once_in_the_browser_that_asked_and_for_the_source_that_it_as
         let (stranger, victim) = (server.anyone(), server.anyone());
         let path = callback(&stranger, &real.browser(), "/login/oidc/corp", &[("login", "bob")]);
         let answer = arrive(&victim, &path);
-        assert_eq!(refusal(&server, &victim, answer).1, "state", "{on:?}");
+        assert_eq!(refusal(&server, &victim, answer).1, "state", "{backend:?}");
         // Mix-up: the answer of one provider at the callback of the other.
         let path = callback(&stranger, &real.browser(), "/login/oidc/corp", &[("login", "bob")]);
         let mixed = path.replace("/corp/", "/mallory/");
@@ -321,8 +327,8 @@ fn every_page_says_that_the_provider_signed_the_person_in() {
 
 #[test]
 fn a_trusted_sign_in_at_the_provider_enrols_no_first_factor_without_a_link() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let real = corp(&server, &[("factors", "trusted"), ("factor_values", "otp")]);
         server.policy(&[("factor.required", "any"), ("factor.enrolment", "by_link")]);
         let thief = server.anyone().header("accept", "application/json");
@@ -330,7 +336,12 @@ fn a_trusted_sign_in_at_the_provider_enrols_no_first_factor_without_a_link() {
         let path = callback(&thief, &real.browser(), "/login/oidc/corp", form);
         arrive(&thief, &path).expect(303);
         let refused = thief.post("/factors/totp/start", &[]).expect(403);
-        assert_eq!(refused.json()["code"], "enrolment_link", "{on:?}: {}", refused.text());
+        assert_eq!(
+            refused.json()["code"],
+            "enrolment_link",
+            "{backend:?}: {}",
+            refused.text()
+        );
         server.policy(&[("factor.required", "any"), ("factor.enrolment", "at_sign_in")]);
         thief.post("/factors/totp/start", &[]).expect(200);
     }
@@ -338,8 +349,8 @@ fn a_trusted_sign_in_at_the_provider_enrols_no_first_factor_without_a_link() {
 
 #[test]
 fn a_change_of_the_rules_names_the_live_sessions_which_can_be_ended() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let real = corp(&server, &[]);
         let ada = server.anyone();
@@ -347,7 +358,7 @@ fn a_change_of_the_rules_names_the_live_sessions_which_can_be_ended() {
         let bob = server.anyone();
         sign_in(&bob, &real.browser(), "bob").expect(303);
         let live = server.run(count_source_sessions(&server.ctx, "corp")).unwrap();
-        assert_eq!((live.sessions, live.administrators), (2, 1), "{on:?}");
+        assert_eq!((live.sessions, live.administrators), (2, 1), "{backend:?}");
         let disabled = boss.post("/admin/sources/corp", &[("act", "disable")]).expect(303);
         let page = boss.get(disabled.location()).expect(200).page();
         assert!(
@@ -376,7 +387,7 @@ fn a_change_of_the_rules_names_the_live_sessions_which_can_be_ended() {
             .filter(|entry| entry.event == Event::SessionEnded);
         let by: Vec<_> = ends.map(|entry| (entry.actor, entry.reason)).collect();
         let revoked = ("boss".to_owned(), Some("revoked".to_owned()));
-        assert_eq!(by, [revoked.clone(), revoked], "{on:?}");
+        assert_eq!(by, [revoked.clone(), revoked], "{backend:?}");
         assert!(
             boss.get("/admin/sources/corp/end-sessions")
                 .expect(200)
@@ -385,7 +396,7 @@ fn a_change_of_the_rules_names_the_live_sessions_which_can_be_ended() {
         );
         let initiator = operator();
         let ending = end_source_sessions(&server.ctx, &initiator, "corp");
-        assert_eq!(server.run(ending).unwrap(), 0, "{on:?}");
+        assert_eq!(server.run(ending).unwrap(), 0, "{backend:?}");
     }
 }
 

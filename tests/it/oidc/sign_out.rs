@@ -4,17 +4,18 @@ use super::kit::{corp, knows_source, sign_in};
 use crate::harness::{
     forged_provider::{ForgedProvider, SigningKey, numeric_date, unsigned},
     real_provider::CLIENT_ID,
-    server::{On, TestServer},
+    server::{Backend, TestServer},
 };
 use nightlatch::domain::account::Role;
 use serde_json::{Value as Json, json};
 
 #[test]
 fn a_session_that_ends_at_the_provider_ends_here_on_every_instance() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let real = corp(&server, &[]);
-        let beside = (on == On::Postgres).then(|| TestServer::beside(&server.database).clock(&server.clock).start());
+        let beside =
+            (backend == Backend::Postgres).then(|| TestServer::beside(&server.database).clock(&server.clock).start());
         if let Some(beside) = &beside {
             let id = server.ctx.live.sources().by_name("corp").unwrap().source.id;
             knows_source(beside, id);
@@ -41,7 +42,7 @@ fn a_session_that_ends_at_the_provider_ends_here_on_every_instance() {
             real.state()
         );
         let refused = client.get("/").expect(303);
-        assert_eq!(refused.location(), "/login?reason=identity_provider", "{on:?}");
+        assert_eq!(refused.location(), "/login?reason=identity_provider", "{backend:?}");
         other.get("/").expect(200);
         let events = server.events();
         assert!(
@@ -54,8 +55,8 @@ fn a_session_that_ends_at_the_provider_ends_here_on_every_instance() {
 
 #[test]
 fn a_logout_token_counts_once_and_a_forged_one_never() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let key = SigningKey::new("first");
         let forged = ForgedProvider::start(&key);
         super::kit::add_source(&server, "corp", &forged.issuer, &[]);

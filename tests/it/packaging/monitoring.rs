@@ -4,7 +4,7 @@
 use super::read;
 use crate::harness::{
     client::fetch,
-    server::{On, PASSWORD, TestServer},
+    server::{Backend, PASSWORD, TestServer},
     yaml,
 };
 use nightlatch::domain::{account::Role, audit::Event, mail::EmailState};
@@ -32,7 +32,7 @@ impl Watched {
             .local_addr()
             .unwrap()
             .to_string();
-        let server = TestServer::on(On::Sqlite)
+        let server = TestServer::on(Backend::Sqlite)
             .env("NIGHTLATCH_METRICS_BIND", &address)
             .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
             .file("[audit_targets.disk]\nkind = \"file\"\npath = \"/nowhere/audit\"\n")

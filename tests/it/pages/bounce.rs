@@ -2,12 +2,12 @@
 
 use crate::harness::{
     client::{Answer, Client},
-    server::{On, TestServer, operator},
+    server::{Backend, TestServer, operator},
 };
 use nightlatch::flows::applications::{self, ApplicationChange, ApplicationOutcome};
 
 fn server() -> TestServer {
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
         .start();
     for name in ["wiki", "docs"] {

@@ -1,6 +1,6 @@
 //! More passwords than can be checked: who waits, who is sent away, and who does not notice.
 
-use crate::harness::server::{On, PASSWORD, TestServer, eventually};
+use crate::harness::server::{Backend, PASSWORD, TestServer, eventually};
 use nightlatch::{
     domain::{account::Role, lockout::LockoutFilter, secret::Secret},
     flows,
@@ -52,8 +52,8 @@ fn fill(hasher: &Hasher) -> Vec<Check> {
 
 #[test]
 fn a_full_queue_sends_sign_ins_away_counts_nothing_and_holds_nobody_else_up() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[
             ("auth.login_lock_out_at_failure", "true"),
             ("auth.login_failure_limit", "1"),
@@ -66,7 +66,7 @@ fn a_full_queue_sends_sign_ins_away_counts_nothing_and_holds_nobody_else_up() {
         let events = server.events();
         let checks = fill(&server.ctx.hasher);
         let page = server.anyone().sign_in("eve", PASSWORD).expect(503);
-        assert_eq!(page.header("retry-after"), Some("2"), "{on:?}");
+        assert_eq!(page.header("retry-after"), Some("2"), "{backend:?}");
         assert!(page.header("content-type").unwrap().starts_with("text/html"));
         assert!(page.cookies().is_empty());
         let program = server.anyone().header("accept", "application/json");
@@ -84,8 +84,12 @@ fn a_full_queue_sends_sign_ins_away_counts_nothing_and_holds_nobody_else_up() {
             ..LockoutFilter::default()
         };
         let counters = server.run(flows::lockouts::list(&server.ctx, everything)).unwrap();
-        assert_eq!(counters.items.len(), 0, "{on:?}: every place was given back");
-        assert_eq!(server.events(), events, "{on:?}: nothing was refused for its password");
+        assert_eq!(counters.items.len(), 0, "{backend:?}: every place was given back");
+        assert_eq!(
+            server.events(),
+            events,
+            "{backend:?}: nothing was refused for its password"
+        );
         drop(checks);
         // Each minute's refusals are written once the minute is over, equal ones together.
         server.advance(60);
@@ -98,8 +102,8 @@ fn a_full_queue_sends_sign_ins_away_counts_nothing_and_holds_nobody_else_up() {
         ] {
             let row = written.iter().find(|row| row.event.as_str() == event).unwrap();
             assert_eq!((row.actor.as_str(), row.account.as_deref()), (actor, Some(account)));
-            assert_eq!(row.reason.as_deref(), Some("busy"), "{on:?}");
-            assert_eq!(row.detail["refusals"], refusals, "{on:?}");
+            assert_eq!(row.reason.as_deref(), Some("busy"), "{backend:?}");
+            assert_eq!(row.detail["refusals"], refusals, "{backend:?}");
             assert_eq!(row.ip, Some([127, 0, 0, 1].into()));
             assert_eq!(row.session_id.is_some(), event == "step_up.refused");
         }

@@ -4,7 +4,7 @@
 use super::kit::{at_once, draft, save_reviewed};
 use crate::harness::{
     client::Client,
-    server::{On, PASSWORD, TestDatabase, TestServer, eventually},
+    server::{Backend, PASSWORD, TestDatabase, TestServer, eventually},
 };
 use nightlatch::{domain::account::Role, flows::policy};
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ fn postgres(server: &TestServer) -> &crate::harness::postgres::Database {
 
 #[test]
 fn without_the_database_nobody_is_let_in_and_it_recovers_unaided() {
-    let server = TestServer::on(On::Postgres).start();
+    let server = TestServer::on(Backend::Postgres).start();
     server.account("eve", Role::Member);
     let ada = server.admin("ada");
     ada.get("/admin").expect(200);
@@ -60,7 +60,7 @@ fn without_the_database_nobody_is_let_in_and_it_recovers_unaided() {
 
 #[test]
 fn a_sign_out_that_could_not_be_written_is_not_answered_as_done() {
-    let server = TestServer::on(On::Postgres).start();
+    let server = TestServer::on(Backend::Postgres).start();
     let ada = server.member("ada");
     let thief = ada.thief();
     postgres(&server).allow_connections(false);
@@ -76,7 +76,7 @@ fn a_sign_out_that_could_not_be_written_is_not_answered_as_done() {
 
 #[test]
 fn a_database_that_only_reads_changes_nothing_and_says_so() {
-    let server = TestServer::on(On::Postgres).start();
+    let server = TestServer::on(Backend::Postgres).start();
     let boss = server.admin("boss");
     server.account("ada", Role::Member);
     let before = server.run(policy::in_force(&server.ctx)).unwrap().revision.revision;
@@ -101,8 +101,8 @@ fn a_database_that_only_reads_changes_nothing_and_says_so() {
 }
 
 /// A server whose security log can be opened and never written.
-fn without_a_log(on: On) -> (TestServer, Client) {
-    let server = TestServer::on(on).start();
+fn without_a_log(backend: Backend) -> (TestServer, Client) {
+    let server = TestServer::on(backend).start();
     let boss = server.admin("boss");
     server.account("ada", Role::Member);
     let database = server.database.clone();
@@ -116,8 +116,8 @@ fn without_a_log(on: On) -> (TestServer, Client) {
 
 #[test]
 fn an_action_that_cannot_be_recorded_does_not_happen() {
-    for on in [On::Sqlite, On::Postgres] {
-        let (server, boss) = without_a_log(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let (server, boss) = without_a_log(backend);
         boss.get("/admin").expect(200);
         let before = (
             server.events(),
@@ -149,23 +149,23 @@ fn an_action_that_cannot_be_recorded_does_not_happen() {
             server.anyone().sign_in("ada", "wrong"),
         ];
         for (index, answer) in refused.iter().enumerate() {
-            assert_eq!(answer.status(), 503, "{on:?} {index}: {}", answer.text());
-            assert!(answer.cookies().is_empty(), "{on:?} {index}");
+            assert_eq!(answer.status(), 503, "{backend:?} {index}: {}", answer.text());
+            assert!(answer.cookies().is_empty(), "{backend:?} {index}");
             assert!(
                 !answer.text().contains("/dev/full") && !answer.text().contains("security log"),
-                "{on:?} {index}"
+                "{backend:?} {index}"
             );
         }
         let after = (
             server.events(),
             server.run(policy::in_force(&server.ctx)).unwrap().revision.revision,
         );
-        assert_eq!(after, before, "{on:?}");
+        assert_eq!(after, before, "{backend:?}");
         let still = server
             .run(nightlatch::flows::accounts::find_by_name(&server.ctx, "ada"))
             .unwrap()
             .unwrap();
-        assert_eq!(still, ada, "{on:?}");
+        assert_eq!(still, ada, "{backend:?}");
         let database = server.database.clone();
         server.stop();
         TestServer::beside(&database)
@@ -178,17 +178,17 @@ fn an_action_that_cannot_be_recorded_does_not_happen() {
 
 #[test]
 fn an_ending_holds_even_when_it_cannot_be_recorded() {
-    for on in [On::Sqlite, On::Postgres] {
-        let (server, boss) = without_a_log(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let (server, boss) = without_a_log(backend);
         boss.get("/").expect(200);
         let thief = boss.thief().header("user-agent", "curl/8");
-        assert_ne!(thief.get("/").status(), 200, "{on:?}");
-        assert_ne!(thief.get("/").status(), 200, "{on:?}");
-        assert_ne!(boss.get("/").status(), 200, "{on:?}: it ended here at once");
+        assert_ne!(thief.get("/").status(), 200, "{backend:?}");
+        assert_ne!(thief.get("/").status(), 200, "{backend:?}");
+        assert_ne!(boss.get("/").status(), 200, "{backend:?}: it ended here at once");
         server.advance(30 * 86_400);
-        assert_ne!(boss.get("/").status(), 200, "{on:?}");
+        assert_ne!(boss.get("/").status(), 200, "{backend:?}");
         // It could not write the end when it stopped either, and reports it.
         let stopped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| server.stop()));
-        assert!(stopped.is_err(), "{on:?}");
+        assert!(stopped.is_err(), "{backend:?}");
     }
 }

@@ -4,7 +4,7 @@ use super::kit::{ask, filled, table};
 use crate::harness::{
     client::{Answer, Client},
     page::Part,
-    server::{On, PASSWORD, TestServer},
+    server::{Backend, PASSWORD, TestServer},
 };
 use nightlatch::{
     domain::account::Role,
@@ -48,8 +48,8 @@ fn program(client: Client) -> Client {
 
 #[test]
 fn cross_site_posts_are_refused_everywhere_and_change_nothing() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let admin = program(server.admin("ada"));
         let other = server.signed_in("ada");
         let before = server.events();
@@ -76,7 +76,7 @@ fn cross_site_posts_are_refused_everywhere_and_change_nothing() {
                     let answer = ask(client, &route, headers);
                     assert!(
                         is_cross_site(&answer),
-                        "{on:?} {} {headers:?}: {}",
+                        "{backend:?} {} {headers:?}: {}",
                         route.path,
                         answer.status()
                     );
@@ -86,9 +86,9 @@ fn cross_site_posts_are_refused_everywhere_and_change_nothing() {
         }
         let mut after = server.events();
         let refused = after.split_off(before.len());
-        assert_eq!(after, before, "{on:?}");
+        assert_eq!(after, before, "{backend:?}");
         // They are recorded, but not each one.
-        assert_eq!(refused, ["access.denied cross_site"], "{on:?}");
+        assert_eq!(refused, ["access.denied cross_site"], "{backend:?}");
         admin.get("/admin").expect(200);
         other.get("/admin").expect(200);
     }
@@ -99,8 +99,8 @@ const SILENT: [(&str, &str); 1] = [("origin", "null")];
 
 #[test]
 fn a_browser_that_does_not_say_where_a_form_comes_from_proves_it_by_the_forms_token() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.account("ada", Role::Member);
         let send = |client: &Client, form: &Part, filled_in: &[(&str, &str)]| {
             let mut fields = form.fields();
@@ -112,7 +112,7 @@ fn a_browser_that_does_not_say_where_a_form_comes_from_proves_it_by_the_forms_to
         let credentials = [("username", "ada"), ("password", PASSWORD)];
         let ada = server.anyone();
         let page = ada.get("/login").expect(200);
-        assert_eq!(page.cookies(), Vec::<String>::new(), "{on:?}: it needs no cookie");
+        assert_eq!(page.cookies(), Vec::<String>::new(), "{backend:?}: it needs no cookie");
         let page = page.page();
         let form = page.form_with("password");
         // Another browser's form, a form that was open for too long, and none.
@@ -123,7 +123,7 @@ fn a_browser_that_does_not_say_where_a_form_comes_from_proves_it_by_the_forms_to
             .expect(403);
         assert!(
             refused.page().shows("Referrer-Policy: no-referrer"),
-            "{on:?}: {}",
+            "{backend:?}: {}",
             refused.text()
         );
         send(&ada, &form, &credentials).expect(303);
@@ -150,7 +150,7 @@ fn a_browser_that_does_not_say_where_a_form_comes_from_proves_it_by_the_forms_to
 
 #[test]
 fn over_https_pages_need_no_tokens() {
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_PUBLIC_URL", "https://login.example.org")
         .start();
     let page = server
@@ -247,7 +247,7 @@ fn another_site_can_neither_sign_a_browser_in_nor_out() {
 
 #[test]
 fn with_a_public_url_only_its_origin_counts() {
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_PUBLIC_URL", "https://login.example.org")
         .start();
     let client = || program(server.anyone()).header("host", "login.example.org");

@@ -4,7 +4,7 @@
 use super::kit::{Wire, wire};
 use crate::harness::{
     client::FIREFOX,
-    server::{On, TestServer, operator},
+    server::{Backend, TestServer, operator},
 };
 use actix_web::{HttpResponse, HttpServer, middleware::from_fn, web};
 use nightlatch::{
@@ -18,7 +18,7 @@ use std::{cell::Cell, sync::Arc};
 const STATUSES: [u16; 7] = [400, 401, 302, 303, 403, 431, 503];
 
 fn server() -> TestServer {
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
         .start();
     let wiki = ApplicationChange {

@@ -4,7 +4,7 @@
 use super::kit::between;
 use crate::harness::{
     client::{CHROME, Client},
-    server::{On, PASSWORD, TestServer},
+    server::{Backend, PASSWORD, TestServer},
     smtp,
 };
 use nightlatch::{
@@ -24,7 +24,7 @@ use nightlatch::{
     store::audit,
 };
 
-const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
+const BOTH: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
 const OLD: &str = "ada@example.org";
 const NEW: &str = "ada@example.net";
 const OTHER: &str = "quiet lantern orchard 9";
@@ -119,8 +119,8 @@ fn answer(server: &TestServer, path: &str, token: &str) -> u16 {
 
 #[test]
 fn a_new_address_counts_once_both_addresses_have_confirmed_it() {
-    for (on, old_first) in [(On::Sqlite, false), (On::Postgres, true)] {
-        let server = TestServer::on(on).start();
+    for (backend, old_first) in [(Backend::Sqlite, false), (Backend::Postgres, true)] {
+        let server = TestServer::on(backend).start();
         let (_, ada) = ada(&server, Role::Member);
         let before = count(&server);
         ada.post("/email", &[("email", NEW)]).expect(303);
@@ -128,7 +128,7 @@ fn a_new_address_counts_once_both_addresses_have_confirmed_it() {
         assert_eq!(
             since(&server, before),
             [pair("email_confirm", NEW), pair("email_asked_for", OLD)],
-            "{on:?}"
+            "{backend:?}"
         );
         let (new, old) = tokens(&server, NEW, OLD);
         // Programs that open links change nothing.
@@ -138,9 +138,9 @@ fn a_new_address_counts_once_both_addresses_have_confirmed_it() {
                 let page = anyone.open(&format!("{path}?token={token}")).expect(200);
                 assert!(
                     page.text().contains(NEW) && page.page().shows("This was not me: cancel"),
-                    "{on:?}"
+                    "{backend:?}"
                 );
-                assert!(!page.text().contains(OLD), "{on:?}: not told to the new mailbox");
+                assert!(!page.text().contains(OLD), "{backend:?}: not told to the new mailbox");
             }
         }
         let waits = |address: &str| {
@@ -153,33 +153,33 @@ fn a_new_address_counts_once_both_addresses_have_confirmed_it() {
                         .is_some_and(|(_, awaited)| awaited.contains(address))
                 })
         };
-        assert!(waits(NEW) && waits(OLD), "{on:?}");
+        assert!(waits(NEW) && waits(OLD), "{backend:?}");
         let before = count(&server);
         let (first, second) = if old_first { (&old, &new) } else { (&new, &old) };
-        assert_eq!(answer(&server, "/email/confirm", first), 303, "{on:?}");
+        assert_eq!(answer(&server, "/email/confirm", first), 303, "{backend:?}");
         assert_eq!(
             (email(&server).as_deref(), count(&server)),
             (Some(OLD), before),
-            "{on:?}: one is not enough"
+            "{backend:?}: one is not enough"
         );
-        assert_eq!((waits(NEW), waits(OLD)), (old_first, !old_first), "{on:?}");
+        assert_eq!((waits(NEW), waits(OLD)), (old_first, !old_first), "{backend:?}");
         for path in ["/email/confirm", "/email/cancel"] {
-            assert_eq!(answer(&server, path, first), 404, "{on:?}: used up");
+            assert_eq!(answer(&server, path, first), 404, "{backend:?}: used up");
         }
-        assert_eq!(answer(&server, "/email/confirm", second), 303, "{on:?}");
-        assert_eq!(email(&server).as_deref(), Some(NEW), "{on:?}");
-        assert!(!waits(NEW) && !waits(OLD), "{on:?}");
+        assert_eq!(answer(&server, "/email/confirm", second), 303, "{backend:?}");
+        assert_eq!(email(&server).as_deref(), Some(NEW), "{backend:?}");
+        assert!(!waits(NEW) && !waits(OLD), "{backend:?}");
         assert_eq!(
             since(&server, before),
             [pair("email_changed", OLD), pair("email_changed", NEW)],
-            "{on:?}"
+            "{backend:?}"
         );
         for token in [&new, &old] {
-            assert_eq!(opened(&server, token), 404, "{on:?}");
+            assert_eq!(opened(&server, token), 404, "{backend:?}");
             assert_eq!(
                 answer(&server, "/email/cancel", token),
                 404,
-                "{on:?}: nothing is taken back"
+                "{backend:?}: nothing is taken back"
             );
         }
         let events = server.events();
@@ -189,60 +189,63 @@ fn a_new_address_counts_once_both_addresses_have_confirmed_it() {
             ("email.changed", 1),
         ] {
             let found = events.iter().filter(|known| *known == event).count();
-            assert_eq!(found, times, "{on:?} {event}");
+            assert_eq!(found, times, "{backend:?} {event}");
         }
         for row in server.audit() {
             let said = row.to_json().to_string();
-            assert!(!said.contains(&new) && !said.contains(&old), "{on:?}");
+            assert!(!said.contains(&new) && !said.contains(&old), "{backend:?}");
         }
     }
 }
 
 #[test]
 fn either_address_can_refuse_also_what_the_other_has_confirmed() {
-    for on in BOTH {
+    for backend in BOTH {
         for by_old in [false, true] {
-            let server = TestServer::on(on).start();
+            let server = TestServer::on(backend).start();
             let (_, ada) = ada(&server, Role::Member);
             ada.post("/email", &[("email", NEW)]).expect(303);
             let (new, old) = tokens(&server, NEW, OLD);
             let (confirms, refuses) = if by_old { (&new, &old) } else { (&old, &new) };
-            assert_eq!(answer(&server, "/email/confirm", confirms), 303, "{on:?}");
+            assert_eq!(answer(&server, "/email/confirm", confirms), 303, "{backend:?}");
             let before = count(&server);
-            assert_eq!(answer(&server, "/email/cancel", refuses), 303, "{on:?}");
+            assert_eq!(answer(&server, "/email/cancel", refuses), 303, "{backend:?}");
             for token in [&new, &old] {
-                assert_eq!(opened(&server, token), 404, "{on:?}");
-                assert_eq!(answer(&server, "/email/confirm", token), 404, "{on:?}");
+                assert_eq!(opened(&server, token), 404, "{backend:?}");
+                assert_eq!(answer(&server, "/email/confirm", token), 404, "{backend:?}");
             }
             assert_eq!(
                 (email(&server).as_deref(), count(&server)),
                 (Some(OLD), before),
-                "{on:?}"
+                "{backend:?}"
             );
-            assert!(server.events().contains(&"email.change_cancelled".to_owned()), "{on:?}");
+            assert!(
+                server.events().contains(&"email.change_cancelled".to_owned()),
+                "{backend:?}"
+            );
         }
     }
 }
 
 #[test]
 fn a_first_email_address_is_confirmed_at_the_new_mailbox_alone() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let ada = server.member("ada");
         ada.post("/email", &[("email", NEW)]).expect(303);
         assert_eq!(
             answer(&server, "/email/confirm", &token_to(&server, NEW)),
             303,
-            "{on:?}"
+            "{backend:?}"
         );
-        assert_eq!(email(&server).as_deref(), Some(NEW), "{on:?}");
+        assert_eq!(email(&server).as_deref(), Some(NEW), "{backend:?}");
     }
 }
 
 #[test]
 fn a_taken_address_gets_the_same_answer_and_stays_with_its_owner() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let (_, ada) = ada(&server, Role::Member);
         let eve = server.account("eve", Role::Member);
         set_email(&server, eve, "Eve@Example.org");
@@ -252,7 +255,7 @@ fn a_taken_address_gets_the_same_answer_and_stays_with_its_owner() {
         assert!(
             page.page()
                 .shows("We sent one link to the new address and one to your current address"),
-            "{on:?}"
+            "{backend:?}"
         );
         assert_eq!(
             since(&server, before),
@@ -260,35 +263,35 @@ fn a_taken_address_gets_the_same_answer_and_stays_with_its_owner() {
                 ("email_taken".to_owned(), "Eve@Example.org".to_owned()),
                 ("email_asked_for".to_owned(), OLD.to_owned())
             ],
-            "{on:?}"
+            "{backend:?}"
         );
         let emails = server.deliver();
         let told = emails
             .iter()
             .find(|email| email.contains("Another account requested your email address"))
             .unwrap();
-        assert!(token_in(told, "/email/confirm").is_none(), "{on:?}: no link");
+        assert!(token_in(told, "/email/confirm").is_none(), "{backend:?}: no link");
         assert_eq!(
             answer(&server, "/email/confirm", &token_to(&server, OLD)),
             303,
-            "{on:?}"
+            "{backend:?}"
         );
-        assert_eq!(email(&server).as_deref(), Some(OLD), "{on:?}");
+        assert_eq!(email(&server).as_deref(), Some(OLD), "{backend:?}");
         // An address that was free when it was requested, and no longer is.
         server.advance(60);
         ada.post("/email", &[("email", NEW)]).expect(303);
         let (new, old) = tokens(&server, NEW, OLD);
-        assert_eq!(answer(&server, "/email/confirm", &new), 303, "{on:?}");
+        assert_eq!(answer(&server, "/email/confirm", &new), 303, "{backend:?}");
         set_email(&server, eve, NEW);
-        assert_eq!(answer(&server, "/email/confirm", &old), 404, "{on:?}");
-        assert_eq!(email(&server).as_deref(), Some(OLD), "{on:?}");
+        assert_eq!(answer(&server, "/email/confirm", &old), 404, "{backend:?}");
+        assert_eq!(email(&server).as_deref(), Some(OLD), "{backend:?}");
     }
 }
 
 #[test]
 fn another_address_is_asked_for_five_times_an_hour_at_most() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let (_, ada) = ada(&server, Role::Member);
         let ask = |number: i64| {
             server.advance(60);
@@ -300,7 +303,7 @@ fn another_address_is_asked_for_five_times_an_hour_at_most() {
         assert_eq!(
             (1..=6).map(ask).collect::<Vec<_>>(),
             [false, false, false, false, false, true],
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
@@ -337,9 +340,9 @@ fn mailed_links_die_with_the_password_and_with_a_disabled_account() {
             client.post("/password/reset", &form).expect(303);
         }),
     ];
-    for on in BOTH {
+    for backend in BOTH {
         for (name, act) in acts {
-            let server = TestServer::on(on).start();
+            let server = TestServer::on(backend).start();
             let (id, ada) = ada(&server, Role::Member);
             ada.post("/email", &[("email", NEW)]).expect(303);
             let (new, old) = tokens(&server, NEW, OLD);
@@ -350,19 +353,19 @@ fn mailed_links_die_with_the_password_and_with_a_disabled_account() {
             let reset = token(&server, "/password/reset");
             act(&server, id, &ada);
             for token in [&new, &old] {
-                assert_eq!(opened(&server, token), 404, "{on:?} {name}");
+                assert_eq!(opened(&server, token), 404, "{backend:?} {name}");
             }
             let page = server.anyone();
             page.get(&format!("/password/reset?token={reset}"));
-            assert_ne!(page.get("/password/reset").status(), 200, "{on:?} {name}");
+            assert_ne!(page.get("/password/reset").status(), 200, "{backend:?} {name}");
         }
     }
 }
 
 #[test]
 fn links_of_an_address_are_good_for_a_day_to_the_microsecond() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let (_, ada) = ada(&server, Role::Member);
         ada.post("/email", &[("email", NEW)]).expect(303);
         let (confirm, _) = tokens(&server, NEW, OLD);
@@ -380,21 +383,21 @@ fn links_of_an_address_are_good_for_a_day_to_the_microsecond() {
             .anyone()
             .post("/email/confirm", &[("token", &confirm)])
             .expect(404);
-        assert_eq!(email(&server).as_deref(), Some(OLD), "{on:?}");
+        assert_eq!(email(&server).as_deref(), Some(OLD), "{backend:?}");
     }
 }
 
 #[test]
 fn a_newer_request_or_another_change_kills_the_earlier_links() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let (id, ada) = ada(&server, Role::Member);
         ada.post("/email", &[("email", NEW)]).expect(303);
         let (first, firsts_old) = tokens(&server, NEW, OLD);
         let before = count(&server);
         ada.post("/email", &[("email", "third@example.org")]).expect(303);
-        assert!(ada.get("/").expect(200).page().shows("Wait a minute"), "{on:?}");
-        assert_eq!(count(&server), before, "{on:?}");
+        assert!(ada.get("/").expect(200).page().shows("Wait a minute"), "{backend:?}");
+        assert_eq!(count(&server), before, "{backend:?}");
         server.advance(60);
         ada.post("/email", &[("email", "third@example.org")]).expect(303);
         for token in [&first, &firsts_old] {
@@ -416,28 +419,28 @@ fn a_newer_request_or_another_change_kills_the_earlier_links() {
             ("by-an-administrator@example.org", "already"),
         ] {
             ada.post("/email", &[("email", typed)]).expect(303);
-            assert!(ada.get("/").expect(200).text().contains(said), "{on:?} {typed}");
+            assert!(ada.get("/").expect(200).text().contains(said), "{backend:?} {typed}");
         }
-        assert_eq!(count(&server), before, "{on:?}");
+        assert_eq!(count(&server), before, "{backend:?}");
     }
 }
 
 #[test]
 fn a_new_device_or_network_is_notified_and_the_first_ones_are_not() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let (_, _browser) = ada(&server, Role::Member);
         let before = count(&server);
         server.signed_in("ada");
-        assert_eq!(kinds(&server, before), Vec::<String>::new(), "{on:?}");
+        assert_eq!(kinds(&server, before), Vec::<String>::new(), "{backend:?}");
         server
             .anyone()
             .header("user-agent", CHROME)
             .sign_in("ada", PASSWORD)
             .expect(303);
-        assert_eq!(kinds(&server, before), ["new_sign_in"], "{on:?}: another browser");
+        assert_eq!(kinds(&server, before), ["new_sign_in"], "{backend:?}: another browser");
         server.anyone().from("127.0.7.7").sign_in("ada", PASSWORD).expect(303);
-        assert_eq!(kinds(&server, before).len(), 2, "{on:?}: another network");
+        assert_eq!(kinds(&server, before).len(), 2, "{backend:?}: another network");
         server
             .anyone()
             .from("127.0.7.8")
@@ -449,28 +452,32 @@ fn a_new_device_or_network_is_notified_and_the_first_ones_are_not() {
             .header("user-agent", CHROME)
             .sign_in("ada", "wrong")
             .expect(422);
-        assert_eq!(kinds(&server, before).len(), 2, "{on:?}: both are known now");
+        assert_eq!(kinds(&server, before).len(), 2, "{backend:?}: both are known now");
     }
 }
 
 #[test]
 fn a_network_of_the_same_group_is_not_new() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         server.policy(&[("session.network_groups", "127.0.0.0/24, 127.0.9.0/24")]);
         let (_, _browser) = ada(&server, Role::Member);
         let before = count(&server);
         server.anyone().from("127.0.9.9").sign_in("ada", PASSWORD).expect(303);
-        assert_eq!(kinds(&server, before), Vec::<String>::new(), "{on:?}");
+        assert_eq!(kinds(&server, before), Vec::<String>::new(), "{backend:?}");
         server.anyone().from("127.0.7.7").sign_in("ada", PASSWORD).expect(303);
-        assert_eq!(kinds(&server, before), ["new_sign_in"], "{on:?}: outside the group");
+        assert_eq!(
+            kinds(&server, before),
+            ["new_sign_in"],
+            "{backend:?}: outside the group"
+        );
     }
 }
 
 #[test]
 fn reporting_a_sign_in_ends_every_session_and_the_password() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let (_, mine) = ada(&server, Role::Member);
         let thief = server.anyone().header("user-agent", CHROME);
         thief.sign_in("ada", PASSWORD).expect(303);
@@ -481,7 +488,7 @@ fn reporting_a_sign_in_ends_every_session_and_the_password() {
             let page = server.anyone().open(&path).expect(200);
             assert!(
                 page.page().shows("Chrome · Windows") && page.page().shows("127.0.0.1"),
-                "{on:?}"
+                "{backend:?}"
             );
         }
         thief.get("/").expect(200);
@@ -496,13 +503,13 @@ fn reporting_a_sign_in_ends_every_session_and_the_password() {
         assert_eq!(
             since(&server, before),
             [("password_reset".to_owned(), OLD.to_owned())],
-            "{on:?}: the way back in"
+            "{backend:?}: the way back in"
         );
         for session in [&thief, &mine] {
             assert_eq!(
                 session.get("/").expect(303).location(),
                 "/login?reason=revoked",
-                "{on:?}"
+                "{backend:?}"
             );
         }
         // A person who knows the password cannot use it, and the owner cannot choose it again.
@@ -519,11 +526,11 @@ fn reporting_a_sign_in_ends_every_session_and_the_password() {
         assert_eq!(
             kinds(&server, before),
             ["new_sign_in"],
-            "{on:?}: the device is a stranger again"
+            "{backend:?}: the device is a stranger again"
         );
         server.anyone().post("/not-me", form).expect(404);
         server.anyone().open(&path).expect(404);
-        assert!(server.events().contains(&"sign_in.disowned".to_owned()), "{on:?}");
+        assert!(server.events().contains(&"sign_in.disowned".to_owned()), "{backend:?}");
     }
 }
 
@@ -560,8 +567,8 @@ fn a_link_to_disown_a_sign_in_is_good_for_a_week() {
 
 #[test]
 fn the_owner_is_notified_once_of_a_changed_or_reset_password() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let (id, ada) = ada(&server, Role::Member);
         let before = count(&server);
         let change = |current, new| {
@@ -573,23 +580,23 @@ fn the_owner_is_notified_once_of_a_changed_or_reset_password() {
             ada.post("/password", &form)
         };
         change("wrong", OTHER).expect(422);
-        assert_eq!(count(&server), before, "{on:?}");
+        assert_eq!(count(&server), before, "{backend:?}");
         change(PASSWORD, OTHER).expect(303);
-        assert_eq!(kinds(&server, before), ["password_changed"], "{on:?}");
+        assert_eq!(kinds(&server, before), ["password_changed"], "{backend:?}");
         server.act(id, Act::ResetPassword);
-        assert_eq!(kinds(&server, before).len(), 2, "{on:?}");
+        assert_eq!(kinds(&server, before).len(), 2, "{backend:?}");
         let emails = server.deliver().join("\n");
         assert!(
             !emails.contains(OTHER) && !emails.contains(PASSWORD),
-            "{on:?}: no secret in an email"
+            "{backend:?}: no secret in an email"
         );
     }
 }
 
 #[test]
 fn a_lockout_is_notified_at_most_once_an_hour() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         server.policy(&[
             ("auth.login_lock_out_at_failure", "true"),
             ("auth.login_lock_out_by_combination_user_and_ip", "true"),
@@ -604,23 +611,23 @@ fn a_lockout_is_notified_at_most_once_an_hour() {
             tell();
         };
         wrong();
-        assert_eq!(kinds(&server, before), ["locked_out"], "{on:?}");
+        assert_eq!(kinds(&server, before), ["locked_out"], "{backend:?}");
         server.advance(61);
         wrong();
-        assert_eq!(count(&server), before + 1, "{on:?}: within the hour");
+        assert_eq!(count(&server), before + 1, "{backend:?}: within the hour");
         server.advance(3600);
         wrong();
-        assert_eq!(count(&server), before + 2, "{on:?}");
+        assert_eq!(count(&server), before + 2, "{backend:?}");
         server.anyone().sign_in("nobody", "wrong").expect(429);
         tell();
-        assert_eq!(count(&server), before + 2, "{on:?}");
+        assert_eq!(count(&server), before + 2, "{backend:?}");
     }
 }
 
 #[test]
 fn every_owner_whose_name_was_tried_is_notified_of_a_locked_address() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         server.policy(&[
             ("auth.login_lock_out_at_failure", "true"),
             ("auth.login_failure_limit", "4"),
@@ -642,13 +649,13 @@ fn every_owner_whose_name_was_tried_is_notified_of_a_locked_address() {
         let told = |address: &str| ("locked_out".to_owned(), address.to_owned());
         let mut emails = since(&server, before);
         emails.sort();
-        assert_eq!(emails, [told(OLD), told("eve@example.org")], "{on:?}");
+        assert_eq!(emails, [told(OLD), told("eve@example.org")], "{backend:?}");
         assert!(
             server
                 .deliver()
                 .join("\n")
                 .contains("Sign-ins from that IP address are refused"),
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
@@ -667,8 +674,8 @@ fn a_locked_address_beyond_the_ceiling_tells_no_owner() {
 
 #[test]
 fn the_latest_tried_names_are_kept() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         for name in (0..25)
             .map(|number| format!("name{number}"))
             .chain(["name7".to_owned()])
@@ -695,65 +702,65 @@ fn the_latest_tried_names_are_kept() {
             .collect();
         expected.insert(0, "name5".to_owned());
         expected.push("name7".to_owned());
-        assert_eq!(row.lockout.names_tried, expected[expected.len() - 20..], "{on:?}");
+        assert_eq!(row.lockout.names_tried, expected[expected.len() - 20..], "{backend:?}");
     }
 }
 
 #[test]
 fn an_expiry_is_notified_once_before_each_date_and_once_it_has_passed() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let (id, _) = ada(&server, Role::Member);
         let tell = || server.run(notices::notify_expiring(&server.ctx)).unwrap();
         let at = server.now().saturating_add(Span::from_secs(10 * DAY));
         server.act(id, Act::SetExpiry(Some(at)));
         let before = count(&server);
         tell();
-        assert_eq!(count(&server), before, "{on:?}: ten days are far");
+        assert_eq!(count(&server), before, "{backend:?}: ten days are far");
         server.advance(3 * DAY + 1);
         tell();
         tell();
-        assert_eq!(kinds(&server, before), ["expires_soon"], "{on:?}: once");
+        assert_eq!(kinds(&server, before), ["expires_soon"], "{backend:?}: once");
         server.act(id, Act::SetExpiry(Some(at.saturating_add(Span::from_secs(60)))));
         server.advance(60);
         tell();
-        assert_eq!(count(&server), before + 2, "{on:?}: another date");
+        assert_eq!(count(&server), before + 2, "{backend:?}: another date");
         server.advance(7 * DAY + 61);
         server.run(accounts::expire_due(&server.ctx)).unwrap();
         server.act(id, Act::Enable);
-        assert_eq!(kinds(&server, before)[2..], ["expired", "reactivated"], "{on:?}");
+        assert_eq!(kinds(&server, before)[2..], ["expired", "reactivated"], "{backend:?}");
     }
 }
 
 #[test]
 fn administrators_get_a_digest_at_most_once_an_hour_and_only_of_something() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let (_, _boss) = ada(&server, Role::Administrator);
         let look = || server.run(notices::send_digest(&server.ctx)).unwrap();
         let digests = || kinds(&server, 0).into_iter().filter(|kind| kind == "digest").count();
         look();
         server.advance(3600);
         look();
-        assert_eq!(digests(), 0, "{on:?}: nothing to tell");
+        assert_eq!(digests(), 0, "{backend:?}: nothing to tell");
         for name in 0..5 {
             server.anyone().sign_in(&format!("name{name}"), "wrong").expect(422);
         }
         server.policy(&[("session.ttl", "5 days")]);
         server.advance(3599);
         look();
-        assert_eq!(digests(), 0, "{on:?}: within the hour");
+        assert_eq!(digests(), 0, "{backend:?}: within the hour");
         server.advance(1);
         look();
         look();
-        assert_eq!(digests(), 1, "{on:?}");
+        assert_eq!(digests(), 1, "{backend:?}");
         let emails = server.deliver();
         let text = emails.last().unwrap().replace("=\r\n", "").replace("=3D", "=");
         assert!(
             text.contains("1 address, 5 names: 127.0.0.1 tried many accounts (password spraying)."),
-            "{on:?}: {text}"
+            "{backend:?}: {text}"
         );
-        assert!(text.contains("changed the policy"), "{on:?}: {text}");
+        assert!(text.contains("changed the policy"), "{backend:?}: {text}");
     }
 }
 
@@ -840,15 +847,15 @@ fn a_digest_names_ten_of_each_kind_and_counts_the_others() {
 
 #[test]
 fn a_kind_that_policy_or_its_owner_switched_off_is_not_sent() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let (id, ada) = ada(&server, Role::Member);
         let before = count(&server);
         let reset = || server.act(id, Act::ForceChange);
         reset();
         server.policy(&[("notices.password", "false")]);
         server.act(id, Act::ResetPassword);
-        assert_eq!(count(&server), before, "{on:?}: by policy");
+        assert_eq!(count(&server), before, "{backend:?}: by policy");
         server.policy(&[("notices.password", "true")]);
         drop(ada);
         let other = server.account("eve", Role::Member);
@@ -870,15 +877,15 @@ fn a_kind_that_policy_or_its_owner_switched_off_is_not_sent() {
         assert_eq!(
             (expire(other), expire(id)),
             (0, 2),
-            "{on:?}: by its owner, others still get theirs"
+            "{backend:?}: by its owner, others still get theirs"
         );
     }
 }
 
 #[test]
 fn a_thief_cannot_silence_the_emails_that_reveal_the_theft() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let (id, ada) = ada(&server, Role::Member);
         let before = count(&server);
         // Nothing at all is wanted.
@@ -886,18 +893,18 @@ fn a_thief_cannot_silence_the_emails_that_reveal_the_theft() {
         assert_eq!(
             since(&server, before),
             [("switched_off".to_owned(), OLD.to_owned())],
-            "{on:?}"
+            "{backend:?}"
         );
         ada.post("/notices", &[]).expect(303);
-        assert_eq!(count(&server), before + 1, "{on:?}: told once");
+        assert_eq!(count(&server), before + 1, "{backend:?}: told once");
         let emails = server.deliver().join("\n").replace("=\r\n", "");
         assert!(
             emails.contains("127.0.0.1") && emails.contains(NotificationKind::SignIn.label()),
-            "{on:?}"
+            "{backend:?}"
         );
         assert!(
             !emails.contains(NotificationKind::Password.label()),
-            "{on:?}: it was not switched off"
+            "{backend:?}: it was not switched off"
         );
         let page = ada.get("/").expect(200);
         let boxes = between(page.text(), "name=\"notice\" ", ">");
@@ -906,13 +913,17 @@ fn a_thief_cannot_silence_the_emails_that_reveal_the_theft() {
                 boxes
                     .iter()
                     .any(|words| words.contains(code) && words.ends_with(" checked disabled")),
-                "{on:?} {boxes:?}"
+                "{backend:?} {boxes:?}"
             );
         }
         server.act(id, Act::ResetPassword);
         set_email(&server, id, NEW);
         let told = kinds(&server, before + 1);
-        assert_eq!(told, ["password_changed", "email_changed", "email_changed"], "{on:?}");
+        assert_eq!(
+            told,
+            ["password_changed", "email_changed", "email_changed"],
+            "{backend:?}"
+        );
     }
 }
 

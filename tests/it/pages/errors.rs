@@ -1,6 +1,6 @@
 //! Error pages: a signed-in user keeps navigation, name and sign-out.
 
-use crate::harness::server::{On, TestServer};
+use crate::harness::server::{Backend, TestServer};
 use nightlatch::{domain::account::Role, flows::accounts::Act};
 use reqwest::Method;
 
@@ -36,18 +36,18 @@ fn error_pages_keep_navigation_name_and_sign_out_of_people_who_are_signed_in() {
 
 #[test]
 fn the_page_of_a_demanded_change_has_the_sign_out_that_it_promises() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let id = server.account("ada", Role::Member);
         let ada = server.signed_in("ada");
         server.act(id, Act::ForceChange);
         let page = ada.get("/password").expect(200).page();
-        assert!(page.shows("You can also sign out."), "{on:?}");
+        assert!(page.shows("You can also sign out."), "{backend:?}");
         let lost = ada.get("/nothing/here").expect(404).page();
-        assert!(lost.shows("You are signed in as ada."), "{on:?}: {}", lost.text());
-        assert!(lost.all("nav").is_empty(), "{on:?}");
+        assert!(lost.shows("You are signed in as ada."), "{backend:?}: {}", lost.text());
+        assert!(lost.all("nav").is_empty(), "{backend:?}");
         ada.submit(&lost.form("/logout"), &[]).expect(303);
-        assert_eq!(ada.get("/").expect(303).location(), "/login", "{on:?}");
+        assert_eq!(ada.get("/").expect(303).location(), "/login", "{backend:?}");
     }
 }
 

@@ -3,7 +3,7 @@
 use super::kit::{authority, wire};
 use crate::harness::{
     client::{Answer, CHROME, Client, FIREFOX},
-    server::{On, PASSWORD, TestDatabase, TestServer, eventually, operator},
+    server::{Backend, PASSWORD, TestDatabase, TestServer, eventually, operator},
 };
 use nightlatch::{
     domain::{account::Role, origin::ReturnTo, policy::Scope, session::SessionFilter},
@@ -18,8 +18,8 @@ use reqwest::Method;
 const PAGE: &str = "https://wiki.example.org/page?x=1";
 
 /// A server behind a proxy at 127.0.0.1, with `wiki` protected.
-fn server(on: On) -> TestServer {
-    let server = TestServer::on(on)
+fn server(backend: Backend) -> TestServer {
+    let server = TestServer::on(backend)
         .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
         .start();
     protect(&server, "wiki", &["wiki.example.org"], ApplicationChange::default());
@@ -90,8 +90,8 @@ fn code(answer: &Answer) -> &str {
 
 #[test]
 fn a_signed_in_request_passes_every_dialect_with_its_identity() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         let id = server.account("bücher", Role::Member);
         let profile = Act::SetProfile {
             display_name: "Ada Lovelace".to_owned(),
@@ -102,15 +102,19 @@ fn a_signed_in_request_passes_every_dialect_with_its_identity() {
         let ada = server.signed_in("bücher");
         for answer in all_three(&ada, PAGE) {
             let answer = answer.expect(200);
-            assert_eq!(answer.text(), "", "{on:?}");
+            assert_eq!(answer.text(), "", "{backend:?}");
             let expected = ["bücher", "Ada Lovelace", "ada@example.org", "staff,editors"];
             assert_eq!(
                 identity(&answer),
                 expected.map(|value| Some(value.to_owned())),
-                "{on:?}"
+                "{backend:?}"
             );
-            assert_eq!(answer.header("x-nightlatch-session-ends"), Some("1209600"), "{on:?}");
-            assert_eq!(answer.header("x-nightlatch-factors"), Some("password"), "{on:?}");
+            assert_eq!(
+                answer.header("x-nightlatch-session-ends"),
+                Some("1209600"),
+                "{backend:?}"
+            );
+            assert_eq!(answer.header("x-nightlatch-factors"), Some("password"), "{backend:?}");
             assert_eq!(answer.header("cache-control"), Some("no-store"));
             assert_eq!(answer.cookies(), Vec::<String>::new());
         }
@@ -119,14 +123,14 @@ fn a_signed_in_request_passes_every_dialect_with_its_identity() {
         assert_eq!(
             identity(&nginx(&bob, PAGE).expect(200)),
             empty,
-            "{on:?}: empty, never absent"
+            "{backend:?}: empty, never absent"
         );
     }
 }
 
 #[test]
 fn signed_out_requests_are_redirected_in_the_form_of_the_proxy() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     let browser = server.anyone();
     let login = format!(
         "{}/login?return_to=https%3A%2F%2Fwiki.example.org%2Fpage%3Fx%3D1",
@@ -169,15 +173,15 @@ fn signed_out_requests_are_redirected_in_the_form_of_the_proxy() {
 
 #[test]
 fn an_ended_session_is_refused_at_once_with_its_reason() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         let ada = server.member("ada");
         let thief = ada.thief();
         nginx(&ada, PAGE).expect(200);
         ada.post("/logout", &[]).expect(303);
         for answer in all_three(&thief, PAGE) {
-            assert_ne!(answer.status(), 200, "{on:?}");
-            assert!(answer.location().starts_with(&server.base), "{on:?}");
+            assert_ne!(answer.status(), 200, "{backend:?}");
+            assert!(answer.location().starts_with(&server.base), "{backend:?}");
         }
         server.policy(&[("auth.idle_session_timeout", "15m")]);
         let ada = server.signed_in("ada");
@@ -185,10 +189,10 @@ fn an_ended_session_is_refused_at_once_with_its_reason() {
         nginx(&ada, PAGE).expect(200);
         server.advance(901);
         let answer = nginx(&ada, PAGE).expect(401);
-        assert_eq!(code(&answer), "idle", "{on:?}");
+        assert_eq!(code(&answer), "idle", "{backend:?}");
         assert!(
             answer.location().ends_with("&reason=idle"),
-            "{on:?}: {}",
+            "{backend:?}: {}",
             answer.location()
         );
     }
@@ -196,7 +200,7 @@ fn an_ended_session_is_refused_at_once_with_its_reason() {
 
 #[test]
 fn only_trusted_proxies_may_ask() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     server.account("ada", Role::Member);
     let direct = server.anyone().from("127.0.0.2");
     direct.sign_in("ada", PASSWORD).expect(303);
@@ -217,7 +221,7 @@ fn only_trusted_proxies_may_ask() {
 
 #[test]
 fn a_missing_or_malformed_header_is_named() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     let ada = server.member("ada");
     let nginx = [("x-original-url", PAGE), ("x-original-method", "GET")];
     let caddy = [
@@ -304,7 +308,7 @@ fn a_missing_or_malformed_header_is_named() {
 
 #[test]
 fn a_preflight_passes_where_its_method_is_public() {
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
         .start();
     let change = ApplicationChange {
@@ -324,7 +328,7 @@ fn a_preflight_passes_where_its_method_is_public() {
 
 #[test]
 fn the_scheme_is_read_as_a_list_of_tokens_without_case() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     let ada = server.member("ada");
     for proto in ["https, http", "HTTPS", ", https", "Https ,, http,", "wss, ws"] {
         let headers = [
@@ -351,8 +355,8 @@ fn the_scheme_is_read_as_a_list_of_tokens_without_case() {
 
 #[test]
 fn access_follows_roles_paths_and_public_paths() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         let only = |roles: &[Role], groups: &[&str]| ApplicationChange {
             roles: Some(roles.to_vec()),
             groups: Some(texts(groups)),
@@ -386,23 +390,23 @@ fn access_follows_roles_paths_and_public_paths() {
             ("https://site.example.org//docs/public/a.css", 400, 400, 400),
             ("https://wiki.example.org//a/../b", 200, 200, 401),
         ] {
-            assert_eq!(nginx(&ada, url).status(), member, "{on:?} {url}");
-            assert_eq!(nginx(&boss, url).status(), administrator, "{on:?} {url}");
+            assert_eq!(nginx(&ada, url).status(), member, "{backend:?} {url}");
+            assert_eq!(nginx(&boss, url).status(), administrator, "{backend:?} {url}");
             let answer = nginx(&server.anyone(), url);
-            assert_eq!(answer.status(), stranger, "{on:?} {url}");
+            assert_eq!(answer.status(), stranger, "{backend:?} {url}");
             assert!(
                 answer.status() != 200 || identity(&answer) == [const { Some(String::new()) }; 4],
-                "{on:?} {url}"
+                "{backend:?} {url}"
             );
         }
         let public = nginx(&ada, "https://site.example.org/docs/public/a.css").expect(200);
         assert_eq!(
             identity(&public),
             [const { Some(String::new()) }; 4],
-            "{on:?}: nobody is looked for"
+            "{backend:?}: nobody is looked for"
         );
-        assert_eq!(public.header("x-nightlatch-session-ends"), Some(""), "{on:?}");
-        assert_eq!(public.header("x-nightlatch-factors"), Some(""), "{on:?}");
+        assert_eq!(public.header("x-nightlatch-session-ends"), Some(""), "{backend:?}");
+        assert_eq!(public.header("x-nightlatch-factors"), Some(""), "{backend:?}");
         let denied: Vec<_> = server
             .audit()
             .into_iter()
@@ -410,7 +414,7 @@ fn access_follows_roles_paths_and_public_paths() {
             .collect();
         assert!(
             denied.iter().all(|row| !row.detail.to_string().contains('?')),
-            "{on:?}: queries may hold secrets"
+            "{backend:?}: queries may hold secrets"
         );
         let told: Vec<_> = denied
             .iter()
@@ -419,7 +423,7 @@ fn access_follows_roles_paths_and_public_paths() {
         assert_eq!(
             told,
             [("ada", Some("console")), ("ada", Some("ops")), ("boss", Some("ops"))],
-            "{on:?}"
+            "{backend:?}"
         );
         // Groups and applications apply immediately.
         let change = ApplicationChange {
@@ -436,15 +440,15 @@ fn access_follows_roles_paths_and_public_paths() {
         assert_eq!(
             code(&nginx(&ada, "https://ops.example.org/").expect(403)),
             "unknown_application",
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
 
 #[test]
 fn entering_a_stricter_application_counts_from_then_on() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         protect(&server, "strict", &["strict.example.org"], ApplicationChange::default());
         let strict = Scope::Application("strict".to_owned());
         server.policy_in(&strict, &[("auth.idle_session_timeout", "5m")]);
@@ -463,15 +467,15 @@ fn entering_a_stricter_application_counts_from_then_on() {
         let ada = server.member("ada");
         server.advance(301);
         nginx(&ada, PAGE).expect(200);
-        assert_eq!(entered(&server), ["wiki"], "{on:?}");
+        assert_eq!(entered(&server), ["wiki"], "{backend:?}");
         let answer = nginx(&ada, "https://strict.example.org/").expect(200);
-        assert_eq!(answer.header("x-nightlatch-session-ends"), Some("300"), "{on:?}");
-        assert_eq!(entered(&server), ["strict", "wiki"], "{on:?}");
+        assert_eq!(answer.header("x-nightlatch-session-ends"), Some("300"), "{backend:?}");
+        assert_eq!(entered(&server), ["strict", "wiki"], "{backend:?}");
         server.advance(301);
         assert_eq!(
             code(&nginx(&ada, PAGE).expect(401)),
             "idle",
-            "{on:?}: an end is one everywhere"
+            "{backend:?}: an end is one everywhere"
         );
         // At its door the stricter rule is included already.
         let ada = server.signed_in("ada");
@@ -479,7 +483,7 @@ fn entering_a_stricter_application_counts_from_then_on() {
         assert_eq!(
             code(&nginx(&ada, "https://strict.example.org/").expect(401)),
             "idle",
-            "{on:?}"
+            "{backend:?}"
         );
         ada.get("/").expect(303);
     }
@@ -487,7 +491,7 @@ fn entering_a_stricter_application_counts_from_then_on() {
 
 #[test]
 fn the_applications_own_rule_says_what_is_activity() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     server.policy(&[("auth.idle_session_timeout", "10m")]);
     let wiki = Scope::Application("wiki".to_owned());
     server.policy_in(
@@ -512,7 +516,7 @@ fn the_applications_own_rule_says_what_is_activity() {
 
 #[test]
 fn a_pending_password_change_comes_first() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     let id = server.account("ada", Role::Member);
     let ada = server.signed_in("ada");
     server.act(id, Act::ForceChange);
@@ -532,8 +536,8 @@ fn a_pending_password_change_comes_first() {
 
 #[test]
 fn a_rotation_waits_for_the_next_page_that_reaches_the_browser() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         server.account("ada", Role::Member);
         let ada = server.anyone().header("x-forwarded-for", "203.0.113.9");
         ada.sign_in("ada", PASSWORD).expect(303);
@@ -541,7 +545,7 @@ fn a_rotation_waits_for_the_next_page_that_reaches_the_browser() {
         let ada = ada.header("x-forwarded-for", "198.51.100.7");
         for _ in 0..3 {
             for answer in all_three(&ada, PAGE) {
-                assert_eq!(answer.expect(200).cookies(), Vec::<String>::new(), "{on:?}");
+                assert_eq!(answer.expect(200).cookies(), Vec::<String>::new(), "{backend:?}");
             }
             server.advance(20);
         }
@@ -550,17 +554,17 @@ fn a_rotation_waits_for_the_next_page_that_reaches_the_browser() {
                 .events()
                 .iter()
                 .any(|event| event.starts_with("session.network_changed")),
-            "{on:?}"
+            "{backend:?}"
         );
         assert!(
             !server.events().iter().any(|event| event.starts_with("session.rotated")),
-            "{on:?}"
+            "{backend:?}"
         );
         ada.get("/").expect(200);
-        assert_ne!(ada.cookie("nightlatch").unwrap(), old, "{on:?}");
+        assert_ne!(ada.cookie("nightlatch").unwrap(), old, "{backend:?}");
         assert!(
             server.events().iter().any(|event| event.starts_with("session.rotated")),
-            "{on:?}"
+            "{backend:?}"
         );
         let late = ada.thief();
         late.set_cookie("nightlatch", &old);
@@ -568,18 +572,18 @@ fn a_rotation_waits_for_the_next_page_that_reaches_the_browser() {
         nginx(&late, PAGE).expect(200);
         nginx(&ada, PAGE).expect(200);
         server.advance(6);
-        assert_eq!(code(&nginx(&late, PAGE).expect(401)), "rotated_reuse", "{on:?}");
+        assert_eq!(code(&nginx(&late, PAGE).expect(401)), "rotated_reuse", "{backend:?}");
         assert_eq!(
             code(&nginx(&ada, PAGE).expect(401)),
             "rotated_reuse",
-            "{on:?}: under both ids"
+            "{backend:?}: under both ids"
         );
     }
 }
 
 #[test]
 fn nothing_but_a_live_session_is_ever_let_through() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     let ada = server.member("ada");
     let own = ada.cookie("nightlatch").unwrap();
     let bob = server.member("bob").cookie("nightlatch").unwrap();
@@ -650,7 +654,7 @@ fn nothing_but_a_live_session_is_ever_let_through() {
 
 #[test]
 fn proxies_ask_under_any_name_with_any_method_from_any_page() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     let ada = server
         .member("ada")
         .header("origin", "https://wiki.example.org")
@@ -682,7 +686,7 @@ fn proxies_ask_under_any_name_with_any_method_from_any_page() {
 
 #[test]
 fn a_forwarded_request_of_a_live_session_asks_no_database() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     let ada = server.member("ada");
     nginx(&ada, PAGE).expect(200);
     nginx(&ada, PAGE).expect(200);
@@ -698,7 +702,7 @@ fn a_forwarded_request_of_a_live_session_asks_no_database() {
 
 #[test]
 fn without_the_database_nobody_passes() {
-    let server = server(On::Postgres);
+    let server = server(Backend::Postgres);
     let ada = server.member("ada");
     nginx(&ada, PAGE).expect(200);
     let TestDatabase::Postgres(database) = &*server.database else {
@@ -720,7 +724,7 @@ fn without_the_database_nobody_passes() {
 
 #[test]
 fn people_return_to_a_registered_application_and_nowhere_else() {
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
         .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
         .start();
@@ -788,7 +792,7 @@ fn people_return_to_a_registered_application_and_nowhere_else() {
 
 #[test]
 fn a_path_is_judged_as_it_came_over_the_wire() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     let docs = ApplicationChange {
         prefixes: Some(texts(&["/docs"])),
         public: Some(texts(&["/docs/public/*"])),
@@ -846,7 +850,7 @@ fn a_path_is_judged_as_it_came_over_the_wire() {
 
 #[test]
 fn an_address_that_nobody_would_be_sent_back_to_is_left_out() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     let asked = |length: usize| {
         let page = format!("https://wiki.example.org/{}", "x".repeat(length));
         nginx(&server.anyone(), &page).expect(401).location().to_owned()
@@ -863,9 +867,9 @@ const SAFARI: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5_1 like Mac OS X) A
 
 #[test]
 fn a_media_player_of_the_same_platform_is_no_thief() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         for mode in ["moderate", "moderate_vpn", "permissive"] {
-            let server = server(on);
+            let server = server(backend);
             server.policy(&[("session.session_validation_mode", mode)]);
             server.account("ada", Role::Member);
             let safari = server.anyone().header("user-agent", SAFARI);
@@ -874,22 +878,22 @@ fn a_media_player_of_the_same_platform_is_no_thief() {
             assert_eq!(
                 nginx(&player, "http://wiki.example.org/film.mp4").status(),
                 200,
-                "{on:?} {mode}"
+                "{backend:?} {mode}"
             );
             assert_eq!(
                 nginx(&safari, "http://wiki.example.org/page").status(),
                 200,
-                "{on:?} {mode}: the browser is still signed in"
+                "{backend:?} {mode}: the browser is still signed in"
             );
             // A request that navigates is not treated as a player.
             let navigating = player.thief().header("sec-fetch-mode", "navigate");
             assert_eq!(
                 nginx(&navigating, "http://wiki.example.org/page").status(),
                 401,
-                "{on:?} {mode}"
+                "{backend:?} {mode}"
             );
         }
-        let server = server(on);
+        let server = server(backend);
         server.policy(&[("session.session_validation_mode", "strict")]);
         server.account("ada", Role::Member);
         let safari = server.anyone().header("user-agent", SAFARI);
@@ -901,7 +905,7 @@ fn a_media_player_of_the_same_platform_is_no_thief() {
             )
             .status(),
             401,
-            "{on:?} strict"
+            "{backend:?} strict"
         );
     }
 }

@@ -4,7 +4,7 @@
 use super::kit::{at_once, between};
 use crate::harness::{
     client::{Answer, CHROME, Client},
-    server::{On, PASSWORD, TestServer, operator},
+    server::{Backend, PASSWORD, TestServer, operator},
     trace::Trace,
 };
 use nightlatch::{
@@ -32,8 +32,8 @@ fn texts(items: &[&str]) -> Option<Vec<String>> {
     Some(items.iter().map(|item| (*item).to_owned()).collect())
 }
 
-fn server_over(on: On, scheme: &str) -> TestServer {
-    let server = TestServer::on(on)
+fn server_over(backend: Backend, scheme: &str) -> TestServer {
+    let server = TestServer::on(backend)
         .env("NIGHTLATCH_PUBLIC_URL", &format!("{scheme}://{LOGIN}"))
         .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
         .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
@@ -56,8 +56,8 @@ fn server_over(on: On, scheme: &str) -> TestServer {
     server
 }
 
-fn server(on: On) -> TestServer {
-    server_over(on, "http")
+fn server(backend: Backend) -> TestServer {
+    server_over(backend, "http")
 }
 
 /// One browser, which keeps the cookies of each host apart.
@@ -170,13 +170,13 @@ fn live_sessions(server: &TestServer) -> Vec<SessionId> {
 
 #[test]
 fn a_sign_in_leads_over_to_another_domain_and_back_to_the_page() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         server.account("ada", Role::Member);
         let browser = Browser::new(&server);
         let sent = forwarded(&browser.shop, PAGE).expect(401);
         let login = format!("/login?return_to={}", encoded(PAGE));
-        assert_eq!(sent.location(), format!("http://{LOGIN}{login}"), "{on:?}");
+        assert_eq!(sent.location(), format!("http://{LOGIN}{login}"), "{backend:?}");
         let form = browser.own.get(&login).expect(200);
         let policy = form.header("content-security-policy").unwrap();
         assert!(
@@ -207,7 +207,7 @@ fn a_sign_in_leads_over_to_another_domain_and_back_to_the_page() {
         assert_eq!(issued.header("referrer-policy"), Some("no-referrer"));
         assert_eq!(issued.header("cache-control"), Some("no-store"));
         let arrived = browser.shop.get(browser.on(SHOP, &issued));
-        assert_eq!((arrived.status(), arrived.location()), (303, PAGE), "{on:?}");
+        assert_eq!((arrived.status(), arrived.location()), (303, PAGE), "{backend:?}");
         assert_eq!(arrived.header("referrer-policy"), Some("no-referrer"));
         let given = arrived
             .cookies()
@@ -220,12 +220,12 @@ fn a_sign_in_leads_over_to_another_domain_and_back_to_the_page() {
         );
         assert_ne!(browser.shop.cookie("nightlatch"), browser.own.cookie("nightlatch"));
         let passed = forwarded(&browser.shop, PAGE).expect(200);
-        assert_eq!(passed.header("remote-user"), Some("ada"), "{on:?}");
+        assert_eq!(passed.header("remote-user"), Some("ada"), "{backend:?}");
         assert_eq!(
             browser.shop.get("/nightlatch/session").expect(200).json()["state"],
             "live"
         );
-        assert_eq!(live_sessions(&server).len(), 1, "{on:?}: it is one session");
+        assert_eq!(live_sessions(&server).len(), 1, "{backend:?}: it is one session");
         // Signed in already, the sign-in page redirects immediately.
         let again = browser.own.get(&login);
         assert_eq!(browser.on(SHOP, &again), start);
@@ -241,13 +241,17 @@ fn a_sign_in_leads_over_to_another_domain_and_back_to_the_page() {
 
 #[test]
 fn an_end_on_either_host_is_one_on_both() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         let id = server.account("ada", Role::Member);
         let code = |answer: Answer| answer.header("x-nightlatch-reason").unwrap().to_owned();
         let browser = Browser::signed_in(&server, "ada").carried_over();
         browser.own.post("/logout", &[]).expect(303);
-        assert_eq!(code(forwarded(&browser.shop, PAGE).expect(401)), "signed_out", "{on:?}");
+        assert_eq!(
+            code(forwarded(&browser.shop, PAGE).expect(401)),
+            "signed_out",
+            "{backend:?}"
+        );
 
         let browser = Browser::signed_in(&server, "ada").carried_over();
         browser
@@ -259,7 +263,11 @@ fn an_end_on_either_host_is_one_on_both() {
 
         let browser = Browser::signed_in(&server, "ada").carried_over();
         server.act(id, Act::EndSessions);
-        assert_eq!(code(forwarded(&browser.shop, PAGE).expect(401)), "revoked", "{on:?}");
+        assert_eq!(
+            code(forwarded(&browser.shop, PAGE).expect(401)),
+            "revoked",
+            "{backend:?}"
+        );
 
         // After a new password only the token of that browser remains, which can be handed over
         // again.
@@ -279,8 +287,8 @@ fn an_end_on_either_host_is_one_on_both() {
 
 #[test]
 fn a_handover_never_signs_in_another_account() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         server.account("ada", Role::Member);
         server.account("mallory", Role::Member);
         let mallory = Browser::signed_in(&server, "mallory");
@@ -294,7 +302,7 @@ fn a_handover_never_signs_in_another_account() {
         assert_eq!(
             victim.shop.get("/nightlatch/session").expect(200).json()["state"],
             "anonymous",
-            "{on:?}"
+            "{backend:?}"
         );
         victim.shop.get(&own).expect(303);
         assert_eq!(victim.shop.get("/nightlatch/session").expect(200).json()["user"], "ada");
@@ -302,7 +310,7 @@ fn a_handover_never_signs_in_another_account() {
         assert_eq!(
             victim.shop.get("/nightlatch/session").expect(200).json()["user"],
             "ada",
-            "{on:?}"
+            "{backend:?}"
         );
         // A handover that another browser started does not carry the victim's session either.
         let begun = mallory
@@ -317,15 +325,15 @@ fn a_handover_never_signs_in_another_account() {
         assert_eq!(
             mallory.shop.get("/nightlatch/session").expect(200).json()["user"],
             "mallory",
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
 
 #[test]
 fn a_code_is_good_once_for_thirty_seconds_in_one_browser_on_one_host() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         server.account("ada", Role::Member);
         let from = || Browser::new(&server).with("x-forwarded-for", "203.0.113.9");
         let fresh = || from().enter("ada");
@@ -361,7 +369,11 @@ fn a_code_is_good_once_for_thirty_seconds_in_one_browser_on_one_host() {
             .header("accept", "application/json")
             .header("user-agent", CHROME);
         let voided = browser.ticket();
-        assert_eq!(program.get(&voided).expect(403).json()["code"], "handover", "{on:?}");
+        assert_eq!(
+            program.get(&voided).expect(403).json()["code"],
+            "handover",
+            "{backend:?}"
+        );
         refused(browser.shop.get(&voided));
         // A HEAD request does not consume the code.
         assert_eq!(browser.shop.send(Method::HEAD, &ticket, None, &[]).status(), 403);
@@ -375,7 +387,7 @@ fn a_code_is_good_once_for_thirty_seconds_in_one_browser_on_one_host() {
             server.clock.advance(late);
             let answer = browser.shop.get(&ticket);
             match good {
-                true => assert_eq!(answer.status(), 303, "{on:?}: good at the very instant"),
+                true => assert_eq!(answer.status(), 303, "{backend:?}: good at the very instant"),
                 false => refused(answer),
             }
         }
@@ -384,8 +396,8 @@ fn a_code_is_good_once_for_thirty_seconds_in_one_browser_on_one_host() {
 
 #[test]
 fn one_of_twenty_parallel_redemptions_succeeds() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         server.account("ada", Role::Member);
         let browser = Browser::signed_in(&server, "ada");
         let ticket = browser.ticket();
@@ -394,20 +406,20 @@ fn one_of_twenty_parallel_redemptions_succeeds() {
         assert_eq!(
             statuses.iter().filter(|status| **status == 303).count(),
             1,
-            "{on:?}: {statuses:?}"
+            "{backend:?}: {statuses:?}"
         );
         assert_eq!(
             statuses.iter().filter(|status| **status == 403).count(),
             19,
-            "{on:?}: {statuses:?}"
+            "{backend:?}: {statuses:?}"
         );
     }
 }
 
 #[test]
 fn a_session_that_ended_or_may_not_enter_is_not_carried_over() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         server.policy(&[("auth.idle_session_timeout", "10m")]);
         for (name, act) in [
             ("ended", Act::EndSessions),
@@ -421,7 +433,7 @@ fn a_session_that_ended_or_may_not_enter_is_not_carried_over() {
             refused(browser.shop.get(&ticket));
         }
         // The session is past its idle timeout, but its end is not recorded yet.
-        let server = self::server(on);
+        let server = self::server(backend);
         server.policy(&[("auth.idle_session_timeout", "20s")]);
         let id = server.account("ada", Role::Member);
         let browser = Browser::signed_in(&server, "ada");
@@ -444,15 +456,15 @@ fn a_session_that_ended_or_may_not_enter_is_not_carried_over() {
         let before = server.events().len();
         let issue = browser.on(LOGIN, &start);
         let denied = browser.own.get(issue).expect(403);
-        assert!(denied.page().shows("No access to this application"), "{on:?}");
-        assert_eq!(server.events()[before..], ["access.denied role"], "{on:?}");
+        assert!(denied.page().shows("No access to this application"), "{backend:?}");
+        assert_eq!(server.events()[before..], ["access.denied role"], "{backend:?}");
     }
 }
 
 #[test]
 fn a_code_that_arrived_where_it_does_not_work_works_nowhere_any_more() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         server.account("ada", Role::Member);
         let browser = Browser::signed_in(&server, "ada");
         for thief in [
@@ -474,7 +486,7 @@ fn a_code_that_arrived_where_it_does_not_work_works_nowhere_any_more() {
 
 #[test]
 fn a_session_with_a_duty_is_redirected_to_its_duty() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     let id = server.account("ada", Role::Member);
     let browser = Browser::new(&server);
     let start = browser
@@ -501,7 +513,7 @@ fn a_session_with_a_duty_is_redirected_to_its_duty() {
 
 #[test]
 fn the_way_leads_to_registered_applications_only() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     server.account("ada", Role::Member);
     let browser = Browser::signed_in(&server, "ada");
     let front = format!("return_to={}&", encoded("http://shop.other.test/"));
@@ -568,8 +580,8 @@ fn the_way_leads_to_registered_applications_only() {
 
 #[test]
 fn a_carried_id_counts_on_its_host_alone_and_rotates_by_itself() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         server.account("ada", Role::Member);
         let browser = Browser::new(&server).with("x-forwarded-for", "203.0.113.9");
         let browser = browser.enter("ada").carried_over();
@@ -579,7 +591,7 @@ fn a_carried_id_counts_on_its_host_alone_and_rotates_by_itself() {
             assert_eq!(
                 there.get("/nightlatch/session").expect(200).json()["state"],
                 "anonymous",
-                "{on:?} {host}"
+                "{backend:?} {host}"
             );
             forwarded(&stolen, &format!("http://{host}/")).expect(if host == LOGIN { 403 } else { 401 });
         }
@@ -590,23 +602,27 @@ fn a_carried_id_counts_on_its_host_alone_and_rotates_by_itself() {
         assert_ne!(
             browser.shop.cookie("nightlatch"),
             there,
-            "{on:?}: a new id for this host"
+            "{backend:?}: a new id for this host"
         );
         server.advance(11);
         browser.own.get("/").expect(200);
-        assert_eq!(browser.own.cookie("nightlatch"), own, "{on:?}: and none for the other");
+        assert_eq!(
+            browser.own.cookie("nightlatch"),
+            own,
+            "{backend:?}: and none for the other"
+        );
         let late = browser.shop.thief();
         late.set_cookie("nightlatch", &there.unwrap());
         let reused = late.get("/nightlatch/session").expect(200).json();
-        assert_eq!(reused["reason"], "rotated_reuse", "{on:?}");
+        assert_eq!(reused["reason"], "rotated_reuse", "{backend:?}");
         browser.own.get("/").expect(303);
     }
 }
 
 #[test]
 fn a_code_dies_with_the_password() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         server.account("ada", Role::Member);
         let browser = Browser::signed_in(&server, "ada");
         let ticket = browser.ticket();
@@ -624,35 +640,35 @@ fn a_code_dies_with_the_password() {
 
 #[test]
 fn a_new_arrival_ends_the_id_that_the_host_had_before() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         server.account("ada", Role::Member);
         let browser = Browser::signed_in(&server, "ada").carried_over();
         let first = browser.shop.thief();
         let state = |client: &Client| client.get("/nightlatch/session").expect(200).json();
         server.advance(60);
         let browser = browser.carried_over();
-        assert_eq!(state(&first)["state"], "live", "{on:?}: tabs that arrive together");
+        assert_eq!(state(&first)["state"], "live", "{backend:?}: tabs that arrive together");
         let second = browser.shop.thief();
         server.advance(1);
         let browser = browser.carried_over();
         let told = state(&first);
-        assert_eq!(told["state"], "anonymous", "{on:?}");
+        assert_eq!(told["state"], "anonymous", "{backend:?}");
         assert_eq!(
             told["reason"],
             serde_json::Value::Null,
-            "{on:?}: not taken for a thief's"
+            "{backend:?}: not taken for a thief's"
         );
         for client in [&second, &browser.shop, &browser.own] {
-            assert_eq!(state(client)["state"], "live", "{on:?}");
+            assert_eq!(state(client)["state"], "live", "{backend:?}");
         }
     }
 }
 
 #[test]
 fn a_redirect_loop_is_stopped_and_old_codes_are_deleted() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         server.account("ada", Role::Member);
         let browser = Browser::signed_in(&server, "ada");
         let session = live_sessions(&server)[0];
@@ -675,24 +691,24 @@ fn a_redirect_loop_is_stopped_and_old_codes_are_deleted() {
             "{}",
             stopped.text()
         );
-        assert_eq!(codes(&server), 32, "{on:?}");
+        assert_eq!(codes(&server), 32, "{backend:?}");
         server.clock.advance(Span::from_secs(31));
         let ticket = browser.ticket();
         server.run(forget_old_handovers(&server.ctx)).unwrap();
-        assert_eq!(codes(&server), 33, "{on:?}: none is old enough");
+        assert_eq!(codes(&server), 33, "{backend:?}: none is old enough");
         server.clock.advance(Span::from_secs(30));
         server.run(forget_old_handovers(&server.ctx)).unwrap();
-        assert_eq!(codes(&server), 1, "{on:?}");
+        assert_eq!(codes(&server), 1, "{backend:?}");
         browser.shop.get(&ticket).expect(303);
         server.clock.advance(Span::from_secs(31));
         server.run(forget_old_handovers(&server.ctx)).unwrap();
-        assert_eq!(codes(&server), 0, "{on:?}");
+        assert_eq!(codes(&server), 0, "{backend:?}");
     }
 }
 
 #[test]
 fn over_https_the_cookies_of_the_way_are_bound_to_their_host() {
-    let server = server_over(On::Sqlite, "https");
+    let server = server_over(Backend::Sqlite, "https");
     server.policy(&[("session.secure", "true")]);
     server.account("ada", Role::Member);
     let browser = Browser {
@@ -723,21 +739,21 @@ fn over_https_the_cookies_of_the_way_are_bound_to_their_host() {
 
 #[test]
 fn a_strict_cookie_goes_on_from_a_page_of_its_host() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     server.policy(&[("session.same_site", "Strict")]);
     server.account("ada", Role::Member);
     let browser = Browser::signed_in(&server, "ada");
     let arrived = browser.shop.get(&browser.ticket()).expect(200);
     assert!(gives_session(&arrived));
-    let on = "content=\"0; url=http://shop.other.test/page?x=1&#38;y=2\"";
-    assert!(arrived.text().contains(on), "{}", arrived.text());
+    let backend = "content=\"0; url=http://shop.other.test/page?x=1&#38;y=2\"";
+    assert!(arrived.text().contains(backend), "{}", arrived.text());
     assert_eq!(arrived.header("referrer-policy"), Some("no-referrer"));
     forwarded(&browser.shop, PAGE).expect(200);
 }
 
 #[test]
 fn the_page_of_a_refusal_brings_its_style_along() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     let page = at(&server, SHOP).get("/nightlatch/handover?code=x").expect(403);
     for link in between(page.text(), "<link rel=\"stylesheet\" href=\"", "\"") {
         let style = at(&server, SHOP).get(link).expect(200);
@@ -752,7 +768,7 @@ fn codes_nonces_and_ids_are_in_no_log_and_no_record() {
     let trace = Trace::from(tracing::Level::DEBUG);
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("security.log");
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_PUBLIC_URL", "http://login.example.org")
         .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
         .env("NIGHTLATCH_SECURITY_LOG", log.to_str().unwrap())

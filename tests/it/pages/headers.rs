@@ -154,7 +154,7 @@ fn a_locked_sign_in_has_the_security_headers_too() {
 
 #[test]
 fn answers_to_proxies_have_the_security_headers_too() {
-    let server = TestServer::on(crate::harness::server::On::Sqlite)
+    let server = TestServer::on(crate::harness::server::Backend::Sqlite)
         .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
         .start();
     let wiki = nightlatch::flows::applications::ApplicationChange {
@@ -216,7 +216,7 @@ fn everything_personal_is_never_stored_and_only_hashed_files_are() {
 
 #[test]
 fn strict_transport_security_is_sent_over_https_only() {
-    let server = TestServer::on(crate::harness::server::On::Sqlite)
+    let server = TestServer::on(crate::harness::server::Backend::Sqlite)
         .env("NIGHTLATCH_PUBLIC_URL", "https://login.example.org")
         .start();
     let client = || server.anyone().header("host", "login.example.org");

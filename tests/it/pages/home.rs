@@ -3,7 +3,7 @@
 use super::kit::{NOBODY, link};
 use crate::harness::{
     client::{CHROME, Client},
-    server::{On, PASSWORD, TestServer},
+    server::{Backend, PASSWORD, TestServer},
 };
 use nightlatch::{
     domain::{
@@ -14,7 +14,7 @@ use nightlatch::{
     flows::accounts::{self, Act},
 };
 
-const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
+const BOTH: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
 
 /// Ids of the sessions that the page offers to end.
 fn others(client: &Client) -> Vec<String> {
@@ -30,26 +30,29 @@ fn others(client: &Client) -> Vec<String> {
 
 #[test]
 fn this_device_comes_first_and_is_left_by_signing_out() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let ada = server.member("ada");
         server.advance(60);
         let other = server.anyone().from("127.0.0.2").header("user-agent", CHROME);
         other.sign_in("ada", PASSWORD).expect(303);
         let page = ada.get("/").expect(200).page();
         let [this, other_device] = page.all("article")[..] else {
-            panic!("{on:?}: two devices: {}", page.text());
+            panic!("{backend:?}: two devices: {}", page.text());
         };
         assert!(
             this.shows("This device") && this.shows("Firefox · Linux"),
-            "{on:?}: {}",
+            "{backend:?}: {}",
             this.text()
         );
-        assert_eq!(this.actions(), ["/logout"], "{on:?}");
+        assert_eq!(this.actions(), ["/logout"], "{backend:?}");
         let id = others(&ada).remove(0);
-        assert!(other_device.shows("Chrome · Windows"), "{on:?}");
-        assert_eq!(other_device.fact("IP address"), "127.0.0.2", "{on:?}");
-        assert!(other_device.fact("Ends").contains("its lifetime is over"), "{on:?}");
+        assert!(other_device.shows("Chrome · Windows"), "{backend:?}");
+        assert_eq!(other_device.fact("IP address"), "127.0.0.2", "{backend:?}");
+        assert!(
+            other_device.fact("Ends").contains("its lifetime is over"),
+            "{backend:?}"
+        );
         let actions = other_device.actions();
         assert_eq!(
             actions,
@@ -57,24 +60,27 @@ fn this_device_comes_first_and_is_left_by_signing_out() {
         );
         ada.post(&format!("/sessions/{id}/end"), &[]).expect(303);
         other.get("/").expect(303);
-        assert!(others(&ada).is_empty(), "{on:?}");
+        assert!(others(&ada).is_empty(), "{backend:?}");
     }
 }
 
 #[test]
 fn a_device_that_nobody_knows_is_ended_and_another_password_is_next() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let ada = server.member("ada");
         let stranger = server.signed_in("ada");
         let id = others(&ada).remove(0);
         let to = ada.post(&format!("/sessions/{id}/disown"), &[]).expect(303);
-        assert_eq!(to.location(), "/password", "{on:?}");
+        assert_eq!(to.location(), "/password", "{backend:?}");
         let form = ada.get("/password").expect(200);
-        assert!(form.page().shows("the person who signed in may know yours"), "{on:?}");
+        assert!(
+            form.page().shows("the person who signed in may know yours"),
+            "{backend:?}"
+        );
         stranger.get("/").expect(303);
         ada.post(&format!("/sessions/{id}/disown"), &[]).expect(404);
-        assert!(server.events().contains(&"sign_in.disowned".to_owned()), "{on:?}");
+        assert!(server.events().contains(&"sign_in.disowned".to_owned()), "{backend:?}");
     }
 }
 
@@ -94,8 +100,8 @@ fn members_can_neither_end_nor_report_sessions_of_others() {
 
 #[test]
 fn failed_attempts_show_with_time_place_and_device_and_others_acts_without() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let ada = server.member("ada");
         let id = server
             .run(accounts::find_by_name(&server.ctx, "ada"))
@@ -119,27 +125,30 @@ fn failed_attempts_show_with_time_place_and_device_and_others_acts_without() {
             let refused = page.rows_with("Event", "Sign-in refused")[0];
             assert!(
                 refused.cell("Event").contains("wrong username or password"),
-                "{on:?} {path}"
+                "{backend:?} {path}"
             );
-            assert_eq!(refused.cell("Outcome"), "Refused", "{on:?} {path}");
-            assert_eq!(refused.cell("From"), "Chrome · Windows 127.0.0.9", "{on:?} {path}");
+            assert_eq!(refused.cell("Outcome"), "Refused", "{backend:?} {path}");
+            assert_eq!(refused.cell("From"), "Chrome · Windows 127.0.0.9", "{backend:?} {path}");
             let updated = page.rows_with("Event", "Account updated")[0];
-            assert_eq!(updated.cell("From"), "by boss", "{on:?} {path}");
-            assert!(!answer.text().contains("xavier"), "{on:?} {path}");
+            assert_eq!(updated.cell("From"), "by boss", "{backend:?} {path}");
+            assert!(!answer.text().contains("xavier"), "{backend:?} {path}");
         }
         let failures = ada.get("/history?outcome=failure").expect(200).page();
         assert_eq!(failures.rows_with("Outcome", "Refused").len(), failures.rows().len());
-        assert_eq!(failures.rows_with("Event", "Sign-in refused").len(), 1, "{on:?}");
+        assert_eq!(failures.rows_with("Event", "Sign-in refused").len(), 1, "{backend:?}");
         server.act(id, Act::EndSessions);
         let again = server.signed_in("ada").get("/history").expect(200);
-        assert!(!again.page().rows_with("From", "by an operator").is_empty(), "{on:?}");
+        assert!(
+            !again.page().rows_with("From", "by an operator").is_empty(),
+            "{backend:?}"
+        );
     }
 }
 
 #[test]
 fn the_history_pages_and_shows_each_event_once() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let ada = server.member("ada");
         for _ in 0..30 {
             server.advance(1);
@@ -164,11 +173,11 @@ fn the_history_pages_and_shows_each_event_once() {
         // The sign-in of a session already shows that it began.
         let shown = |row: &&AuditRecord| row.account_id == Some(me) && row.event != Event::SessionOpened;
         let mine = server.audit().iter().filter(shown).count();
-        assert_eq!((seen, pages), (mine, mine.div_ceil(50)), "{on:?}");
+        assert_eq!((seen, pages), (mine, mine.div_ceil(50)), "{backend:?}");
         assert!(mine > 50);
         assert!(
             link(&ada.get(&path).expect(200), "before=").is_some(),
-            "{on:?}: and back"
+            "{backend:?}: and back"
         );
         ada.get("/history?after=nonsense&before=1.x&outcome=odd").expect(200);
     }
@@ -176,8 +185,8 @@ fn the_history_pages_and_shows_each_event_once() {
 
 #[test]
 fn an_expiry_is_notified_from_the_exact_microsecond_of_the_notice() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         server.policy(&[("auth.expiry_notice", "1 day")]);
         let id = server.account("ada", Role::Member);
         let at = server.now().saturating_add(Span::from_secs(2 * 86_400));
@@ -186,9 +195,9 @@ fn an_expiry_is_notified_from_the_exact_microsecond_of_the_notice() {
         let ada = server.signed_in("ada");
         let told = || ada.get("/").expect(200).page().shows("Your account expires");
         server.clock.advance(Span::from_micros(59_999_999));
-        assert!(!told(), "{on:?}");
+        assert!(!told(), "{backend:?}");
         server.clock.advance(Span::from_micros(1));
-        assert!(told(), "{on:?}");
+        assert!(told(), "{backend:?}");
     }
 }
 
@@ -225,8 +234,8 @@ fn a_password_is_judged_while_it_is_typed_and_logged_nowhere() {
 
 #[test]
 fn my_account_has_one_row_for_a_sign_in_and_the_applications_that_i_may_open() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         for (name, role) in [("wiki", "member"), ("vault", "administrator")] {
             let host = format!("{name}.example.org");
@@ -239,11 +248,14 @@ fn my_account_has_one_row_for_a_sign_in_and_the_applications_that_i_may_open() {
         let ada = server.member("ada");
         for path in ["/", "/history"] {
             let page = ada.get(path).expect(200).page();
-            assert!(page.rows_with("Event", "Session opened").is_empty(), "{on:?} {path}");
-            assert_eq!(page.rows_with("Event", "Signed in").len(), 1, "{on:?} {path}");
+            assert!(
+                page.rows_with("Event", "Session opened").is_empty(),
+                "{backend:?} {path}"
+            );
+            assert_eq!(page.rows_with("Event", "Signed in").len(), 1, "{backend:?} {path}");
         }
         let page = ada.get("/").expect(200).page();
-        assert_eq!(page.link("wiki"), "http://wiki.example.org/", "{on:?}");
-        assert!(!page.shows("vault"), "{on:?}");
+        assert_eq!(page.link("wiki"), "http://wiki.example.org/", "{backend:?}");
+        assert!(!page.shows("vault"), "{backend:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! The host names that are answered; no request changes where links lead.
 
 use super::kit::{authority, wire};
-use crate::harness::server::{On, PASSWORD, TestServer};
+use crate::harness::server::{Backend, PASSWORD, TestServer};
 use nightlatch::domain::account::Role;
 use reqwest::Method;
 
@@ -51,7 +51,7 @@ fn only_our_own_name_is_answered() {
 
 #[test]
 fn a_port_that_a_proxy_drops_and_a_final_dot_are_understood() {
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_PUBLIC_URL", "https://login.example.org:8443")
         .start();
     for host in [
@@ -69,7 +69,7 @@ fn a_port_that_a_proxy_drops_and_a_final_dot_are_understood() {
 
 #[test]
 fn a_refused_host_is_reported_with_both_names_and_the_remedy() {
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_PUBLIC_URL", "https://login.example.org:8443")
         .start();
     let asked = server.anyone().header("host", "wrong.example.org:8443");
@@ -92,20 +92,20 @@ fn a_refused_host_is_reported_with_both_names_and_the_remedy() {
 
 #[test]
 fn requests_for_a_foreign_host_are_on_record_and_limited_in_number() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let foreign = |host: &str| server.anyone().header("host", host).get("/login?secret=1").expect(421);
         for host in ["one.example", "two.example", "three.example"] {
             foreign(host);
         }
-        assert_eq!(server.events(), ["access.denied foreign_host"], "{on:?}");
+        assert_eq!(server.events(), ["access.denied foreign_host"], "{backend:?}");
         let row = server.audit().remove(0);
         let detail = row.detail.to_string();
         assert!(
             detail.contains("one.example") && detail.contains("/login"),
-            "{on:?}: {detail}"
+            "{backend:?}: {detail}"
         );
-        assert!(!detail.contains("secret"), "{on:?}: {detail}");
+        assert!(!detail.contains("secret"), "{backend:?}: {detail}");
         server.advance(60);
         foreign("four.example");
         server
@@ -116,7 +116,7 @@ fn requests_for_a_foreign_host_are_on_record_and_limited_in_number() {
             .iter()
             .filter(|row| row.detail.to_string().contains("\"refusals\":2"))
             .count();
-        assert_eq!((rows.len(), counted), (3, 1), "{on:?}: {rows:?}");
+        assert_eq!((rows.len(), counted), (3, 1), "{backend:?}: {rows:?}");
     }
 }
 
@@ -170,7 +170,7 @@ fn links_and_redirects_never_follow_what_the_request_claims() {
 
 #[test]
 fn probes_answer_under_any_name_and_say_nothing_else() {
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_PUBLIC_URL", "https://login.example.org")
         .start();
     for path in ["/healthz", "/readyz"] {

@@ -3,7 +3,7 @@
 use super::kit::at_once;
 use crate::harness::{
     client::Client,
-    server::{On, TestServer},
+    server::{Backend, TestServer},
 };
 use nightlatch::{
     domain::{
@@ -16,8 +16,8 @@ use nightlatch::{
 
 #[test]
 fn fifty_requests_during_sign_out_leave_nothing_alive() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[("auth.idle_session_timeout", "5m")]);
         let ada = server.member("ada");
         let tabs: Vec<Client> = (0..50).map(|_| ada.thief()).collect();
@@ -27,27 +27,27 @@ fn fifty_requests_during_sign_out_leave_nothing_alive() {
         });
         assert!(
             statuses.iter().all(|status| [200, 303].contains(status)),
-            "{on:?} {statuses:?}"
+            "{backend:?} {statuses:?}"
         );
         for tab in &tabs {
-            assert_eq!(tab.get("/").status(), 303, "{on:?}");
+            assert_eq!(tab.get("/").status(), 303, "{backend:?}");
         }
         server.run(access::flush_activity(&server.ctx)).unwrap();
         server.advance(1);
-        assert!(tabs.iter().all(|tab| tab.get("/").status() == 303), "{on:?}");
+        assert!(tabs.iter().all(|tab| tab.get("/").status() == 303), "{backend:?}");
         let ended = server
             .events()
             .iter()
             .filter(|event| event.starts_with("session.ended"))
             .count();
-        assert_eq!(ended, 1, "{on:?}");
+        assert_eq!(ended, 1, "{backend:?}");
     }
 }
 
 #[test]
 fn activity_that_is_written_late_does_not_revive_or_move_an_ended_session() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[("auth.idle_session_timeout", "1h")]);
         let id = server.account("ada", Role::Member);
         let (ada, other) = (server.signed_in("ada"), server.signed_in("ada"));
@@ -58,7 +58,11 @@ fn activity_that_is_written_late_does_not_revive_or_move_an_ended_session() {
         let ended = server.now();
         server.advance(10);
         server.run(access::flush_activity(&server.ctx)).unwrap();
-        assert_eq!(ada.get("/").expect(303).location(), "/login?reason=revoked", "{on:?}");
+        assert_eq!(
+            ada.get("/").expect(303).location(),
+            "/login?reason=revoked",
+            "{backend:?}"
+        );
         let rows = server
             .run(server.ctx.store.read(move |c| {
                 let filter = SessionFilter {
@@ -72,15 +76,15 @@ fn activity_that_is_written_late_does_not_revive_or_move_an_ended_session() {
             .unwrap();
         assert_eq!(rows.items.len(), 2);
         for row in rows.items {
-            assert_eq!(row.session.ended_at, Some(ended), "{on:?}");
-            assert!(row.session.last_active_at <= ended, "{on:?}");
+            assert_eq!(row.session.ended_at, Some(ended), "{backend:?}");
+            assert!(row.session.last_active_at <= ended, "{backend:?}");
         }
     }
 }
 
 #[test]
 fn a_restart_and_another_instance_know_that_it_ended() {
-    let server = TestServer::on(On::Postgres).start();
+    let server = TestServer::on(Backend::Postgres).start();
     let other = TestServer::beside(&server.database).clock(&server.clock).start();
     let ada = server.member("ada");
     let there = ada.thief().at(&other.base);
@@ -100,8 +104,8 @@ fn a_restart_and_another_instance_know_that_it_ended() {
 
 #[test]
 fn ending_by_an_administrator_during_requests_and_moves_is_final() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on)
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend)
             .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1/32")
             .start();
         let id = server.account("ada", Role::Member);
@@ -125,26 +129,26 @@ fn ending_by_an_administrator_during_requests_and_moves_is_final() {
             }
         });
         for tab in &tabs {
-            assert_eq!(tab.get("/").status(), 303, "{on:?}");
+            assert_eq!(tab.get("/").status(), 303, "{backend:?}");
         }
         let ended = server
             .events()
             .iter()
             .filter(|event| event.starts_with("session.ended"))
             .count();
-        assert_eq!(ended, 1, "{on:?} {:?}", server.events());
+        assert_eq!(ended, 1, "{backend:?} {:?}", server.events());
         server.act(id, Act::Enable);
         assert!(
             tabs.iter().all(|tab| tab.get("/").status() == 303),
-            "{on:?}: enabling revives no session"
+            "{backend:?}: enabling revives no session"
         );
     }
 }
 
 #[test]
 fn signing_in_while_the_account_is_disabled_leaves_no_live_session() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let id = server.account("ada", Role::Member);
         for _ in 0..4 {
             let clients: Vec<Client> = (0..4).map(|_| server.anyone()).collect();
@@ -152,17 +156,23 @@ fn signing_in_while_the_account_is_disabled_leaves_no_live_session() {
                 4 => drop(server.act(id, Act::Disable)),
                 index => drop(clients[index].sign_in("ada", crate::harness::server::PASSWORD)),
             });
-            assert!(clients.iter().all(|client| client.get("/").status() == 303), "{on:?}");
+            assert!(
+                clients.iter().all(|client| client.get("/").status() == 303),
+                "{backend:?}"
+            );
             server.act(id, Act::Enable);
-            assert!(clients.iter().all(|client| client.get("/").status() == 303), "{on:?}");
+            assert!(
+                clients.iter().all(|client| client.get("/").status() == 303),
+                "{backend:?}"
+            );
         }
     }
 }
 
 #[test]
 fn parallel_sign_ins_never_leave_more_sessions_than_allowed() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[("session.concurrent_user_session_limit", "2")]);
         server.account("ada", Role::Member);
         let clients: Vec<Client> = (0..10).map(|_| server.anyone()).collect();
@@ -170,6 +180,6 @@ fn parallel_sign_ins_never_leave_more_sessions_than_allowed() {
             clients[index].sign_in("ada", crate::harness::server::PASSWORD).status()
         });
         let live = clients.iter().filter(|client| client.get("/").status() == 200).count();
-        assert_eq!(live, 2, "{on:?}");
+        assert_eq!(live, 2, "{backend:?}");
     }
 }

@@ -2,15 +2,15 @@
 
 use crate::harness::{
     client::{CHROME, Client, FIREFOX},
-    server::{On, PASSWORD, TestServer},
+    server::{Backend, PASSWORD, TestServer},
 };
 use nightlatch::{
     domain::{account::Role, lockout::LockoutFilter},
     flows::lockouts,
 };
 
-fn proxied(on: On, settings: &[(&str, &str)]) -> TestServer {
-    let server = TestServer::on(on)
+fn proxied(backend: Backend, settings: &[(&str, &str)]) -> TestServer {
+    let server = TestServer::on(backend)
         .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1/32")
         .start();
     server.policy(&[
@@ -53,8 +53,8 @@ fn the_key_is_the_address_the_user_at_an_address_or_with_the_browser_too() {
         (vec![AGENT], true, false),
         (vec![BOTH, AGENT], false, false),
     ] {
-        for on in [On::Sqlite, On::Postgres] {
-            let server = proxied(on, &settings);
+        for backend in [Backend::Sqlite, Backend::Postgres] {
+            let server = proxied(backend, &settings);
             let client = || from(&server, "203.0.113.9");
             lock(&client(), "ada");
             client().sign_in("ada", PASSWORD).expect(429);
@@ -62,13 +62,13 @@ fn the_key_is_the_address_the_user_at_an_address_or_with_the_browser_too() {
             assert_eq!(
                 client().sign_in("eve", PASSWORD).status(),
                 status(name_too),
-                "{on:?} {settings:?}"
+                "{backend:?} {settings:?}"
             );
             let other = client().header("user-agent", CHROME);
             assert_eq!(
                 other.sign_in("ada", PASSWORD).status(),
                 status(browser_too),
-                "{on:?} {settings:?}"
+                "{backend:?} {settings:?}"
             );
             from(&server, "203.0.113.10").sign_in("ada", PASSWORD).expect(303);
         }
@@ -78,7 +78,7 @@ fn the_key_is_the_address_the_user_at_an_address_or_with_the_browser_too() {
 #[test]
 fn spellings_of_a_name_share_one_counter() {
     let server = proxied(
-        On::Sqlite,
+        Backend::Sqlite,
         &[("auth.login_lock_out_by_combination_user_and_ip", "true")],
     );
     let client = from(&server, "203.0.113.9");
@@ -90,7 +90,7 @@ fn spellings_of_a_name_share_one_counter() {
 
 #[test]
 fn an_empty_or_unknown_name_is_counted_like_any_other_and_locks_nobody_elsewhere() {
-    let server = proxied(On::Sqlite, &[("auth.login_account_ceiling", "3")]);
+    let server = proxied(Backend::Sqlite, &[("auth.login_account_ceiling", "3")]);
     for n in 1..=6 {
         lock(&from(&server, &format!("198.51.{n}.1")), "");
         lock(&from(&server, &format!("198.51.{n}.2")), "nobody");
@@ -101,7 +101,7 @@ fn an_empty_or_unknown_name_is_counted_like_any_other_and_locks_nobody_elsewhere
 
 #[test]
 fn an_ipv6_address_counts_as_its_network_and_a_mapped_one_as_ipv4() {
-    let server = proxied(On::Sqlite, &[]);
+    let server = proxied(Backend::Sqlite, &[]);
     from(&server, "2001:db8:1:2::1").sign_in("ada", "wrong").expect(422);
     from(&server, "[2001:db8:1:2:ffff::9]:4711")
         .sign_in("ada", "wrong")
@@ -117,9 +117,9 @@ fn an_ipv6_address_counts_as_its_network_and_a_mapped_one_as_ipv4() {
 
 #[test]
 fn the_address_ceiling_stops_rotating_names_and_browsers_even_with_the_lock_off() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let server = proxied(
-            on,
+            backend,
             &[
                 ("auth.login_lock_out_at_failure", "false"),
                 ("auth.login_ip_ceiling", "5"),
@@ -134,7 +134,7 @@ fn the_address_ceiling_stops_rotating_names_and_browsers_even_with_the_lock_off(
         assert_eq!(
             (0..5).map(guess).collect::<Vec<_>>(),
             [422, 422, 422, 422, 429],
-            "{on:?}"
+            "{backend:?}"
         );
         from(&server, "203.0.113.9").sign_in("ada", PASSWORD).expect(429);
         from(&server, "203.0.113.10").sign_in("ada", PASSWORD).expect(303);
@@ -143,9 +143,9 @@ fn the_address_ceiling_stops_rotating_names_and_browsers_even_with_the_lock_off(
 
 #[test]
 fn the_account_ceiling_keeps_strangers_out_and_lets_the_owners_networks_in() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let server = proxied(
-            on,
+            backend,
             &[("auth.login_account_ceiling", "4"), ("auth.login_ip_ceiling", "0")],
         );
         from(&server, "203.0.113.9").sign_in("ada", PASSWORD).expect(303);
@@ -171,7 +171,7 @@ fn the_account_ceiling_keeps_strangers_out_and_lets_the_owners_networks_in() {
 #[test]
 fn the_allow_list_is_never_locked_but_counted() {
     let server = proxied(
-        On::Sqlite,
+        Backend::Sqlite,
         &[
             ("auth.login_allow_list", "203.0.113.0/24, 2001:db8::/32"),
             ("auth.login_ip_ceiling", "3"),
@@ -214,8 +214,8 @@ fn the_allow_list_is_never_locked_but_counted() {
 
 #[test]
 fn a_lock_without_end_is_403_and_the_same_for_names_that_do_not_exist() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = proxied(on, &[("auth.login_cooloff_time", "-1")]);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = proxied(backend, &[("auth.login_cooloff_time", "-1")]);
         let bodies: Vec<String> = [("203.0.113.9", "ada"), ("203.0.113.10", "nobody")]
             .into_iter()
             .map(|(ip, name)| {
@@ -232,7 +232,7 @@ fn a_lock_without_end_is_403_and_the_same_for_names_that_do_not_exist() {
                 format!("{before}{after}").replace(&format!("value=\"{name}\""), "")
             })
             .collect();
-        assert_eq!(bodies[0], bodies[1], "{on:?}");
+        assert_eq!(bodies[0], bodies[1], "{backend:?}");
         // A finite cool-off releases what it would have released.
         server.policy(&[("auth.login_cooloff_time", "1h")]);
         from(&server, "203.0.113.9").sign_in("ada", PASSWORD).expect(303);
@@ -241,8 +241,8 @@ fn a_lock_without_end_is_403_and_the_same_for_names_that_do_not_exist() {
 
 #[test]
 fn switching_the_lock_off_lets_in_what_it_held() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = proxied(on, &[]);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = proxied(backend, &[]);
         let client = from(&server, "203.0.113.9");
         lock(&client, "ada");
         client.sign_in("ada", PASSWORD).expect(429);
@@ -254,8 +254,8 @@ fn switching_the_lock_off_lets_in_what_it_held() {
 
 #[test]
 fn a_spray_with_one_valid_account_does_not_reset_itself() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = proxied(on, &[("auth.login_failure_limit", "4")]);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = proxied(backend, &[("auth.login_failure_limit", "4")]);
         let client = from(&server, "203.0.113.9");
         let statuses: Vec<u16> = (0..4)
             .map(|_| {
@@ -264,10 +264,10 @@ fn a_spray_with_one_valid_account_does_not_reset_itself() {
                 failed
             })
             .collect();
-        assert_eq!(statuses, [422, 422, 422, 429], "{on:?}");
+        assert_eq!(statuses, [422, 422, 422, 429], "{backend:?}");
         // A counter that contains the user starts at zero.
         let server = proxied(
-            on,
+            backend,
             &[
                 ("auth.login_failure_limit", "4"),
                 ("auth.login_lock_out_by_combination_user_and_ip", "true"),
@@ -285,7 +285,7 @@ fn a_spray_with_one_valid_account_does_not_reset_itself() {
 
 #[test]
 fn attempts_while_locked_neither_count_nor_extend() {
-    let server = proxied(On::Sqlite, &[("auth.login_cooloff_time", "10m")]);
+    let server = proxied(Backend::Sqlite, &[("auth.login_cooloff_time", "10m")]);
     let client = from(&server, "203.0.113.9");
     lock(&client, "ada");
     for _ in 0..9 {
@@ -299,7 +299,7 @@ fn attempts_while_locked_neither_count_nor_extend() {
 
 #[test]
 fn each_failure_is_forgotten_on_its_own() {
-    let server = proxied(On::Sqlite, &[("auth.login_cooloff_time", "10m")]);
+    let server = proxied(Backend::Sqlite, &[("auth.login_cooloff_time", "10m")]);
     let client = from(&server, "203.0.113.9");
     client.sign_in("ada", "wrong").expect(422);
     server.advance(601);
@@ -310,8 +310,8 @@ fn each_failure_is_forgotten_on_its_own() {
 
 #[test]
 fn a_lock_that_runs_out_is_recorded_by_the_job_once() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = proxied(on, &[("auth.login_cooloff_time", "10m")]);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = proxied(backend, &[("auth.login_cooloff_time", "10m")]);
         lock(&from(&server, "203.0.113.9"), "ada");
         let ended = || {
             server
@@ -321,13 +321,13 @@ fn a_lock_that_runs_out_is_recorded_by_the_job_once() {
                 .count()
         };
         server.run(lockouts::settle_due(&server.ctx)).unwrap();
-        assert_eq!(ended(), 0, "{on:?}");
+        assert_eq!(ended(), 0, "{backend:?}");
         server.advance(601);
         server.run(lockouts::settle_due(&server.ctx)).unwrap();
         server.run(lockouts::settle_due(&server.ctx)).unwrap();
-        assert_eq!(ended(), 1, "{on:?}");
+        assert_eq!(ended(), 1, "{backend:?}");
         from(&server, "203.0.113.9").sign_in("ada", PASSWORD).expect(303);
-        assert_eq!(ended(), 1, "{on:?}");
+        assert_eq!(ended(), 1, "{backend:?}");
     }
 }
 
@@ -357,7 +357,7 @@ fn forged_forwarding_gives_nobody_a_second_address() {
 
 #[test]
 fn behind_a_trusted_proxy_only_the_nearest_untrusted_hop_counts() {
-    let server = proxied(On::Sqlite, &[]);
+    let server = proxied(Backend::Sqlite, &[]);
     // The client prepends what it likes.
     from(&server, "1.1.1.1, 203.0.113.9")
         .sign_in("ada", "wrong")
@@ -379,9 +379,9 @@ fn behind_a_trusted_proxy_only_the_nearest_untrusted_hop_counts() {
 
 #[test]
 fn the_owners_networks_have_a_ceiling_of_their_own_and_unknown_names_the_same() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let server = proxied(
-            on,
+            backend,
             &[
                 ("auth.login_account_ceiling", "6"),
                 ("auth.login_ip_ceiling", "0"),
@@ -396,10 +396,10 @@ fn the_owners_networks_have_a_ceiling_of_their_own_and_unknown_names_the_same() 
                 .map(|n| from(&server, &format!("203.0.113.{n}")).sign_in(name, "wrong").status())
                 .collect();
             let checked = statuses.iter().filter(|status| **status == 422).count();
-            assert_eq!(checked, 5, "{on:?} {name}: {statuses:?}");
+            assert_eq!(checked, 5, "{backend:?} {name}: {statuses:?}");
             assert!(
                 statuses[5..].iter().all(|status| *status == 429),
-                "{on:?} {name}: {statuses:?}"
+                "{backend:?} {name}: {statuses:?}"
             );
         }
         // All of the owner's networks share it, and strangers have theirs.

@@ -2,7 +2,7 @@
 
 use crate::harness::{
     client::{Answer, CHROME, Client},
-    server::{On, PASSWORD, TestDatabase, TestServer},
+    server::{Backend, PASSWORD, TestDatabase, TestServer},
 };
 use nightlatch::{domain::account::Role, flows::accounts::Act};
 use reqwest::Method;
@@ -10,8 +10,8 @@ use std::sync::{Arc, Barrier};
 
 #[test]
 fn signing_in_opens_a_session_and_signing_out_ends_it_for_good() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let ada = server.member("ada");
         ada.get("/").expect(200);
         let thief = ada.thief();
@@ -20,7 +20,7 @@ fn signing_in_opens_a_session_and_signing_out_ends_it_for_good() {
         assert_eq!(out.header("clear-site-data"), Some("\"cache\", \"storage\""));
         assert_eq!(ada.cookie("nightlatch"), None);
         let answer = thief.get("/").expect(303);
-        assert_eq!(answer.location(), "/login?reason=signed_out", "{on:?}");
+        assert_eq!(answer.location(), "/login?reason=signed_out", "{backend:?}");
         assert_eq!(
             server.events()[1..],
             [
@@ -29,7 +29,7 @@ fn signing_in_opens_a_session_and_signing_out_ends_it_for_good() {
                 "session.ended signed_out",
                 "sign_out"
             ],
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
@@ -95,8 +95,8 @@ fn names_are_compared_trimmed_folded_and_normalised() {
 
 #[test]
 fn the_failure_that_reaches_the_limit_locks_and_is_itself_answered_as_locked() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[
             ("auth.login_lock_out_at_failure", "true"),
             ("auth.login_failure_limit", "3"),
@@ -119,7 +119,7 @@ fn the_failure_that_reaches_the_limit_locks_and_is_itself_answered_as_locked() {
         assert_eq!(
             client.sign_in("ada", PASSWORD).expect(429).header("retry-after"),
             Some("1"),
-            "{on:?}: inclusive"
+            "{backend:?}: inclusive"
         );
         server.advance(1);
         client.sign_in("ada", PASSWORD).expect(303);
@@ -127,20 +127,20 @@ fn the_failure_that_reaches_the_limit_locks_and_is_itself_answered_as_locked() {
         assert_eq!(
             events.iter().filter(|event| event.starts_with("lockout.began")).count(),
             1,
-            "{on:?} {events:?}"
+            "{backend:?} {events:?}"
         );
         assert_eq!(
             events.iter().filter(|event| event.starts_with("lockout.ended")).count(),
             1,
-            "{on:?} {events:?}"
+            "{backend:?} {events:?}"
         );
     }
 }
 
 #[test]
 fn two_hundred_parallel_attempts_reach_the_hash_at_most_five_times() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[
             ("auth.login_lock_out_at_failure", "true"),
             ("auth.login_failure_limit", "5"),
@@ -161,12 +161,12 @@ fn two_hundred_parallel_attempts_reach_the_hash_at_most_five_times() {
             guesses.into_iter().map(|guess| guess.join().unwrap()).collect()
         });
         let checked = server.ctx.hasher.checked() - before;
-        assert!(checked <= 5, "{on:?}: {checked} guesses were checked");
+        assert!(checked <= 5, "{backend:?}: {checked} guesses were checked");
         assert!(
             // 503: the database had no time for that many requests; such an attempt is not checked
             // either.
             statuses.iter().all(|status| [422, 429, 503].contains(status)),
-            "{on:?} {statuses:?}"
+            "{backend:?} {statuses:?}"
         );
         // Refusals as busy counted nothing, so further attempts still meet the lock.
         let last = server.anyone();
@@ -230,7 +230,7 @@ fn two_different_cookies_of_one_name_are_nobody_and_the_sign_in_page_expires_the
 
 #[test]
 fn a_cookie_planted_for_a_part_of_our_paths_goes_where_it_is_sent() {
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_PUBLIC_URL", "http://login.example.org")
         .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
         .start();
@@ -300,7 +300,7 @@ fn a_cookie_from_before_the_cookie_domain_changed_costs_no_second_sign_in() {
         ("example.org", ""),
         ("login.example.org", "example.org"),
     ] {
-        let database = Arc::new(TestDatabase::fresh(On::Sqlite));
+        let database = Arc::new(TestDatabase::fresh(Backend::Sqlite));
         let start = |domain: &str| {
             let start = TestServer::beside(&database)
                 .env("NIGHTLATCH_PUBLIC_URL", "http://login.example.org")
@@ -483,8 +483,8 @@ fn hashes_are_upgraded_at_sign_in_when_the_cost_rises() {
 
 #[test]
 fn signing_in_beyond_the_limit_ends_the_least_recently_active_session() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[("session.concurrent_user_session_limit", "2")]);
         let first = server.member("ada");
         server.advance(1);
@@ -496,7 +496,7 @@ fn signing_in_beyond_the_limit_ends_the_least_recently_active_session() {
         assert_eq!(
             second.get("/").expect(303).location(),
             "/login?reason=session_limit",
-            "{on:?}"
+            "{backend:?}"
         );
         first.get("/").expect(200);
         third.get("/").expect(200);
@@ -510,27 +510,30 @@ fn signing_in_beyond_the_limit_ends_the_least_recently_active_session() {
 
 #[test]
 fn a_lost_cookie_is_explained_on_the_page_and_in_the_log() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let trace = crate::harness::trace::Trace::from(tracing::Level::WARN);
-        let server = TestServer::on(on).start();
+        let server = TestServer::on(backend).start();
         server.policy(&[("session.secure", "true")]);
         let id = server.account("ada", Role::Member);
         let told = "Your browser did not keep the session cookie.";
-        assert!(!server.anyone().get("/login").expect(200).page().shows(told), "{on:?}");
+        assert!(
+            !server.anyone().get("/login").expect(200).page().shows(told),
+            "{backend:?}"
+        );
         // The client drops the cookie and comes back without one.
         server.anyone().sign_in("ada", PASSWORD).expect(303);
         let away = server.anyone().get("/").expect(303);
         let page = server.anyone().get(away.location()).expect(200).page();
-        assert!(page.shows(told), "{on:?}: {}", page.text());
+        assert!(page.shows(told), "{backend:?}: {}", page.text());
         for part in [
             "session.secure is on",
             "plain http",
             "nightlatch policy set session.secure false",
             "public_url",
         ] {
-            assert!(page.shows(part), "{on:?} {part}: {}", page.text());
+            assert!(page.shows(part), "{backend:?} {part}: {}", page.text());
         }
-        if on == On::Sqlite {
+        if backend == Backend::Sqlite {
             let log = trace.text();
             assert!(
                 log.contains("did not keep the session cookie") && log.contains("session.secure"),
@@ -539,44 +542,50 @@ fn a_lost_cookie_is_explained_on_the_page_and_in_the_log() {
         }
         // Another browser is not warned, and no browser is after a minute.
         let other = server.anyone().header("user-agent", "Other/1.0");
-        assert!(!other.get("/login").expect(200).page().shows(told), "{on:?}");
+        assert!(!other.get("/login").expect(200).page().shows(told), "{backend:?}");
         server.advance(61);
-        assert!(!server.anyone().get("/login").expect(200).page().shows(told), "{on:?}");
+        assert!(
+            !server.anyone().get("/login").expect(200).page().shows(told),
+            "{backend:?}"
+        );
         // A browser that keeps it is not warned either, even if its session ended immediately.
         let ada = server.signed_in("ada");
         ada.get("/").expect(200);
-        assert!(!server.anyone().get("/login").expect(200).page().shows(told), "{on:?}");
+        assert!(
+            !server.anyone().get("/login").expect(200).page().shows(told),
+            "{backend:?}"
+        );
         let ada = server.signed_in("ada");
         server.act(id, Act::EndSessions);
         let away = ada.get("/").expect(303);
-        assert!(!ada.get(away.location()).expect(200).page().shows(told), "{on:?}");
+        assert!(!ada.get(away.location()).expect(200).page().shows(told), "{backend:?}");
     }
 }
 
 #[test]
 fn the_sign_in_page_says_which_limit_ended_the_session_and_since_when() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[("auth.idle_session_timeout", "15m")]);
         let ada = server.member("ada");
         let last_active = server.now().to_rfc3339();
         server.advance(16 * 60);
         let sign_in = ada.get("/").expect(303).location().to_owned();
-        assert_eq!(sign_in, "/login?reason=idle", "{on:?}");
+        assert_eq!(sign_in, "/login?reason=idle", "{backend:?}");
         // A later policy does not change what was.
         server.policy(&[("auth.idle_session_timeout", "2h")]);
         let page = ada.get(&sign_in).expect(200).page();
         let said = "You were signed out after 15 minutes without activity.";
-        assert!(page.shows(said), "{on:?}: {}", page.text());
-        assert!(page.shows("Last activity"), "{on:?}: {}", page.text());
+        assert!(page.shows(said), "{backend:?}: {}", page.text());
+        assert!(page.shows("Last activity"), "{backend:?}: {}", page.text());
         let since = format!(".callout time[datetime='{last_active}']");
-        assert_eq!(page.all(&since).len(), 1, "{on:?}: {}", page.text());
+        assert_eq!(page.all(&since).len(), 1, "{backend:?}: {}", page.text());
         // Someone who has only the URL learns nothing about any session.
         let page = server.anyone().get(&sign_in).expect(200).page();
         assert!(
             page.shows("You were signed out after a period of inactivity."),
-            "{on:?}"
+            "{backend:?}"
         );
-        assert!(!page.shows("Last activity"), "{on:?}");
+        assert!(!page.shows("Last activity"), "{backend:?}");
     }
 }

@@ -4,7 +4,7 @@
 use crate::{
     harness::{
         client::Client,
-        server::{On, PASSWORD, TestServer},
+        server::{Backend, PASSWORD, TestServer},
     },
     pages::kit::{between, draft},
 };
@@ -13,15 +13,15 @@ use nightlatch::{
     flows::{policy, sessions},
 };
 
-const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
+const BOTH: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
 const LAN: &str = "192.168.7.20";
 const PUBLIC: &str = "203.0.113.9";
 const PUBLIC_V6: &str = "2001:db8:1::20";
 const ELSEWHERE: &str = "198.51.100.7";
 const OFFICE: &str = "192.168.0.0/16, 203.0.113.9, 2001:db8:1::/48";
 
-fn proxied(on: On) -> TestServer {
-    let server = TestServer::on(on)
+fn proxied(backend: Backend) -> TestServer {
+    let server = TestServer::on(backend)
         .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
         .start();
     server.account("ada", Role::Member);
@@ -45,8 +45,8 @@ fn changes(server: &TestServer) -> Vec<u32> {
 
 #[test]
 fn an_office_alternates_between_its_lan_and_its_public_address() {
-    for on in BOTH {
-        let server = proxied(on);
+    for backend in BOTH {
+        let server = proxied(backend);
         server.policy(&[("session.network_groups", OFFICE)]);
         let ada = server.anyone().header("x-forwarded-for", LAN);
         ada.sign_in("ada", PASSWORD).expect(303);
@@ -57,28 +57,28 @@ fn an_office_alternates_between_its_lan_and_its_public_address() {
             ada.get("/").expect(200);
             server.advance(400);
         }
-        assert_eq!(ada.cookie("nightlatch"), cookie, "{on:?}: nothing was rotated");
-        assert_eq!(changes(&server), [0], "{on:?}");
+        assert_eq!(ada.cookie("nightlatch"), cookie, "{backend:?}: nothing was rotated");
+        assert_eq!(changes(&server), [0], "{backend:?}");
         assert!(
             !server.events().iter().any(|event| event == "session.network_changed"),
-            "{on:?}"
+            "{backend:?}"
         );
         // Leaving the group is a change, and returning is one too many.
         let ada = ada.header("x-forwarded-for", ELSEWHERE);
         ada.get("/").expect(200);
-        assert_eq!(changes(&server), [1], "{on:?}");
+        assert_eq!(changes(&server), [1], "{backend:?}");
         let ada = ada.header("x-forwarded-for", LAN);
         ada.get("/").expect(303);
         assert!(
             server.events().contains(&"session.ended network_allowance".to_owned()),
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
 
 #[test]
 fn without_the_group_the_same_office_is_signed_out() {
-    let server = proxied(On::Sqlite);
+    let server = proxied(Backend::Sqlite);
     let ada = server.anyone().header("x-forwarded-for", LAN);
     ada.sign_in("ada", PASSWORD).expect(303);
     let ada = ada.header("x-forwarded-for", PUBLIC);
@@ -96,8 +96,8 @@ fn without_the_group_the_same_office_is_signed_out() {
 
 #[test]
 fn a_stranger_ceiling_spares_the_group_of_a_known_network() {
-    for on in BOTH {
-        let server = proxied(on);
+    for backend in BOTH {
+        let server = proxied(backend);
         server.policy(&[
             ("auth.login_account_ceiling", "4"),
             ("auth.login_ip_ceiling", "0"),
@@ -117,7 +117,7 @@ fn a_stranger_ceiling_spares_the_group_of_a_known_network() {
 
 #[test]
 fn the_editor_takes_groups_and_names_the_line_of_a_fault() {
-    let server = proxied(On::Sqlite);
+    let server = proxied(Backend::Sqlite);
     let boss = server.admin("boss");
     let before = server.run(policy::in_force(&server.ctx)).unwrap().revision.revision;
     let typed = format!("{OFFICE}\n198.51.100.0/24\n203.0.113.0/24");
@@ -151,7 +151,7 @@ fn the_editor_takes_groups_and_names_the_line_of_a_fault() {
 
 #[test]
 fn the_session_page_names_the_group_of_the_accepted_network() {
-    let server = proxied(On::Sqlite);
+    let server = proxied(Backend::Sqlite);
     server.policy(&[("session.network_groups", OFFICE)]);
     let boss = server.admin("boss");
     let ada: Client = server.anyone().header("x-forwarded-for", LAN);

@@ -4,7 +4,7 @@
 use super::kit::{at_once, filled, table};
 use crate::harness::{
     client::{Answer, Client},
-    server::{On, PASSWORD, TestServer, operator},
+    server::{Backend, PASSWORD, TestServer, operator},
 };
 use nightlatch::{
     domain::{account::Role, secret::Secret},
@@ -94,8 +94,8 @@ fn assert_confined(client: &Client) {
 
 #[test]
 fn a_one_time_password_opens_nothing_but_the_form_until_it_is_changed() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let one_time = with_one_time_password(&server, "ada", Role::Administrator);
         let ada = server.anyone();
         let form = [
@@ -116,7 +116,7 @@ fn a_one_time_password_opens_nothing_but_the_form_until_it_is_changed() {
         assert_eq!(
             change(&ada, &one_time, NEW, NEW).expect(303).location(),
             "/admin/audit?q=ada",
-            "{on:?}"
+            "{backend:?}"
         );
         ada.get("/admin").expect(200);
         server.anyone().sign_in("ada", &one_time).expect(422);
@@ -126,7 +126,7 @@ fn a_one_time_password_opens_nothing_but_the_form_until_it_is_changed() {
 
 #[test]
 fn after_a_demanded_change_it_goes_on_where_one_was_going() {
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_PUBLIC_URL", "http://login.example.org")
         .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
         .start();
@@ -217,12 +217,12 @@ fn a_password_set_by_someone_else_must_be_changed_at_the_next_sign_in_if_the_pol
 
 #[test]
 fn a_forced_change_holds_at_the_next_request_of_a_live_session() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let id = server.account("ada", Role::Member);
         let ada = server.signed_in("ada");
         server.act(id, Act::ForceChange);
-        assert_eq!(ada.get("/").expect(303).location(), "/password", "{on:?}");
+        assert_eq!(ada.get("/").expect(303).location(), "/password", "{backend:?}");
         change(&ada, PASSWORD, NEW, NEW).expect(303);
         ada.get("/").expect(200);
     }
@@ -294,32 +294,32 @@ fn length_counts_characters_and_nothing_is_trimmed_folded_or_cut() {
 
 #[test]
 fn a_change_ends_the_other_sessions_and_goes_on_here_under_a_new_id() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let ada = server.member("ada");
         let (other, stolen) = (server.signed_in("ada"), ada.thief());
         let bystander = server.member("eve");
         let old = ada.cookie("nightlatch").unwrap();
         change(&ada, PASSWORD, NEW, NEW).expect(303);
-        assert_ne!(ada.cookie("nightlatch").unwrap(), old, "{on:?}");
+        assert_ne!(ada.cookie("nightlatch").unwrap(), old, "{backend:?}");
         ada.get("/").expect(200);
         assert_eq!(
             other.get("/").expect(303).location(),
             "/login?reason=password_changed",
-            "{on:?}"
+            "{backend:?}"
         );
         // The copied cookie is just not signed in; it raises no alarm about a reused token.
-        assert_eq!(stolen.get("/").expect(303).location(), "/login", "{on:?}");
+        assert_eq!(stolen.get("/").expect(303).location(), "/login", "{backend:?}");
         ada.get("/").expect(200);
         bystander.get("/").expect(200);
         assert!(
             !server.events().iter().any(|event| event.contains("rotated_id_reused")),
-            "{on:?}"
+            "{backend:?}"
         );
         assert_eq!(
             server.events().last().map(String::as_str),
             Some("password.changed"),
-            "{on:?}"
+            "{backend:?}"
         );
         server.anyone().sign_in("ada", PASSWORD).expect(422);
     }
@@ -327,8 +327,8 @@ fn a_change_ends_the_other_sessions_and_goes_on_here_under_a_new_id() {
 
 #[test]
 fn a_wrong_current_password_counts_toward_the_lock_and_the_lock_holds_here_too() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[
             ("auth.login_lock_out_at_failure", "true"),
             ("auth.login_failure_limit", "3"),
@@ -337,7 +337,7 @@ fn a_wrong_current_password_counts_toward_the_lock_and_the_lock_holds_here_too()
         change(&ada, "wrong", NEW, NEW).expect(422);
         server.anyone().sign_in("ada", "wrong").expect(422);
         let locked = change(&ada, "wrong", NEW, NEW).expect(429);
-        assert_eq!(locked.header("retry-after"), Some("900"), "{on:?}");
+        assert_eq!(locked.header("retry-after"), Some("900"), "{backend:?}");
         change(&ada, PASSWORD, NEW, NEW).expect(429);
         server.anyone().sign_in("ada", PASSWORD).expect(429);
         // The lock does not end the session itself.
@@ -367,8 +367,8 @@ fn parallel_attempts_at_the_current_password_are_bounded_by_the_lock() {
 
 #[test]
 fn parallel_changes_leave_one_password_and_one_way_in() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let ada = server.member("ada");
         let tabs: Vec<Client> = (0..6).map(|_| ada.thief()).collect();
         server.advance(1);
@@ -376,19 +376,19 @@ fn parallel_changes_leave_one_password_and_one_way_in() {
         let statuses = at_once(6, |index| {
             change(&tabs[index], PASSWORD, &news[index], &news[index]).status()
         });
-        assert!(statuses.contains(&303), "{on:?} {statuses:?}");
+        assert!(statuses.contains(&303), "{backend:?} {statuses:?}");
         let open: Vec<&String> = news
             .iter()
             .filter(|new| server.anyone().sign_in("ada", new).status() == 303)
             .collect();
-        assert_eq!(open.len(), 1, "{on:?} {statuses:?}");
+        assert_eq!(open.len(), 1, "{backend:?} {statuses:?}");
         server.anyone().sign_in("ada", PASSWORD).expect(422);
         let changed = server
             .events()
             .iter()
             .filter(|event| *event == "password.changed")
             .count();
-        assert_eq!(changed, 1, "{on:?} {statuses:?}");
+        assert_eq!(changed, 1, "{backend:?} {statuses:?}");
     }
 }
 
@@ -426,8 +426,8 @@ fn a_password_older_than_allowed_is_changed_at_the_next_sign_in() {
 
 #[test]
 fn a_reset_ends_the_sessions_and_shows_a_password_that_must_be_changed() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let id = server.account("ada", Role::Member);
         let ada = server.signed_in("ada");
         let AccountActOutcome::Done {
@@ -440,14 +440,14 @@ fn a_reset_ends_the_sessions_and_shows_a_password_that_must_be_changed() {
         assert_eq!(
             ada.get("/").expect(303).location(),
             "/login?reason=password_changed",
-            "{on:?}"
+            "{backend:?}"
         );
         server.anyone().sign_in("ada", PASSWORD).expect(422);
         let ada = server.anyone();
         assert_eq!(
             ada.sign_in("ada", secret.expose()).expect(303).location(),
             "/password",
-            "{on:?}"
+            "{backend:?}"
         );
         assert_confined(&ada);
     }

@@ -3,7 +3,7 @@
 
 use crate::{
     cli::Cli,
-    harness::server::{On, PASSWORD, TestDatabase, TestServer, block_on, eventually, operator},
+    harness::server::{Backend, PASSWORD, TestDatabase, TestServer, block_on, eventually, operator},
 };
 use nightlatch::{
     clock::{Clock, FixedClock, SystemClock},
@@ -24,7 +24,7 @@ use nightlatch::{
 };
 use std::sync::Arc;
 
-const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
+const BOTH: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
 
 /// `sign_in.refused locked`, oldest first.
 fn locked(rows: Vec<AuditRecord>) -> Vec<AuditRecord> {
@@ -48,46 +48,49 @@ fn flooded(server: &TestServer, refused: usize) {
 
 #[test]
 fn a_flood_is_written_one_by_one_at_first_and_then_as_one_entry() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         flooded(&server, 41);
         let began = server.now();
         server.run(refusals::write_over(&server.ctx)).unwrap();
         let singles = locked(server.audit());
-        assert_eq!(singles.len(), 20, "{on:?}: the minute is not over");
-        assert!(singles.iter().all(|row| row.detail.is_null()), "{on:?}");
+        assert_eq!(singles.len(), 20, "{backend:?}: the minute is not over");
+        assert!(singles.iter().all(|row| row.detail.is_null()), "{backend:?}");
         server.advance(60);
         server.run(refusals::write_over(&server.ctx)).unwrap();
         eventually("the rest is written", || locked(server.audit()).len() == 21);
         let row = locked(server.audit()).pop().unwrap();
         let span = serde_json::json!({ "refusals": 21, "from": began.to_rfc3339(), "until": began.to_rfc3339() });
-        assert_eq!(row.detail, span, "{on:?}");
+        assert_eq!(row.detail, span, "{backend:?}");
         assert_eq!((row.actor.as_str(), row.account.as_deref()), ("anonymous", Some("eve")));
         assert_eq!((row.account_id, row.ip), (singles[0].account_id, singles[0].ip));
         assert!(row.account_id.is_some() && row.ip.is_some());
         assert_eq!((row.outcome, row.at), (EventOutcome::Failure, server.now()));
         server.run(refusals::write_over(&server.ctx)).unwrap();
-        assert_eq!(locked(server.audit()).len(), 21, "{on:?}: once");
+        assert_eq!(locked(server.audit()).len(), 21, "{backend:?}: once");
         // The next minute has single ones again.
         server.anyone().sign_in("eve", PASSWORD).expect(429);
-        assert_eq!(locked(server.audit()).len(), 22, "{on:?}");
+        assert_eq!(locked(server.audit()).len(), 22, "{backend:?}");
         // 42 of them, and the failure that locked.
         let day = server.run(overview::overview(&server.ctx)).unwrap().refused_24h;
-        assert_eq!(day.iter().map(|(_, refused)| refused).sum::<i64>(), 43, "{on:?}");
+        assert_eq!(day.iter().map(|(_, refused)| refused).sum::<i64>(), 43, "{backend:?}");
     }
 }
 
 #[test]
 fn the_console_and_the_command_line_say_how_many() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         flooded(&server, 41);
         server.advance(60);
         server.run(refusals::write_over(&server.ctx)).unwrap();
         eventually("the rest is written", || locked(server.audit()).len() == 21);
         let page = boss.get("/admin/audit").expect(200);
-        assert!(page.page().shows("Sign-in refused: locked out, 21 times"), "{on:?}");
+        assert!(
+            page.page().shows("Sign-in refused: locked out, 21 times"),
+            "{backend:?}"
+        );
         let cli = Cli::beside(&server);
         cli.run(&["audit", "list", "--event", "sign_in.refused"])
             .done()
@@ -97,11 +100,11 @@ fn the_console_and_the_command_line_say_how_many() {
 
 #[test]
 fn a_server_that_stops_writes_what_it_counted() {
-    for on in BOTH {
+    for backend in BOTH {
         let clock = Arc::new(FixedClock::starting_at(SystemClock.now()));
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("security.log");
-        let database = Arc::new(TestDatabase::fresh(on));
+        let database = Arc::new(TestDatabase::fresh(backend));
         let server = TestServer::beside(&database)
             .env("NIGHTLATCH_SECURITY_LOG", log.to_str().unwrap())
             .clock(&clock)
@@ -110,11 +113,11 @@ fn a_server_that_stops_writes_what_it_counted() {
         server.stop();
         let lines = std::fs::read_to_string(&log).unwrap();
         let told = lines.lines().filter(|line| line.contains("\"refusals\":21")).count();
-        assert_eq!(told, 1, "{on:?}: {lines}");
+        assert_eq!(told, 1, "{backend:?}: {lines}");
         let server = TestServer::beside(&database).clock(&clock).start();
         let rows = locked(server.audit());
-        assert_eq!(rows.len(), 21, "{on:?}");
-        assert_eq!(rows[20].detail["refusals"], 21, "{on:?}");
+        assert_eq!(rows.len(), 21, "{backend:?}");
+        assert_eq!(rows[20].detail["refusals"], 21, "{backend:?}");
     }
 }
 
@@ -161,8 +164,8 @@ fn audit_of(ctx: &Ctx) -> Vec<AuditRecord> {
 }
 
 /// Blocked by an administrator while no ceiling is on.
-fn blocked(on: On, name: &str) -> Arc<TestDatabase> {
-    let database = Arc::new(TestDatabase::fresh(on));
+fn blocked(backend: Backend, name: &str) -> Arc<TestDatabase> {
+    let database = Arc::new(TestDatabase::fresh(backend));
     let server = TestServer::beside(&database).start();
     server.policy(&[("auth.login_account_ceiling", "0"), ("auth.login_ip_ceiling", "0")]);
     let key = BlockTarget::Key {
@@ -178,26 +181,26 @@ fn blocked(on: On, name: &str) -> Arc<TestDatabase> {
 
 #[test]
 fn a_block_by_hand_is_no_way_to_fill_the_audit() {
-    for on in BOTH {
-        let database = blocked(on, "eve");
+    for backend in BOTH {
+        let database = blocked(backend, "eve");
         let (ctx, clock) = alone(&database);
         refuse(&ctx, "eve", 41);
-        assert_eq!(locked(audit_of(&ctx)).len(), 20, "{on:?}");
+        assert_eq!(locked(audit_of(&ctx)).len(), 20, "{backend:?}");
         clock.advance(Span::from_secs(60));
         block_on(refusals::write_over(&ctx)).unwrap();
         let rows = locked(audit_of(&ctx));
         assert_eq!(
             (rows.len(), rows[20].detail["refusals"].as_u64()),
             (21, Some(21)),
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
 
 #[test]
 fn failed_writes_are_kept_and_retried() {
-    for on in BOTH {
-        let database = blocked(on, "eve");
+    for backend in BOTH {
+        let database = blocked(backend, "eve");
         let (ctx, clock) = alone(&database);
         refuse(&ctx, "eve", 30);
         clock.advance(Span::from_secs(60));
@@ -210,7 +213,7 @@ fn failed_writes_are_kept_and_retried() {
         assert_eq!(
             (rows.len(), rows[20].detail["refusals"].as_u64()),
             (21, Some(10)),
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }

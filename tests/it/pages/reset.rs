@@ -3,7 +3,7 @@
 use super::kit::{at_once, one_time_password, wire};
 use crate::harness::{
     client::Answer,
-    server::{On, PASSWORD, TestDatabase, TestServer, eventually, operator},
+    server::{Backend, PASSWORD, TestDatabase, TestServer, eventually, operator},
     smtp,
 };
 use nightlatch::{
@@ -76,8 +76,8 @@ fn choose(browser: &crate::harness::client::Client, new: &str) -> Answer {
 
 #[test]
 fn a_forgotten_password_is_set_anew_with_the_mailed_link_once() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         ada(&server);
         let elsewhere = server.signed_in("ada");
         let asked = ask(&server, "ada").expect(303);
@@ -85,46 +85,53 @@ fn a_forgotten_password_is_set_anew_with_the_mailed_link_once() {
         let link = link(&server);
         let browser = server.anyone();
         let form = open(&browser, &link).expect(200);
-        assert!(form.page().shows("ada"), "{on:?}");
+        assert!(form.page().shows("ada"), "{backend:?}");
         assert!(
             !form.text().contains(link.split('=').nth(1).unwrap()),
-            "{on:?}: no token in the page"
+            "{backend:?}: no token in the page"
         );
         elsewhere.get("/").expect(200);
         choose(&browser, "short").expect(422);
         let done = choose(&browser, NEW).expect(303);
         assert_eq!(done.location(), "/login");
-        assert_eq!(browser.cookie("nightlatch"), None, "{on:?}: nobody is signed in by it");
+        assert_eq!(
+            browser.cookie("nightlatch"),
+            None,
+            "{backend:?}: nobody is signed in by it"
+        );
         elsewhere.get("/").expect(303);
         server.anyone().sign_in("ada", PASSWORD).expect(422);
         server.anyone().sign_in("ada", NEW).expect(303);
         open(&server.anyone(), &link).expect(410);
         choose(&browser, "another quartz lantern").expect(410);
         let emails = server.deliver();
-        assert_eq!(emails.len(), 2, "{on:?}");
+        assert_eq!(emails.len(), 2, "{backend:?}");
         let notice = &emails[1];
         assert_eq!(
             smtp::header(notice, "Subject").as_deref(),
             Some("Your password was changed")
         );
-        assert!(!notice.contains("token="), "{on:?}");
+        assert!(!notice.contains("token="), "{backend:?}");
         let events = server.events();
         assert!(
             events.contains(&"password.reset_requested".to_owned()),
-            "{on:?}: {events:?}"
+            "{backend:?}: {events:?}"
         );
         assert!(
             events.contains(&"password.reset reset".to_owned()),
-            "{on:?}: {events:?}"
+            "{backend:?}: {events:?}"
         );
-        assert!(events.contains(&"session.ended password_changed".to_owned()), "{on:?}");
+        assert!(
+            events.contains(&"session.ended password_changed".to_owned()),
+            "{backend:?}"
+        );
     }
 }
 
 #[test]
 fn the_answer_is_the_same_for_every_name_and_only_an_owner_gets_an_email() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         ada(&server);
         server.account("nomail", Role::Member);
         let gone = account(&server, "gone", "gone@example.org", NewPassword::OneTime);
@@ -143,7 +150,7 @@ fn the_answer_is_the_same_for_every_name_and_only_an_owner_gets_an_email() {
         };
         let known = shape(&ask(&server, "ada"));
         for name in ["nobody", "nomail", "gone", "over", "ADA ", "x\r\ny"] {
-            assert_eq!(shape(&ask(&server, name)), known, "{on:?}: {name}");
+            assert_eq!(shape(&ask(&server, name)), known, "{backend:?}: {name}");
         }
         // The expiry of an account also causes an email, but without a link.
         let emails = server.deliver();
@@ -151,18 +158,18 @@ fn the_answer_is_the_same_for_every_name_and_only_an_owner_gets_an_email() {
             .iter()
             .filter(|email| smtp::link(email, "/password/reset").is_some())
             .collect();
-        assert!(!links.is_empty(), "{on:?}");
+        assert!(!links.is_empty(), "{backend:?}");
         for email in links {
             assert_eq!(
                 smtp::header(email, "To").as_deref(),
                 Some("ada <ada@example.org>"),
-                "{on:?}"
+                "{backend:?}"
             );
         }
         let events = server.events();
         for reason in ["no_account", "no_address", "account_disabled", "account_expired"] {
             let event = format!("password.reset_requested {reason}");
-            assert!(events.contains(&event), "{on:?}: {event}: {events:?}");
+            assert!(events.contains(&event), "{backend:?}: {event}: {events:?}");
         }
         server.anyone().sign_in("ada", PASSWORD).expect(303);
         server
@@ -174,8 +181,8 @@ fn the_answer_is_the_same_for_every_name_and_only_an_owner_gets_an_email() {
 
 #[test]
 fn a_newer_link_kills_the_older_and_all_run_out() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         ada(&server);
         ask(&server, "ada").expect(303);
         let first = link(&server);
@@ -196,8 +203,8 @@ fn a_newer_link_kills_the_older_and_all_run_out() {
 
 #[test]
 fn one_of_twenty_parallel_uses_of_a_link_succeeds() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         ada(&server);
         ask(&server, "ada").expect(303);
         let link = link(&server);
@@ -218,17 +225,17 @@ fn one_of_twenty_parallel_uses_of_a_link_succeeds() {
             }
         });
         let done = statuses.iter().filter(|status| **status == 303).count();
-        assert_eq!(done, 1, "{on:?}: {statuses:?}");
+        assert_eq!(done, 1, "{backend:?}: {statuses:?}");
         assert!(
             statuses.iter().all(|status| [303, 410].contains(status)),
-            "{on:?}: {statuses:?}"
+            "{backend:?}: {statuses:?}"
         );
         let resets = server
             .events()
             .iter()
             .filter(|event| event.starts_with("password.reset "))
             .count();
-        assert_eq!(resets, 1, "{on:?}");
+        assert_eq!(resets, 1, "{backend:?}");
     }
 }
 
@@ -269,8 +276,8 @@ fn a_link_leads_to_the_configured_address_whatever_a_request_called_us() {
 
 #[test]
 fn requests_beyond_the_limit_are_answered_alike_and_send_nothing() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         ada(&server);
         server.policy(&[("auth.reset_limit", "2")]);
         for _ in 0..5 {
@@ -281,7 +288,7 @@ fn requests_beyond_the_limit_are_answered_alike_and_send_nothing() {
             .iter()
             .filter(|event| *event == "password.reset_requested limit")
             .count();
-        assert_eq!(refused, 1, "{on:?}: said once");
+        assert_eq!(refused, 1, "{backend:?}: said once");
         server.deliver();
         let asked = |server: &TestServer| {
             let events = server.events();
@@ -290,21 +297,21 @@ fn requests_beyond_the_limit_are_answered_alike_and_send_nothing() {
                 .filter(|event| *event == "password.reset_requested")
                 .count()
         };
-        assert_eq!(asked(&server), 2, "{on:?}");
+        assert_eq!(asked(&server), 2, "{backend:?}");
         // Another name from the same address is over the address's limit; from elsewhere it is not.
         account(&server, "bob", "bob@example.org", NewPassword::OneTime);
         ask(&server, "bob").expect(303);
         server.deliver();
-        assert_eq!(asked(&server), 2, "{on:?}");
+        assert_eq!(asked(&server), 2, "{backend:?}");
         let elsewhere = server.anyone().from("127.0.0.9");
         elsewhere.post("/password/forgot", &[("username", "bob")]).expect(303);
         elsewhere.post("/password/forgot", &[("username", "ada")]).expect(303);
         server.deliver();
-        assert_eq!(asked(&server), 3, "{on:?}: ada's own limit holds from everywhere");
+        assert_eq!(asked(&server), 3, "{backend:?}: ada's own limit holds from everywhere");
         server.advance(3601);
         ask(&server, "ada").expect(303);
         server.deliver();
-        assert_eq!(asked(&server), 4, "{on:?}");
+        assert_eq!(asked(&server), 4, "{backend:?}");
     }
 }
 
@@ -357,8 +364,8 @@ fn looking_at_a_link_uses_nothing_up_and_its_token_leaves_the_address() {
 
 #[test]
 fn every_step_looks_again_whether_the_account_may_still() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let id = ada(&server);
         let acts: [(Act, Option<Act>); 4] = [
             (Act::Disable, Some(Act::Enable)),
@@ -386,7 +393,7 @@ fn every_step_looks_again_whether_the_account_may_still() {
                 server.act(id, back);
             }
             server.advance(3601);
-            assert!(number < 4, "{on:?}");
+            assert!(number < 4, "{backend:?}");
         }
         server.anyone().sign_in("ada", NEW).expect(422);
     }
@@ -394,8 +401,8 @@ fn every_step_looks_again_whether_the_account_may_still() {
 
 #[test]
 fn choosing_a_new_password_lets_a_locked_owner_in_again() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         ada(&server);
         server.policy(&[
             ("auth.login_lock_out_at_failure", "true"),
@@ -412,14 +419,14 @@ fn choosing_a_new_password_lets_a_locked_owner_in_again() {
         open(&browser, &link).expect(200);
         choose(&browser, NEW).expect(303);
         server.anyone().sign_in("ada", NEW).expect(303);
-        assert!(server.events().contains(&"lockout.released".to_owned()), "{on:?}");
+        assert!(server.events().contains(&"lockout.released".to_owned()), "{backend:?}");
     }
 }
 
 #[test]
 fn an_account_that_never_signed_in_can_be_invited() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let admin = server.admin("boss");
         let id = server.account("dan", Role::Member);
         let place = format!("/admin/accounts/{}", id.0);
@@ -427,27 +434,27 @@ fn an_account_that_never_signed_in_can_be_invited() {
             let page = admin.get(&place).expect(200).page();
             page.all("strong").iter().any(|label| label.text() == "Invite")
         };
-        assert!(!offers(), "{on:?}: there is nowhere to send it");
+        assert!(!offers(), "{backend:?}: there is nowhere to send it");
         let profile = Act::SetProfile {
             display_name: String::new(),
             email: "dan@example.org".to_owned(),
             groups: Vec::new(),
         };
         server.act(id, profile);
-        assert!(offers(), "{on:?}");
+        assert!(offers(), "{backend:?}");
         admin.post(&place, &[("act", "invite")]).expect(303);
         let browser = server.anyone();
         open(&browser, &link(&server)).expect(200);
         choose(&browser, NEW).expect(303);
         server.anyone().sign_in("dan", NEW).expect(303);
-        assert!(!offers(), "{on:?}: whoever signed in once is reset, not invited");
+        assert!(!offers(), "{backend:?}: whoever signed in once is reset, not invited");
     }
 }
 
 #[test]
 fn an_invited_person_chooses_the_first_password() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let admin = server.admin("boss");
         let form = [
             ("name", "eve"),
@@ -460,42 +467,42 @@ fn an_invited_person_chooses_the_first_password() {
         let page = admin.get(&place).expect(200);
         assert!(
             page.page().shows("Invited") && one_time_password(&page).is_none(),
-            "{on:?}"
+            "{backend:?}"
         );
         let list = admin.get("/admin/accounts?q=eve").expect(200).page();
         let eve = list.row("eve");
-        assert!(eve.shows("Invited"), "{on:?}");
+        assert!(eve.shows("Invited"), "{backend:?}");
         assert!(
             !eve.shows("Active"),
-            "{on:?}: there is nothing yet that it could be active with: {}",
+            "{backend:?}: there is nothing yet that it could be active with: {}",
             eve.text()
         );
-        assert_eq!(eve.cell("Password changed"), "–", "{on:?}");
+        assert_eq!(eve.cell("Password changed"), "–", "{backend:?}");
         let list = admin.get("/admin/accounts?state=invited").expect(200).page();
-        assert_eq!(list.rows(), ["eve"], "{on:?}");
-        assert!(list.row("eve").shows("link expires"), "{on:?}");
+        assert_eq!(list.rows(), ["eve"], "{backend:?}");
+        assert!(list.row("eve").shows("link expires"), "{backend:?}");
         let first = link(&server);
         let email = server.emails().pop().unwrap();
         let good_until = format_utc(server.now().saturating_add(Span::from_secs(72 * 3600)));
         assert!(
             email.contains(&format!("The link works once, until {good_until}.")) && email.contains("eve@example.org"),
-            "{on:?}: {email}"
+            "{backend:?}: {email}"
         );
         server.advance(72 * 3600 + 1);
         open(&server.anyone(), &first).expect(410);
         let admin = server.signed_in("boss");
         assert!(
             admin.get(&place).expect(200).page().shows("Invitation expired"),
-            "{on:?}"
+            "{backend:?}"
         );
         admin.post(&place, &[("act", "invite")]).expect(303);
         let second = link(&server);
-        assert_ne!(first, second, "{on:?}");
+        assert_ne!(first, second, "{backend:?}");
         open(&server.anyone(), &first).expect(410);
         let browser = server.anyone();
         assert!(
             open(&browser, &second).expect(200).page().shows("Choose your password"),
-            "{on:?}"
+            "{backend:?}"
         );
         choose(&browser, "eve2026!!!!!").expect(422);
         choose(&browser, NEW).expect(303);
@@ -504,21 +511,21 @@ fn an_invited_person_chooses_the_first_password() {
         assert_eq!(
             eve.sign_in("eve", NEW).location(),
             "/",
-            "{on:?}: nothing more to change"
+            "{backend:?}: nothing more to change"
         );
         let page = admin.get(&place).expect(200);
-        assert!(!page.page().shows("Invited"), "{on:?}");
+        assert!(!page.page().shows("Invited"), "{backend:?}");
         admin.post(&place, &[("act", "invite")]).expect(303);
         assert!(
             admin
                 .get(&place)
                 .page()
                 .shows("Only an active account that has never signed in"),
-            "{on:?}"
+            "{backend:?}"
         );
         assert!(
             server.events().contains(&"password.reset invitation".to_owned()),
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
@@ -570,13 +577,13 @@ fn a_working_link_lets_its_holder_check_a_password() {
 
 #[test]
 fn an_administrator_mails_a_link_instead_of_making_a_password() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let (boss, id) = (server.admin("boss"), ada(&server));
         let page = format!("/admin/accounts/{}", id.0);
         assert!(
             boss.get(&page).expect(200).page().shows("Email a password reset link"),
-            "{on:?}"
+            "{backend:?}"
         );
         boss.post(&page, &[("act", "mail-link")]).expect(303);
         let link = link(&server);
@@ -586,13 +593,13 @@ fn an_administrator_mails_a_link_instead_of_making_a_password() {
                 .pop()
                 .unwrap()
                 .contains("An administrator sent you this link"),
-            "{on:?}"
+            "{backend:?}"
         );
         let asked = server.audit().pop().unwrap();
         assert_eq!(
             (asked.event.as_str(), asked.actor.as_str()),
             ("password.reset_requested", "boss"),
-            "{on:?}"
+            "{backend:?}"
         );
         server.signed_in("ada");
         let browser = server.anyone();
@@ -601,12 +608,15 @@ fn an_administrator_mails_a_link_instead_of_making_a_password() {
         server.anyone().sign_in("ada", PASSWORD).expect(422);
         server.act(id, Act::Disable);
         boss.post(&page, &[("act", "mail-link")]).expect(303);
-        assert!(boss.get(&page).expect(200).page().shows("enable it first"), "{on:?}");
+        assert!(
+            boss.get(&page).expect(200).page().shows("enable it first"),
+            "{backend:?}"
+        );
         let nobody = server.account("nobody", Role::Member);
         let page = format!("/admin/accounts/{}", nobody.0);
         assert!(
             !boss.get(&page).expect(200).page().shows("Email a password reset link"),
-            "{on:?}"
+            "{backend:?}"
         );
         boss.post(&page, &[("act", "mail-link")]).expect(303);
         assert!(
@@ -614,15 +624,15 @@ fn an_administrator_mails_a_link_instead_of_making_a_password() {
                 .expect(200)
                 .page()
                 .shows("This account has no email address."),
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
 
 #[test]
 fn a_link_does_not_tell_what_the_password_is_or_was() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         ada(&server);
         ask(&server, "ada").expect(303);
         let link = link(&server);
@@ -634,13 +644,17 @@ fn a_link_does_not_tell_what_the_password_is_or_was() {
             let form = [("new_password", new), ("new_password_again", "another")];
             browser.post("/password/reset", &form).expect(422);
         }
-        assert_eq!(server.ctx.hasher.checked(), before, "{on:?}");
+        assert_eq!(server.ctx.hasher.checked(), before, "{backend:?}");
         // A valid new password is compared, reported and recorded, five times at most.
         for _ in 0..5 {
             choose(&browser, PASSWORD).expect(422);
         }
         let reused = |event: &AuditRecord| event.reason.as_deref() == Some("reused");
-        assert_eq!(server.audit().iter().filter(|event| reused(event)).count(), 5, "{on:?}");
+        assert_eq!(
+            server.audit().iter().filter(|event| reused(event)).count(),
+            5,
+            "{backend:?}"
+        );
         choose(&browser, PASSWORD).expect(410);
         choose(&browser, NEW).expect(410);
     }
@@ -648,7 +662,7 @@ fn a_link_does_not_tell_what_the_password_is_or_was() {
 
 #[test]
 fn the_token_of_a_mailed_link_is_soon_in_no_file_of_the_database() {
-    let server = TestServer::on(On::Sqlite).start();
+    let server = TestServer::on(Backend::Sqlite).start();
     ada(&server);
     ask(&server, "ada").expect(303);
     let link = link(&server);

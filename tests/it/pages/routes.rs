@@ -4,7 +4,7 @@
 use super::kit::{ask, filled, table};
 use crate::harness::{
     client::{Answer, Client},
-    server::{On, TestServer},
+    server::{Backend, TestServer},
 };
 use nightlatch::{
     domain::account::Role,
@@ -131,17 +131,17 @@ fn every_route_answers_every_kind_of_visitor_as_the_table_says() {
 
 #[test]
 fn a_request_without_a_cookie_creates_no_session_no_event_and_no_cookie() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.account("ada", Role::Member);
         let before = server.events();
         for route in table().iter().filter(|route| route.method == "GET") {
             for client in [server.anyone(), server.anyone().header("accept", "application/json")] {
                 let answer = ask(&client, route, &[]);
-                assert_eq!(answer.cookies(), Vec::<String>::new(), "{on:?} {}", route.path);
+                assert_eq!(answer.cookies(), Vec::<String>::new(), "{backend:?} {}", route.path);
             }
         }
-        assert_eq!(server.events(), before, "{on:?}");
+        assert_eq!(server.events(), before, "{backend:?}");
     }
 }
 

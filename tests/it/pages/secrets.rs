@@ -3,7 +3,7 @@
 
 use super::kit::{NOBODY, one_time_password};
 use crate::harness::{
-    server::{On, PASSWORD, TestServer, eventually},
+    server::{Backend, PASSWORD, TestServer, eventually},
     smtp,
     trace::Trace,
 };
@@ -13,10 +13,10 @@ use reqwest::Method;
 #[test]
 fn secrets_show_nowhere() {
     let trace = Trace::from(tracing::Level::TRACE);
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("security.log");
-        let server = TestServer::on(on)
+        let server = TestServer::on(backend)
             .env("NIGHTLATCH_SECURITY_LOG", log.to_str().unwrap())
             .start();
         let setup = server
@@ -139,21 +139,24 @@ fn secrets_show_nowhere() {
         assert!(security.lines().count() > 10);
         let output = trace.text();
         for secret in &secrets {
-            assert!(!audit.contains(secret.as_str()), "{on:?} audit: {secret}");
-            assert!(!security.contains(secret.as_str()), "{on:?} security log: {secret}");
+            assert!(!audit.contains(secret.as_str()), "{backend:?} audit: {secret}");
+            assert!(
+                !security.contains(secret.as_str()),
+                "{backend:?} security log: {secret}"
+            );
             for answer in &said {
                 assert!(
                     !answer.text().contains(secret.as_str()),
-                    "{on:?} {}: {secret}",
+                    "{backend:?} {}: {secret}",
                     answer.status()
                 );
-                assert!(!answer.location().contains(secret.as_str()), "{on:?}");
+                assert!(!answer.location().contains(secret.as_str()), "{backend:?}");
             }
             let shown = output.lines().find(|line| line.contains(secret.as_str()));
-            assert_eq!(shown, None, "{on:?} tracing: {secret}");
+            assert_eq!(shown, None, "{backend:?} tracing: {secret}");
         }
         for word in ["argon2id", "password_hash"] {
-            assert!(!audit.contains(word) && !security.contains(word), "{on:?} {word}");
+            assert!(!audit.contains(word) && !security.contains(word), "{backend:?} {word}");
         }
     }
     if std::env::var_os("NEXTEST").is_some() {
@@ -163,10 +166,10 @@ fn secrets_show_nowhere() {
 
 #[test]
 fn a_password_typed_as_a_username_is_kept_nowhere() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("security.log");
-        let server = TestServer::on(on)
+        let server = TestServer::on(backend)
             .env("NIGHTLATCH_SECURITY_LOG", log.to_str().unwrap())
             .start();
         server.policy(&[
@@ -207,11 +210,14 @@ fn a_password_typed_as_a_username_is_kept_nowhere() {
             "tr0ub4dor&4",
         ] {
             let escaped = secret.replace('&', "&#38;");
-            assert!(!shown.contains(secret) && !shown.contains(&escaped), "{on:?}: {secret}");
+            assert!(
+                !shown.contains(secret) && !shown.contains(&escaped),
+                "{backend:?}: {secret}"
+            );
         }
-        assert!(shown.contains("looks like a password"), "{on:?}");
+        assert!(shown.contains("looks like a password"), "{backend:?}");
         for name in ["bob.smith", "eve@example.org", "admin2024"] {
-            assert!(shown.contains(name), "{on:?}: {name}");
+            assert!(shown.contains(name), "{backend:?}: {name}");
         }
     }
 }

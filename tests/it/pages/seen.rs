@@ -3,7 +3,7 @@
 
 use crate::harness::{
     client::Client,
-    server::{On, PASSWORD, TestServer, operator},
+    server::{Backend, PASSWORD, TestServer, operator},
 };
 use nightlatch::{
     domain::account::Role,
@@ -11,8 +11,8 @@ use nightlatch::{
 };
 use reqwest::Method;
 
-fn server(on: On) -> TestServer {
-    let server = TestServer::on(on)
+fn server(backend: Backend) -> TestServer {
+    let server = TestServer::on(backend)
         .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
         .start();
     protect(&server, "wiki");
@@ -55,18 +55,18 @@ fn nginx(client: &Client, host: &str) -> u16 {
 
 #[test]
 fn the_last_question_about_an_application_is_shown_with_who_asked_and_how() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         let boss = server.admin("boss");
         let shown = |path: &str| boss.get(path).expect(200).text().to_owned();
-        assert!(shown("/admin/applications").contains("never"), "{on:?}");
+        assert!(shown("/admin/applications").contains("never"), "{backend:?}");
         assert_eq!(nginx(&server.anyone(), "wiki"), 401);
         for path in ["/admin/applications", "/admin/applications/wiki"] {
             let page = shown(path);
-            assert!(page.contains("from 127.0.0.1 (nginx)"), "{on:?} {path}");
+            assert!(page.contains("from 127.0.0.1 (nginx)"), "{backend:?} {path}");
             assert!(
                 !page.contains("is missing") && !page.contains("Requests that matched no application"),
-                "{on:?} {path}"
+                "{backend:?} {path}"
             );
         }
         // Without the client's address every request seems to come from the proxy, which nothing
@@ -79,7 +79,7 @@ fn the_last_question_about_an_application_is_shown_with_who_asked_and_how() {
         assert_eq!(ask(&server.anyone(), &without), 401);
         assert!(
             shown("/admin/applications/wiki").contains("X-Forwarded-For: the header is missing"),
-            "{on:?}"
+            "{backend:?}"
         );
         // Another proxy of the same second is noted too.
         let caddy = [
@@ -92,17 +92,17 @@ fn the_last_question_about_an_application_is_shown_with_who_asked_and_how() {
         let answer = server
             .anyone()
             .send(Method::GET, "/api/authz/forward-auth", None, &caddy);
-        assert_eq!(answer.status(), 302, "{on:?}");
+        assert_eq!(answer.status(), 302, "{backend:?}");
         let page = shown("/admin/applications");
-        assert!(page.contains("from 127.0.0.1 (Traefik or Caddy)"), "{on:?}");
-        assert!(!page.contains("is missing"), "{on:?}");
+        assert!(page.contains("from 127.0.0.1 (Traefik or Caddy)"), "{backend:?}");
+        assert!(!page.contains("is missing"), "{backend:?}");
     }
 }
 
 #[test]
 fn refused_questions_are_shown_with_what_would_mend_them_until_they_are_mended() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         let boss = server.admin("boss");
         let shown = |path: &str| boss.get(path).expect(200).text().to_owned();
         let proxy = server.anyone();
@@ -120,14 +120,14 @@ fn refused_questions_are_shown_with_what_would_mend_them_until_they_are_mended()
             "A request from 127.0.0.1 could not be read: X-Original-URL: the header is missing.",
             "add proxy_set_header X-Original-URL $scheme://$http_host$request_uri;",
         ] {
-            assert!(list.contains(words), "{on:?}: {words}");
+            assert!(list.contains(words), "{backend:?}: {words}");
         }
         let unreadable = "from 127.0.0.1: X-Original-URL: the header is missing";
-        assert!(shown("/admin/applications/wiki").contains(unreadable), "{on:?}");
+        assert!(shown("/admin/applications/wiki").contains(unreadable), "{backend:?}");
         protect(&server, "docs");
         assert!(
             !shown("/admin/applications").contains("no application has this host"),
-            "{on:?}"
+            "{backend:?}"
         );
         server.advance(8 * 24 * 3600);
         let boss = server.signed_in("boss");
@@ -135,51 +135,51 @@ fn refused_questions_are_shown_with_what_would_mend_them_until_they_are_mended()
         let list = boss.get("/admin/applications").expect(200);
         assert!(
             !list.page().shows("Requests that matched no application"),
-            "{on:?}: told for a week"
+            "{backend:?}: told for a week"
         );
-        assert!(list.page().shows("from 127.0.0.1 (nginx)"), "{on:?}");
+        assert!(list.page().shows("from 127.0.0.1 (nginx)"), "{backend:?}");
     }
 }
 
 #[test]
 fn invented_hosts_fill_neither_memory_nor_table() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         let boss = server.admin("boss");
         for host in 0..100 {
             assert_eq!(nginx(&server.anyone(), &format!("h{host}")), 403);
         }
         let list = boss.get("/admin/applications").expect(200);
         let told = list.text().matches("no application has this host").count();
-        assert!((1..=20).contains(&told), "{on:?}: {told}");
+        assert!((1..=20).contains(&told), "{backend:?}: {told}");
     }
 }
 
 #[test]
 fn requests_seen_by_one_server_are_shown_by_another_and_deleted_with_their_application() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         // SQLite has one server at a time: the second one finds what the first wrote when it
         // stopped.
-        let first = server(on);
+        let first = server(backend);
         assert_eq!(nginx(&first.anyone(), "wiki"), 401);
         let database = first.database.clone();
         first.stop();
         let second = TestServer::beside(&database).start();
         let boss = second.admin("boss");
         let list = || boss.get("/admin/applications").expect(200).text().to_owned();
-        assert!(list().contains("from 127.0.0.1 (nginx)"), "{on:?}");
+        assert!(list().contains("from 127.0.0.1 (nginx)"), "{backend:?}");
         let operator = operator();
         let deleted = applications::delete(&second.ctx, &operator, "wiki");
         assert_eq!(second.run(deleted).unwrap(), ApplicationOutcome::Done);
         protect(&second, "wiki");
-        assert!(list().contains("never"), "{on:?}");
+        assert!(list().contains("never"), "{backend:?}");
     }
 }
 
 #[test]
 fn the_checklist_asks_for_a_question_of_each_application() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on)
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend)
             .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
             .env("NIGHTLATCH_PUBLIC_URL", "http://login.example.org")
             .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
@@ -188,38 +188,38 @@ fn the_checklist_asks_for_a_question_of_each_application() {
         let overview = || boss.get("/admin").expect(200).text().to_owned();
         assert!(
             !overview().contains("requests no decisions"),
-            "{on:?}: nothing is protected"
+            "{backend:?}: nothing is protected"
         );
-        assert!(overview().contains("No applications yet"), "{on:?}");
+        assert!(overview().contains("No applications yet"), "{backend:?}");
         protect(&server, "wiki");
         let open = overview();
-        assert!(open.contains("No proxy has sent a request yet"), "{on:?}");
-        assert!(open.contains("No request has arrived for wiki yet"), "{on:?}");
+        assert!(open.contains("No proxy has sent a request yet"), "{backend:?}");
+        assert!(open.contains("No request has arrived for wiki yet"), "{backend:?}");
         assert!(
             open.contains("<strong>The proxy of some applications requests no decisions</strong>"),
-            "{on:?}: {open}"
+            "{backend:?}: {open}"
         );
         assert_eq!(nginx(&server.anyone(), "wiki"), 401);
         let asked = overview();
-        assert!(!asked.contains("No request has arrived"), "{on:?}");
+        assert!(!asked.contains("No request has arrived"), "{backend:?}");
         assert!(
             asked.contains("<strong>Proxy 127.0.0.1 (nginx)</strong>"),
-            "{on:?}: {asked}"
+            "{backend:?}: {asked}"
         );
-        assert!(asked.contains("for wiki."), "{on:?}");
-        assert!(!asked.contains("Requests that matched no application"), "{on:?}");
+        assert!(asked.contains("for wiki."), "{backend:?}");
+        assert!(!asked.contains("Requests that matched no application"), "{backend:?}");
         assert_eq!(nginx(&server.anyone(), "docs"), 403);
         assert!(
             overview().contains("<strong>Requests that matched no application</strong>"),
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
 
 #[test]
 fn an_application_beyond_the_cookie_is_handed_sessions_over_which_is_no_fault() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on)
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend)
             .env("NIGHTLATCH_PUBLIC_URL", "http://login.example.org")
             .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
             .start();
@@ -227,7 +227,7 @@ fn an_application_beyond_the_cookie_is_handed_sessions_over_which_is_no_fault() 
         let overview = || boss.get("/admin").expect(200).text().to_owned();
         protect(&server, "wiki");
         let reached = "<strong>The cookie reaches each application&#39;s hosts</strong>";
-        assert!(overview().contains(reached), "{on:?}");
+        assert!(overview().contains(reached), "{backend:?}");
         let elsewhere = ApplicationChange {
             hosts: Some(vec!["shop.other.org".to_owned()]),
             ..ApplicationChange::default()
@@ -236,11 +236,11 @@ fn an_application_beyond_the_cookie_is_handed_sessions_over_which_is_no_fault() 
         let made = applications::create(&server.ctx, &operator, "shop", elsewhere);
         assert_eq!(server.run(made).unwrap(), ApplicationOutcome::Done);
         let handed = overview();
-        assert!(!handed.contains(reached), "{on:?}");
+        assert!(!handed.contains(reached), "{backend:?}");
         let (done, _) = handed
             .split_once("<strong>Sessions are handed over to hosts that the cookie does not reach</strong>")
             .expect("it is said");
         let signs = [done.rfind("Done:"), done.rfind("Open:")];
-        assert!(signs[0] > signs[1], "{on:?}: done");
+        assert!(signs[0] > signs[1], "{backend:?}: done");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::harness::{
     client::{CHROME, FIREFOX},
-    server::{On, PASSWORD, TestServer, eventually},
+    server::{Backend, PASSWORD, TestServer, eventually},
 };
 use nightlatch::{
     domain::{account::Role, policy::Scope},
@@ -16,8 +16,8 @@ fn reason(answer: &crate::harness::client::Answer) -> String {
 
 #[test]
 fn an_idle_session_ends_and_a_shorter_timeout_governs_at_the_next_request() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let ada = server.member("ada");
         server.advance(3600);
         ada.get("/").expect(200);
@@ -25,8 +25,8 @@ fn an_idle_session_ends_and_a_shorter_timeout_governs_at_the_next_request() {
         server.advance(900);
         ada.get("/").expect(200);
         server.advance(901);
-        assert_eq!(reason(&ada.get("/")), "idle", "{on:?}");
-        assert_eq!(reason(&ada.get("/")), "idle", "{on:?}: it stays ended");
+        assert_eq!(reason(&ada.get("/")), "idle", "{backend:?}");
+        assert_eq!(reason(&ada.get("/")), "idle", "{backend:?}: it stays ended");
         assert!(server.events().contains(&"session.ended idle".to_owned()));
     }
 }
@@ -80,8 +80,8 @@ fn requests_of_the_background_do_not_keep_a_session_alive() {
 
 #[test]
 fn the_sweep_marks_an_ended_session_at_the_instant_of_its_rule() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[("auth.idle_session_timeout", "15m")]);
         let signed_in = server.now();
         server.member("ada");
@@ -92,7 +92,7 @@ fn the_sweep_marks_an_ended_session_at_the_instant_of_its_rule() {
             .unwrap()
             .unwrap();
         let ended = account.last_session_ended_at.unwrap();
-        assert_eq!(ended.since(signed_in).as_secs(), 900, "{on:?}");
+        assert_eq!(ended.since(signed_in).as_secs(), 900, "{backend:?}");
     }
 }
 
@@ -128,16 +128,16 @@ fn an_update_of_the_same_browser_is_accepted_by_moderate_and_refused_by_strict()
     }
 }
 
-fn behind_proxy(on: On) -> TestServer {
-    TestServer::on(on)
+fn behind_proxy(backend: Backend) -> TestServer {
+    TestServer::on(backend)
         .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1/32")
         .start()
 }
 
 #[test]
 fn moderate_accepts_one_network_change_rotates_the_id_and_ends_at_the_second() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = behind_proxy(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = behind_proxy(backend);
         let ada = server.anyone().header("x-forwarded-for", "198.51.100.7");
         server.account("ada", Role::Member);
         ada.sign_in("ada", PASSWORD).expect(303);
@@ -149,7 +149,7 @@ fn moderate_accepts_one_network_change_rotates_the_id_and_ends_at_the_second() {
         let ada = ada.header("x-forwarded-for", "203.0.113.9");
         ada.get("/").expect(200);
         let second = ada.cookie("nightlatch").unwrap();
-        assert_ne!(first, second, "{on:?}: rotated");
+        assert_ne!(first, second, "{backend:?}: rotated");
         let events = server.events();
         assert!(
             events.contains(&"session.network_changed".to_owned()) && events.contains(&"session.rotated".to_owned()),
@@ -157,14 +157,14 @@ fn moderate_accepts_one_network_change_rotates_the_id_and_ends_at_the_second() {
         );
         ada.get("/").expect(200);
         let ada = ada.header("x-forwarded-for", "192.0.2.1");
-        assert_eq!(reason(&ada.get("/")), "network_allowance", "{on:?}");
+        assert_eq!(reason(&ada.get("/")), "network_allowance", "{backend:?}");
     }
 }
 
 #[test]
 fn a_rotated_id_works_for_ten_seconds_from_either_network_and_then_ends_the_session() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = behind_proxy(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = behind_proxy(backend);
         server.account("ada", Role::Member);
         let ada = server.anyone().header("x-forwarded-for", "198.51.100.7");
         ada.sign_in("ada", PASSWORD).expect(303);
@@ -177,8 +177,8 @@ fn a_rotated_id_works_for_ten_seconds_from_either_network_and_then_ends_the_sess
         old.get("/").expect(200);
         ada.get("/").expect(200);
         server.advance(1);
-        assert_eq!(reason(&old.get("/")), "rotated_reuse", "{on:?}");
-        assert_eq!(reason(&ada.get("/")), "rotated_reuse", "{on:?}: under both ids");
+        assert_eq!(reason(&old.get("/")), "rotated_reuse", "{backend:?}");
+        assert_eq!(reason(&ada.get("/")), "rotated_reuse", "{backend:?}: under both ids");
         assert!(
             server
                 .events()
@@ -189,8 +189,8 @@ fn a_rotated_id_works_for_ten_seconds_from_either_network_and_then_ends_the_sess
 
 #[test]
 fn parallel_requests_from_a_new_network_are_one_change() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = behind_proxy(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = behind_proxy(backend);
         server.account("ada", Role::Member);
         let ada = server.anyone().header("x-forwarded-for", "198.51.100.7");
         ada.sign_in("ada", PASSWORD).expect(303);
@@ -203,19 +203,19 @@ fn parallel_requests_from_a_new_network_are_one_change() {
                 .collect();
             requests.into_iter().map(|request| request.join().unwrap()).collect()
         });
-        assert!(statuses.iter().all(|status| *status == 200), "{on:?} {statuses:?}");
+        assert!(statuses.iter().all(|status| *status == 200), "{backend:?} {statuses:?}");
         let changes = server
             .events()
             .iter()
             .filter(|event| *event == "session.network_changed")
             .count();
-        assert_eq!(changes, 1, "{on:?}");
+        assert_eq!(changes, 1, "{backend:?}");
     }
 }
 
 #[test]
 fn strict_ends_at_the_first_other_address() {
-    let server = behind_proxy(On::Sqlite);
+    let server = behind_proxy(Backend::Sqlite);
     server.policy(&[("session.session_validation_mode", "strict")]);
     server.account("ada", Role::Member);
     let ada = server.anyone().header("x-forwarded-for", "198.51.100.7");
@@ -226,7 +226,7 @@ fn strict_ends_at_the_first_other_address() {
 
 #[test]
 fn permissive_records_another_network_once_and_goes_on() {
-    let server = behind_proxy(On::Sqlite);
+    let server = behind_proxy(Backend::Sqlite);
     server.policy(&[("session.session_validation_mode", "permissive")]);
     server.account("ada", Role::Member);
     let ada = server.anyone().header("x-forwarded-for", "198.51.100.7");
@@ -267,13 +267,13 @@ fn a_forged_forwarded_address_is_ignored_without_a_trusted_proxy() {
 
 #[test]
 fn disabling_an_account_ends_its_sessions_at_the_next_request() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.account("boss", Role::Administrator);
         let id = server.account("ada", Role::Member);
         let ada = server.signed_in("ada");
         server.act(id, Act::Disable);
-        assert_eq!(reason(&ada.get("/")), "account_disabled", "{on:?}");
+        assert_eq!(reason(&ada.get("/")), "account_disabled", "{backend:?}");
     }
 }
 
@@ -290,7 +290,7 @@ fn demoting_an_administrator_closes_the_console_at_once() {
 
 #[test]
 fn a_session_ends_at_other_instances_within_moments() {
-    let server = TestServer::on(On::Postgres).start();
+    let server = TestServer::on(Backend::Postgres).start();
     let other = TestServer::beside(&server.database).clock(&server.clock).start();
     let ada = server.member("ada");
     let there = ada.thief().at(&other.base);
@@ -301,7 +301,7 @@ fn a_session_ends_at_other_instances_within_moments() {
 
 #[test]
 fn activity_at_one_instance_keeps_the_session_alive_at_another() {
-    let server = TestServer::on(On::Postgres).start();
+    let server = TestServer::on(Backend::Postgres).start();
     let other = TestServer::beside(&server.database).clock(&server.clock).start();
     server.policy(&[("auth.idle_session_timeout", "10m")]);
     let ada = server.member("ada");
@@ -319,7 +319,7 @@ fn activity_at_one_instance_keeps_the_session_alive_at_another() {
 
 #[test]
 fn a_policy_saved_elsewhere_governs_here_within_moments() {
-    let server = TestServer::on(On::Postgres).start();
+    let server = TestServer::on(Backend::Postgres).start();
     let other = TestServer::beside(&server.database).clock(&server.clock).start();
     let ada = server.member("ada");
     server.advance(700);
@@ -355,8 +355,8 @@ fn my_other_sessions_can_be_ended_and_nobody_elses() {
 
 #[test]
 fn a_signed_in_request_does_not_query_the_database_for_the_session() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let ada = server.member("ada");
         // For a signed-in user the sign-in page only redirects: only the session is read.
         ada.get("/login").expect(303);
@@ -368,6 +368,6 @@ fn a_signed_in_request_does_not_query_the_database_for_the_session() {
         // The jobs query the database occasionally; three hundred requests would have caused three
         // hundred queries.
         let asked = server.ctx.store.calls() - before;
-        assert!(asked < 100, "{on:?}: {asked} calls");
+        assert!(asked < 100, "{backend:?}: {asked} calls");
     }
 }

@@ -3,7 +3,7 @@
 use super::kit::at_once;
 use crate::harness::{
     client::{Answer, Client},
-    server::{On, PASSWORD, TestServer, operator},
+    server::{Backend, PASSWORD, TestServer, operator},
 };
 use nightlatch::{
     domain::{account::Role, policy::Key},
@@ -50,7 +50,7 @@ fn idle(server: &TestServer) -> String {
 
 #[test]
 fn a_baseline_leaves_alone_what_the_environment_holds_fast() {
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_POLICY__AUTH__IDLE_SESSION_TIMEOUT", "600")
         .start();
     let token = token(&server);
@@ -61,8 +61,8 @@ fn a_baseline_leaves_alone_what_the_environment_holds_fast() {
 
 #[test]
 fn the_link_makes_one_administrator_applies_the_baseline_and_is_then_gone() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let (path, token) = (path(&server), token(&server));
         let page = server.anyone().open(&path).expect(200).page();
         assert_eq!(page.form("/setup").field("baseline"), "asvs-l2", "preselected");
@@ -75,18 +75,18 @@ fn the_link_makes_one_administrator_applies_the_baseline_and_is_then_gone() {
                 .get("/login")
                 .page()
                 .shows("Nightlatch is set up. Sign in as ada."),
-            "{on:?}"
+            "{backend:?}"
         );
         // It opened no session.
         client.get("/").expect(303);
-        assert_eq!(idle(&server), "Number(1800)", "{on:?}");
+        assert_eq!(idle(&server), "Number(1800)", "{backend:?}");
         server.signed_in("ada").get("/admin").expect(200);
         server.anyone().open(&path).expect(404);
         set_up(&server.anyone(), &token, &[("username", "eve")]).expect(404);
         assert_eq!(
             server.events()[..2],
             ["account.created", "setup.completed"],
-            "{on:?} {:?}",
+            "{backend:?} {:?}",
             server.events()
         );
     }
@@ -132,8 +132,8 @@ fn a_setup_link_that_does_not_work_says_so_and_what_to_do() {
 
 #[test]
 fn wrong_missing_and_expired_tokens_find_nothing() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let (path, token) = (path(&server), token(&server));
         let other_case: String = token
             .chars()
@@ -173,23 +173,23 @@ fn wrong_missing_and_expired_tokens_find_nothing() {
                 .map(|found| found.name),
             None
         );
-        assert!(server.events().is_empty(), "{on:?} {:?}", server.events());
+        assert!(server.events().is_empty(), "{backend:?} {:?}", server.events());
     }
 }
 
 #[test]
 fn ten_set_ups_at_once_make_one_administrator() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let token = token(&server);
         let mut statuses = at_once(10, |index| {
             set_up(&server.anyone(), &token, &[("username", &format!("ada{index}"))]).status()
         });
         statuses.sort();
-        assert_eq!(statuses[0], 303, "{on:?} {statuses:?}");
+        assert_eq!(statuses[0], 303, "{backend:?} {statuses:?}");
         assert!(
             statuses[1..].iter().all(|status| [404, 503].contains(status)),
-            "{on:?} {statuses:?}"
+            "{backend:?} {statuses:?}"
         );
         let made = (0..10)
             .filter(|index| {
@@ -199,7 +199,7 @@ fn ten_set_ups_at_once_make_one_administrator() {
                     .is_some()
             })
             .count();
-        assert_eq!(made, 1, "{on:?}");
+        assert_eq!(made, 1, "{backend:?}");
         assert_eq!(
             server
                 .events()
@@ -207,7 +207,7 @@ fn ten_set_ups_at_once_make_one_administrator() {
                 .filter(|event| *event == "setup.completed")
                 .count(),
             1,
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
@@ -260,8 +260,8 @@ fn faults_are_listed_together_keep_the_input_and_never_echo_a_password() {
 
 #[test]
 fn a_restart_prints_a_new_link_only_while_there_is_no_account() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let (database, first) = (server.database.clone(), token(&server));
         server.stop();
         let server = TestServer::beside(&database).start();
@@ -274,14 +274,14 @@ fn a_restart_prints_a_new_link_only_while_there_is_no_account() {
         set_up(&server.anyone(), &second, &[("username", "eve")]).expect(404);
         server.stop();
         let server = TestServer::beside(&database).start();
-        assert_eq!(server.setup_link, None, "{on:?}");
+        assert_eq!(server.setup_link, None, "{backend:?}");
     }
 }
 
 #[test]
 fn deleting_every_account_does_not_open_set_up_again() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let old = token(&server);
         set_up(&server.anyone(), &old, &[]).expect(303);
         let id = server
@@ -297,15 +297,15 @@ fn deleting_every_account_does_not_open_set_up_again() {
         let database = server.database.clone();
         server.stop();
         let server = TestServer::beside(&database).start();
-        assert_eq!(server.setup_link, None, "{on:?}");
+        assert_eq!(server.setup_link, None, "{backend:?}");
         server.anyone().get("/setup").expect(404);
     }
 }
 
 #[test]
 fn an_account_made_at_the_command_line_ends_set_up_at_a_running_server() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let token = token(&server);
         server.account("boss", Role::Administrator);
         set_up(&server.anyone(), &token, &[]).expect(404);
@@ -328,7 +328,7 @@ fn an_account_made_at_the_command_line_ends_set_up_at_a_running_server() {
 fn the_token_is_stored_hashed_and_shows_nowhere_but_in_the_form() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("security.log");
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_SECURITY_LOG", log.to_str().unwrap())
         .start();
     let token = token(&server);
@@ -411,17 +411,23 @@ fn the_hint_and_the_meter_follow_the_baseline_that_is_about_to_hold() {
 
 #[test]
 fn while_set_up_is_open_the_sign_in_page_says_so() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let token = token(&server);
         let words = "Not set up yet. Open the setup link printed in the server log.";
         let page = server.anyone().get("/login").expect(200);
-        assert!(page.page().shows(words) && !page.text().contains(&token), "{on:?}");
+        assert!(page.page().shows(words) && !page.text().contains(&token), "{backend:?}");
         set_up(&server.anyone(), &token, &[]).expect(303);
-        assert!(!server.anyone().get("/login").expect(200).page().shows(words), "{on:?}");
+        assert!(
+            !server.anyone().get("/login").expect(200).page().shows(words),
+            "{backend:?}"
+        );
         let database = server.database.clone();
         server.stop();
         let server = TestServer::beside(&database).start();
-        assert!(!server.anyone().get("/login").expect(200).page().shows(words), "{on:?}");
+        assert!(
+            !server.anyone().get("/login").expect(200).page().shows(words),
+            "{backend:?}"
+        );
     }
 }

@@ -2,7 +2,7 @@
 //! clients are not affected.
 
 use super::kit::authority;
-use crate::harness::server::{On, PASSWORD, TestServer, eventually};
+use crate::harness::server::{Backend, PASSWORD, TestServer, eventually};
 use nightlatch::domain::account::Role;
 use std::{
     io::{ErrorKind, Read, Write},
@@ -12,7 +12,7 @@ use std::{
 
 /// Starts a server that waits for a client for one second.
 fn impatient() -> TestServer {
-    TestServer::on(On::Sqlite)
+    TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_CLIENT_TIMEOUT", "1s")
         .start()
 }
@@ -161,7 +161,7 @@ fn pipelined_requests_are_all_answered_in_their_order() {
 
 #[test]
 fn five_hundred_clients_that_read_nothing_harm_no_one_and_are_disconnected() {
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_CLIENT_TIMEOUT", "3s")
         .start();
     server.account("ada", Role::Member);

@@ -4,7 +4,7 @@
 use super::kit::{ask, at_once, table};
 use crate::harness::{
     client::{Answer, Client},
-    server::{On, PASSWORD, TestServer},
+    server::{Backend, PASSWORD, TestServer},
 };
 use nightlatch::{
     domain::{account::Role, time::Span},
@@ -76,58 +76,61 @@ fn a_fresh_proof_asks_nobody() {
 
 #[test]
 fn the_limits_are_inclusive_to_the_microsecond() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         for (role, path, secs) in [
             (Role::Administrator, "/admin/applications", ADMINISTRATORS),
             (Role::Member, "/sessions/end-others", OWNERS),
         ] {
-            let server = TestServer::on(on).start();
+            let server = TestServer::on(backend).start();
             server.account("ada", role);
             let ada = server.signed_in("ada");
             server.advance(secs);
-            assert!(!asks(&ada.post(path, &[])), "{on:?} {path}: at exactly the limit");
+            assert!(!asks(&ada.post(path, &[])), "{backend:?} {path}: at exactly the limit");
             server.clock.advance(Span::from_micros(1));
-            assert!(asks(&ada.post(path, &[])), "{on:?} {path}: a microsecond later");
+            assert!(asks(&ada.post(path, &[])), "{backend:?} {path}: a microsecond later");
         }
     }
 }
 
 #[test]
 fn the_right_password_carries_the_act_out_with_everything_that_was_typed() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let ada = server.admin("ada");
         server.advance(ADMINISTRATORS + 1);
         let asked = ada.post("/admin/applications", WIKI).expect(403);
-        assert!(!server.events().contains(&"application.changed".to_owned()), "{on:?}");
+        assert!(
+            !server.events().contains(&"application.changed".to_owned()),
+            "{backend:?}"
+        );
         let carried = asked.page().form_with("step_up_password").field("groups");
         assert_eq!(carried, "a \"quoted\" <group> & more");
         let done = ada.confirm(&asked, PASSWORD).expect(303);
-        assert_eq!(done.location(), "/admin/applications/wiki", "{on:?}");
+        assert_eq!(done.location(), "/admin/applications/wiki", "{backend:?}");
         let page = ada.get("/admin/applications/wiki").expect(200).page();
         let form = page.form_with("hosts");
-        assert_eq!(form.field("hosts"), "also.example.org\nwiki.example.org", "{on:?}");
-        assert_eq!(form.field("groups"), "a \"quoted\" <group> & more", "{on:?}");
+        assert_eq!(form.field("hosts"), "also.example.org\nwiki.example.org", "{backend:?}");
+        assert_eq!(form.field("groups"), "a \"quoted\" <group> & more", "{backend:?}");
         let roles = form.fields().into_iter().filter(|(name, _)| name == "role");
-        assert_eq!(roles.count(), 2, "{on:?}: both roles were kept");
+        assert_eq!(roles.count(), 2, "{backend:?}: both roles were kept");
         let events = server.events();
         let last = |at: usize| events[events.len() - at].as_str();
         assert_eq!(
             (last(2), last(1)),
             ("step_up.accepted", "application.changed"),
-            "{on:?}"
+            "{backend:?}"
         );
         // From now on it counts again, for as long as before.
         server.advance(ADMINISTRATORS);
-        assert!(!asks(&ada.post("/admin/applications", &[])), "{on:?}");
+        assert!(!asks(&ada.post("/admin/applications", &[])), "{backend:?}");
         server.advance(1);
-        assert!(asks(&ada.post("/admin/applications", &[])), "{on:?}");
+        assert!(asks(&ada.post("/admin/applications", &[])), "{backend:?}");
     }
 }
 
 #[test]
 fn a_proof_counts_for_its_own_session_only_and_on_every_instance() {
-    let database = std::sync::Arc::new(crate::harness::server::TestDatabase::fresh(On::Postgres));
+    let database = std::sync::Arc::new(crate::harness::server::TestDatabase::fresh(Backend::Postgres));
     let one = TestServer::beside(&database)
         .env("NIGHTLATCH_PUBLIC_URL", "http://127.0.0.1")
         .start();
@@ -160,8 +163,8 @@ fn a_proof_counts_for_its_own_session_only_and_on_every_instance() {
 
 #[test]
 fn a_wrong_password_is_a_failed_attempt_and_may_lock() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[
             ("auth.login_lock_out_at_failure", "true"),
             ("auth.login_failure_limit", "3"),
@@ -176,11 +179,11 @@ fn a_wrong_password_is_a_failed_attempt_and_may_lock() {
         assert_eq!(
             server.events().last().map(String::as_str),
             Some("step_up.refused credentials"),
-            "{on:?}"
+            "{backend:?}"
         );
         server.anyone().sign_in("ada", "wrong").expect(422);
         let locked = ada.confirm(&wrong, "wrong").expect(429);
-        assert_eq!(locked.header("retry-after"), Some("900"), "{on:?}");
+        assert_eq!(locked.header("retry-after"), Some("900"), "{backend:?}");
         let still = ada.confirm(&locked, PASSWORD).expect(429);
         server.anyone().sign_in("ada", PASSWORD).expect(429);
         // The session itself is live, and actions without step-up work.
@@ -188,7 +191,7 @@ fn a_wrong_password_is_a_failed_attempt_and_may_lock() {
         server.advance(901);
         ada.confirm(&still, PASSWORD).expect(303);
         let made = |event: &&String| *event == "application.changed";
-        assert_eq!(server.events().iter().filter(made).count(), 1, "{on:?}");
+        assert_eq!(server.events().iter().filter(made).count(), 1, "{backend:?}");
     }
 }
 
@@ -368,8 +371,8 @@ fn cancel_leads_to_no_other_site() {
 
 #[test]
 fn a_sign_in_in_the_guard_and_a_password_change_are_proofs() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let ada = server.admin("ada");
         server.advance(ADMINISTRATORS + 1);
         let change = [
@@ -378,12 +381,12 @@ fn a_sign_in_in_the_guard_and_a_password_change_are_proofs() {
             ("new_password_again", NEW),
         ];
         ada.post("/password", &change).expect(303);
-        assert!(!asks(&ada.post("/admin/applications", &[])), "{on:?}");
+        assert!(!asks(&ada.post("/admin/applications", &[])), "{backend:?}");
         server.advance(ADMINISTRATORS + 1);
-        assert!(asks(&ada.post("/admin/applications", &[])), "{on:?}");
+        assert!(asks(&ada.post("/admin/applications", &[])), "{backend:?}");
         let given = serde_json::json!({ "username": "ada", "password": NEW });
         ada.post_json("/nightlatch/session/login", &given, &[]).expect(200);
-        assert!(!asks(&ada.post("/admin/applications", &[])), "{on:?}");
+        assert!(!asks(&ada.post("/admin/applications", &[])), "{backend:?}");
     }
 }
 
@@ -401,14 +404,14 @@ fn another_site_cannot_send_the_password() {
 
 #[test]
 fn an_owner_proves_before_ending_other_sessions() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let ada = server.member("ada");
         let other = server.signed_in("ada");
         server.advance(OWNERS + 1);
         let asked = ada.post("/sessions/end-others", &[]).expect(403);
         other.get("/").expect(200);
-        assert_eq!(ada.confirm(&asked, PASSWORD).expect(303).location(), "/", "{on:?}");
+        assert_eq!(ada.confirm(&asked, PASSWORD).expect(303).location(), "/", "{backend:?}");
         other.get("/").expect(303);
         ada.get("/").expect(200);
     }
@@ -416,26 +419,26 @@ fn an_owner_proves_before_ending_other_sessions() {
 
 #[test]
 fn the_session_goes_on_under_a_new_id_after_the_proof_and_after_a_new_role() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let ada = server.admin("ada");
         server.advance(ADMINISTRATORS + 1);
         let asked = ada.post("/admin/applications", WIKI).expect(403);
         let before = ada.cookie("nightlatch").unwrap();
         let old = ada.thief();
         ada.confirm(&asked, PASSWORD).expect(303);
-        assert_ne!(ada.cookie("nightlatch").unwrap(), before, "{on:?}");
+        assert_ne!(ada.cookie("nightlatch").unwrap(), before, "{backend:?}");
         ada.get("/admin").expect(200);
         // Other tabs of the browser sent the old one a moment ago.
         old.get("/").expect(200);
         server.advance(11);
-        assert_ne!(old.get("/").status(), 200, "{on:?}: the old id is over");
+        assert_ne!(old.get("/").status(), 200, "{backend:?}: the old id is over");
 
         let eve = server.account("eve", Role::Member);
         let browser = server.signed_in("eve");
         let before = browser.cookie("nightlatch").unwrap();
         server.act(eve, Act::SetRole(Role::Administrator));
         browser.get("/admin").expect(200);
-        assert_ne!(browser.cookie("nightlatch").unwrap(), before, "{on:?}");
+        assert_ne!(browser.cookie("nightlatch").unwrap(), before, "{backend:?}");
     }
 }

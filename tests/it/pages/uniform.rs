@@ -2,7 +2,7 @@
 //! account. (`cargo bench --bench http` shows the times.)
 
 use crate::harness::{
-    server::{On, PASSWORD, TestDatabase, TestServer, block_on},
+    server::{Backend, PASSWORD, TestDatabase, TestServer, block_on},
     statements::Statements,
 };
 use nightlatch::{
@@ -68,8 +68,8 @@ fn asking(ctx: &Ctx, asked: &Statements, name: &str) -> (Vec<String>, u64) {
 
 #[test]
 fn a_wrong_password_costs_the_same_work_whatever_account_was_named() {
-    for on in [On::Sqlite, On::Postgres] {
-        let database = Arc::new(TestDatabase::fresh(on));
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let database = Arc::new(TestDatabase::fresh(backend));
         let server = TestServer::beside(&database).start();
         server.account("boss", Role::Administrator);
         server.account("known", Role::Member);
@@ -86,16 +86,16 @@ fn a_wrong_password_costs_the_same_work_whatever_account_was_named() {
         work(&ctx, &asked, "whoever was first");
         let known = work(&ctx, &asked, "known");
         let (statements, calls, hashes) = &known;
-        assert_eq!(*hashes, 1, "{on:?}");
-        assert!(*calls >= 3, "{on:?}: {calls}");
-        assert!(statements.len() >= 6, "{on:?}: {statements:?}");
+        assert_eq!(*hashes, 1, "{backend:?}");
+        assert!(*calls >= 3, "{backend:?}: {calls}");
+        assert!(statements.len() >= 6, "{backend:?}: {statements:?}");
         for name in ["unknown", "disabled", "expired", "elsewhere", "boss", "another unknown"] {
-            assert_eq!(work(&ctx, &asked, name), known, "{on:?}: {name}");
+            assert_eq!(work(&ctx, &asked, name), known, "{backend:?}: {name}");
         }
         // An accepted sign-in: on Postgres each statement is a round trip.
         asked.take();
         let accepted = block_on(sign_in(&ctx, attempt("elsewhere", PASSWORD))).unwrap();
-        assert!(matches!(accepted, SignInOutcome::Accepted(_)), "{on:?}");
+        assert!(matches!(accepted, SignInOutcome::Accepted(_)), "{backend:?}");
         let statements = asked.take();
         // The policy and the sources are read again, because nothing listens to their changes here.
         // SQLite needs a statement for each counter, so only Postgres has a limit.
@@ -105,11 +105,11 @@ fn a_wrong_password_costs_the_same_work_whatever_account_was_named() {
                 .any(|table| words.contains(table))
         };
         let journeys = statements.iter().filter(|words| !is_memory(words)).count();
-        assert!(matches!(on, On::Sqlite) || journeys <= 12, "{statements:#?}");
+        assert!(matches!(backend, Backend::Sqlite) || journeys <= 12, "{statements:#?}");
         let known = asking(&ctx, &asked, "known");
-        assert!(known.0.len() >= 5, "{on:?}: {known:?}");
+        assert!(known.0.len() >= 5, "{backend:?}: {known:?}");
         for name in ["unknown", "disabled", "expired", "boss"] {
-            assert_eq!(asking(&ctx, &asked, name), known, "{on:?}: {name}");
+            assert_eq!(asking(&ctx, &asked, name), known, "{backend:?}: {name}");
         }
     }
 }

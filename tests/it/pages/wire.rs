@@ -3,7 +3,7 @@
 use super::kit::{authority, save, wire};
 use crate::harness::{
     client::FIREFOX,
-    server::{On, PASSWORD, TestServer},
+    server::{Backend, PASSWORD, TestServer},
 };
 use nightlatch::domain::account::Role;
 use std::{
@@ -198,8 +198,8 @@ fn a_header_that_never_ends_is_cut_off() {
 
 #[test]
 fn nul_and_broken_utf_8_in_forms_queries_and_cookies_are_refused_without_an_error() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let admin = server.admin("boss");
         let cookie = admin.cookie("nightlatch").unwrap();
         let login = |body: &str| {
@@ -214,7 +214,7 @@ fn nul_and_broken_utf_8_in_forms_queries_and_cookies_are_refused_without_an_erro
             "username=%F0%9F%92%A9&password=%E2%80%AE",
             "username=&password=",
         ] {
-            assert_eq!(login(body), [422], "{on:?} {body}");
+            assert_eq!(login(body), [422], "{backend:?} {body}");
         }
         for query in [
             "/admin/sessions?q=%00",
@@ -239,7 +239,7 @@ fn nul_and_broken_utf_8_in_forms_queries_and_cookies_are_refused_without_an_erro
             } else {
                 &[200, 400, 404]
             };
-            assert!(expected.contains(&status), "{on:?} {query}: {status}");
+            assert!(expected.contains(&status), "{backend:?} {query}: {status}");
         }
         for (path, form) in [
             ("/admin/accounts", vec![("name", "a\0b"), ("role", "member")]),
@@ -257,7 +257,7 @@ fn nul_and_broken_utf_8_in_forms_queries_and_cookies_are_refused_without_an_erro
                 vec![("name", "x"), ("role", "member"), ("email", "a\0@b.c")],
             ),
         ] {
-            assert_eq!(admin.post(path, &form).status(), 422, "{on:?} {form:?}");
+            assert_eq!(admin.post(path, &form).status(), 422, "{backend:?} {form:?}");
         }
         let host = authority(&server);
         let mut request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nCookie: other=").into_bytes();
@@ -265,15 +265,15 @@ fn nul_and_broken_utf_8_in_forms_queries_and_cookies_are_refused_without_an_erro
         request.extend_from_slice(cookie.as_bytes());
         request.extend_from_slice(b"\r\nUser-Agent: \xff\xfe\r\nConnection: close\r\n\r\n");
         let statuses = wire(&server, &request).statuses();
-        assert!(statuses == [303] || statuses == [200], "{on:?} {statuses:?}");
+        assert!(statuses == [303] || statuses == [200], "{backend:?} {statuses:?}");
         assert!(!server.events().is_empty());
     }
 }
 
 #[test]
 fn a_reason_with_nul_is_saved_or_refused_but_never_a_fault_of_ours() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let admin = server.admin("boss");
         let base = server
             .run(nightlatch::flows::policy::in_force(&server.ctx))
@@ -282,23 +282,23 @@ fn a_reason_with_nul_is_saved_or_refused_but_never_a_fault_of_ours() {
             .revision;
         let reason = [("reason", "a\0b\u{202e}\r\nc")];
         let status = save(&admin, base, &[("session.ttl", "1h")], &reason).status();
-        assert!([303, 422, 400].contains(&status), "{on:?}: {status}");
+        assert!([303, 422, 400].contains(&status), "{backend:?}: {status}");
         let base = base.to_string();
         admin.get("/admin/policy/revisions").expect(200);
         let app = [("base", base.as_str()), ("scope", "app:a\0b"), ("session.ttl", "1h")];
         assert!(
             [303, 400, 409, 422].contains(&admin.post("/admin/policy", &app).status()),
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
 
 #[test]
 fn names_that_forge_lines_stay_one_record_in_the_log_and_show_as_text_in_the_list() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("security.log");
-        let server = TestServer::on(on)
+        let server = TestServer::on(backend)
             .env("NIGHTLATCH_SECURITY_LOG", path.to_str().unwrap())
             .start();
         let admin = server.admin("boss");
@@ -320,7 +320,7 @@ fn names_that_forge_lines_stay_one_record_in_the_log_and_show_as_text_in_the_lis
                 .header("user-agent", "<svg onload=alert(1)>")
                 .sign_in(name, "wrong")
                 .expect(422);
-            assert_eq!(lines(&path) - before, 1, "{on:?} {name:?}");
+            assert_eq!(lines(&path) - before, 1, "{backend:?} {name:?}");
         }
         let text = std::fs::read_to_string(&path).unwrap();
         for line in text.lines() {
@@ -336,13 +336,16 @@ fn names_that_forge_lines_stay_one_record_in_the_log_and_show_as_text_in_the_lis
         for page in ["/admin/audit", "/admin/lockouts", "/admin", "/admin/sessions"] {
             let html = admin.get(page).expect(200).text().to_owned();
             for tag in ["<img src=x", "<script>alert", "<svg onload"] {
-                assert!(!html.contains(tag), "{on:?} {page} {tag}");
+                assert!(!html.contains(tag), "{backend:?} {page} {tag}");
             }
         }
         let csv = admin.post("/admin/audit/export?format=csv", &[]).expect(200);
         for record in super::kit::records(csv.text()) {
             for cell in record {
-                assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{on:?} {cell:?}");
+                assert!(
+                    !cell.starts_with(['=', '+', '-', '@', '\t', '\r']),
+                    "{backend:?} {cell:?}"
+                );
             }
         }
     }

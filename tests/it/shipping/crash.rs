@@ -3,7 +3,7 @@
 use crate::harness::{
     collector::{Behaviour, Collector},
     program::Program,
-    server::{On, TestServer, eventually},
+    server::{Backend, TestServer, eventually},
 };
 use nightlatch::{
     domain::{
@@ -17,8 +17,8 @@ use nightlatch::{
 /// Entries that are sealed before the program starts: several batches and seals.
 const ENTRIES: u64 = 2_500;
 
-fn a_killed_server_loses_nothing(on: On) {
-    let server = TestServer::on(on).start();
+fn a_killed_server_loses_nothing(backend: Backend) {
+    let server = TestServer::on(backend).start();
     let old = server.now().saturating_sub(Span::from_secs(3_600));
     let ctx = server.ctx.clone();
     let insert = |c: &mut nightlatch::store::Conn| {
@@ -47,17 +47,17 @@ fn a_killed_server_loses_nothing(on: On) {
     // It waits until the lease of the killed one has run out.
     let program = Program::serve(folder.path(), &env);
     let report = collector.wait_for(ENTRIES);
-    assert_eq!(report.faults, [""; 0], "{on:?}");
+    assert_eq!(report.faults, [""; 0], "{backend:?}");
     assert!(report.repeated > 0, "the batch that was on its way comes again");
     program.terminate();
 }
 
 #[test]
 fn a_killed_server_loses_nothing_on_sqlite() {
-    a_killed_server_loses_nothing(On::Sqlite);
+    a_killed_server_loses_nothing(Backend::Sqlite);
 }
 
 #[test]
 fn a_killed_server_loses_nothing_on_postgres() {
-    a_killed_server_loses_nothing(On::Postgres);
+    a_killed_server_loses_nothing(Backend::Postgres);
 }

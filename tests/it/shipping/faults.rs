@@ -3,7 +3,7 @@
 use super::{fault, seal, seal_account, target};
 use crate::harness::{
     collector::{Behaviour, Collector},
-    server::{On, TestServer, eventually},
+    server::{Backend, TestServer, eventually},
 };
 use std::net::TcpListener;
 
@@ -16,17 +16,17 @@ fn first_fault(server: &TestServer) -> String {
 #[test]
 fn a_webhook_that_refuses_gets_everything_later() {
     for (status, pause) in [(500, 1), (503, 1), (429, 1), (404, 300), (302, 300)] {
-        for on in [On::Sqlite, On::Postgres] {
+        for backend in [Backend::Sqlite, Backend::Postgres] {
             let collector = Collector::webhook();
             collector.behave(Behaviour::Refuse(status));
-            let server = TestServer::on(on).file(&collector.webhook_table("siem")).start();
+            let server = TestServer::on(backend).file(&collector.webhook_table("siem")).start();
             let entries = seal_account(&server, "ada");
             assert_eq!(first_fault(&server), format!("the receiver answered {status}"));
             let report = target(&server);
             let state = report.state.as_ref().unwrap();
             assert_eq!((state.failures, state.shipped, report.waiting), (1, 0, entries));
             let waits = state.retry_at.unwrap().since(server.now()).as_secs();
-            assert_eq!(waits, pause, "{on:?} {status}");
+            assert_eq!(waits, pause, "{backend:?} {status}");
             assert!(report.needs_attention());
             collector.behave(Behaviour::Confirm);
             server.advance(pause);
@@ -47,7 +47,7 @@ fn a_webhook_that_refuses_gets_everything_later() {
 fn the_pauses_grow_up_to_a_minute() {
     let collector = Collector::webhook();
     collector.behave(Behaviour::Refuse(500));
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .file(&collector.webhook_table("siem"))
         .start();
     seal_account(&server, "bob");
@@ -65,7 +65,7 @@ fn a_batch_that_was_not_confirmed_arrives_again() {
     for behaviour in [Behaviour::Break, Behaviour::Hang] {
         let collector = Collector::webhook();
         collector.behave(behaviour);
-        let server = TestServer::on(On::Sqlite)
+        let server = TestServer::on(Backend::Sqlite)
             .file(&collector.webhook_table("siem"))
             .start();
         let entries = seal_account(&server, "bob");
@@ -92,7 +92,9 @@ fn a_syslog_connection_that_breaks_or_is_not_closed_confirms_nothing() {
     ] {
         let collector = Collector::syslog();
         collector.behave(behaviour);
-        let server = TestServer::on(On::Sqlite).file(&collector.syslog_table("siem")).start();
+        let server = TestServer::on(Backend::Sqlite)
+            .file(&collector.syslog_table("siem"))
+            .start();
         let entries = seal_account(&server, "bob");
         let told = first_fault(&server);
         assert!(told.contains(words), "{told}");
@@ -108,7 +110,7 @@ fn a_syslog_connection_that_breaks_or_is_not_closed_confirms_nothing() {
 fn a_receiver_that_hangs_delays_no_other_and_nobody_else() {
     let (stuck, quick) = (Collector::webhook(), Collector::webhook());
     stuck.behave(Behaviour::Hang);
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .file(&format!("{}{}", stuck.webhook_table("a"), quick.webhook_table("b")))
         .start();
     seal_account(&server, "bob");
@@ -127,7 +129,7 @@ fn a_receiver_that_hangs_delays_no_other_and_nobody_else() {
 fn a_receiver_that_is_away_is_named() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let table = format!("[audit_targets.siem]\nkind = \"syslog\"\naddress = \"tcp://127.0.0.1:{port}\"\n");
-    let server = TestServer::on(On::Sqlite).file(&table).start();
+    let server = TestServer::on(Backend::Sqlite).file(&table).start();
     seal_account(&server, "bob");
     let told = first_fault(&server);
     assert!(
@@ -147,7 +149,7 @@ fn a_certificate_that_is_not_trusted_gets_nothing() {
     let (start, _) = table.split_once("ca_file").unwrap();
     let table = format!("{start}ca_file = \"{}\"\n", ca.display());
     let rsyslog = rsyslog.start();
-    let server = TestServer::on(On::Sqlite).file(&table).start();
+    let server = TestServer::on(Backend::Sqlite).file(&table).start();
     seal_account(&server, "bob");
     let told = first_fault(&server);
     assert!(told.starts_with("TLS: "), "{told}");

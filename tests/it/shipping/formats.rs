@@ -3,22 +3,22 @@
 use super::seal_account;
 use crate::harness::{
     collector::{Collector, SECRET, frames},
-    server::{On, TestServer, eventually},
+    server::{Backend, TestServer, eventually},
 };
 use nightlatch::domain::audit::shipping::received::ReceivedLog;
 use ring::hmac;
 
 #[test]
 fn a_webhook_gets_signed_cloud_events_in_the_order_of_the_audit() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let collector = Collector::webhook();
-        let server = TestServer::on(on)
+        let server = TestServer::on(backend)
             .env("NIGHTLATCH_PUBLIC_URL", "http://login.example.org")
             .file(&collector.webhook_table("siem"))
             .start();
         let entries = seal_account(&server, "ada");
         let report = collector.wait_for(entries);
-        assert_eq!(report.faults, [""; 0], "{on:?}");
+        assert_eq!(report.faults, [""; 0], "{backend:?}");
         assert_eq!((report.entries, report.repeated, report.unfinished), (entries, 0, None));
 
         let batches = collector.batches();
@@ -49,7 +49,7 @@ fn a_webhook_gets_signed_cloud_events_in_the_order_of_the_audit() {
 #[test]
 fn a_syslog_server_gets_one_message_for_each_entry() {
     let collector = Collector::syslog();
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_PUBLIC_URL", "http://login.example.org")
         .file(&format!("{}format = \"ocsf\"\n", collector.syslog_table("siem")))
         .start();
@@ -72,14 +72,14 @@ fn a_syslog_server_gets_one_message_for_each_entry() {
 
 #[test]
 fn a_file_gets_a_line_for_each_entry_and_can_be_moved_away() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
         let table = format!(
             "[audit_targets.disk]\nkind = \"file\"\npath = {:?}\n",
             path.display().to_string()
         );
-        let server = TestServer::on(on).file(&table).start();
+        let server = TestServer::on(backend).file(&table).start();
         let lines = || {
             let moved = std::fs::read_to_string(folder.path().join("old")).unwrap_or_default();
             moved + &std::fs::read_to_string(&path).unwrap_or_default()
@@ -97,6 +97,10 @@ fn a_file_gets_a_line_for_each_entry_and_can_be_moved_away() {
             log.read_line(number + 1, line);
         }
         let report = log.finish(None);
-        assert_eq!((report.faults.len(), report.entries), (0, all), "{on:?} {report:?}");
+        assert_eq!(
+            (report.faults.len(), report.entries),
+            (0, all),
+            "{backend:?} {report:?}"
+        );
     }
 }

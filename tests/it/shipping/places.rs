@@ -3,7 +3,7 @@
 use super::{seal, seal_account, target};
 use crate::harness::{
     collector::Collector,
-    server::{On, TestServer, eventually},
+    server::{Backend, TestServer, eventually},
 };
 use nightlatch::{
     clock::FixedClock,
@@ -15,7 +15,7 @@ use std::sync::Arc;
 #[test]
 fn two_servers_on_one_database_ship_every_entry_once() {
     let collector = Collector::webhook();
-    let one = TestServer::on(On::Postgres)
+    let one = TestServer::on(Backend::Postgres)
         .file(&collector.webhook_table("siem"))
         .start();
     let clock: Arc<FixedClock> = one.clock.clone();
@@ -40,9 +40,9 @@ fn two_servers_on_one_database_ship_every_entry_once() {
 
 #[test]
 fn a_new_target_may_begin_now_and_keeps_its_place_over_restarts() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let collector = Collector::webhook();
-        let server = TestServer::on(on).start();
+        let server = TestServer::on(backend).start();
         let before = seal_account(&server, "eve");
         let table = format!("{}from = \"now\"\n", collector.webhook_table("siem"));
         let clock = server.clock.clone();
@@ -51,7 +51,11 @@ fn a_new_target_may_begin_now_and_keeps_its_place_over_restarts() {
         eventually("the target has begun", || target(&second).state.is_some());
         let all = seal_account(&second, "ada");
         let report = collector.wait_for(all - before);
-        assert_eq!((report.entries, report.range), (all - before, Some((2, 2))), "{on:?}");
+        assert_eq!(
+            (report.entries, report.range),
+            (all - before, Some((2, 2))),
+            "{backend:?}"
+        );
         eventually("all is confirmed", || target(&second).waiting == 0);
         second.stop();
         // From where it was, whatever `from` says now.
@@ -66,9 +70,9 @@ fn a_new_target_may_begin_now_and_keeps_its_place_over_restarts() {
 
 #[test]
 fn seals_that_were_removed_before_they_were_shipped_are_counted() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let collector = Collector::webhook();
-        let server = TestServer::on(on).start();
+        let server = TestServer::on(backend).start();
         for name in ["ada", "bob", "eve"] {
             seal_account(&server, name);
         }
@@ -87,6 +91,6 @@ fn seals_that_were_removed_before_they_were_shipped_are_counted() {
             target(&second).state.is_some_and(|state| state.missed_seals == 2)
         });
         assert!(target(&second).needs_attention());
-        assert_eq!(collector.report().range, Some((3, 3)), "{on:?}");
+        assert_eq!(collector.report().range, Some((3, 3)), "{backend:?}");
     }
 }

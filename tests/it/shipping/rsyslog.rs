@@ -3,14 +3,14 @@
 use super::{fault, seal_account, target};
 use crate::harness::{
     collector::Rsyslog,
-    server::{On, TestServer, eventually},
+    server::{Backend, TestServer, eventually},
 };
 
 #[test]
 fn rsyslog_gets_every_entry_also_when_it_was_away() {
     for tls in [None, Some("ossl")] {
         let rsyslog = Rsyslog::stopped(tls);
-        let server = TestServer::on(On::Sqlite)
+        let server = TestServer::on(Backend::Sqlite)
             .env("NIGHTLATCH_PUBLIC_URL", "http://login.example.org")
             .file(&rsyslog.table("siem"))
             .start();
@@ -61,7 +61,7 @@ fn rsyslog_with_gtls_never_sends_close_notify_and_is_accepted_only_when_told_so(
     let plan = Rsyslog::stopped(Some("gtls"));
     let table = plan.table("siem");
     let rsyslog = plan.start();
-    let server = TestServer::on(On::Sqlite).file(&table).start();
+    let server = TestServer::on(Backend::Sqlite).file(&table).start();
     let entries = seal_account(&server, "ada");
     eventually("it confirms nothing", || fault(&server).contains("close_notify"));
     assert_eq!(target(&server).waiting, entries);

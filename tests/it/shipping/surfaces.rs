@@ -7,7 +7,7 @@ use crate::{
         client::fetch,
         collector::{Behaviour, Collector},
         program,
-        server::{On, TestServer, eventually},
+        server::{Backend, TestServer, eventually},
     },
 };
 use std::net::TcpListener;
@@ -21,7 +21,7 @@ fn a_target_that_fails_shows_everywhere() {
         .local_addr()
         .unwrap()
         .to_string();
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_METRICS_BIND", &metrics)
         .file(&collector.webhook_table("siem"))
         .start();
@@ -96,7 +96,7 @@ fn shipped_entries_are_verified_where_they_arrived() {
         "[audit_targets.disk]\nkind = \"file\"\npath = {:?}\n",
         path.display().to_string()
     );
-    let server = TestServer::on(On::Sqlite).file(&table).start();
+    let server = TestServer::on(Backend::Sqlite).file(&table).start();
     server.admin("ada");
     let entries = seal(&server);
     eventually("everything is written", || target(&server).waiting == 0);

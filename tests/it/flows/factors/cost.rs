@@ -2,7 +2,7 @@
 
 use super::{ORIGIN, client, enrol_passkey, open, target};
 use crate::harness::{
-    server::{On, TestDatabase, TestServer, block_on},
+    server::{Backend, TestDatabase, TestServer, block_on},
     statements::Statements,
 };
 use nightlatch::{
@@ -20,8 +20,8 @@ fn writes(statements: &[String]) -> Vec<&str> {
 /// what is left is the write that opens the session.
 #[test]
 fn a_passkey_sign_in_writes_its_session_and_its_challenge_and_nothing_beside() {
-    for on in [On::Sqlite, On::Postgres] {
-        let database = Arc::new(TestDatabase::fresh(on));
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let database = Arc::new(TestDatabase::fresh(backend));
         let start = || TestServer::beside(&database).env("NIGHTLATCH_PUBLIC_URL", ORIGIN);
         let server = start().start();
         server.account("ada", Role::Member);
@@ -44,17 +44,17 @@ fn a_passkey_sign_in_writes_its_session_and_its_challenge_and_nothing_beside() {
                 target: target(),
             };
             let done = block_on(factors::sign_in_with_passkey(&ctx, request)).unwrap();
-            assert!(matches!(done, FactorStepOutcome::Completed(_)), "{on:?}");
+            assert!(matches!(done, FactorStepOutcome::Completed(_)), "{backend:?}");
             last = (for_options, asked.take());
         }
         let (for_options, for_sign_in) = last;
-        assert_eq!(writes(&for_options), Vec::<&str>::new(), "{on:?}");
+        assert_eq!(writes(&for_options), Vec::<&str>::new(), "{backend:?}");
         let written = writes(&for_sign_in);
         let touches = |table: &str| written.iter().any(|statement| statement.contains(table));
         assert!(
             touches("used_passkey_challenges") && touches("sessions"),
-            "{on:?}: {written:#?}"
+            "{backend:?}: {written:#?}"
         );
-        assert!(!touches("lockouts"), "{on:?}: {written:#?}");
+        assert!(!touches("lockouts"), "{backend:?}: {written:#?}");
     }
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::harness::{
     passkey::SoftPasskey,
-    server::{On, TestServer, operator},
+    server::{Backend, TestServer, operator},
 };
 use nightlatch::{
     domain::{
@@ -226,10 +226,10 @@ fn wiki(server: &TestServer) -> Arc<Application> {
     all.named("wiki").unwrap().clone()
 }
 
-fn drive(on: On) {
+fn drive(backend: Backend) {
     for way in WAYS {
         for role in [Role::Member, Role::Administrator] {
-            let server = server(on);
+            let server = server(backend);
             server.account("ada", role);
             // Another administrator saves policies.
             server.account("root", Role::Administrator);
@@ -263,19 +263,19 @@ fn drive(on: On) {
 
 #[test]
 fn every_way_in_proves_what_it_proves_and_owes_the_rest_on_sqlite() {
-    drive(On::Sqlite);
+    drive(Backend::Sqlite);
 }
 
 #[test]
 fn every_way_in_proves_what_it_proves_and_owes_the_rest_on_postgres() {
-    drive(On::Postgres);
+    drive(Backend::Postgres);
 }
 
 /// The lock screen of an application's host goes through the same second step, bound to that host
 /// and application.
 #[test]
 fn the_lock_screen_of_an_application_settles_there_alone() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     server.account("ada", Role::Member);
     let (app, _) = enrol_app(&server, &open(&server, "ada"));
     let wiki = wiki(&server);
@@ -309,7 +309,7 @@ fn the_lock_screen_of_an_application_settles_there_alone() {
 /// sign-in.
 #[test]
 fn an_invited_account_owes_what_is_required() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     let new = accounts::NewAccount {
         name: "ivy".to_owned(),
         display_name: String::new(),

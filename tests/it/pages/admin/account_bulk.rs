@@ -4,7 +4,7 @@
 use crate::{
     harness::{
         client::{Answer, Client},
-        server::{On, PASSWORD, TestServer},
+        server::{Backend, PASSWORD, TestServer},
     },
     pages::kit::between,
 };
@@ -48,16 +48,16 @@ fn confirm(client: &Client, page: &Answer, typed: &str) -> Answer {
 
 #[test]
 fn the_number_is_shown_before_anything_is_done() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let (ada, bob) = (server.account("ada", Role::Member), server.account("bob", Role::Member));
         let phone = server.signed_in("ada");
         let page = ask(&boss, "disable", "", &[ada, bob]).expect(200);
-        assert!(page.text().contains("Disable 2\u{a0}accounts"), "{on:?}");
+        assert!(page.text().contains("Disable 2\u{a0}accounts"), "{backend:?}");
         assert!(
             page.text().contains("<span class=\"chip\"><bdi>ada</bdi></span>"),
-            "{on:?}"
+            "{backend:?}"
         );
         phone.get("/").expect(200);
         let done = confirm(&boss, &page, "").expect(303);
@@ -65,49 +65,52 @@ fn the_number_is_shown_before_anything_is_done() {
         assert_eq!(
             phone.get("/").expect(303).location(),
             "/login?reason=account_disabled",
-            "{on:?}"
+            "{backend:?}"
         );
         let list = boss.get("/admin/accounts?state=disabled").expect(200);
         assert!(
             list.text().contains("2\u{a0}accounts disabled. 1\u{a0}session ended."),
-            "{on:?}"
+            "{backend:?}"
         );
-        assert!(list.text().contains("2\u{a0}accounts match the filter"), "{on:?}");
+        assert!(list.text().contains("2\u{a0}accounts match the filter"), "{backend:?}");
         let events = server.events();
         assert_eq!(
             events.iter().filter(|event| *event == "account.disabled").count(),
             2,
-            "{on:?} {events:?}"
+            "{backend:?} {events:?}"
         );
     }
 }
 
 #[test]
 fn yourself_and_the_last_administrator_are_left_as_they_are_and_named() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let me = server.account("boss", Role::Administrator);
         let ada = server.account("ada", Role::Member);
         let boss = server.signed_in("boss");
         for act in ["disable", "expire", "force-change", "end-sessions", "delete"] {
             let back = ask(&boss, act, "", &[me]).expect(303);
             let list = boss.get(back.location()).expect(200);
-            assert!(list.text().contains("Your own account was skipped"), "{on:?} {act}");
+            assert!(
+                list.text().contains("Your own account was skipped"),
+                "{backend:?} {act}"
+            );
         }
         let page = ask(&boss, "delete", "", &[me, ada]).expect(200);
         // The number shown is the number of accounts that would change.
-        assert!(page.text().contains("Delete 1\u{a0}account?"), "{on:?}");
-        assert!(!page.text().contains("<span class=\"chip\">boss</span>"), "{on:?}");
+        assert!(page.text().contains("Delete 1\u{a0}account?"), "{backend:?}");
+        assert!(!page.text().contains("<span class=\"chip\">boss</span>"), "{backend:?}");
         confirm(&boss, &page, "2").expect(422);
         let left = confirm(&boss, &page, "1").expect(200);
-        assert!(left.text().contains("your own account"), "{on:?}");
-        assert!(left.text().contains("1\u{a0}account deleted."), "{on:?}");
+        assert!(left.text().contains("your own account"), "{backend:?}");
+        assert!(left.text().contains("1\u{a0}account deleted."), "{backend:?}");
         assert!(
             server
                 .run(accounts::find_by_name(&server.ctx, "ada"))
                 .unwrap()
                 .is_none(),
-            "{on:?}"
+            "{backend:?}"
         );
         // Another administrator's console: of two administrators one stays.
         let spare = server.account("spare", Role::Administrator);
@@ -121,21 +124,21 @@ fn yourself_and_the_last_administrator_are_left_as_they_are_and_named() {
                 accounts::BulkAct::Disable,
             ))
             .unwrap();
-        assert_eq!(done.done, 1, "{on:?}");
+        assert_eq!(done.done, 1, "{backend:?}");
         assert!(
             matches!(
                 done.skipped.as_slice(),
                 [(_, _, accounts::SkipReason::LastAdministrator)]
             ),
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
 
 #[test]
 fn everybody_who_matches_is_meant_wherever_in_the_list() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let text: String = (0..230).map(|number| format!("user{number:03},ops\r\n")).collect();
         let file = accounts::ImportFile {
@@ -157,8 +160,11 @@ fn everybody_who_matches_is_meant_wherever_in_the_list() {
             ("back", "q=user&role=member"),
         ];
         let page = boss.post(BULK, &form).expect(200);
-        assert!(page.text().contains("Add 230\u{a0}accounts to night shift"), "{on:?}");
-        assert!(page.text().contains("and 210 more"), "{on:?}");
+        assert!(
+            page.text().contains("Add 230\u{a0}accounts to night shift"),
+            "{backend:?}"
+        );
+        assert!(page.text().contains("and 210 more"), "{backend:?}");
         confirm(&boss, &page, "").expect(422);
         let done = confirm(&boss, &page, "230").expect(303);
         assert_eq!(done.location(), "/admin/accounts?q=user&role=member");
@@ -166,17 +172,17 @@ fn everybody_who_matches_is_meant_wherever_in_the_list() {
             let page = boss.get(&format!("/admin/accounts?group={group}")).expect(200);
             between(page.text(), "<p role=\"status\">", "</p>")[0].to_owned()
         };
-        assert!(list("night+shift").starts_with("230\u{a0}accounts"), "{on:?}");
+        assert!(list("night+shift").starts_with("230\u{a0}accounts"), "{backend:?}");
         for group in ["night", "Night+shift", "shift", "%25", "ops%22"] {
-            assert!(list(group).starts_with("0\u{a0}accounts"), "{on:?} {group}");
+            assert!(list(group).starts_with("0\u{a0}accounts"), "{backend:?} {group}");
         }
         let mut form = form;
         form[1].1 = "remove-group";
         form[3].1 = "group=night+shift&q=user00";
         let page = boss.post(BULK, &form).expect(200);
         confirm(&boss, &page, "").expect(303);
-        assert!(list("night+shift").starts_with("220\u{a0}accounts"), "{on:?}");
-        assert!(list("ops").starts_with("230\u{a0}accounts"), "{on:?}");
+        assert!(list("night+shift").starts_with("220\u{a0}accounts"), "{backend:?}");
+        assert!(list("ops").starts_with("230\u{a0}accounts"), "{backend:?}");
         let again = boss.post(BULK, &form).expect(303);
         assert_eq!(again.location(), "/admin/accounts?group=night+shift&q=user00");
     }
@@ -184,8 +190,8 @@ fn everybody_who_matches_is_meant_wherever_in_the_list() {
 
 #[test]
 fn an_unreadable_filter_is_a_fault_and_matches_nothing() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let eve = server.member("eve");
         for (field, filter) in [
@@ -196,14 +202,14 @@ fn an_unreadable_filter_is_a_fault_and_matches_nothing() {
             let list = boss.get(&format!("/admin/accounts?{filter}")).expect(200);
             assert!(
                 list.text().contains(&format!("<a href=\"#{field}\">There is no ")),
-                "{on:?} {filter}"
+                "{backend:?} {filter}"
             );
             assert!(
                 list.text().contains(&format!("aria-describedby=\"{field}-fault\"")),
-                "{on:?} {filter}"
+                "{backend:?} {filter}"
             );
-            assert!(!list.text().contains("value=\"matching\""), "{on:?} {filter}");
-            assert!(!list.text().contains("match the filter"), "{on:?} {filter}");
+            assert!(!list.text().contains("value=\"matching\""), "{backend:?} {filter}");
+            assert!(!list.text().contains("match the filter"), "{backend:?} {filter}");
             for confirmed in [&[][..], &[("confirmed", "yes"), ("shown", "1"), ("typed", "1")]] {
                 let form = [&[("what", "matching"), ("act", "disable"), ("back", filter)], confirmed].concat();
                 boss.post(BULK, &form).expect(400);
@@ -211,12 +217,12 @@ fn an_unreadable_filter_is_a_fault_and_matches_nothing() {
             let asked = format!("/admin/accounts/export?format=csv&{filter}");
             boss.post(&asked, &[]).expect(400);
         }
-        assert!(!server.events().contains(&"data.exported".to_owned()), "{on:?}");
+        assert!(!server.events().contains(&"data.exported".to_owned()), "{backend:?}");
         eve.get("/").expect(200);
         let list = boss.get("/admin/accounts?state=active&role=member").expect(200);
         assert!(
             list.text().contains("value=\"matching\"") && !list.text().contains("There is no "),
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }

@@ -2,14 +2,14 @@
 
 use crate::harness::{
     client::{Answer, Client},
-    server::{On, TestServer},
+    server::{Backend, TestServer},
 };
 use nightlatch::{
     domain::account::{AccountId, Role},
     flows::accounts::Act,
 };
 
-const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
+const BOTH: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
 
 fn path(id: AccountId) -> String {
     format!("/admin/accounts/{}", id.0)
@@ -42,39 +42,47 @@ fn enrol(server: &TestServer, name: &str) {
 
 #[test]
 fn the_page_shows_the_factors_and_removes_them_with_the_sessions() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let id = with_email(&server, "ada");
         let phone = server.signed_in("ada");
         enrol(&server, "ada");
         let boss = server.admin("boss");
         let page = boss.get(&path(id)).expect(200).page();
         let passkey = page.row("Blue key");
-        assert!(passkey.cell("Last used").contains("never"), "{on:?}");
+        assert!(passkey.cell("Last used").contains("never"), "{backend:?}");
         assert!(page.shows("Reset factors"));
-        assert!(!page.shows("Show enrolment link"), "it has a factor: {on:?}");
+        assert!(!page.shows("Show enrolment link"), "it has a factor: {backend:?}");
         let question = boss.get(&format!("{}/confirm?act=reset-factors", path(id))).expect(200);
-        assert_eq!(question.page().heading(), "Remove the second factors of ada?", "{on:?}");
+        assert_eq!(
+            question.page().heading(),
+            "Remove the second factors of ada?",
+            "{backend:?}"
+        );
         act(&boss, id, "reset-factors").expect(303);
         let page = boss.get(&path(id)).expect(200).page();
-        assert!(page.shows("The second factors were removed."), "{on:?}");
+        assert!(page.shows("The second factors were removed."), "{backend:?}");
         assert!(
             page.find_row("Blue key").is_none() && !page.shows("Reset factors"),
-            "{on:?}"
+            "{backend:?}"
         );
-        assert_eq!(phone.get("/").expect(303).location(), "/login?reason=revoked", "{on:?}");
+        assert_eq!(
+            phone.get("/").expect(303).location(),
+            "/login?reason=revoked",
+            "{backend:?}"
+        );
         let events = server.events();
         assert!(
             events.iter().any(|event| event.starts_with("factor.reset")),
-            "{on:?} {events:?}"
+            "{backend:?} {events:?}"
         );
     }
 }
 
 #[test]
 fn a_link_is_mailed_or_shown_once() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let (ada, bob) = (with_email(&server, "ada"), server.account("bob", Role::Member));
         let boss = server.admin("boss");
         act(&boss, ada, "enrolment-link").expect(303);
@@ -83,28 +91,28 @@ fn a_link_is_mailed_or_shown_once() {
                 .expect(200)
                 .page()
                 .shows("An enrolment link was sent"),
-            "{on:?}"
+            "{backend:?}"
         );
         act(&boss, ada, "show-enrolment-link").expect(303);
         let shown = boss.get(&path(ada)).expect(200).page();
         let link = shown.all("#one-time-link")[0].text();
-        assert!(link.contains("/factors/enrol?token="), "{on:?} {link}");
+        assert!(link.contains("/factors/enrol?token="), "{backend:?} {link}");
         let again = boss.get(&path(ada)).expect(200).page();
-        assert!(again.all("#one-time-link").is_empty(), "shown once: {on:?}");
+        assert!(again.all("#one-time-link").is_empty(), "shown once: {backend:?}");
         act(&boss, bob, "enrolment-link").expect(303);
         assert!(
             boss.get(&path(bob)).expect(200).page().shows("no email address"),
-            "{on:?}"
+            "{backend:?}"
         );
         let secret = link.split("token=").nth(1).unwrap();
-        assert!(!format!("{:?}", server.audit()).contains(secret), "{on:?}");
+        assert!(!format!("{:?}", server.audit()).contains(secret), "{backend:?}");
     }
 }
 
 #[test]
 fn links_go_to_everybody_without_a_factor_at_once() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let ids = [
             with_email(&server, "ada"),
             with_email(&server, "grace"),
@@ -118,40 +126,40 @@ fn links_go_to_everybody_without_a_factor_at_once() {
         let question = boss.post("/admin/accounts/bulk", &form).expect(200).page();
         assert!(
             question.shows("Email enrolment links to 3\u{a0}accounts"),
-            "{on:?} {}",
+            "{backend:?} {}",
             question.text()
         );
         let asked = question.form("/admin/accounts/bulk");
         let done = boss.submit(&asked, &[]).expect(200).page();
         assert!(
             done.shows("Enrolment links were sent to 1\u{a0}account."),
-            "{on:?} {}",
+            "{backend:?} {}",
             done.text()
         );
-        assert!(done.shows("no email address"), "{on:?}");
+        assert!(done.shows("no email address"), "{backend:?}");
         let linked = server.audit();
         let linked = linked
             .iter()
             .filter(|row| format!("{row:?}").contains("enrolment_link"))
             .count();
-        assert_eq!(linked, 1, "{on:?}");
+        assert_eq!(linked, 1, "{backend:?}");
     }
 }
 
 #[test]
 fn nobody_makes_an_enrolment_link_for_themselves() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let id = server.account("boss", Role::Administrator);
         let boss = server.signed_in("boss");
         let page = boss.get(&path(id)).expect(200).page();
-        assert!(!page.shows("Show enrolment link"), "{on:?}");
+        assert!(!page.shows("Show enrolment link"), "{backend:?}");
         for kind in ["show-enrolment-link", "enrolment-link"] {
             act(&boss, id, kind).expect(303);
             let page = boss.get(&path(id)).expect(200).page();
             assert!(
                 page.shows("You cannot make an enrolment link for your own account."),
-                "{on:?} {kind}: {}",
+                "{backend:?} {kind}: {}",
                 page.text()
             );
         }
@@ -160,12 +168,12 @@ fn nobody_makes_an_enrolment_link_for_themselves() {
         boss.post("/admin/accounts/bulk", &form).expect(303);
         assert!(
             boss.get("/admin/accounts").page().shows("Your own account was skipped"),
-            "{on:?}"
+            "{backend:?}"
         );
         let linked = server.audit();
         assert!(
             !linked.iter().any(|row| format!("{row:?}").contains("enrolment_link")),
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }

@@ -4,7 +4,7 @@
 use crate::{
     harness::{
         client::{Answer, Client},
-        server::{On, PASSWORD, TestServer},
+        server::{Backend, PASSWORD, TestServer},
     },
     pages::kit::{between, records},
 };
@@ -38,8 +38,8 @@ fn detail(server: &TestServer, name: &str) -> AccountDetail {
 
 #[test]
 fn an_import_shows_its_plan_and_then_creates_and_changes_in_one_write() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         server.account("ada", Role::Member);
         let ada = server.signed_in("ada");
@@ -49,11 +49,11 @@ fn an_import_shows_its_plan_and_then_creates_and_changes_in_one_write() {
         let shown = check(&boss, text).expect(200);
         assert!(
             shown.text().contains("1 new · 2 changed · 0 unchanged"),
-            "{on:?} {}",
+            "{backend:?} {}",
             shown.text()
         );
-        assert!(shown.text().contains("Import 3\u{a0}accounts"), "{on:?}");
-        assert_eq!(server.events().len(), before, "{on:?}: nothing is done yet");
+        assert!(shown.text().contains("Import 3\u{a0}accounts"), "{backend:?}");
+        assert_eq!(server.events().len(), before, "{backend:?}: nothing is done yet");
         let done = confirm(&boss, &shown, text, "all", "one-time").expect(200);
         let password = between(
             done.text(),
@@ -77,22 +77,22 @@ fn an_import_shows_its_plan_and_then_creates_and_changes_in_one_write() {
         let events = server.events();
         for (event, number) in [("account.created", 1), ("account.updated", 1), ("account.disabled", 1)] {
             let found = events[before..].iter().filter(|known| known.starts_with(event)).count();
-            assert_eq!(found, number, "{on:?} {event} {events:?}");
+            assert_eq!(found, number, "{backend:?} {event} {events:?}");
         }
         for row in server.audit() {
             assert!(!row.to_json().to_string().contains(&password));
         }
         // The same file again changes nothing.
         let again = check(&boss, text).expect(200);
-        assert!(again.text().contains("0 new · 0 changed · 3 unchanged"), "{on:?}");
-        assert!(!again.text().contains("name=\"lines\""), "{on:?}");
+        assert!(again.text().contains("0 new · 0 changed · 3 unchanged"), "{backend:?}");
+        assert!(!again.text().contains("name=\"lines\""), "{backend:?}");
     }
 }
 
 #[test]
 fn with_a_fault_nothing_is_done_unless_the_good_lines_are_asked_for() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let text = "name,email,role\nada,nonsense,member\nbob,,emperor\ncarl,,member\n";
         let shown = check(&boss, text).expect(422);
@@ -103,7 +103,7 @@ fn with_a_fault_nothing_is_done_unless_the_good_lines_are_asked_for() {
             "2\u{a0}errors",
             "Import 1\u{a0}valid line, skip the others",
         ] {
-            assert!(shown.text().contains(part), "{on:?} {part}");
+            assert!(shown.text().contains(part), "{backend:?} {part}");
         }
         confirm(&boss, &shown, text, "all", "one-time").expect(422);
         assert!(
@@ -111,19 +111,19 @@ fn with_a_fault_nothing_is_done_unless_the_good_lines_are_asked_for() {
                 .run(accounts::find_by_name(&server.ctx, "carl"))
                 .unwrap()
                 .is_none(),
-            "{on:?}"
+            "{backend:?}"
         );
         let done = confirm(&boss, &shown, text, "good", "unknown").expect(200);
         assert!(done.text().contains("Skipped lines") && done.text().contains("cannot sign in yet"));
         let carl = detail(&server, "carl").view.account;
-        assert!(!carl.must_change_password, "{on:?}");
+        assert!(!carl.must_change_password, "{backend:?}");
         server.anyone().sign_in("carl", PASSWORD).expect(422);
         assert!(
             server
                 .run(accounts::find_by_name(&server.ctx, "ada"))
                 .unwrap()
                 .is_none(),
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
@@ -154,12 +154,16 @@ fn a_plan_that_changed_since_its_review_is_shown_again() {
 
 #[test]
 fn an_import_keeps_the_last_administrator_and_its_author_in_the_console() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         for text in ["name,role\nboss,member\n", "name,disabled\nboss,yes\n"] {
             let shown = check(&boss, text).expect(422);
-            assert!(shown.text().contains("your own account"), "{on:?} {}", shown.text());
+            assert!(
+                shown.text().contains("your own account"),
+                "{backend:?} {}",
+                shown.text()
+            );
         }
         // From outside: the last one stays, but one may follow another in one file.
         let import = |text: &str| {
@@ -183,19 +187,19 @@ fn an_import_keeps_the_last_administrator_and_its_author_in_the_console() {
         ] {
             let refused = import(text);
             let accounts::ImportOutcome::Refused(plan) = refused else {
-                panic!("{on:?} {text}")
+                panic!("{backend:?} {text}")
             };
             assert!(
                 plan.faults
                     .iter()
                     .any(|fault| fault.message.contains("last administrator")),
-                "{on:?} {text}"
+                "{backend:?} {text}"
             );
         }
         let done = import("name,role\nboss,member\nspare,administrator\n");
-        assert!(matches!(done, accounts::ImportOutcome::Done(_)), "{on:?}");
-        assert_eq!(detail(&server, "boss").view.account.role, Role::Member, "{on:?}");
-        assert!(detail(&server, "spare").view.is_last_administrator, "{on:?}");
+        assert!(matches!(done, accounts::ImportOutcome::Done(_)), "{backend:?}");
+        assert_eq!(detail(&server, "boss").view.account.role, Role::Member, "{backend:?}");
+        assert!(detail(&server, "spare").view.is_last_administrator, "{backend:?}");
     }
 }
 
@@ -220,24 +224,27 @@ fn faults_that_need_the_accounts_name_their_lines() {
 
 #[test]
 fn new_accounts_are_invited_where_they_have_an_address() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let check = |text: &str| boss.upload(IMPORT, &[("passwords", "invitation")], Some(("a.csv", text.as_bytes())));
         let shown = check("name,email\ndan,\n").expect(422);
-        assert!(shown.text().contains("an invitation needs an email address"), "{on:?}");
+        assert!(
+            shown.text().contains("an invitation needs an email address"),
+            "{backend:?}"
+        );
         let text = "name,email,disabled\ndan,dan@example.org,\neve,eve@example.org,yes\n";
         let shown = check(text).expect(200);
         let done = confirm(&boss, &shown, text, "all", "invitation").expect(200);
-        assert!(done.text().contains("Invitations were sent."), "{on:?}");
+        assert!(done.text().contains("Invitations were sent."), "{backend:?}");
         let emails = server.deliver();
-        assert_eq!(emails.len(), 1, "{on:?}: a disabled account is not invited");
+        assert_eq!(emails.len(), 1, "{backend:?}: a disabled account is not invited");
         assert!(
             emails[0].contains("dan@example.org") && emails[0].contains("The link works once, until "),
-            "{on:?}"
+            "{backend:?}"
         );
         let invited = |name: &str| detail(&server, name).view.invited.is_some();
-        assert_eq!((invited("dan"), invited("eve")), (true, false), "{on:?}");
+        assert_eq!((invited("dan"), invited("eve")), (true, false), "{backend:?}");
     }
 }
 
@@ -278,8 +285,8 @@ fn a_file_that_is_no_account_csv_is_refused_with_advice() {
 
 #[test]
 fn an_export_is_imported_again_without_a_change() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let text = "name,display_name,email,role,groups,expires_at,must_change,disabled\n\
                     '=1+1,'-2+3,+a@example.org,member,\"=ops, night shift\",2999-01-01,yes,\n\
@@ -287,11 +294,11 @@ fn an_export_is_imported_again_without_a_change() {
                     käthe,漢字,k@example.org,,,2999-01-01 18:00,,\n";
         let shown = check(&boss, text).expect(200);
         confirm(&boss, &shown, text, "all", "one-time").expect(200);
-        assert_eq!(detail(&server, "=1+1").view.account.display_name, "-2+3", "{on:?}");
+        assert_eq!(detail(&server, "=1+1").view.account.display_name, "-2+3", "{backend:?}");
         assert_eq!(
             detail(&server, "=1+1").view.account.groups,
             ["=ops", "night shift"],
-            "{on:?}"
+            "{backend:?}"
         );
         let csv = boss.post("/admin/accounts/export?format=csv", &[]).expect(200);
         for cell in records(csv.text()).iter().flatten() {
@@ -300,10 +307,13 @@ fn an_export_is_imported_again_without_a_change() {
         let again = check(&boss, csv.text()).expect(200);
         assert!(
             again.text().contains("0 new · 0 changed · 4 unchanged"),
-            "{on:?} {}",
+            "{backend:?} {}",
             again.text()
         );
-        assert!(again.text().contains("Ignored (read-only columns): id, "), "{on:?}");
+        assert!(
+            again.text().contains("Ignored (read-only columns): id, "),
+            "{backend:?}"
+        );
         // The command line's file is the same file without the read-only columns.
         let filter = AccountFilter {
             limit: 3,
@@ -314,7 +324,7 @@ fn an_export_is_imported_again_without_a_change() {
         assert!(end.is_none());
         let lines: String = first.iter().chain(&rest).map(|entry| entry.record()).collect();
         let shown = check(&boss, &format!("{}{lines}", nightlatch::domain::account_csv::head())).expect(200);
-        assert!(shown.text().contains("0 new · 0 changed · 4 unchanged"), "{on:?}");
+        assert!(shown.text().contains("0 new · 0 changed · 4 unchanged"), "{backend:?}");
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::{
     harness::{
         client::{Answer, Client},
-        server::{On, PASSWORD, TestDatabase, TestServer, block_on},
+        server::{Backend, PASSWORD, TestDatabase, TestServer, block_on},
         statements::Statements,
     },
     pages::kit::{at_once, draft, one_time_password, records},
@@ -52,8 +52,8 @@ fn act(client: &Client, id: AccountId, fields: &[(&str, &str)]) -> Answer {
 
 #[test]
 fn an_account_expires_so_long_after_its_rule_ended_its_last_session() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.account("boss", Role::Administrator);
         server.policy(&[("session.ttl", "1h"), ("auth.expires_after", "1 day")]);
         let (ada, never) = (
@@ -64,16 +64,16 @@ fn an_account_expires_so_long_after_its_rule_ended_its_last_session() {
         server.advance(3600 + 86_400);
         assert!(
             !expired(&server, ada),
-            "{on:?}: inclusive, from the end of the session and not from its sweep"
+            "{backend:?}: inclusive, from the end of the session and not from its sweep"
         );
         server.advance(1);
-        assert!(expired(&server, ada), "{on:?}");
+        assert!(expired(&server, ada), "{backend:?}");
         let refused = server.anyone().sign_in("ada", PASSWORD).expect(403);
         assert!(refused.text().contains("expired"));
         server.anyone().sign_in("ada", "wrong").expect(422);
         assert!(
             !expired(&server, never),
-            "{on:?}: who never signed in does not expire by this key"
+            "{backend:?}: who never signed in does not expire by this key"
         );
         server.anyone().sign_in("never", PASSWORD).expect(303);
     }
@@ -178,8 +178,8 @@ fn a_number_for_administrators_counts_also_when_nobody_else_expires() {
 
 #[test]
 fn when_all_administrators_would_expire_the_one_whose_session_ended_last_stays() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[("session.ttl", "1h"), ("auth.expires_after", "1 day")]);
         let names = ["anna", "berta", "clara"];
         for name in ["berta", "clara", "anna"] {
@@ -189,19 +189,19 @@ fn when_all_administrators_would_expire_the_one_whose_session_ended_last_stays()
         server.advance(30 * 86_400);
         expire(&server);
         expire(&server);
-        assert_eq!(usable(&server), 1, "{on:?}");
+        assert_eq!(usable(&server), 1, "{backend:?}");
         let open: Vec<&str> = names
             .into_iter()
             .filter(|name| server.anyone().sign_in(name, PASSWORD).status() == 303)
             .collect();
-        assert_eq!(open, ["anna"], "{on:?}");
+        assert_eq!(open, ["anna"], "{backend:?}");
     }
 }
 
 #[test]
 fn a_date_in_the_past_ends_the_session_at_the_next_request() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let id = server.account("ada", Role::Member);
         let ada = server.signed_in("ada");
@@ -217,7 +217,7 @@ fn a_date_in_the_past_ends_the_session_at_the_next_request() {
         assert_eq!(
             ada.get("/").expect(303).location(),
             "/login?reason=account_expired",
-            "{on:?}"
+            "{backend:?}"
         );
         server.anyone().sign_in("ada", PASSWORD).expect(403);
         let asked = act(&boss, id, &[("act", "enable")]).expect(403);
@@ -229,15 +229,15 @@ fn a_date_in_the_past_ends_the_session_at_the_next_request() {
 
 #[test]
 fn the_last_administrator_can_be_neither_disabled_demoted_expired_nor_deleted() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let id = server.account("boss", Role::Administrator);
         let spare = server.account("spare", Role::Administrator);
         server.act(spare, Act::Disable);
         for what in [Act::Disable, Act::ExpireNow, Act::Delete, Act::SetRole(Role::Member)] {
             assert!(
                 matches!(server.act(id, what), AccountActOutcome::LastAdministrator),
-                "{on:?}"
+                "{backend:?}"
             );
         }
         let boss = server.signed_in("boss");
@@ -248,21 +248,21 @@ fn the_last_administrator_can_be_neither_disabled_demoted_expired_nor_deleted() 
             vec![("act", "delete"), ("confirm_name", "boss")],
         ] {
             let refused = act(&boss, id, &fields).expect(422);
-            assert!(refused.text().contains("last administrator"), "{on:?} {fields:?}");
+            assert!(refused.text().contains("last administrator"), "{backend:?} {fields:?}");
         }
         // A date of its own does not take it away either.
         act(&boss, id, &[("act", "set-expiry"), ("expires_at", "2000-01-01")]);
         server.advance(10);
         expire(&server);
-        assert_eq!(usable(&server), 1, "{on:?}");
+        assert_eq!(usable(&server), 1, "{backend:?}");
         server.anyone().sign_in("boss", PASSWORD).expect(303);
     }
 }
 
 #[test]
 fn two_administrators_who_remove_each_other_at_once_never_leave_none() {
-    for on in [On::Postgres, On::Sqlite] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Postgres, Backend::Sqlite] {
+        let server = TestServer::on(backend).start();
         let ids = [
             server.account("anna", Role::Administrator),
             server.account("berta", Role::Administrator),
@@ -279,12 +279,12 @@ fn two_administrators_who_remove_each_other_at_once_never_leave_none() {
             let answers = at_once(2, |index| {
                 act(&admins[index], ids[1 - index], fields).location().to_owned()
             });
-            assert_eq!(usable(&server), 1, "{on:?} {fields:?} {answers:?}");
+            assert_eq!(usable(&server), 1, "{backend:?} {fields:?} {answers:?}");
             let done = answers
                 .iter()
                 .filter(|location| location.starts_with("/admin/accounts/"))
                 .count();
-            assert_eq!(done, 1, "{on:?} {fields:?} {answers:?}");
+            assert_eq!(done, 1, "{backend:?} {fields:?} {answers:?}");
             for id in ids {
                 server.act(id, Act::Enable);
                 server.act(id, Act::SetRole(Role::Administrator));
@@ -295,13 +295,13 @@ fn two_administrators_who_remove_each_other_at_once_never_leave_none() {
         let admins = [server.signed_in("anna"), server.signed_in("berta")];
         let fields: [&[(&str, &str)]; 2] = [&[("act", "delete"), ("confirm_name", "berta")], moves[1]];
         at_once(2, |index| act(&admins[index], ids[1 - index], fields[index]).status());
-        assert_eq!(usable(&server), 1, "{on:?}");
+        assert_eq!(usable(&server), 1, "{backend:?}");
     }
 }
 
 #[test]
 fn expiring_and_disabling_at_once_leave_an_administrator() {
-    let server = TestServer::on(On::Postgres).start();
+    let server = TestServer::on(Backend::Postgres).start();
     let (anna, berta) = (
         server.account("anna", Role::Administrator),
         server.account("berta", Role::Administrator),
@@ -344,8 +344,8 @@ fn administrators_cannot_lock_themselves_out_on_their_own_page() {
 
 #[test]
 fn an_account_is_deleted_only_when_its_name_is_typed_and_its_name_may_come_again() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let id = server.account("ada", Role::Member);
         let ada = server.signed_in("ada");
@@ -354,13 +354,13 @@ fn an_account_is_deleted_only_when_its_name_is_typed_and_its_name_may_come_again
         }
         ada.get("/").expect(200);
         act(&boss, id, &[("act", "delete"), ("confirm_name", "ada")]).expect(303);
-        assert_eq!(ada.get("/").status(), 303, "{on:?}");
+        assert_eq!(ada.get("/").status(), 303, "{backend:?}");
         server.anyone().sign_in("ada", PASSWORD).expect(422);
         act(&boss, id, &[("act", "enable")]).expect(404);
         boss.get(&format!("/admin/accounts/{}", id.0)).expect(404);
         // Another account with the same name: the old cookie is not valid.
         server.account("ada", Role::Member);
-        assert_eq!(ada.get("/").status(), 303, "{on:?}");
+        assert_eq!(ada.get("/").status(), 303, "{backend:?}");
         boss.get("/admin/audit").expect(200);
     }
 }
@@ -450,8 +450,8 @@ fn faults_of_a_new_account_keep_what_was_typed_but_no_password() {
 
 #[test]
 fn ten_equal_names_created_at_once_are_one_account() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let tabs: Vec<Client> = (0..10).map(|_| boss.thief()).collect();
         let names = ["ada", "ADA", " ada", "Ada", "aDa"];
@@ -461,15 +461,18 @@ fn ten_equal_names_created_at_once_are_one_account() {
                 .status()
         });
         statuses.sort();
-        assert_eq!(statuses[0], 303, "{on:?} {statuses:?}");
-        assert!(statuses[1..].iter().all(|status| *status == 422), "{on:?} {statuses:?}");
+        assert_eq!(statuses[0], 303, "{backend:?} {statuses:?}");
+        assert!(
+            statuses[1..].iter().all(|status| *status == 422),
+            "{backend:?} {statuses:?}"
+        );
     }
 }
 
 #[test]
 fn a_disabled_account_is_out_at_once_and_enabling_starts_its_clock_anew() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let id = server.account("ada", Role::Member);
         let ada = server.signed_in("ada");
@@ -481,16 +484,16 @@ fn a_disabled_account_is_out_at_once_and_enabling_starts_its_clock_anew() {
         // Someone who is signed in expires that long after the session ends, so not never.
         for place in [String::new(), format!("/{}", eve.0)] {
             let page = boss.get(&format!("/admin/accounts{place}")).expect(200);
-            assert!(page.text().contains("1 day after its last session ends"), "{on:?}");
-            assert!(!page.text().contains("Never, under the current policy"), "{on:?}");
+            assert!(page.text().contains("1 day after its last session ends"), "{backend:?}");
+            assert!(!page.text().contains("Never, under the current policy"), "{backend:?}");
         }
         server.advance(5 * 86_400);
         act(&server.signed_in("boss"), id, &[("act", "enable")]).expect(303);
-        assert!(!expired(&server, id), "{on:?}");
+        assert!(!expired(&server, id), "{backend:?}");
         server.advance(86_400);
-        assert!(!expired(&server, id), "{on:?}");
+        assert!(!expired(&server, id), "{backend:?}");
         server.advance(1);
-        assert!(expired(&server, id), "{on:?}");
+        assert!(expired(&server, id), "{backend:?}");
     }
 }
 
@@ -528,8 +531,8 @@ fn the_export_defuses_formulas_and_holds_no_secret() {
 
 #[test]
 fn the_list_is_filtered_and_paged_without_losing_anybody() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let hash = server
             .run(accounts::find_by_name(&server.ctx, "boss"))
@@ -577,7 +580,7 @@ fn the_list_is_filtered_and_paged_without_losing_anybody() {
         let mut next = Some("/admin/accounts?limit=25".to_owned());
         while let Some(path) = next {
             let page = boss.get(&path).expect(200);
-            assert!(page.text().contains("61\u{a0}accounts"), "{on:?}");
+            assert!(page.text().contains("61\u{a0}accounts"), "{backend:?}");
             seen.extend(
                 crate::pages::kit::between(page.text(), "name=\"id\" value=\"", "</span>")
                     .into_iter()
@@ -590,7 +593,7 @@ fn the_list_is_filtered_and_paged_without_losing_anybody() {
         all.push("boss".to_owned());
         all.sort();
         seen.sort();
-        assert_eq!(seen, all, "{on:?}");
+        assert_eq!(seen, all, "{backend:?}");
         for (query, count) in [
             ("user_0", 10),
             ("%25", 60),
@@ -606,22 +609,22 @@ fn the_list_is_filtered_and_paged_without_losing_anybody() {
             } else {
                 format!("{count}\u{a0}accounts")
             };
-            assert!(page.text().contains(&expected), "{on:?} {query}");
+            assert!(page.text().contains(&expected), "{backend:?} {query}");
         }
     }
 }
 
 #[test]
 fn the_page_of_an_account_says_when_it_would_expire_under_the_draft() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let id = server.account("ada", Role::Member);
         server.signed_in("ada").post("/logout", &[]).expect(303);
         let page = format!("/admin/accounts/{}", id.0);
         assert!(
             !boss.get(&page).expect(200).text().contains("Under your draft"),
-            "{on:?}"
+            "{backend:?}"
         );
         let base = server
             .run(nightlatch::flows::policy::in_force(&server.ctx))
@@ -630,27 +633,27 @@ fn the_page_of_an_account_says_when_it_would_expire_under_the_draft() {
             .revision;
         draft(&boss, base, &[("auth.expires_after", "30 days")]).expect(303);
         let shown = boss.get(&page).expect(200);
-        assert!(shown.text().contains("Under your draft"), "{on:?}");
-        assert!(shown.text().contains("inactive since last session"), "{on:?}");
+        assert!(shown.text().contains("Under your draft"), "{backend:?}");
+        assert!(shown.text().contains("inactive since last session"), "{backend:?}");
         let other = server.admin("other");
         assert!(
             !other.get(&page).expect(200).text().contains("Under your draft"),
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
 
 #[test]
 fn the_page_of_an_account_shows_its_failures_groups_and_known_networks() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let id = server.account("ada", Role::Member);
         let page = format!("/admin/accounts/{}", id.0);
         let fresh = boss.get(&page).expect(200);
         assert!(
             !fresh.text().contains("Failed sign-ins") && !fresh.text().contains("Known networks"),
-            "{on:?}"
+            "{backend:?}"
         );
         server.signed_in("ada");
         server.anyone().sign_in("ada", "wrong").expect(422);
@@ -668,15 +671,15 @@ fn the_page_of_an_account_shows_its_failures_groups_and_known_networks() {
             "127.0.0.0/24",
             "/admin/accounts?group=a%26b",
         ] {
-            assert!(shown.text().contains(part), "{on:?} {part}");
+            assert!(shown.text().contains(part), "{backend:?} {part}");
         }
     }
 }
 
 #[test]
 fn a_longer_list_asks_the_database_no_more_often() {
-    for on in [On::Sqlite, On::Postgres] {
-        let database = Arc::new(TestDatabase::fresh(on));
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let database = Arc::new(TestDatabase::fresh(backend));
         let server = TestServer::beside(&database).start();
         server.account("boss", Role::Administrator);
         for number in 0..12 {
@@ -693,34 +696,37 @@ fn a_longer_list_asks_the_database_no_more_often() {
             asked.take();
             let list = block_on(accounts::list(&ctx, filter)).unwrap();
             assert_eq!(list.items.len() as i64, limit);
-            assert!(list.items.iter().any(|view| view.live_sessions == 1), "{on:?}");
+            assert!(list.items.iter().any(|view| view.live_sessions == 1), "{backend:?}");
             asked.take().len()
         };
-        assert_eq!(statements(12), statements(3), "{on:?}");
+        assert_eq!(statements(12), statements(3), "{backend:?}");
     }
 }
 
 #[test]
 fn an_action_that_ends_sessions_asks_once_and_names_the_effect_and_the_account() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let id = server.account("radia", Role::Member);
         let radia = [server.signed_in("radia"), server.signed_in("radia")];
         let page = format!("/admin/accounts/{}", id.0);
         let link = boss.get(&page).expect(200).page().link("Reset…");
         let question = boss.get(&link).expect(200);
-        assert_eq!(question.page().heading(), "Reset the password of radia?", "{on:?}");
-        assert!(question.page().shows("2 live sessions end immediately"), "{on:?}");
-        assert!(!question.text().contains("step_up_password"), "{on:?}: proved just now");
+        assert_eq!(question.page().heading(), "Reset the password of radia?", "{backend:?}");
+        assert!(question.page().shows("2 live sessions end immediately"), "{backend:?}");
+        assert!(
+            !question.text().contains("step_up_password"),
+            "{backend:?}: proved just now"
+        );
         radia[0].get("/").expect(200);
         server.advance(601);
         // Now the same page has the password field: there is one confirmation, not two.
         let question = server.signed_in("radia").get(&link).status();
-        assert_eq!(question, 403, "{on:?}: for administrators alone");
+        assert_eq!(question, 403, "{backend:?}: for administrators alone");
         let question = boss.get(&link).expect(200);
         boss.confirm(&question, PASSWORD).expect(303);
-        assert!(server.events().contains(&"password.reset".to_owned()), "{on:?}");
+        assert!(server.events().contains(&"password.reset".to_owned()), "{backend:?}");
         radia[0].get("/").expect(303);
         // Requested directly, the step-up page shows what is being confirmed.
         server.advance(601);
@@ -728,7 +734,7 @@ fn an_action_that_ends_sessions_asks_once_and_names_the_effect_and_the_account()
         let asked = boss.post(&page, &fields).expect(403);
         assert!(
             asked.page().shows("To confirm: Disable radia; 0 sessions end"),
-            "{on:?}"
+            "{backend:?}"
         );
         for address in [format!("{page}/confirm?act=enable"), format!("{page}/confirm")] {
             boss.get(&address).expect(404);

@@ -3,7 +3,7 @@
 use crate::{
     harness::{
         client::Client,
-        server::{On, TestServer},
+        server::{Backend, TestServer},
     },
     pages::kit::between,
 };
@@ -21,10 +21,10 @@ const WIKI: &[(&str, &str)] = &[
 ];
 
 fn on_both(test: impl Fn(&TestServer, &Client, &str)) {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
-        test(&server, &boss, &format!("{on:?}"));
+        test(&server, &boss, &format!("{backend:?}"));
     }
 }
 
@@ -45,9 +45,9 @@ fn own_value(server: &TestServer, key: Key) -> Option<Value> {
 
 #[test]
 fn an_application_is_made_changed_and_removed() {
-    on_both(|server, boss, on| {
+    on_both(|server, boss, backend| {
         let page = boss.get("/admin/applications").expect(200);
-        assert!(page.text().contains("No applications yet"), "{on}");
+        assert!(page.text().contains("No applications yet"), "{backend}");
         assert_eq!(
             boss.post("/admin/applications", WIKI).expect(303).location(),
             "/admin/applications/wiki"
@@ -59,21 +59,21 @@ fn an_application_is_made_changed_and_removed() {
             "2\u{a0}overrides",
             "/assets/*",
         ] {
-            assert!(page.text().contains(words), "{on}: {words}");
+            assert!(page.text().contains(words), "{backend}: {words}");
         }
-        assert!(page.text().contains("/admin/policy?scope=app%3Awiki"), "{on}");
+        assert!(page.text().contains("/admin/policy?scope=app%3Awiki"), "{backend}");
         assert_eq!(
             own_value(server, Key::ActivityCounts),
             Some(Value::Text("navigation".into())),
-            "{on}"
+            "{backend}"
         );
         assert_eq!(
             own_value(server, Key::ActivityIgnoredPaths),
             Some(Value::List(vec!["/poll/*".into()])),
-            "{on}"
+            "{backend}"
         );
         let application = server.ctx.live.applications().named("wiki").unwrap().clone();
-        assert_eq!(application.hosts.len(), 2, "{on}");
+        assert_eq!(application.hosts.len(), 2, "{backend}");
 
         let changed = with(&[
             ("act", "set"),
@@ -86,10 +86,10 @@ fn an_application_is_made_changed_and_removed() {
         assert_eq!(
             (application.hosts.len(), application.groups.len()),
             (1, 0),
-            "{on}: at the next request"
+            "{backend}: at the next request"
         );
-        assert_eq!(own_value(server, Key::ActivityCounts), None, "{on}");
-        assert!(own_value(server, Key::ActivityIgnoredPaths).is_some(), "{on}");
+        assert_eq!(own_value(server, Key::ActivityCounts), None, "{backend}");
+        assert!(own_value(server, Key::ActivityIgnoredPaths).is_some(), "{backend}");
 
         let page = boss
             .post(
@@ -97,7 +97,7 @@ fn an_application_is_made_changed_and_removed() {
                 &[("act", "delete"), ("confirm_name", "wik")],
             )
             .expect(422);
-        assert!(page.text().contains("Type wiki to remove"), "{on}");
+        assert!(page.text().contains("Type wiki to remove"), "{backend}");
         boss.post(
             "/admin/applications/wiki",
             &[("act", "delete"), ("confirm_name", "wiki")],
@@ -105,17 +105,17 @@ fn an_application_is_made_changed_and_removed() {
         .expect(303);
         boss.get("/admin/applications/wiki").expect(404);
         boss.post("/admin/applications/wiki", &changed).expect(404);
-        assert!(server.ctx.live.applications().all().is_empty(), "{on}");
+        assert!(server.ctx.live.applications().all().is_empty(), "{backend}");
         assert!(
             own_value(server, Key::ActivityIgnoredPaths).is_some(),
-            "{on}: overrides stay"
+            "{backend}: overrides stay"
         );
     });
 }
 
 #[test]
 fn every_change_is_audited_with_old_and_new_in_its_own_write() {
-    on_both(|server, boss, on| {
+    on_both(|server, boss, backend| {
         boss.post("/admin/applications", WIKI).expect(303);
         boss.post("/admin/applications/wiki", &with(&[("hosts", "other.example.org")]))
             .expect(303);
@@ -145,43 +145,46 @@ fn every_change_is_audited_with_old_and_new_in_its_own_write() {
         assert_eq!(
             told,
             expected.map(|(old, new)| (old.to_owned(), new.to_owned())),
-            "{on}"
+            "{backend}"
         );
         assert!(
             rows.iter()
                 .all(|row| row.application.as_deref() == Some("wiki") && row.actor == "boss"),
-            "{on}"
+            "{backend}"
         );
         let policy = server
             .audit()
             .into_iter()
             .filter(|row| row.event.as_str() == "policy.changed")
             .count();
-        assert_eq!(policy, 1, "{on}: the activity rule is a revision of the policy");
+        assert_eq!(policy, 1, "{backend}: the activity rule is a revision of the policy");
     });
 }
 
 #[test]
 fn faults_stand_beside_their_fields_and_nothing_is_stored() {
-    on_both(|server, boss, on| {
+    on_both(|server, boss, backend| {
         let wrong = with(&[("name", "a b"), ("hosts", "*"), ("public", "healthz")]);
         let page = boss.post("/admin/applications", &wrong).expect(422);
         for id in ["name-fault", "hosts-fault", "public-fault"] {
-            assert!(page.text().contains(&format!("id=\"{id}\"")), "{on}: {id}");
+            assert!(page.text().contains(&format!("id=\"{id}\"")), "{backend}: {id}");
         }
-        assert!(page.text().contains("value=\"a b\""), "{on}: what was typed stays");
+        assert!(page.text().contains("value=\"a b\""), "{backend}: what was typed stays");
         // The policy refuses: then the application is not made either.
         boss.post("/admin/applications", &with(&[("activity", "sometimes")]))
             .expect(422);
-        assert!(server.ctx.live.applications().all().is_empty(), "{on}");
-        assert_eq!(own_value(server, Key::ActivityIgnoredPaths), None, "{on}");
+        assert!(server.ctx.live.applications().all().is_empty(), "{backend}");
+        assert_eq!(own_value(server, Key::ActivityIgnoredPaths), None, "{backend}");
         boss.post("/admin/applications", WIKI).expect(303);
         let page = boss.post("/admin/applications", WIKI).expect(422);
-        assert!(page.text().contains("already an application with that name"), "{on}");
+        assert!(
+            page.text().contains("already an application with that name"),
+            "{backend}"
+        );
         let page = boss
             .post("/admin/applications", &with(&[("name", "other")]))
             .expect(422);
-        assert!(page.text().contains("already belongs to wiki"), "{on}");
+        assert!(page.text().contains("already belongs to wiki"), "{backend}");
         boss.post(
             "/admin/applications",
             &with(&[("name", "other"), ("prefixes", "/other/")]),
@@ -190,7 +193,7 @@ fn faults_stand_beside_their_fields_and_nothing_is_stored() {
         assert_eq!(
             server.ctx.live.applications().named("other").unwrap().prefixes,
             ["/other"],
-            "{on}"
+            "{backend}"
         );
     });
 }
@@ -214,8 +217,8 @@ fn odd_names_have_addresses_and_nothing_typed_becomes_markup() {
 
 #[test]
 fn another_instance_hears_of_a_change() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         boss.post("/admin/applications", WIKI).expect(303);
         let cli = crate::cli::Cli::beside(&server);
@@ -229,20 +232,24 @@ fn another_instance_hears_of_a_change() {
 
 #[test]
 fn a_new_application_shows_each_proxys_configuration_and_waits_for_the_first_request() {
-    on_both(|server, boss, on| {
+    on_both(|server, boss, backend| {
         let list = boss.get("/admin/applications").expect(200).page();
-        assert_eq!(list.link("New application"), "/admin/applications?new=yes#new", "{on}");
+        assert_eq!(
+            list.link("New application"),
+            "/admin/applications?new=yes#new",
+            "{backend}"
+        );
         boss.post("/admin/applications", WIKI).expect(303);
         let page = boss.get("/admin/applications/wiki").expect(200).page();
-        assert!(page.shows("Waiting for the first request"), "{on}");
+        assert!(page.shows("Waiting for the first request"), "{backend}");
         let own_host = server.ctx.config.own_host().into_owned();
         for proxy in ["nginx", "caddy", "traefik", "envoy"] {
             let snippet = page.all(&format!("#snippet-{proxy}"))[0].text();
             assert!(
                 snippet.contains("wiki.example.org") && snippet.contains(&own_host),
-                "{on} {proxy}"
+                "{backend} {proxy}"
             );
-            assert!(!snippet.contains("login.example.org"), "{on} {proxy}");
+            assert!(!snippet.contains("login.example.org"), "{backend} {proxy}");
         }
     });
 }

@@ -3,7 +3,7 @@
 use crate::{
     harness::{
         client::{Answer, Client},
-        server::{On, TestServer},
+        server::{Backend, TestServer},
     },
     pages::kit::{between, draft, link, records, save_reviewed},
 };
@@ -32,8 +32,8 @@ fn listed(page: &Answer) -> Vec<String> {
 
 #[test]
 fn the_review_says_what_the_draft_does_to_live_sessions() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         for name in ["ada", "grace"] {
             server.member(name);
             server.advance(600);
@@ -42,12 +42,12 @@ fn the_review_says_what_the_draft_does_to_live_sessions() {
         let review = reviewing(&server, &boss, &[(IDLE, "15m")]);
         let page = boss.get(&review).expect(200);
         let said = "Ends 1 of 3 sessions now, and yours in 15 minutes without activity.";
-        assert!(page.text().contains(said), "{on:?} {}", page.text());
+        assert!(page.text().contains(said), "{backend:?} {}", page.text());
         assert!(
             page.text()
                 .contains("2 other sessions will end earlier than under the current policy without further activity: 2 within an hour.")
         );
-        assert_eq!(listed(&page), ["ada", "grace", "boss"], "{on:?}");
+        assert_eq!(listed(&page), ["ada", "grace", "boss"], "{backend:?}");
         assert!(page.text().contains("3 of 3 affected sessions"));
         // The result agrees with the preview.
         save_reviewed(&boss, &review, &[]).expect(303);
@@ -55,7 +55,7 @@ fn the_review_says_what_the_draft_does_to_live_sessions() {
         let sessions = boss.get("/admin/sessions?state=ended").expect(200);
         let live = boss.get("/admin/sessions").expect(200);
         let both = format!("{}{}", sessions.text(), live.text());
-        assert!(both.contains("grace") && both.contains("ada"), "{on:?}");
+        assert!(both.contains("grace") && both.contains("ada"), "{backend:?}");
     }
 }
 
@@ -114,8 +114,8 @@ fn an_export_is_the_drafts_authors_alone() {
 
 #[test]
 fn the_replay_is_asked_for_by_a_link_and_says_what_it_worked_from() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let ada = server.member("ada");
         server.anyone().sign_in("ada", "wrong");
         server.advance(5000);
@@ -143,7 +143,7 @@ fn the_replay_is_asked_for_by_a_link_and_says_what_it_worked_from() {
                 "Basis and limits of this replay",
                 "signed out",
             ] {
-                assert!(page.text().contains(words), "{on:?} {words}\n{}", page.text());
+                assert!(page.text().contains(words), "{backend:?} {words}\n{}", page.text());
             }
         }
     }

@@ -1,12 +1,12 @@
 //! "Why was frank signed out yesterday?", answered on the pages of sessions.
 
-use crate::harness::server::{On, TestServer};
+use crate::harness::server::{Backend, TestServer};
 use nightlatch::{domain::time::Span, flows::sessions};
 
 #[test]
 fn three_clicks_say_why_a_session_ended_under_the_policy_of_then() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[("auth.idle_session_timeout", "15m")]);
         let boss = server.admin("boss");
         let frank = server.member("frank");
@@ -23,16 +23,16 @@ fn three_clicks_say_why_a_session_ended_under_the_policy_of_then() {
         let sessions = boss.get("/admin/sessions").expect(200).page();
         let ended = boss.get(&sessions.link("Ended sessions")).expect(200).page();
         let row = ended.row("frank");
-        assert!(row.cell("Ended").contains("idle"), "{on:?}: {}", row.text());
+        assert!(row.cell("Ended").contains("idle"), "{backend:?}: {}", row.text());
         let session = boss.get(&row.link("Why?")).expect(200).page();
         let due = last_active.saturating_add(Span::from_secs(900)).to_rfc3339();
         assert!(
             session.shows("There was no activity for 15 minutes."),
-            "{on:?}: {}",
+            "{backend:?}: {}",
             session.text()
         );
         let why = &session.all("section[aria-labelledby=why-h]")[0];
-        assert!(why.fact("Ended at").starts_with(&due), "{on:?}: {}", why.text());
+        assert!(why.fact("Ended at").starts_with(&due), "{backend:?}: {}", why.text());
         assert_eq!(why.fact("Reason"), "idle idle");
         assert_eq!(why.fact("Rule"), "Idle timeout auth.idle_session_timeout");
         assert_eq!(why.fact("Scope"), "Everyone");
@@ -44,7 +44,7 @@ fn three_clicks_say_why_a_session_ended_under_the_policy_of_then() {
         let picture = boss.get(&session.link("Show it on a timeline")).expect(200).page();
         assert!(
             picture.shows("Revision 2, in force when it ended"),
-            "{on:?}: {}",
+            "{backend:?}: {}",
             picture.text()
         );
         assert!(picture.shows("There was no activity for 15 minutes."));
@@ -54,8 +54,8 @@ fn three_clicks_say_why_a_session_ended_under_the_policy_of_then() {
 
 #[test]
 fn ended_sessions_are_found_by_reason_and_time_of_the_end() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[("auth.idle_session_timeout", "15m")]);
         let (boss, frank) = (server.admin("boss"), server.member("frank"));
         frank.post("/logout", &[]).expect(303);
@@ -73,22 +73,26 @@ fn ended_sessions_are_found_by_reason_and_time_of_the_end() {
             rows.sort();
             rows
         };
-        assert_eq!(rows("reason=signed_out"), ["frank"], "{on:?}");
-        assert_eq!(rows("reason=idle"), ["boss", "eve"], "{on:?}");
+        assert_eq!(rows("reason=signed_out"), ["frank"], "{backend:?}");
+        assert_eq!(rows("reason=idle"), ["boss", "eve"], "{backend:?}");
         let then = first.to_rfc3339();
-        assert_eq!(rows(&format!("state=ended&until={}", &then[..19])), ["frank"], "{on:?}");
+        assert_eq!(
+            rows(&format!("state=ended&until={}", &then[..19])),
+            ["frank"],
+            "{backend:?}"
+        );
         let later = first.saturating_add(Span::from_secs(1)).to_rfc3339();
-        assert_eq!(rows(&format!("since={}", &later[..19])), ["boss", "eve"], "{on:?}");
+        assert_eq!(rows(&format!("since={}", &later[..19])), ["boss", "eve"], "{backend:?}");
         let page = boss.get("/admin/sessions?reason=bored&since=soon").expect(200).page();
         assert_eq!(page.fault("reason").as_deref(), Some("There is no reason “bored”."));
-        assert!(page.fault("since").is_some(), "{on:?}");
+        assert!(page.fault("since").is_some(), "{backend:?}");
         boss.post("/admin/sessions/export?format=csv&reason=bored", &[])
             .expect(400);
         let json = boss
             .post("/admin/sessions/export?format=json&reason=idle", &[])
             .expect(200)
             .json();
-        assert_eq!(json[0]["end_setting"], "auth.idle_session_timeout", "{on:?}");
+        assert_eq!(json[0]["end_setting"], "auth.idle_session_timeout", "{backend:?}");
         assert_eq!(
             (&json[0]["end_scope"], &json[0]["end_limit"]),
             (&"everyone".into(), &900.into())

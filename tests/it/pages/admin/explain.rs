@@ -4,7 +4,7 @@
 use crate::{
     harness::{
         client::Client,
-        server::{On, TestServer},
+        server::{Backend, TestServer},
     },
     pages::kit::{NOBODY, between, draft},
 };
@@ -62,8 +62,8 @@ fn says(text: &str, words: &[&str]) {
 
 #[test]
 fn the_worked_examples_come_out_as_written() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         ibm(&server);
         let day = server.now().to_rfc3339()[..10].to_owned();
@@ -144,8 +144,8 @@ fn a_fault_stands_at_its_field_and_everything_typed_is_kept() {
 
 #[test]
 fn a_live_session_is_explained_from_its_own_facts() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.policy(&[("auth.idle_session_timeout", "15m"), ("session.ttl", "1h")]);
         let (boss, ada) = (server.admin("boss"), server.member("ada"));
         server.advance(300);
@@ -209,7 +209,7 @@ fn an_account_that_cannot_sign_in_is_shown_as_such() {
 
 #[test]
 fn every_value_says_where_it_comes_from_and_which_lifetime_binds() {
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_POLICY__SESSION__WINDOW_CLOSE_GRACE", "60")
         .start();
     let boss = server.admin("boss");

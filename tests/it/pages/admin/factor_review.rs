@@ -5,13 +5,13 @@ use crate::{
     factors::kit::signed_in_at_localhost,
     harness::{
         client::Client,
-        server::{On, PASSWORD, TestServer},
+        server::{Backend, PASSWORD, TestServer},
     },
     pages::kit::{draft, save_reviewed},
 };
 use nightlatch::{domain::policy::Key, flows::policy};
 
-const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
+const BOTH: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
 
 fn reviewing(server: &TestServer, boss: &Client, fields: &[(&str, &str)]) -> String {
     let base = server.run(policy::in_force(&server.ctx)).unwrap().revision.revision;
@@ -27,8 +27,8 @@ fn enrol(server: &TestServer, name: &str) {
 
 #[test]
 fn the_review_names_the_accounts_that_have_to_enrol() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         for name in ["ada", "grace", "linus"] {
             server.member(name);
         }
@@ -41,20 +41,20 @@ fn the_review_names_the_accounts_that_have_to_enrol() {
             impact.shows(
                 "3 of 4 accounts have to enrol a second factor before anything else, among them 1 administrator."
             ),
-            "{on:?} {}",
+            "{backend:?} {}",
             impact.text()
         );
         assert!(impact.shows("Your account is among those that have to enrol."));
         let accounts = impact.all("tbody tr");
-        assert_eq!(accounts.len(), 3, "{on:?}");
+        assert_eq!(accounts.len(), 3, "{backend:?}");
         assert!(accounts[0].shows("ada") && accounts[1].shows("boss") && accounts[2].shows("linus"));
         assert!(accounts[1].shows("You") && accounts[1].shows("administrator"));
         assert!(
             page.shows("must enrol a second factor before anything else"),
-            "{on:?} {}",
+            "{backend:?} {}",
             page.text()
         );
-        assert!(page.all("#risks").is_empty(), "it can be enrolled: {on:?}");
+        assert!(page.all("#risks").is_empty(), "it can be enrolled: {backend:?}");
     }
 }
 
@@ -85,16 +85,16 @@ fn a_review_of_something_else_says_nothing_about_accounts() {
 
 #[test]
 fn a_save_that_its_saver_could_not_get_past_undoes_itself() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let edits = [("factor.required", "any"), ("factor.enrolment", "by_link")];
         let review = reviewing(&server, &boss, &edits);
         let page = boss.get(&review).expect(200).page();
-        assert!(page.all("#risks")[0].shows("could not enrol one"), "{on:?}");
+        assert!(page.all("#risks")[0].shows("could not enrol one"), "{backend:?}");
         assert!(
             page.all("#factor-impact")[0].shows("1 of 1 account could not get in"),
-            "{on:?}"
+            "{backend:?}"
         );
         let asked = save_reviewed(&boss, &review, &[]);
         let saved = if asked.status() == 303 {
@@ -106,7 +106,7 @@ fn a_save_that_its_saver_could_not_get_past_undoes_itself() {
         assert_eq!(
             boss.get("/admin").expect(303).location(),
             "/factor?return_to=%2Fadmin",
-            "{on:?}"
+            "{backend:?}"
         );
         server.advance(61);
         boss.get("/admin").expect(200);
@@ -115,8 +115,8 @@ fn a_save_that_its_saver_could_not_get_past_undoes_itself() {
 
 #[test]
 fn a_passkey_cannot_be_required_for_good_where_its_saver_has_none() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let edits = [("factor.required", "passkey")];
         let review = reviewing(&server, &boss, &edits);
@@ -127,7 +127,7 @@ fn a_passkey_cannot_be_required_for_good_where_its_saver_has_none() {
                 "Passkeys do not work under this address (127.0.0.1). You could not enrol one here, and would reach \
                  nothing but the page that asks for it."
             ),
-            "{on:?} {}",
+            "{backend:?} {}",
             risks.text()
         );
         let asked = save_reviewed(&boss, &review, &[]);
@@ -140,7 +140,7 @@ fn a_passkey_cannot_be_required_for_good_where_its_saver_has_none() {
         assert_eq!(
             boss.get("/admin").expect(303).location(),
             "/factor?return_to=%2Fadmin",
-            "{on:?}"
+            "{backend:?}"
         );
         server.advance(61);
         boss.get("/admin").expect(200);
@@ -148,20 +148,23 @@ fn a_passkey_cannot_be_required_for_good_where_its_saver_has_none() {
         let named = signed_in_at_localhost(&server, "boss");
         let review = reviewing(&server, &named, &edits);
         let page = named.get(&review).expect(200).page();
-        assert!(page.all("#risks").is_empty(), "{on:?}");
+        assert!(page.all("#risks").is_empty(), "{backend:?}");
     }
 }
 
 #[test]
 fn a_saver_with_a_factor_that_can_be_proved_is_not_held_up() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         enrol(&server, "boss");
         let edits = [("factor.required", "any"), ("factor.enrolment", "by_link")];
         let review = reviewing(&server, &boss, &edits);
         let page = boss.get(&review).expect(200).page();
-        assert!(page.all("#risks").is_empty(), "{on:?}");
-        assert!(page.all("#factor-impact")[0].shows("No account has to enrol"), "{on:?}");
+        assert!(page.all("#risks").is_empty(), "{backend:?}");
+        assert!(
+            page.all("#factor-impact")[0].shows("No account has to enrol"),
+            "{backend:?}"
+        );
     }
 }

@@ -2,7 +2,7 @@
 //! as an administrator without one of their own.
 
 use crate::{
-    harness::server::{On, PASSWORD, TestServer, operator},
+    harness::server::{Backend, PASSWORD, TestServer, operator},
     pages::kit::one_time_password,
 };
 use nightlatch::{
@@ -36,24 +36,27 @@ fn account(server: &TestServer, name: &str, password: NewPassword) -> (AccountId
 
 #[test]
 fn a_one_time_password_dies_after_72_hours() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let form = [("name", "ada"), ("role", "member"), ("password", "")];
         let page = boss.get(boss.post("/admin/accounts", &form).expect(303).location());
         let password = one_time_password(&page).unwrap();
         let until = server.now().saturating_add(Span::from_secs(HOURS_72));
-        assert!(page.text().contains("shown only once, valid for 72 hours"), "{on:?}");
+        assert!(
+            page.text().contains("shown only once, valid for 72 hours"),
+            "{backend:?}"
+        );
         assert!(
             page.text().contains(&format!(
                 "<dt>One-time password</dt><dd>valid until {} ",
                 &until.to_rfc3339()[..10]
             )),
-            "{on:?}"
+            "{backend:?}"
         );
         assert!(
             page.text().contains(&until.to_rfc3339()[..10]),
-            "{on:?}: {}",
+            "{backend:?}: {}",
             page.text()
         );
         server.advance(HOURS_72);
@@ -61,28 +64,31 @@ fn a_one_time_password_dies_after_72_hours() {
         assert_eq!(
             ada.sign_in("ada", &password).expect(303).location(),
             "/password",
-            "{on:?}"
+            "{backend:?}"
         );
         server.clock.advance(Span::from_micros(1));
         let late = server.anyone().sign_in("ada", &password).expect(422);
         let wrong = server.anyone().sign_in("ada", "another password").expect(422);
         let words = "Username or password is wrong.";
-        assert!(late.text().contains(words) && wrong.text().contains(words), "{on:?}");
+        assert!(
+            late.text().contains(words) && wrong.text().contains(words),
+            "{backend:?}"
+        );
         let told = server.anyone().post_json(
             "/nightlatch/session/login",
             &serde_json::json!({ "username": "ada", "password": password }),
             &[],
         );
-        assert_eq!(told.expect(401).json()["code"], "credentials", "{on:?}");
+        assert_eq!(told.expect(401).json()["code"], "credentials", "{backend:?}");
         let refused: Vec<String> = server
             .events()
             .into_iter()
             .filter(|event| event.starts_with("sign_in.refused"))
             .collect();
         let over = "sign_in.refused one_time_password_over";
-        assert_eq!(refused, [over, "sign_in.refused credentials", over], "{on:?}");
+        assert_eq!(refused, [over, "sign_in.refused credentials", over], "{backend:?}");
         let page = server.signed_in("boss").get("/admin/audit").expect(200);
-        assert!(page.text().contains("one-time password expired"), "{on:?}");
+        assert!(page.text().contains("one-time password expired"), "{backend:?}");
         // A user who signed in in time can still choose a password, and that one stays valid.
         let own = "violin harbour unlocked";
         let form = [
@@ -98,8 +104,8 @@ fn a_one_time_password_dies_after_72_hours() {
 
 #[test]
 fn a_reset_makes_another_one_and_a_given_password_stays() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.account("boss", Role::Administrator);
         let (ada, old) = account(&server, "ada", NewPassword::OneTime);
         let given = NewPassword::Given {
@@ -116,7 +122,7 @@ fn a_reset_makes_another_one_and_a_given_password_stays() {
             ..
         } = server.act(ada, Act::ResetPassword)
         else {
-            panic!("{on:?}");
+            panic!("{backend:?}");
         };
         server.anyone().sign_in("ada", new.expose()).expect(303);
         // A password that need not be changed works without a limit, even if a change is required
@@ -124,7 +130,7 @@ fn a_reset_makes_another_one_and_a_given_password_stays() {
         server.anyone().sign_in("boss", PASSWORD).expect(303);
         server.act(server_id(&server, "boss"), Act::ForceChange);
         let demanded = server.anyone().sign_in("boss", PASSWORD).expect(303);
-        assert_eq!(demanded.location(), "/password", "{on:?}");
+        assert_eq!(demanded.location(), "/password", "{backend:?}");
     }
 }
 
@@ -135,8 +141,8 @@ fn server_id(server: &TestServer, name: &str) -> AccountId {
 
 #[test]
 fn an_administrator_without_a_chosen_password_does_not_count_as_another_one() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.account("boss", Role::Administrator);
         let (invited, _) = account(&server, "invited", NewPassword::Invitation);
         let (_, one_time) = account(&server, "new", NewPassword::OneTime);
@@ -156,14 +162,14 @@ fn an_administrator_without_a_chosen_password_does_not_count_as_another_one() {
             let detail = server.run(accounts::detail(&server.ctx, id)).unwrap().unwrap();
             detail.view.is_last_administrator
         };
-        assert!(!last(&server, boss), "{on:?}");
+        assert!(!last(&server, boss), "{backend:?}");
         server.advance(HOURS_72 + 1);
         server.anyone().sign_in("new", one_time.unwrap().expose()).expect(422);
-        assert!(last(&server, boss) && !last(&server, invited), "{on:?}");
+        assert!(last(&server, boss) && !last(&server, invited), "{backend:?}");
         for act in [Act::Disable, Act::SetRole(Role::Member), Act::Delete, Act::ExpireNow] {
             assert!(
                 matches!(server.act(boss, act), AccountActOutcome::LastAdministrator),
-                "{on:?}"
+                "{backend:?}"
             );
         }
         // Nor does a rule expire the only one who can sign in.
@@ -174,6 +180,6 @@ fn an_administrator_without_a_chosen_password_does_not_count_as_another_one() {
             let detail = server.run(accounts::detail(&server.ctx, id)).unwrap().unwrap();
             detail.view.account.expired_at.is_some()
         };
-        assert!(!expired(boss) && expired(invited), "{on:?}");
+        assert!(!expired(boss) && expired(invited), "{backend:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     harness::{
-        server::{On, TestServer, eventually},
+        server::{Backend, TestServer, eventually},
         smtp::{Manner, SmtpServer},
     },
     pages::kit::{NOBODY, between},
@@ -28,24 +28,24 @@ fn invite(server: &TestServer, name: &str) {
 
 #[test]
 fn emails_show_with_the_servers_words_and_are_tried_again_or_taken_back() {
-    for on in [On::Sqlite, On::Postgres] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
         let smtp = SmtpServer::start(Manner::Recipient("451 4.7.1 <b>greylisted</b>"));
-        let server = TestServer::on(on).env("NIGHTLATCH_SMTP_URL", &smtp.url()).start();
+        let server = TestServer::on(backend).env("NIGHTLATCH_SMTP_URL", &smtp.url()).start();
         let admin = server.admin("boss");
         assert!(
             admin.get("/admin/mail").expect(200).text().contains("No emails yet"),
-            "{on:?}"
+            "{backend:?}"
         );
         invite(&server, "eve");
         let shows = |words: &str| admin.get("/admin/mail").expect(200).text().contains(words);
         eventually("the refusal shows", || shows("greylisted"));
         let page = admin.get("/admin/mail").expect(200);
-        assert!(!page.text().contains("<b>greylisted"), "{on:?}: as text");
-        assert!(!page.text().contains("token="), "{on:?}: nothing of what it says");
-        assert!(page.text().contains("Retrying"), "{on:?}");
+        assert!(!page.text().contains("<b>greylisted"), "{backend:?}: as text");
+        assert!(!page.text().contains("token="), "{backend:?}: nothing of what it says");
+        assert!(page.text().contains("Retrying"), "{backend:?}");
         assert!(
             admin.get("/admin").expect(200).text().contains("href=\"/admin/mail\""),
-            "{on:?}"
+            "{backend:?}"
         );
         let id = between(page.text(), "name=\"id\" value=\"", "\"")[0].to_owned();
         smtp.behave(Manner::Takes);
@@ -54,12 +54,12 @@ fn emails_show_with_the_servers_words_and_are_tried_again_or_taken_back() {
         admin
             .post("/admin/mail", &[("id", &id), ("act", "discard")])
             .expect(303);
-        assert!(shows("Nothing to cancel"), "{on:?}");
+        assert!(shows("Nothing to cancel"), "{backend:?}");
         smtp.behave(Manner::Recipient("550 5.1.1 no such user"));
         invite(&server, "bob");
         eventually("it is given up", || shows("link expired"));
         let overview = admin.get("/admin").expect(200);
-        assert!(overview.text().contains("/admin/mail?state=given_up"), "{on:?}");
+        assert!(overview.text().contains("/admin/mail?state=given_up"), "{backend:?}");
         let given_up = admin.get("/admin/mail?state=given_up").expect(200);
         let id = between(given_up.text(), "name=\"id\" value=\"", "\"")[0].to_owned();
         admin
@@ -73,7 +73,7 @@ fn emails_show_with_the_servers_words_and_are_tried_again_or_taken_back() {
                 .get("/admin/mail?state=given_up")
                 .text()
                 .contains("Nothing matches"),
-            "{on:?}"
+            "{backend:?}"
         );
         admin
             .post("/admin/mail", &[("id", NOBODY), ("act", "retry")])
@@ -87,7 +87,7 @@ fn emails_show_with_the_servers_words_and_are_tried_again_or_taken_back() {
             .expect(403);
         assert!(
             asked.text().contains("step_up_password"),
-            "{on:?}: the password comes first"
+            "{backend:?}: the password comes first"
         );
         admin.sign_in("boss", crate::harness::server::PASSWORD).expect(303);
         admin.post("/admin/mail", &[("id", &id), ("act", "burn")]).expect(400);

@@ -2,7 +2,7 @@
 //! runs on does.
 
 use crate::{
-    harness::server::{On, TestServer, eventually},
+    harness::server::{Backend, TestServer, eventually},
     pages::kit::between,
 };
 use nightlatch::{
@@ -27,8 +27,8 @@ fn live_by_hour(page: &str) -> Vec<u32> {
 
 #[test]
 fn live_sessions_are_shown_for_each_hour_of_the_last_day() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         const HOUR: i64 = 3_600_000_000;
         let begun = server.now().as_micros().div_euclid(HOUR) * HOUR;
         server
@@ -36,7 +36,7 @@ fn live_sessions_are_shown_for_each_hour_of_the_last_day() {
             .set(Timestamp::from_micros(begun + HOUR).saturating_add(Span::from_secs(600)));
         let boss = server.admin("boss");
         let overview = || boss.get("/admin").expect(200).text().to_owned();
-        assert_eq!(live_by_hour(&overview()), [&[0; 23][..], &[1]].concat(), "{on:?}");
+        assert_eq!(live_by_hour(&overview()), [&[0; 23][..], &[1]].concat(), "{backend:?}");
         let bob = server.member("bob");
         let eve = server.member("eve");
         server.advance(3_600);
@@ -48,28 +48,28 @@ fn live_sessions_are_shown_for_each_hour_of_the_last_day() {
         // A session that began and ended within an hour is at neither end of it.
         server.signed_in("eve").post("/logout", &[]).expect(303);
         let page = overview();
-        assert_eq!(live_by_hour(&page), [&[0; 21][..], &[3, 2, 3]].concat(), "{on:?}");
-        assert!(page.contains("now; 0 to 3 in 24 hours"), "{on:?}");
-        assert!(page.contains("<polyline points=\"0,27 "), "{on:?}");
-        assert!(page.contains(" 105,1 110,10 115,1\"/>"), "{on:?}: {page}");
+        assert_eq!(live_by_hour(&page), [&[0; 21][..], &[3, 2, 3]].concat(), "{backend:?}");
+        assert!(page.contains("now; 0 to 3 in 24 hours"), "{backend:?}");
+        assert!(page.contains("<polyline points=\"0,27 "), "{backend:?}");
+        assert!(page.contains(" 105,1 110,10 115,1\"/>"), "{backend:?}: {page}");
         server.advance(24 * 3_600);
         let page = overview();
-        assert_eq!(live_by_hour(&page), [3; 24], "{on:?}");
-        assert!(page.contains("now, unchanged for 24 hours"), "{on:?}");
+        assert_eq!(live_by_hour(&page), [3; 24], "{backend:?}");
+        assert!(page.contains("now, unchanged for 24 hours"), "{backend:?}");
     }
 }
 
 #[test]
 fn a_clock_that_differs_from_the_databases_is_warned_of() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let shows = |words: &str| boss.get("/admin").expect(200).text().contains(words);
-        let (answers, agree) = match on {
-            On::Sqlite => ("SQLite responds", "Clock in sync (local database)"),
-            On::Postgres => ("PostgreSQL responds", "Clock in sync"),
+        let (answers, agree) = match backend {
+            Backend::Sqlite => ("SQLite responds", "Clock in sync (local database)"),
+            Backend::Postgres => ("PostgreSQL responds", "Clock in sync"),
         };
-        assert!(shows(answers), "{on:?}");
+        assert!(shows(answers), "{backend:?}");
         eventually("the clocks agree", || {
             server.clock.set(SystemClock.now());
             shows(agree)
@@ -78,16 +78,16 @@ fn a_clock_that_differs_from_the_databases_is_warned_of() {
         let warned = shows("s ahead of the database’s</strong>");
         assert_eq!(
             warned,
-            on == On::Postgres,
-            "{on:?}: of one clock there is no difference"
+            backend == Backend::Postgres,
+            "{backend:?}: of one clock there is no difference"
         );
-        assert_eq!(warned, !shows(agree), "{on:?}");
+        assert_eq!(warned, !shows(agree), "{backend:?}");
     }
 }
 
 #[test]
 fn servers_on_one_database_know_of_each_other() {
-    let first = TestServer::on(On::Postgres).start();
+    let first = TestServer::on(Backend::Postgres).start();
     let boss = first.admin("boss");
     let shows = |words: &str| boss.get("/admin").expect(200).text().contains(words);
     assert!(shows("This is the only server."));

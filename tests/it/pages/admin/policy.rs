@@ -3,7 +3,7 @@
 use crate::{
     harness::{
         client::Answer,
-        server::{On, PASSWORD, TestServer},
+        server::{Backend, PASSWORD, TestServer},
     },
     pages::kit::{between, draft, save, save_reviewed},
 };
@@ -15,8 +15,8 @@ fn revision(server: &TestServer) -> i64 {
 
 #[test]
 fn a_save_is_a_revision_with_its_reason_and_governs_at_the_next_request() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let (boss, ada) = (server.admin("boss"), server.member("ada"));
         let before = revision(&server);
         server.advance(3000);
@@ -29,11 +29,11 @@ fn a_save_is_a_revision_with_its_reason_and_governs_at_the_next_request() {
         );
         boss.confirm(&asked, PASSWORD).expect(303);
         assert_eq!(revision(&server), before + 1);
-        assert_eq!(ada.get("/").expect(303).location(), "/login?reason=ttl", "{on:?}");
+        assert_eq!(ada.get("/").expect(303).location(), "/login?reason=ttl", "{backend:?}");
         let history = server.signed_in("boss").get("/admin/policy/revisions").expect(200);
         assert!(
             history.text().contains("shorter is safer") && history.text().contains("boss"),
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
@@ -129,7 +129,7 @@ fn a_form_that_builds_on_no_revision_is_refused() {
 
 #[test]
 fn a_pinned_setting_is_read_only_and_a_different_value_is_refused_in_every_scope() {
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_POLICY__SESSION__TTL", "7200")
         .start();
     let boss = server.admin("boss");
@@ -153,8 +153,8 @@ fn a_pinned_setting_is_read_only_and_a_different_value_is_refused_in_every_scope
 
 #[test]
 fn restoring_goes_through_the_review_and_makes_a_new_revision() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let first = revision(&server);
         server.policy(&[("session.ttl", "3h")]);
@@ -162,18 +162,18 @@ fn restoring_goes_through_the_review_and_makes_a_new_revision() {
         restore("99").expect(404);
         restore("x").expect(404);
         let review = restore(&first.to_string()).expect(303);
-        assert_eq!(revision(&server), first + 1, "{on:?} nothing is restored yet");
+        assert_eq!(revision(&server), first + 1, "{backend:?} nothing is restored yet");
         save_reviewed(&boss, review.location(), &[("reason", "back")]).expect(303);
-        assert_eq!(revision(&server), first + 2, "{on:?}");
+        assert_eq!(revision(&server), first + 2, "{backend:?}");
         assert!(
             server.events().iter().any(|event| event.starts_with("policy.restored")),
-            "{on:?}"
+            "{backend:?}"
         );
         // An unchanged value needs no draft.
         assert_eq!(
             restore(&first.to_string()).expect(303).location(),
             "/admin/policy",
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
@@ -208,7 +208,7 @@ fn a_demoted_administrator_saves_nothing_more() {
 
 #[test]
 fn development_mode_switches_idle_endings_off_and_nothing_else() {
-    let server = TestServer::on(On::Sqlite).dev().start();
+    let server = TestServer::on(Backend::Sqlite).dev().start();
     server.policy(&[("auth.idle_session_timeout", "1m"), ("session.ttl", "2h")]);
     let boss = server.admin("boss");
     server.advance(3600);

@@ -4,7 +4,7 @@
 use crate::{
     harness::{
         client::{Answer, Client},
-        server::{On, TestServer},
+        server::{Backend, TestServer},
     },
     pages::kit::{between, save_reviewed},
 };
@@ -44,8 +44,8 @@ fn visible_text(page: &Answer) -> String {
 
 #[test]
 fn a_pasted_hue_ini_goes_to_the_review_with_what_was_left_aside_and_is_saved_there() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         server.policy(&[("session.ttl", "1h")]);
         let empty = boss.get(PAGE).expect(200);
@@ -58,7 +58,11 @@ fn a_pasted_hue_ini_goes_to_the_review_with_what_was_left_aside_and_is_saved_the
         let formats = between(empty.text(), "id=\"format\"", "</select>")[0];
         assert_eq!(formats.matches("<option").count(), 6);
         let sent = pasted(&boss, "", HUE).expect(303);
-        assert_eq!(document(&server).everyone.len(), 1, "{on:?}: nothing is in force yet");
+        assert_eq!(
+            document(&server).everyone.len(),
+            1,
+            "{backend:?}: nothing is in force yet"
+        );
         let review = boss.get(sent.location()).expect(200);
         let shown = visible_text(&review);
         for part in [
@@ -70,7 +74,7 @@ fn a_pasted_hue_ini_goes_to_the_review_with_what_was_left_aside_and_is_saved_the
             "Ignored: line 2: desktop.secret_key: ",
             "Ignored: line 4: desktop.auth.backend: setup does this",
         ] {
-            assert!(shown.contains(part), "{on:?} {part}\n{shown}");
+            assert!(shown.contains(part), "{backend:?} {part}\n{shown}");
         }
         assert!(!shown.contains("hunter2"));
         save_reviewed(&boss, sent.location(), &[("reason", "moving in")]).expect(303);
@@ -80,7 +84,7 @@ fn a_pasted_hue_ini_goes_to_the_review_with_what_was_left_aside_and_is_saved_the
             (Key::AuthExpiresAfter, Value::Number(-1)),
             (Key::AuthLoginFailureLimit, Value::Number(5)),
         ];
-        assert_eq!(document(&server).everyone, everyone(&expected), "{on:?}");
+        assert_eq!(document(&server).everyone, everyone(&expected), "{backend:?}");
     }
 }
 

@@ -2,7 +2,7 @@
 //! meet the others.
 
 use crate::{
-    harness::server::{On, TestServer},
+    harness::server::{Backend, TestServer},
     pages::kit::{between, save_reviewed},
 };
 use nightlatch::{
@@ -82,12 +82,15 @@ fn an_override_that_loosens_shows_with_its_scope() {
 
 #[test]
 fn one_item_becomes_a_draft_that_is_reviewed_and_saved() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let form = [("baseline", "asvs-l2"), ("item", "auth.idle_session_timeout")];
         let drafted = boss.post(PAGE, &form).expect(303);
-        assert!(drafted.location().starts_with("/admin/policy/review?draft="), "{on:?}");
+        assert!(
+            drafted.location().starts_with("/admin/policy/review?draft="),
+            "{backend:?}"
+        );
         assert!(
             missed(&server, "asvs-l2").contains(&Key::AuthIdleSessionTimeout),
             "nothing is in force yet"
@@ -95,7 +98,7 @@ fn one_item_becomes_a_draft_that_is_reviewed_and_saved() {
         save_reviewed(&boss, drafted.location(), &[]).expect(303);
         assert!(
             !missed(&server, "asvs-l2").contains(&Key::AuthIdleSessionTimeout),
-            "{on:?}"
+            "{backend:?}"
         );
         assert!(
             missed(&server, "asvs-l2").contains(&Key::AuthLoginLockOutAtFailure),
@@ -132,7 +135,7 @@ fn a_met_requirement_offers_no_draft() {
 
 #[test]
 fn a_pinned_setting_offers_no_draft() {
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_POLICY__AUTH__IDLE_SESSION_TIMEOUT", "7200")
         .start();
     let boss = server.admin("boss");
@@ -147,7 +150,7 @@ fn a_pinned_setting_offers_no_draft() {
 
 #[test]
 fn the_installation_is_part_of_the_posture() {
-    let server = TestServer::on(On::Sqlite)
+    let server = TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_TRUSTED_PROXIES", "0.0.0.0/0")
         .start();
     let page = server.admin("boss").get(PAGE).expect(200);

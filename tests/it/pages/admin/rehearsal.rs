@@ -3,7 +3,7 @@
 
 use crate::harness::{
     client::{Answer, CHROME, Client, FIREFOX},
-    server::{On, TestServer, operator},
+    server::{Backend, TestServer, operator},
 };
 use nightlatch::{
     domain::{account::Role, forwarded::Dialect, session::SessionFilter},
@@ -23,8 +23,8 @@ fn texts(items: &[&str]) -> Vec<String> {
     items.iter().map(|item| (*item).to_owned()).collect()
 }
 
-fn server(on: On) -> TestServer {
-    let server = TestServer::on(on)
+fn server(backend: Backend) -> TestServer {
+    let server = TestServer::on(backend)
         .env("NIGHTLATCH_TRUSTED_PROXIES", "127.0.0.1")
         .env("NIGHTLATCH_COOKIE_DOMAIN", "example.org")
         .start();
@@ -107,8 +107,8 @@ fn assert_same(told: &[ProxyAnswer], door: &[(Dialect, Answer)], what: &str) {
 
 #[test]
 fn the_rehearsal_says_what_the_door_says() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         let id = server.account("ada", Role::Member);
         let ada = server.signed_in("ada");
         for url in [
@@ -120,7 +120,7 @@ fn the_rehearsal_says_what_the_door_says() {
             "https://wiki.example.org//a",
         ] {
             let rehearsal = rehearsed(&server, &supposed(url, "ADA"));
-            let what = format!("{on:?} {url}");
+            let what = format!("{backend:?} {url}");
             let first = &rehearsal.sessions[0];
             assert_same(
                 &list_answers(&server.ctx, &rehearsal.target, &first.decision),
@@ -148,8 +148,8 @@ fn the_rehearsal_says_what_the_door_says() {
 
 #[test]
 fn each_live_session_is_judged_for_that_address_and_browser_and_none_is_touched() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = server(on);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = server(backend);
         server.policy(&[("session.session_allow_ip_changes", "0")]);
         let ada = server.member("ada");
         let second = server.anyone().header("user-agent", CHROME);
@@ -164,7 +164,7 @@ fn each_live_session_is_judged_for_that_address_and_browser_and_none_is_touched(
                 .collect()
         };
         let both = sentences(supposed(PAGE, "ada"));
-        assert_eq!(both, ["Passes.", "Passes.", "Redirected to sign-in."], "{on:?}");
+        assert_eq!(both, ["Passes.", "Passes.", "Redirected to sign-in."], "{backend:?}");
         let moved = sentences(HypotheticalRequest {
             ip: Some("198.51.100.7".parse().unwrap()),
             ..supposed(PAGE, "ada")
@@ -181,8 +181,8 @@ fn each_live_session_is_judged_for_that_address_and_browser_and_none_is_touched(
             .iter()
             .filter(|sentence| sentence.contains("another browser"))
             .count();
-        assert_eq!(ended, 1, "{on:?}: {firefox:?}");
-        assert_eq!(server.events(), before, "{on:?}");
+        assert_eq!(ended, 1, "{backend:?}: {firefox:?}");
+        assert_eq!(server.events(), before, "{backend:?}");
         let filter = SessionFilter {
             limit: 10,
             ..SessionFilter::default()
@@ -190,7 +190,7 @@ fn each_live_session_is_judged_for_that_address_and_browser_and_none_is_touched(
         let live = server.run(sessions::list(&server.ctx, filter)).unwrap().items;
         assert!(
             live.iter().all(|view| view.row.session.applications.is_empty()),
-            "{on:?}: nothing was entered"
+            "{backend:?}: nothing was entered"
         );
         ada.get("/").expect(200);
         second.get("/").expect(200);
@@ -199,7 +199,7 @@ fn each_live_session_is_judged_for_that_address_and_browser_and_none_is_touched(
 
 #[test]
 fn a_host_that_the_cookie_does_not_reach_knows_nobody() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     let far = ApplicationChange {
         hosts: Some(texts(&["far.example.com"])),
         ..ApplicationChange::default()
@@ -214,7 +214,7 @@ fn a_host_that_the_cookie_does_not_reach_knows_nobody() {
 
 #[test]
 fn the_page_shows_the_answers_and_why() {
-    let server = server(On::Sqlite);
+    let server = server(Backend::Sqlite);
     let boss = server.admin("boss");
     server.member("ada");
     let at = |query: &str| boss.get(&format!("/admin/applications/wiki/test{query}"));

@@ -4,7 +4,7 @@
 use crate::{
     harness::{
         client::Client,
-        server::{On, PASSWORD, TestServer, eventually},
+        server::{Backend, PASSWORD, TestServer, eventually},
     },
     pages::kit::{at_once, between, draft, save, save_reviewed},
 };
@@ -13,7 +13,7 @@ use nightlatch::{
     flows::policy::{self, in_force},
 };
 
-const BOTH: [On; 2] = [On::Sqlite, On::Postgres];
+const BOTH: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
 
 fn revision(server: &TestServer) -> i64 {
     server.run(in_force(&server.ctx)).unwrap().revision.revision
@@ -34,23 +34,23 @@ fn newest(server: &TestServer) -> nightlatch::domain::policy::Revision {
 
 #[test]
 fn nothing_is_in_force_before_the_review_is_saved_and_the_reason_is_kept() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let before = revision(&server);
         let review = draft(&boss, before, &[("session.ttl", "2h")]).expect(303);
-        assert_eq!(revision(&server), before, "{on:?}");
+        assert_eq!(revision(&server), before, "{backend:?}");
         let page = boss.get(review.location()).expect(200);
         for word in ["Absolute lifetime", "session.ttl", "2 weeks", "2 hours", "Everyone"] {
-            assert!(page.text().contains(word), "{on:?} {word}");
+            assert!(page.text().contains(word), "{backend:?} {word}");
         }
         // The draft waits: the editor shows it, and continues it.
         assert!(
             boss.get("/admin/policy").expect(200).text().contains(review.location()),
-            "{on:?}"
+            "{backend:?}"
         );
         save_reviewed(&boss, review.location(), &[("reason", "as agreed")]).expect(303);
-        assert_eq!(newest(&server).reason, "as agreed", "{on:?}");
+        assert_eq!(newest(&server).reason, "as agreed", "{backend:?}");
         boss.get(review.location()).expect(404);
     }
 }
@@ -103,26 +103,26 @@ fn edits_of_several_scopes_gather_in_one_draft() {
 
 #[test]
 fn edits_that_do_not_overlap_are_merged() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let review = draft(&boss, revision(&server), &[("auth.idle_session_timeout", "17m")]).expect(303);
         server.policy(&[("session.ttl", "3h")]);
         let page = boss.get(review.location()).expect(200);
         assert!(
             page.text().contains("saved revision 2 in the meantime") && page.text().contains("3 hours"),
-            "{on:?}"
+            "{backend:?}"
         );
         save_reviewed(&boss, review.location(), &[]).expect(303);
-        assert_eq!(number(&server, Key::SessionTtl), "10800", "{on:?}");
-        assert_eq!(number(&server, Key::AuthIdleSessionTimeout), "1020", "{on:?}");
+        assert_eq!(number(&server, Key::SessionTtl), "10800", "{backend:?}");
+        assert_eq!(number(&server, Key::AuthIdleSessionTimeout), "1020", "{backend:?}");
     }
 }
 
 #[test]
 fn a_save_reviewed_on_an_older_revision_is_reviewed_again() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let base = revision(&server);
         let review = draft(&boss, base, &[("auth.idle_session_timeout", "17m")]).expect(303);
@@ -130,21 +130,24 @@ fn a_save_reviewed_on_an_older_revision_is_reviewed_again() {
         server.policy(&[("session.ttl", "3h")]);
         let form = [("draft", id.as_str()), ("base", &*base.to_string()), ("reason", "mine")];
         let stale = boss.post("/admin/policy/review", &form).expect(409);
-        assert!(stale.text().contains("value=\"mine\""), "{on:?} the reason is kept");
+        assert!(
+            stale.text().contains("value=\"mine\""),
+            "{backend:?} the reason is kept"
+        );
         assert_eq!(
             between(stale.text(), "name=\"base\" value=\"", "\"")[0],
             (base + 1).to_string()
         );
-        assert_eq!(revision(&server), base + 1, "{on:?}");
+        assert_eq!(revision(&server), base + 1, "{backend:?}");
         save_reviewed(&boss, review.location(), &[]).expect(303);
     }
 }
 
 #[test]
 fn conflicts_are_shown_and_can_be_decided_either_way() {
-    for on in BOTH {
+    for backend in BOTH {
         for (side, expected) in [("mine", "7200"), ("theirs", "10800")] {
-            let server = TestServer::on(on).start();
+            let server = TestServer::on(backend).start();
             let boss = server.admin("boss");
             let edits = [("session.ttl", "2h"), ("auth.idle_session_timeout", "17m")];
             let review = draft(&boss, revision(&server), &edits).expect(303);
@@ -152,23 +155,27 @@ fn conflicts_are_shown_and_can_be_decided_either_way() {
             server.policy(&[("session.ttl", "3h")]);
             let base = revision(&server).to_string();
             let page = boss.get(review.location()).expect(200);
-            assert!(page.text().contains("Changed by both"), "{on:?}");
+            assert!(page.text().contains("Changed by both"), "{backend:?}");
             // Undecided it cannot be saved.
             boss.post("/admin/policy/review", &[("draft", &id), ("base", &base)])
                 .expect(409);
             let answer = [("draft", id.as_str()), ("base", &base), ("session.ttl@everyone", side)];
             boss.post("/admin/policy/review/resolve", &answer).expect(303);
             save_reviewed(&boss, review.location(), &[]).expect(303);
-            assert_eq!(number(&server, Key::SessionTtl), expected, "{on:?} {side}");
-            assert_eq!(number(&server, Key::AuthIdleSessionTimeout), "1020", "{on:?} {side}");
+            assert_eq!(number(&server, Key::SessionTtl), expected, "{backend:?} {side}");
+            assert_eq!(
+                number(&server, Key::AuthIdleSessionTimeout),
+                "1020",
+                "{backend:?} {side}"
+            );
         }
     }
 }
 
 #[test]
 fn one_of_several_saves_on_the_same_base_wins() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let tabs: Vec<Client> = (0..8).map(|_| boss.thief()).collect();
         let base = revision(&server);
@@ -183,9 +190,12 @@ fn one_of_several_saves_on_the_same_base_wins() {
             tabs[index].post("/admin/policy/review", &form).status()
         });
         statuses.sort();
-        assert_eq!(statuses[0], 303, "{on:?} {statuses:?}");
-        assert!(statuses[1..].iter().all(|status| *status == 409), "{on:?} {statuses:?}");
-        assert_eq!(revision(&server), base + 1, "{on:?}");
+        assert_eq!(statuses[0], 303, "{backend:?} {statuses:?}");
+        assert!(
+            statuses[1..].iter().all(|status| *status == 409),
+            "{backend:?} {statuses:?}"
+        );
+        assert_eq!(revision(&server), base + 1, "{backend:?}");
     }
 }
 
@@ -198,40 +208,40 @@ fn provisional(server: &TestServer, boss: &Client) -> i64 {
 
 #[test]
 fn a_provisional_save_governs_at_once_and_undoes_itself_after_sixty_seconds() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let saved = provisional(&server, &boss);
-        assert_eq!(number(&server, Key::SessionTtl), "7200", "{on:?} at once");
+        assert_eq!(number(&server, Key::SessionTtl), "7200", "{backend:?} at once");
         assert!(
             boss.get("/admin/sessions")
                 .expect(200)
                 .text()
                 .contains(&format!("Keep revision {saved}")),
-            "{on:?} every administrator is asked"
+            "{backend:?} every administrator is asked"
         );
         server.advance(60);
-        assert_eq!(number(&server, Key::SessionTtl), "7200", "{on:?} its last instant");
+        assert_eq!(number(&server, Key::SessionTtl), "7200", "{backend:?} its last instant");
         server.advance(1);
         // Every request gets the previous policy, whatever is written.
-        assert_eq!(number(&server, Key::SessionTtl), "1209600", "{on:?}");
+        assert_eq!(number(&server, Key::SessionTtl), "1209600", "{backend:?}");
         eventually("it is written down", || newest(&server).kind == "reverted");
         let events = server.events();
         let place = |code: &str| events.iter().position(|event| event.starts_with(code));
-        assert!(place("policy.changed").is_some(), "{on:?} {events:?}");
-        assert!(place("policy.reverted").is_some(), "{on:?} {events:?}");
-        assert_eq!(newest(&server).revision, saved + 1, "{on:?}");
+        assert!(place("policy.changed").is_some(), "{backend:?} {events:?}");
+        assert!(place("policy.reverted").is_some(), "{backend:?} {events:?}");
+        assert_eq!(newest(&server).revision, saved + 1, "{backend:?}");
         assert!(
             !boss.get("/admin").expect(200).text().contains("Keep revision"),
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
 
 #[test]
 fn any_administrator_keeps_it_once_and_then_it_stays() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let (boss, other) = (server.admin("boss"), server.admin("other"));
         let saved = provisional(&server, &boss);
         let form = [("revision", saved.to_string())];
@@ -239,66 +249,70 @@ fn any_administrator_keeps_it_once_and_then_it_stays() {
         server.member("ada").post("/admin/policy/confirm", &form).expect(403);
         other.post("/admin/policy/confirm", &form).expect(303);
         server.advance(3600);
-        assert_eq!(number(&server, Key::SessionTtl), "7200", "{on:?}");
-        assert_eq!(newest(&server).revision, saved, "{on:?}");
+        assert_eq!(number(&server, Key::SessionTtl), "7200", "{backend:?}");
+        assert_eq!(newest(&server).revision, saved, "{backend:?}");
         assert!(
             server
                 .events()
                 .iter()
                 .any(|event| event.starts_with("policy.confirmed")),
-            "{on:?}"
+            "{backend:?}"
         );
         // Neither undone nor kept a second time.
         boss.post("/admin/policy/undo", &form).expect(303);
-        assert_eq!(newest(&server).revision, saved, "{on:?}");
+        assert_eq!(newest(&server).revision, saved, "{backend:?}");
     }
 }
 
 #[test]
 fn it_is_undone_at_once_on_demand_and_cannot_be_kept_after_that() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let saved = provisional(&server, &boss).to_string();
         boss.post("/admin/policy/undo", &[("revision", &saved)]).expect(303);
-        assert_eq!(number(&server, Key::SessionTtl), "1209600", "{on:?}");
+        assert_eq!(number(&server, Key::SessionTtl), "1209600", "{backend:?}");
         boss.post("/admin/policy/confirm", &[("revision", &saved)]).expect(303);
         server.advance(61);
-        assert_eq!(number(&server, Key::SessionTtl), "1209600", "{on:?}");
+        assert_eq!(number(&server, Key::SessionTtl), "1209600", "{backend:?}");
         assert!(
             !server
                 .events()
                 .iter()
                 .any(|event| event.starts_with("policy.confirmed")),
-            "{on:?}"
+            "{backend:?}"
         );
     }
 }
 
 #[test]
 fn nothing_else_is_saved_while_a_save_waits() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let saved = provisional(&server, &boss);
         let held = draft(&boss, saved, &[("session.concurrent_user_session_limit", "3")]).expect(303);
         let page = boss.get(held.location()).expect(200);
-        assert!(page.text().contains("is waiting to be kept"), "{on:?}");
+        assert!(page.text().contains("is waiting to be kept"), "{backend:?}");
         save_reviewed(&boss, held.location(), &[]).expect(409);
-        assert_eq!(newest(&server).revision, saved, "{on:?}");
+        assert_eq!(newest(&server).revision, saved, "{backend:?}");
         server.advance(61);
         eventually("it is undone", || newest(&server).revision > saved);
         // Based on the restored policy: the draft was made on the revision that was reverted.
         save_reviewed(&boss, held.location(), &[]).expect(303);
-        assert_eq!(number(&server, Key::SessionTtl), "1209600", "{on:?}");
-        assert_eq!(number(&server, Key::SessionConcurrentUserSessionLimit), "3", "{on:?}");
+        assert_eq!(number(&server, Key::SessionTtl), "1209600", "{backend:?}");
+        assert_eq!(
+            number(&server, Key::SessionConcurrentUserSessionLimit),
+            "3",
+            "{backend:?}"
+        );
     }
 }
 
 #[test]
 fn a_crash_between_save_and_confirmation_undoes_it() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let saved = provisional(&server, &boss);
         let (database, clock) = (server.database.clone(), server.clock.clone());
@@ -307,31 +321,31 @@ fn a_crash_between_save_and_confirmation_undoes_it() {
         let server = TestServer::beside(&database).clock(&clock).start();
         let boss = boss.at(&server.base);
         boss.get("/admin").expect(200);
-        assert_eq!(number(&server, Key::SessionTtl), "1209600", "{on:?}");
+        assert_eq!(number(&server, Key::SessionTtl), "1209600", "{backend:?}");
         eventually("it is written down", || newest(&server).revision == saved + 1);
-        assert_eq!(newest(&server).kind, "reverted", "{on:?}");
+        assert_eq!(newest(&server).kind, "reverted", "{backend:?}");
     }
 }
 
 #[test]
 fn a_save_that_ends_ones_own_session_is_provisional_by_itself() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let before = revision(&server);
         server.advance(3600);
         boss.get("/admin").expect(200);
         let review = draft(&boss, before, &[("session.ttl", "30m")]).expect(303);
         let page = boss.get(review.location()).expect(200);
-        assert!(page.text().contains("Your own session ends"), "{on:?}");
+        assert!(page.text().contains("Your own session ends"), "{backend:?}");
         let asked = save_reviewed(&boss, review.location(), &[]);
         boss.confirm(&asked, PASSWORD).expect(303);
-        assert!(newest(&server).confirm_by.is_some(), "{on:?}");
+        assert!(newest(&server).confirm_by.is_some(), "{backend:?}");
         boss.get("/admin").expect(303);
         server.advance(61);
         // Ended sessions stay ended; a new one lives under the old policy.
         boss.get("/admin").expect(303);
-        assert_eq!(number(&server, Key::SessionTtl), "1209600", "{on:?}");
+        assert_eq!(number(&server, Key::SessionTtl), "1209600", "{backend:?}");
         server.signed_in("boss").get("/admin").expect(200);
     }
 }
@@ -347,8 +361,8 @@ fn a_harmless_save_is_for_good() {
 
 #[test]
 fn a_lock_that_would_meet_the_saver_is_a_risk() {
-    for on in BOTH {
-        let server = TestServer::on(on).start();
+    for backend in BOTH {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         for _ in 0..2 {
             server.anyone().sign_in("boss", "wrong").expect(422);
@@ -359,7 +373,7 @@ fn a_lock_that_would_meet_the_saver_is_a_risk() {
         ];
         let review = draft(&boss, revision(&server), &edits).expect(303);
         let page = boss.get(review.location()).expect(200);
-        assert!(page.text().contains("refuse your next sign-in"), "{on:?}");
+        assert!(page.text().contains("refuse your next sign-in"), "{backend:?}");
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::{
     harness::{
         client::Client,
-        server::{On, PASSWORD, TestServer},
+        server::{Backend, PASSWORD, TestServer},
     },
     pages::kit::{draft, save_reviewed},
 };
@@ -14,7 +14,7 @@ use nightlatch::{
 };
 
 fn behind_https() -> TestServer {
-    TestServer::on(On::Sqlite)
+    TestServer::on(Backend::Sqlite)
         .env("NIGHTLATCH_PUBLIC_URL", "https://login.example.org")
         .start()
 }

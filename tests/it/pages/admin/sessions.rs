@@ -3,7 +3,7 @@
 use crate::{
     harness::{
         client::{Answer, CHROME, Client, FIREFOX},
-        server::{On, TestServer},
+        server::{Backend, TestServer},
     },
     pages::kit::{link, records},
 };
@@ -90,31 +90,35 @@ fn listed(list: &Answer) -> Vec<String> {
 
 #[test]
 fn pages_show_each_session_once_and_agree_with_the_total() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         server.account("ada", Role::Member);
         let made: BTreeSet<String> = more(&server, "ada", 60).into_iter().collect();
         for query in ["limit=25", "limit=25&account=", "limit=50", "limit=25&state=all"] {
             let (ids, total) = all(&boss, query);
-            assert_eq!(total, "61", "{on:?} {query}");
-            assert_eq!(ids.len(), 61, "{on:?} {query}");
+            assert_eq!(total, "61", "{backend:?} {query}");
+            assert_eq!(ids.len(), 61, "{backend:?} {query}");
             let ids: BTreeSet<String> = ids.into_iter().collect();
-            assert!(ids.len() == 61 && made.is_subset(&ids), "{on:?} {query}");
+            assert!(ids.len() == 61 && made.is_subset(&ids), "{backend:?} {query}");
         }
         let csv = boss.post("/admin/sessions/export?format=csv", &[]).expect(200);
-        assert_eq!(records(csv.text()).len(), 62, "{on:?}");
+        assert_eq!(records(csv.text()).len(), 62, "{backend:?}");
         // And back again.
         let second = boss.get(&link(&boss.get("/admin/sessions?limit=25"), "after=").unwrap());
         let first = boss.get(&link(&second, "before=").unwrap());
-        assert_eq!(listed(&first), listed(&boss.get("/admin/sessions?limit=25")), "{on:?}");
+        assert_eq!(
+            listed(&first),
+            listed(&boss.get("/admin/sessions?limit=25")),
+            "{backend:?}"
+        );
     }
 }
 
 #[test]
 fn filters_narrow_by_name_network_role_idle_time_and_state() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         server.account("a_a%", Role::Member);
         server.account("axa", Role::Member);
@@ -145,16 +149,16 @@ fn filters_narrow_by_name_network_role_idle_time_and_state() {
             ("app=wiki", "0"),
         ] {
             let (ids, claimed) = all(&boss, query);
-            assert_eq!(claimed, total, "{on:?} {query}");
-            assert_eq!(ids.len().to_string(), total, "{on:?} {query}");
+            assert_eq!(claimed, total, "{backend:?} {query}");
+            assert_eq!(ids.len().to_string(), total, "{backend:?} {query}");
         }
     }
 }
 
 #[test]
 fn one_selected_and_an_accounts_sessions_are_ended() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let id = server.account("ada", Role::Member);
         let adas: Vec<Client> = (0..4).map(|_| server.signed_in("ada")).collect();
@@ -164,30 +168,33 @@ fn one_selected_and_an_accounts_sessions_are_ended() {
         assert_eq!(of_ada.len(), 4);
         boss.post("/admin/sessions/end", &[("only", &of_ada[0])]).expect(303);
         let list = boss.get("/admin/sessions").expect(200).page();
-        assert!(list.shows("Ended the session of ada on"), "{on:?}: whose it was");
-        assert_eq!(live(&adas), 3, "{on:?}");
+        assert!(list.shows("Ended the session of ada on"), "{backend:?}: whose it was");
+        assert_eq!(live(&adas), 3, "{backend:?}");
         let left = ids("q=ada");
         assert!(!left.contains(&of_ada[0]));
         let two = [("what", "selected"), ("id", left[0].as_str()), ("id", left[1].as_str())];
         let question = boss.post("/admin/sessions/end", &two).expect(200).page();
-        assert!(question.shows("End 2 sessions?") && question.shows("ada"), "{on:?}");
-        assert_eq!(live(&adas), 3, "{on:?}: a question ends nothing");
+        assert!(
+            question.shows("End 2 sessions?") && question.shows("ada"),
+            "{backend:?}"
+        );
+        assert_eq!(live(&adas), 3, "{backend:?}: a question ends nothing");
         let fields = question.form_with("what").fields();
         let fields: Vec<(&str, &str)> = fields
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         boss.post("/admin/sessions/end", &fields).expect(303);
-        assert_eq!(live(&adas), 1, "{on:?}");
+        assert_eq!(live(&adas), 1, "{backend:?}");
         boss.post(&format!("/admin/accounts/{}", id.0), &[("act", "end-sessions")])
             .expect(303);
-        assert_eq!(live(&adas), 0, "{on:?}");
+        assert_eq!(live(&adas), 0, "{backend:?}");
         let ended = server
             .events()
             .iter()
             .filter(|event| *event == "session.ended revoked")
             .count();
-        assert_eq!(ended, 4, "{on:?}");
+        assert_eq!(ended, 4, "{backend:?}");
         assert!(
             server
                 .audit()
@@ -212,15 +219,15 @@ fn one_selected_and_an_accounts_sessions_are_ended() {
 
 #[test]
 fn ending_all_that_match_asks_for_the_number_and_reaches_beyond_the_page() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         server.account("ada", Role::Member);
         let eve = server.member("eve");
         more(&server, "ada", 60);
         let back = "q=198.51.100.0%2F24";
         let question = boss.get(&format!("/admin/sessions/end?{back}")).expect(200).page();
-        assert!(question.heading().contains("60"), "{on:?}: {}", question.heading());
+        assert!(question.heading().contains("60"), "{backend:?}: {}", question.heading());
         let end = |shown: &str, typed: &str| {
             boss.post(
                 "/admin/sessions/end",
@@ -234,9 +241,13 @@ fn ending_all_that_match_asks_for_the_number_and_reaches_beyond_the_page() {
         // The number has changed since it was shown: an administrator never ends more sessions than
         // they saw.
         let changed = end("26", "26").expect(422).page();
-        assert!(changed.shows("There are now 60."), "{on:?}: {:?}", changed.messages());
+        assert!(
+            changed.shows("There are now 60."),
+            "{backend:?}: {:?}",
+            changed.messages()
+        );
         end("60", "60").expect(303);
-        assert_eq!(all(&boss, back).1, "0", "{on:?}");
+        assert_eq!(all(&boss, back).1, "0", "{backend:?}");
         eve.get("/").expect(200);
         boss.get("/admin").expect(200);
         // An invalid filter ends nothing.
@@ -245,7 +256,7 @@ fn ending_all_that_match_asks_for_the_number_and_reaches_beyond_the_page() {
             boss.post("/admin/sessions/end", &unreadable).expect(400);
             boss.get(&format!("/admin/sessions/end?{back}")).expect(400);
             let list = boss.get(&format!("/admin/sessions?{back}")).expect(200).page();
-            assert_eq!(list.all("#faults").len(), 1, "{on:?} {back}: the fault is shown");
+            assert_eq!(list.all("#faults").len(), 1, "{backend:?} {back}: the fault is shown");
             boss.post(&format!("/admin/sessions/export?{back}"), &[]).expect(400);
         }
         eve.get("/").expect(200);
@@ -275,8 +286,8 @@ fn ones_own_session_is_ended_only_after_saying_so() {
 
 #[test]
 fn a_session_ended_by_its_rule_is_never_listed_as_live() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         server.account("ada", Role::Member);
         server.signed_in("ada");
@@ -286,9 +297,9 @@ fn a_session_ended_by_its_rule_is_never_listed_as_live() {
         server.advance(30);
         let page = boss.get("/admin/sessions?q=ada").expect(200).page();
         let buttons = page.all("button[name=only]");
-        assert!(buttons.is_empty(), "{on:?}: no button to end what has ended");
+        assert!(buttons.is_empty(), "{backend:?}: no button to end what has ended");
         server.run(nightlatch::flows::sessions::sweep(&server.ctx)).unwrap();
-        assert_eq!(all(&boss, "q=ada").1, "0", "{on:?}");
+        assert_eq!(all(&boss, "q=ada").1, "0", "{backend:?}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! `/admin/sources`, and what a source decides about its accounts: the local administrators' door
 //! stays open whatever a source does.
 
-use crate::harness::server::{On, TestServer, operator};
+use crate::harness::server::{Backend, TestServer, operator};
 use nightlatch::{
     domain::{
         account::{Account, AccountId, Role},
@@ -77,8 +77,8 @@ const NEW: &[(&str, &str)] = &[
 
 #[test]
 fn a_source_is_made_changed_enabled_and_deleted_on_the_screen() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         assert!(boss.get("/admin/sources").expect(200).page().shows("No sources yet"));
         let form = boss.get("/admin/sources?new=ldap").expect(200);
@@ -89,7 +89,7 @@ fn a_source_is_made_changed_enabled_and_deleted_on_the_screen() {
         assert!(!page.text().contains("correct horse"));
         boss.post("/admin/sources/corp", &[("act", "enable")]).expect(303);
         let view = server.run(sources::find(&server.ctx, "corp")).unwrap().unwrap();
-        assert!(view.source.enabled && view.has_secret, "{on:?}");
+        assert!(view.source.enabled && view.has_secret, "{backend:?}");
         // Saving without a secret keeps it; what the form shows is saved.
         let mut change = NEW.to_vec();
         change[2].1 = "The directory";
@@ -97,7 +97,7 @@ fn a_source_is_made_changed_enabled_and_deleted_on_the_screen() {
         change.extend([("act", "set"), ("mapping", "ops -> administrator\r\n* -> group staff")]);
         boss.post("/admin/sources/corp", &change).expect(303);
         let view = server.run(sources::find(&server.ctx, "corp")).unwrap().unwrap();
-        assert!(view.has_secret && view.source.enabled, "{on:?}");
+        assert!(view.has_secret && view.source.enabled, "{backend:?}");
         assert_eq!(view.source.title, "The directory");
         assert_eq!(view.source.definition.mapping.rules.len(), 2);
         let faulty = boss
@@ -157,8 +157,8 @@ fn a_member_reaches_no_source() {
 
 #[test]
 fn changes_to_facts_of_a_source_are_refused_with_its_title() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         server.admin("boss");
         let source = with_source(&server);
         let ada = of_source(&server, "ada", Role::Member, source);
@@ -187,7 +187,10 @@ fn changes_to_facts_of_a_source_are_refused_with_its_title() {
             .unwrap();
         assert_eq!(mailed, MailLinkOutcome::Managed("Corp directory".to_owned()));
         for act in [Act::Disable, Act::Enable, Act::EndSessions, Act::Unlock, Act::Delete] {
-            assert!(matches!(server.act(ada, act), AccountActOutcome::Done { .. }), "{on:?}");
+            assert!(
+                matches!(server.act(ada, act), AccountActOutcome::Done { .. }),
+                "{backend:?}"
+            );
         }
     }
 }
@@ -244,8 +247,8 @@ fn assert_door_stays(server: &TestServer, boss: AccountId) {
 
 #[test]
 fn no_source_closes_the_door_of_local_administrators() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.account("boss", Role::Administrator);
         let source = with_source(&server);
         // An administrator from the source is not a reason to give up the local one.
@@ -282,7 +285,7 @@ fn no_source_closes_the_door_of_local_administrators() {
         let deleted = server
             .run(sources::delete(&server.ctx, &operator(), "corp", true))
             .unwrap();
-        assert_eq!(deleted, SourceDeletion::Deleted { disabled: 1 }, "{on:?}");
+        assert_eq!(deleted, SourceDeletion::Deleted { disabled: 1 }, "{backend:?}");
         assert_door_stays(&server, boss);
         // Its account cannot be used again: nothing proves who its owner is.
         let refused = server.act(chief, Act::Enable);
@@ -295,8 +298,8 @@ fn no_source_closes_the_door_of_local_administrators() {
 
 #[test]
 fn a_source_of_the_configuration_file_is_only_shown() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let source = with_source(&server);
         let claim = move |c: &mut store::Conn| -> Result<(), StoreError> {
             let mut stored = store::sources::find(c, source)?.unwrap();
@@ -314,7 +317,7 @@ fn a_source_of_the_configuration_file_is_only_shown() {
         let refused = server
             .run(sources::set(&server.ctx, &operator(), "corp", change))
             .unwrap();
-        assert_eq!(refused, SourceOutcome::InFile, "{on:?}");
+        assert_eq!(refused, SourceOutcome::InFile, "{backend:?}");
         let refused = server
             .run(sources::delete(&server.ctx, &operator(), "corp", true))
             .unwrap();
@@ -328,12 +331,12 @@ fn a_source_of_the_configuration_file_is_only_shown() {
 
 #[test]
 fn an_administrator_lists_an_account_of_a_source_in_the_console() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         // Without a source there is nothing to choose.
         let form = boss.get("/admin/accounts/new").expect(200).page();
-        assert!(form.all("#source").is_empty(), "{on:?}");
+        assert!(form.all("#source").is_empty(), "{backend:?}");
         let source = with_source(&server);
         let form = boss.get("/admin/accounts/new").expect(200).page();
         assert_eq!(form.form("/admin/accounts").field("source"), "");
@@ -361,7 +364,7 @@ fn an_administrator_lists_an_account_of_a_source_in_the_console() {
                 _ => listed(&[(field, value)]),
             };
             let page = answer.expect(422).page();
-            assert!(page.fault(field).is_some(), "{field} {on:?}");
+            assert!(page.fault(field).is_some(), "{field} {backend:?}");
             assert_eq!(page.form("/admin/accounts").field("source"), "corp");
         }
         let unknown = boss.post(
@@ -371,7 +374,7 @@ fn an_administrator_lists_an_account_of_a_source_in_the_console() {
         assert!(unknown.expect(422).page().fault("source").is_some());
         let made = listed(&[]).expect(303);
         let page = boss.get(made.location()).expect(200).page();
-        assert!(page.shows("Not signed in through it yet."), "{on:?}");
+        assert!(page.shows("Not signed in through it yet."), "{backend:?}");
         let account = server
             .run(accounts::find_by_name(&server.ctx, "linus"))
             .unwrap()
@@ -383,8 +386,8 @@ fn an_administrator_lists_an_account_of_a_source_in_the_console() {
 
 #[test]
 fn sessions_are_filtered_by_the_source_of_their_account() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         assert!(boss.get("/admin/sessions").expect(200).page().all("#source").is_empty());
         let source = with_source(&server);
@@ -401,18 +404,18 @@ fn sessions_are_filtered_by_the_source_of_their_account() {
         };
         server.ctx.store.write_now(linked).unwrap();
         let rows = |query: &str| boss.get(&format!("/admin/sessions?{query}")).expect(200).page().rows();
-        assert_eq!(rows("").len(), 2, "{on:?}");
-        assert_eq!(rows("source=corp"), ["ada"], "{on:?}");
-        assert_eq!(rows("source=local"), ["boss"], "{on:?}");
+        assert_eq!(rows("").len(), 2, "{backend:?}");
+        assert_eq!(rows("source=corp"), ["ada"], "{backend:?}");
+        assert_eq!(rows("source=local"), ["boss"], "{backend:?}");
         let all = boss.get("/admin/sessions").expect(200).page();
         assert!(
             all.row("ada").shows("corp") && !all.row("boss").shows("local"),
-            "{on:?}"
+            "{backend:?}"
         );
         assert!(rows("source=elsewhere").is_empty() && rows("source=corp&role=administrator").is_empty());
-        assert_eq!(rows("source=corp&state=all&q=ad").len(), 1, "{on:?}");
+        assert_eq!(rows("source=corp&state=all&q=ad").len(), 1, "{backend:?}");
         let end = boss.get("/admin/sessions/end?source=corp").expect(200).page();
-        assert!(end.shows("from source corp"), "{on:?}");
+        assert!(end.shows("from source corp"), "{backend:?}");
         let export = boss
             .post("/admin/sessions/export?source=corp&format=json", &[])
             .expect(200)
@@ -423,7 +426,7 @@ fn sessions_are_filtered_by_the_source_of_their_account() {
             .iter()
             .map(|row| row["account"].as_str().unwrap())
             .collect();
-        assert_eq!(exported, ["ada"], "{on:?}");
+        assert_eq!(exported, ["ada"], "{backend:?}");
         assert_eq!(export[0]["source"], "corp");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::harness::{
     client::{Answer, Client},
-    server::{On, TestServer, eventually},
+    server::{Backend, TestServer, eventually},
 };
 use nightlatch::domain::account::Role;
 
@@ -103,7 +103,7 @@ fn import_form(boss: &Client) -> (Vec<(String, String)>, String) {
 
 #[test]
 fn an_import_that_is_sent_to_two_servers_happens_once_and_both_clicks_see_it() {
-    let server = TestServer::on(On::Postgres).start();
+    let server = TestServer::on(Backend::Postgres).start();
     let there = TestServer::beside(&server.database).clock(&server.clock).start();
     let boss = server.admin("boss");
     let (fields, address) = import_form(&boss);
@@ -143,8 +143,8 @@ fn an_import_that_is_sent_to_two_servers_happens_once_and_both_clicks_see_it() {
 
 #[test]
 fn the_result_of_an_import_outlives_the_server_that_performed_it() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let (fields, address) = import_form(&boss);
         let fields: Vec<(&str, &str)> = fields
@@ -152,7 +152,7 @@ fn the_result_of_an_import_outlives_the_server_that_performed_it() {
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         let sent = boss.post("/admin/accounts/import/apply", &fields);
-        assert!([200, 303].contains(&sent.status()), "{on:?}: {}", sent.text());
+        assert!([200, 303].contains(&sent.status()), "{backend:?}: {}", sent.text());
         eventually("it is done", || {
             boss.get(&address).page().heading() == "Accounts imported"
         });
@@ -162,14 +162,18 @@ fn the_result_of_an_import_outlives_the_server_that_performed_it() {
         let boss = boss.at(&again.base);
         // A second click, later and elsewhere, gets the result and not a complaint.
         let second = boss.post("/admin/accounts/import/apply", &fields);
-        assert!([200, 303].contains(&second.status()), "{on:?}: {}", second.text());
+        assert!([200, 303].contains(&second.status()), "{backend:?}: {}", second.text());
         let result = boss.get(&address).expect(200);
-        assert_eq!(result.page().heading(), "Accounts imported", "{on:?}");
+        assert_eq!(result.page().heading(), "Accounts imported", "{backend:?}");
         let fetched = boss.post(&format!("{address}/passwords"), &[]).expect(200);
         let shown = passwords(&fetched);
-        assert_eq!(shown.len(), 3, "{on:?}");
+        assert_eq!(shown.len(), 3, "{backend:?}");
         again.anyone().sign_in("ann", &shown[0]).expect(303);
-        assert_eq!(events(&again, "account.created"), 4, "{on:?}: boss and three others");
+        assert_eq!(
+            events(&again, "account.created"),
+            4,
+            "{backend:?}: boss and three others"
+        );
     }
 }
 

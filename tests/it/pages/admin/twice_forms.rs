@@ -4,7 +4,7 @@
 use crate::{
     harness::{
         client::{Answer, Client},
-        server::{On, PASSWORD, TestServer},
+        server::{Backend, PASSWORD, TestServer},
     },
     pages::kit::{at_once, one_time_password},
 };
@@ -84,11 +84,11 @@ fn events(server: &TestServer, code: &str) -> usize {
 
 /// A server on each database, and two on one Postgres.
 fn installations() -> Vec<(&'static str, TestServer, Option<TestServer>)> {
-    let two = TestServer::on(On::Postgres).start();
+    let two = TestServer::on(Backend::Postgres).start();
     let there = TestServer::beside(&two.database).clock(&two.clock).start();
     vec![
-        ("SQLite", TestServer::on(On::Sqlite).start(), None),
-        ("Postgres", TestServer::on(On::Postgres).start(), None),
+        ("SQLite", TestServer::on(Backend::Sqlite).start(), None),
+        ("Postgres", TestServer::on(Backend::Postgres).start(), None),
         ("two servers", two, Some(there)),
     ]
 }
@@ -105,7 +105,7 @@ fn copies(client: &Client, there: Option<&TestServer>) -> [Client; 2] {
 
 #[test]
 fn a_password_that_is_reset_twice_is_reset_once_and_both_clicks_see_it() {
-    for (on, server, there) in installations() {
+    for (backend, server, there) in installations() {
         let boss = server.admin("boss");
         let ada = format!("/admin/accounts/{}", server.account("ada", Role::Member).0);
         let sent = form(&boss, &format!("{ada}/confirm?act=reset-password"), &ada, &[]);
@@ -113,49 +113,49 @@ fn a_password_that_is_reset_twice_is_reset_once_and_both_clicks_see_it() {
         let passwords: Vec<String> = answers
             .iter()
             .map(|(to, page)| {
-                assert_eq!(*to, ada, "{on}");
-                assert!(page.page().shows("The password was reset."), "{on}");
-                one_time_password(page).unwrap_or_else(|| panic!("{on}: no password on {}", page.text()))
+                assert_eq!(*to, ada, "{backend}");
+                assert!(page.page().shows("The password was reset."), "{backend}");
+                one_time_password(page).unwrap_or_else(|| panic!("{backend}: no password on {}", page.text()))
             })
             .collect();
-        assert_eq!(passwords[0], passwords[1], "{on}");
-        assert_eq!(events(&server, "password.reset"), 1, "{on}");
+        assert_eq!(passwords[0], passwords[1], "{backend}");
+        assert_eq!(events(&server, "password.reset"), 1, "{backend}");
         server.anyone().sign_in("ada", &passwords[0]).expect(303);
         // Later the message is repeated, but not the secret.
         server.advance(11);
         let late = boss.get(sent.send(&boss).expect(303).location()).expect(200);
-        assert!(late.page().shows("The password was reset."), "{on}");
-        assert_eq!(one_time_password(&late), None, "{on}");
-        assert_eq!(events(&server, "password.reset"), 1, "{on}");
+        assert!(late.page().shows("The password was reset."), "{backend}");
+        assert_eq!(one_time_password(&late), None, "{backend}");
+        assert_eq!(events(&server, "password.reset"), 1, "{backend}");
     }
 }
 
 #[test]
 fn an_account_that_is_created_or_deleted_twice_is_so_once() {
-    for (on, server, there) in installations() {
+    for (backend, server, there) in installations() {
         let boss = server.admin("boss");
         let new = [("name", "ann"), ("role", "member")];
         let sent = form(&boss, "/admin/accounts/new", "/admin/accounts", &new);
         let answers = sent.send_from(&copies(&boss, there.as_ref()));
         let ann = answers[0].0.clone();
-        assert_eq!(answers[1].0, ann, "{on}");
+        assert_eq!(answers[1].0, ann, "{backend}");
         let passwords: Vec<_> = answers.iter().map(|(_, page)| one_time_password(page)).collect();
         assert!(
             passwords[0].is_some() && passwords[0] == passwords[1],
-            "{on}: {passwords:?}"
+            "{backend}: {passwords:?}"
         );
         let sent = act_form(&boss, &ann, "delete").with("confirm_name", "ann");
         for (to, page) in sent.send_from(&copies(&boss, there.as_ref())) {
-            assert_eq!(to, "/admin/accounts", "{on}");
-            assert!(page.page().shows("The account was deleted."), "{on}");
+            assert_eq!(to, "/admin/accounts", "{backend}");
+            assert!(page.page().shows("The account was deleted."), "{backend}");
         }
-        assert_eq!(events(&server, "account.deleted"), 1, "{on}");
+        assert_eq!(events(&server, "account.deleted"), 1, "{backend}");
     }
 }
 
 #[test]
 fn links_are_sent_once() {
-    for (on, server, there) in installations() {
+    for (backend, server, there) in installations() {
         let boss = server.admin("boss");
         let ada = server.account("ada", Role::Member);
         let profile = Act::SetProfile {
@@ -171,10 +171,10 @@ fn links_are_sent_once() {
         ];
         for (act, message) in told {
             for (_, page) in act_form(&boss, &page, act).send_from(&copies(&boss, there.as_ref())) {
-                assert!(page.page().shows(message), "{on}: {:?}", page.page().messages());
+                assert!(page.page().shows(message), "{backend}: {:?}", page.page().messages());
             }
         }
-        assert_eq!(events(&server, "password.reset_requested"), 1, "{on}");
+        assert_eq!(events(&server, "password.reset_requested"), 1, "{backend}");
         let shown = act_form(&boss, &page, "show-enrolment-link").send_from(&copies(&boss, there.as_ref()));
         let links: Vec<String> = shown
             .iter()
@@ -186,24 +186,24 @@ fn links_are_sent_once() {
                     .unwrap_or_default()
             })
             .collect();
-        assert!(!links[0].is_empty() && links[0] == links[1], "{on}: {links:?}");
+        assert!(!links[0].is_empty() && links[0] == links[1], "{backend}: {links:?}");
     }
 }
 
 #[test]
 fn an_application_or_source_that_is_created_or_deleted_twice_is_so_once() {
-    for (on, server, there) in installations() {
+    for (backend, server, there) in installations() {
         let boss = server.admin("boss");
         let new = [("name", "wiki"), ("hosts", "wiki.example.org")];
         let sent = form(&boss, "/admin/applications?new=1", "/admin/applications", &new);
         for (to, page) in sent.send_from(&copies(&boss, there.as_ref())) {
-            assert_eq!(to, "/admin/applications/wiki", "{on}");
-            assert!(page.page().shows("wiki is registered"), "{on}");
+            assert_eq!(to, "/admin/applications/wiki", "{backend}");
+            assert!(page.page().shows("wiki is registered"), "{backend}");
         }
         let sent = act_form(&boss, "/admin/applications/wiki", "delete").with("confirm_name", "wiki");
         for (to, page) in sent.send_from(&copies(&boss, there.as_ref())) {
-            assert_eq!(to, "/admin/applications", "{on}");
-            assert!(page.page().shows("wiki was removed."), "{on}");
+            assert_eq!(to, "/admin/applications", "{backend}");
+            assert!(page.page().shows("wiki was removed."), "{backend}");
         }
         let new = [
             ("name", "corp"),
@@ -213,25 +213,25 @@ fn an_application_or_source_that_is_created_or_deleted_twice_is_so_once() {
         ];
         let sent = form(&boss, "/admin/sources?new=ldap", "/admin/sources", &new);
         for (to, page) in sent.send_from(&copies(&boss, there.as_ref())) {
-            assert_eq!(to, "/admin/sources/corp", "{on}");
-            assert!(page.page().shows("The source was created."), "{on}");
+            assert_eq!(to, "/admin/sources/corp", "{backend}");
+            assert!(page.page().shows("The source was created."), "{backend}");
         }
         let sent = act_form(&boss, "/admin/sources/corp", "delete").with("confirm_name", "corp");
         for (to, page) in sent.send_from(&copies(&boss, there.as_ref())) {
-            assert_eq!(to, "/admin/sources", "{on}");
-            assert!(page.page().shows("The source was deleted."), "{on}");
+            assert_eq!(to, "/admin/sources", "{backend}");
+            assert!(page.page().shows("The source was deleted."), "{backend}");
         }
         assert_eq!(
             (events(&server, "source.created"), events(&server, "source.deleted")),
             (1, 1),
-            "{on}"
+            "{backend}"
         );
     }
 }
 
 #[test]
 fn an_act_on_many_accounts_and_an_end_of_many_sessions_happen_once_on_two_servers() {
-    let server = TestServer::on(On::Postgres).start();
+    let server = TestServer::on(Backend::Postgres).start();
     let there = TestServer::beside(&server.database).clock(&server.clock).start();
     let boss = server.admin("boss");
     let ids = ["ann", "ben"].map(|name| server.account(name, Role::Member).0.to_string());
@@ -265,8 +265,8 @@ fn an_act_on_many_accounts_and_an_end_of_many_sessions_happen_once_on_two_server
 
 #[test]
 fn a_key_of_another_account_is_nobodys() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let (boss, other) = (server.admin("boss"), server.admin("other"));
         let ada = format!("/admin/accounts/{}", server.account("ada", Role::Member).0);
         let sent = form(&boss, &format!("{ada}/confirm?act=reset-password"), &ada, &[]);
@@ -275,20 +275,23 @@ fn a_key_of_another_account_is_nobodys() {
             one_time_password(&client.get(&to)).unwrap()
         };
         let (first, second) = (shown(&boss), shown(&other));
-        assert_ne!(first, second, "{on:?}: the other administrator's form is another act");
-        assert_eq!(events(&server, "password.reset"), 2, "{on:?}");
+        assert_ne!(
+            first, second,
+            "{backend:?}: the other administrator's form is another act"
+        );
+        assert_eq!(events(&server, "password.reset"), 2, "{backend:?}");
         // A form without a key acts each time, as programs expect.
         for _ in 0..2 {
             boss.post(&ada, &[("act", "reset-password")]).expect(303);
         }
-        assert_eq!(events(&server, "password.reset"), 4, "{on:?}");
+        assert_eq!(events(&server, "password.reset"), 4, "{backend:?}");
     }
 }
 
 #[test]
 fn a_form_that_came_to_nothing_leaves_its_key_unused() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let ann = server.account("ann", Role::Member);
         let new = [("name", "ann"), ("role", "member"), ("password", PASSWORD)];
@@ -297,17 +300,17 @@ fn a_form_that_came_to_nothing_leaves_its_key_unused() {
         server.act(ann, Act::Delete);
         // The same form again: nothing of the first sending is remembered.
         sent.send(&boss).expect(303);
-        assert_eq!(events(&server, "account.created"), 3, "{on:?}: boss, ann and ann");
+        assert_eq!(events(&server, "account.created"), 3, "{backend:?}: boss, ann and ann");
         // The same key with another content is another act.
         sent.with("name", "ben").send(&boss).expect(303);
-        assert_eq!(events(&server, "account.created"), 4, "{on:?}");
+        assert_eq!(events(&server, "account.created"), 4, "{backend:?}");
     }
 }
 
 #[test]
 fn the_result_of_a_form_is_forgotten_after_an_hour() {
-    for on in [On::Sqlite, On::Postgres] {
-        let server = TestServer::on(on).start();
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let server = TestServer::on(backend).start();
         let boss = server.admin("boss");
         let ada = format!("/admin/accounts/{}", server.account("ada", Role::Member).0);
         let sent = form(&boss, &format!("{ada}/confirm?act=reset-password"), &ada, &[]);
@@ -315,13 +318,13 @@ fn the_result_of_a_form_is_forgotten_after_an_hour() {
         server.advance(3_599);
         let boss = server.signed_in("boss");
         sent.send(&boss).expect(303);
-        assert_eq!(events(&server, "password.reset"), 1, "{on:?}");
+        assert_eq!(events(&server, "password.reset"), 1, "{backend:?}");
         server.advance(2);
         // Whether the job has run or not.
-        if on == On::Postgres {
+        if backend == Backend::Postgres {
             server.run(forget_old_forms(&server.ctx)).unwrap();
         }
         sent.send(&boss).expect(303);
-        assert_eq!(events(&server, "password.reset"), 2, "{on:?}");
+        assert_eq!(events(&server, "password.reset"), 2, "{backend:?}");
     }
 }
