@@ -12,7 +12,7 @@ pub mod forwarded;
 pub mod freshness;
 pub mod held_ends;
 pub mod invalidation;
-pub mod long_acts;
+pub mod long_actions;
 pub mod policy;
 pub mod providers;
 pub mod refusals;

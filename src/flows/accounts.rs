@@ -9,9 +9,9 @@ mod import;
 mod profile;
 
 pub use crate::domain::account::profile::FieldFault;
-pub use act::{AccountActOutcome, Act, act};
+pub use act::{AccountAction, AccountActionOutcome, act};
 pub use bulk::{
-    AccountSelection, BulkAct, BulkOutcome, SkipReason, act_on_all, act_on_all_observed, find_selected, hold_ends_of,
+    AccountSelection, BulkAction, BulkOutcome, SkipReason, act_on_all, act_on_all_observed, find_selected, hold_ends_of,
 };
 pub use create::{CreateOutcome, NewAccount, NewPassword, create, new_account_faults};
 pub use expiry::{expire_due, expires_under};

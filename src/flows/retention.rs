@@ -53,7 +53,7 @@ pub async fn empty_log(ctx: &Ctx) -> Result<(), FlowError> {
 pub async fn remove_old(ctx: &Ctx) -> Result<RemovedCounts, FlowError> {
     let keep = ctx.current_policy().await?.everyone().retention;
     let now = ctx.now();
-    ctx.live.long_acts.forget_old(now);
+    ctx.live.long_actions.forget_old(now);
     let before = |kept: Option<Span>| kept.map(|kept| now.saturating_sub(kept));
     let removed = RemovedCounts {
         audit: ctx.remove_audit(before(keep.audit).map(day_of)).await?,

@@ -9,7 +9,7 @@ use super::{
     event_streams::EventStreams,
     forwarded::ForwardedRequests,
     freshness::Freshness,
-    long_acts::LongActs,
+    long_actions::LongActions,
     policy::PolicyInForce,
     providers::ProviderCache,
     refusals::RefusalCounts,
@@ -43,7 +43,7 @@ pub struct LiveState {
     /// Refused attempts that are counted instead of written one by one.
     pub refusals: RefusalCounts,
     /// Long actions, and actions that a form may submit twice.
-    pub long_acts: LongActs,
+    pub long_actions: LongActions,
     /// Sign-ins whose cookie has not come back yet.
     pub awaited_cookies: AwaitedCookies,
     /// Checks of a password's strength while it is typed.
@@ -92,7 +92,7 @@ impl LiveState {
             freshness: Freshness::new(),
             forwarded: ForwardedRequests::default(),
             refusals: RefusalCounts::default(),
-            long_acts: LongActs::default(),
+            long_actions: LongActions::default(),
             awaited_cookies: AwaitedCookies::default(),
             strength_checks: RequestLimit::default(),
             submissions: Submissions::default(),

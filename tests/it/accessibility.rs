@@ -13,7 +13,7 @@ use crate::{
 use nightlatch::{
     domain::{account::Role, policy::Scope, secret::Secret, session::SessionFilter, source::SourceKind},
     flows::{
-        accounts::{self, Act},
+        accounts::{self, AccountAction},
         applications, sessions,
         sources::{self, SourceChange, SourceOutcome},
     },
@@ -444,7 +444,7 @@ fn every_page_is_valid_html() {
 fn people(server: &TestServer) {
     server.account("ada", Role::Administrator);
     let newcomer = server.account("newcomer", Role::Member);
-    server.act(newcomer, Act::ForceChange);
+    server.act(newcomer, AccountAction::ForceChange);
     server.policy(&[
         ("auth.idle_session_timeout", "15m"),
         ("auth.login_lock_out_at_failure", "true"),

@@ -17,7 +17,7 @@ use crate::harness::{
 };
 use nightlatch::{
     domain::account::Role,
-    flows::{accounts::Act, applications::ApplicationChange},
+    flows::{accounts::AccountAction, applications::ApplicationChange},
 };
 use reqwest::Method;
 
@@ -35,7 +35,7 @@ fn identity_arrives_through_the_shipped_files_and_a_sign_out_ends_access_at_once
     for kind in EVERY {
         let chain = Chain::start(kind);
         let ada = chain.server.account("ada", Role::Member);
-        let profile = Act::SetProfile {
+        let profile = AccountAction::SetProfile {
             display_name: "Ada L".to_owned(),
             email: "ada@example.org".to_owned(),
             groups: vec!["staff".to_owned(), "ops".to_owned()],

@@ -15,7 +15,7 @@ use crate::{
     },
     flows::{
         self, FlowError,
-        accounts::{AccountActOutcome, AccountView, Act, FieldFault},
+        accounts::{AccountAction, AccountActionOutcome, AccountView, FieldFault},
         sources::DELETED_SOURCE,
     },
 };
@@ -95,7 +95,7 @@ impl AccountArgument {
         if account.disabled_at.is_some() {
             return print_nothing_to_do(&format!("{name} is already disabled."));
         }
-        let (_, ended) = perform(context, &account, Act::Disable, "disabled").await?;
+        let (_, ended) = perform(context, &account, AccountAction::Disable, "disabled").await?;
         print_done(&format!("{name} is disabled.{}", SessionsEnded(ended)))
     }
 
@@ -109,14 +109,14 @@ impl AccountArgument {
         if account.is_enabled() && !is_due {
             return print_nothing_to_do(&format!("{name} is already enabled."));
         }
-        perform(context, &account, Act::Enable, "").await?;
+        perform(context, &account, AccountAction::Enable, "").await?;
         print_done(&format!("{name} is enabled."))
     }
 
     /// Deletes the account.
     pub async fn delete(self, context: &CommandContext) -> CommandResult {
         let account = context.find_account(&self.name).await?;
-        let (_, ended) = perform(context, &account, Act::Delete, "deleted").await?;
+        let (_, ended) = perform(context, &account, AccountAction::Delete, "deleted").await?;
         print_done(&format!(
             "{} is deleted.{}",
             escape_text(&account.name),
@@ -141,7 +141,7 @@ impl SetRole {
         if account.role == self.role {
             return print_nothing_to_do(&format!("{name} already has the role {role}."));
         }
-        perform(context, &account, Act::SetRole(self.role), "made a member").await?;
+        perform(context, &account, AccountAction::SetRole(self.role), "made a member").await?;
         print_done(&format!("{name} now has the role {role}."))
     }
 }
@@ -154,7 +154,7 @@ impl SetEmail {
         if account.email.as_deref().unwrap_or_default() == email {
             return print_nothing_to_do(&format!("{name} already has this email address."));
         }
-        let act = Act::SetProfile {
+        let act = AccountAction::SetProfile {
             display_name: account.display_name.clone(),
             email: email.clone(),
             groups: account.groups.clone(),
@@ -177,7 +177,7 @@ impl SetGroups {
             return print_nothing_to_do(&format!("{name} already has these groups."));
         }
         let shown = text_or_dash(Some(&escape_text(&groups.join(", "))));
-        let act = Act::SetProfile {
+        let act = AccountAction::SetProfile {
             display_name: account.display_name.clone(),
             email: account.email.clone().unwrap_or_default(),
             groups,
@@ -195,14 +195,14 @@ impl ExpireAccount {
         match self.at {
             None if account.expired_at.is_some() => print_nothing_to_do(&format!("{name} has already expired.")),
             None => {
-                let (_, ended) = perform(context, &account, Act::ExpireNow, "expired").await?;
+                let (_, ended) = perform(context, &account, AccountAction::ExpireNow, "expired").await?;
                 print_done(&format!("{name} has expired.{}", SessionsEnded(ended)))
             }
             Some(ExpiryInput::Never) if account.expires_at.is_none() => {
                 print_nothing_to_do(&format!("{name} has no expiry date."))
             }
             Some(ExpiryInput::Never) => {
-                perform(context, &account, Act::SetExpiry(None), "").await?;
+                perform(context, &account, AccountAction::SetExpiry(None), "").await?;
                 print_done(&format!("Removed the expiry date of {name}."))
             }
             Some(ExpiryInput::At(at)) if account.expires_at == Some(at) => {
@@ -210,7 +210,7 @@ impl ExpireAccount {
             }
             Some(ExpiryInput::At(at)) => {
                 refuse_past_expiry(context, at)?;
-                perform(context, &account, Act::SetExpiry(Some(at)), "").await?;
+                perform(context, &account, AccountAction::SetExpiry(Some(at)), "").await?;
                 let (_, view) = find_view(context, &account.name).await?;
                 let exception = match view.is_last_administrator {
                     true => ", but not while it is the last enabled administrator",
@@ -236,22 +236,22 @@ pub async fn find_view(context: &CommandContext, name: &str) -> Result<(Account,
 pub async fn perform(
     context: &CommandContext,
     account: &Account,
-    act: Act,
+    act: AccountAction,
     refused: &str,
 ) -> Result<(Option<Secret>, usize), CliError> {
     let name = escape_text(&account.name);
     match flows::accounts::act(&context.ctx, &context.initiator, account.id, act).await {
-        Ok(AccountActOutcome::Done {
+        Ok(AccountActionOutcome::Done {
             one_time_password,
             ended,
         }) => Ok((one_time_password, ended)),
-        Ok(AccountActOutcome::LastAdministrator) => {
+        Ok(AccountActionOutcome::LastAdministrator) => {
             let why = format!("{name} is the last enabled administrator and cannot be {refused}");
             Err(CliError::refused(why))
         }
-        Ok(AccountActOutcome::Yourself) => Err(CliError::refused(format!("{name} cannot do this to itself"))),
-        Ok(AccountActOutcome::Managed(title)) => Err(managed_by(account, &title)),
-        Ok(AccountActOutcome::Faulty(faults)) => Err(faults_to_error(faults)),
+        Ok(AccountActionOutcome::Yourself) => Err(CliError::refused(format!("{name} cannot do this to itself"))),
+        Ok(AccountActionOutcome::Managed(title)) => Err(managed_by(account, &title)),
+        Ok(AccountActionOutcome::Faulty(faults)) => Err(faults_to_error(faults)),
         Err(FlowError::NotFound) => Err(account_is_gone(account)),
         Err(error) => Err(error.into()),
     }

@@ -11,7 +11,7 @@ use crate::{
     domain::{account::Account, secret::Secret},
     flows::{
         self,
-        accounts::Act,
+        accounts::AccountAction,
         password_reset::{InvitationOutcome, MailLinkOutcome},
     },
 };
@@ -50,9 +50,9 @@ impl ResetPassword {
             return mail_link(context, &account).await;
         }
         let act = if self.one_time {
-            Act::ResetPassword
+            AccountAction::ResetPassword
         } else {
-            Act::SetPassword {
+            AccountAction::SetPassword {
                 password: input::read_new_password(self.password_stdin)?,
                 must_change: self.must_change,
             }

@@ -26,7 +26,7 @@ const MAX_PASSWORD_HISTORY: i64 = 24;
 
 /// An administrator's action on an account.
 #[derive(Clone)]
-pub enum Act {
+pub enum AccountAction {
     Disable,
     /// Also reactivates an expired account; its expiry restarts.
     Enable,
@@ -53,7 +53,7 @@ pub enum Act {
 
 /// The result of one action on an account.
 #[derive(Debug)]
-pub enum AccountActOutcome {
+pub enum AccountActionOutcome {
     Done {
         one_time_password: Option<Secret>,
         ended: usize,
@@ -68,9 +68,14 @@ pub enum AccountActOutcome {
 /// Performs `act` on the account. `FlowError::NotFound`: it no longer exists. Ending its sessions
 /// is not delayed: without the database it applies here and is written later
 /// ([`FlowError::EndHeld`]).
-pub async fn act(ctx: &Ctx, initiator: &Initiator, id: AccountId, act: Act) -> Result<AccountActOutcome, FlowError> {
-    let end =
-        matches!(act, Act::EndSessions).then(|| ctx.new_end(initiator, HeldScope::Account(id), EndReason::Revoked));
+pub async fn act(
+    ctx: &Ctx,
+    initiator: &Initiator,
+    id: AccountId,
+    act: AccountAction,
+) -> Result<AccountActionOutcome, FlowError> {
+    let end = matches!(act, AccountAction::EndSessions)
+        .then(|| ctx.new_end(initiator, HeldScope::Account(id), EndReason::Revoked));
     let done = check_and_act(ctx, initiator, id, act).await;
     ctx.hold_on_failure(done, || end.into_iter().collect())
 }
@@ -79,21 +84,21 @@ async fn check_and_act(
     ctx: &Ctx,
     initiator: &Initiator,
     id: AccountId,
-    act: Act,
-) -> Result<AccountActOutcome, FlowError> {
+    act: AccountAction,
+) -> Result<AccountActionOutcome, FlowError> {
     let in_force = ctx.current_policy().await?;
     let mut faults = Vec::new();
     let mut password = None;
     match &act {
-        Act::SetProfile {
+        AccountAction::SetProfile {
             display_name,
             email,
             groups,
         } => {
             check_profile(display_name, email, groups, &mut faults);
         }
-        Act::ResetPassword => password = Some((secret::one_time_password(ctx.random_bytes()), true)),
-        Act::SetPassword {
+        AccountAction::ResetPassword => password = Some((secret::one_time_password(ctx.random_bytes()), true)),
+        AccountAction::SetPassword {
             password: given,
             must_change,
         } => {
@@ -108,18 +113,18 @@ async fn check_and_act(
             faults.extend(password_faults(given, &own_words, &in_force.everyone().password));
             password = Some((given.clone(), *must_change));
         }
-        Act::Disable
-        | Act::Enable
-        | Act::ExpireNow
-        | Act::SetExpiry(_)
-        | Act::ForceChange
-        | Act::SetRole(_)
-        | Act::EndSessions
-        | Act::Unlock
-        | Act::Delete => {}
+        AccountAction::Disable
+        | AccountAction::Enable
+        | AccountAction::ExpireNow
+        | AccountAction::SetExpiry(_)
+        | AccountAction::ForceChange
+        | AccountAction::SetRole(_)
+        | AccountAction::EndSessions
+        | AccountAction::Unlock
+        | AccountAction::Delete => {}
     }
     if !faults.is_empty() {
-        return Ok(AccountActOutcome::Faulty(faults));
+        return Ok(AccountActionOutcome::Faulty(faults));
     }
     let client = HashingClient::new(HashingPurpose::Administration, initiator.origin.ip);
     let hash = match &password {
@@ -130,7 +135,7 @@ async fn check_and_act(
         None => None,
     };
     let one_time_password = password
-        .filter(|_| matches!(act, Act::ResetPassword))
+        .filter(|_| matches!(act, AccountAction::ResetPassword))
         .map(|(password, _)| password);
     ctx.write(initiator, move |w| {
         Ok(w.change_account(id, act, hash)?.with_password(one_time_password))
@@ -138,7 +143,7 @@ async fn check_and_act(
     .await
 }
 
-impl AccountActOutcome {
+impl AccountActionOutcome {
     /// Adds the one-time password to what was done.
     fn with_password(self, one_time_password: Option<Secret>) -> Self {
         match self {
@@ -158,7 +163,7 @@ pub(super) struct NewHash {
     pub(super) must_change: bool,
 }
 
-impl Act {
+impl AccountAction {
     /// Returns whether the action leaves one enabled administrator fewer.
     fn takes_an_administrator(&self) -> bool {
         match self {
@@ -279,9 +284,9 @@ impl Write<'_> {
     pub(super) fn change_account(
         &mut self,
         id: AccountId,
-        act: Act,
+        act: AccountAction,
         new: Option<NewHash>,
-    ) -> Result<AccountActOutcome, FlowError> {
+    ) -> Result<AccountActionOutcome, FlowError> {
         accounts::lock_administrators(self.connection)?;
         sessions::lock_account_sessions(self.connection, id)?;
         let before = accounts::find(self.connection, id)?.ok_or(FlowError::NotFound)?;
@@ -299,7 +304,7 @@ impl Write<'_> {
                 MAX_PASSWORD_HISTORY,
             )?;
         }
-        if matches!(act, Act::Disable | Act::ExpireNow) {
+        if matches!(act, AccountAction::Disable | AccountAction::ExpireNow) {
             // An invitation stays: the owner has not signed in yet, and the link does not work
             // before the account can be used.
             self.void_links(id, &[LinkKind::Reset])?;
@@ -315,7 +320,7 @@ impl Write<'_> {
             self.write_act(&act, event, &before, new)?;
         }
         self.forget_account(id);
-        Ok(AccountActOutcome::Done {
+        Ok(AccountActionOutcome::Done {
             one_time_password: None,
             ended,
         })
@@ -323,31 +328,42 @@ impl Write<'_> {
 
     /// Returns why the action is refused: the account's source decides about that, or it would
     /// affect the last administrator or the initiator.
-    fn refuse_act(&mut self, act: &Act, account: &Account) -> Result<Option<AccountActOutcome>, StoreError> {
-        let is_managed = act.belongs_to_source() || (matches!(act, Act::Enable) && self.ctx.has_lost_source(account));
+    fn refuse_act(
+        &mut self,
+        act: &AccountAction,
+        account: &Account,
+    ) -> Result<Option<AccountActionOutcome>, StoreError> {
+        let is_managed =
+            act.belongs_to_source() || (matches!(act, AccountAction::Enable) && self.ctx.has_lost_source(account));
         if let (true, Some(title)) = (is_managed, self.ctx.source_title(account)) {
-            return Ok(Some(AccountActOutcome::Managed(title)));
+            return Ok(Some(AccountActionOutcome::Managed(title)));
         }
         if !act.takes_an_administrator() {
             return Ok(None);
         }
         let is_usable = account.role == Role::Administrator && account.is_enabled();
         if is_usable && accounts::count_usable_administrators(self.connection, Some(account.id), self.now)? == 0 {
-            return Ok(Some(AccountActOutcome::LastAdministrator));
+            return Ok(Some(AccountActionOutcome::LastAdministrator));
         }
         let is_own = self.initiator.account_id() == Some(account.id);
-        Ok(is_own.then_some(AccountActOutcome::Yourself))
+        Ok(is_own.then_some(AccountActionOutcome::Yourself))
     }
 
     /// Writes the changed account, with its audit event and the owner's notification.
-    fn write_act(&mut self, act: &Act, event: Event, before: &Account, new: Option<NewHash>) -> Result<(), FlowError> {
+    fn write_act(
+        &mut self,
+        act: &AccountAction,
+        event: Event,
+        before: &Account,
+        new: Option<NewHash>,
+    ) -> Result<(), FlowError> {
         // Read again, because ending its sessions changed the account.
         let mut account = accounts::find(self.connection, before.id)?.ok_or(FlowError::NotFound)?;
         act.apply(&mut account, new, self.now);
         if account.email != before.email {
             self.void_links(account.id, &[LinkKind::Reset])?;
         }
-        if matches!(act, Act::Delete) {
+        if matches!(act, AccountAction::Delete) {
             accounts::delete(self.connection, account.id)?;
         } else {
             accounts::update(self.connection, &account)?;
@@ -362,20 +378,20 @@ impl Write<'_> {
     }
 
     /// Notifies the owner of the action.
-    fn notify_owner(&mut self, act: &Act, before: &Account, after: &Account) -> Result<(), StoreError> {
+    fn notify_owner(&mut self, act: &AccountAction, before: &Account, after: &Account) -> Result<(), StoreError> {
         match act {
-            Act::ResetPassword | Act::SetPassword { .. } => self.notify_password(after, false),
-            Act::SetProfile { .. } => self.notify_email_change(before, after),
-            Act::ExpireNow => self.notify_expired(after),
-            Act::Enable if before.expired_at.is_some() => self.notify_reactivated(after),
-            Act::Enable
-            | Act::Disable
-            | Act::SetExpiry(_)
-            | Act::ForceChange
-            | Act::SetRole(_)
-            | Act::EndSessions
-            | Act::Unlock
-            | Act::Delete => Ok(()),
+            AccountAction::ResetPassword | AccountAction::SetPassword { .. } => self.notify_password(after, false),
+            AccountAction::SetProfile { .. } => self.notify_email_change(before, after),
+            AccountAction::ExpireNow => self.notify_expired(after),
+            AccountAction::Enable if before.expired_at.is_some() => self.notify_reactivated(after),
+            AccountAction::Enable
+            | AccountAction::Disable
+            | AccountAction::SetExpiry(_)
+            | AccountAction::ForceChange
+            | AccountAction::SetRole(_)
+            | AccountAction::EndSessions
+            | AccountAction::Unlock
+            | AccountAction::Delete => Ok(()),
         }
     }
 }

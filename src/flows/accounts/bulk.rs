@@ -1,7 +1,7 @@
 //! The same action on many accounts: selected ones, or all that match. Accounts for which it is not
 //! possible are reported and skipped.
 
-use super::act::{AccountActOutcome, Act};
+use super::act::{AccountAction, AccountActionOutcome};
 use crate::{
     domain::{
         account::{Account, AccountFilter, AccountId},
@@ -20,7 +20,7 @@ const BATCH: usize = 200;
 
 /// An action on many accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BulkAct {
+pub enum BulkAction {
     Disable,
     Enable,
     ForceChange,
@@ -77,7 +77,7 @@ pub async fn find_selected(
     ctx: &Ctx,
     initiator: &Initiator,
     chosen: AccountSelection,
-    act: &BulkAct,
+    act: &BulkAction,
     limit: i64,
 ) -> Result<(Vec<Account>, i64), FlowError> {
     let spared = initiator.account_id().filter(|_| act.skips_own_account());
@@ -127,7 +127,7 @@ pub async fn act_on_all(
     ctx: &Ctx,
     initiator: &Initiator,
     selection: AccountSelection,
-    act: BulkAct,
+    act: BulkAction,
 ) -> Result<BulkOutcome, FlowError> {
     act_on_all_observed(ctx, initiator, selection, act, &|_, _| {}).await
 }
@@ -137,10 +137,10 @@ pub async fn act_on_all_observed(
     ctx: &Ctx,
     initiator: &Initiator,
     selection: AccountSelection,
-    act: BulkAct,
+    act: BulkAction,
     note_progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<BulkOutcome, FlowError> {
-    let ends = if act == BulkAct::EndSessions {
+    let ends = if act == BulkAction::EndSessions {
         ends_of(ctx, initiator, &selection)
     } else {
         Vec::new()
@@ -176,7 +176,7 @@ async fn act_in_batches(
     ctx: &Ctx,
     initiator: &Initiator,
     selection: AccountSelection,
-    act: BulkAct,
+    act: BulkAction,
     note_progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<BulkOutcome, FlowError> {
     let ids: Vec<AccountId> = match selection {
@@ -209,7 +209,7 @@ impl BulkOutcome {
     }
 }
 
-impl BulkAct {
+impl BulkAction {
     /// Returns whether the initiator's own account is skipped, because the action would take away
     /// console access or end the session, or because administrators cannot make enrolment links for
     /// themselves.
@@ -226,21 +226,21 @@ impl BulkAct {
     }
 
     /// Returns the action for this account; `None`: nothing changes.
-    fn act_for(&self, account: &Account) -> Option<Act> {
+    fn act_for(&self, account: &Account) -> Option<AccountAction> {
         let grouped = |groups: Vec<String>| {
-            (groups != account.groups).then(|| Act::SetProfile {
+            (groups != account.groups).then(|| AccountAction::SetProfile {
                 display_name: account.display_name.clone(),
                 email: account.email.clone().unwrap_or_default(),
                 groups,
             })
         };
         match self {
-            Self::Disable => account.disabled_at.is_none().then_some(Act::Disable),
-            Self::Enable => (!account.is_enabled()).then_some(Act::Enable),
-            Self::ForceChange => (!account.must_change_password).then_some(Act::ForceChange),
-            Self::EndSessions => Some(Act::EndSessions),
-            Self::ExpireNow => account.expired_at.is_none().then_some(Act::ExpireNow),
-            Self::Delete => Some(Act::Delete),
+            Self::Disable => account.disabled_at.is_none().then_some(AccountAction::Disable),
+            Self::Enable => (!account.is_enabled()).then_some(AccountAction::Enable),
+            Self::ForceChange => (!account.must_change_password).then_some(AccountAction::ForceChange),
+            Self::EndSessions => Some(AccountAction::EndSessions),
+            Self::ExpireNow => account.expired_at.is_none().then_some(AccountAction::ExpireNow),
+            Self::Delete => Some(AccountAction::Delete),
             Self::AddGroup(group) => {
                 let mut groups = account.groups.clone();
                 if !groups.contains(group) {
@@ -262,7 +262,7 @@ impl Write<'_> {
         &mut self,
         in_force: &PolicyInForce,
         ids: &[AccountId],
-        act: &BulkAct,
+        act: &BulkAction,
     ) -> Result<BulkOutcome, FlowError> {
         accounts::lock_administrators(self.connection)?;
         let mut sum = BulkOutcome::default();
@@ -271,7 +271,7 @@ impl Write<'_> {
                 sum.skip(account, SkipReason::Yourself);
                 continue;
             }
-            if *act == BulkAct::EnrolmentLink {
+            if *act == BulkAction::EnrolmentLink {
                 match self.issue_link(in_force, &account, true)? {
                     EnrolmentLinkOutcome::Sent | EnrolmentLinkOutcome::Link(_) => sum.done += 1,
                     EnrolmentLinkOutcome::OwnAccount => sum.skip(account, SkipReason::Yourself),
@@ -285,20 +285,22 @@ impl Write<'_> {
                 sum.already += 1;
                 continue;
             };
-            if *act == BulkAct::EndSessions && sessions::list_live_of_account(self.connection, account.id)?.is_empty() {
+            if *act == BulkAction::EndSessions
+                && sessions::list_live_of_account(self.connection, account.id)?.is_empty()
+            {
                 sum.already += 1;
                 continue;
             }
             let refused = match self.change_account(account.id, one, None)? {
-                AccountActOutcome::Done { ended, .. } => {
+                AccountActionOutcome::Done { ended, .. } => {
                     sum.done += 1;
                     sum.ended += ended;
                     None
                 }
-                AccountActOutcome::LastAdministrator => Some(SkipReason::LastAdministrator),
-                AccountActOutcome::Yourself => Some(SkipReason::Yourself),
-                AccountActOutcome::Managed(_) => Some(SkipReason::Managed),
-                AccountActOutcome::Faulty(_) => Some(SkipReason::Faulty),
+                AccountActionOutcome::LastAdministrator => Some(SkipReason::LastAdministrator),
+                AccountActionOutcome::Yourself => Some(SkipReason::Yourself),
+                AccountActionOutcome::Managed(_) => Some(SkipReason::Managed),
+                AccountActionOutcome::Faulty(_) => Some(SkipReason::Faulty),
             };
             sum.skipped
                 .extend(refused.map(|reason| (account.id, account.name, reason)));

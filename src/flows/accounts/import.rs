@@ -8,7 +8,7 @@ pub use results::{ImportSummary, KeptImport, fetch_import, find_import};
 
 pub use plan::{ImportPlan, MAX_ONE_TIME_PASSWORDS, PlannedChange, PlannedLine, entry_of};
 
-use super::act::{AccountActOutcome, Act};
+use super::act::{AccountAction, AccountActionOutcome};
 use crate::{
     domain::{
         account::{Account, AccountFilter, AccountId, AccountName},
@@ -171,36 +171,36 @@ struct MadePassword {
 /// The password hashes of accounts to be created, by line number.
 type MadePasswords = BTreeMap<usize, MadePassword>;
 
-impl Act {
+impl AccountAction {
     /// Returns the actions that make an account match a line of a file. The order matters: an
     /// account is enabled before its date is set.
-    fn of_differences(old: &AccountEntry, differences: &[Difference], new: &AccountEntry) -> Vec<Act> {
+    fn of_differences(old: &AccountEntry, differences: &[Difference], new: &AccountEntry) -> Vec<AccountAction> {
         let differs = |column: AccountColumn| differences.iter().any(|difference| difference.column == column);
         let mut acts = Vec::new();
         if differs(AccountColumn::Disabled) && !new.disabled {
-            acts.push(Act::Enable);
+            acts.push(AccountAction::Enable);
         }
         if [AccountColumn::DisplayName, AccountColumn::Email, AccountColumn::Groups]
             .into_iter()
             .any(differs)
         {
-            acts.push(Act::SetProfile {
+            acts.push(AccountAction::SetProfile {
                 display_name: new.display_name.clone(),
                 email: new.email.clone().unwrap_or_default(),
                 groups: new.groups.clone(),
             });
         }
         if differs(AccountColumn::ExpiresAt) || (old.disabled && !new.disabled && new.expires_at.is_some()) {
-            acts.push(Act::SetExpiry(new.expires_at));
+            acts.push(AccountAction::SetExpiry(new.expires_at));
         }
         if differs(AccountColumn::Role) {
-            acts.push(Act::SetRole(new.role));
+            acts.push(AccountAction::SetRole(new.role));
         }
         if differs(AccountColumn::MustChange) {
-            acts.push(Act::ForceChange);
+            acts.push(AccountAction::ForceChange);
         }
         if differs(AccountColumn::Disabled) && new.disabled {
-            acts.push(Act::Disable);
+            acts.push(AccountAction::Disable);
         }
         acts
     }
@@ -325,9 +325,9 @@ impl Write<'_> {
         let old = entry_of(&accounts::find(self.connection, id)?.ok_or(FlowError::NotFound)?);
         let new = line.applied_to(old.clone());
         let mut all_ended = 0;
-        for act in Act::of_differences(&old, differences, &new) {
+        for act in AccountAction::of_differences(&old, differences, &new) {
             // The plan was made under the same locks, so any other result rolls the import back.
-            let AccountActOutcome::Done { ended, .. } = self.change_account(id, act, None)? else {
+            let AccountActionOutcome::Done { ended, .. } = self.change_account(id, act, None)? else {
                 return Err(changed());
             };
             all_ended += ended;

@@ -5,7 +5,7 @@ use crate::{
     harness::server::{Backend, PASSWORD, TestServer},
     pages::kit::at_once,
 };
-use nightlatch::{domain::account::Role, flows::accounts::Act};
+use nightlatch::{domain::account::Role, flows::accounts::AccountAction};
 use serde_json::json;
 
 /// The cookie of a pending sign-in.
@@ -201,7 +201,7 @@ fn an_account_disabled_or_a_policy_changed_between_the_steps_is_judged_anew() {
         browser.post("/login/factor", &[("code", &code)]).expect(422);
         server.policy(&[("factor.required", "off"), ("factor.authenticator_app", "true")]);
         let browser = server.signed_in("ada");
-        server.act(id, Act::Disable);
+        server.act(id, AccountAction::Disable);
         let refusal = browser.post("/login/factor", &[("code", &app.code(&server))]);
         assert!(
             [303, 403].contains(&refusal.status()),

@@ -9,7 +9,7 @@ use crate::harness::{
 use nightlatch::{
     domain::account::Role,
     flows::{
-        accounts::Act,
+        accounts::AccountAction,
         applications::{self, ApplicationChange, ApplicationOutcome},
     },
 };
@@ -93,7 +93,7 @@ fn session_with(server: &TestServer, duty: &Expected) -> Client {
     let ada = server.signed_in("ada");
     match duty.detail {
         detail if detail == PASSWORD_CHANGE.detail => {
-            server.act(id, Act::ForceChange);
+            server.act(id, AccountAction::ForceChange);
         }
         detail if detail == PROVE.detail => {
             enrol_app(server, &server.signed_in("ada"));

@@ -5,13 +5,13 @@ use super::kit::{App, JSON, at_localhost, enrol_app, enrol_passkey, refused, sho
 use crate::harness::server::{Backend, TestServer};
 use nightlatch::{
     domain::account::{AccountId, Role},
-    flows::accounts::Act,
+    flows::accounts::AccountAction,
 };
 use serde_json::json;
 
 /// Gives the account an address for notifications.
 fn with_email(server: &TestServer, id: AccountId) {
-    let profile = Act::SetProfile {
+    let profile = AccountAction::SetProfile {
         display_name: String::new(),
         email: "ada@example.org".to_owned(),
         groups: Vec::new(),

@@ -19,7 +19,7 @@ use nightlatch::{
     },
     flows::{
         Ctx, Initiator,
-        accounts::Act,
+        accounts::AccountAction,
         factors::{
             self, AppConfirmation, CodeStep, CompletedSignIn, EnrolmentLinkOutcome, EnrolmentRefusal, FactorDue,
             FactorOwner, FactorStepOutcome, PasskeyEnrolment, PasskeyOptions, PasskeySignIn, PasskeyStep, PendingStep,
@@ -408,7 +408,7 @@ fn a_pending_sign_in_is_bound_to_its_browser_password_and_time() {
         assert_eq!(with(&|_| {}), "over");
         // The password changed, and the account was disabled.
         let due = self::due(server, "ada");
-        server.act(ada, Act::ResetPassword);
+        server.act(ada, AccountAction::ResetPassword);
         assert_eq!(
             describe(&settle(server, code_step(&due, &app.code(server.now())))),
             "over"
@@ -422,7 +422,7 @@ fn an_account_that_is_disabled_between_the_steps_is_refused() {
         let ada = server.account("ada", Role::Member);
         let (app, _) = enrol_app(server, &open(server, "ada"));
         let due = due(server, "ada");
-        server.act(ada, Act::Disable);
+        server.act(ada, AccountAction::Disable);
         let outcome = settle(server, code_step(&due, &app.code(server.now())));
         assert!(matches!(
             outcome,

@@ -7,7 +7,7 @@ use crate::{
     },
     pages::kit::filled,
 };
-use nightlatch::{domain::account::Role, flows::accounts::Act, http::routes};
+use nightlatch::{domain::account::Role, flows::accounts::AccountAction, http::routes};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -233,10 +233,10 @@ fn endpoints_of_the_guard_never_redirect() {
     let boss = server.admin("boss");
     let id = server.account("newcomer", Role::Member);
     let newcomer = server.signed_in("newcomer");
-    server.act(id, Act::ForceChange);
+    server.act(id, AccountAction::ForceChange);
     let gone = server.account("gone", Role::Member);
     let ended = server.signed_in("gone");
-    server.act(gone, Act::EndSessions);
+    server.act(gone, AccountAction::EndSessions);
     refused(post(&ended, "touch", &json!({})), 401, "revoked");
     for (visit, client) in [
         ("anonymous", &server.anyone()),
@@ -316,8 +316,8 @@ fn refused_sign_ins_come_as_codes_with_the_words_of_the_page() {
             ("auth.login_failure_limit", "2"),
         ]);
         for (name, act, code) in [
-            ("disabled", Act::Disable, "account_disabled"),
-            ("expired", Act::ExpireNow, "account_expired"),
+            ("disabled", AccountAction::Disable, "account_disabled"),
+            ("expired", AccountAction::ExpireNow, "account_expired"),
         ] {
             let id = server.account(name, Role::Member);
             server.act(id, act);
@@ -354,7 +354,7 @@ fn a_required_password_change_is_shown_with_its_link() {
         let server = TestServer::on(backend).start();
         let id = server.account("ada", Role::Member);
         let open = server.signed_in("ada");
-        server.act(id, Act::ForceChange);
+        server.act(id, AccountAction::ForceChange);
         assert_eq!(status(&open)["duty"], "password_change");
         refused(post(&open, "touch", &json!({})), 401, "password_change");
         let ada = server.anyone();

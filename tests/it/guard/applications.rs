@@ -14,7 +14,7 @@ use nightlatch::{
         policy::Scope,
     },
     flows::{
-        accounts::Act,
+        accounts::AccountAction,
         applications::{self, ApplicationChange, ApplicationOutcome},
     },
 };
@@ -395,11 +395,11 @@ fn links_lead_to_our_own_host() {
         let refused = post(&wiki, "touch", &json!({})).expect(401).json();
         assert_eq!(refused["login_url"], "https://login.example.org/login");
         sign_in(&wiki, "ada").expect(200);
-        server.act(id, Act::EndSessions);
+        server.act(id, AccountAction::EndSessions);
         let refused = post(&wiki, "touch", &json!({})).expect(401).json();
         assert_eq!(refused["code"], "revoked");
         assert_eq!(refused["login_url"], "https://login.example.org/login?reason=revoked");
-        server.act(id, Act::ForceChange);
+        server.act(id, AccountAction::ForceChange);
         let told = sign_in(&wiki, "ada").expect(409).json();
         assert_eq!(told["location"], "https://login.example.org/password", "{backend:?}");
         assert_eq!(status(&wiki)["duty"], "password_change");
@@ -444,7 +444,7 @@ fn no_access_is_shown_and_no_session_opens_there() {
         );
         let touch = post(&page, "touch", &json!({})).expect(403).json();
         assert_eq!(touch["code"], "forbidden");
-        let profile = Act::SetProfile {
+        let profile = AccountAction::SetProfile {
             display_name: String::new(),
             email: String::new(),
             groups: vec!["staff".to_owned()],

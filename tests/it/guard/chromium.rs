@@ -8,7 +8,7 @@ use crate::harness::{
 use fantoccini::key::Key;
 use nightlatch::{
     domain::{account::Role, policy::Scope},
-    flows::accounts::Act,
+    flows::accounts::AccountAction,
 };
 
 /// Runs blocking work outside of the browser's own loop.
@@ -246,7 +246,7 @@ fn an_end_by_an_administrator_shows_at_once_and_another_user_is_led_home() {
         browser.sign_in("bob", PASSWORD).await;
         browser.arrives_at("/").await;
         browser.go("/password").await;
-        aside(|| server.act(bob, Act::EndSessions));
+        aside(|| server.act(bob, AccountAction::EndSessions));
         browser
             .guard_says("dialog.cover h2", "An administrator or another of your sessions")
             .await;
@@ -290,7 +290,7 @@ fn a_password_that_must_change_is_changed_in_another_tab_and_the_page_goes_on() 
         browser.arrives_at("/").await;
         browser.go("/password").await;
         browser.type_into("[name=new_password]", "typed already").await;
-        aside(|| server.act(bob, Act::ForceChange));
+        aside(|| server.act(bob, AccountAction::ForceChange));
         browser
             .guard_says("dialog.cover h2", "Choose a new password first")
             .await;

@@ -10,7 +10,7 @@ use fantoccini::key::Key;
 use nightlatch::{
     domain::account::{AccountId, Role},
     flows::{
-        accounts::Act,
+        accounts::AccountAction,
         applications::{self, ApplicationChange, ApplicationOutcome},
     },
 };
@@ -56,8 +56,8 @@ fn town() -> Town {
     }
 }
 
-fn groups(groups: &[&str]) -> Act {
-    Act::SetProfile {
+fn groups(groups: &[&str]) -> AccountAction {
+    AccountAction::SetProfile {
         display_name: String::new(),
         email: String::new(),
         groups: groups.iter().map(|group| (*group).to_owned()).collect(),
@@ -147,7 +147,7 @@ fn the_guard_works_on_the_applications_own_page() {
         aside(|| town.server.act(town.ada, groups(&["staff"])));
         browser.guard_goes().await;
         // Signed out there, and in again by the way of the sign-in, back to the page.
-        aside(|| town.server.act(town.ada, Act::EndSessions));
+        aside(|| town.server.act(town.ada, AccountAction::EndSessions));
         browser.guard("dialog.cover a").await.click().await.unwrap();
         browser.arrives_at(&format!("{}/login?return_to=", town.login)).await;
         browser.sign_in("ada", PASSWORD).await;

@@ -4,7 +4,7 @@ use crate::harness::{
     client::{Client, FIREFOX},
     server::{Backend, PASSWORD, TestDatabase, TestServer, eventually},
 };
-use nightlatch::{domain::account::Role, flows::accounts::Act, live::event_streams::MAX_PER_SESSION};
+use nightlatch::{domain::account::Role, flows::accounts::AccountAction, live::event_streams::MAX_PER_SESSION};
 use reqwest::Method;
 use serde_json::json;
 use std::{
@@ -106,7 +106,7 @@ fn an_end_is_told_at_once_and_closes_the_stream() {
         let ada = server.signed_in("ada");
         let mut events = Events::of(&server, &ada);
         assert!(events.is_quiet(), "{backend:?}: {}", events.text);
-        server.act(id, Act::EndSessions);
+        server.act(id, AccountAction::EndSessions);
         let took = events.wait_for("event: ended\ndata: {}\n\n");
         assert!(took < Duration::from_secs(5), "{backend:?}: {took:?}");
         events.closes();
@@ -150,10 +150,10 @@ fn only_a_live_session_has_a_stream_and_a_duty_does_not_prevent_it() {
         ada.send(Method::GET, PATH, None, &[(name, value)]).expect(403);
     }
     let mut events = Events::of(&server, &ada);
-    server.act(id, Act::ForceChange);
+    server.act(id, AccountAction::ForceChange);
     events.wait_for("event: duty");
     let mut second = Events::of(&server, &ada);
-    server.act(id, Act::EndSessions);
+    server.act(id, AccountAction::EndSessions);
     events.wait_for("event: ended");
     second.wait_for("event: ended");
     assert_eq!(ada.get(PATH).expect(401).json()["code"], "revoked");
@@ -205,7 +205,7 @@ fn one_instance_tells_what_happened_on_another() {
     let mut events = Events::of(&one, &ada);
     two.policy(&[("auth.idle_session_timeout", "20m")]);
     events.wait_for("event: policy");
-    two.act(id, Act::EndSessions);
+    two.act(id, AccountAction::EndSessions);
     let took = events.wait_for("event: ended");
     assert!(took < Duration::from_secs(5), "{took:?}");
 }

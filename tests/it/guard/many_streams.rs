@@ -11,7 +11,7 @@ use nightlatch::{
         account::{AccountId, Role},
         session::{Session, SessionFilter, SessionId},
     },
-    flows::accounts::{self, Act},
+    flows::accounts::{self, AccountAction},
     live::event_streams::OpenStream,
     store::StoreError,
 };
@@ -78,7 +78,7 @@ fn the_end_of_many_sessions_is_told_to_every_stream_wherever_it_was_written() {
             let beside = TestServer::beside(&database).clock(&server.clock).context();
             let operator = operator();
             server
-                .run(accounts::act(&beside, &operator, id, Act::EndSessions))
+                .run(accounts::act(&beside, &operator, id, AccountAction::EndSessions))
                 .unwrap();
             all_are_told(&own);
             events.wait_for("event: ended");
@@ -96,7 +96,7 @@ fn a_changed_session_that_lives_is_not_told_an_end() {
         let session = only_session(&server);
         let others = open_many(&server, &session, id, 3);
         let mut events = Events::of(&server, &ada);
-        server.act(id, Act::ForceChange);
+        server.act(id, AccountAction::ForceChange);
         events.wait_for("event: duty");
         assert!(!events.text.contains("ended"), "{backend:?}: {}", events.text);
         eventually("the others are woken", || {
@@ -142,7 +142,7 @@ fn every_stream_of_a_browser_closes_with_the_end_of_its_session() {
             streams.extend((0..10).map(|_| Events::of(&server, browser)));
         }
         let before = server.ctx.store.calls();
-        server.act(id, Act::EndSessions);
+        server.act(id, AccountAction::EndSessions);
         for events in &mut streams {
             let took = events.wait_for("event: ended\ndata: {}\n\n");
             assert!(took < Duration::from_secs(10), "{backend:?}: {took:?}");

@@ -8,7 +8,7 @@ use crate::harness::{
 };
 use nightlatch::{
     domain::account::{AccountId, Role},
-    flows::accounts::Act,
+    flows::accounts::AccountAction,
 };
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ async fn has_streams(server: &TestServer, count: usize) {
 
 /// Ends the account's sessions and returns how long the page stays uncovered.
 async fn covered_after_end(browser: &Browser, server: &TestServer, id: AccountId) -> Duration {
-    aside(|| server.act(id, Act::EndSessions));
+    aside(|| server.act(id, AccountAction::EndSessions));
     let ended = Instant::now();
     while !browser.has("html[data-nightlatch-covered]").await {
         assert!(ended.elapsed() < Duration::from_secs(10), "never covered");
@@ -127,7 +127,7 @@ fn an_answer_older_than_an_event_does_not_hide_what_happened() {
             browser.script(&format!("window.held = '{held}'")).await;
             browser.type_into("[name=new_password]", "x").await;
             becomes_true(&browser, &format!("{act} return holding > 0")).await;
-            aside(|| server.act(id, Act::ForceChange));
+            aside(|| server.act(id, AccountAction::ForceChange));
             becomes_true(&browser, "return events.includes('duty')").await;
             browser.script("window.held = null").await;
             browser

@@ -300,7 +300,7 @@ impl TestServer {
         }
     }
 
-    pub fn act(&self, id: AccountId, act: accounts::Act) -> accounts::AccountActOutcome {
+    pub fn act(&self, id: AccountId, act: accounts::AccountAction) -> accounts::AccountActionOutcome {
         self.run(accounts::act(&self.ctx, &operator(), id, act)).unwrap()
     }
 

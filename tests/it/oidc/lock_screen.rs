@@ -13,7 +13,7 @@ use crate::harness::{
 use nightlatch::{
     domain::account::{AccountId, Role},
     flows::{
-        accounts::Act,
+        accounts::AccountAction,
         applications::{self, ApplicationChange, ApplicationOutcome},
     },
 };
@@ -25,7 +25,7 @@ fn aside<T: Send>(act: impl FnOnce() -> T + Send) -> T {
 }
 
 fn end_sessions(server: &TestServer, account: AccountId) {
-    aside(|| server.act(account, Act::EndSessions));
+    aside(|| server.act(account, AccountAction::EndSessions));
 }
 
 /// Fills in the provider's form.

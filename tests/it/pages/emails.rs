@@ -18,7 +18,7 @@ use nightlatch::{
         time::Span,
     },
     flows::{
-        accounts::{self, Act},
+        accounts::{self, AccountAction},
         lockouts, mail, notices,
     },
     store::audit,
@@ -38,7 +38,7 @@ fn ada(server: &TestServer, role: Role) -> (AccountId, Client) {
 }
 
 fn set_email(server: &TestServer, id: AccountId, email: &str) {
-    let profile = Act::SetProfile {
+    let profile = AccountAction::SetProfile {
         display_name: String::new(),
         email: email.to_owned(),
         groups: Vec::new(),
@@ -326,11 +326,11 @@ fn mailed_links_die_with_the_password_and_with_a_disabled_account() {
             ada.post("/password", &form).expect(303);
         }),
         ("administrator's reset", |server, id, _| {
-            server.act(id, Act::ResetPassword);
+            server.act(id, AccountAction::ResetPassword);
         }),
         ("disabled and enabled again", |server, id, _| {
-            server.act(id, Act::Disable);
-            server.act(id, Act::Enable);
+            server.act(id, AccountAction::Disable);
+            server.act(id, AccountAction::Enable);
         }),
         ("mailed reset", |server, _, _| {
             let token = token(server, "/password/reset");
@@ -583,7 +583,7 @@ fn the_owner_is_notified_once_of_a_changed_or_reset_password() {
         assert_eq!(count(&server), before, "{backend:?}");
         change(PASSWORD, OTHER).expect(303);
         assert_eq!(kinds(&server, before), ["password_changed"], "{backend:?}");
-        server.act(id, Act::ResetPassword);
+        server.act(id, AccountAction::ResetPassword);
         assert_eq!(kinds(&server, before).len(), 2, "{backend:?}");
         let emails = server.deliver().join("\n");
         assert!(
@@ -713,7 +713,7 @@ fn an_expiry_is_notified_once_before_each_date_and_once_it_has_passed() {
         let (id, _) = ada(&server, Role::Member);
         let tell = || server.run(notices::notify_expiring(&server.ctx)).unwrap();
         let at = server.now().saturating_add(Span::from_secs(10 * DAY));
-        server.act(id, Act::SetExpiry(Some(at)));
+        server.act(id, AccountAction::SetExpiry(Some(at)));
         let before = count(&server);
         tell();
         assert_eq!(count(&server), before, "{backend:?}: ten days are far");
@@ -721,13 +721,16 @@ fn an_expiry_is_notified_once_before_each_date_and_once_it_has_passed() {
         tell();
         tell();
         assert_eq!(kinds(&server, before), ["expires_soon"], "{backend:?}: once");
-        server.act(id, Act::SetExpiry(Some(at.saturating_add(Span::from_secs(60)))));
+        server.act(
+            id,
+            AccountAction::SetExpiry(Some(at.saturating_add(Span::from_secs(60)))),
+        );
         server.advance(60);
         tell();
         assert_eq!(count(&server), before + 2, "{backend:?}: another date");
         server.advance(7 * DAY + 61);
         server.run(accounts::expire_due(&server.ctx)).unwrap();
-        server.act(id, Act::Enable);
+        server.act(id, AccountAction::Enable);
         assert_eq!(kinds(&server, before)[2..], ["expired", "reactivated"], "{backend:?}");
     }
 }
@@ -851,10 +854,10 @@ fn a_kind_that_policy_or_its_owner_switched_off_is_not_sent() {
         let server = TestServer::on(backend).start();
         let (id, ada) = ada(&server, Role::Member);
         let before = count(&server);
-        let reset = || server.act(id, Act::ForceChange);
+        let reset = || server.act(id, AccountAction::ForceChange);
         reset();
         server.policy(&[("notices.password", "false")]);
-        server.act(id, Act::ResetPassword);
+        server.act(id, AccountAction::ResetPassword);
         assert_eq!(count(&server), before, "{backend:?}: by policy");
         server.policy(&[("notices.password", "true")]);
         drop(ada);
@@ -868,8 +871,8 @@ fn a_kind_that_policy_or_its_owner_switched_off_is_not_sent() {
         );
         let expire = |id| {
             let before = count(&server);
-            server.act(id, Act::ExpireNow);
-            server.act(id, Act::Enable);
+            server.act(id, AccountAction::ExpireNow);
+            server.act(id, AccountAction::Enable);
             count(&server) - before
         };
         eve.post("/notices", &[("notice", "sign_in"), ("notice", "lockout")])
@@ -916,7 +919,7 @@ fn a_thief_cannot_silence_the_emails_that_reveal_the_theft() {
                 "{backend:?} {boxes:?}"
             );
         }
-        server.act(id, Act::ResetPassword);
+        server.act(id, AccountAction::ResetPassword);
         set_email(&server, id, NEW);
         let told = kinds(&server, before + 1);
         assert_eq!(
@@ -937,6 +940,6 @@ fn an_account_without_an_address_gets_no_email() {
         .header("user-agent", CHROME)
         .sign_in("ada", PASSWORD)
         .expect(303);
-    server.act(id, Act::ResetPassword);
+    server.act(id, AccountAction::ResetPassword);
     assert_eq!(count(&server), 0);
 }

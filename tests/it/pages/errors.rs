@@ -1,7 +1,7 @@
 //! Error pages: a signed-in user keeps navigation, name and sign-out.
 
 use crate::harness::server::{Backend, TestServer};
-use nightlatch::{domain::account::Role, flows::accounts::Act};
+use nightlatch::{domain::account::Role, flows::accounts::AccountAction};
 use reqwest::Method;
 
 #[test]
@@ -40,7 +40,7 @@ fn the_page_of_a_demanded_change_has_the_sign_out_that_it_promises() {
         let server = TestServer::on(backend).start();
         let id = server.account("ada", Role::Member);
         let ada = server.signed_in("ada");
-        server.act(id, Act::ForceChange);
+        server.act(id, AccountAction::ForceChange);
         let page = ada.get("/password").expect(200).page();
         assert!(page.shows("You can also sign out."), "{backend:?}");
         let lost = ada.get("/nothing/here").expect(404).page();

@@ -8,7 +8,7 @@ use crate::harness::{
 use nightlatch::{
     domain::{account::Role, policy::Scope},
     flows::{
-        accounts::Act,
+        accounts::AccountAction,
         applications::{self, ApplicationChange, ApplicationOutcome},
     },
 };
@@ -149,7 +149,7 @@ fn a_password_change_comes_before_the_factor() {
         let id = server.account("ada", Role::Member);
         let ada = server.signed_in("ada");
         server.policy(&[("factor.required", "any")]);
-        server.act(id, Act::ForceChange);
+        server.act(id, AccountAction::ForceChange);
         assert_eq!(ada.get("/").expect(303).location(), "/password", "{backend:?}");
         ada.get("/password").expect(200);
         let refused = nginx(&ada, "wiki.example.org").expect(401);

@@ -8,7 +8,7 @@ use crate::harness::{
 use nightlatch::{
     domain::{account::Role, origin::ReturnTo, policy::Scope, session::SessionFilter},
     flows::{
-        accounts::Act,
+        accounts::AccountAction,
         applications::{self, ApplicationChange, ApplicationOutcome},
         sessions,
     },
@@ -93,7 +93,7 @@ fn a_signed_in_request_passes_every_dialect_with_its_identity() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let server = server(backend);
         let id = server.account("bücher", Role::Member);
-        let profile = Act::SetProfile {
+        let profile = AccountAction::SetProfile {
             display_name: "Ada Lovelace".to_owned(),
             email: "ada@example.org".to_owned(),
             groups: texts(&["staff", "editors"]),
@@ -519,7 +519,7 @@ fn a_pending_password_change_comes_first() {
     let server = server(Backend::Sqlite);
     let id = server.account("ada", Role::Member);
     let ada = server.signed_in("ada");
-    server.act(id, Act::ForceChange);
+    server.act(id, AccountAction::ForceChange);
     let password = format!("{}/password", server.base);
     let answer = nginx(&ada, PAGE).expect(401);
     assert_eq!(

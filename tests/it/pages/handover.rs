@@ -15,7 +15,7 @@ use nightlatch::{
     },
     flows::{
         access::forget_old_handovers,
-        accounts::Act,
+        accounts::AccountAction,
         applications::{self, ApplicationChange, ApplicationOutcome},
         sessions,
     },
@@ -262,7 +262,7 @@ fn an_end_on_either_host_is_one_on_both() {
         assert_eq!(browser.shop.cookie("nightlatch"), None);
 
         let browser = Browser::signed_in(&server, "ada").carried_over();
-        server.act(id, Act::EndSessions);
+        server.act(id, AccountAction::EndSessions);
         assert_eq!(
             code(forwarded(&browser.shop, PAGE).expect(401)),
             "revoked",
@@ -422,9 +422,9 @@ fn a_session_that_ended_or_may_not_enter_is_not_carried_over() {
         let server = server(backend);
         server.policy(&[("auth.idle_session_timeout", "10m")]);
         for (name, act) in [
-            ("ended", Act::EndSessions),
-            ("pending", Act::ForceChange),
-            ("disabled", Act::Disable),
+            ("ended", AccountAction::EndSessions),
+            ("pending", AccountAction::ForceChange),
+            ("disabled", AccountAction::Disable),
         ] {
             let id: AccountId = server.account(name, Role::Member);
             let browser = Browser::signed_in(&server, name);
@@ -441,7 +441,7 @@ fn a_session_that_ended_or_may_not_enter_is_not_carried_over() {
         server.advance(21);
         refused(browser.shop.get(&ticket));
         // Access is lost during the handover, and before it starts.
-        let profile = |groups: &[&str]| Act::SetProfile {
+        let profile = |groups: &[&str]| AccountAction::SetProfile {
             display_name: String::new(),
             email: String::new(),
             groups: groups.iter().map(|group| (*group).to_owned()).collect(),
@@ -496,13 +496,13 @@ fn a_session_with_a_duty_is_redirected_to_its_duty() {
     let login = format!("/login?return_to={}", encoded(PAGE));
     assert_eq!(browser.own.get(&issue).expect(303).location(), login);
     browser.own.sign_in("ada", PASSWORD).expect(303);
-    server.act(id, Act::EndSessions);
+    server.act(id, AccountAction::EndSessions);
     assert_eq!(
         browser.own.get(&issue).expect(303).location(),
         format!("{login}&reason=revoked")
     );
     browser.own.sign_in("ada", PASSWORD).expect(303);
-    server.act(id, Act::ForceChange);
+    server.act(id, AccountAction::ForceChange);
     assert_eq!(browser.own.get(&issue).expect(303).location(), "/password");
     let fields = [("username", "ada"), ("password", PASSWORD), ("return_to", PAGE)];
     assert_eq!(

@@ -11,7 +11,7 @@ use nightlatch::{
         audit::{AuditRecord, Event},
         time::Span,
     },
-    flows::accounts::{self, Act},
+    flows::accounts::{self, AccountAction},
 };
 
 const BOTH: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
@@ -136,7 +136,7 @@ fn failed_attempts_show_with_time_place_and_device_and_others_acts_without() {
         let failures = ada.get("/history?outcome=failure").expect(200).page();
         assert_eq!(failures.rows_with("Outcome", "Refused").len(), failures.rows().len());
         assert_eq!(failures.rows_with("Event", "Sign-in refused").len(), 1, "{backend:?}");
-        server.act(id, Act::EndSessions);
+        server.act(id, AccountAction::EndSessions);
         let again = server.signed_in("ada").get("/history").expect(200);
         assert!(
             !again.page().rows_with("From", "by an operator").is_empty(),
@@ -190,7 +190,7 @@ fn an_expiry_is_notified_from_the_exact_microsecond_of_the_notice() {
         server.policy(&[("auth.expiry_notice", "1 day")]);
         let id = server.account("ada", Role::Member);
         let at = server.now().saturating_add(Span::from_secs(2 * 86_400));
-        server.act(id, Act::SetExpiry(Some(at)));
+        server.act(id, AccountAction::SetExpiry(Some(at)));
         server.advance(86_400 - 60);
         let ada = server.signed_in("ada");
         let told = || ada.get("/").expect(200).page().shows("Your account expires");

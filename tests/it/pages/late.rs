@@ -10,7 +10,7 @@ use nightlatch::{
         account::Role,
         session::{SessionFilter, SessionListState},
     },
-    flows::{access, accounts::Act},
+    flows::{access, accounts::AccountAction},
     store::sessions,
 };
 
@@ -54,7 +54,7 @@ fn activity_that_is_written_late_does_not_revive_or_move_an_ended_session() {
         server.advance(10);
         ada.get("/").expect(200);
         other.get("/").expect(200);
-        server.act(id, Act::EndSessions);
+        server.act(id, AccountAction::EndSessions);
         let ended = server.now();
         server.advance(10);
         server.run(access::flush_activity(&server.ctx)).unwrap();
@@ -122,7 +122,7 @@ fn ending_by_an_administrator_during_requests_and_moves_is_final() {
             .collect();
         at_once(21, |index| match index {
             20 => {
-                server.act(id, Act::Disable);
+                server.act(id, AccountAction::Disable);
             }
             index => {
                 tabs[index].get("/");
@@ -137,7 +137,7 @@ fn ending_by_an_administrator_during_requests_and_moves_is_final() {
             .filter(|event| event.starts_with("session.ended"))
             .count();
         assert_eq!(ended, 1, "{backend:?} {:?}", server.events());
-        server.act(id, Act::Enable);
+        server.act(id, AccountAction::Enable);
         assert!(
             tabs.iter().all(|tab| tab.get("/").status() == 303),
             "{backend:?}: enabling revives no session"
@@ -153,14 +153,14 @@ fn signing_in_while_the_account_is_disabled_leaves_no_live_session() {
         for _ in 0..4 {
             let clients: Vec<Client> = (0..4).map(|_| server.anyone()).collect();
             at_once(5, |index| match index {
-                4 => drop(server.act(id, Act::Disable)),
+                4 => drop(server.act(id, AccountAction::Disable)),
                 index => drop(clients[index].sign_in("ada", crate::harness::server::PASSWORD)),
             });
             assert!(
                 clients.iter().all(|client| client.get("/").status() == 303),
                 "{backend:?}"
             );
-            server.act(id, Act::Enable);
+            server.act(id, AccountAction::Enable);
             assert!(
                 clients.iter().all(|client| client.get("/").status() == 303),
                 "{backend:?}"

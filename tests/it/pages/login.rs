@@ -4,7 +4,7 @@ use crate::harness::{
     client::{Answer, CHROME, Client},
     server::{Backend, PASSWORD, TestDatabase, TestServer},
 };
-use nightlatch::{domain::account::Role, flows::accounts::Act};
+use nightlatch::{domain::account::Role, flows::accounts::AccountAction};
 use reqwest::Method;
 use std::sync::{Arc, Barrier};
 
@@ -51,9 +51,9 @@ fn wrong_passwords_look_alike_for_known_unknown_disabled_and_expired_accounts() 
     server.account("boss", Role::Administrator);
     server.account("known", Role::Member);
     let disabled = server.account("disabled", Role::Member);
-    server.act(disabled, Act::Disable);
+    server.act(disabled, AccountAction::Disable);
     let expired = server.account("expired", Role::Member);
-    server.act(expired, Act::ExpireNow);
+    server.act(expired, AccountAction::ExpireNow);
     let body = |name: &str| {
         let answer = server.anyone().sign_in(name, "not the password").expect(422);
         assert_eq!(answer.cookies(), Vec::<String>::new());
@@ -72,12 +72,15 @@ fn wrong_passwords_look_alike_for_known_unknown_disabled_and_expired_accounts() 
 fn the_correct_password_reveals_that_the_account_is_disabled_or_expired() {
     let server = TestServer::start();
     server.account("boss", Role::Administrator);
-    for (name, act, words) in [("dora", Act::Disable, "disabled"), ("eve", Act::ExpireNow, "expired")] {
+    for (name, act, words) in [
+        ("dora", AccountAction::Disable, "disabled"),
+        ("eve", AccountAction::ExpireNow, "expired"),
+    ] {
         let id = server.account(name, Role::Member);
         server.act(id, act);
         let answer = server.anyone().sign_in(name, PASSWORD).expect(403);
         assert!(answer.page().messages()[0].contains(words), "{words}");
-        server.act(id, Act::Enable);
+        server.act(id, AccountAction::Enable);
         server.anyone().sign_in(name, PASSWORD).expect(303);
     }
     assert!(server.events().contains(&"sign_in.refused account_disabled".to_owned()));
@@ -556,7 +559,7 @@ fn a_lost_cookie_is_explained_on_the_page_and_in_the_log() {
             "{backend:?}"
         );
         let ada = server.signed_in("ada");
-        server.act(id, Act::EndSessions);
+        server.act(id, AccountAction::EndSessions);
         let away = ada.get("/").expect(303);
         assert!(!ada.get(away.location()).expect(200).page().shows(told), "{backend:?}");
     }

@@ -9,7 +9,7 @@ use crate::harness::{
 use nightlatch::{
     domain::{account::Role, secret::Secret},
     flows::{
-        accounts::{self, AccountActOutcome, Act, CreateOutcome, NewAccount, NewPassword},
+        accounts::{self, AccountAction, AccountActionOutcome, CreateOutcome, NewAccount, NewPassword},
         applications::{self, ApplicationChange},
     },
     http::route::Audience,
@@ -146,7 +146,7 @@ fn after_a_demanded_change_it_goes_on_where_one_was_going() {
     ] {
         let name = format!("ada{}", return_to.len());
         let id = server.account(&name, Role::Member);
-        server.act(id, Act::ForceChange);
+        server.act(id, AccountAction::ForceChange);
         let ada = server.anyone().header("host", "login.example.org");
         let form = [
             ("username", name.as_str()),
@@ -221,7 +221,7 @@ fn a_forced_change_holds_at_the_next_request_of_a_live_session() {
         let server = TestServer::on(backend).start();
         let id = server.account("ada", Role::Member);
         let ada = server.signed_in("ada");
-        server.act(id, Act::ForceChange);
+        server.act(id, AccountAction::ForceChange);
         assert_eq!(ada.get("/").expect(303).location(), "/password", "{backend:?}");
         change(&ada, PASSWORD, NEW, NEW).expect(303);
         ada.get("/").expect(200);
@@ -232,7 +232,7 @@ fn a_forced_change_holds_at_the_next_request_of_a_live_session() {
 fn every_fault_stands_at_its_field_and_nothing_changes() {
     let server = TestServer::start();
     let id = server.account("penelope", Role::Member);
-    let profile = Act::SetProfile {
+    let profile = AccountAction::SetProfile {
         display_name: "Marlborough".into(),
         email: "winterbottom@example.org".into(),
         groups: Vec::new(),
@@ -430,10 +430,10 @@ fn a_reset_ends_the_sessions_and_shows_a_password_that_must_be_changed() {
         let server = TestServer::on(backend).start();
         let id = server.account("ada", Role::Member);
         let ada = server.signed_in("ada");
-        let AccountActOutcome::Done {
+        let AccountActionOutcome::Done {
             one_time_password: Some(secret),
             ended: 1,
-        } = server.act(id, Act::ResetPassword)
+        } = server.act(id, AccountAction::ResetPassword)
         else {
             panic!("reset")
         };
@@ -458,13 +458,13 @@ fn a_password_set_at_the_command_line_obeys_the_rules_and_ends_sessions() {
     let server = TestServer::start();
     let id = server.account("ada", Role::Member);
     let ada = server.signed_in("ada");
-    let set = |text: &str| Act::SetPassword {
+    let set = |text: &str| AccountAction::SetPassword {
         password: Secret::new(text.to_owned()),
         must_change: true,
     };
-    assert!(matches!(server.act(id, set("short")), AccountActOutcome::Faulty(_)));
+    assert!(matches!(server.act(id, set("short")), AccountActionOutcome::Faulty(_)));
     ada.get("/").expect(200);
-    assert!(matches!(server.act(id, set(NEW)), AccountActOutcome::Done { .. }));
+    assert!(matches!(server.act(id, set(NEW)), AccountActionOutcome::Done { .. }));
     ada.get("/").expect(303);
     assert_eq!(server.anyone().sign_in("ada", NEW).expect(303).location(), "/password");
 }

@@ -13,7 +13,7 @@ use nightlatch::{
         time::Span,
     },
     flows::{
-        accounts::{self, Act, CreateOutcome, NewAccount, NewPassword},
+        accounts::{self, AccountAction, CreateOutcome, NewAccount, NewPassword},
         retention,
     },
     mail::render::format_utc,
@@ -135,9 +135,9 @@ fn the_answer_is_the_same_for_every_name_and_only_an_owner_gets_an_email() {
         ada(&server);
         server.account("nomail", Role::Member);
         let gone = account(&server, "gone", "gone@example.org", NewPassword::OneTime);
-        server.act(gone, Act::Disable);
+        server.act(gone, AccountAction::Disable);
         let over = account(&server, "over", "over@example.org", NewPassword::OneTime);
-        server.act(over, Act::ExpireNow);
+        server.act(over, AccountAction::ExpireNow);
         let shape = |answer: &Answer| {
             let mut names: Vec<_> = answer.headers().keys().map(ToString::to_string).collect();
             names.sort();
@@ -367,18 +367,18 @@ fn every_step_looks_again_whether_the_account_may_still() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let server = TestServer::on(backend).start();
         let id = ada(&server);
-        let acts: [(Act, Option<Act>); 4] = [
-            (Act::Disable, Some(Act::Enable)),
-            (Act::ExpireNow, Some(Act::Enable)),
+        let acts: [(AccountAction, Option<AccountAction>); 4] = [
+            (AccountAction::Disable, Some(AccountAction::Enable)),
+            (AccountAction::ExpireNow, Some(AccountAction::Enable)),
             (
-                Act::SetProfile {
+                AccountAction::SetProfile {
                     display_name: String::new(),
                     email: "other@example.org".to_owned(),
                     groups: Vec::new(),
                 },
                 None,
             ),
-            (Act::ResetPassword, None),
+            (AccountAction::ResetPassword, None),
         ];
         for (number, (act, back)) in acts.into_iter().enumerate() {
             ask(&server, "ada").expect(303);
@@ -435,7 +435,7 @@ fn an_account_that_never_signed_in_can_be_invited() {
             page.all("strong").iter().any(|label| label.text() == "Invite")
         };
         assert!(!offers(), "{backend:?}: there is nowhere to send it");
-        let profile = Act::SetProfile {
+        let profile = AccountAction::SetProfile {
             display_name: String::new(),
             email: "dan@example.org".to_owned(),
             groups: Vec::new(),
@@ -545,7 +545,7 @@ fn an_invitation_needs_an_address_and_dies_when_a_password_is_set_otherwise() {
     let link = link(&server);
     let browser = server.anyone();
     open(&browser, &link).expect(200);
-    server.act(id, Act::ResetPassword);
+    server.act(id, AccountAction::ResetPassword);
     choose(&browser, NEW).expect(410);
     let page = admin.get(&format!("/admin/accounts/{}", id.0)).expect(200);
     assert!(!page.page().shows("Invited"));
@@ -606,7 +606,7 @@ fn an_administrator_mails_a_link_instead_of_making_a_password() {
         open(&browser, &link).expect(200);
         choose(&browser, "quiet lantern orchard 9").expect(303);
         server.anyone().sign_in("ada", PASSWORD).expect(422);
-        server.act(id, Act::Disable);
+        server.act(id, AccountAction::Disable);
         boss.post(&page, &[("act", "mail-link")]).expect(303);
         assert!(
             boss.get(&page).expect(200).page().shows("enable it first"),

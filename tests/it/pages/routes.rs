@@ -8,7 +8,7 @@ use crate::harness::{
 };
 use nightlatch::{
     domain::account::Role,
-    flows::accounts::Act,
+    flows::accounts::AccountAction,
     http::{
         paths,
         route::{Audience, Route},
@@ -55,7 +55,7 @@ fn visitor(server: &TestServer, visit: Visit) -> Client {
             // An administrator, so that only the duty can be what keeps the console shut.
             let id = server.account("pending", Role::Administrator);
             let pending = server.signed_in("pending");
-            server.act(id, Act::ForceChange);
+            server.act(id, AccountAction::ForceChange);
             pending
         }
     }

@@ -6,7 +6,7 @@ use crate::harness::{
 };
 use nightlatch::{
     domain::{account::Role, policy::Scope},
-    flows::accounts::Act,
+    flows::accounts::AccountAction,
 };
 
 fn reason(answer: &crate::harness::client::Answer) -> String {
@@ -272,7 +272,7 @@ fn disabling_an_account_ends_its_sessions_at_the_next_request() {
         server.account("boss", Role::Administrator);
         let id = server.account("ada", Role::Member);
         let ada = server.signed_in("ada");
-        server.act(id, Act::Disable);
+        server.act(id, AccountAction::Disable);
         assert_eq!(reason(&ada.get("/")), "account_disabled", "{backend:?}");
     }
 }
@@ -284,7 +284,7 @@ fn demoting_an_administrator_closes_the_console_at_once() {
     let id = server.account("ada", Role::Administrator);
     let ada = server.signed_in("ada");
     ada.get("/admin").expect(200);
-    server.act(id, Act::SetRole(Role::Member));
+    server.act(id, AccountAction::SetRole(Role::Member));
     ada.get("/admin").expect(403);
 }
 

@@ -8,7 +8,7 @@ use crate::harness::{
 };
 use nightlatch::{
     domain::{account::Role, time::Span},
-    flows::accounts::{self, Act},
+    flows::accounts::{self, AccountAction},
     http::route::Audience,
 };
 
@@ -299,7 +299,7 @@ fn actions_that_end_sessions_are_not_delayed() {
     }
     let role = accounts::find_by_name(&server.ctx, "bob");
     assert_eq!(server.run(role).unwrap().unwrap().role, Role::Member);
-    server.act(bob, Act::Disable);
+    server.act(bob, AccountAction::Disable);
 }
 
 #[test]
@@ -437,7 +437,7 @@ fn the_session_goes_on_under_a_new_id_after_the_proof_and_after_a_new_role() {
         let eve = server.account("eve", Role::Member);
         let browser = server.signed_in("eve");
         let before = browser.cookie("nightlatch").unwrap();
-        server.act(eve, Act::SetRole(Role::Administrator));
+        server.act(eve, AccountAction::SetRole(Role::Administrator));
         browser.get("/admin").expect(200);
         assert_ne!(browser.cookie("nightlatch").unwrap(), before, "{backend:?}");
     }

@@ -9,7 +9,7 @@ use nightlatch::{
     domain::{account::Role, client::Client, login::SignInRefusal, secret::Secret},
     flows::{
         Ctx,
-        accounts::Act,
+        accounts::AccountAction,
         login::{SessionTarget, SignInAttempt, SignInOutcome, sign_in},
         password_reset::{self, PasswordResetRequest},
     },
@@ -74,9 +74,9 @@ fn a_wrong_password_costs_the_same_work_whatever_account_was_named() {
         server.account("boss", Role::Administrator);
         server.account("known", Role::Member);
         let disabled = server.account("disabled", Role::Member);
-        server.act(disabled, Act::Disable);
+        server.act(disabled, AccountAction::Disable);
         let expired = server.account("expired", Role::Member);
-        server.act(expired, Act::ExpireNow);
+        server.act(expired, AccountAction::ExpireNow);
         let elsewhere = server.member("elsewhere");
         elsewhere.get("/").expect(200);
         server.stop();

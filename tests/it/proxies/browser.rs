@@ -14,7 +14,7 @@ use crate::{
 use fantoccini::key::Key;
 use nightlatch::{
     domain::{account::Role, policy::Scope},
-    flows::accounts::Act,
+    flows::accounts::AccountAction,
 };
 use std::time::{Duration, Instant};
 
@@ -313,7 +313,7 @@ fn ended_by_an_administrator_the_page_is_covered_within_two_seconds_and_is_not_f
         browser.script(WATCH).await;
         answered(&browser, "/nightlatch/session").await;
         browser.script("window.began = performance.now()").await;
-        aside(|| chain.server.act(ada, Act::EndSessions));
+        aside(|| chain.server.act(ada, AccountAction::EndSessions));
         browser.guard_says("dialog.cover h2", "An administrator").await;
         let millis = browser.script("return window.covered - window.began").await;
         assert!(millis.as_f64().unwrap() < 2000.0, "{millis} ms");

@@ -6,7 +6,7 @@ use crate::harness::{
     client::Client,
     upstream::Reply,
 };
-use nightlatch::{domain::account::Role, flows::accounts::Act};
+use nightlatch::{domain::account::Role, flows::accounts::AccountAction};
 
 /// Everything is kept for an hour unless its answer forbids it; the application's answers allow it.
 const LINES: &str = "proxy_cache_path cache keys_zone=shared:1m; proxy_cache shared; proxy_cache_valid any 1h;";
@@ -24,7 +24,7 @@ const PEOPLE: [(&str, &[&str]); 4] = [("a b", &["c"]), ("a", &["b c"]), ("ada", 
 
 fn person(chain: &Chain, name: &str, groups: &[&str]) -> Client {
     let id = chain.server.account(name, Role::Member);
-    let profile = Act::SetProfile {
+    let profile = AccountAction::SetProfile {
         display_name: String::new(),
         email: String::new(),
         groups: groups.iter().map(|group| (*group).to_owned()).collect(),

@@ -10,7 +10,7 @@ use crate::{
         upstream::{ReceivedRequest, Reply},
     },
 };
-use nightlatch::{domain::account::Role, flows::accounts::Act};
+use nightlatch::{domain::account::Role, flows::accounts::AccountAction};
 use std::time::{Duration, Instant};
 
 const PAGE: &str = r#"<!doctype html><html lang="en"><head><title>Live</title>
@@ -58,7 +58,7 @@ fn the_stream_passes_every_proxy_at_once_on_both_hosts() {
             let opened = events.wait_for(": open");
             chain.server.policy(&[("session.ttl", "2h")]);
             events.wait_for("event: policy");
-            chain.server.act(id, Act::EndSessions);
+            chain.server.act(id, AccountAction::EndSessions);
             let ended = events.wait_for("event: ended");
             events.closes();
             println!("{kind:?} {host}: open after {opened:?}, told after {ended:?}");
@@ -95,7 +95,7 @@ fn the_connections_of_a_page_end_with_its_session() {
                 assert!(Instant::now() < deadline, "no stream");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            aside(|| chain.server.act(id, Act::EndSessions));
+            aside(|| chain.server.act(id, AccountAction::EndSessions));
             let closed = "return window.socket.readyState >= 2 && window.feed.readyState === 2";
             let took = becomes(&browser, closed, Duration::from_secs(5)).await;
             println!("{kind:?}: closed after {took:?}");
@@ -133,7 +133,7 @@ fn where_no_event_passes_the_proxy_polling_shows_the_end() {
         }
         assert_eq!(browser.script(covered).await, false);
         let asked = chain.relay.count(SESSION);
-        aside(|| chain.server.act(id, Act::EndSessions));
+        aside(|| chain.server.act(id, AccountAction::EndSessions));
         let took = becomes(&browser, covered, polled).await;
         let questions = chain.relay.count(SESSION) - asked;
         println!("covered after {took:?} and {questions} requests");
@@ -160,7 +160,7 @@ fn where_a_proxy_holds_the_stream_back_the_guard_polls() {
         let asked = "return performance.getEntriesByType('resource').filter(one => one.name.endsWith('/nightlatch/session')).length >= 2";
         // It gives the stream up, and asks by itself.
         becomes(&browser, asked, Duration::from_secs(40)).await;
-        aside(|| chain.server.act(id, Act::EndSessions));
+        aside(|| chain.server.act(id, AccountAction::EndSessions));
         let covered = "return document.documentElement.hasAttribute('data-nightlatch-covered')";
         let took = becomes(&browser, covered, Duration::from_secs(40)).await;
         println!("covered after {took:?}");

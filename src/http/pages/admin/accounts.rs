@@ -1,6 +1,6 @@
 //! `/admin/accounts`: the list, one account in full, and the export. `accounts/new` creates
 //! accounts, `accounts/account_page` shows one, `accounts/act` acts on one, `accounts/bulk` on
-//! many, `accounts/import` imports files, and `accounts/long_act` shows the progress of long
+//! many, `accounts/import` imports files, and `accounts/long_action` shows the progress of long
 //! actions.
 use super::{
     export::{ExportChunk, ExportQuery, PAGE, narrowed, stream},
@@ -41,7 +41,7 @@ mod bulk;
 mod confirm;
 mod import;
 mod input;
-mod long_act;
+mod long_action;
 mod messages;
 mod new;
 mod query;
@@ -63,11 +63,11 @@ pub fn routes() -> Vec<Route> {
         )
         .step_up(),
         Route::post(paths::ADMIN_ACCOUNTS_BULK, Audience::Administrator, bulk::submit).step_up(),
-        Route::get(paths::ADMIN_ACCOUNTS_ACT, Audience::Administrator, long_act::show),
+        Route::get(paths::ADMIN_ACCOUNTS_ACT, Audience::Administrator, long_action::show),
         Route::post(
             paths::ADMIN_ACCOUNTS_ACT_PASSWORDS,
             Audience::Administrator,
-            long_act::fetch_passwords,
+            long_action::fetch_passwords,
         )
         .step_up(),
         Route::get(paths::ADMIN_ACCOUNT, Audience::Administrator, detail),

@@ -3,7 +3,7 @@
 use crate::{
     flows::{Ctx, FlowError},
     http::visitor::Admin,
-    live::long_acts::{BegunAct, LongAct},
+    live::long_actions::{LongAction, StartedAction},
 };
 use actix_web::rt;
 use futures_util::FutureExt;
@@ -31,16 +31,16 @@ pub async fn run_once<T, F>(
     ctx: &Ctx,
     admin: &Admin,
     (key, title): (Uuid, &str),
-    act: impl FnOnce(Arc<LongAct>) -> F,
+    act: impl FnOnce(Arc<LongAction>) -> F,
 ) -> Once<T>
 where
     T: Send + Sync + 'static,
     F: Future<Output = Result<T, FlowError>> + 'static,
 {
     let owner = admin.0.account;
-    let begun = match ctx.live.long_acts.begin(owner, key, title, ctx.now()) {
-        BegunAct::Known(known) => known,
-        BegunAct::New(begun) => {
+    let begun = match ctx.live.long_actions.begin(owner, key, title, ctx.now()) {
+        StartedAction::Known(known) => known,
+        StartedAction::New(begun) => {
             let (work, ctx, act) = (act(begun.clone()), ctx.clone(), begun.clone());
             // In a task of its own, because the client may disconnect meanwhile.
             rt::spawn(async move {
@@ -48,7 +48,7 @@ where
                 let result = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(panicked);
                 if let Err(error) = &result {
                     tracing::warn!(%error, "a requested action failed");
-                    ctx.live.long_acts.forget(owner, key);
+                    ctx.live.long_actions.forget(owner, key);
                 }
                 act.finish(Arc::new(result));
             });
@@ -59,7 +59,7 @@ where
 }
 
 /// Waits for an action that was started before.
-pub async fn join<T: Send + Sync + 'static>(act: &LongAct) -> Once<T> {
+pub async fn join<T: Send + Sync + 'static>(act: &LongAction) -> Once<T> {
     let is_late = act.result().is_some();
     let result = act.wait(PATIENCE).await;
     match result.and_then(|result| result.downcast().ok()) {

@@ -29,7 +29,7 @@ use crate::{
         step_up::{Confirmed, CriticalForm},
         visitor::{EnrollingVisitor, FactorVisitor, Member},
     },
-    live::long_acts::{BegunAct, LongAct},
+    live::long_actions::{LongAction, StartedAction},
 };
 use actix_web::{FromRequest, HttpRequest, HttpResponse, http::StatusCode, web};
 use askama::Template;
@@ -120,7 +120,7 @@ pub async fn confirm(
     let body = read_body(&req, &mut payload.into_inner(), FORM_TYPE, MAX_SHORT_BYTES).await?;
     let submitted = ShortForm::<AppCodeForm>::parse_body(&body)?.0;
     let (owner, key) = (visitor.0.account, submitted.submission(visitor.0.session));
-    let find_earlier = || key.and_then(|key| ctx.live.long_acts.find(owner, key, ctx.now()));
+    let find_earlier = || key.and_then(|key| ctx.live.long_actions.find(owner, key, ctx.now()));
     let repeated = EnrollingVisitor(visitor.0.looked_up()?.clone());
     if let Some(earlier) = find_earlier() {
         return Ok(repeat(&req, &ctx, &repeated, &earlier).await?);
@@ -133,9 +133,9 @@ pub async fn confirm(
             None => return Err(refusal),
         },
     };
-    let act = match key.map(|key| ctx.live.long_acts.begin(owner, key, TITLE, ctx.now())) {
-        Some(BegunAct::Known(earlier)) => return Ok(repeat(&req, &ctx, &repeated, &earlier).await?),
-        Some(BegunAct::New(act)) => Some(act),
+    let act = match key.map(|key| ctx.live.long_actions.begin(owner, key, TITLE, ctx.now())) {
+        Some(StartedAction::Known(earlier)) => return Ok(repeat(&req, &ctx, &repeated, &earlier).await?),
+        Some(StartedAction::New(act)) => Some(act),
         None => None,
     };
     // Runs to its end even if the browser drops this request for a second one.
@@ -158,7 +158,7 @@ async fn enable_app(
     owner: FactorOwner,
     enrolling: EnrollingVisitor,
     form: AppCodeForm,
-    act: Option<Arc<LongAct>>,
+    act: Option<Arc<LongAction>>,
 ) -> Result<AppConfirmation, PageError> {
     let account = owner.session.account;
     let outcome = confirm_app(&ctx, &enrolling.0.initiator, owner, Secret::new(form.code)).await;
@@ -172,11 +172,11 @@ async fn enable_app(
             }));
             actix_web::rt::spawn(async move {
                 actix_web::rt::time::sleep(REPEATABLE).await;
-                ctx.live.long_acts.forget(account, key);
+                ctx.live.long_actions.forget(account, key);
             });
         }
         Ok(AppConfirmation::Wrong | AppConfirmation::NoneStarted | AppConfirmation::Refused(_)) | Err(_) => {
-            ctx.live.long_acts.forget(account, key);
+            ctx.live.long_actions.forget(account, key);
             // A request that waits for the result need not wait any longer.
             act.finish(Arc::new(()));
         }
@@ -189,7 +189,7 @@ async fn repeat(
     req: &HttpRequest,
     ctx: &Ctx,
     enrolling: &EnrollingVisitor,
-    earlier: &LongAct,
+    earlier: &LongAction,
 ) -> Result<HttpResponse, PageError> {
     let result = earlier.wait(PATIENCE).await;
     let enabled = result.as_ref().and_then(|result| result.downcast_ref::<EnabledApp>());

@@ -22,7 +22,7 @@ use nightlatch::{
     },
     flows::{
         access::{self, Access, EntryPoint, PresentedToken},
-        accounts::{self, Act, NewPassword},
+        accounts::{self, AccountAction, NewPassword},
         applications::{self, ApplicationChange, ApplicationOutcome},
         factors::{self, CodeStep, PasskeyStep, PendingStep},
         login::{OpenedSession, SessionTarget, SignInAttempt, SignInOutcome, sign_in},
@@ -169,7 +169,7 @@ fn after_reset(server: &TestServer, name: &str) -> OpenedSession {
     let opened = open(server, name);
     let (app, _) = enrol_app(server, &opened);
     let password = "another harbour violin";
-    let act = Act::SetPassword {
+    let act = AccountAction::SetPassword {
         password: Secret::new(password.to_owned()),
         must_change: false,
     };
@@ -324,7 +324,7 @@ fn an_invited_account_owes_what_is_required() {
         panic!("not made")
     };
     server.policy(&[("factor.required", "any")]);
-    let act = Act::SetPassword {
+    let act = AccountAction::SetPassword {
         password: Secret::new(super::PASSWORD.to_owned()),
         must_change: false,
     };

@@ -10,7 +10,7 @@ use crate::{
 };
 use nightlatch::{
     domain::account::{AccountId, Role},
-    flows::accounts::{self, Act},
+    flows::accounts::{self, AccountAction},
 };
 
 const BULK: &str = "/admin/accounts/bulk";
@@ -121,7 +121,7 @@ fn yourself_and_the_last_administrator_are_left_as_they_are_and_named() {
                 &server.ctx,
                 &initiator,
                 whom,
-                accounts::BulkAct::Disable,
+                accounts::BulkAction::Disable,
             ))
             .unwrap();
         assert_eq!(done.done, 1, "{backend:?}");
@@ -232,7 +232,7 @@ fn accounts_without_a_change_are_counted_and_skipped() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     let (ada, bob) = (server.account("ada", Role::Member), server.account("bob", Role::Member));
-    server.act(ada, Act::Disable);
+    server.act(ada, AccountAction::Disable);
     let before = server.events().len();
     let page = ask(&boss, "disable", "", &[ada, bob]).expect(200);
     confirm(&boss, &page, "").expect(303);

@@ -6,7 +6,7 @@ use crate::harness::{
 };
 use nightlatch::{
     domain::account::{AccountId, Role},
-    flows::accounts::Act,
+    flows::accounts::AccountAction,
 };
 
 const BOTH: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
@@ -21,7 +21,7 @@ fn act(client: &Client, id: AccountId, act: &str) -> Answer {
 
 fn with_email(server: &TestServer, name: &str) -> AccountId {
     let id = server.account(name, Role::Member);
-    let profile = Act::SetProfile {
+    let profile = AccountAction::SetProfile {
         display_name: String::new(),
         email: format!("{name}@example.org"),
         groups: Vec::new(),

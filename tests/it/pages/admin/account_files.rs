@@ -208,7 +208,7 @@ fn faults_that_need_the_accounts_name_their_lines() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     let id = server.account("ada", Role::Member);
-    server.act(id, accounts::Act::ForceChange);
+    server.act(id, accounts::AccountAction::ForceChange);
     let text = "name,must_change,expires_at\nada,no,\nbob,,2000-01-01\nADA,,\n";
     let shown = check(&boss, text).expect(422);
     let lines = between(shown.text(), "<th scope=\"row\" data-label=\"Line\">", "<");
@@ -253,7 +253,7 @@ fn all_faults_of_a_line_are_listed_together() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     let id = server.account("ada", Role::Member);
-    server.act(id, accounts::Act::ForceChange);
+    server.act(id, accounts::AccountAction::ForceChange);
     let text = "name,role,expires_at,must_change\nbob,chef,2000-01-01,\nada,,2000-01-01,no\n";
     let shown = check(&boss, text).expect(422);
     let lines = between(shown.text(), "<th scope=\"row\" data-label=\"Line\">", "<");

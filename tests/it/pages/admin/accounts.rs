@@ -11,7 +11,7 @@ use crate::{
 };
 use nightlatch::{
     domain::account::{Account, AccountFilter, AccountId, Role},
-    flows::accounts::{self, AccountActOutcome, Act},
+    flows::accounts::{self, AccountAction, AccountActionOutcome},
     store::accounts::count_usable_administrators,
 };
 use std::sync::Arc;
@@ -129,7 +129,7 @@ fn accounts_that_never_signed_in_expire_by_their_own_key() {
     assert!(!expired(&server, ada));
     server.advance(1);
     assert!(expired(&server, ada));
-    server.act(ada, Act::Enable);
+    server.act(ada, AccountAction::Enable);
     server.advance(86_400);
     assert!(!expired(&server, ada), "re-activation starts the clock anew");
     server.anyone().sign_in("ada", PASSWORD).expect(303);
@@ -233,10 +233,15 @@ fn the_last_administrator_can_be_neither_disabled_demoted_expired_nor_deleted() 
         let server = TestServer::on(backend).start();
         let id = server.account("boss", Role::Administrator);
         let spare = server.account("spare", Role::Administrator);
-        server.act(spare, Act::Disable);
-        for what in [Act::Disable, Act::ExpireNow, Act::Delete, Act::SetRole(Role::Member)] {
+        server.act(spare, AccountAction::Disable);
+        for what in [
+            AccountAction::Disable,
+            AccountAction::ExpireNow,
+            AccountAction::Delete,
+            AccountAction::SetRole(Role::Member),
+        ] {
             assert!(
-                matches!(server.act(id, what), AccountActOutcome::LastAdministrator),
+                matches!(server.act(id, what), AccountActionOutcome::LastAdministrator),
                 "{backend:?}"
             );
         }
@@ -286,8 +291,8 @@ fn two_administrators_who_remove_each_other_at_once_never_leave_none() {
                 .count();
             assert_eq!(done, 1, "{backend:?} {fields:?} {answers:?}");
             for id in ids {
-                server.act(id, Act::Enable);
-                server.act(id, Act::SetRole(Role::Administrator));
+                server.act(id, AccountAction::Enable);
+                server.act(id, AccountAction::SetRole(Role::Administrator));
             }
             assert_eq!(usable(&server), 2);
         }
@@ -310,16 +315,16 @@ fn expiring_and_disabling_at_once_leave_an_administrator() {
         let soon = server
             .now()
             .saturating_add(nightlatch::domain::time::Span::from_secs(5));
-        server.act(anna, Act::SetExpiry(Some(soon)));
+        server.act(anna, AccountAction::SetExpiry(Some(soon)));
         server.advance(6);
         at_once(2, |index| match index {
-            0 => drop(server.act(berta, Act::Disable)),
+            0 => drop(server.act(berta, AccountAction::Disable)),
             _ => drop(expire(&server)),
         });
         assert_eq!(usable(&server), 1);
         for id in [anna, berta] {
-            server.act(id, Act::Enable);
-            server.act(id, Act::SetExpiry(None));
+            server.act(id, AccountAction::Enable);
+            server.act(id, AccountAction::SetExpiry(None));
         }
     }
 }

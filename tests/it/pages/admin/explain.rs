@@ -15,7 +15,7 @@ use nightlatch::{
         session::{SessionFilter, SessionId},
         time::Span,
     },
-    flows::{accounts::Act, policy, sessions},
+    flows::{accounts::AccountAction, policy, sessions},
 };
 
 const EXPLAIN: &str = "/admin/policy/explain";
@@ -202,7 +202,7 @@ fn an_account_that_cannot_sign_in_is_shown_as_such() {
     let server = TestServer::start();
     let boss = server.admin("boss");
     let ada = server.account("ada", Role::Member);
-    server.act(ada, Act::Disable);
+    server.act(ada, AccountAction::Disable);
     let page = boss.get(&format!("{EXPLAIN}?account=ada")).expect(200);
     says(page.text(), &["This account is disabled: it cannot sign in."]);
 }

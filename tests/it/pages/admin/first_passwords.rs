@@ -11,7 +11,7 @@ use nightlatch::{
         secret::Secret,
         time::Span,
     },
-    flows::accounts::{self, AccountActOutcome, Act, CreateOutcome, NewAccount, NewPassword},
+    flows::accounts::{self, AccountAction, AccountActionOutcome, CreateOutcome, NewAccount, NewPassword},
 };
 
 const HOURS_72: i64 = 72 * 3600;
@@ -117,10 +117,10 @@ fn a_reset_makes_another_one_and_a_given_password_stays() {
         server.advance(HOURS_72 + 1);
         server.anyone().sign_in("ada", old.expose()).expect(422);
         server.anyone().sign_in("given", PASSWORD).expect(422);
-        let AccountActOutcome::Done {
+        let AccountActionOutcome::Done {
             one_time_password: Some(new),
             ..
-        } = server.act(ada, Act::ResetPassword)
+        } = server.act(ada, AccountAction::ResetPassword)
         else {
             panic!("{backend:?}");
         };
@@ -128,7 +128,7 @@ fn a_reset_makes_another_one_and_a_given_password_stays() {
         // A password that need not be changed works without a limit, even if a change is required
         // later.
         server.anyone().sign_in("boss", PASSWORD).expect(303);
-        server.act(server_id(&server, "boss"), Act::ForceChange);
+        server.act(server_id(&server, "boss"), AccountAction::ForceChange);
         let demanded = server.anyone().sign_in("boss", PASSWORD).expect(303);
         assert_eq!(demanded.location(), "/password", "{backend:?}");
     }
@@ -166,9 +166,14 @@ fn an_administrator_without_a_chosen_password_does_not_count_as_another_one() {
         server.advance(HOURS_72 + 1);
         server.anyone().sign_in("new", one_time.unwrap().expose()).expect(422);
         assert!(last(&server, boss) && !last(&server, invited), "{backend:?}");
-        for act in [Act::Disable, Act::SetRole(Role::Member), Act::Delete, Act::ExpireNow] {
+        for act in [
+            AccountAction::Disable,
+            AccountAction::SetRole(Role::Member),
+            AccountAction::Delete,
+            AccountAction::ExpireNow,
+        ] {
             assert!(
-                matches!(server.act(boss, act), AccountActOutcome::LastAdministrator),
+                matches!(server.act(boss, act), AccountActionOutcome::LastAdministrator),
                 "{backend:?}"
             );
         }

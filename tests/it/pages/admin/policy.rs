@@ -200,7 +200,7 @@ fn a_demoted_administrator_saves_nothing_more() {
     let before = revision(&server);
     server.act(
         id,
-        nightlatch::flows::accounts::Act::SetRole(nightlatch::domain::account::Role::Member),
+        nightlatch::flows::accounts::AccountAction::SetRole(nightlatch::domain::account::Role::Member),
     );
     draft(&boss, before, &[("session.ttl", "1h")]).expect(403);
     assert_eq!(revision(&server), before);

@@ -9,7 +9,7 @@ use nightlatch::{
     domain::{account::Role, forwarded::Dialect, session::SessionFilter},
     flows::{
         access::{AccessTest, AccessTestOutcome, HypotheticalRequest, test_access},
-        accounts::Act,
+        accounts::AccountAction,
         applications::{self, ApplicationChange, ApplicationOutcome},
         sessions,
     },
@@ -135,7 +135,7 @@ fn the_rehearsal_says_what_the_door_says() {
                 &what,
             );
         }
-        server.act(id, Act::ForceChange);
+        server.act(id, AccountAction::ForceChange);
         let rehearsal = rehearsed(&server, &supposed(PAGE, "ada"));
         let decision = &rehearsal.sessions[0].decision;
         assert_same(

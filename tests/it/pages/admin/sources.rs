@@ -9,7 +9,7 @@ use nightlatch::{
         source::{SettingTexts, SourceId, SourceKind, fields_of},
     },
     flows::{
-        accounts::{self, AccountActOutcome, Act},
+        accounts::{self, AccountAction, AccountActionOutcome},
         password_reset::{self, InvitationOutcome, MailLinkOutcome},
         sources::{self, SourceChange, SourceDeletion, SourceOutcome},
     },
@@ -163,10 +163,10 @@ fn changes_to_facts_of_a_source_are_refused_with_its_title() {
         let source = with_source(&server);
         let ada = of_source(&server, "ada", Role::Member, source);
         for act in [
-            Act::ForceChange,
-            Act::ResetPassword,
-            Act::SetRole(Role::Administrator),
-            Act::SetProfile {
+            AccountAction::ForceChange,
+            AccountAction::ResetPassword,
+            AccountAction::SetRole(Role::Administrator),
+            AccountAction::SetProfile {
                 display_name: "Ada".to_owned(),
                 email: String::new(),
                 groups: Vec::new(),
@@ -174,7 +174,7 @@ fn changes_to_facts_of_a_source_are_refused_with_its_title() {
         ] {
             let refused = server.act(ada, act);
             assert!(
-                matches!(&refused, AccountActOutcome::Managed(title) if title == "Corp directory"),
+                matches!(&refused, AccountActionOutcome::Managed(title) if title == "Corp directory"),
                 "{refused:?}"
             );
         }
@@ -186,9 +186,15 @@ fn changes_to_facts_of_a_source_are_refused_with_its_title() {
             .run(password_reset::mail_link(&server.ctx, &operator(), ada))
             .unwrap();
         assert_eq!(mailed, MailLinkOutcome::Managed("Corp directory".to_owned()));
-        for act in [Act::Disable, Act::Enable, Act::EndSessions, Act::Unlock, Act::Delete] {
+        for act in [
+            AccountAction::Disable,
+            AccountAction::Enable,
+            AccountAction::EndSessions,
+            AccountAction::Unlock,
+            AccountAction::Delete,
+        ] {
             assert!(
-                matches!(server.act(ada, act), AccountActOutcome::Done { .. }),
+                matches!(server.act(ada, act), AccountActionOutcome::Done { .. }),
                 "{backend:?}"
             );
         }
@@ -238,9 +244,17 @@ fn the_password_page_names_the_source() {
 /// The last local administrator cannot be taken away, whatever state the source is in.
 #[track_caller]
 fn assert_door_stays(server: &TestServer, boss: AccountId) {
-    for act in [Act::Disable, Act::SetRole(Role::Member), Act::ExpireNow, Act::Delete] {
+    for act in [
+        AccountAction::Disable,
+        AccountAction::SetRole(Role::Member),
+        AccountAction::ExpireNow,
+        AccountAction::Delete,
+    ] {
         let refused = server.act(boss, act);
-        assert!(matches!(refused, AccountActOutcome::LastAdministrator), "{refused:?}");
+        assert!(
+            matches!(refused, AccountActionOutcome::LastAdministrator),
+            "{refused:?}"
+        );
     }
     server.signed_in("boss").get("/admin").expect(200);
 }
@@ -288,9 +302,9 @@ fn no_source_closes_the_door_of_local_administrators() {
         assert_eq!(deleted, SourceDeletion::Deleted { disabled: 1 }, "{backend:?}");
         assert_door_stays(&server, boss);
         // Its account cannot be used again: nothing proves who its owner is.
-        let refused = server.act(chief, Act::Enable);
+        let refused = server.act(chief, AccountAction::Enable);
         assert!(
-            matches!(&refused, AccountActOutcome::Managed(title) if title == "a deleted source"),
+            matches!(&refused, AccountActionOutcome::Managed(title) if title == "a deleted source"),
             "{refused:?}"
         );
     }

@@ -10,7 +10,7 @@ use crate::{
 };
 use nightlatch::{
     domain::account::Role,
-    flows::{accounts::Act, forget_old_forms},
+    flows::{accounts::AccountAction, forget_old_forms},
 };
 
 /// A form as a browser sends it.
@@ -158,7 +158,7 @@ fn links_are_sent_once() {
     for (backend, server, there) in installations() {
         let boss = server.admin("boss");
         let ada = server.account("ada", Role::Member);
-        let profile = Act::SetProfile {
+        let profile = AccountAction::SetProfile {
             display_name: String::new(),
             email: "ada@example.org".to_owned(),
             groups: Vec::new(),
@@ -297,7 +297,7 @@ fn a_form_that_came_to_nothing_leaves_its_key_unused() {
         let new = [("name", "ann"), ("role", "member"), ("password", PASSWORD)];
         let sent = form(&boss, "/admin/accounts/new", "/admin/accounts", &new);
         sent.send(&boss).expect(422);
-        server.act(ann, Act::Delete);
+        server.act(ann, AccountAction::Delete);
         // The same form again: nothing of the first sending is remembered.
         sent.send(&boss).expect(303);
         assert_eq!(events(&server, "account.created"), 3, "{backend:?}: boss, ann and ann");

@@ -8,7 +8,7 @@ use crate::{
     domain::account::{AccountId, Role, profile::split_groups},
     flows::{
         Ctx,
-        accounts::{self, AccountActOutcome, Act},
+        accounts::{self, AccountAction, AccountActionOutcome},
         factors::{self, EnrolmentLinkOutcome, FactorReset, ResetKind},
         password_reset::{self, InvitationOutcome, MailLinkOutcome},
         sources::DELETED_SOURCE,
@@ -46,26 +46,26 @@ pub struct AccountForm {
 }
 
 impl AccountForm {
-    fn act(&self) -> Result<Act, FormFaults> {
+    fn act(&self) -> Result<AccountAction, FormFaults> {
         let fault = |field: &str, message: &str| vec![(field.to_owned(), message.to_owned())];
         Ok(match self.act.as_str() {
-            "disable" => Act::Disable,
-            "enable" => Act::Enable,
-            "expire" => Act::ExpireNow,
-            "set-expiry" => {
-                Act::SetExpiry(parse_expiry(&self.expires_at).map_err(|message| fault("expires_at", &message))?)
-            }
-            "force-change" => Act::ForceChange,
-            "reset-password" => Act::ResetPassword,
-            "role" => Act::SetRole(Role::parse(&self.role).ok_or_else(|| fault("acts-h", "Choose a role."))?),
-            "profile" => Act::SetProfile {
+            "disable" => AccountAction::Disable,
+            "enable" => AccountAction::Enable,
+            "expire" => AccountAction::ExpireNow,
+            "set-expiry" => AccountAction::SetExpiry(
+                parse_expiry(&self.expires_at).map_err(|message| fault("expires_at", &message))?,
+            ),
+            "force-change" => AccountAction::ForceChange,
+            "reset-password" => AccountAction::ResetPassword,
+            "role" => AccountAction::SetRole(Role::parse(&self.role).ok_or_else(|| fault("acts-h", "Choose a role."))?),
+            "profile" => AccountAction::SetProfile {
                 display_name: self.display_name.clone(),
                 email: self.email.clone(),
                 groups: split_groups(&self.groups),
             },
-            "end-sessions" => Act::EndSessions,
-            "unlock" => Act::Unlock,
-            "delete" => Act::Delete,
+            "end-sessions" => AccountAction::EndSessions,
+            "unlock" => AccountAction::Unlock,
+            "delete" => AccountAction::Delete,
             _ => return Err(fault("acts-h", "There is no such action.")),
         })
     }
@@ -111,7 +111,7 @@ async fn act_on(
         Ok(act) => act,
         Err(faults) => return refused(req, ctx, admin, id, &fields, faults).await,
     };
-    if matches!(act, Act::Delete) {
+    if matches!(act, AccountAction::Delete) {
         let name = accounts::name_of(ctx, id).await?.ok_or(PageError::NotFound)?;
         if fields.confirm_name.trim() != name {
             let faults = vec![(
@@ -122,7 +122,7 @@ async fn act_on(
         }
     }
     let (initiator, done) = (admin.0.initiator.clone(), act.clone());
-    let describe = move |outcome: &AccountActOutcome| answer_done(id, &done, outcome);
+    let describe = move |outcome: &AccountActionOutcome| answer_done(id, &done, outcome);
     let act = async move |ctx: Ctx| accounts::act(&ctx, &initiator, id, act).await;
     let faults = match perform(req, ctx, describe, act).await? {
         Performed::Answered(response) => return Ok(response),
@@ -132,8 +132,8 @@ async fn act_on(
 }
 
 /// Answers an act that was done. `None`: it was refused.
-fn answer_done(id: AccountId, act: &Act, outcome: &AccountActOutcome) -> Option<FormAnswer> {
-    let AccountActOutcome::Done {
+fn answer_done(id: AccountId, act: &AccountAction, outcome: &AccountActionOutcome) -> Option<FormAnswer> {
+    let AccountActionOutcome::Done {
         one_time_password,
         ended,
     } = outcome
@@ -145,7 +145,7 @@ fn answer_done(id: AccountId, act: &Act, outcome: &AccountActOutcome) -> Option<
         .iter()
         .fold(flash, |flash, secret| flash.with_secret(secret));
     Some(match act {
-        Act::Delete => FormAnswer::new(paths::ADMIN_ACCOUNTS, flash),
+        AccountAction::Delete => FormAnswer::new(paths::ADMIN_ACCOUNTS, flash),
         _ => FormAnswer::new(page_of(id), flash),
     })
 }
@@ -156,19 +156,19 @@ fn page_of(id: AccountId) -> String {
 }
 
 /// Says why an act was refused.
-fn describe_faults(outcome: AccountActOutcome) -> FormFaults {
+fn describe_faults(outcome: AccountActionOutcome) -> FormFaults {
     match outcome {
-        AccountActOutcome::Done { .. } => FormFaults::new(),
-        AccountActOutcome::LastAdministrator => vec![(
+        AccountActionOutcome::Done { .. } => FormFaults::new(),
+        AccountActionOutcome::LastAdministrator => vec![(
             "acts-h".to_owned(),
             "This is the last administrator who can sign in. Create another one first.".to_owned(),
         )],
-        AccountActOutcome::Yourself => vec![(
+        AccountActionOutcome::Yourself => vec![(
             "acts-h".to_owned(),
             "You cannot do that to your own account. Another administrator can.".to_owned(),
         )],
-        AccountActOutcome::Managed(title) => vec![("acts-h".to_owned(), describe_managed(&title))],
-        AccountActOutcome::Faulty(found) => found
+        AccountActionOutcome::Managed(title) => vec![("acts-h".to_owned(), describe_managed(&title))],
+        AccountActionOutcome::Faulty(found) => found
             .into_iter()
             .map(|(field, message)| (field.to_owned(), message))
             .collect(),
@@ -309,25 +309,25 @@ async fn refused(
     render_page(StatusCode::UNPROCESSABLE_ENTITY, &view)
 }
 
-fn describe_done(act: &Act, ended: usize) -> String {
+fn describe_done(act: &AccountAction, ended: usize) -> String {
     let sessions = match i64::try_from(ended).unwrap_or(i64::MAX) {
         0 => String::new(),
         ended => format!(" {} ended.", format_count(ended, "session")),
     };
     let what = match act {
-        Act::Disable => "Disabled.".to_owned(),
-        Act::Enable => "Enabled. The account can sign in again.".to_owned(),
-        Act::ExpireNow => "Expired.".to_owned(),
-        Act::SetExpiry(Some(at)) => format!("It expires on {}.", format_utc(*at)),
-        Act::SetExpiry(None) => "The expiry date was removed.".to_owned(),
-        Act::ForceChange => "The user must choose a new password before anything else opens.".to_owned(),
-        Act::ResetPassword | Act::SetPassword { .. } => "The password was reset.".to_owned(),
-        Act::SetRole(role) => format!("The role is now {}.", role.as_str()),
-        Act::SetProfile { .. } => "The profile was saved.".to_owned(),
-        Act::EndSessions if ended == 0 => "There were no live sessions.".to_owned(),
-        Act::EndSessions => String::new(),
-        Act::Unlock => "Unlocked.".to_owned(),
-        Act::Delete => "The account was deleted.".to_owned(),
+        AccountAction::Disable => "Disabled.".to_owned(),
+        AccountAction::Enable => "Enabled. The account can sign in again.".to_owned(),
+        AccountAction::ExpireNow => "Expired.".to_owned(),
+        AccountAction::SetExpiry(Some(at)) => format!("It expires on {}.", format_utc(*at)),
+        AccountAction::SetExpiry(None) => "The expiry date was removed.".to_owned(),
+        AccountAction::ForceChange => "The user must choose a new password before anything else opens.".to_owned(),
+        AccountAction::ResetPassword | AccountAction::SetPassword { .. } => "The password was reset.".to_owned(),
+        AccountAction::SetRole(role) => format!("The role is now {}.", role.as_str()),
+        AccountAction::SetProfile { .. } => "The profile was saved.".to_owned(),
+        AccountAction::EndSessions if ended == 0 => "There were no live sessions.".to_owned(),
+        AccountAction::EndSessions => String::new(),
+        AccountAction::Unlock => "Unlocked.".to_owned(),
+        AccountAction::Delete => "The account was deleted.".to_owned(),
     };
     format!("{what}{sessions}").trim().to_owned()
 }

@@ -1,7 +1,7 @@
 //! `POST /admin/accounts/bulk`: one action on the selected accounts, or on all that match. A page
 //! shows the effect and the number of accounts first.
 use super::{
-    long_act::{self, ActResult},
+    long_action::{self, ActionResult},
     query::AccountListQuery,
     view::BulkPage,
 };
@@ -9,7 +9,7 @@ use crate::{
     domain::account::{AccountId, profile::check_profile},
     flows::{
         Ctx, FlowError,
-        accounts::{self, AccountSelection, BulkAct, BulkOutcome, SkipReason},
+        accounts::{self, AccountSelection, BulkAction, BulkOutcome, SkipReason},
     },
     http::{
         error::PageError,
@@ -29,7 +29,7 @@ use crate::{
         step_up::{Confirmed, CriticalForm, proof_fields},
         visitor::Admin,
     },
-    live::long_acts::LongAct,
+    live::long_actions::LongAction,
 };
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Deserialize;
@@ -82,7 +82,7 @@ impl CriticalForm for BulkForm {
     /// The confirmation page itself changes nothing, and an end of sessions is never delayed.
     fn is_critical(&self) -> bool {
         match self.act() {
-            Ok(BulkAct::EndSessions) => false,
+            Ok(BulkAction::EndSessions) => false,
             Ok(_) => !self.confirmed.is_empty(),
             Err(_) => true,
         }
@@ -91,7 +91,7 @@ impl CriticalForm for BulkForm {
 
 impl BulkForm {
     /// Returns the action, or why it is invalid.
-    fn act(&self) -> Result<BulkAct, String> {
+    fn act(&self) -> Result<BulkAction, String> {
         let group = || {
             let mut faults = Vec::new();
             let profile = check_profile("", "", std::slice::from_ref(&self.group), &mut faults);
@@ -102,15 +102,15 @@ impl BulkForm {
             }
         };
         Ok(match self.act.as_str() {
-            "disable" => BulkAct::Disable,
-            "enable" => BulkAct::Enable,
-            "force-change" => BulkAct::ForceChange,
-            "end-sessions" => BulkAct::EndSessions,
-            "expire" => BulkAct::ExpireNow,
-            "delete" => BulkAct::Delete,
-            "enrolment-link" => BulkAct::EnrolmentLink,
-            "add-group" => BulkAct::AddGroup(group()?),
-            "remove-group" => BulkAct::RemoveGroup(group()?),
+            "disable" => BulkAction::Disable,
+            "enable" => BulkAction::Enable,
+            "force-change" => BulkAction::ForceChange,
+            "end-sessions" => BulkAction::EndSessions,
+            "expire" => BulkAction::ExpireNow,
+            "delete" => BulkAction::Delete,
+            "enrolment-link" => BulkAction::EnrolmentLink,
+            "add-group" => BulkAction::AddGroup(group()?),
+            "remove-group" => BulkAction::RemoveGroup(group()?),
             _ => return Err("Choose an action.".to_owned()),
         })
     }
@@ -157,7 +157,7 @@ pub async fn submit(
         Ok(act) => act,
         Err(message) => return back_to_the_list(&message),
     };
-    if act != BulkAct::EndSessions {
+    if act != BulkAction::EndSessions {
         admin.0.looked_up()?;
     }
     let key = parse_key(&form.key).filter(|_| !form.confirmed.is_empty());
@@ -166,7 +166,7 @@ pub async fn submit(
     }
     let chosen = form.selection()?;
     let found = accounts::find_selected(&ctx, &admin.0.initiator, chosen.clone(), &act, NAMED).await;
-    if matches!(found, Err(FlowError::Unavailable(_))) && act == BulkAct::EndSessions && form.is_confirmed() {
+    if matches!(found, Err(FlowError::Unavailable(_))) && act == BulkAction::EndSessions && form.is_confirmed() {
         return Err(accounts::hold_ends_of(&ctx, &admin.0.initiator, &chosen).into());
     }
     let (named, count) = found?;
@@ -205,12 +205,12 @@ async fn answer_earlier(
     let Some(key) = key else {
         return Ok(None);
     };
-    if let Some(begun) = ctx.live.long_acts.find(admin.0.account, key, ctx.now()) {
+    if let Some(begun) = ctx.live.long_actions.find(admin.0.account, key, ctx.now()) {
         let once = once::join(&begun).await;
-        return long_act::answer_once(req, ctx, admin, key, once).await.map(Some);
+        return long_action::answer_once(req, ctx, admin, key, once).await.map(Some);
     }
-    match wait_for_result(ctx, long_act::submission(admin, key)).await {
-        Ok(Some(kept)) => long_act::show_kept(req, ctx, admin, key, kept).await.map(Some),
+    match wait_for_result(ctx, long_action::submission(admin, key)).await {
+        Ok(Some(kept)) => long_action::show_kept(req, ctx, admin, key, kept).await.map(Some),
         // An end of sessions is not delayed by a database that does not answer.
         Ok(None) | Err(_) => Ok(None),
     }
@@ -222,30 +222,30 @@ async fn perform(
     ctx: &Ctx,
     admin: &Admin,
     (key, title): (Uuid, &str),
-    (chosen, act, back): (AccountSelection, BulkAct, String),
+    (chosen, act, back): (AccountSelection, BulkAction, String),
 ) -> Result<HttpResponse, PageError> {
-    let submission = long_act::submission(admin, key);
+    let submission = long_action::submission(admin, key);
     let done = act.clone();
     let describe = move |outcome: &BulkOutcome| answer_done(&done, outcome, &back);
     let keep = describe.clone();
     let keep = move |outcome: &BulkOutcome| keep(outcome).to_outcome();
     let work = ctx.performing(submission, req.path(), keep);
     let initiator = admin.0.initiator.clone();
-    let carry_out = |begun: Arc<LongAct>| async move {
+    let carry_out = |begun: Arc<LongAction>| async move {
         let note_progress = |done, total| begun.note_progress(done, total);
         let done = accounts::act_on_all_observed(&work, &initiator, chosen, act, &note_progress).await?;
-        Ok(ActResult::Bulk(describe(&done)))
+        Ok(ActionResult::Bulk(describe(&done)))
     };
     let once = once::run_once(ctx, admin, (key, title), carry_out).await;
     if matches!(&once, Once::Done { result, .. } if result.is_err())
         && let Ok(Some(kept)) = wait_for_result(ctx, submission).await
     {
-        return long_act::show_kept(req, ctx, admin, key, kept).await;
+        return long_action::show_kept(req, ctx, admin, key, kept).await;
     }
-    long_act::answer_once(req, ctx, admin, key, once).await
+    long_action::answer_once(req, ctx, admin, key, once).await
 }
 
-fn answer_done(act: &BulkAct, done: &BulkOutcome, back: &str) -> FormAnswer {
+fn answer_done(act: &BulkAction, done: &BulkOutcome, back: &str) -> FormAnswer {
     let line = |(id, name, why): &(AccountId, String, SkipReason)| {
         let href = format!("{}/{}", paths::ADMIN_ACCOUNTS, id.0);
         (href, name.clone(), describe_reason(*why).to_owned())
@@ -262,11 +262,11 @@ async fn question(
     ctx: &Ctx,
     admin: &Admin,
     form: &BulkForm,
-    act: &BulkAct,
+    act: &BulkAction,
     (names, count): (Vec<String>, i64),
     faults: Vec<(String, String)>,
 ) -> Result<BulkPage, PageError> {
-    let asks_proof = !matches!(act, BulkAct::EndSessions | BulkAct::ForceChange);
+    let asks_proof = !matches!(act, BulkAction::EndSessions | BulkAction::ForceChange);
     Ok(BulkPage {
         shell: Shell::admin(req, ctx, admin, "Accounts", "accounts").await?,
         proof: asks_proof.then(|| proof_fields(admin, ctx, &form.way_back())).flatten(),
@@ -289,8 +289,8 @@ async fn question(
 }
 
 /// Returns whether the number of accounts must be typed: for many accounts, or a permanent action.
-fn must_type_count(act: &BulkAct, count: i64) -> bool {
-    count > TYPED_FROM || *act == BulkAct::Delete
+fn must_type_count(act: &BulkAction, count: i64) -> bool {
+    count > TYPED_FROM || *act == BulkAction::Delete
 }
 
 /// Returns what is missing before the action is performed.
@@ -329,63 +329,63 @@ fn hidden_fields(form: &BulkForm, count: i64, key: Uuid) -> Vec<(String, String)
         .collect()
 }
 
-fn button_label(act: &BulkAct, count: i64) -> String {
+fn button_label(act: &BulkAction, count: i64) -> String {
     let accounts = format_count(count, "account");
     match act {
-        BulkAct::Disable => format!("Disable {accounts}"),
-        BulkAct::Enable => format!("Enable {accounts}"),
-        BulkAct::ForceChange => format!("Require a password change for {accounts}"),
-        BulkAct::EndSessions => format!("End the sessions of {accounts}"),
-        BulkAct::ExpireNow => format!("Expire {accounts}"),
-        BulkAct::Delete => format!("Delete {accounts}"),
-        BulkAct::AddGroup(group) => format!("Add {accounts} to {group}"),
-        BulkAct::RemoveGroup(group) => format!("Remove {accounts} from {group}"),
-        BulkAct::EnrolmentLink => format!("Email enrolment links to {accounts}"),
+        BulkAction::Disable => format!("Disable {accounts}"),
+        BulkAction::Enable => format!("Enable {accounts}"),
+        BulkAction::ForceChange => format!("Require a password change for {accounts}"),
+        BulkAction::EndSessions => format!("End the sessions of {accounts}"),
+        BulkAction::ExpireNow => format!("Expire {accounts}"),
+        BulkAction::Delete => format!("Delete {accounts}"),
+        BulkAction::AddGroup(group) => format!("Add {accounts} to {group}"),
+        BulkAction::RemoveGroup(group) => format!("Remove {accounts} from {group}"),
+        BulkAction::EnrolmentLink => format!("Email enrolment links to {accounts}"),
     }
 }
 
-const fn hint(act: &BulkAct) -> &'static str {
+const fn hint(act: &BulkAction) -> &'static str {
     match act {
-        BulkAct::Disable => "Ends all their sessions and blocks sign-in until they are enabled again.",
-        BulkAct::Enable => "They can sign in again, including expired ones; expiry restarts.",
-        BulkAct::ForceChange => "They must choose a new password before anything else opens.",
-        BulkAct::EndSessions => "They are signed out immediately, in every application. They can sign in again.",
-        BulkAct::ExpireNow => "Ends all their sessions and blocks sign-in until they are reactivated.",
-        BulkAct::Delete => "Ends their sessions. The audit keeps their names. This cannot be undone.",
-        BulkAct::EnrolmentLink => {
+        BulkAction::Disable => "Ends all their sessions and blocks sign-in until they are enabled again.",
+        BulkAction::Enable => "They can sign in again, including expired ones; expiry restarts.",
+        BulkAction::ForceChange => "They must choose a new password before anything else opens.",
+        BulkAction::EndSessions => "They are signed out immediately, in every application. They can sign in again.",
+        BulkAction::ExpireNow => "Ends all their sessions and blocks sign-in until they are reactivated.",
+        BulkAction::Delete => "Ends their sessions. The audit keeps their names. This cannot be undone.",
+        BulkAction::EnrolmentLink => {
             "Lets each owner enrol a second factor; a link works once, for 72 hours. Accounts that have one are left \
                  out."
         }
-        BulkAct::AddGroup(_) | BulkAct::RemoveGroup(_) => {
+        BulkAction::AddGroup(_) | BulkAction::RemoveGroup(_) => {
             "Applications that check the group see the change on the next request."
         }
     }
 }
 
-const fn is_danger(act: &BulkAct) -> bool {
+const fn is_danger(act: &BulkAction) -> bool {
     match act {
-        BulkAct::Disable | BulkAct::EndSessions | BulkAct::ExpireNow | BulkAct::Delete => true,
-        BulkAct::Enable
-        | BulkAct::ForceChange
-        | BulkAct::AddGroup(_)
-        | BulkAct::RemoveGroup(_)
-        | BulkAct::EnrolmentLink => false,
+        BulkAction::Disable | BulkAction::EndSessions | BulkAction::ExpireNow | BulkAction::Delete => true,
+        BulkAction::Enable
+        | BulkAction::ForceChange
+        | BulkAction::AddGroup(_)
+        | BulkAction::RemoveGroup(_)
+        | BulkAction::EnrolmentLink => false,
     }
 }
 
-fn describe_done(act: &BulkAct, done: &BulkOutcome) -> String {
+fn describe_done(act: &BulkAction, done: &BulkOutcome) -> String {
     let count = |count: usize, noun: &str| format_count(i64::try_from(count).unwrap_or(i64::MAX), noun);
     let accounts = count(done.done, "account");
     let mut summary = match act {
-        BulkAct::Disable => format!("{accounts} disabled."),
-        BulkAct::Enable => format!("{accounts} enabled."),
-        BulkAct::ForceChange => format!("{accounts} must change the password."),
-        BulkAct::EndSessions => format!("{accounts} signed out."),
-        BulkAct::ExpireNow => format!("{accounts} expired."),
-        BulkAct::Delete => format!("{accounts} deleted."),
-        BulkAct::AddGroup(group) => format!("{accounts} added to {group}."),
-        BulkAct::RemoveGroup(group) => format!("{accounts} removed from {group}."),
-        BulkAct::EnrolmentLink => format!("Enrolment links were sent to {accounts}."),
+        BulkAction::Disable => format!("{accounts} disabled."),
+        BulkAction::Enable => format!("{accounts} enabled."),
+        BulkAction::ForceChange => format!("{accounts} must change the password."),
+        BulkAction::EndSessions => format!("{accounts} signed out."),
+        BulkAction::ExpireNow => format!("{accounts} expired."),
+        BulkAction::Delete => format!("{accounts} deleted."),
+        BulkAction::AddGroup(group) => format!("{accounts} added to {group}."),
+        BulkAction::RemoveGroup(group) => format!("{accounts} removed from {group}."),
+        BulkAction::EnrolmentLink => format!("Enrolment links were sent to {accounts}."),
     };
     if done.ended > 0 {
         summary.push_str(&format!(" {} ended.", count(done.ended, "session")));

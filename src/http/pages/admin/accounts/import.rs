@@ -1,9 +1,9 @@
 //! `/admin/accounts/import`: imports accounts from an uploaded or pasted file. The first step
 //! previews the result line by line; the second sends the same text to import it. The result is
-//! returned without a redirect, because it contains one-time passwords; `long_act` handles long
+//! returned without a redirect, because it contains one-time passwords; `long_action` handles long
 //! imports.
 use super::{
-    long_act::{self, ActResult, IMPORT},
+    long_action::{self, ActionResult, IMPORT},
     view::{AccountImportPage, FaultLine, PlanLine, PlanView},
 };
 use crate::{
@@ -31,7 +31,7 @@ use crate::{
         upload::Upload,
         visitor::Admin,
     },
-    live::long_acts::LongAct,
+    live::long_actions::LongAction,
 };
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Deserialize;
@@ -147,7 +147,7 @@ pub async fn apply(
                 let summary = ImportSummary::new(&done, sent.passwords, ctx.now());
                 let shown = done.created.into_iter();
                 let shown: Vec<_> = shown.filter_map(|(name, password)| Some((name, password?))).collect();
-                long_act::imported(&req, &ctx, &admin, summary, &shown, None).await
+                long_action::imported(&req, &ctx, &admin, summary, &shown, None).await
             }
             ImportOutcome::Refused(plan) => {
                 sent.faults.extend(changed_fault(&plan, &fields.shown));
@@ -156,8 +156,8 @@ pub async fn apply(
         };
     };
     let (work, file) = ((**ctx).clone(), sent.file());
-    let (initiator, submission) = (admin.0.initiator.clone(), long_act::submission(&admin, key));
-    let import = |act: Arc<LongAct>| async move {
+    let (initiator, submission) = (admin.0.initiator.clone(), long_action::submission(&admin, key));
+    let import = |act: Arc<LongAction>| async move {
         let note_progress = |done, total| act.note_progress(done, total);
         let done = accounts::import_once(
             &work,
@@ -169,21 +169,21 @@ pub async fn apply(
         )
         .await?;
         Ok(if done {
-            ActResult::Imported
+            ActionResult::Imported
         } else {
-            ActResult::NotDone(NOT_IMPORTED.to_owned())
+            ActionResult::NotDone(NOT_IMPORTED.to_owned())
         })
     };
     let once = once::run_once(&ctx, &admin, (key, IMPORT), import).await;
     if let Once::Done { result, .. } = &once
-        && matches!(**result, Ok(ActResult::NotDone(_)))
+        && matches!(**result, Ok(ActionResult::NotDone(_)))
     {
         // The plan has changed: it is shown again, to be checked.
         let plan = accounts::plan_import(&ctx, &admin.0.initiator, sent.file()).await?;
         sent.faults.extend(changed_fault(&plan, &fields.shown));
         return answer(&req, &ctx, &admin, StatusCode::UNPROCESSABLE_ENTITY, sent, Some(plan)).await;
     }
-    long_act::answer_once(&req, &ctx, &admin, key, once).await
+    long_action::answer_once(&req, &ctx, &admin, key, once).await
 }
 
 /// Why an import did nothing.

@@ -245,7 +245,7 @@ pub async fn submit(
     let form = form.0;
     let sent = form.submission(&admin);
     // The action was started before: the number of matches now is not the number that ended.
-    if let Some(begun) = sent.and_then(|sent| ctx.live.long_acts.find(sent.owner, sent.key, ctx.now())) {
+    if let Some(begun) = sent.and_then(|sent| ctx.live.long_actions.find(sent.owner, sent.key, ctx.now())) {
         return ended_once(&req, &form, once::join(&begun).await);
     }
     let ended = match form.target()? {

@@ -40,7 +40,7 @@ pub const IMPORT: &str = "Import accounts";
 const REFRESH: &str = "2";
 
 /// The result of an action on accounts.
-pub enum ActResult {
+pub enum ActionResult {
     /// An action on many accounts.
     Bulk(FormAnswer),
     /// An import; its result is in the database.
@@ -55,7 +55,7 @@ pub async fn answer_once(
     ctx: &Ctx,
     admin: &Admin,
     key: Uuid,
-    once: Once<ActResult>,
+    once: Once<ActionResult>,
 ) -> Result<HttpResponse, PageError> {
     let Once::Done { result, is_waiting } = once else {
         return Ok(redirect_to(&address(key)));
@@ -78,15 +78,15 @@ pub async fn answer(
     ctx: &Ctx,
     admin: &Admin,
     key: Uuid,
-    (result, shows_passwords): (&ActResult, bool),
+    (result, shows_passwords): (&ActionResult, bool),
 ) -> Result<HttpResponse, PageError> {
     match result {
-        ActResult::Bulk(done) => answer_bulk(req, ctx, admin, done).await,
-        ActResult::Imported => match find_import(ctx, submission(admin, key)).await? {
+        ActionResult::Bulk(done) => answer_bulk(req, ctx, admin, done).await,
+        ActionResult::Imported => match find_import(ctx, submission(admin, key)).await? {
             Some(kept @ KeptImport::Done { .. }) => show_import(req, ctx, admin, key, (kept, shows_passwords)).await,
             Some(KeptImport::Running) | None => Err(PageError::NotFound),
         },
-        ActResult::NotDone(message) => Ok(redirect(
+        ActionResult::NotDone(message) => Ok(redirect(
             req,
             paths::ADMIN_ACCOUNTS_IMPORT,
             &Flash::error(message.clone()),
@@ -194,7 +194,7 @@ pub async fn show(
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let key = parse_key(&id).ok_or(PageError::NotFound)?;
-    if let Some(act) = ctx.live.long_acts.find(admin.0.account, key, ctx.now()) {
+    if let Some(act) = ctx.live.long_actions.find(admin.0.account, key, ctx.now()) {
         if act.result().is_some() {
             return answer_once(&req, &ctx, &admin, key, once::join(&act).await).await;
         }

@@ -26,7 +26,7 @@ pub const REMEMBERED: Span = Span::from_secs(3_600);
 pub type LongActResult = Arc<dyn Any + Send + Sync>;
 
 /// One action of one account.
-pub struct LongAct {
+pub struct LongAction {
     /// Identifies the action; the form that started it contains this key.
     pub key: Uuid,
     /// The title of the action for people, such as `Import accounts`.
@@ -37,7 +37,7 @@ pub struct LongAct {
     result: watch::Sender<Option<LongActResult>>,
 }
 
-impl LongAct {
+impl LongAction {
     /// Returns how many parts are done, and of how many; 0: not known yet.
     pub fn progress(&self) -> (usize, usize) {
         (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed))
@@ -68,26 +68,26 @@ impl LongAct {
 }
 
 /// A requested action.
-pub enum BegunAct {
+pub enum StartedAction {
     /// It is new; the caller must perform it.
-    New(Arc<LongAct>),
+    New(Arc<LongAction>),
     /// It is in progress or done.
-    Known(Arc<LongAct>),
+    Known(Arc<LongAction>),
 }
 
 /// The actions of the last hour.
 #[derive(Default)]
-pub struct LongActs(Mutex<HashMap<(AccountId, Uuid), Arc<LongAct>>>);
+pub struct LongActions(Mutex<HashMap<(AccountId, Uuid), Arc<LongAction>>>);
 
-impl LongActs {
+impl LongActions {
     /// Begins the action with this key, unless the account began it before.
-    pub fn begin(&self, owner: AccountId, key: Uuid, title: &str, now: Timestamp) -> BegunAct {
+    pub fn begin(&self, owner: AccountId, key: Uuid, title: &str, now: Timestamp) -> StartedAction {
         let mut acts = self.acts();
         Self::forget_old_of(&mut acts, now);
         if let Some(known) = acts.get(&(owner, key)) {
-            return BegunAct::Known(known.clone());
+            return StartedAction::Known(known.clone());
         }
-        let act = Arc::new(LongAct {
+        let act = Arc::new(LongAction {
             key,
             title: title.to_owned(),
             begun_at: now,
@@ -96,12 +96,12 @@ impl LongActs {
             result: watch::Sender::new(None),
         });
         acts.insert((owner, key), act.clone());
-        BegunAct::New(act)
+        StartedAction::New(act)
     }
 
     /// Returns the account's action with this key. `None`: it never began, was forgotten, or
     /// belongs to another account.
-    pub fn find(&self, owner: AccountId, key: Uuid, now: Timestamp) -> Option<Arc<LongAct>> {
+    pub fn find(&self, owner: AccountId, key: Uuid, now: Timestamp) -> Option<Arc<LongAction>> {
         let mut acts = self.acts();
         Self::forget_old_of(&mut acts, now);
         acts.get(&(owner, key)).cloned()
@@ -117,11 +117,11 @@ impl LongActs {
         Self::forget_old_of(&mut self.acts(), now);
     }
 
-    fn forget_old_of(acts: &mut HashMap<(AccountId, Uuid), Arc<LongAct>>, now: Timestamp) {
+    fn forget_old_of(acts: &mut HashMap<(AccountId, Uuid), Arc<LongAction>>, now: Timestamp) {
         acts.retain(|_, act| now.since(act.begun_at) <= REMEMBERED);
     }
 
-    fn acts(&self) -> MutexGuard<'_, HashMap<(AccountId, Uuid), Arc<LongAct>>> {
+    fn acts(&self) -> MutexGuard<'_, HashMap<(AccountId, Uuid), Arc<LongAction>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
