@@ -49,7 +49,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use watchdog::give_signs_of_life;
+use watchdog::send_watchdog_signals;
 
 /// A built server: its sockets are bound, nothing is answered yet.
 pub struct Server {
@@ -150,7 +150,7 @@ impl Server {
         let watched = self
             .addresses
             .first()
-            .map(|address| actix_web::rt::spawn(give_signs_of_life(*address)));
+            .map(|address| actix_web::rt::spawn(send_watchdog_signals(*address)));
         let (server, sockets) = self.without_sockets();
         let obeying = actix_web::rt::spawn(signals.obey(ctx, handle, sockets, load));
         let stopped = server.run_until_stopped().await;

@@ -183,7 +183,7 @@ impl ListAudit {
         .await?;
         list.finish("No entries.")?;
         if has_more && !self.json {
-            output::print_note("there are older entries: ask for more with --limit, or narrow the search");
+            output::print_message("there are older entries: ask for more with --limit, or narrow the search");
         }
         Ok(ExitCode::SUCCESS)
     }

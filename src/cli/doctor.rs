@@ -440,10 +440,10 @@ impl DoctorFindings {
                 format_count(faults, "fault", "faults"),
                 format_count(warnings, "warning", "warnings"),
             );
-            output::print_note(&format!("found {faults} and {warnings}"));
+            output::print_message(&format!("found {faults} and {warnings}"));
             return Ok(ExitCode::FAILURE);
         }
-        output::print_note(&format!("found {}", format_count(faults, "fault", "faults")));
+        output::print_message(&format!("found {}", format_count(faults, "fault", "faults")));
         Ok(ExitCode::FAILURE)
     }
 }

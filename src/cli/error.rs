@@ -45,15 +45,15 @@ impl CliError {
             // `nightlatch … | head`: the reader has seen enough.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Self::Faults(faults) => {
-                faults.iter().for_each(|fault| output::print_note(fault));
+                faults.iter().for_each(|fault| output::print_message(fault));
                 ExitCode::FAILURE
             }
             Self::Usage(reason) => {
-                output::print_note(&format!("{reason}\nFor more information, try '--help'."));
+                output::print_message(&format!("{reason}\nFor more information, try '--help'."));
                 ExitCode::from(2)
             }
             error @ (Self::Config(_) | Self::Start(_) | Self::Flow(_) | Self::Refused(_) | Self::Output(_)) => {
-                output::print_note(&error.to_string());
+                output::print_message(&error.to_string());
                 ExitCode::FAILURE
             }
         }

@@ -8,5 +8,5 @@ mod table;
 
 pub use format::{escape_text, format_count, format_time, format_time_or_dash, text_or_dash, time_to_json};
 pub use list::{JsonArray, ListPrinter};
-pub use stream::{StandardOutput, init_warning_log, print_json, print_line, print_note, print_warning};
+pub use stream::{StandardOutput, init_warning_log, print_json, print_line, print_message, print_warning};
 pub use table::Table;

@@ -65,7 +65,7 @@ async fn serve(
     notify_service_manager(&[NotifyState::Ready]);
     match server.run_with_signals(harmless, load).await {
         Err(error @ StartError::Unwritten(_)) => {
-            output::print_note(&error.to_string());
+            output::print_message(&error.to_string());
             // An orderly exit would wait for threads that wait for the database.
             std::process::exit(1)
         }

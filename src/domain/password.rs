@@ -26,7 +26,7 @@ pub struct NewPasswordFacts<'a> {
     /// The repetition, if the form asks for one.
     pub again: Option<&'a str>,
     /// Words about the account: name, display name, email address.
-    pub own_words: &'a [&'a str],
+    pub account_words: &'a [&'a str],
     /// Whether it equals the current password or an earlier one (the caller compares the hashes).
     pub reused: Reuse,
 }
@@ -146,10 +146,10 @@ fn judged(facts: &NewPasswordFacts, policy: &PasswordPolicy) -> Vec<PasswordFaul
             hint: policy.regex_hint.clone(),
         });
     }
-    let own_words = own_words(facts.own_words);
-    match find_base_word(facts.new, &own_words) {
+    let account_words = account_words(facts.account_words);
+    match find_base_word(facts.new, &account_words) {
         Some(word) => faults.push(PasswordFault::OwnWord { word }),
-        None => faults.extend(weakness(facts.new, &own_words, policy.min_strength)),
+        None => faults.extend(weakness(facts.new, &account_words, policy.min_strength)),
     }
     faults
 }
@@ -178,14 +178,14 @@ impl PasswordStrength {
 
 /// Judges a password like [`decide`] while it is being typed, but without checking earlier
 /// passwords.
-pub fn rate(new: &str, own_words: &[&str], policy: &PasswordPolicy) -> PasswordStrength {
+pub fn rate(new: &str, account_words: &[&str], policy: &PasswordPolicy) -> PasswordStrength {
     let facts = NewPasswordFacts {
         new,
         again: None,
-        own_words,
+        account_words,
         reused: Reuse::No,
     };
-    let words = self::own_words(own_words);
+    let words = self::account_words(account_words);
     let inputs: Vec<&str> = words.iter().map(String::as_str).collect();
     let short_enough = new.chars().nth(MAX_CHARS).is_none();
     PasswordStrength {
@@ -201,7 +201,7 @@ pub fn rate(new: &str, own_words: &[&str], policy: &PasswordPolicy) -> PasswordS
 /// Returns the words and their parts (`ada.lovelace@example.org` → also `ada`, `lovelace`,
 /// `example`), folded, longest first. Parts shorter than three characters are left out, because
 /// every text contains them.
-fn own_words(given: &[&str]) -> Vec<String> {
+fn account_words(given: &[&str]) -> Vec<String> {
     let given = given.iter().copied().chain([PRODUCT]);
     let folded: Vec<String> = given.map(|word| text::fold(word.trim())).collect();
     let parts = folded
@@ -222,10 +222,10 @@ fn own_words(given: &[&str]) -> Vec<String> {
 /// Returns the first word about the account on which the password depends: what remains without it
 /// would be guessed within a million attempts (`ada2026!!!!!!!`). Applies regardless of
 /// `min_strength`.
-fn find_base_word(password: &str, own_words: &[String]) -> Option<String> {
+fn find_base_word(password: &str, account_words: &[String]) -> Option<String> {
     let mut rest = text::fold(password);
     let mut first = None;
-    for word in own_words {
+    for word in account_words {
         if rest.contains(word) {
             rest = rest.replace(word, " ");
             first.get_or_insert(word);
@@ -237,8 +237,8 @@ fn find_base_word(password: &str, own_words: &[String]) -> Option<String> {
     weak.then(|| first.clone())
 }
 
-fn weakness(password: &str, own_words: &[String], min: u8) -> Option<PasswordFault> {
-    let inputs: Vec<&str> = own_words.iter().map(String::as_str).collect();
+fn weakness(password: &str, account_words: &[String], min: u8) -> Option<PasswordFault> {
+    let inputs: Vec<&str> = account_words.iter().map(String::as_str).collect();
     let estimate = estimate(password, &inputs);
     let score = u8::from(estimate.score());
     if score >= min {

@@ -12,7 +12,7 @@ mod network;
 mod proof;
 mod record;
 
-pub use cause::{EndCause, EndedBy};
+pub use cause::{EndCause, SessionEnder};
 pub use device::{
     DeviceEvidence, DeviceFault, DeviceKey, DeviceKeyId, DeviceProof, REGISTRATION_WINDOW, device_fault,
     proof_lifetime, usable_unbound_until,

@@ -17,7 +17,7 @@ pub use activity::flush_activity;
 pub use ending::write_kept_ends;
 pub use factor::{FactorDutyAt, factor_duty_at};
 pub use handover::{
-    HandedOverSession, HandoverIssue, HandoverOutcome, HandoverRequest, forget_old_handovers, issue_handover, redeem,
+    HandoverIssue, HandoverOutcome, HandoverRequest, HandoverSession, forget_old_handovers, issue_handover, redeem,
     void_handover,
 };
 pub use hypothetical::{

@@ -16,8 +16,8 @@ pub use bulk::{
 pub use create::{CreateOutcome, NewAccount, NewPassword, create, new_account_faults};
 pub use expiry::{expire_due, expires_under};
 pub use import::{
-    ImportConfirmation, ImportFile, ImportOutcome, ImportPlan, ImportSummary, ImportedAccounts, KeptImport,
-    MAX_ONE_TIME_PASSWORDS, Passwords, PlannedChange, PlannedLine, entry_of, export, fetch_import, find_import, import,
+    ImportConfirmation, ImportFile, ImportOutcome, ImportPlan, ImportSummary, ImportedAccounts, MAX_ONE_TIME_PASSWORDS,
+    Passwords, PlannedChange, PlannedLine, StoredImport, entry_of, export, fetch_import, find_import, import,
     import_once, plan_import,
 };
 

@@ -42,11 +42,11 @@ pub(super) enum PasswordRoute {
     /// the audit.
     Closed(&'static str),
     /// Directories, in order.
-    Directories(AskedDirectories),
+    Directories(QueriedDirectories),
 }
 
 /// The directories that are asked about a name.
-pub(super) struct AskedDirectories {
+pub(super) struct QueriedDirectories {
     /// Those that may know the person, in order.
     deciding: Vec<LiveSource>,
     /// Those that only search for the name, for an account of another directory: otherwise the
@@ -101,7 +101,7 @@ impl Ctx {
                 let all: Vec<LiveSource> = sources.enabled_of(SourceKind::Ldap).cloned().collect();
                 match all.is_empty() {
                     true => PasswordRoute::Local,
-                    false => PasswordRoute::Directories(AskedDirectories {
+                    false => PasswordRoute::Directories(QueriedDirectories {
                         deciding: all,
                         beside: Vec::new(),
                     }),
@@ -112,7 +112,7 @@ impl Ctx {
                 Some(live) if live.source.kind() != SourceKind::Ldap => PasswordRoute::Closed("source_password"),
                 Some(live) => {
                     let others = sources.enabled_of(SourceKind::Ldap);
-                    PasswordRoute::Directories(AskedDirectories {
+                    PasswordRoute::Directories(QueriedDirectories {
                         deciding: vec![live.clone()],
                         beside: others.filter(|other| other.source.id != id).cloned().collect(),
                     })
@@ -126,7 +126,7 @@ impl Ctx {
     /// none knows. `FlowError::SourceDown`: one that comes before it does not answer.
     pub(super) async fn ask_directories(
         &self,
-        asked: &AskedDirectories,
+        asked: &QueriedDirectories,
         typed: &str,
         password: &Secret,
         account: Option<&Account>,
@@ -140,7 +140,7 @@ impl Ctx {
     /// an outage would reveal which names are known without a directory.
     pub(super) async fn find_outage(&self) -> Result<Option<String>, FlowError> {
         let known = self.live.sources();
-        let asked = AskedDirectories {
+        let asked = QueriedDirectories {
             deciding: known.enabled_of(SourceKind::Ldap).cloned().collect(),
             beside: Vec::new(),
         };
@@ -172,7 +172,7 @@ impl Ctx {
 
     async fn ask_in_order(
         &self,
-        asked: &AskedDirectories,
+        asked: &QueriedDirectories,
         typed: &str,
         password: &Secret,
         account: Option<&Account>,

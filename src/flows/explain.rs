@@ -13,8 +13,8 @@ use crate::{
             effective::{DeviceBinding, Policy},
         },
         session::{
-            AccountState, DeviceEvidence, EndCause, EndReason, EndedBy, Session, SessionFacts, SessionId, TokenFacts,
-            ends_at, factor_duty, proof_lifetime,
+            AccountState, DeviceEvidence, EndCause, EndReason, Session, SessionEnder, SessionFacts, SessionId,
+            TokenFacts, ends_at, factor_duty, proof_lifetime,
         },
         simulate::explain::{
             PastSession, Provenance, Scenario, ScenarioClient, ScenarioFault, ScenarioInput, Timeline,
@@ -408,7 +408,7 @@ impl Ctx {
             reason,
             sentence: cause.sentence(
                 reason,
-                EndedBy {
+                SessionEnder {
                     person: session.ended_by.as_deref(),
                     owner: &standing.account.name,
                 },

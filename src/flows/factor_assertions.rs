@@ -6,7 +6,7 @@ use super::{
     Ctx, FlowError, Initiator, Read, Write,
     attempts::{AttemptReservation, PasswordAttempt},
     factor_checks::{FactorReservation, refusal_entry},
-    factor_emails::FactorNews,
+    factor_emails::FactorNotification,
 };
 use crate::{
     domain::{
@@ -204,7 +204,7 @@ impl Ctx {
             };
             w.record(&entry)?;
             if let (Some(account), Some(passkey), COUNTER) = (&account, &passkey, refused.reason) {
-                w.notify_factor_change(account, &FactorNews::PasskeyCopied(&passkey.name))?;
+                w.notify_factor_change(account, &FactorNotification::PasskeyCopied(&passkey.name))?;
             }
             if let Some(challenge) = &refused.challenge {
                 w.spend_challenge(challenge)?;

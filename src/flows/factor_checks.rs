@@ -5,7 +5,7 @@
 use super::{
     Ctx, FlowError, Initiator, Write,
     attempts::{AttemptReservation, CounterSnapshot, PasswordAttempt, ReservationOutcome},
-    factor_emails::FactorNews,
+    factor_emails::FactorNotification,
 };
 use crate::{
     domain::{
@@ -162,7 +162,7 @@ impl Write<'_> {
         self.record(&entry.with_detail(json!({ "left": left })))?;
         self.notify_factor_change(
             account,
-            &FactorNews::RecoveryCodeUsed {
+            &FactorNotification::RecoveryCodeUsed {
                 left,
                 few: left <= FEW_CODES,
             },

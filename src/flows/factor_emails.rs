@@ -9,7 +9,7 @@ use crate::{
 
 /// A change that the owner is notified of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FactorNews<'a> {
+pub(super) enum FactorNotification<'a> {
     AppAdded,
     /// A new app took the place of the account's earlier one.
     AppReplaced,
@@ -36,7 +36,7 @@ pub(super) enum FactorNews<'a> {
     Reset,
 }
 
-impl FactorNews<'_> {
+impl FactorNotification<'_> {
     /// Returns what happened, as the end of a sentence about the account.
     fn message(&self) -> String {
         match self {
@@ -98,8 +98,12 @@ impl FactorNews<'_> {
 
 impl Write<'_> {
     /// Notifies the owner of a change, with its origin if the owner made it.
-    pub(super) fn notify_factor_change(&mut self, account: &Account, news: &FactorNews<'_>) -> Result<(), StoreError> {
-        let by_owner = !matches!(news, FactorNews::Reset);
+    pub(super) fn notify_factor_change(
+        &mut self,
+        account: &Account,
+        news: &FactorNotification<'_>,
+    ) -> Result<(), StoreError> {
+        let by_owner = !matches!(news, FactorNotification::Reset);
         let origin = &self.initiator.origin;
         let ip = origin.ip.filter(|_| by_owner).map(|ip| ip.to_string());
         let device = origin.user_agent.as_deref().filter(|_| by_owner);

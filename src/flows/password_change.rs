@@ -140,11 +140,11 @@ async fn faults(
         }
     }
     let email = account.email.clone().unwrap_or_default();
-    let own_words = [account.name.as_str(), account.display_name.as_str(), email.as_str()];
+    let account_words = [account.name.as_str(), account.display_name.as_str(), email.as_str()];
     let facts = NewPasswordFacts {
         new: change.new.expose(),
         again: Some(change.again.expose()),
-        own_words: &own_words,
+        account_words: &account_words,
         reused,
     };
     Ok(password::decide(&facts, &policy.password))

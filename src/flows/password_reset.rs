@@ -123,7 +123,7 @@ pub struct LinkedAccount {
     /// The purpose of the link.
     pub kind: LinkKind,
     /// Words that the password must not be built around.
-    pub own_words: Vec<String>,
+    pub account_words: Vec<String>,
 }
 
 impl LinkedAccount {
@@ -133,7 +133,7 @@ impl LinkedAccount {
             account: account.id,
             name: account.name.clone(),
             kind: link.kind,
-            own_words: vec![account.name.clone(), account.display_name.clone(), email],
+            account_words: vec![account.name.clone(), account.display_name.clone(), email],
         }
     }
 }
@@ -283,11 +283,11 @@ fn judge(
     policy: &PasswordPolicy,
     reused: Reuse,
 ) -> Vec<PasswordFault> {
-    let own_words: Vec<&str> = linked.own_words.iter().map(String::as_str).collect();
+    let account_words: Vec<&str> = linked.account_words.iter().map(String::as_str).collect();
     let facts = NewPasswordFacts {
         new: choice.new.expose(),
         again: Some(choice.again.expose()),
-        own_words: &own_words,
+        account_words: &account_words,
         reused,
     };
     password::decide(&facts, policy)

@@ -95,7 +95,7 @@ impl Read<'_> {
             binds_devices: self.ctx.config.cookie_domain.is_none() || self.ctx.config.owns_cookie_domain(),
             device_hosts,
             trusts_proxies: !proxies.is_empty(),
-            trusts_everybody: proxies.iter().any(|network| network.prefix() == 0),
+            trusts_every_address: proxies.iter().any(|network| network.prefix() == 0),
             one_locked_address: addresses
                 .first()
                 .filter(|_| locks.len() > 1 && addresses.len() == 1)

@@ -8,7 +8,7 @@ use crate::{
         audit::{AuditFilter, AuditRecord, Event},
         policy::{Scope, effective::IdleTimeout},
         session::{
-            AccountSession, EndCause, EndReason, EndedBy, LifetimeEnd, SessionFilter, SessionId, SessionListState,
+            AccountSession, EndCause, EndReason, LifetimeEnd, SessionEnder, SessionFilter, SessionId, SessionListState,
             SweepBounds, ends_at,
         },
         time::{Span, Timestamp},
@@ -53,7 +53,11 @@ impl EndedView {
     /// Explains why the session of `owner` ended; `None`: the row does not say.
     pub fn sentence(&self, owner: &str) -> Option<String> {
         let person = self.by.as_deref();
-        Some(self.cause.as_ref()?.sentence(self.reason?, EndedBy { person, owner }))
+        Some(
+            self.cause
+                .as_ref()?
+                .sentence(self.reason?, SessionEnder { person, owner }),
+        )
     }
 }
 

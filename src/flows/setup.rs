@@ -225,11 +225,11 @@ fn check(ctx: &Ctx, new: &NewAdministrator) -> Result<CheckedAdministrator, Vec<
             found
         }
     };
-    let own_words = [new.username.as_str(), new.email.as_str()];
+    let account_words = [new.username.as_str(), new.email.as_str()];
     let facts = NewPasswordFacts {
         new: new.password.expose(),
         again: Some(new.password_again.expose()),
-        own_words: &own_words,
+        account_words: &account_words,
         reused: Reuse::No,
     };
     let rules = password_rules(ctx, &new.baseline);

@@ -7,7 +7,7 @@ use super::{
     device_cookie, device_offer,
     error::PageError,
     flash,
-    judged::{IssuedTo, JudgedRequest, JudgedSession},
+    judged::{JudgedRequest, JudgedSession, TokenRecipient},
     paths,
     request_kind::request_kind,
     session_cookie::{self, CookieKeys, CookieScope, PresentedCookie, WrittenCookie},
@@ -79,7 +79,7 @@ pub async fn judge(
         ambiguous: presented.ambiguous,
     });
     let mut response = next.call(req).await?.map_into_boxed_body();
-    let issued = match dress_cookies(&ctx, jar, &keys, &mut response, &presented, admitted.as_deref()).await {
+    let issued = match apply_cookie_attributes(&ctx, jar, &keys, &mut response, &presented, admitted.as_deref()).await {
         Ok(issued) => issued,
         Err(error) => return Ok(response.error_response(error)),
     };
@@ -212,7 +212,7 @@ fn signs_out(req: &ServiceRequest) -> bool {
 /// Gives every session cookie of the response the live policy's name and attributes, and issues the
 /// cookie of a live session again if the policy changed since it was issued. Returns the new token
 /// of the response, if there is one.
-async fn dress_cookies(
+async fn apply_cookie_attributes(
     ctx: &Ctx,
     jar: CookieScope<'_>,
     keys: &CookieKeys,
@@ -234,7 +234,7 @@ async fn dress_cookies(
                     )));
                 }
                 ours = true;
-                let issued_to = response.request().extensions().get::<IssuedTo>().copied();
+                let issued_to = response.request().extensions().get::<TokenRecipient>().copied();
                 let (policy, signed_in_at) = life_of(ctx, issued_to, &token, admitted);
                 lines.extend(issue_lines(ctx, jar, keys, &policy, &token, signed_in_at)?);
                 issued = Some(token);
@@ -306,7 +306,7 @@ fn issue_lines(
 /// Returns the policy and the sign-in of the session for which a token was just made.
 fn life_of(
     ctx: &Ctx,
-    issued_to: Option<IssuedTo>,
+    issued_to: Option<TokenRecipient>,
     token: &str,
     admitted: Option<&AdmittedSession>,
 ) -> (Arc<EffectivePolicy>, Timestamp) {

@@ -10,7 +10,7 @@ use super::{
     assets,
     error::{NO_ENTRY, PageError},
     forms::{EmptyBody, Json},
-    judged::{IssuedTo, JudgedRequest, JudgedSession},
+    judged::{JudgedRequest, JudgedSession, TokenRecipient},
     negotiation::wants_html,
     no_entry::render_no_entry,
     paths,
@@ -315,7 +315,12 @@ pub async fn login(
     attempt.trusted = second_step::trusted_token(&req);
     match sign_in(&ctx, attempt).await? {
         SignInOutcome::Accepted(opened) => {
-            hand_over_session(&req, opened.account.id, IssuedTo::from_opened(&opened), &opened.token)?;
+            hand_over_session(
+                &req,
+                opened.account.id,
+                TokenRecipient::from_opened(&opened),
+                &opened.token,
+            )?;
             let mut response = match opened.must_change {
                 None => HttpResponse::Ok().json(serde_json::json!({ "user": opened.account.name })),
                 Some(_) => must_change(&site, &ctx),

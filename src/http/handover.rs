@@ -10,8 +10,8 @@ use super::{
     device_cookie,
     error::{NO_ENTRY, PageError, device_login_url, factor_url, login_url},
     forms::Query,
-    judged::IssuedTo,
-    link_token::discreet,
+    judged::TokenRecipient,
+    link_token::omit_referrer,
     negotiation::wants_html,
     no_entry::render_no_entry,
     onward, paths,
@@ -85,7 +85,7 @@ pub struct IssueQuery {
 
 /// The query of the third step, on the application's host again.
 #[derive(Deserialize)]
-pub struct ArriveQuery {
+pub struct HandoverCodeQuery {
     #[serde(default)]
     code: String,
 }
@@ -101,7 +101,7 @@ fn entrance(req: &HttpRequest) -> Result<Arc<ApplicationHost>, PageError> {
 
 /// Redirects to the other host; the address with the code is not passed on as a referrer.
 fn redirect_onward(location: &str) -> HttpResponse {
-    discreet(redirect_to(location))
+    omit_referrer(redirect_to(location))
 }
 
 /// On the application's host: sets the nonce and requests a code from our host.
@@ -166,7 +166,7 @@ pub async fn issue(
         }
         HandoverIssue::NotAllowed if wants_html(&req) => {
             let response = render_no_entry(&ctx, None, Some(&visitor.name), target.as_str())?;
-            Ok(discreet(response))
+            Ok(omit_referrer(response))
         }
         HandoverIssue::NotAllowed => Err(PageError::NoEntry),
         HandoverIssue::TooMany => Err(PageError::TooOften(
@@ -192,7 +192,7 @@ pub async fn arrive(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
     anyone: Anyone,
-    Query(asked): Query<ArriveQuery>,
+    Query(asked): Query<HandoverCodeQuery>,
 ) -> Result<HttpResponse, PageError> {
     // A HEAD request checks the link; only a browser that follows it consumes the code.
     if *req.method() == Method::HEAD {
@@ -214,7 +214,7 @@ pub async fn arrive(
     let form = session_cookie::form(jar, &policy);
     match access::redeem(&ctx, &code, request, form, origin).await? {
         HandoverOutcome::Carried(carried) => {
-            let issued_to = IssuedTo {
+            let issued_to = TokenRecipient {
                 role: carried.account.role,
                 signed_in_at: carried.signed_in_at,
             };
@@ -230,7 +230,7 @@ pub async fn arrive(
                 again: None,
                 on: Some(carried.return_to),
             };
-            Ok(discreet(render_page(StatusCode::OK, &go_on)?))
+            Ok(omit_referrer(render_page(StatusCode::OK, &go_on)?))
         }
         // Only a new sign-in binds the session anew.
         HandoverOutcome::Unproved { fault, return_to } => {
@@ -264,7 +264,7 @@ const NOT_YOURS: HandoverRefusal = HandoverRefusal {
 fn refused(req: &HttpRequest, refusal: &HandoverRefusal) -> Result<HttpResponse, PageError> {
     let status = StatusCode::FORBIDDEN;
     let HandoverRefusal { code, title, message } = *refusal;
-    Ok(discreet(match wants_html(req) {
+    Ok(omit_referrer(match wants_html(req) {
         true => render_page(
             status,
             &HandoverPage {

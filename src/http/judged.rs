@@ -42,12 +42,12 @@ pub struct RequestId(pub String);
 
 /// The account for which the handler just made a token.
 #[derive(Debug, Clone, Copy)]
-pub struct IssuedTo {
+pub struct TokenRecipient {
     pub role: Role,
     pub signed_in_at: Timestamp,
 }
 
-impl IssuedTo {
+impl TokenRecipient {
     /// Returns the facts of a session that was just opened.
     pub fn from_opened(opened: &OpenedSession) -> Self {
         Self {

@@ -24,7 +24,7 @@ impl LinkCookie {
     /// Redirects to the same page without a query; the token moves to the cookie, so that it is in
     /// no referrer.
     pub fn exchange(&self, req: &HttpRequest, token: &str) -> HttpResponse {
-        let mut response = discreet(redirect_to(req.path()));
+        let mut response = omit_referrer(redirect_to(req.path()));
         let headers = response.headers_mut();
         if token.len() <= MAX_TOKEN_LEN {
             self.0.write(req, headers, token.to_owned());
@@ -46,7 +46,7 @@ impl LinkCookie {
 }
 
 /// Makes the browser send no `Referer` from this page.
-pub fn discreet(mut response: HttpResponse) -> HttpResponse {
+pub fn omit_referrer(mut response: HttpResponse) -> HttpResponse {
     let no_referrer = HeaderValue::from_static("no-referrer");
     response.headers_mut().insert(header::REFERRER_POLICY, no_referrer);
     response

@@ -2,7 +2,7 @@
 //! immediately, so that code, state and errors stay in no address bar, history or referrer. The
 //! browser goes on at an address that only says which answer it brings.
 
-use super::{link_token::discreet, respond::redirect_to, sealed_cookie::SealedCookie};
+use super::{link_token::omit_referrer, respond::redirect_to, sealed_cookie::SealedCookie};
 use crate::{domain::secret, identity::oidc::CallbackQuery};
 use actix_web::{HttpRequest, HttpResponse, cookie::time::Duration, http::header::HeaderMap};
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,7 @@ impl KeptAnswer {
 pub fn exchange(req: &HttpRequest, path: &str) -> HttpResponse {
     let answer: KeptAnswer = serde_html_form::from_str(req.query_string()).unwrap_or_default();
     let key = answer.key();
-    let mut response = discreet(redirect_to(&format!("{path}?id={key}")));
+    let mut response = omit_referrer(redirect_to(&format!("{path}?id={key}")));
     // Without a state it belongs to no sign-in.
     if !answer.state.is_empty() {
         let mut all = kept(req);

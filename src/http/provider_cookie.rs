@@ -20,7 +20,7 @@ const MAX_RETURN_LENGTH: usize = 500;
 
 /// What a sign-in at the provider is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProviderErrand {
+pub enum ProviderPurpose {
     /// Opening a session.
     SignIn,
     /// Opening a session for the owner of a covered page, by the name of their account.
@@ -29,18 +29,18 @@ pub enum ProviderErrand {
     Confirm(SessionId),
 }
 
-impl ProviderErrand {
+impl ProviderPurpose {
     /// Returns the only person who may sign in, by the name of their account; `None`: anyone may.
     pub fn into_owner(self) -> Option<String> {
         match self {
-            ProviderErrand::Again(name) => Some(name),
-            ProviderErrand::SignIn | ProviderErrand::Confirm(_) => None,
+            ProviderPurpose::Again(name) => Some(name),
+            ProviderPurpose::SignIn | ProviderPurpose::Confirm(_) => None,
         }
     }
 }
 
 #[derive(Serialize, Deserialize)]
-struct KeptSignIn {
+struct SignInCookie {
     source: Uuid,
     state: String,
     nonce: String,
@@ -51,13 +51,13 @@ struct KeptSignIn {
     again: Option<String>,
 }
 
-impl KeptSignIn {
-    fn new(pending: &PendingProviderSignIn, errand: ProviderErrand) -> Self {
+impl SignInCookie {
+    fn new(pending: &PendingProviderSignIn, errand: ProviderPurpose) -> Self {
         let return_to = Some(&pending.return_to).filter(|address| address.len() <= MAX_RETURN_LENGTH);
         let (confirms, again) = match errand {
-            ProviderErrand::SignIn => (None, None),
-            ProviderErrand::Again(name) => (None, Some(name)),
-            ProviderErrand::Confirm(session) => (Some(session.0), None),
+            ProviderPurpose::SignIn => (None, None),
+            ProviderPurpose::Again(name) => (None, Some(name)),
+            ProviderPurpose::Confirm(session) => (Some(session.0), None),
         };
         Self {
             source: pending.source.0,
@@ -71,7 +71,7 @@ impl KeptSignIn {
         }
     }
 
-    fn into_pending(self) -> (PendingProviderSignIn, ProviderErrand) {
+    fn into_pending(self) -> (PendingProviderSignIn, ProviderPurpose) {
         let pending = PendingProviderSignIn {
             source: SourceId(self.source),
             secrets: SignInSecrets {
@@ -83,21 +83,21 @@ impl KeptSignIn {
             return_to: self.return_to,
         };
         let errand = match (self.confirms, self.again) {
-            (Some(session), _) => ProviderErrand::Confirm(SessionId(session)),
-            (None, Some(name)) => ProviderErrand::Again(name),
-            (None, None) => ProviderErrand::SignIn,
+            (Some(session), _) => ProviderPurpose::Confirm(SessionId(session)),
+            (None, Some(name)) => ProviderPurpose::Again(name),
+            (None, None) => ProviderPurpose::SignIn,
         };
         (pending, errand)
     }
 }
 
-fn kept(req: &HttpRequest) -> Vec<KeptSignIn> {
+fn kept(req: &HttpRequest) -> Vec<SignInCookie> {
     let text = COOKIE.read(req);
     text.and_then(|text| serde_json::from_str(&text).ok())
         .unwrap_or_default()
 }
 
-fn write(req: &HttpRequest, headers: &mut HeaderMap, kept: &[KeptSignIn]) {
+fn write(req: &HttpRequest, headers: &mut HeaderMap, kept: &[SignInCookie]) {
     match serde_json::to_string(kept) {
         Ok(text) if !kept.is_empty() => COOKIE.write(req, headers, text),
         Ok(_) | Err(_) => COOKIE.remove(req, headers),
@@ -105,16 +105,16 @@ fn write(req: &HttpRequest, headers: &mut HeaderMap, kept: &[KeptSignIn]) {
 }
 
 /// Remembers a sign-in that is sent to a provider.
-pub fn remember(req: &HttpRequest, headers: &mut HeaderMap, pending: &PendingProviderSignIn, errand: ProviderErrand) {
+pub fn remember(req: &HttpRequest, headers: &mut HeaderMap, pending: &PendingProviderSignIn, errand: ProviderPurpose) {
     let mut all = kept(req);
-    all.insert(0, KeptSignIn::new(pending, errand));
+    all.insert(0, SignInCookie::new(pending, errand));
     all.truncate(MAX_COOKIES);
     write(req, headers, &all);
 }
 
 /// Finds the sign-in to which an answer belongs by its state. `None`: this browser began none.
-pub fn find(req: &HttpRequest, answer: &CallbackQuery) -> Option<(PendingProviderSignIn, ProviderErrand)> {
-    let all = kept(req).into_iter().map(KeptSignIn::into_pending);
+pub fn find(req: &HttpRequest, answer: &CallbackQuery) -> Option<(PendingProviderSignIn, ProviderPurpose)> {
+    let all = kept(req).into_iter().map(SignInCookie::into_pending);
     all.into_iter().find(|(pending, _)| answer.belongs_to(&pending.secrets))
 }
 
@@ -124,6 +124,6 @@ pub fn forget(req: &HttpRequest, headers: &mut HeaderMap, answer: &CallbackQuery
     if all.is_empty() {
         return;
     }
-    let others: Vec<KeptSignIn> = all.into_iter().filter(|kept| kept.state != answer.state).collect();
+    let others: Vec<SignInCookie> = all.into_iter().filter(|kept| kept.state != answer.state).collect();
     write(req, headers, &others);
 }

@@ -25,7 +25,7 @@ pub struct Route {
     /// Visitors who may use it.
     pub audience: Audience,
     /// Whether it asks to confirm the identity when the last confirmation is too old; its handler
-    /// then takes a `step_up::Confirmed`.
+    /// then takes a `step_up::ConfirmedVisitor`.
     pub step_up: bool,
     /// Handler with its guard, in actix-web's form.
     pub(in crate::http) handler: actix_web::Route,
@@ -83,7 +83,7 @@ impl Route {
         }
     }
 
-    /// Marks a route whose handler takes a `step_up::Confirmed`.
+    /// Marks a route whose handler takes a `step_up::ConfirmedVisitor`.
     pub fn step_up(self) -> Self {
         Self { step_up: true, ..self }
     }

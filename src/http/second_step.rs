@@ -4,7 +4,7 @@
 use super::{
     destination::{destination_address, return_to},
     error::PageError,
-    judged::IssuedTo,
+    judged::TokenRecipient,
     onward, paths,
     problem::{Problem, set_retry_after},
     respond::redirect_to,
@@ -222,7 +222,12 @@ fn conclude(req: &HttpRequest, ctx: &Ctx, outcome: FactorStepOutcome, wrong: &st
                 return_to,
                 trusted,
             } = *done;
-            hand_over_session(req, session.account.id, IssuedTo::from_opened(&session), &session.token)?;
+            hand_over_session(
+                req,
+                session.account.id,
+                TokenRecipient::from_opened(&session),
+                &session.token,
+            )?;
             Ok(FinishedSignIn {
                 must_change: session.must_change.is_some(),
                 user: session.account.name,

@@ -3,7 +3,7 @@
 
 use super::{
     error::PageError,
-    judged::IssuedTo,
+    judged::TokenRecipient,
     session_cookie::{self, CookieScope},
     session_store::PREPARED_TOKEN,
     site::Site,
@@ -49,7 +49,7 @@ pub fn session_target(ctx: &Ctx, site: &Site, anyone: &Anyone) -> SessionTarget 
 pub fn hand_over_session(
     req: &HttpRequest,
     account: AccountId,
-    issued_to: IssuedTo,
+    issued_to: TokenRecipient,
     token: &Secret,
 ) -> Result<(), PageError> {
     let fault =

@@ -1,6 +1,6 @@
 //! Step-up: critical actions ask to confirm the identity (with a passkey, the password and a code,
 //! or the password) if the last confirmation is older than the visitor's limit. A handler declares
-//! this in its signature: `Confirmed<Admin, Form<Fields>>`. `domain::session` decides how long a
+//! this in its signature: `ConfirmedVisitor<Admin, Form<Fields>>`. `domain::session` decides how long a
 //! confirmation is valid.
 
 use super::{
@@ -59,7 +59,7 @@ const BACK: &str = "step_up_back";
 const ROOM: usize = 8 * 1024;
 
 /// A visitor whose identity was confirmed recently enough, with the input.
-pub struct Confirmed<W, F>(pub W, pub F);
+pub struct ConfirmedVisitor<W, F>(pub W, pub F);
 
 /// A form whose action asks to confirm the identity again.
 pub trait CriticalForm: DeserializeOwned + 'static {
@@ -201,7 +201,7 @@ impl StepUpVisitor for EnrollingVisitor {
     }
 }
 
-impl<W: StepUpVisitor, F: StepUpInput> FromRequest for Confirmed<W, F> {
+impl<W: StepUpVisitor, F: StepUpInput> FromRequest for ConfirmedVisitor<W, F> {
     type Error = actix_web::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self, actix_web::Error>>>>;
 

@@ -24,13 +24,13 @@ type Browser = (IpAddr, Option<String>);
 
 /// Recent sign-ins whose cookie has not been seen.
 #[derive(Debug, Default)]
-pub struct AwaitedCookies {
+pub struct PendingCookies {
     sign_ins: Mutex<HashMap<Browser, (SessionId, Timestamp)>>,
     /// Their number, so that most requests need no lock.
     count: AtomicUsize,
 }
 
-impl AwaitedCookies {
+impl PendingCookies {
     /// Waits for the cookie of a session that was just opened in a browser.
     pub fn await_cookie(&self, ip: IpAddr, user_agent: Option<&str>, session: SessionId, now: Timestamp) {
         let mut sign_ins = self.sign_ins();

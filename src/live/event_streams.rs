@@ -33,7 +33,7 @@ const ENDED: u8 = 8;
 
 /// What woke a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wakening {
+pub struct WakeReason {
     /// The policy changed.
     pub policy: bool,
     /// The session is over.
@@ -240,12 +240,12 @@ pub struct OpenStream {
 
 impl OpenStream {
     /// Waits until something happened to the session.
-    pub async fn woken(&self) -> Wakening {
+    pub async fn woken(&self) -> WakeReason {
         loop {
             self.signal.notify.notified().await;
             let flags = self.signal.flags.swap(0, Ordering::SeqCst);
             if flags != 0 {
-                return Wakening {
+                return WakeReason {
                     policy: flags & POLICY != 0,
                     ended: flags & ENDED != 0,
                     close: flags & CLOSE != 0,

@@ -101,7 +101,7 @@ fn apply_rows(live: &LiveState, store: &Store, rows: &[ChangeRow]) -> Result<(),
     }
     live.sessions.forget_quietly(&sessions);
     // First of all, so that the streams of sessions that are over ask nothing.
-    tell_streams(live, store, live.streams.watched(Some(&sessions)))?;
+    notify_streams(live, store, live.streams.watched(Some(&sessions)))?;
     if !accounts.is_empty() {
         live.accounts.forget_many(&accounts);
         live.accounts_changed.notify_one();
@@ -113,7 +113,7 @@ fn forget_everything(live: &LiveState, store: &Store) -> Result<(), StoreError> 
     live.sessions.forget_all_quietly();
     live.accounts.forget_all();
     live.accounts_changed.notify_one();
-    tell_streams(live, store, live.streams.watched(None))?;
+    notify_streams(live, store, live.streams.watched(None))?;
     reload_applications(live, store)?;
     reload_sources(live, store)?;
     reload_policy(live, store)
@@ -121,7 +121,7 @@ fn forget_everything(live: &LiveState, store: &Store) -> Result<(), StoreError> 
 
 /// Notifies the streams of sessions whose rows changed: those of ended sessions that it is over,
 /// and the others that they must read their session. The ends are read for many sessions together.
-fn tell_streams(live: &LiveState, store: &Store, mut changed: Vec<SessionId>) -> Result<(), StoreError> {
+fn notify_streams(live: &LiveState, store: &Store, mut changed: Vec<SessionId>) -> Result<(), StoreError> {
     changed.sort();
     changed.dedup();
     for ids in changed.chunks(READ_TOGETHER) {

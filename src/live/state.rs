@@ -4,7 +4,7 @@ use super::{
     Epoch,
     accounts::AccountCache,
     applications::ApplicationSnapshot,
-    awaited_cookies::AwaitedCookies,
+    awaited_cookies::PendingCookies,
     directories::DirectoryClients,
     event_streams::EventStreams,
     forwarded::ForwardedRequests,
@@ -45,7 +45,7 @@ pub struct LiveState {
     /// Long actions, and actions that a form may submit twice.
     pub long_actions: LongActions,
     /// Sign-ins whose cookie has not come back yet.
-    pub awaited_cookies: AwaitedCookies,
+    pub awaited_cookies: PendingCookies,
     /// Checks of a password's strength while it is typed.
     pub strength_checks: RequestLimit,
     /// Forms in progress.
@@ -93,7 +93,7 @@ impl LiveState {
             forwarded: ForwardedRequests::default(),
             refusals: RefusalCounts::default(),
             long_actions: LongActions::default(),
-            awaited_cookies: AwaitedCookies::default(),
+            awaited_cookies: PendingCookies::default(),
             strength_checks: RequestLimit::default(),
             submissions: Submissions::default(),
             providers: ProviderCache::default(),

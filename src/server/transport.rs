@@ -19,7 +19,7 @@ use actix_service::{
 };
 use actix_web::{body::MessageBody, dev::AppConfig, rt::net::TcpStream};
 use connection::{Connection, DISCONNECT_TIMEOUT};
-use handling::Handling;
+use handling::RequestTracker;
 use socket2::SockRef;
 use std::{
     fmt, io,
@@ -77,11 +77,11 @@ where
                 data.insert(connection.handling());
             })
             .h1(apply_fn_factory(factory, |mut request: Request, service: &_| {
-                let handling = request.conn_data::<Handling>().cloned();
+                let handling = request.conn_data::<RequestTracker>().cloned();
                 if let Some(handling) = &handling {
                     body::count_body(&mut request, handling);
                 }
-                let mark = handling.as_ref().map(Handling::begin);
+                let mark = handling.as_ref().map(RequestTracker::begin);
                 let answering = Service::call(service, request);
                 async move {
                     let answer = answering.await;

@@ -18,7 +18,7 @@ const SIGNS: u32 = 3;
 
 /// Sends watchdog signals while the server at `address` answers. Returns immediately if the service
 /// manager expects none.
-pub async fn give_signs_of_life(address: SocketAddr) {
+pub async fn send_watchdog_signals(address: SocketAddr) {
     let Some(limit) = sd_notify::watchdog_enabled() else {
         return;
     };

@@ -27,12 +27,12 @@ pub enum BindReservation {
 
 /// The instants of a person's tries, in microseconds.
 #[derive(Default)]
-struct Tries {
+struct AttemptBudget {
     refused: Vec<i64>,
     waiting: Vec<i64>,
 }
 
-impl Tries {
+impl AttemptBudget {
     /// Reads a row. A row with one list is from an earlier version, which did not distinguish
     /// attempts.
     fn parse(stored: &str) -> Result<Self, StoreError> {
@@ -112,7 +112,7 @@ pub fn list_refused(c: &mut Conn, subject: &str, now: Timestamp, window: Span) -
         .select(directory_binds::instants)
         .first(c.db())
         .optional()?;
-    let mut tries = stored.map_or_else(|| Ok(Tries::default()), |stored| Tries::parse(&stored))?;
+    let mut tries = stored.map_or_else(|| Ok(AttemptBudget::default()), |stored| AttemptBudget::parse(&stored))?;
     tries.settle(now, window);
     Ok(tries.refused.into_iter().map(Timestamp::from_micros).collect())
 }
@@ -123,7 +123,7 @@ pub struct StoredBinds {
     pub subject: String,
     /// The latest try.
     pub last_at: Timestamp,
-    tries: Tries,
+    tries: AttemptBudget,
 }
 
 impl StoredBinds {
@@ -145,7 +145,7 @@ pub fn list_recent(c: &mut Conn, since: Timestamp, limit: i64) -> Result<Vec<Sto
         Ok(StoredBinds {
             subject,
             last_at: last_at.into(),
-            tries: Tries::parse(&instants)?,
+            tries: AttemptBudget::parse(&instants)?,
         })
     };
     rows.into_iter().map(read).collect()
@@ -164,7 +164,7 @@ pub fn purge(c: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, Store
 
 /// Reads the row of a person and locks it; it is inserted if it is missing. This is one statement,
 /// because another sign-in may delete the row at any time before it is locked.
-fn lock(c: &mut Conn, subject: &str, now: Timestamp) -> Result<Tries, StoreError> {
+fn lock(c: &mut Conn, subject: &str, now: Timestamp) -> Result<AttemptBudget, StoreError> {
     macro_rules! statement {
         () => {
             PreparedStatement(
@@ -185,7 +185,7 @@ fn lock(c: &mut Conn, subject: &str, now: Timestamp) -> Result<Tries, StoreError
         AnyConn::Postgres(c) => statement!().get_result(c)?,
         AnyConn::Sqlite(c) => statement!().get_result(c)?,
     };
-    Tries::parse(&stored)
+    AttemptBudget::parse(&stored)
 }
 
 #[cfg(test)]

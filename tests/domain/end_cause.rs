@@ -3,14 +3,14 @@
 use nightlatch_domain::{
     account::Role,
     policy::{Key, Scope, Value},
-    session::{EndCause, EndReason, EndedBy, LifeFacts},
+    session::{EndCause, EndReason, LifeFacts, SessionEnder},
     time::Span,
 };
 
 use super::{at, document, policy, set};
 
 /// A rule ended ada's session.
-const NOBODY: EndedBy<'_> = EndedBy {
+const NOBODY: SessionEnder<'_> = SessionEnder {
     person: None,
     owner: "ada",
 };
@@ -169,7 +169,7 @@ fn the_sentence_names_the_person_or_the_client_that_ended_it() {
             refused_client: client.map(str::to_owned),
             ..EndCause::new(reason, &life(), Role::Member, &[], &policy)
         };
-        cause.sentence(reason, EndedBy { person, ..NOBODY })
+        cause.sentence(reason, SessionEnder { person, ..NOBODY })
     };
     for (reason, person, client, expected) in [
         (EndReason::Revoked, Some("bob"), None, "bob ended it."),

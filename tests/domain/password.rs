@@ -19,7 +19,7 @@ fn judge(new: &str, settings: &[(&str, &str)]) -> Vec<PasswordFault> {
         &NewPasswordFacts {
             new,
             again: Some(new),
-            own_words: OWN,
+            account_words: OWN,
             reused: Reuse::No,
         },
         &policy(settings),
@@ -149,7 +149,7 @@ fn words_too_short_to_mean_anything_are_not_held_against_a_password() {
     let facts = NewPasswordFacts {
         new: "tuba-marmalade-47-quilt",
         again: None,
-        own_words: &["a", "tu", ""],
+        account_words: &["a", "tu", ""],
         reused: Reuse::No,
     };
     assert_eq!(decide(&facts, &policy(&[])), []);
@@ -164,7 +164,7 @@ fn all_faults_come_at_once() {
     let facts = NewPasswordFacts {
         new: "pass\t",
         again: Some("word"),
-        own_words: &[],
+        account_words: &[],
         reused: Reuse::History,
     };
     let faults = decide(&facts, &policy(&settings));
@@ -213,7 +213,7 @@ fn a_password_the_account_had_is_refused() {
         let facts = NewPasswordFacts {
             new: "tuba-marmalade-47-quilt",
             again: None,
-            own_words: OWN,
+            account_words: OWN,
             reused,
         };
         assert_eq!(decide(&facts, &policy(&[])), [fault]);
@@ -225,7 +225,7 @@ fn the_repetition_may_be_typed_in_another_normal_form() {
     let facts = NewPasswordFacts {
         new: "tuba-marmeladé-47-quilt",
         again: Some("tuba-marmelade\u{301}-47-quilt"),
-        own_words: &[],
+        account_words: &[],
         reused: Reuse::No,
     };
     assert_eq!(decide(&facts, &policy(&[])), []);

@@ -6,7 +6,7 @@ use nightlatch_domain::policy::{
     Key, Pins, PolicyDocument, Scope, Value,
     effective::Policy,
     posture::{
-        Accepts, Baseline, FactorCoverage, Installation, ItemFinding, ProtectedApplication, baselines, check,
+        AcceptedValues, Baseline, FactorCoverage, Installation, ItemFinding, ProtectedApplication, baselines, check,
         differing_pins, installation, loosened, remedy,
     },
 };
@@ -72,14 +72,14 @@ fn every_item_says_who_asks_why_and_what() {
 #[test]
 fn the_bounds_of_an_item_are_inclusive_and_never_is_outside() {
     let idle = Key::AuthIdleSessionTimeout.setting();
-    let hour = Accepts::Between(1, 3600);
+    let hour = AcceptedValues::Between(1, 3600);
     for (secs, met) in [(-1, false), (0, false), (1, true), (3600, true), (3601, false)] {
         assert_eq!(hour.meets(idle, &Value::Number(secs)), met, "{secs}");
     }
     let cooloff = Key::AuthLoginCooloffTime.setting();
     for (secs, met) in [(-1, true), (1799, false), (1800, true)] {
         assert_eq!(
-            Accepts::AtLeastOrNever(1800).meets(cooloff, &Value::Number(secs)),
+            AcceptedValues::AtLeastOrNever(1800).meets(cooloff, &Value::Number(secs)),
             met,
             "{secs}"
         );
@@ -87,7 +87,7 @@ fn the_bounds_of_an_item_are_inclusive_and_never_is_outside() {
     let length = Key::PasswordMinLength.setting();
     for (number, met) in [(14, false), (15, true), (128, true)] {
         assert_eq!(
-            Accepts::AtLeast(15).meets(length, &Value::Number(number)),
+            AcceptedValues::AtLeast(15).meets(length, &Value::Number(number)),
             met,
             "{number}"
         );
@@ -99,7 +99,7 @@ fn the_bounds_of_an_item_are_inclusive_and_never_is_outside() {
         (Value::Number(90), true),
         (Value::Number(91), false),
     ] {
-        assert_eq!(Accepts::OnOrAtMost(90).meets(superusers, &value), met, "{value}");
+        assert_eq!(AcceptedValues::OnOrAtMost(90).meets(superusers, &value), met, "{value}");
     }
 }
 
@@ -114,7 +114,7 @@ fn a_pattern_asks_for_letters_and_digits_when_it_refuses_each_alone() {
         (".{12,}", false),
     ] {
         assert_eq!(
-            Accepts::LettersAndDigits.meets(regex, &Value::Text(pattern.to_owned())),
+            AcceptedValues::LettersAndDigits.meets(regex, &Value::Text(pattern.to_owned())),
             met,
             "{pattern}"
         );
@@ -310,7 +310,7 @@ fn findings_say_what_is_wrong_with_the_installation() {
     proxy.trusts_proxies = false;
     assert_eq!(wrong(&proxy, &secure), ["No proxy in front is trusted"]);
     proxy.trusts_proxies = true;
-    proxy.trusts_everybody = true;
+    proxy.trusts_every_address = true;
     assert_eq!(wrong(&proxy, &secure), ["All addresses are trusted as proxies"]);
     assert_eq!(
         wrong(&right, &policy(document(&[]))),

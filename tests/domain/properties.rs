@@ -864,7 +864,7 @@ proptest! {
     fn no_password_makes_the_rules_panic_and_the_rules_hold(
         policy in policies(), new in prop_oneof![any::<String>(), r"[ \t\u{200b}]{0,20}", r"(ada|2026|!|password|x){1,12}"],
     ) {
-        let facts = NewPasswordFacts { new: &new, again: None, own_words: &["ada", "nightlatch"], reused: Reuse::No };
+        let facts = NewPasswordFacts { new: &new, again: None, account_words: &["ada", "nightlatch"], reused: Reuse::No };
         let faults = decide(&facts, &policy.password);
         prop_assert!(faults.iter().all(|fault| !fault.message().is_empty()));
         if faults.is_empty() {

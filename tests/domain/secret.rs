@@ -53,7 +53,7 @@ fn a_one_time_password_can_be_read_aloud_and_passes_the_default_rules() {
         let facts = NewPasswordFacts {
             new: text,
             again: None,
-            own_words: &["ada", "nightlatch"],
+            account_words: &["ada", "nightlatch"],
             reused: Reuse::No,
         };
         assert_eq!(decide(&facts, &policy), [], "{text}");

@@ -96,7 +96,7 @@ impl AccountArgument {
             return print_nothing_to_do(&format!("{name} is already disabled."));
         }
         let (_, ended) = perform(context, &account, AccountAction::Disable, "disabled").await?;
-        print_done(&format!("{name} is disabled.{}", SessionsEnded(ended)))
+        print_done(&format!("{name} is disabled.{}", EndedCount(ended)))
     }
 
     /// Enables the account, even if it has expired.
@@ -120,7 +120,7 @@ impl AccountArgument {
         print_done(&format!(
             "{} is deleted.{}",
             escape_text(&account.name),
-            SessionsEnded(ended)
+            EndedCount(ended)
         ))
     }
 
@@ -196,7 +196,7 @@ impl ExpireAccount {
             None if account.expired_at.is_some() => print_nothing_to_do(&format!("{name} has already expired.")),
             None => {
                 let (_, ended) = perform(context, &account, AccountAction::ExpireNow, "expired").await?;
-                print_done(&format!("{name} has expired.{}", SessionsEnded(ended)))
+                print_done(&format!("{name} has expired.{}", EndedCount(ended)))
             }
             Some(ExpiryInput::Never) if account.expires_at.is_none() => {
                 print_nothing_to_do(&format!("{name} has no expiry date."))
@@ -307,9 +307,9 @@ fn print_nothing_to_do(why: &str) -> CommandResult {
 }
 
 /// A number of ended sessions as a further sentence; empty for none.
-pub struct SessionsEnded(pub usize);
+pub struct EndedCount(pub usize);
 
-impl fmt::Display for SessionsEnded {
+impl fmt::Display for EndedCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             0 => Ok(()),

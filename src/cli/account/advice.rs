@@ -13,7 +13,7 @@ pub async fn print_advice(context: &CommandContext, first: bool) -> Result<(), C
     }
     if first && *context.ctx.in_force().policy.document() == PolicyDocument::default() {
         let baselines: Vec<&str> = baselines().iter().map(|baseline| baseline.title).collect();
-        output::print_note(&format!(
+        output::print_message(&format!(
             "the policy is at its defaults: no lockout after failed sign-ins, no end of inactive sessions; setup would \
              have offered {} (--baseline): compare with `nightlatch policy posture`, change it with `policy set` or \
              `policy import`",

@@ -46,12 +46,12 @@ pub async fn apply_baseline(context: &CommandContext, baseline: &'static Baselin
         LockoutOption::default(),
     )
     .await?;
-    output::print_note(&format!(
+    output::print_message(&format!(
         "the policy starts with {}: {}",
         baseline.title, baseline.summary
     ));
     for line in format_changes(&outcome) {
-        output::print_note(&line);
+        output::print_message(&line);
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::{
     act::{faults_to_error, refuse_past_expiry, role_parser},
     advice::print_advice,
     baseline::{apply_baseline, baseline_parser},
-    password::{ONE_TIME_NOTE, print_one_time_password},
+    password::{ONE_TIME_HINT, print_one_time_password},
 };
 use crate::{
     cli::{
@@ -113,7 +113,7 @@ impl CreateAccount {
                 let first = is_local && flows::setup::close(&context.ctx, &context.initiator).await?;
                 match one_time_password {
                     Some(password) => {
-                        output::print_note(&format!("{done} {ONE_TIME_NOTE}"));
+                        output::print_message(&format!("{done} {ONE_TIME_HINT}"));
                         print_one_time_password(&password)?;
                     }
                     None => output::print_line(&done)?,

@@ -1,7 +1,7 @@
 //! `nightlatch account import` and `export`: accounts as a CSV file. `domain::account_csv` defines
 //! the columns.
 
-use super::{act::SessionsEnded, advice::print_advice};
+use super::{act::EndedCount, advice::print_advice};
 use crate::{
     cli::{
         context::CommandContext,
@@ -110,7 +110,7 @@ impl ImportAccounts {
             let summary = format_summary(plan, done);
             match done {
                 Some(done) if self.one_time => {
-                    output::print_note(&summary);
+                    output::print_message(&summary);
                     print_one_time_passwords(done)?;
                 }
                 Some(_) | None => print_lines(plan, done.is_none(), &summary)?,
@@ -195,7 +195,7 @@ fn format_summary(plan: &ImportPlan, done: Option<&ImportedAccounts>) -> String 
             format!(
                 "Created {}, changed {changed}, {unchanged} unchanged.{}",
                 accounts(created),
-                SessionsEnded(done.ended)
+                EndedCount(done.ended)
             )
         }
         None => format!(

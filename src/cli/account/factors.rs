@@ -1,7 +1,7 @@
 //! `nightlatch account factors`, `reset-factors` and `enrolment-link`: the second factors of an
 //! account.
 
-use super::act::SessionsEnded;
+use super::act::EndedCount;
 use crate::{
     cli::{
         context::CommandContext,
@@ -139,7 +139,7 @@ impl ResetFactors {
             "{} of {}.{}",
             describe_reset(&reset),
             escape_text(&account.name),
-            SessionsEnded(reset.ended_sessions)
+            EndedCount(reset.ended_sessions)
         ))?;
         Ok(ExitCode::SUCCESS)
     }
@@ -181,7 +181,7 @@ impl MakeEnrolmentLink {
                 output::print_line("A link to enrol a second factor is on its way. It works once, for 72 hours.")?;
             }
             EnrolmentLinkOutcome::Link(link) => {
-                output::print_note("The link works once, for 72 hours; an earlier link stops working.");
+                output::print_message("The link works once, for 72 hours; an earlier link stops working.");
                 output::print_line(link.expose())?;
             }
             EnrolmentLinkOutcome::OwnAccount => {

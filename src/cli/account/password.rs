@@ -1,6 +1,6 @@
 //! `nightlatch account reset-password` and `invite`.
 
-use super::act::{SessionsEnded, managed_by, perform};
+use super::act::{EndedCount, managed_by, perform};
 use crate::{
     cli::{
         context::CommandContext,
@@ -19,7 +19,7 @@ use clap::Args;
 use std::process::ExitCode;
 
 /// Printed with each one-time password (`domain::password::ONE_TIME`).
-pub const ONE_TIME_NOTE: &str = "The one-time password works for 72 hours.";
+pub const ONE_TIME_HINT: &str = "The one-time password works for 72 hours.";
 
 #[derive(Args)]
 pub struct ResetPassword {
@@ -61,11 +61,11 @@ impl ResetPassword {
         let done = format!(
             "Changed the password of {}.{}",
             escape_text(&account.name),
-            SessionsEnded(ended)
+            EndedCount(ended)
         );
         match one_time_password {
             Some(password) => {
-                output::print_note(&format!("{done} {ONE_TIME_NOTE}"));
+                output::print_message(&format!("{done} {ONE_TIME_HINT}"));
                 print_one_time_password(&password)?;
             }
             None => output::print_line(&done)?,

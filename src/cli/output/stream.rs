@@ -53,13 +53,13 @@ pub fn print_json(value: &Value) -> io::Result<()> {
 }
 
 /// Prints a note on standard error. A failure to write it cannot be reported anywhere.
-pub fn print_note(text: &str) {
+pub fn print_message(text: &str) {
     writeln!(io::stderr(), "nightlatch: {text}").ok();
 }
 
 /// Prints a warning on standard error about something that was done anyway.
 pub fn print_warning(text: &str) {
-    print_note(&format!("warning: {text}"));
+    print_message(&format!("warning: {text}"));
 }
 
 /// Sends warnings of the program to standard error. `RUST_LOG` chooses more or less.

@@ -78,7 +78,7 @@ impl ImportSources {
             })
             .collect();
         for note in imported.iter().flat_map(|import| &import.directory.notes) {
-            output::print_note(&escape_text(note));
+            output::print_message(&escape_text(note));
         }
         if self.dry_run {
             for import in &imported {

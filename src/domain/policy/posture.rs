@@ -10,7 +10,7 @@ mod requirement;
 
 pub use baselines::{Baseline, baselines};
 pub use installation::{FactorCoverage, Finding, Installation, ProtectedApplication, differing_pins, installation};
-pub use requirement::{Accepts, BaselineItem};
+pub use requirement::{AcceptedValues, BaselineItem};
 
 /// A checked item.
 #[derive(Debug, Clone)]
@@ -79,7 +79,7 @@ pub fn check(baseline: &Baseline, policy: &Policy) -> Vec<ItemFinding> {
 
 /// A setting that a draft makes less strict, in one scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loosened {
+pub struct LoosenedSetting {
     /// The scope.
     pub scope: Scope,
     /// Which setting.
@@ -93,7 +93,7 @@ pub struct Loosened {
 /// Returns what a draft loosens compared with the policy in force: in everyone's scope, and in each
 /// scope that overrides the setting before or after. Every loosened setting is shown before a draft
 /// is saved.
-pub fn loosened(old: &Policy, new: &Policy) -> Vec<Loosened> {
+pub fn loosened(old: &Policy, new: &Policy) -> Vec<LoosenedSetting> {
     let mut scopes: Vec<Scope> = Vec::new();
     for (scope, _) in old.document().scopes().chain(new.document().scopes()) {
         if !scopes.contains(&scope) {
@@ -110,7 +110,7 @@ pub fn loosened(old: &Policy, new: &Policy) -> Vec<Loosened> {
         for key in keys.filter(|key| key.setting().allowed_in(&scope) && is_said(&scope, *key)) {
             let (before, after) = (old.value_in(&scope, key).0, new.value_in(&scope, key).0);
             if requirement::loosens(key, &before, &after) {
-                found.push(Loosened {
+                found.push(LoosenedSetting {
                     scope: scope.clone(),
                     key,
                     old: before,

@@ -39,7 +39,7 @@ pub struct EndCause {
 
 /// Who ended a session, as its sentence names them.
 #[derive(Debug, Clone, Copy)]
-pub struct EndedBy<'a> {
+pub struct SessionEnder<'a> {
     /// The name of the person; `None`: a rule ended it.
     pub person: Option<&'a str>,
     /// The name of the session's owner.
@@ -168,7 +168,7 @@ impl EndReason {
 impl EndCause {
     /// Explains to an administrator why a session ended for `reason`, with the limit that was in
     /// force and the person who ended it.
-    pub fn sentence(&self, reason: EndReason, by: EndedBy<'_>) -> String {
+    pub fn sentence(&self, reason: EndReason, by: SessionEnder<'_>) -> String {
         let owner = by.owner;
         match (reason, by.person) {
             (EndReason::Revoked, Some(person)) if person == owner => {

@@ -17,7 +17,7 @@ pub use input::{ScenarioFault, ScenarioInput, read_entries, read_lines};
 pub use past::{PastSession, explain_past};
 pub use provenance::{Provenance, provenance};
 pub use scenario::{
-    Activity, ActivityKind, ApplicationEntry, ClientChange, ClientMove, Scenario, ScenarioClient, UsePattern,
+    Activity, ActivityKind, ActivityPattern, ApplicationEntry, ClientChange, ClientMove, Scenario, ScenarioClient,
 };
 pub use timeline::{Mark, MarkKind, Segment, Timeline, TimelineEnd};
 

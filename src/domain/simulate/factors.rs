@@ -96,7 +96,7 @@ impl AccountCount {
 
 /// An account for which the draft is worse than the policy in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FactorAffected {
+pub struct AffectedAccount {
     /// The account.
     pub id: AccountId,
     /// Its name.
@@ -114,7 +114,7 @@ pub struct FactorAffected {
 pub struct FactorImpact {
     now: Timestamp,
     viewer: Option<AccountId>,
-    shown: BTreeMap<(Reverse<FactorConsequence>, String, AccountId), FactorAffected>,
+    shown: BTreeMap<(Reverse<FactorConsequence>, String, AccountId), AffectedAccount>,
     /// The number of usable accounts.
     pub accounts: u64,
     /// Accounts that newly have to enrol a factor before anything else.
@@ -181,7 +181,7 @@ impl FactorImpact {
         let place = (Reverse(consequence), name_key(account.name), account.id);
         let shows = self.shown.len() < MAX_SHOWN || self.shown.last_key_value().is_some_and(|(last, _)| place < *last);
         if shows {
-            let affected = FactorAffected {
+            let affected = AffectedAccount {
                 id: account.id,
                 name: account.name.to_owned(),
                 role: account.role,
@@ -196,7 +196,7 @@ impl FactorImpact {
     }
 
     /// Returns the affected accounts, the worst first, then by name; at most [`MAX_SHOWN`].
-    pub fn affected(&self) -> impl ExactSizeIterator<Item = &FactorAffected> {
+    pub fn affected(&self) -> impl ExactSizeIterator<Item = &AffectedAccount> {
         self.shown.values()
     }
 

@@ -22,7 +22,7 @@ mod stay;
 
 pub use attempts::{AttemptReplay, CounterRelease, LockedSignIn, RecordedAttempt, RecordedCheck};
 pub use outcome::{Certainty, MAX_LISTED, ReplayedEnd};
-pub use stay::{MeasureComparison, RequestTrace, SessionRecord, StayImpact};
+pub use stay::{MeasureComparison, RequestTrace, SessionRecord, SessionReplay};
 
 /// A session that the draft would have ended before it ended, or before now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub struct ReplayRuleCount {
 #[derive(Debug)]
 pub struct Replay {
     until: Timestamp,
-    stays: Vec<(SessionRecord, StayImpact, u32)>,
+    stays: Vec<(SessionRecord, SessionReplay, u32)>,
 }
 
 /// The result of a replay.

@@ -65,7 +65,7 @@ pub enum HandoverIssue {
 
 /// The result of a code at the application's host.
 pub enum HandoverOutcome {
-    Carried(Box<HandedOverSession>),
+    Carried(Box<HandoverSession>),
     /// The code is unknown, used, expired or another browser's, or its session has ended.
     Refused,
     /// The session is bound on this host, and the browser did not prove its key there.
@@ -77,7 +77,7 @@ pub enum HandoverOutcome {
 }
 
 /// A session with its own token on a host.
-pub struct HandedOverSession {
+pub struct HandoverSession {
     /// The account that is signed in.
     pub account: Account,
     /// When the session began.
@@ -243,7 +243,7 @@ impl Write<'_> {
         sessions::add_token(self.connection, id, &row)?;
         self.forget_session(id);
         self.record_handover(arrival, &session, &account, &application)?;
-        Ok(HandoverOutcome::Carried(Box::new(HandedOverSession {
+        Ok(HandoverOutcome::Carried(Box::new(HandoverSession {
             signed_in_at: session.row.signed_in_at,
             account,
             token,

@@ -105,12 +105,12 @@ async fn check_and_act(
             let account = ctx
                 .read(move |r| accounts::find(r.connection, id)?.ok_or(FlowError::NotFound))
                 .await?;
-            let own_words = [
+            let account_words = [
                 account.name.as_str(),
                 account.display_name.as_str(),
                 account.email.as_deref().unwrap_or(""),
             ];
-            faults.extend(password_faults(given, &own_words, &in_force.everyone().password));
+            faults.extend(password_faults(given, &account_words, &in_force.everyone().password));
             password = Some((given.clone(), *must_change));
         }
         AccountAction::Disable

@@ -4,7 +4,7 @@
 mod plan;
 mod results;
 
-pub use results::{ImportSummary, KeptImport, fetch_import, find_import};
+pub use results::{ImportSummary, StoredImport, fetch_import, find_import};
 
 pub use plan::{ImportPlan, MAX_ONE_TIME_PASSWORDS, PlannedChange, PlannedLine, entry_of};
 
@@ -102,7 +102,7 @@ pub async fn import_once(
     (submission, route): (FormSubmission, &str),
     note_progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<bool, FlowError> {
-    if let Some(KeptImport::Done { .. }) = find_import(ctx, submission).await? {
+    if let Some(StoredImport::Done { .. }) = find_import(ctx, submission).await? {
         return Ok(true);
     }
     begin_form(ctx, submission, route).await?;
@@ -111,7 +111,7 @@ pub async fn import_once(
         return Ok(true);
     }
     // The accounts may have changed because another instance performed the same submission.
-    if let Some(KeptImport::Done { .. }) = find_import(ctx, submission).await? {
+    if let Some(StoredImport::Done { .. }) = find_import(ctx, submission).await? {
         return Ok(true);
     }
     abandon_form(ctx, submission).await?;

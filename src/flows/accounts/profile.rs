@@ -8,12 +8,12 @@ use crate::domain::{
     secret::Secret,
 };
 
-/// Returns the faults of a password under these rules; it must not be built around `own_words`.
-pub(super) fn password_faults(password: &Secret, own_words: &[&str], rules: &PasswordPolicy) -> Vec<FieldFault> {
+/// Returns the faults of a password under these rules; it must not be built around `account_words`.
+pub(super) fn password_faults(password: &Secret, account_words: &[&str], rules: &PasswordPolicy) -> Vec<FieldFault> {
     let facts = NewPasswordFacts {
         new: password.expose(),
         again: None,
-        own_words,
+        account_words,
         reused: Reuse::No,
     };
     password::decide(&facts, rules)

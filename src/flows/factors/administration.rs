@@ -10,7 +10,7 @@ use crate::{
         time::{Span, Timestamp},
     },
     flows::{
-        Ctx, FlowError, Initiator, Write, emails::EmailOptions, factor_emails::FactorNews,
+        Ctx, FlowError, Initiator, Write, emails::EmailOptions, factor_emails::FactorNotification,
         factor_rules::factors_at_sign_in, mailed_links::EnrolmentLinkOutcome,
     },
     live::policy::PolicyInForce,
@@ -193,7 +193,7 @@ impl Write<'_> {
             "recovery_codes": reset.recovery_codes,
             "ended_sessions": reset.ended_sessions,
         })))?;
-        self.notify_factor_change(account, &FactorNews::Reset)?;
+        self.notify_factor_change(account, &FactorNotification::Reset)?;
         Ok(reset)
     }
 

@@ -15,7 +15,7 @@ use crate::{
     flows::{
         Ctx, FlowError, Initiator, Read, Write,
         factor_assertions::OpenChallenge,
-        factor_emails::FactorNews,
+        factor_emails::FactorNotification,
         factor_rules::factors_in_session,
         factors::{
             enrolment_refusal::{EnrolmentRefusal, EnrolmentRefusals},
@@ -66,7 +66,7 @@ pub struct AppEnrolment {
 /// The outcome of the first code of an authenticator app.
 pub enum AppConfirmation {
     /// The app is enrolled.
-    Confirmed {
+    ConfirmedVisitor {
         /// The account's first recovery codes; shown only once.
         recovery_codes: Option<Vec<Secret>>,
         /// The session's new id; `None`: it was replaced a moment ago.
@@ -400,14 +400,14 @@ impl Write<'_> {
         let detail = json!({ "kind": "authenticator_app", "replaced": is_replaced });
         self.record(&entry.with_detail(detail))?;
         let news = if is_replaced {
-            FactorNews::AppReplaced
+            FactorNotification::AppReplaced
         } else {
-            FactorNews::AppAdded
+            FactorNotification::AppAdded
         };
         self.notify_factor_change(&account, &news)?;
         let recovery_codes = self.finish_enrolment(&account)?;
         let token = self.add_proof(&owner.session, &account, Proof::Totp, false)?;
-        Ok(AppConfirmation::Confirmed { recovery_codes, token })
+        Ok(AppConfirmation::ConfirmedVisitor { recovery_codes, token })
     }
 
     fn find_waiting_app(&mut self, account: AccountId) -> Result<Option<AuthenticatorApp>, StoreError> {
@@ -450,7 +450,7 @@ impl Write<'_> {
         self.record(&entry.with_detail(json!({
             "kind": "passkey", "passkey": passkey.name, "passkey_id": passkey.id, "synced": passkey.synced,
         })))?;
-        self.notify_factor_change(&account, &FactorNews::PasskeyAdded(&passkey.name))?;
+        self.notify_factor_change(&account, &FactorNotification::PasskeyAdded(&passkey.name))?;
         let recovery_codes = self.finish_enrolment(&account)?;
         let token = self.add_proof(&owner.session, &account, Proof::PasskeyVerified, false)?;
         Ok(PasskeyEnrolment::Added {

@@ -11,7 +11,7 @@ use crate::{
     },
     flows::{
         Ctx, FlowError, Initiator, Write,
-        factor_emails::FactorNews,
+        factor_emails::FactorNotification,
         factor_rules::{factors_at_sign_in, factors_in_session},
         factors::{passkey_names::new_passkey_name, proving::ProvingSession},
     },
@@ -115,7 +115,7 @@ pub async fn rename_passkey(
         }
         let entry = w.entry(Event::FactorRenamed).with_account(account.id, &account.name);
         w.record(&entry.with_detail(json!({ "passkey_id": id, "from": earlier.name, "to": name })))?;
-        let news = FactorNews::PasskeyRenamed {
+        let news = FactorNotification::PasskeyRenamed {
             from: &earlier.name,
             to: &name,
         };
@@ -138,7 +138,7 @@ pub async fn make_recovery_codes(
             return Ok(None);
         }
         let codes = w.write_recovery_codes(&account)?;
-        w.notify_factor_change(&account, &FactorNews::RecoveryCodesMade)?;
+        w.notify_factor_change(&account, &FactorNotification::RecoveryCodesMade)?;
         Ok(Some(codes))
     })
     .await
@@ -295,7 +295,7 @@ impl Write<'_> {
         self.forget_account(account.id);
         let entry = self.entry(Event::FactorRemoved).with_account(account.id, &account.name);
         self.record(&entry.with_detail(detail))?;
-        let news = name.map_or(FactorNews::AppRemoved, FactorNews::PasskeyRemoved);
+        let news = name.map_or(FactorNotification::AppRemoved, FactorNotification::PasskeyRemoved);
         self.notify_factor_change(account, &news)
     }
 

@@ -38,7 +38,7 @@ pub async fn repeat_confirmation(
             Some(_) | None => None,
         };
         let token = token.filter(|token| is_newer(&session, token, &repeated.token_digest));
-        Ok(AppConfirmation::Confirmed { recovery_codes, token })
+        Ok(AppConfirmation::ConfirmedVisitor { recovery_codes, token })
     })
     .await
 }

@@ -20,7 +20,7 @@ use crate::{
         expiry::may_expire,
         factor_assertions::VerifiedAssertion,
         factor_checks::CodeVerdict,
-        factor_emails::FactorNews,
+        factor_emails::FactorNotification,
         factor_rules::factors_at_sign_in,
         pending_sign_in::is_carried_on,
         provider_sessions::ProviderSessionFacts,
@@ -96,7 +96,7 @@ pub(super) struct Settlement {
 }
 
 /// The second factor that was presented.
-pub(super) enum FactorGiven<'a> {
+pub(super) enum PresentedFactor<'a> {
     Code(&'a Secret),
     Passkey(&'a VerifiedAssertion),
 }
@@ -106,7 +106,7 @@ impl Write<'_> {
     pub(super) fn settle_factor_step(
         &mut self,
         settlement: &Settlement,
-        given: FactorGiven<'_>,
+        given: PresentedFactor<'_>,
     ) -> Result<FactorStepOutcome, FlowError> {
         // Its provider may be ending the session just now.
         if let Some(source) = settlement.account.source {
@@ -191,11 +191,11 @@ impl Write<'_> {
         settlement: &Settlement,
         account: &Account,
         rules: &FactorPolicy,
-        given: FactorGiven<'_>,
+        given: PresentedFactor<'_>,
     ) -> Result<CodeVerdict, FlowError> {
         match given {
-            FactorGiven::Code(code) => self.check_code(account, rules, code),
-            FactorGiven::Passkey(assertion) => {
+            PresentedFactor::Code(code) => self.check_code(account, rules, code),
+            PresentedFactor::Passkey(assertion) => {
                 let is_allowed = match settlement.step {
                     Some(_) => rules.usable(account.factors).passkeys > 0,
                     None => rules.passwordless && assertion.proof() == Proof::PasskeyVerified,
@@ -310,7 +310,7 @@ impl Write<'_> {
             .with_account(account.id, &account.name);
         let detail = serde_json::json!({ "browser": label, "until": expires_at.to_rfc3339() });
         self.record(&entry.with_detail(detail))?;
-        self.notify_factor_change(account, &FactorNews::BrowserTrusted { until: expires_at })?;
+        self.notify_factor_change(account, &FactorNotification::BrowserTrusted { until: expires_at })?;
         Ok((token, expires_at))
     }
 }

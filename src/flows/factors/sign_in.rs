@@ -1,6 +1,6 @@
 //! The second step of a sign-in, with a code or a passkey, and signing in with a passkey alone.
 
-use super::settlement::{FactorGiven, FactorStepOutcome, PendingStep, Settlement};
+use super::settlement::{FactorStepOutcome, PendingStep, PresentedFactor, Settlement};
 use crate::{
     domain::{
         account::{Account, AccountId},
@@ -157,7 +157,7 @@ pub async fn sign_in_with_code(ctx: &Ctx, request: CodeStep) -> Result<FactorSte
     };
     let code = request.code;
     ctx.write(&initiator, move |w| {
-        w.settle_factor_step(&settlement, FactorGiven::Code(&code))
+        w.settle_factor_step(&settlement, PresentedFactor::Code(&code))
     })
     .await
 }
@@ -263,7 +263,7 @@ impl PasskeyArrival {
             reservation: assertion.reservation.clone(),
         };
         ctx.write(&initiator, move |w| {
-            w.settle_factor_step(&settlement, FactorGiven::Passkey(&assertion))
+            w.settle_factor_step(&settlement, PresentedFactor::Passkey(&assertion))
         })
         .await
     }

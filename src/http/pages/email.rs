@@ -13,7 +13,7 @@ use crate::{
         flash::{self, Flash},
         forms::{Form, Query, ShortForm},
         paths,
-        step_up::{Confirmed, CriticalForm},
+        step_up::{ConfirmedVisitor, CriticalForm},
         visitor::{Anyone, Member},
     },
 };
@@ -33,7 +33,7 @@ impl CriticalForm for EmailChangeForm {}
 pub async fn request(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(member, form): Confirmed<Member, Form<EmailChangeForm>>,
+    ConfirmedVisitor(member, form): ConfirmedVisitor<Member, Form<EmailChangeForm>>,
 ) -> Result<HttpResponse, PageError> {
     let visitor = &member.0;
     let flash = match email_change::request(&ctx, &visitor.initiator, visitor.account, &form.0.email).await? {

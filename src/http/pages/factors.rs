@@ -26,7 +26,7 @@ use crate::{
         respond::{redirect_to, render_page},
         session_proof::{factor_owner, passkey_place},
         shell::Shell,
-        step_up::Confirmed,
+        step_up::ConfirmedVisitor,
         visitor::{EnrollingVisitor, Member, Visitor},
     },
 };
@@ -199,14 +199,14 @@ fn requirement(required: FactorRequirement, enrol_by: Option<Timestamp>) -> Opti
 
 /// `GET` of a page that is made for one setup: a reload and *Back* lead to where the setup starts.
 pub async fn start_again(enrolling: EnrollingVisitor) -> HttpResponse {
-    redirect_to(way_back(&enrolling))
+    redirect_to(return_url(&enrolling))
 }
 
 /// `POST /factors/browsers/{id}/remove`
 pub async fn untrust(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(member, ()): Confirmed<Member, ()>,
+    ConfirmedVisitor(member, ()): ConfirmedVisitor<Member, ()>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let visitor = &member.0;
@@ -221,7 +221,7 @@ fn parse_id(text: &str) -> Result<Uuid, PageError> {
 }
 
 /// Returns where to go after a factor was set up: to the page that was interrupted, or to the list.
-fn way_on(req: &HttpRequest, ctx: &Ctx, enrolling: &EnrollingVisitor) -> String {
+fn next_url(req: &HttpRequest, ctx: &Ctx, enrolling: &EnrollingVisitor) -> String {
     if enrolling.0.admitted.duty.is_none() && !onward::has_target(req) {
         return paths::FACTORS.to_owned();
     }
@@ -230,7 +230,7 @@ fn way_on(req: &HttpRequest, ctx: &Ctx, enrolling: &EnrollingVisitor) -> String 
 }
 
 /// Returns the page to go back to if nothing was set up.
-fn way_back(enrolling: &EnrollingVisitor) -> &'static str {
+fn return_url(enrolling: &EnrollingVisitor) -> &'static str {
     match enrolling.0.admitted.duty {
         Some(_) => paths::FACTOR,
         None => paths::FACTORS,

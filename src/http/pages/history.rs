@@ -2,7 +2,7 @@
 
 use super::{
     admin::{
-        list::{FormFaults, ListQuery, PageEnds, PlaceQuery, read_place, write_place},
+        list::{FormFaults, ListQuery, PageEnds, PageQuery, read_place, write_place},
         part::Pager,
     },
     event_line::EventLine,
@@ -47,8 +47,8 @@ impl ListQuery for HistoryQuery {
         )]
     }
 
-    fn place(&self) -> PlaceQuery<'_> {
-        PlaceQuery {
+    fn place(&self) -> PageQuery<'_> {
+        PageQuery {
             after: &self.after,
             before: &self.before,
             limit: "",

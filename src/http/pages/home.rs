@@ -28,7 +28,7 @@ use crate::{
         paths,
         respond::render_page,
         shell::Shell,
-        step_up::{Confirmed, CriticalForm},
+        step_up::{ConfirmedVisitor, CriticalForm},
         visitor::{Member, Visitor},
     },
 };
@@ -187,7 +187,7 @@ pub async fn show(req: HttpRequest, ctx: web::Data<Ctx>, member: Member) -> Resu
 pub async fn end(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(member, ()): Confirmed<Member, ()>,
+    ConfirmedVisitor(member, ()): ConfirmedVisitor<Member, ()>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let visitor = &member.0;
@@ -202,7 +202,7 @@ pub async fn end(
 pub async fn report_session(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(member, ()): Confirmed<Member, ()>,
+    ConfirmedVisitor(member, ()): ConfirmedVisitor<Member, ()>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let visitor = &member.0;
@@ -221,7 +221,7 @@ fn session_id(text: &str) -> Result<SessionId, PageError> {
 pub async fn end_others(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(member, ()): Confirmed<Member, ()>,
+    ConfirmedVisitor(member, ()): ConfirmedVisitor<Member, ()>,
 ) -> Result<HttpResponse, PageError> {
     let ended = sessions::end_others(&ctx, &member.0.initiator).await?;
     let message = match ended {
@@ -246,7 +246,7 @@ impl CriticalForm for NotificationsForm {}
 pub async fn choose_notices(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(member, form): Confirmed<Member, Form<NotificationsForm>>,
+    ConfirmedVisitor(member, form): ConfirmedVisitor<Member, Form<NotificationsForm>>,
 ) -> Result<HttpResponse, PageError> {
     let visitor = &member.0;
     let offered = notices::choices(&ctx, visitor.account, visitor.role).await?;

@@ -7,7 +7,7 @@ use crate::{
     http::{
         error::PageError,
         filters,
-        link_token::{LinkCookie, discreet},
+        link_token::{LinkCookie, omit_referrer},
         respond::render_page,
         shell::Shell,
         visitor::Anyone,
@@ -82,7 +82,7 @@ pub fn render_link(
         StatusCode::NOT_FOUND
     };
     let title = offer.as_ref().map_or("This link does not work", |offer| offer.title);
-    Ok(discreet(render_page(
+    Ok(omit_referrer(render_page(
         status,
         &LinkPage {
             shell: Shell::anonymous(req, ctx, title),

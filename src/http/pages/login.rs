@@ -27,7 +27,7 @@ use crate::{
         filters,
         forms::{Form, Query, ShortForm},
         headers,
-        judged::IssuedTo,
+        judged::TokenRecipient,
         negotiation::wants_html,
         onward, paths,
         problem::{Problem, set_retry_after},
@@ -173,7 +173,12 @@ pub async fn submit(
     attempt.trusted = second_step::trusted_token(&req);
     match sign_in(&ctx, attempt).await? {
         SignInOutcome::Accepted(opened) => {
-            hand_over_session(&req, opened.account.id, IssuedTo::from_opened(&opened), &opened.token)?;
+            hand_over_session(
+                &req,
+                opened.account.id,
+                TokenRecipient::from_opened(&opened),
+                &opened.token,
+            )?;
             let client = &anyone.client;
             ctx.live
                 .awaited_cookies

@@ -10,7 +10,7 @@ use crate::{
         error::{PageError, login_url},
         filters,
         forms::{Form, ShortForm},
-        link_token::discreet,
+        link_token::omit_referrer,
         paths,
         respond::{redirect_to, render_page},
         sealed_cookie::SealedCookie,
@@ -95,7 +95,7 @@ pub async fn provider(req: HttpRequest, ctx: web::Data<Ctx>) -> Result<HttpRespo
                 is_automatic: page.is_automatic,
                 back: signed_out,
             };
-            discreet(render_page(StatusCode::OK, &page)?)
+            omit_referrer(render_page(StatusCode::OK, &page)?)
         }
         None if session.is_some() => redirect_to(&signed_out),
         None => redirect_to(paths::HOME),

@@ -175,9 +175,9 @@ pub async fn strength(
 ) -> Result<HttpResponse, PageError> {
     let account = &pending.0.admitted.account;
     let email = account.email.clone().unwrap_or_default();
-    let own_words = vec![account.name.clone(), account.display_name.clone(), email];
+    let account_words = vec![account.name.clone(), account.display_name.clone(), email];
     let policy = pending.0.policy.password.clone();
-    strength::answer(&ctx, &pending.0.client, typing.new_password, own_words, policy).await
+    strength::answer(&ctx, &pending.0.client, typing.new_password, account_words, policy).await
 }
 
 async fn refused(

@@ -12,7 +12,7 @@ use crate::{
         filters,
         flash::{self, Flash},
         forms::{Form, Query, ShortForm},
-        link_token::{LinkCookie, discreet},
+        link_token::{LinkCookie, omit_referrer},
         negotiation::wants_html,
         respond::render_page,
         shell::Shell,
@@ -164,7 +164,7 @@ async fn refuse_link(req: &HttpRequest, ctx: &Ctx) -> Result<HttpResponse, PageE
         shell: Shell::anonymous(req, ctx, title),
         is_awaited,
     };
-    Ok(discreet(render_page(StatusCode::NOT_FOUND, &page)?))
+    Ok(omit_referrer(render_page(StatusCode::NOT_FOUND, &page)?))
 }
 
 /// The current input, for the strength meter.
@@ -193,8 +193,8 @@ pub async fn strength(
         return Err(PageError::NotFound);
     }
     let policy = setup::password_rules(&ctx, &typing.baseline);
-    let own_words = vec![typing.username, typing.email];
-    meter::answer(&ctx, &anyone.client, typing.new_password, own_words, policy).await
+    let account_words = vec![typing.username, typing.email];
+    meter::answer(&ctx, &anyone.client, typing.new_password, account_words, policy).await
 }
 
 fn show(
@@ -215,7 +215,7 @@ fn show(
             selected: baseline.id == form.baseline,
         })
         .collect();
-    Ok(discreet(render_page(
+    Ok(omit_referrer(render_page(
         status,
         &SetupPage {
             shell: Shell::anonymous(req, ctx, "Set up"),

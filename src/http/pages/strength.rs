@@ -23,13 +23,13 @@ pub struct StrengthForm {
     pub new_password: String,
 }
 
-/// Judges the current input, for the page's script. Stores nothing. `own_words`: words that a
+/// Judges the current input, for the page's script. Stores nothing. `account_words`: words that a
 /// password must not be built around.
 pub async fn answer(
     ctx: &Ctx,
     client: &Client,
     typed: String,
-    own_words: Vec<String>,
+    account_words: Vec<String>,
     policy: PasswordPolicy,
 ) -> Result<HttpResponse, PageError> {
     if !ctx.live.strength_checks.allows(client.ip, ctx.now(), MAX_A_MINUTE) {
@@ -39,8 +39,8 @@ pub async fn answer(
     }
     // Takes tens of milliseconds at worst, so it runs on a blocking thread.
     let standing = web::block(move || {
-        let own_words: Vec<&str> = own_words.iter().map(String::as_str).collect();
-        rate(&typed, &own_words, &policy)
+        let account_words: Vec<&str> = account_words.iter().map(String::as_str).collect();
+        rate(&typed, &account_words, &policy)
     })
     .await
     .map_err(|error| PageError::Internal(error.to_string()))?;

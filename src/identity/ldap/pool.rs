@@ -179,8 +179,8 @@ impl ConnectionPool {
     }
 
     /// Begins to wait for an answer on a connection.
-    fn watch(&self, connection: &DirectoryConnection) -> WaitForAnswer<'_> {
-        WaitForAnswer {
+    fn watch(&self, connection: &DirectoryConnection) -> PendingSearch<'_> {
+        PendingSearch {
             pool: self,
             connection: connection.clone(),
             began: Instant::now(),
@@ -213,14 +213,14 @@ impl ConnectionPool {
 }
 
 /// A search that waits for its answer.
-struct WaitForAnswer<'a> {
+struct PendingSearch<'a> {
     pool: &'a ConnectionPool,
     connection: DirectoryConnection,
     began: Instant,
     is_over: bool,
 }
 
-impl Drop for WaitForAnswer<'_> {
+impl Drop for PendingSearch<'_> {
     fn drop(&mut self) {
         // A caller that left at once says nothing about the connection.
         if !self.is_over && self.began.elapsed() >= SUSPICIOUS_WAIT {

@@ -2,7 +2,7 @@
 
 use super::{
     fault::{FailedCheck, OidcFault},
-    keys::{DecodedToken, Payload, numeric_date},
+    keys::{DecodedToken, Payload, parse_numeric_date},
 };
 use crate::domain::time::{Span, Timestamp};
 use chrono::{DateTime, Utc};
@@ -119,7 +119,7 @@ pub(super) fn check_start(payload: &Payload, now: Timestamp) -> Result<(), OidcF
     let Some(start) = payload.get("nbf") else {
         return Ok(());
     };
-    match numeric_date(start) {
+    match parse_numeric_date(start) {
         Some(start) if start <= now.saturating_add(SKEW) => Ok(()),
         Some(_) | None => Err(OidcFault::failed(FailedCheck::IssuedAt)),
     }

@@ -29,7 +29,7 @@ pub(super) async fn fetch_keys(transport: &Transport, url: &Url) -> Result<CoreJ
 }
 
 /// Returns how many keys can verify a signature with this algorithm, one of [`ACCEPTED`].
-pub(super) fn fitting_keys(keys: &CoreJsonWebKeySet, algorithm: &str) -> usize {
+pub(super) fn count_usable_keys(keys: &CoreJsonWebKeySet, algorithm: &str) -> usize {
     let kind = match algorithm {
         "ES256" => CoreJsonWebKeyType::EllipticCurve,
         _ => CoreJsonWebKeyType::RSA,
@@ -49,7 +49,7 @@ pub(super) fn fitting_keys(keys: &CoreJsonWebKeySet, algorithm: &str) -> usize {
 }
 
 /// Reads a NumericDate (RFC 7519, 2).
-pub(super) fn numeric_date(value: &Json) -> Option<Timestamp> {
+pub(super) fn parse_numeric_date(value: &Json) -> Option<Timestamp> {
     let seconds = value
         .as_i64()
         .or_else(|| value.as_f64().map(|seconds| seconds as i64))?;

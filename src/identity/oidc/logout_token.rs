@@ -3,7 +3,7 @@
 
 use super::{
     fault::{FailedCheck, OidcFault},
-    keys::{DecodedToken, Payload, numeric_date},
+    keys::{DecodedToken, Payload, parse_numeric_date},
 };
 use crate::domain::time::{Span, Timestamp};
 use openidconnect::core::CoreJsonWebKeySet;
@@ -105,5 +105,5 @@ pub(super) fn text(payload: &Payload, name: &str) -> Option<String> {
 
 /// Reads a NumericDate (RFC 7519, 2).
 pub(super) fn instant(payload: &Payload, name: &str) -> Option<Timestamp> {
-    payload.get(name).and_then(numeric_date)
+    payload.get(name).and_then(parse_numeric_date)
 }

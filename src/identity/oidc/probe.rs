@@ -5,7 +5,7 @@ use super::{
     authorization::AuthorizationRequest,
     discovery::ProviderMetadata,
     fault::{OidcFault, quote},
-    keys::{fetch_keys, fitting_keys},
+    keys::{count_usable_keys, fetch_keys},
     provider::Provider,
 };
 use std::time::{Duration, Instant};
@@ -140,7 +140,7 @@ impl Provider {
         }
         let usable = algorithms
             .into_iter()
-            .filter_map(|name| match fitting_keys(&keys, name) {
+            .filter_map(|name| match count_usable_keys(&keys, name) {
                 0 => None,
                 1 => Some(format!("{name} (1 key)")),
                 number => Some(format!("{name} ({number} keys)")),

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 #[test]
 fn a_lost_cookie_is_reported_once_and_within_seconds() {
-    let cookies = AwaitedCookies::default();
+    let cookies = PendingCookies::default();
     let at = |secs: i64| Timestamp::from_micros(secs * 1_000_000);
     let (ip, session) = (IpAddr::from([192, 0, 2, 1]), SessionId(Uuid::nil()));
     let await_cookie = || cookies.await_cookie(ip, Some("x"), session, at(0));

@@ -166,7 +166,7 @@ impl NotificationEmail {
             "Confirm your email address",
             format!("A change of the account {name} to this email address was requested. {condition}"),
             format!(
-                "The link works once, until {}. If you do not recognise this request, ignore or refuse it: the \
+                "The link works once, until {}. If you do not recognize this request, ignore or refuse it: the \
                  address will not be used.",
                 format_utc(until)
             ),

@@ -1,7 +1,7 @@
 //! The body of a request on its way to the application: it counts what the application has read, so
 //! that a connection does not read further ahead.
 
-use super::handling::Handling;
+use super::handling::RequestTracker;
 use actix_http::{Payload, Request, error::PayloadError};
 use actix_web::web::Bytes;
 use futures_util::Stream;
@@ -13,11 +13,11 @@ use std::{
 /// A body whose reading is counted.
 struct CountedBody {
     body: Payload,
-    handling: Handling,
+    handling: RequestTracker,
 }
 
 /// Counts what the application reads of the request's body.
-pub fn count_body(request: &mut Request, handling: &Handling) {
+pub fn count_body(request: &mut Request, handling: &RequestTracker) {
     if matches!(request.payload(), Payload::None) {
         return;
     }

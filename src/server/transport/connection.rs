@@ -1,6 +1,6 @@
 //! One client's connection: it passes requests on one by one, and ends if the client is too slow.
 
-use super::{bare_answer, deadline::Deadline, framing::Framing, handling::Handling};
+use super::{bare_answer, deadline::Deadline, framing::Framing, handling::RequestTracker};
 use actix_web::rt::net::TcpStream;
 use std::{
     io,
@@ -29,7 +29,7 @@ pub struct Connection {
     /// Time for the rest of a request, and for receiving [`LEAST_TAKEN`] of a response.
     timeout: Duration,
     request_id: Rc<dyn Fn() -> String>,
-    handling: Handling,
+    handling: RequestTracker,
     framing: Framing,
     /// Received bytes; those from `handed_over` on have not been passed on.
     inbox: Vec<u8>,
@@ -63,7 +63,7 @@ impl Connection {
             peer,
             timeout,
             request_id,
-            handling: Handling::default(),
+            handling: RequestTracker::default(),
             framing: Framing::default(),
             inbox: Vec::new(),
             handed_over: 0,
@@ -79,7 +79,7 @@ impl Connection {
     }
 
     /// Returns the counter of requests in the application, for the application.
-    pub fn handling(&self) -> Handling {
+    pub fn handling(&self) -> RequestTracker {
         self.handling.clone()
     }
 

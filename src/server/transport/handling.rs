@@ -12,7 +12,7 @@ const READ_AHEAD: usize = 32 * 1024;
 /// Counts the requests of one connection that the application has started to answer, and the bytes
 /// of the current body that it has not read.
 #[derive(Clone, Default)]
-pub struct Handling(Rc<Counts>);
+pub struct RequestTracker(Rc<Counts>);
 
 #[derive(Default)]
 struct Counts {
@@ -26,9 +26,9 @@ struct Counts {
 }
 
 /// Marks a request that is being answered, until it is dropped.
-pub struct HandlingMark(Handling);
+pub struct HandlingMark(RequestTracker);
 
-impl Handling {
+impl RequestTracker {
     /// Counts a request that the application starts to answer.
     pub fn begin(&self) -> HandlingMark {
         self.0.begun.set(self.0.begun.get() + 1);

@@ -10,8 +10,8 @@ fn rows_of_an_earlier_version_count_as_refused() {
         ("[[],[]]", vec![], vec![]),
         ("[[5],[6]]", vec![5], vec![6]),
     ] {
-        let tries = Tries::parse(stored).unwrap();
+        let tries = AttemptBudget::parse(stored).unwrap();
         assert_eq!((tries.refused, tries.waiting), (refused, waiting), "{stored}");
     }
-    assert!(Tries::parse("{}").is_err());
+    assert!(AttemptBudget::parse("{}").is_err());
 }

@@ -131,7 +131,7 @@ fn used_up_binds_are_in_the_list_of_lockouts_and_are_unlocked_there() {
         let form = form.each_ref().map(|(name, id)| (*name, id.as_str()));
         let unlocked = boss.post("/admin/lockouts/unlock", &form).expect(303);
         assert!(boss.get(unlocked.location()).expect(200).page().shows("Unlocked."));
-        assert_eq!(list(None), [ada.clone()], "{backend:?}");
+        assert_eq!(list(None), std::slice::from_ref(&ada), "{backend:?}");
         let released = server.audit().pop().unwrap();
         assert_eq!(released.detail["person"], grace.external_id.as_str(), "{backend:?}");
         // A window later nothing is used up any longer.

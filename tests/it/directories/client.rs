@@ -187,7 +187,7 @@ fn names_of_groups_outside_the_search_base_of_groups_do_not_count() {
 }
 
 #[test]
-fn locked_and_disabled_people_are_recognised() {
+fn locked_and_disabled_people_are_recognized() {
     let slapd = Slapd::start();
     slapd.lock_person("grace");
     run(async {

@@ -60,6 +60,9 @@ fn the_page_of_a_directory_tests_it() {
 }
 
 /// Faults of settings and of directories, each with the step that fails and what to do.
+/// Settings and secret of a directory, and the step and the remedy of its fault.
+type RemedyCase<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str, &'a str);
+
 #[test]
 fn a_failed_step_names_its_remedy() {
     let slapd = Slapd::start();
@@ -76,7 +79,7 @@ fn a_failed_step_names_its_remedy() {
         .local_addr()
         .unwrap();
     let closed = format!("ldaps://localhost:{}", closed.port());
-    let cases: [(&[(&str, &str)], &str, &str, &str); 9] = [
+    let cases: [RemedyCase<'_>; 9] = [
         (
             &[("ca_file", &wrong_ca)],
             SERVICE_PASSWORD,

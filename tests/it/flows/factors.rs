@@ -176,7 +176,7 @@ fn enrol_app_as(server: &TestServer, opened: &OpenedSession, owner: FactorOwner)
     let confirmed = server
         .run(factors::confirm_app(&server.ctx, &by(opened), owner, code))
         .unwrap();
-    let AppConfirmation::Confirmed { recovery_codes, token } = confirmed else {
+    let AppConfirmation::ConfirmedVisitor { recovery_codes, token } = confirmed else {
         panic!("not confirmed")
     };
     keep_token(opened, token);

@@ -73,7 +73,7 @@ fn signed_part(header: &Json, payload: &Json) -> String {
 }
 
 /// Seconds since the epoch, as tokens state times.
-pub fn numeric_date(at: Timestamp) -> i64 {
+pub fn parse_numeric_date(at: Timestamp) -> i64 {
     at.as_micros() / 1_000_000
 }
 

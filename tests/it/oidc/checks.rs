@@ -1,7 +1,7 @@
 //! Tokens of every wrong kind, and the check that refuses each.
 
 use crate::harness::{
-    forged_provider::{ForgedProvider, ReplyMaker, SigningKey, numeric_date, signed_with_secret, unsigned},
+    forged_provider::{ForgedProvider, ReplyMaker, SigningKey, parse_numeric_date, signed_with_secret, unsigned},
     real_provider::{CLIENT_ID, CLIENT_SECRET},
     server::block_on,
     upstream::Reply,
@@ -64,7 +64,7 @@ impl Case {
 
     /// The claims of a valid ID token.
     fn claims(&self) -> Json {
-        let now = numeric_date(self.now);
+        let now = parse_numeric_date(self.now);
         json!({
             "iss": self.forged.issuer, "sub": "ada", "aud": CLIENT_ID, "exp": now + 300, "iat": now,
             "nonce": self.secrets.nonce.expose(),
@@ -132,7 +132,7 @@ fn half_hash(text: &str) -> String {
 #[test]
 fn an_id_token_is_accepted_only_if_every_claim_fits() {
     let case = Case::new();
-    let now = numeric_date(case.now);
+    let now = parse_numeric_date(case.now);
     let cases: Vec<(&str, Vec<(&str, Json)>)> = vec![
         ("accepted", vec![]),
         ("accepted", vec![("aud", json!([CLIENT_ID]))]),
@@ -280,7 +280,7 @@ fn the_answer_must_come_from_the_provider_and_to_the_browser_that_asked() {
 #[test]
 fn a_re_authentication_needs_a_fresh_time_of_authentication() {
     let case = Case::new();
-    let now = numeric_date(case.now);
+    let now = parse_numeric_date(case.now);
     let verdict = |auth_time: Json| {
         let claims = changed(case.claims(), &[("auth_time", auth_time)]);
         case.forged
@@ -397,7 +397,7 @@ fn a_provider_that_cannot_be_reached_is_asked_again_after_ten_seconds() {
 #[test]
 fn a_logout_token_is_accepted_only_if_every_claim_fits() {
     let case = Case::new();
-    let now = numeric_date(case.now);
+    let now = parse_numeric_date(case.now);
     let claims = json!({
         "iss": case.forged.issuer, "sub": "ada", "sid": "s1", "aud": CLIENT_ID, "jti": "j1", "iat": now,
         "exp": now + 120, "events": { LOGOUT: {} },

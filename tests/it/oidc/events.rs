@@ -6,7 +6,7 @@ use crate::{
     factors::kit::enrol_app,
     harness::{
         client::{Answer, Client},
-        forged_provider::{ForgedProvider, SigningKey, numeric_date, signed_with_secret, unsigned},
+        forged_provider::{ForgedProvider, SigningKey, parse_numeric_date, signed_with_secret, unsigned},
         real_provider::{CLIENT_ID, CLIENT_SECRET},
         server::{Backend, TestServer, block_on, eventually},
         transmitter::{EVENTS_TOKEN, Transmitter},
@@ -87,7 +87,7 @@ impl Case {
             let mut pairs = address.query_pairs();
             pairs.find(|(key, _)| key == name).unwrap().1.into_owned()
         };
-        let now = numeric_date(self.server.now());
+        let now = parse_numeric_date(self.server.now());
         let id_token = json!({
             "iss": self.provider.issuer, "sub": name, "aud": CLIENT_ID, "exp": now + 300, "iat": now, "sid": sid,
             "nonce": asked("nonce"), "preferred_username": name,
@@ -104,8 +104,8 @@ impl Case {
     /// The claims of a valid event about a person.
     fn claims(&self, id: &str, event: &str, subject: &Json) -> Json {
         json!({
-            "iss": self.provider.issuer, "aud": CLIENT_ID, "iat": numeric_date(self.server.now()), "jti": id,
-            "sub_id": subject, "events": { event: { "event_timestamp": numeric_date(self.server.now()) } },
+            "iss": self.provider.issuer, "aud": CLIENT_ID, "iat": parse_numeric_date(self.server.now()), "jti": id,
+            "sub_id": subject, "events": { event: { "event_timestamp": parse_numeric_date(self.server.now()) } },
         })
     }
 
@@ -286,7 +286,7 @@ fn forged_foreign_and_replayed_tokens_are_refused_reported_and_recorded() {
         };
         let other = SigningKey::new("first");
         let unknown = SigningKey::new("unknown");
-        let future = numeric_date(case.server.now()) + 600;
+        let future = parse_numeric_date(case.server.now()) + 600;
         let foreign = json!({ "format": "iss_sub", "iss": "https://other.example.org", "sub": "ada" });
         let email = json!({ "format": "email", "email": "ada@example.org" });
         for (id, token, reason, err) in [

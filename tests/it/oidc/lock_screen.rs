@@ -5,7 +5,7 @@ use super::kit::{add_source, arrive, corp, find_account, knows_source, sign_in};
 use crate::harness::{
     chromium::{Browser, with_browser},
     client::Client,
-    forged_provider::{ForgedProvider, SigningKey, numeric_date},
+    forged_provider::{ForgedProvider, SigningKey, parse_numeric_date},
     gateway::Gateway,
     real_provider::{CLIENT_ID, RealProvider},
     server::{Backend, TestServer, operator},
@@ -219,7 +219,7 @@ fn answer(server: &TestServer, forged: &ForgedProvider, key: &SigningKey, start:
             None => [None, None, None],
         }
     );
-    let now = numeric_date(server.now());
+    let now = parse_numeric_date(server.now());
     let claims = json!({
         "iss": forged.issuer, "sub": "bob", "aud": CLIENT_ID, "exp": now + 300, "iat": now, "nonce": asked("nonce"),
         "auth_time": now - age, "preferred_username": "bob",

@@ -5,7 +5,7 @@ use crate::{
     factors::kit::enrol_app,
     harness::{
         client::{Answer, Client},
-        forged_provider::{ForgedProvider, SigningKey, numeric_date},
+        forged_provider::{ForgedProvider, SigningKey, parse_numeric_date},
         real_provider::CLIENT_ID,
         server::{Backend, TestServer, eventually},
     },
@@ -50,7 +50,7 @@ impl Case {
             let found = url.query_pairs().find(|(key, _)| key == name);
             found.unwrap().1.into_owned()
         };
-        let now = numeric_date(self.server.now());
+        let now = parse_numeric_date(self.server.now());
         let claims = json!({
             "iss": self.forged.issuer, "sub": "bob", "aud": CLIENT_ID, "exp": now + 300, "iat": now,
             "nonce": value("nonce"), "sid": "one",
@@ -68,7 +68,7 @@ impl Case {
     /// Makes the act of the provider that sends a logout token, to the other instance if there is
     /// one.
     fn sign_out(&self, token_id: &str, named: &[(&str, &str)]) -> Arc<dyn Fn() + Send + Sync> {
-        let now = numeric_date(self.server.now());
+        let now = parse_numeric_date(self.server.now());
         let mut claims = json!({
             "iss": self.forged.issuer, "aud": CLIENT_ID, "iat": now, "exp": now + 120, "jti": token_id,
             "events": { "http://schemas.openid.net/event/backchannel-logout": {} },

@@ -2,7 +2,7 @@
 
 use super::kit::{corp, knows_source, sign_in};
 use crate::harness::{
-    forged_provider::{ForgedProvider, SigningKey, numeric_date, unsigned},
+    forged_provider::{ForgedProvider, SigningKey, parse_numeric_date, unsigned},
     real_provider::CLIENT_ID,
     server::{Backend, TestServer},
 };
@@ -60,7 +60,7 @@ fn a_logout_token_counts_once_and_a_forged_one_never() {
         let key = SigningKey::new("first");
         let forged = ForgedProvider::start(&key);
         super::kit::add_source(&server, "corp", &forged.issuer, &[]);
-        let now = numeric_date(server.now());
+        let now = parse_numeric_date(server.now());
         let claims = |jti: &str| {
             json!({
                 "iss": forged.issuer, "aud": CLIENT_ID, "iat": now, "exp": now + 120, "jti": jti, "sub": "ada",

@@ -745,8 +745,8 @@ fn a_strict_cookie_goes_on_from_a_page_of_its_host() {
     let browser = Browser::signed_in(&server, "ada");
     let arrived = browser.shop.get(&browser.ticket()).expect(200);
     assert!(gives_session(&arrived));
-    let backend = "content=\"0; url=http://shop.other.test/page?x=1&#38;y=2\"";
-    assert!(arrived.text().contains(backend), "{}", arrived.text());
+    let refresh = "content=\"0; url=http://shop.other.test/page?x=1&#38;y=2\"";
+    assert!(arrived.text().contains(refresh), "{}", arrived.text());
     assert_eq!(arrived.header("referrer-policy"), Some("no-referrer"));
     forwarded(&browser.shop, PAGE).expect(200);
 }

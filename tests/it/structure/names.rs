@@ -10,6 +10,8 @@ const SHARED_ON_PURPOSE: &[&str] = &["Error"];
 /// Participles, question words, prepositions and other words that mean nothing without their
 /// module.
 const NO_NAMES: &[&str] = &[
+    "Accepts",
+    "Act",
     "Above",
     "Affected",
     "Around",
@@ -26,6 +28,7 @@ const NO_NAMES: &[&str] = &[
     "Checked",
     "Chosen",
     "Compared",
+    "Confirmed",
     "Counted",
     "Desk",
     "Door",
@@ -41,6 +44,7 @@ const NO_NAMES: &[&str] = &[
     "Gone",
     "Good",
     "Granted",
+    "Handling",
     "Held",
     "How",
     "Imported",
@@ -53,6 +57,7 @@ const NO_NAMES: &[&str] = &[
     "Letter",
     "Locked",
     "Look",
+    "Loosened",
     "Made",
     "Matching",
     "Meant",

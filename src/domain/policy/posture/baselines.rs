@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use super::requirement::{Accepts, BaselineItem};
+use super::requirement::{AcceptedValues, BaselineItem};
 use crate::policy::{Key, PolicyDocument, Scope};
 
 /// A named baseline.
@@ -109,7 +109,7 @@ const DAY: i64 = 24 * HOUR;
 
 const fn item(
     key: Key,
-    accepts: Accepts,
+    accepts: AcceptedValues,
     sets: &'static str,
     asked_by: &'static str,
     why: &'static str,
@@ -124,8 +124,8 @@ const fn item(
     }
 }
 
-const ON: Accepts = Accepts::OneOf(&["on"]);
-const SECOND_FACTOR: Accepts = Accepts::OneOf(&["any", "passkey"]);
+const ON: AcceptedValues = AcceptedValues::OneOf(&["on"]);
+const SECOND_FACTOR: AcceptedValues = AcceptedValues::OneOf(&["any", "passkey"]);
 
 /// Hue's defaults, for the settings that come from Hue.
 static HUE_ITEMS: LazyLock<Vec<BaselineItem>> = LazyLock::new(|| {
@@ -134,7 +134,7 @@ static HUE_ITEMS: LazyLock<Vec<BaselineItem>> = LazyLock::new(|| {
         .filter(|setting| setting.source.contains("Hue"))
         .map(|setting| BaselineItem {
             key: setting.key,
-            accepts: Accepts::Default,
+            accepts: AcceptedValues::Default,
             sets: None,
             asked_by: "Hue",
             why: setting.effect,
@@ -146,7 +146,7 @@ static HUE_ITEMS: LazyLock<Vec<BaselineItem>> = LazyLock::new(|| {
 const ASVS_L2_ITEMS: &[BaselineItem] = &[
     item(
         Key::SessionTtl,
-        Accepts::Between(1, DAY),
+        AcceptedValues::Between(1, DAY),
         "12 hours",
         "ASVS 7.3.2",
         "A session must end at some time even if it is active. ASVS gives no number; NIST, to which it refers, allows \
@@ -154,21 +154,21 @@ const ASVS_L2_ITEMS: &[BaselineItem] = &[
     ),
     item(
         Key::AuthIdleSessionTimeout,
-        Accepts::Between(1, HOUR),
+        AcceptedValues::Between(1, HOUR),
         "30 minutes",
         "ASVS 7.3.1",
         "A session left open must end automatically. ASVS gives no number; NIST, to which it refers, allows an hour.",
     ),
     item(
         Key::PasswordMinLength,
-        Accepts::AtLeast(8),
+        AcceptedValues::AtLeast(8),
         "15",
         "ASVS 6.2.1",
         "Short passwords are easy to guess. Eight characters are required, fifteen strongly recommended.",
     ),
     item(
         Key::PasswordMinStrength,
-        Accepts::AtLeast(2),
+        AcceptedValues::AtLeast(2),
         "3",
         "ASVS 6.2.4",
         "Attackers try common passwords first; zxcvbn gives them 0 or 1.",
@@ -177,7 +177,7 @@ const ASVS_L2_ITEMS: &[BaselineItem] = &[
         sets: None,
         ..item(
             Key::PasswordRegex,
-            Accepts::OneOf(&[""]),
+            AcceptedValues::OneOf(&[""]),
             "",
             "ASVS 6.2.5",
             "Rules of composition make passwords predictable, not strong.",
@@ -185,7 +185,7 @@ const ASVS_L2_ITEMS: &[BaselineItem] = &[
     },
     item(
         Key::PasswordMaxAge,
-        Accepts::OneOf(&["never"]),
+        AcceptedValues::OneOf(&["never"]),
         "never",
         "ASVS 6.2.10",
         "People who must change their password every quarter choose weaker ones.",
@@ -206,7 +206,7 @@ const ASVS_L2_ITEMS: &[BaselineItem] = &[
     ),
     item(
         Key::AuthLoginAccountCeiling,
-        Accepts::Between(1, 100),
+        AcceptedValues::Between(1, 100),
         "100",
         "ASVS 6.3.1",
         "Limits password attempts on one account from many addresses.",
@@ -228,7 +228,7 @@ const ASVS_L2_ITEMS: &[BaselineItem] = &[
     ),
     item(
         Key::SessionSameSite,
-        Accepts::OneOf(&["Lax", "Strict"]),
+        AcceptedValues::OneOf(&["Lax", "Strict"]),
         "Lax",
         "ASVS 3.3.2",
         "Keeps other sites from acting on behalf of signed-in users.",
@@ -259,28 +259,28 @@ const ASVS_L2_ITEMS: &[BaselineItem] = &[
 const NIST_AAL2_ITEMS: &[BaselineItem] = &[
     item(
         Key::SessionTtl,
-        Accepts::Between(1, DAY),
+        AcceptedValues::Between(1, DAY),
         "24 hours",
         "SP 800-63B 2.2.3",
         "Users sign in again at least once a day.",
     ),
     item(
         Key::AuthIdleSessionTimeout,
-        Accepts::Between(1, HOUR),
+        AcceptedValues::Between(1, HOUR),
         "1 hour",
         "SP 800-63B 2.2.3",
         "A session left open must end automatically.",
     ),
     item(
         Key::PasswordMinLength,
-        Accepts::AtLeast(15),
+        AcceptedValues::AtLeast(15),
         "15",
         "SP 800-63B 3.1.1.2",
         "Only length makes a password that is the only factor hard to guess.",
     ),
     item(
         Key::PasswordMinStrength,
-        Accepts::AtLeast(2),
+        AcceptedValues::AtLeast(2),
         "3",
         "SP 800-63B 3.1.1.2",
         "Commonly used passwords are refused; zxcvbn gives them 0 or 1.",
@@ -289,7 +289,7 @@ const NIST_AAL2_ITEMS: &[BaselineItem] = &[
         sets: None,
         ..item(
             Key::PasswordRegex,
-            Accepts::OneOf(&[""]),
+            AcceptedValues::OneOf(&[""]),
             "",
             "SP 800-63B 3.1.1.2",
             "Rules of composition make passwords predictable, not strong.",
@@ -297,14 +297,14 @@ const NIST_AAL2_ITEMS: &[BaselineItem] = &[
     },
     item(
         Key::PasswordMaxAge,
-        Accepts::OneOf(&["never"]),
+        AcceptedValues::OneOf(&["never"]),
         "never",
         "SP 800-63B 3.1.1.2",
         "Passwords should change when there is evidence of compromise, not periodically.",
     ),
     item(
         Key::AuthLoginAccountCeiling,
-        Accepts::Between(1, 100),
+        AcceptedValues::Between(1, 100),
         "100",
         "SP 800-63B 3.2.2",
         "At most 100 failures on one account, from all addresses together.",
@@ -325,7 +325,7 @@ const NIST_AAL2_ITEMS: &[BaselineItem] = &[
     ),
     item(
         Key::SessionSameSite,
-        Accepts::OneOf(&["Lax", "Strict"]),
+        AcceptedValues::OneOf(&["Lax", "Strict"]),
         "Lax",
         "SP 800-63B 5.1.1",
         "Keeps other sites from acting on behalf of signed-in users.",
@@ -341,7 +341,7 @@ const NIST_AAL2_ITEMS: &[BaselineItem] = &[
         sets: None,
         ..item(
             Key::FactorTrustedBrowser,
-            Accepts::OneOf(&["off"]),
+            AcceptedValues::OneOf(&["off"]),
             "",
             "SP 800-63B 2.2.3",
             "After a day both factors are proved again; a browser that is remembered proves neither.",
@@ -352,28 +352,28 @@ const NIST_AAL2_ITEMS: &[BaselineItem] = &[
 const PCI_DSS_4_ITEMS: &[BaselineItem] = &[
     item(
         Key::AuthIdleSessionTimeout,
-        Accepts::Between(1, HOUR / 4),
+        AcceptedValues::Between(1, HOUR / 4),
         "15 minutes",
         "PCI DSS 8.2.8",
         "A session left open at an unattended desk must end soon.",
     ),
     item(
         Key::AuthExpiresAfter,
-        Accepts::Between(0, 90 * DAY),
+        AcceptedValues::Between(0, 90 * DAY),
         "90 days",
         "PCI DSS 8.2.6",
         "The theft of an unused account goes unnoticed.",
     ),
     item(
         Key::AuthExpireUnusedAfter,
-        Accepts::Between(0, 90 * DAY),
+        AcceptedValues::Between(0, 90 * DAY),
         "90 days",
         "PCI DSS 8.2.6",
         "The same applies to accounts that were never used.",
     ),
     item(
         Key::AuthExpireSuperusers,
-        Accepts::OnOrAtMost(90 * DAY),
+        AcceptedValues::OnOrAtMost(90 * DAY),
         "on",
         "PCI DSS 8.2.6",
         "Administrators' accounts are no exception.",
@@ -387,7 +387,7 @@ const PCI_DSS_4_ITEMS: &[BaselineItem] = &[
     ),
     item(
         Key::PasswordMinLength,
-        Accepts::AtLeast(12),
+        AcceptedValues::AtLeast(12),
         "12",
         "PCI DSS 8.3.6",
         "Short passwords are easy to guess.",
@@ -399,7 +399,7 @@ const PCI_DSS_4_ITEMS: &[BaselineItem] = &[
         )),
         ..item(
             Key::PasswordRegex,
-            Accepts::LettersAndDigits,
+            AcceptedValues::LettersAndDigits,
             "^(?=.*[A-Za-z])(?=.*[0-9])",
             "PCI DSS 8.3.6",
             "Passwords must contain both letters and digits.",
@@ -407,14 +407,14 @@ const PCI_DSS_4_ITEMS: &[BaselineItem] = &[
     },
     item(
         Key::PasswordHistory,
-        Accepts::AtLeast(4),
+        AcceptedValues::AtLeast(4),
         "4",
         "PCI DSS 8.3.7",
         "The last four passwords cannot be reused.",
     ),
     item(
         Key::PasswordMaxAge,
-        Accepts::Between(1, 90 * DAY),
+        AcceptedValues::Between(1, 90 * DAY),
         "90 days",
         "PCI DSS 8.3.9",
         "Required while the password is the only factor.",
@@ -428,21 +428,21 @@ const PCI_DSS_4_ITEMS: &[BaselineItem] = &[
     ),
     item(
         Key::AuthLoginFailureLimit,
-        Accepts::Between(1, 10),
+        AcceptedValues::Between(1, 10),
         "10",
         "PCI DSS 8.3.4",
         "The lock must begin after at most ten attempts.",
     ),
     item(
         Key::AuthLoginCooloffTime,
-        Accepts::AtLeastOrNever(HOUR / 2),
+        AcceptedValues::AtLeastOrNever(HOUR / 2),
         "30 minutes",
         "PCI DSS 8.3.4",
         "The lock must last at least 30 minutes, or until an administrator has verified the user.",
     ),
     item(
         Key::AuthLoginAccountCeiling,
-        Accepts::Between(1, 10),
+        AcceptedValues::Between(1, 10),
         "10",
         "PCI DSS 8.3.4",
         "The limit applies to the account: attempts from many addresses count together.",

@@ -26,7 +26,7 @@ pub struct Installation {
     /// Whether forwarded client addresses of any proxy are trusted.
     pub trusts_proxies: bool,
     /// Whether all addresses are trusted as proxies.
-    pub trusts_everybody: bool,
+    pub trusts_every_address: bool,
     /// The IP address, if several locks are all about one.
     pub one_locked_address: Option<String>,
     /// Whether the security log file is written.
@@ -172,7 +172,7 @@ fn applications(protected: &[ProtectedApplication]) -> Vec<Finding> {
 }
 
 fn proxies(facts: &Installation) -> Finding {
-    let why = match (&facts.one_locked_address, facts.trusts_everybody) {
+    let why = match (&facts.one_locked_address, facts.trusts_every_address) {
         (_, true) => "NIGHTLATCH_TRUSTED_PROXIES trusts all addresses: anyone can claim any IP address.".to_owned(),
         (Some(ip), false) => format!(
             "All lockouts come from one IP address, {ip}, most likely your reverse proxy. Add it to \
@@ -185,8 +185,9 @@ fn proxies(facts: &Installation) -> Finding {
         }
     };
     // Without https there need not be a proxy.
-    let ok = !facts.trusts_everybody && (facts.trusts_proxies || (!facts.https && facts.one_locked_address.is_none()));
-    let open = if facts.trusts_everybody {
+    let ok =
+        !facts.trusts_every_address && (facts.trusts_proxies || (!facts.https && facts.one_locked_address.is_none()));
+    let open = if facts.trusts_every_address {
         "All addresses are trusted as proxies"
     } else {
         "No proxy in front is trusted"

@@ -15,7 +15,7 @@ pub struct BaselineItem {
     /// The setting.
     pub key: Key,
     /// The values that meet it.
-    pub accepts: Accepts,
+    pub accepts: AcceptedValues,
     /// The value that the baseline sets; `None`: the default.
     pub sets: Option<&'static str>,
     /// The section of the source, such as `ASVS 7.3.1`.
@@ -28,7 +28,7 @@ pub struct BaselineItem {
 
 /// The values that meet an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Accepts {
+pub enum AcceptedValues {
     /// A number within these bounds; never and unlimited (-1) are outside.
     Between(i64, i64),
     /// A number of at least this; never and unlimited (-1) are outside.
@@ -45,24 +45,24 @@ pub enum Accepts {
     Default,
 }
 
-impl Accepts {
+impl AcceptedValues {
     /// Returns whether `value` meets it.
     pub fn meets(self, setting: &Setting, value: &Value) -> bool {
         match (self, value) {
-            (Accepts::Between(least, most), Value::Number(number)) => (least..=most).contains(number),
-            (Accepts::AtLeast(least), Value::Number(number)) => *number >= least,
-            (Accepts::AtLeastOrNever(least), Value::Number(number)) => *number == -1 || *number >= least,
-            (Accepts::OnOrAtMost(_), Value::Flag(on)) => *on,
-            (Accepts::OnOrAtMost(most), Value::Number(number)) => (0..=most).contains(number),
-            (Accepts::OneOf(texts), value) => texts.iter().any(|text| setting.parse(text).as_ref() == Ok(value)),
-            (Accepts::LettersAndDigits, Value::Text(regex)) => asks_letters_and_digits(regex),
-            (Accepts::Default, value) => is_as_strict(setting.key, value, &setting.key.default_value()),
+            (AcceptedValues::Between(least, most), Value::Number(number)) => (least..=most).contains(number),
+            (AcceptedValues::AtLeast(least), Value::Number(number)) => *number >= least,
+            (AcceptedValues::AtLeastOrNever(least), Value::Number(number)) => *number == -1 || *number >= least,
+            (AcceptedValues::OnOrAtMost(_), Value::Flag(on)) => *on,
+            (AcceptedValues::OnOrAtMost(most), Value::Number(number)) => (0..=most).contains(number),
+            (AcceptedValues::OneOf(texts), value) => texts.iter().any(|text| setting.parse(text).as_ref() == Ok(value)),
+            (AcceptedValues::LettersAndDigits, Value::Text(regex)) => asks_letters_and_digits(regex),
+            (AcceptedValues::Default, value) => is_as_strict(setting.key, value, &setting.key.default_value()),
             (
-                Accepts::Between(..)
-                | Accepts::AtLeast(_)
-                | Accepts::AtLeastOrNever(_)
-                | Accepts::OnOrAtMost(_)
-                | Accepts::LettersAndDigits,
+                AcceptedValues::Between(..)
+                | AcceptedValues::AtLeast(_)
+                | AcceptedValues::AtLeastOrNever(_)
+                | AcceptedValues::OnOrAtMost(_)
+                | AcceptedValues::LettersAndDigits,
                 Value::Flag(_) | Value::Number(_) | Value::Text(_) | Value::List(_),
             ) => false,
         }
@@ -73,7 +73,7 @@ impl Accepts {
         let timed = matches!(setting.kind, Kind::Duration { .. } | Kind::FlagOrDuration);
         let number = |number: i64| if timed { humanize(number) } else { number.to_string() };
         match self {
-            Accepts::Between(least, most) if timed || least == 0 => {
+            AcceptedValues::Between(least, most) if timed || least == 0 => {
                 let from = if least > 1 {
                     format!("{} to ", number(least))
                 } else {
@@ -81,11 +81,13 @@ impl Accepts {
                 };
                 format!("{from}{}", number(most))
             }
-            Accepts::Between(least, most) => format!("{least} to {most}"),
-            Accepts::AtLeast(least) => format!("at least {}", number(least)),
-            Accepts::AtLeastOrNever(least) => format!("at least {}, or until an administrator unlocks", number(least)),
-            Accepts::OnOrAtMost(most) => format!("on, or at most {}", number(most)),
-            Accepts::OneOf(texts) => {
+            AcceptedValues::Between(least, most) => format!("{least} to {most}"),
+            AcceptedValues::AtLeast(least) => format!("at least {}", number(least)),
+            AcceptedValues::AtLeastOrNever(least) => {
+                format!("at least {}, or until an administrator unlocks", number(least))
+            }
+            AcceptedValues::OnOrAtMost(most) => format!("on, or at most {}", number(most)),
+            AcceptedValues::OneOf(texts) => {
                 let shown = |text: &&str| {
                     setting
                         .parse(text)
@@ -93,8 +95,8 @@ impl Accepts {
                 };
                 texts.iter().map(shown).collect::<Vec<_>>().join(" or ")
             }
-            Accepts::LettersAndDigits => "requires letters and digits".to_owned(),
-            Accepts::Default => describe_default(setting),
+            AcceptedValues::LettersAndDigits => "requires letters and digits".to_owned(),
+            AcceptedValues::Default => describe_default(setting),
         }
     }
 }

@@ -7,7 +7,9 @@ use std::{
     str::FromStr,
 };
 
-use super::scenario::{Activity, ActivityKind, ApplicationEntry, ClientChange, ClientMove, ScenarioClient, UsePattern};
+use super::scenario::{
+    Activity, ActivityKind, ActivityPattern, ApplicationEntry, ClientChange, ClientMove, ScenarioClient,
+};
 use crate::{
     agent, duration,
     policy::{Scope, ScopeError},
@@ -70,7 +72,7 @@ impl ActivityKind {
 
 impl ScenarioInput {
     /// Parses a sign-in on the day of `now` and the pattern after it, and reports all errors.
-    pub fn sign_in(&self, now: Timestamp) -> Result<(Timestamp, UsePattern), Vec<ScenarioFault>> {
+    pub fn sign_in(&self, now: Timestamp) -> Result<(Timestamp, ActivityPattern), Vec<ScenarioFault>> {
         let today = midnight(now);
         let mut reading = ScenarioReader::from(today);
         // A complete date may be in the past; a time of day belongs to the current day.
@@ -93,15 +95,15 @@ impl ScenarioInput {
     }
 
     /// Parses the pattern of a real session from `begin` on, starting with its current client.
-    pub fn from_now(&self, begin: Timestamp, client: ScenarioClient) -> Result<UsePattern, Vec<ScenarioFault>> {
+    pub fn from_now(&self, begin: Timestamp, client: ScenarioClient) -> Result<ActivityPattern, Vec<ScenarioFault>> {
         let mut reading = ScenarioReader::from(begin);
         let pattern = self.pattern(&mut reading, client);
         reading.finish(pattern)
     }
 
-    fn pattern(&self, reading: &mut ScenarioReader, client: ScenarioClient) -> UsePattern {
+    fn pattern(&self, reading: &mut ScenarioReader, client: ScenarioClient) -> ActivityPattern {
         let every = reading.read_interval(&self.every);
-        UsePattern {
+        ActivityPattern {
             client,
             entering: reading.read_each("app", &self.applications, ScenarioReader::read_entry),
             activity: reading

@@ -2,7 +2,7 @@
 
 use super::{
     requests::ClientState,
-    scenario::{ActivityKind, UsePattern},
+    scenario::{ActivityKind, ActivityPattern},
     timeline::TimelineEnd,
 };
 use std::net::IpAddr;
@@ -103,7 +103,7 @@ pub(super) fn refusal(
 }
 
 /// Explains why requests did not count as activity.
-pub(super) fn not_counted(pattern: &UsePattern, policy: &ActivityPolicy) -> String {
+pub(super) fn not_counted(pattern: &ActivityPattern, policy: &ActivityPolicy) -> String {
     if pattern.manner == ActivityKind::Background {
         return "These requests are marked as background and do not count as activity.".into();
     }

@@ -1,7 +1,7 @@
 //! The timeline of an ended session, under the policy that was in force then.
 
 use super::{
-    scenario::{Scenario, ScenarioClient, UsePattern},
+    scenario::{ActivityPattern, Scenario, ScenarioClient},
     timeline::{Mark, MarkKind, Segment, Timeline, TimelineEnd},
     walk::ScenarioWalk,
 };
@@ -51,7 +51,7 @@ pub fn explain_past(policy: &Policy, past: &PastSession) -> Timeline {
         binding: past.binding.clone(),
         is_device_bound: false,
         entered: past.entered.clone(),
-        pattern: UsePattern::quiet(past.client.clone()),
+        pattern: ActivityPattern::quiet(past.client.clone()),
     };
     let walked = ScenarioWalk::new(policy, &scenario).timeline();
     let end = timeline_end(past);

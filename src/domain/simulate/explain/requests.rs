@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::scenario::{Activity, ActivityKind, UsePattern};
+use super::scenario::{Activity, ActivityKind, ActivityPattern};
 use crate::{
     activity::RequestKind,
     session::HEARTBEAT,
@@ -67,7 +67,7 @@ impl<'a> RequestRun<'a> {
         (next > cursor && next <= self.last).then_some(next)
     }
 
-    pub(super) fn kind<'k>(&self, pattern: &'k UsePattern) -> RequestKind<'k> {
+    pub(super) fn kind<'k>(&self, pattern: &'k ActivityPattern) -> RequestKind<'k> {
         let (navigation, interaction, background) = match self.what {
             RunKind::Entering(_) => (true, false, false),
             RunKind::Heartbeat => (false, false, false),
@@ -95,7 +95,7 @@ impl<'a> RequestRun<'a> {
 
 /// Returns all runs of a pattern from `begin` on; of requests at the same instant the earlier run's
 /// comes first.
-pub(super) fn runs(pattern: &UsePattern, begin: Timestamp) -> Vec<RequestRun<'_>> {
+pub(super) fn runs(pattern: &ActivityPattern, begin: Timestamp) -> Vec<RequestRun<'_>> {
     let entering = pattern.entering.iter().map(|entering| {
         let at = entering.at.max(begin);
         RequestRun::new(RunKind::Entering(&entering.application), at, at, Span::ZERO)

@@ -72,7 +72,7 @@ pub enum ClientChange {
 
 /// The use of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UsePattern {
+pub struct ActivityPattern {
     /// The client until the first change.
     pub client: ScenarioClient,
     /// Applications that are entered, in any order.
@@ -91,7 +91,7 @@ pub struct UsePattern {
     pub moves: Vec<ClientMove>,
 }
 
-impl UsePattern {
+impl ActivityPattern {
     /// Creates a pattern without any activity.
     pub fn quiet(client: ScenarioClient) -> Self {
         Self {
@@ -125,12 +125,12 @@ pub struct Scenario {
     /// The applications that it entered earlier.
     pub entered: Vec<String>,
     /// Its use.
-    pub pattern: UsePattern,
+    pub pattern: ActivityPattern,
 }
 
 impl Scenario {
     /// Creates a scenario that begins with a sign-in.
-    pub fn signed_in(role: Role, at: Timestamp, pattern: UsePattern) -> Self {
+    pub fn signed_in(role: Role, at: Timestamp, pattern: ActivityPattern) -> Self {
         Self {
             role,
             expires_at: None,

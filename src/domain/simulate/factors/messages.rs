@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{AccountCount, FactorAffected, FactorConsequence, FactorImpact};
+use super::{AccountCount, AffectedAccount, FactorConsequence, FactorImpact};
 
 impl FactorImpact {
     /// Returns the impact of the draft on accounts, one sentence each; the first one is a summary.
@@ -76,12 +76,12 @@ impl FactorImpact {
             "may_skip": count(self.may_skip),
             "cannot_enter": count(self.cannot_enter),
             "only_switched_off": count(self.only_switched_off),
-            "affected": self.affected().map(FactorAffected::to_json).collect::<Vec<_>>(),
+            "affected": self.affected().map(AffectedAccount::to_json).collect::<Vec<_>>(),
         })
     }
 }
 
-impl FactorAffected {
+impl AffectedAccount {
     fn to_json(&self) -> Value {
         json!({
             "account": self.name,

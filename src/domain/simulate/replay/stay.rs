@@ -120,7 +120,7 @@ fn is_covered_by(narrow: &ActivityPolicy, wide: &ActivityPolicy) -> bool {
 
 /// The result for a session.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StayImpact {
+pub struct SessionReplay {
     /// The end that certainly came at this instant or before.
     pub certain: Option<ReplayedEnd>,
     /// The earliest possible end, if it is before the certain one.
@@ -129,7 +129,7 @@ pub struct StayImpact {
     pub spared: bool,
 }
 
-impl StayImpact {
+impl SessionReplay {
     /// Stores an end; of several with the same certainty the earliest counts.
     pub(super) fn note(&mut self, end: ReplayedEnd) {
         let place = match end.certainty {
@@ -154,9 +154,9 @@ pub(super) fn live_through(
     draft: &EffectivePolicy,
     compared: MeasureComparison,
     now: Timestamp,
-) -> StayImpact {
+) -> SessionReplay {
     let until = record.end_or(now);
-    let mut would = StayImpact::default();
+    let mut would = SessionReplay::default();
     end_by_lifetimes(record, draft, compared, until, &mut would);
     end_between_requests(record, traces, draft, compared, until, &mut would);
     let refused_at_its_end = end_by_requests(record, traces, draft, compared, until, &mut would);
@@ -171,7 +171,7 @@ fn end_by_lifetimes(
     draft: &EffectivePolicy,
     compared: MeasureComparison,
     until: Timestamp,
-    would: &mut StayImpact,
+    would: &mut SessionReplay,
 ) {
     let recorded = latest(record, compared);
     let life = LifeFacts {
@@ -210,7 +210,7 @@ fn end_between_requests(
     draft: &EffectivePolicy,
     compared: MeasureComparison,
     until: Timestamp,
-    would: &mut StayImpact,
+    would: &mut SessionReplay,
 ) {
     let life = record.life;
     let every = draft.activity.counts == ActivityMeasure::EveryRequest && draft.activity.ignored.is_empty();
@@ -256,7 +256,7 @@ fn end_by_requests(
     draft: &EffectivePolicy,
     compared: MeasureComparison,
     until: Timestamp,
-    would: &mut StayImpact,
+    would: &mut SessionReplay,
 ) -> Option<Result<(), EndReason>> {
     let last_seen = record.life.last_seen_at.max(record.life.last_active_at);
     let last = RequestTrace {
@@ -368,7 +368,7 @@ fn spared(
     draft: &EffectivePolicy,
     compared: MeasureComparison,
     at_its_end: Option<Result<(), EndReason>>,
-    would: &StayImpact,
+    would: &SessionReplay,
 ) -> bool {
     let Some((ended_at, reason)) = record.ended else {
         return false;

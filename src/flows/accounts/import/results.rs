@@ -42,7 +42,7 @@ pub struct ImportFault {
 
 /// An import as it is kept.
 #[derive(Debug)]
-pub enum KeptImport {
+pub enum StoredImport {
     /// It is not done yet.
     Running,
     /// It is done.
@@ -82,7 +82,7 @@ impl ImportSummary {
     }
 }
 
-impl KeptImport {
+impl StoredImport {
     /// Reads an import from its form.
     pub fn read(kept: KeptForm) -> Result<Self, FlowError> {
         let Some(FormOutcome { text, secrets }) = kept.outcome else {
@@ -105,14 +105,14 @@ impl KeptImport {
 }
 
 /// Finds an import of the last hour. `None`: the account began none with this form.
-pub async fn find_import(ctx: &Ctx, submission: FormSubmission) -> Result<Option<KeptImport>, FlowError> {
-    find_form(ctx, submission).await?.map(KeptImport::read).transpose()
+pub async fn find_import(ctx: &Ctx, submission: FormSubmission) -> Result<Option<StoredImport>, FlowError> {
+    find_form(ctx, submission).await?.map(StoredImport::read).transpose()
 }
 
 /// Fetches the one-time passwords of an import: for the first time, or for a click at nearly the
 /// same time. `None`: there is no such import, or it is not done.
-pub async fn fetch_import(ctx: &Ctx, submission: FormSubmission) -> Result<Option<KeptImport>, FlowError> {
-    fetch_form(ctx, submission).await?.map(KeptImport::read).transpose()
+pub async fn fetch_import(ctx: &Ctx, submission: FormSubmission) -> Result<Option<StoredImport>, FlowError> {
+    fetch_form(ctx, submission).await?.map(StoredImport::read).transpose()
 }
 
 impl ImportedAccounts {

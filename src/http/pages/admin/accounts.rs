@@ -24,7 +24,7 @@ use crate::{
         respond::render_page,
         route::{Audience, Route},
         shell::Shell,
-        step_up::{Confirmed, Download},
+        step_up::{ConfirmedVisitor, Download},
         visitor::Admin,
     },
 };
@@ -135,7 +135,7 @@ static COLUMNS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
 /// cannot be written, nothing is exported.
 async fn download(
     ctx: web::Data<Ctx>,
-    Confirmed(admin, _): Confirmed<Admin, Download>,
+    ConfirmedVisitor(admin, _): ConfirmedVisitor<Admin, Download>,
     query: Query<AccountListQuery>,
     export: Query<ExportQuery>,
 ) -> Result<HttpResponse, PageError> {

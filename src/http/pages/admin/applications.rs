@@ -24,7 +24,7 @@ use crate::{
         respond::render_page,
         route::{Audience, Route},
         shell::Shell,
-        step_up::Confirmed,
+        step_up::ConfirmedVisitor,
         visitor::Admin,
     },
 };
@@ -143,7 +143,7 @@ fn form(fields: ApplicationInput) -> ApplicationForm {
 async fn create(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, fields): Confirmed<Admin, Form<ApplicationInput>>,
+    ConfirmedVisitor(admin, fields): ConfirmedVisitor<Admin, Form<ApplicationInput>>,
 ) -> Result<HttpResponse, PageError> {
     answer_once(&req, &ctx, &admin, create_application(&req, &ctx, &admin, fields.0)).await
 }
@@ -241,7 +241,7 @@ fn stored(view: &ApplicationView) -> ApplicationInput {
 async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, fields): Confirmed<Admin, Form<ApplicationInput>>,
+    ConfirmedVisitor(admin, fields): ConfirmedVisitor<Admin, Form<ApplicationInput>>,
     name: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let name = name.into_inner();

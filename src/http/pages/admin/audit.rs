@@ -18,7 +18,7 @@ use crate::{
         respond::render_page,
         route::{Audience, Route},
         shell::Shell,
-        step_up::{Confirmed, Download},
+        step_up::{ConfirmedVisitor, Download},
         visitor::Admin,
     },
 };
@@ -76,7 +76,7 @@ async fn list(
 /// cannot be written, nothing is exported.
 async fn download(
     ctx: web::Data<Ctx>,
-    Confirmed(admin, _): Confirmed<Admin, Download>,
+    ConfirmedVisitor(admin, _): ConfirmedVisitor<Admin, Download>,
     query: Query<AuditListQuery>,
     export: Query<ExportQuery>,
 ) -> Result<HttpResponse, PageError> {

@@ -28,7 +28,7 @@ pub trait ListQuery {
     fn fields(&self) -> Vec<(&'static str, &str)>;
 
     /// Returns the requested page of the list.
-    fn place(&self) -> PlaceQuery<'_>;
+    fn place(&self) -> PageQuery<'_>;
 
     /// Returns the fields that cannot be parsed, each with a message.
     fn faults(&self) -> FormFaults;
@@ -60,7 +60,7 @@ pub trait ListQuery {
     /// Returns the whole query string: a form sends it so that its response leads back to the same
     /// page of the list.
     fn back_query(&self) -> String {
-        let PlaceQuery { after, before, .. } = self.place();
+        let PageQuery { after, before, .. } = self.place();
         query(self.pairs().into_iter().chain([("after", after), ("before", before)]))
     }
 
@@ -101,7 +101,7 @@ pub trait ListQuery {
 
 /// The requested page of a list, and its number of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PlaceQuery<'a> {
+pub struct PageQuery<'a> {
     pub after: &'a str,
     pub before: &'a str,
     pub limit: &'a str,

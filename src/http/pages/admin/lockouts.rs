@@ -13,7 +13,7 @@ use crate::{
     flows::{
         Ctx,
         bind_limits::{UsedUpBinds, list_used_up},
-        lockouts::{self, LockoutView},
+        lockouts::{self, LockoutList, LockoutView},
     },
     http::{
         error::PageError,
@@ -23,7 +23,7 @@ use crate::{
         respond::render_page,
         route::{Audience, Route},
         shell::Shell,
-        step_up::{Confirmed, CriticalForm},
+        step_up::{ConfirmedVisitor, CriticalForm},
         visitor::Admin,
     },
 };
@@ -61,23 +61,17 @@ async fn list(
     let policy = &policy.everyone().lockout;
     let is_overview = query.is_overview();
     let filter = query.filter(policy);
-    let counting = LockoutFilter {
-        state: LockoutListState::Counting,
+    let in_state = |state| LockoutFilter {
+        state,
         ..filter.clone()
     };
-    let list = if is_overview {
-        let locked = LockoutFilter {
-            state: LockoutListState::Locked,
-            ..filter
-        };
-        lockouts::list(&ctx, locked).await?
-    } else {
-        lockouts::list(&ctx, filter).await?
-    };
-    let counting = if is_overview {
-        lockouts::list(&ctx, counting).await?.items
-    } else {
-        Vec::new()
+    let (list, counting) = match is_overview {
+        true => {
+            let locked = lockouts::list(&ctx, in_state(LockoutListState::Locked)).await?;
+            let counting = lockouts::list(&ctx, in_state(LockoutListState::Counting)).await?;
+            (locked, counting.items)
+        }
+        false => (lockouts::list(&ctx, filter).await?, Vec::new()),
     };
     let patterns = lockouts::list_patterns(&ctx).await?;
     let binds = match query.person() {
@@ -116,16 +110,17 @@ async fn list(
         back: query.back_query(),
         rule: rule(policy),
         counting_only: !policy.lock_out,
-        one_address: list
-            .items
-            .iter()
-            .find_map(|view| view.lockout.last_ip)
-            .filter(|_| list.one_address)
-            .map(|ip| ip.to_string()),
+        one_address: shared_address(&list),
         export: query.export_links(paths::ADMIN_LOCKOUTS_EXPORT),
         rows: first.into_iter().chain(list.items.iter().map(lockout_line)).collect(),
     };
     render_page(StatusCode::OK, &view)
+}
+
+/// Returns the address from which every attempt of the list came, if there is one.
+fn shared_address(list: &LockoutList) -> Option<String> {
+    let ip = list.items.iter().find_map(|view| view.lockout.last_ip)?;
+    list.one_address.then(|| ip.to_string())
 }
 
 fn tabs(query: &LockoutListQuery, number_locked: i64, number_counting: i64) -> Vec<LockoutTab> {
@@ -244,7 +239,7 @@ impl CriticalForm for UnlockForm {}
 async fn unlock(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, form): Confirmed<Admin, Form<UnlockForm>>,
+    ConfirmedVisitor(admin, form): ConfirmedVisitor<Admin, Form<UnlockForm>>,
 ) -> Result<HttpResponse, PageError> {
     let form_ids = if form.0.only.is_empty() {
         form.0.id.as_slice()

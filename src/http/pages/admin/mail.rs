@@ -1,7 +1,7 @@
 //! `/admin/mail`: the outbox. Which emails are queued, which failed and why; retrying and
 //! cancelling them. The body of an email is never shown: some carry a secret link.
 use super::{
-    list::{FormFaults, ListQuery, PageEnds, PlaceQuery, href, limit, read_place, return_address, sizes, write_place},
+    list::{FormFaults, ListQuery, PageEnds, PageQuery, href, limit, read_place, return_address, sizes, write_place},
     part::Badge,
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
         respond::render_page,
         route::{Audience, Route},
         shell::Shell,
-        step_up::{Confirmed, CriticalForm},
+        step_up::{ConfirmedVisitor, CriticalForm},
         visitor::Admin,
     },
 };
@@ -67,8 +67,8 @@ impl ListQuery for EmailListQuery {
         vec![("state", &self.state)]
     }
 
-    fn place(&self) -> PlaceQuery<'_> {
-        PlaceQuery {
+    fn place(&self) -> PageQuery<'_> {
+        PageQuery {
             after: &self.after,
             before: &self.before,
             limit: &self.limit,
@@ -187,7 +187,7 @@ impl CriticalForm for EmailActionForm {
 async fn act(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, fields): Confirmed<Admin, Form<EmailActionForm>>,
+    ConfirmedVisitor(admin, fields): ConfirmedVisitor<Admin, Form<EmailActionForm>>,
 ) -> Result<HttpResponse, PageError> {
     let id = Uuid::parse_str(&fields.0.id).map_err(|_| PageError::NotFound)?;
     let initiator = &admin.0.initiator;

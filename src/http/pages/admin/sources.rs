@@ -21,7 +21,7 @@ use crate::{
         respond::render_page,
         route::{Audience, Route},
         shell::Shell,
-        step_up::Confirmed,
+        step_up::ConfirmedVisitor,
         visitor::Admin,
     },
 };
@@ -84,7 +84,7 @@ async fn show_list(
 async fn create(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, input): Confirmed<Admin, Form<SourceInput>>,
+    ConfirmedVisitor(admin, input): ConfirmedVisitor<Admin, Form<SourceInput>>,
 ) -> Result<HttpResponse, PageError> {
     answer_once(&req, &ctx, &admin, create_source(&req, &ctx, &admin, input.0)).await
 }
@@ -204,7 +204,7 @@ async fn show(
 async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, input): Confirmed<Admin, Form<SourceInput>>,
+    ConfirmedVisitor(admin, input): ConfirmedVisitor<Admin, Form<SourceInput>>,
     name: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let name = name.into_inner();

@@ -1,7 +1,7 @@
 //! Setting up an authenticator app: the page that shows its secret once, and the code that confirms
 //! it.
 
-use super::{forget_way, recovery, refuse, way_back, way_on};
+use super::{forget_way, next_url, recovery, refuse, return_url};
 use crate::{
     domain::{
         secret::{self, Secret},
@@ -26,7 +26,7 @@ use crate::{
         respond::render_page,
         session_proof::{factor_owner, proving_session, renew},
         shell::Shell,
-        step_up::{Confirmed, CriticalForm},
+        step_up::{ConfirmedVisitor, CriticalForm},
         visitor::{EnrollingVisitor, FactorVisitor, Member},
     },
     live::long_actions::{LongAction, StartedAction},
@@ -89,12 +89,12 @@ impl AppCodeForm {
 pub async fn start(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(enrolling, ()): Confirmed<EnrollingVisitor, ()>,
+    ConfirmedVisitor(enrolling, ()): ConfirmedVisitor<EnrollingVisitor, ()>,
 ) -> Result<HttpResponse, PageError> {
     let owner = factor_owner(&req, &enrolling.0);
     match start_app(&ctx, &enrolling.0.initiator, &owner).await? {
         Ok(setup) => show(&req, &ctx, &enrolling, StatusCode::OK, Some(&setup), Vec::new()),
-        Err(refusal) => Ok(refuse(&req, &ctx, refusal, way_back(&enrolling))),
+        Err(refusal) => Ok(refuse(&req, &ctx, refusal, return_url(&enrolling))),
     }
 }
 
@@ -125,8 +125,8 @@ pub async fn confirm(
     if let Some(earlier) = find_earlier() {
         return Ok(repeat(&req, &ctx, &repeated, &earlier).await?);
     }
-    let confirmed = Confirmed::<EnrollingVisitor, Form<AppCodeForm>>::from_request(&req, &mut replay_body(body));
-    let Confirmed(enrolling, Form(form)) = match confirmed.await {
+    let confirmed = ConfirmedVisitor::<EnrollingVisitor, Form<AppCodeForm>>::from_request(&req, &mut replay_body(body));
+    let ConfirmedVisitor(enrolling, Form(form)) = match confirmed.await {
         Ok(confirmed) => confirmed,
         Err(refusal) => match find_earlier() {
             Some(earlier) => return Ok(repeat(&req, &ctx, &repeated, &earlier).await?),
@@ -165,7 +165,7 @@ async fn enable_app(
     let Some(act) = act else { return Ok(outcome?) };
     let key = act.key;
     match &outcome {
-        Ok(AppConfirmation::Confirmed { recovery_codes, token }) => {
+        Ok(AppConfirmation::ConfirmedVisitor { recovery_codes, token }) => {
             act.finish(Arc::new(EnabledApp {
                 recovery_codes: recovery_codes.clone(),
                 token: token.clone(),
@@ -210,20 +210,20 @@ fn answer_confirmation(
     outcome: AppConfirmation,
 ) -> Result<HttpResponse, PageError> {
     let (recovery_codes, token) = match outcome {
-        AppConfirmation::Confirmed { recovery_codes, token } => (recovery_codes, token),
+        AppConfirmation::ConfirmedVisitor { recovery_codes, token } => (recovery_codes, token),
         AppConfirmation::Wrong => return wrong(req, ctx, enrolling),
         AppConfirmation::NoneStarted => {
             let words = "The setup took too long. Start again.";
             return Ok(if wants_html(req) {
-                flash::redirect(req, way_back(enrolling), &Flash::error(words))
+                flash::redirect(req, return_url(enrolling), &Flash::error(words))
             } else {
                 Problem::new(StatusCode::CONFLICT, "none_started", words).into_response()
             });
         }
-        AppConfirmation::Refused(refusal) => return Ok(refuse(req, ctx, refusal, way_back(enrolling))),
+        AppConfirmation::Refused(refusal) => return Ok(refuse(req, ctx, refusal, return_url(enrolling))),
     };
     renew(req, token.as_ref())?;
-    let onward = way_on(req, ctx, enrolling);
+    let onward = next_url(req, ctx, enrolling);
     let mut response = match recovery_codes {
         Some(codes) => recovery::show(req, ctx, enrolling, "Your authenticator app is on.", &codes, &onward)?,
         None => flash::redirect(req, &onward, &Flash::ok("Your authenticator app is on.")),
@@ -236,7 +236,7 @@ fn answer_confirmation(
 pub async fn remove(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(member, ()): Confirmed<Member, ()>,
+    ConfirmedVisitor(member, ()): ConfirmedVisitor<Member, ()>,
 ) -> Result<HttpResponse, PageError> {
     let visitor = &member.0;
     match remove_app(&ctx, &visitor.initiator, &proving_session(visitor)).await? {
@@ -285,7 +285,7 @@ fn show(
         }),
         name: &enrolling.0.name,
         act: ctx.new_id(ctx.now()).to_string(),
-        back: way_back(enrolling),
+        back: return_url(enrolling),
     };
     render_page(status, &page)
 }

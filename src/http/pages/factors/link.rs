@@ -9,7 +9,7 @@ use crate::{
         error::PageError,
         filters,
         forms::{Form, Query, ShortForm},
-        link_token::discreet,
+        link_token::omit_referrer,
         pages::link_page::{LinkToken, LinkVisit, visit_link},
         paths,
         respond::{redirect_to, render_page},
@@ -67,5 +67,5 @@ async fn show(req: &HttpRequest, ctx: &Ctx, token: String) -> Result<HttpRespons
         token,
         name: found.map(|(_, name)| name),
     };
-    Ok(discreet(render_page(status, &page)?))
+    Ok(omit_referrer(render_page(status, &page)?))
 }

@@ -1,8 +1,8 @@
 //! Setting up, naming and removing passkeys. The ceremony itself is JSON for `static/passkeys.js`.
 
 use super::{
-    EnrolmentChoices, PasskeyOffer, app, factor_owner, forget_way, parse_id, refuse, refuse_script, render, way_back,
-    way_on,
+    EnrolmentChoices, PasskeyOffer, app, factor_owner, forget_way, next_url, parse_id, refuse, refuse_script, render,
+    return_url,
 };
 use crate::{
     domain::{account::Role, agent, factor::FactorRequirement, secret::Secret},
@@ -24,7 +24,7 @@ use crate::{
         respond::render_page,
         session_proof::{proving_session, renew},
         shell::Shell,
-        step_up::{Confirmed, CriticalForm},
+        step_up::{ConfirmedVisitor, CriticalForm},
         visitor::{EnrollingVisitor, Member},
     },
 };
@@ -71,10 +71,10 @@ impl CriticalForm for PasskeyNameForm {}
 pub async fn form(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(enrolling, ()): Confirmed<EnrollingVisitor, ()>,
+    ConfirmedVisitor(enrolling, ()): ConfirmedVisitor<EnrollingVisitor, ()>,
 ) -> Result<HttpResponse, PageError> {
     let visitor = &enrolling.0;
-    let back = way_back(&enrolling);
+    let back = return_url(&enrolling);
     let refusals = find_enrolment_refusals(&ctx, &factor_owner(&req, visitor)).await?;
     if let Some(refusal) = refusals.passkey {
         return Ok(refuse(&req, &ctx, refusal, back));
@@ -105,7 +105,7 @@ pub async fn form(
 pub async fn options(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(enrolling, Json(_)): Confirmed<EnrollingVisitor, Json<EmptyBody>>,
+    ConfirmedVisitor(enrolling, Json(_)): ConfirmedVisitor<EnrollingVisitor, Json<EmptyBody>>,
 ) -> Result<HttpResponse, PageError> {
     Ok(match start_passkey(&ctx, &factor_owner(&req, &enrolling.0)).await? {
         PasskeyOptions::Options(options) => HttpResponse::Ok().json(options),
@@ -117,7 +117,7 @@ pub async fn options(
 pub async fn add(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(enrolling, Json(new)): Confirmed<EnrollingVisitor, Json<NewPasskey>>,
+    ConfirmedVisitor(enrolling, Json(new)): ConfirmedVisitor<EnrollingVisitor, Json<NewPasskey>>,
 ) -> Result<HttpResponse, PageError> {
     let owner = factor_owner(&req, &enrolling.0);
     let added = finish_passkey(&ctx, &enrolling.0.initiator, owner, &new.name, new.credential).await?;
@@ -144,7 +144,7 @@ pub async fn add(
         "id": id,
         "name": name,
         "recovery_codes": codes,
-        "location": way_on(&req, &ctx, &enrolling),
+        "location": next_url(&req, &ctx, &enrolling),
     });
     let mut response = HttpResponse::Ok().json(body);
     forget_way(&req, response.headers_mut());
@@ -155,7 +155,7 @@ pub async fn add(
 pub async fn rename(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(member, Form(form)): Confirmed<Member, Form<PasskeyNameForm>>,
+    ConfirmedVisitor(member, Form(form)): ConfirmedVisitor<Member, Form<PasskeyNameForm>>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let visitor = &member.0;
@@ -181,7 +181,7 @@ pub async fn rename(
 pub async fn remove(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(member, ()): Confirmed<Member, ()>,
+    ConfirmedVisitor(member, ()): ConfirmedVisitor<Member, ()>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let visitor = &member.0;

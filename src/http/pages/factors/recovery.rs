@@ -10,7 +10,7 @@ use crate::{
         paths,
         respond::render_page,
         shell::Shell,
-        step_up::Confirmed,
+        step_up::ConfirmedVisitor,
         visitor::{EnrollingVisitor, Member},
     },
 };
@@ -32,7 +32,7 @@ struct CodesPage<'a> {
 pub async fn make(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(member, ()): Confirmed<Member, ()>,
+    ConfirmedVisitor(member, ()): ConfirmedVisitor<Member, ()>,
 ) -> Result<HttpResponse, PageError> {
     let visitor = &member.0;
     let Some(codes) = make_recovery_codes(&ctx, &visitor.initiator, visitor.account).await? else {

@@ -16,10 +16,10 @@ use crate::{
         filters,
         flash::{self, Flash},
         forms::Query,
-        judged::IssuedTo,
-        link_token::discreet,
+        judged::TokenRecipient,
+        link_token::omit_referrer,
         paths, provider_answer,
-        provider_cookie::{self, ProviderErrand},
+        provider_cookie::{self, ProviderPurpose},
         respond::{redirect_to, render_page},
         second_step,
         session_proof::renew,
@@ -77,7 +77,7 @@ struct ProviderPage {
 }
 
 /// How a failed sign-in is answered.
-enum OnRefusal {
+enum RefusalPage {
     /// On the sign-in page, which keeps this return address.
     SignInPage(String),
     /// On a page that leads to this address again.
@@ -118,7 +118,7 @@ pub async fn start(
         hint: None,
         must_authenticate: false,
     };
-    send(&req, &ctx, &anyone, request, ProviderErrand::SignIn).await
+    send(&req, &ctx, &anyone, request, ProviderPurpose::SignIn).await
 }
 
 /// `GET /login/oidc/{source}/again`: signs in over a covered page, in a window of its own. A live
@@ -140,7 +140,7 @@ pub async fn again(
         hint: Some(asked.user.clone()),
         must_authenticate: true,
     };
-    send(&req, &ctx, &anyone, request, ProviderErrand::Again(asked.user)).await
+    send(&req, &ctx, &anyone, request, ProviderPurpose::Again(asked.user)).await
 }
 
 /// Returns the address at which the owner of a covered page signs in again.
@@ -168,7 +168,7 @@ pub async fn confirm(
         hint: Some(visitor.name.clone()),
         must_authenticate: true,
     };
-    send(&req, &ctx, &anyone, request, ProviderErrand::Confirm(visitor.session)).await
+    send(&req, &ctx, &anyone, request, ProviderPurpose::Confirm(visitor.session)).await
 }
 
 /// Sends the browser to the provider.
@@ -177,7 +177,7 @@ async fn send(
     ctx: &Ctx,
     anyone: &Anyone,
     request: SignInRequest,
-    errand: ProviderErrand,
+    errand: ProviderPurpose,
 ) -> Result<HttpResponse, PageError> {
     // A check of the link begins nothing.
     if *req.method() == Method::HEAD {
@@ -185,13 +185,13 @@ async fn send(
     }
     let redirect_uri = redirect_uri(ctx, &request.source);
     let on_refusal = match &errand {
-        ProviderErrand::Again(user) => OnRefusal::Retry(again_address(&request.source, user, &request.return_to)),
-        ProviderErrand::SignIn | ProviderErrand::Confirm(_) => OnRefusal::SignInPage(request.return_to.clone()),
+        ProviderPurpose::Again(user) => RefusalPage::Retry(again_address(&request.source, user, &request.return_to)),
+        ProviderPurpose::SignIn | ProviderPurpose::Confirm(_) => RefusalPage::SignInPage(request.return_to.clone()),
     };
     match providers::start(ctx, &anyone.client, request, &redirect_uri).await? {
         SignInStart::Redirect(started) => {
             let (url, pending) = *started;
-            let mut response = discreet(redirect_to(url.as_str()));
+            let mut response = omit_referrer(redirect_to(url.as_str()));
             provider_cookie::remember(req, response.headers_mut(), &pending, errand);
             Ok(response)
         }
@@ -222,7 +222,7 @@ pub async fn answer(
     let source = source.into_inner();
     let answer = provider_answer::find(&req, &asked.id);
     let found = provider_cookie::find(&req, &answer);
-    if let Some((_, ProviderErrand::Confirm(_))) = &found
+    if let Some((_, ProviderPurpose::Confirm(_))) = &found
         && anyone.session.is_none()
         && asked.again.is_none()
     {
@@ -232,7 +232,7 @@ pub async fn answer(
     }
     let redirect_uri = redirect_uri(&ctx, &source);
     let mut response = match found {
-        Some((pending, ProviderErrand::Confirm(session))) => match &anyone.visitor {
+        Some((pending, ProviderPurpose::Confirm(session))) => match &anyone.visitor {
             Some(visitor) if visitor.session == session => {
                 let request = ProviderConfirmation {
                     source,
@@ -257,7 +257,7 @@ pub async fn answer(
                 source,
                 query: answer.clone(),
                 pending,
-                again: errand.and_then(ProviderErrand::into_owner),
+                again: errand.and_then(ProviderPurpose::into_owner),
                 redirect_uri,
                 client: anyone.client.clone(),
                 target: session_target(&ctx, &Site::Own, &anyone),
@@ -268,7 +268,7 @@ pub async fn answer(
     };
     provider_cookie::forget(&req, response.headers_mut(), &answer);
     provider_answer::forget(&req, response.headers_mut(), &answer);
-    Ok(discreet(response))
+    Ok(omit_referrer(response))
 }
 
 async fn finish_sign_in(
@@ -281,12 +281,17 @@ async fn finish_sign_in(
     let (target, origin) = return_to(ctx, &kept.unwrap_or_default());
     let kept = target.as_ref().map(ReturnTo::as_str).unwrap_or_default();
     let on_refusal = match &request.again {
-        Some(user) => OnRefusal::Retry(again_address(&request.source, user, kept)),
-        None => OnRefusal::SignInPage(kept.to_owned()),
+        Some(user) => RefusalPage::Retry(again_address(&request.source, user, kept)),
+        None => RefusalPage::SignInPage(kept.to_owned()),
     };
     match providers::complete(ctx, request).await? {
         ProviderSignInOutcome::Accepted(opened) => {
-            hand_over_session(req, opened.account.id, IssuedTo::from_opened(&opened), &opened.token)?;
+            hand_over_session(
+                req,
+                opened.account.id,
+                TokenRecipient::from_opened(&opened),
+                &opened.token,
+            )?;
             let client = &anyone.client;
             ctx.live
                 .awaited_cookies
@@ -334,10 +339,15 @@ async fn finish_confirmation(
 }
 
 /// Says why there is no session. `local` keeps the sign-in page from leading to the provider again.
-fn refuse(req: &HttpRequest, ctx: &Ctx, refusal: &ProviderRefusal, how: OnRefusal) -> Result<HttpResponse, PageError> {
+fn refuse(
+    req: &HttpRequest,
+    ctx: &Ctx,
+    refusal: &ProviderRefusal,
+    how: RefusalPage,
+) -> Result<HttpResponse, PageError> {
     let return_to = match how {
-        OnRefusal::SignInPage(return_to) => return_to,
-        OnRefusal::Retry(address) => {
+        RefusalPage::SignInPage(return_to) => return_to,
+        RefusalPage::Retry(address) => {
             let page = ProviderPage {
                 shell: Shell::anonymous(req, ctx, "Not signed in"),
                 message: refusal.message.clone(),

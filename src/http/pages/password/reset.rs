@@ -13,7 +13,7 @@ use crate::{
         filters,
         flash::{self, Flash},
         forms::{Form, Query, ShortForm},
-        link_token::{LinkCookie, discreet},
+        link_token::{LinkCookie, omit_referrer},
         pages::strength::{self, StrengthForm, field_of},
         paths,
         respond::render_page,
@@ -133,7 +133,7 @@ pub async fn strength(
         .await?
         .ok_or(PageError::NotFound)?;
     let policy = ctx.in_force().everyone().password.clone();
-    strength::answer(&ctx, &anyone.client, typing.new_password, opened.own_words, policy).await
+    strength::answer(&ctx, &anyone.client, typing.new_password, opened.account_words, policy).await
 }
 
 fn read_token(req: &HttpRequest) -> Option<Secret> {
@@ -150,7 +150,7 @@ fn show(
     let invited = opened
         .as_ref()
         .is_some_and(|opened| opened.kind == LinkKind::Invitation);
-    Ok(discreet(render_page(
+    Ok(omit_referrer(render_page(
         status,
         &ResetPage {
             shell: Shell::anonymous(

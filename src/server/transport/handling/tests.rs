@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_body_goes_no_further_ahead_than_the_limit() {
-    let (handling, cx) = (Handling::default(), Context::from_waker(Waker::noop()));
+    let (handling, cx) = (RequestTracker::default(), Context::from_waker(Waker::noop()));
     handling.begin_body();
     handling.note_passed(READ_AHEAD - 1);
     assert!(handling.may_pass(&cx));

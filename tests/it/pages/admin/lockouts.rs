@@ -12,12 +12,12 @@ use nightlatch::{
     flows::lockouts,
 };
 
-fn locked(server: &TestServer, backend: &[(&str, &str)]) -> Client {
+fn locked(server: &TestServer, settings: &[(&str, &str)]) -> Client {
     server.policy(&[
         ("auth.login_lock_out_at_failure", "true"),
         ("auth.login_failure_limit", "2"),
     ]);
-    server.policy(backend);
+    server.policy(settings);
     let boss = server.admin("boss");
     server.account("ada", Role::Member);
     let guesser = server.anyone().from("127.0.0.9");

@@ -24,7 +24,7 @@ use crate::{
         },
         paths,
         respond::render_page,
-        step_up::{Confirmed, CriticalForm},
+        step_up::{ConfirmedVisitor, CriticalForm},
         visitor::Admin,
     },
 };
@@ -82,7 +82,7 @@ impl CriticalForm for AccountForm {
 pub async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, fields): Confirmed<Admin, Form<AccountForm>>,
+    ConfirmedVisitor(admin, fields): ConfirmedVisitor<Admin, Form<AccountForm>>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let id = parse_account_id(&id)?;

@@ -26,7 +26,7 @@ use crate::{
         paths,
         respond::render_page,
         shell::Shell,
-        step_up::{Confirmed, CriticalForm, proof_fields},
+        step_up::{ConfirmedVisitor, CriticalForm, proof_fields},
         visitor::Admin,
     },
     live::long_actions::LongAction,
@@ -139,7 +139,7 @@ impl BulkForm {
         ))
     }
 
-    fn way_back(&self) -> String {
+    fn return_url(&self) -> String {
         return_address(paths::ADMIN_ACCOUNTS, &self.back)
     }
 }
@@ -149,10 +149,10 @@ impl BulkForm {
 pub async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, form): Confirmed<Admin, Form<BulkForm>>,
+    ConfirmedVisitor(admin, form): ConfirmedVisitor<Admin, Form<BulkForm>>,
 ) -> Result<HttpResponse, PageError> {
     let form = form.0;
-    let back_to_the_list = |message: &str| Ok(redirect(&req, &form.way_back(), &Flash::info(message)));
+    let back_to_the_list = |message: &str| Ok(redirect(&req, &form.return_url(), &Flash::info(message)));
     let act = match form.act() {
         Ok(act) => act,
         Err(message) => return back_to_the_list(&message),
@@ -192,7 +192,7 @@ pub async fn submit(
     }
     let key = key.unwrap_or_else(|| ctx.new_id(ctx.now()));
     let title = button_label(&act, count);
-    perform(&req, &ctx, &admin, (key, &title), (chosen, act, form.way_back())).await
+    perform(&req, &ctx, &admin, (key, &title), (chosen, act, form.return_url())).await
 }
 
 /// Answers a form whose action was started before: what it would do now is not what it did.
@@ -269,7 +269,9 @@ async fn question(
     let asks_proof = !matches!(act, BulkAction::EndSessions | BulkAction::ForceChange);
     Ok(BulkPage {
         shell: Shell::admin(req, ctx, admin, "Accounts", "accounts").await?,
-        proof: asks_proof.then(|| proof_fields(admin, ctx, &form.way_back())).flatten(),
+        proof: asks_proof
+            .then(|| proof_fields(admin, ctx, &form.return_url()))
+            .flatten(),
         button: button_label(act, count),
         hint: hint(act),
         danger: is_danger(act),
@@ -284,7 +286,7 @@ async fn question(
         hidden: hidden_fields(form, count, ctx.new_id(ctx.now())),
         typed: must_type_count(act, count),
         faults,
-        back: form.way_back(),
+        back: form.return_url(),
     })
 }
 

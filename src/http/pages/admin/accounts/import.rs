@@ -27,7 +27,7 @@ use crate::{
         request_body::MAX_FORM_BYTES,
         respond::render_page,
         shell::Shell,
-        step_up::{Confirmed, CriticalForm},
+        step_up::{ConfirmedVisitor, CriticalForm},
         upload::Upload,
         visitor::Admin,
     },
@@ -129,7 +129,7 @@ pub async fn check(
 pub async fn apply(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, fields): Confirmed<Admin, Form<ApplyImportForm>>,
+    ConfirmedVisitor(admin, fields): ConfirmedVisitor<Admin, Form<ApplyImportForm>>,
 ) -> Result<HttpResponse, PageError> {
     let fields = fields.0;
     let mut sent = AccountImportInput {

@@ -6,7 +6,7 @@ use crate::{
     domain::secret::Secret,
     flows::{
         Ctx, FormSubmission, KeptForm,
-        accounts::{ImportSummary, KeptImport, fetch_import, find_import},
+        accounts::{ImportSummary, StoredImport, fetch_import, find_import},
         find_form,
     },
     http::{
@@ -20,7 +20,7 @@ use crate::{
         paths,
         respond::{redirect_to, render_page},
         shell::Shell,
-        step_up::Confirmed,
+        step_up::ConfirmedVisitor,
         visitor::Admin,
     },
 };
@@ -83,8 +83,8 @@ pub async fn answer(
     match result {
         ActionResult::Bulk(done) => answer_bulk(req, ctx, admin, done).await,
         ActionResult::Imported => match find_import(ctx, submission(admin, key)).await? {
-            Some(kept @ KeptImport::Done { .. }) => show_import(req, ctx, admin, key, (kept, shows_passwords)).await,
-            Some(KeptImport::Running) | None => Err(PageError::NotFound),
+            Some(kept @ StoredImport::Done { .. }) => show_import(req, ctx, admin, key, (kept, shows_passwords)).await,
+            Some(StoredImport::Running) | None => Err(PageError::NotFound),
         },
         ActionResult::NotDone(message) => Ok(redirect(
             req,
@@ -120,9 +120,9 @@ async fn show_import(
     ctx: &Ctx,
     admin: &Admin,
     key: Uuid,
-    (kept, shows_passwords): (KeptImport, bool),
+    (kept, shows_passwords): (StoredImport, bool),
 ) -> Result<HttpResponse, PageError> {
-    let KeptImport::Done {
+    let StoredImport::Done {
         summary,
         passwords,
         is_fetched,
@@ -216,7 +216,7 @@ pub async fn show_kept(
     let title = if is_import { IMPORT } else { "Accounts" };
     match &kept.outcome {
         None => show_progress(req, ctx, admin, key, (title, (0, 0))).await,
-        Some(_) if is_import => show_import(req, ctx, admin, key, (KeptImport::read(kept)?, false)).await,
+        Some(_) if is_import => show_import(req, ctx, admin, key, (StoredImport::read(kept)?, false)).await,
         Some(outcome) => answer_bulk(req, ctx, admin, &FormAnswer::from_outcome(outcome)?).await,
     }
 }
@@ -246,14 +246,14 @@ async fn show_progress(
 pub async fn fetch_passwords(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, ()): Confirmed<Admin, ()>,
+    ConfirmedVisitor(admin, ()): ConfirmedVisitor<Admin, ()>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let key = parse_key(&id).ok_or(PageError::NotFound)?;
     match fetch_import(&ctx, submission(&admin, key)).await? {
-        Some(KeptImport::Done { summary, passwords, .. }) => {
+        Some(StoredImport::Done { summary, passwords, .. }) => {
             imported(&req, &ctx, &admin, summary, &passwords, None).await
         }
-        Some(KeptImport::Running) | None => Err(PageError::NotFound),
+        Some(StoredImport::Running) | None => Err(PageError::NotFound),
     }
 }

@@ -23,7 +23,7 @@ use crate::{
         paths,
         respond::render_page,
         shell::Shell,
-        step_up::{Confirmed, CriticalForm},
+        step_up::{ConfirmedVisitor, CriticalForm},
         visitor::Admin,
     },
     live::sources::Sources,
@@ -107,7 +107,7 @@ async fn shown(
 pub async fn create(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, fields): Confirmed<Admin, Form<NewAccountForm>>,
+    ConfirmedVisitor(admin, fields): ConfirmedVisitor<Admin, Form<NewAccountForm>>,
 ) -> Result<HttpResponse, PageError> {
     answer_once(&req, &ctx, &admin, create_account(&req, &ctx, &admin, fields.0)).await
 }

@@ -3,7 +3,7 @@ use crate::{
     domain::account::{AccountFilter, AccountListState, Role},
     http::{
         pages::admin::{
-            list::{FormFaults, ListQuery, PlaceQuery, faults, filled, limit, source_choices, unknown_choice},
+            list::{FormFaults, ListQuery, PageQuery, faults, filled, limit, source_choices, unknown_choice},
             part::Choice,
         },
         paths,
@@ -60,8 +60,8 @@ impl ListQuery for AccountListQuery {
         ]
     }
 
-    fn place(&self) -> PlaceQuery<'_> {
-        PlaceQuery {
+    fn place(&self) -> PageQuery<'_> {
+        PageQuery {
             after: &self.after,
             before: &self.before,
             limit: &self.limit,

@@ -10,7 +10,7 @@ use crate::{
     http::{
         pages::admin::{
             list::{
-                FormFaults, ListQuery, PlaceQuery, faults, filled, limit, read_place, read_until, sizes, unknown,
+                FormFaults, ListQuery, PageQuery, faults, filled, limit, read_place, read_until, sizes, unknown,
                 unknown_choice,
             },
             part::Choice,
@@ -74,8 +74,8 @@ impl ListQuery for AuditListQuery {
             .collect()
     }
 
-    fn place(&self) -> PlaceQuery<'_> {
-        PlaceQuery {
+    fn place(&self) -> PageQuery<'_> {
+        PageQuery {
             after: &self.after,
             before: &self.before,
             limit: &self.limit,

@@ -15,7 +15,7 @@ use crate::{
         paths,
         respond::render_page,
         shell::Shell,
-        step_up::{Confirmed, CriticalForm},
+        step_up::{ConfirmedVisitor, CriticalForm},
         visitor::Admin,
     },
 };
@@ -84,7 +84,7 @@ pub async fn form(
 pub async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, fields): Confirmed<Admin, Form<BlockForm>>,
+    ConfirmedVisitor(admin, fields): ConfirmedVisitor<Admin, Form<BlockForm>>,
 ) -> Result<HttpResponse, PageError> {
     let fields = fields.0;
     let mut faults = Vec::new();
@@ -132,7 +132,7 @@ async fn show(
         until: fields.until,
         reason: fields.reason,
         faults,
-        way_back: return_address(paths::ADMIN_LOCKOUTS, &fields.back),
+        return_url: return_address(paths::ADMIN_LOCKOUTS, &fields.back),
         back: fields.back,
     };
     render_page(status, &view)

@@ -15,7 +15,7 @@ use crate::{
             export::{ExportChunk, ExportQuery, PAGE, narrowed, stream},
             list::ListQuery,
         },
-        step_up::{Confirmed, Download},
+        step_up::{ConfirmedVisitor, Download},
         visitor::Admin,
     },
 };
@@ -43,7 +43,7 @@ const COLUMNS: &[&str] = &[
 /// exported.
 pub async fn download(
     ctx: web::Data<Ctx>,
-    Confirmed(admin, _): Confirmed<Admin, Download>,
+    ConfirmedVisitor(admin, _): ConfirmedVisitor<Admin, Download>,
     query: Query<LockoutListQuery>,
     export: Query<ExportQuery>,
 ) -> Result<HttpResponse, PageError> {

@@ -6,7 +6,7 @@ use crate::{
         policy::effective::LockoutPolicy,
     },
     http::{
-        pages::admin::list::{FormFaults, ListQuery, PlaceQuery, faults, filled, limit, read_place, unknown_choice},
+        pages::admin::list::{FormFaults, ListQuery, PageQuery, faults, filled, limit, read_place, unknown_choice},
         paths,
     },
 };
@@ -34,8 +34,8 @@ impl ListQuery for LockoutListQuery {
         vec![("q", self.q.trim()), ("state", &self.state)]
     }
 
-    fn place(&self) -> PlaceQuery<'_> {
-        PlaceQuery {
+    fn place(&self) -> PageQuery<'_> {
+        PageQuery {
             after: &self.after,
             before: &self.before,
             limit: &self.limit,

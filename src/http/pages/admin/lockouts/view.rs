@@ -57,7 +57,7 @@ pub struct BlockPage {
     pub faults: Vec<(String, String)>,
     /// The query of the list.
     pub back: String,
-    pub way_back: String,
+    pub return_url: String,
 }
 
 /// The counters below their limit, as many as fit on a page.

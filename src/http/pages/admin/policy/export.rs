@@ -3,7 +3,7 @@
 use crate::{
     domain::policy::interchange::{self, PolicyFormat},
     flows::{Ctx, policy},
-    http::{error::PageError, forms::Query, step_up::Confirmed, visitor::Admin},
+    http::{error::PageError, forms::Query, step_up::ConfirmedVisitor, visitor::Admin},
 };
 use actix_web::{HttpResponse, http::header, web};
 use serde::Deserialize;
@@ -18,7 +18,7 @@ pub struct PolicyExportQuery {
 /// `GET /admin/policy/export?format=hue|toml|json`; `POST` after the password was entered.
 pub async fn download(
     ctx: web::Data<Ctx>,
-    _admin: Confirmed<Admin, ()>,
+    _admin: ConfirmedVisitor<Admin, ()>,
     query: Query<PolicyExportQuery>,
 ) -> Result<HttpResponse, PageError> {
     let revision = policy::in_force(&ctx).await?.revision;

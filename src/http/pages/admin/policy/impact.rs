@@ -37,7 +37,7 @@ use crate::{
             session_line::end_reason_label,
         },
         paths,
-        step_up::Confirmed,
+        step_up::ConfirmedVisitor,
         visitor::Admin,
     },
 };
@@ -254,7 +254,7 @@ pub struct ImpactExportQuery {
 pub async fn download(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, ()): Confirmed<Admin, ()>,
+    ConfirmedVisitor(admin, ()): ConfirmedVisitor<Admin, ()>,
     query: Query<ImpactQuery>,
     export_query: Query<ImpactExportQuery>,
 ) -> Result<HttpResponse, PageError> {

@@ -111,7 +111,7 @@ impl PolicyImportInput {
         }
         let format = match self.format.as_str() {
             "" => PolicyFormat::guess(&self.file_name, &self.text)
-                .ok_or_else(|| fault("format", "The format could not be recognised: choose it.")),
+                .ok_or_else(|| fault("format", "The format could not be recognized: choose it.")),
             word => PolicyFormat::parse(word).ok_or_else(|| fault("format", "There is no such format.")),
         }?;
         interchange::import(format, &self.text, base).map_err(|faults| shown(&faults))

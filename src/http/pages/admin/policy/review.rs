@@ -16,7 +16,7 @@ use crate::{
             diff::Change,
             effective::Policy,
             merge::{Conflict, ConflictSide},
-            posture::{Loosened, loosened},
+            posture::{LoosenedSetting, loosened},
             provisional::Risk,
             secure_mismatch::SecureMismatch,
         },
@@ -34,7 +34,7 @@ use crate::{
         respond::{redirect_to, render_page},
         session_proof::{host_name, passkeys_work_here},
         shell::Shell,
-        step_up::{Confirmed, CriticalForm},
+        step_up::{ConfirmedVisitor, CriticalForm},
         visitor::Admin,
     },
 };
@@ -99,7 +99,7 @@ impl CriticalForm for SaveForm {}
 pub async fn save(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, form): Confirmed<Admin, Form<SaveForm>>,
+    ConfirmedVisitor(admin, form): ConfirmedVisitor<Admin, Form<SaveForm>>,
 ) -> Result<HttpResponse, PageError> {
     let form = form.0;
     let draft = parse_draft_id(&form.draft)?;
@@ -276,7 +276,7 @@ async fn render(
 fn describe_loosened(review: &Review) -> Vec<String> {
     let old = &review.current.in_force.policy;
     let new = Policy::in_environment(0, review.document.clone(), old.environment().clone());
-    let describe = |one: &Loosened| {
+    let describe = |one: &LoosenedSetting| {
         let setting = one.key.setting();
         let (old, new) = (setting.display(&one.old), setting.display(&one.new));
         format!("{} ({}): {old} → {new}", setting.label, one.scope.label())

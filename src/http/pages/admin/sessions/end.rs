@@ -107,14 +107,14 @@ impl EndSessionsForm {
         let Some(sent) = self.submission(admin) else {
             return ctx.clone();
         };
-        let back = self.way_back();
+        let back = self.return_url();
         ctx.performing(sent, paths::ADMIN_SESSIONS_END, move |ended: &usize| {
             let answer = FormAnswer::new(back.clone(), ended_flash(*ended));
             (*ended > 0).then(|| answer.to_outcome()).flatten()
         })
     }
 
-    fn way_back(&self) -> String {
+    fn return_url(&self) -> String {
         match Uuid::parse_str(&self.account) {
             Ok(id) => format!("{}/{id}", paths::ADMIN_ACCOUNTS),
             Err(_) => return_address(paths::ADMIN_SESSIONS, &self.back),
@@ -253,7 +253,7 @@ pub async fn submit(
         EndTarget::Matching(list_query) => Box::pin(end_matching(&req, &ctx, &admin, &form, &list_query)).await,
     };
     match sent {
-        Some(sent) => answer_again(&req, &ctx, sent, &form.way_back(), ended).await,
+        Some(sent) => answer_again(&req, &ctx, sent, &form.return_url(), ended).await,
         None => ended,
     }
 }
@@ -268,7 +268,7 @@ async fn end_these(
     if ids.is_empty() {
         return Ok(redirect(
             req,
-            &form.way_back(),
+            &form.return_url(),
             &Flash::info("No session was selected."),
         ));
     }
@@ -296,7 +296,7 @@ async fn end_these(
         Some(whose) if ended == 1 => Flash::ok(format!("Ended the session of {whose}.")),
         Some(_) | None => ended_flash(ended),
     };
-    Ok(redirect(req, &form.way_back(), &flash))
+    Ok(redirect(req, &form.return_url(), &flash))
 }
 
 /// Says whose session it is. `None` also if the database stopped answering after the end was
@@ -348,7 +348,7 @@ async fn render_selected(
         filter: Vec::new(),
         typed: false,
         faults: Vec::new(),
-        back: form.way_back(),
+        back: form.return_url(),
     })
 }
 
@@ -399,7 +399,7 @@ fn ended_once(req: &HttpRequest, form: &EndSessionsForm, once: Once<usize>) -> R
         },
         Once::Running => Flash::info("The sessions are being ended. Reload the list to see how many are left."),
     };
-    Ok(redirect(req, &form.way_back(), &flash))
+    Ok(redirect(req, &form.return_url(), &flash))
 }
 
 fn ended_flash(ended: usize) -> Flash {

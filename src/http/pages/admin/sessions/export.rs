@@ -15,7 +15,7 @@ use crate::{
             export::{ExportChunk, ExportQuery, PAGE, narrowed, stream},
             list::ListQuery,
         },
-        step_up::{Confirmed, Download},
+        step_up::{ConfirmedVisitor, Download},
         visitor::Admin,
     },
 };
@@ -49,7 +49,7 @@ const COLUMNS: &[&str] = &[
 /// nothing is exported.
 pub async fn download(
     ctx: web::Data<Ctx>,
-    Confirmed(admin, _): Confirmed<Admin, Download>,
+    ConfirmedVisitor(admin, _): ConfirmedVisitor<Admin, Download>,
     query: Query<SessionListQuery>,
     export: Query<ExportQuery>,
 ) -> Result<HttpResponse, PageError> {

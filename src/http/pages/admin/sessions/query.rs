@@ -12,7 +12,7 @@ use crate::{
         error::PageError,
         pages::admin::{
             list::{
-                FormFaults, ListQuery, PlaceQuery, faults, filled, limit, read_ago, read_place, read_until, sizes,
+                FormFaults, ListQuery, PageQuery, faults, filled, limit, read_ago, read_place, read_until, sizes,
                 source_choices, unknown, unknown_choice,
             },
             part::Choice,
@@ -75,8 +75,8 @@ impl ListQuery for SessionListQuery {
         ]
     }
 
-    fn place(&self) -> PlaceQuery<'_> {
-        PlaceQuery {
+    fn place(&self) -> PageQuery<'_> {
+        PageQuery {
             after: &self.after,
             before: &self.before,
             limit: &self.limit,

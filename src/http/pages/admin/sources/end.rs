@@ -15,7 +15,7 @@ use crate::{
         pages::admin::list::FormFaults,
         respond::render_page,
         shell::Shell,
-        step_up::{Confirmed, CriticalForm, ProofFields, proof_fields},
+        step_up::{ConfirmedVisitor, CriticalForm, ProofFields, proof_fields},
         visitor::Admin,
     },
 };
@@ -83,7 +83,7 @@ fn is_own_source(admin: &Admin, view: &SourceView) -> bool {
 pub async fn submit(
     req: HttpRequest,
     ctx: web::Data<Ctx>,
-    Confirmed(admin, Form(EndForm {})): Confirmed<Admin, Form<EndForm>>,
+    ConfirmedVisitor(admin, Form(EndForm {})): ConfirmedVisitor<Admin, Form<EndForm>>,
     name: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let ended = end_source_sessions(&ctx, &admin.0.initiator, &name).await?;
