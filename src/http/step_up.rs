@@ -73,6 +73,12 @@ pub trait CriticalForm: DeserializeOwned + 'static {
     fn is_critical(&self) -> bool {
         true
     }
+
+    /// Returns whether the form only ends sessions. While the database is away nobody can confirm
+    /// their identity, and an end is held all the same.
+    fn only_ends_sessions(&self) -> bool {
+        false
+    }
 }
 
 /// The input of a handler that returns a file. After entering the password, the browser is led back
@@ -94,6 +100,10 @@ pub trait StepUpInput: Sized + 'static {
     fn parse_body(body: &[u8]) -> Result<Self, PageError>;
 
     fn is_critical(&self) -> bool;
+
+    fn only_ends_sessions(&self) -> bool {
+        false
+    }
 }
 
 impl<T: CriticalForm> StepUpInput for Form<T> {
@@ -107,6 +117,10 @@ impl<T: CriticalForm> StepUpInput for Form<T> {
 
     fn is_critical(&self) -> bool {
         self.0.is_critical()
+    }
+
+    fn only_ends_sessions(&self) -> bool {
+        self.0.only_ends_sessions()
     }
 }
 
@@ -233,7 +247,8 @@ impl<W: StepUpVisitor, F: StepUpInput> FromRequest for ConfirmedVisitor<W, F> {
             if typed.account.as_ref().is_some_and(|asked| *asked != own_id(&who)) {
                 return Err(refuse_other_account(&req, &who));
             }
-            if form.is_critical() && !is_confirmed_by(&who, &ctx)? {
+            let is_held = form.only_ends_sessions() && who.visitor().looked_up().is_err();
+            if form.is_critical() && !is_held && !is_confirmed_by(&who, &ctx)? {
                 confirm::<W, F>(&req, &ctx, &who, &typed).await?;
             }
             note_form(&req, who.visitor().account, &typed.fields);

@@ -303,6 +303,19 @@ fn actions_that_end_sessions_are_not_delayed() {
 }
 
 #[test]
+fn an_end_of_chosen_peoples_sessions_is_not_delayed_and_one_of_everybody_is_confirmed() {
+    let server = TestServer::start();
+    let ada = server.admin("ada");
+    let bob = server.account("bob", Role::Member).0.to_string();
+    server.advance(ADMINISTRATORS + 1);
+    let confirmed = [("act", "end-sessions"), ("confirmed", "yes"), ("shown", "1")];
+    let of_everybody = [&confirmed[..], &[("what", "matching"), ("back", "")]].concat();
+    assert!(asks(&ada.post("/admin/accounts/bulk", &of_everybody)));
+    let of_bob = [&confirmed[..], &[("what", "selected"), ("id", bob.as_str())]].concat();
+    assert!(!asks(&ada.post("/admin/accounts/bulk", &of_bob)));
+}
+
+#[test]
 fn an_export_comes_after_the_password() {
     let server = TestServer::start();
     let ada = server.admin("ada");

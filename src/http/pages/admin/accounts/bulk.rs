@@ -79,13 +79,18 @@ pub struct BulkForm {
 }
 
 impl CriticalForm for BulkForm {
-    /// The confirmation page itself changes nothing, and an end of sessions is never delayed.
+    /// The confirmation page itself changes nothing, and an end of chosen people's sessions is never
+    /// delayed.
     fn is_critical(&self) -> bool {
         match self.act() {
-            Ok(BulkAction::EndSessions) => false,
+            Ok(BulkAction::EndSessions) => !self.confirmed.is_empty() && self.what == "matching",
             Ok(_) => !self.confirmed.is_empty(),
             Err(_) => true,
         }
+    }
+
+    fn only_ends_sessions(&self) -> bool {
+        self.act() == Ok(BulkAction::EndSessions)
     }
 }
 
