@@ -129,6 +129,11 @@ pub async fn find(ctx: &Ctx, name: &str) -> Result<Option<ApplicationView>, Flow
     Ok(all.into_iter().find(|view| view.application.name == name))
 }
 
+/// Reads the applications again, so that a page shows what another instance has just changed.
+pub async fn refresh(ctx: &Ctx) -> Result<(), FlowError> {
+    ctx.reload_applications().await.map(drop)
+}
+
 /// Counts the live sessions that entered it, up to `cap`; false: there are more.
 pub async fn live_sessions(ctx: &Ctx, name: &str, cap: i64) -> Result<(i64, bool), FlowError> {
     let filter = SessionFilter {

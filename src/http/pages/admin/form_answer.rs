@@ -2,11 +2,12 @@
 //! sending is answered with its result. Only a form with a key is kept (`http::form_key`).
 use crate::{
     domain::secret::Secret,
-    flows::{Ctx, FlowError, FormOutcome, FormSubmission, KeptForm, fetch_form, find_form},
+    flows::{Ctx, FlowError, FormOutcome, FormSubmission, KeptForm, applications, fetch_form, find_form},
     http::{
         error::PageError,
         flash::{Flash, redirect},
         form_key::sent_form,
+        paths,
         visitor::Admin,
     },
 };
@@ -176,6 +177,10 @@ async fn find_answer(
         let flash = Flash::info("This is being done. Reload the page to see the result.");
         return Ok(Some(redirect(req, progress, &flash)));
     };
+    if kept.route.starts_with(paths::ADMIN_APPLICATIONS) {
+        // The next page reads applications from memory; another instance may have performed the act.
+        applications::refresh(ctx).await?;
+    }
     if outcome.secrets.is_some() {
         fetch_form(ctx, form).await?;
     }
