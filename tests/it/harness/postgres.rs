@@ -19,6 +19,9 @@ use std::{
     },
 };
 
+/// The cluster is kept in memory if this much is free there.
+const ROOM_IN_MEMORY: u64 = 4 << 30;
+
 /// A database that is dropped with this value.
 pub struct Database {
     base: &'static str,
@@ -140,7 +143,7 @@ fn shared_cluster() -> String {
         Err(_) => (std::process::id().to_string(), std::process::id()),
     };
     // Not below target/: the server may run as another user, who cannot enter every home directory.
-    let directory = std::env::temp_dir().join(format!("nightlatch-test-postgres-{run}"));
+    let directory = clusters_place().join(format!("nightlatch-test-postgres-{run}"));
     let lock = File::create(directory.with_extension("lock")).expect("the cluster's lock file");
     lock.lock().expect("the cluster's lock");
     let address = directory.join("address");
@@ -150,6 +153,31 @@ fn shared_cluster() -> String {
     let url = start(&directory, watched);
     fs::write(&address, &url).expect("the cluster's address is noted");
     url
+}
+
+/// Where the shared cluster stands: in memory if there is room, because a database per test is
+/// mostly work of the file system.
+fn clusters_place() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    match free_bytes(memory) >= ROOM_IN_MEMORY {
+        true => memory.to_owned(),
+        false => std::env::temp_dir(),
+    }
+}
+
+/// Returns the free bytes of a file system; 0: there is none.
+fn free_bytes(path: &Path) -> u64 {
+    let Ok(path) = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()) else {
+        return 0;
+    };
+    // SAFETY: the path ends with a null byte, and the call fills the structure when it returns 0.
+    unsafe {
+        let mut found: libc::statvfs = std::mem::zeroed();
+        match libc::statvfs(path.as_ptr(), &raw mut found) {
+            0 => found.f_bavail * found.f_frsize,
+            _ => 0,
+        }
+    }
 }
 
 /// Finds initdb and pg_ctl: the newest of Debian's versions, otherwise on PATH.
