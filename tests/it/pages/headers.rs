@@ -26,8 +26,15 @@ fn assert_security_headers(answer: &Answer, what: &str) {
         assert!(!csp.contains(hole), "{what}: {csp}");
     }
     assert_eq!(header("x-content-type-options"), "nosniff", "{what}");
-    // The pages of links with a token send no Referer at all.
-    let links = ["/setup", "/email/", "/not-me", "/password/reset", "/factors/enrol"];
+    // The pages of links with a token, and the answer of a provider, send no Referer at all.
+    let links = [
+        "/setup",
+        "/email/",
+        "/not-me",
+        "/password/reset",
+        "/factors/enrol",
+        "/callback",
+    ];
     let of_link = links.iter().any(|path| what.contains(path));
     let policy = header("referrer-policy");
     assert!(

@@ -124,7 +124,7 @@ fn the_editor_takes_groups_and_names_the_line_of_a_fault() {
     let refused = draft(&boss, before, &[("session.network_groups", typed.as_str())]).expect(422);
     let page = refused.page();
     assert!(
-        page.shows("line 3: “203.0.113.0/24” overlaps 203.0.113.9/32 in line 1"),
+        page.shows("line 3: “203.0.113.0/24” overlaps 203.0.113.9 in line 1"),
         "{}",
         refused.text()
     );
