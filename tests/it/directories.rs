@@ -1,4 +1,4 @@
-//! LDAP directories: the client against OpenLDAP's server, sign-in and sync.
+//! LDAP directories: the client against OpenLDAP's server and Samba, sign-in and sync.
 
 mod active_directory;
 mod bind_limit;
@@ -6,6 +6,7 @@ mod client;
 mod dry_run;
 mod floods;
 mod parallel;
+mod samba;
 mod servers;
 mod sign_in;
 mod sync;

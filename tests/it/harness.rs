@@ -43,7 +43,8 @@
 //! | bind sessions to the key of a device | [`device::SoftDevice`] |
 //! | send security events of a provider | [`transmitter::Transmitter`] |
 //! | ask an LDAP directory, freeze or kill it, or one that never stops | [`slapd::Slapd`], [`forged_directory`] |
-//! | answer LDAP requests like Active Directory | [`active_directory::ActiveDirectory`] |
+//! | ask a domain controller of Active Directory (Samba) | [`samba::Samba`] |
+//! | answer LDAP requests like Active Directory where Samba does not | [`active_directory::ActiveDirectory`] |
 //! | receive emails, or refuse them | [`smtp`] |
 //! | receive the shipped audit, or run rsyslog | [`collector`] |
 //! | compare the statements that a database is asked | [`statements::Statements`] |
@@ -69,6 +70,7 @@ pub mod postgres;
 pub mod program;
 pub mod real_provider;
 pub mod relay;
+pub mod samba;
 pub mod server;
 pub mod slapd;
 pub mod smtp;

@@ -10,7 +10,7 @@ use nightlatch::{
     store::{StoreError, sources},
 };
 
-fn sync(server: &TestServer) -> SyncCounts {
+pub(super) fn sync(server: &TestServer) -> SyncCounts {
     match server.run(sync_now(&server.ctx, "corp")).unwrap() {
         SyncOutcome::Done(counts) => counts,
         other => panic!("{other:?}"),
