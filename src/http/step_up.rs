@@ -1,14 +1,14 @@
 //! Step-up: critical actions ask to confirm the identity (with a passkey, the password and a code,
 //! or the password) if the last confirmation is older than the visitor's limit. A handler declares
-//! this in its signature: `ConfirmedVisitor<Admin, Form<Fields>>`. `domain::session` decides how long a
-//! confirmation is valid.
+//! this in its signature: `ConfirmedVisitor<Admin, Form<Fields>>`. `domain::session` decides how
+//! long a confirmation is valid.
 
 use super::{
     error::PageError,
     filters,
     flash::{self, Flash},
     form_key::note_form,
-    forms::{Form, Json, MAX_JSON_BYTES, fill_placeholders},
+    forms::fill_placeholders,
     negotiation::wants_html,
     paths,
     problem::{Problem, set_retry_after},
@@ -41,9 +41,12 @@ use actix_web::{
     web,
 };
 use askama::Template;
-use serde::de::DeserializeOwned;
 use std::{future::Future, pin::Pin};
 use url::{Url, form_urlencoded};
+
+mod input;
+
+pub use input::{CriticalForm, Download, StepUpInput};
 
 /// Field names of our own page; no other field of our forms has this prefix.
 const PASSWORD: &str = "step_up_password";
@@ -60,113 +63,6 @@ const ROOM: usize = 8 * 1024;
 
 /// A visitor whose identity was confirmed recently enough, with the input.
 pub struct ConfirmedVisitor<W, F>(pub W, pub F);
-
-/// A form whose action asks to confirm the identity again.
-pub trait CriticalForm: DeserializeOwned + 'static {
-    /// Fields that are not sent back to a browser, with the label under which they are requested
-    /// again.
-    const SECRETS: &[(&str, &str)] = &[];
-    /// Maximum size of the form, as it is sent.
-    const MAX_BYTES: usize = MAX_FORM_BYTES;
-
-    /// Returns whether the filled form is a critical action.
-    fn is_critical(&self) -> bool {
-        true
-    }
-
-    /// Returns whether the form only ends sessions. While the database is away nobody can confirm
-    /// their identity, and an end is held all the same.
-    fn only_ends_sessions(&self) -> bool {
-        false
-    }
-}
-
-/// The input of a handler that returns a file. After entering the password, the browser is led back
-/// to the page it came from and fetches the file from there: a response that is a file would leave
-/// the page with the password open.
-pub struct Download;
-
-/// The input of a handler besides the visitor: a form, a link to a file, or nothing (`()`).
-pub trait StepUpInput: Sized + 'static {
-    const SECRETS: &[(&str, &str)];
-    const MAX_BYTES: usize;
-    /// Whether another media type is refused.
-    const IS_FORM: bool;
-    /// Whether the input is JSON of a script, which is read after the proof, so that the step-up
-    /// page has nothing to carry over.
-    const IS_JSON: bool = false;
-    const IS_DOWNLOAD: bool = false;
-
-    fn parse_body(body: &[u8]) -> Result<Self, PageError>;
-
-    fn is_critical(&self) -> bool;
-
-    fn only_ends_sessions(&self) -> bool {
-        false
-    }
-}
-
-impl<T: CriticalForm> StepUpInput for Form<T> {
-    const SECRETS: &[(&str, &str)] = T::SECRETS;
-    const MAX_BYTES: usize = T::MAX_BYTES;
-    const IS_FORM: bool = true;
-
-    fn parse_body(body: &[u8]) -> Result<Self, PageError> {
-        Form::parse_body(body)
-    }
-
-    fn is_critical(&self) -> bool {
-        self.0.is_critical()
-    }
-
-    fn only_ends_sessions(&self) -> bool {
-        self.0.only_ends_sessions()
-    }
-}
-
-impl<T: DeserializeOwned + 'static> StepUpInput for Json<T> {
-    const SECRETS: &[(&str, &str)] = &[];
-    const MAX_BYTES: usize = MAX_JSON_BYTES;
-    const IS_FORM: bool = false;
-    const IS_JSON: bool = true;
-
-    fn parse_body(body: &[u8]) -> Result<Self, PageError> {
-        Json::parse_body(body)
-    }
-
-    fn is_critical(&self) -> bool {
-        true
-    }
-}
-
-impl StepUpInput for () {
-    const SECRETS: &[(&str, &str)] = &[];
-    const MAX_BYTES: usize = MAX_FORM_BYTES;
-    const IS_FORM: bool = false;
-
-    fn parse_body(_: &[u8]) -> Result<Self, PageError> {
-        Ok(())
-    }
-
-    fn is_critical(&self) -> bool {
-        true
-    }
-}
-
-impl StepUpInput for Download {
-    const SECRETS: &[(&str, &str)] = &[];
-    const MAX_BYTES: usize = MAX_FORM_BYTES;
-    const IS_FORM: bool = false;
-    const IS_DOWNLOAD: bool = true;
-
-    fn parse_body(_: &[u8]) -> Result<Self, PageError> {
-        Ok(Self)
-    }
-
-    fn is_critical(&self) -> bool {
-        true
-    }
-}
 
 /// Visitors who can be asked, each kind with its own limit.
 pub trait StepUpVisitor: FromRequest<Error = PageError> + 'static {

@@ -178,7 +178,8 @@ async fn find_answer(
         return Ok(Some(redirect(req, progress, &flash)));
     };
     if kept.route.starts_with(paths::ADMIN_APPLICATIONS) {
-        // The next page reads applications from memory; another instance may have performed the act.
+        // The next page reads applications from memory, and another instance may have performed
+        // the action.
         applications::refresh(ctx).await?;
     }
     if outcome.secrets.is_some() {

@@ -79,8 +79,8 @@ pub struct BulkForm {
 }
 
 impl CriticalForm for BulkForm {
-    /// The confirmation page itself changes nothing, and an end of chosen people's sessions is never
-    /// delayed.
+    /// The confirmation page itself changes nothing, and an end of chosen people's sessions is
+    /// never delayed.
     fn is_critical(&self) -> bool {
         match self.act() {
             Ok(BulkAction::EndSessions) => !self.confirmed.is_empty() && self.what == "matching",
