@@ -12,7 +12,7 @@ use super::{
     negotiation::wants_html,
     paths,
     problem::{Problem, set_retry_after},
-    request_body::{FORM_TYPE, JSON_TYPE, MAX_FORM_BYTES, read_body},
+    request_body::{FORM_TYPE, JSON_TYPE, read_body},
     respond::render_page,
     session_proof::{renew, step_up_code},
     shell::Shell,
