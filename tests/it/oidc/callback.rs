@@ -98,5 +98,5 @@ fn the_answer_leaves_the_address_while_the_database_is_away() {
     assert_eq!(answer.status(), 503, "{}", answer.text());
     database.allow_connections(true);
     // A server that stops before it has the database again reports what it could not write.
-    eventually("the database is back", || client.get("/readyz").status() == 200);
+    eventually("the database is back", || client.get("/").status() == 200);
 }
